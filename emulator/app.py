@@ -1,0 +1,91 @@
+"""The assembly: settings in, an ASGI application out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from emulator.core.tenants import DEFAULT
+from emulator.core.timeline import Clock
+from emulator.core.world import Policy, World
+from emulator.handlers import table, words
+from emulator.http import control
+from emulator.http.app import Corridor
+from emulator.http.browser import Pages
+from emulator.http.entrance import Entrance
+from emulator.http.stage import Stage
+from emulator.settings import Settings
+from emulator.spec import document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.core.tenants import Data
+    from emulator.http.stage import Exchange
+
+EPOCH: Final = 1_767_225_600_000
+"""Where a manual clock begins, in ms: 2026-01-01T00:00:00Z."""
+
+
+def system_clock() -> int:
+    """The system's time in ms since the Unix epoch. Nothing else in the emulator reads it."""
+    return time.time_ns() // 1_000_000
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    data: Data | None = None,
+    system: Callable[[], int] = system_clock,
+    told: Callable[[Exchange], None] | None = None,
+) -> Starlette:
+    """An emulator as an ASGI application, with a world of its own.
+
+    Args:
+        settings: how it is set up; `Settings()` by default. Host and port only tell who is let in.
+        data: what a fresh world holds; by default `emulator.core.tenants.DEFAULT`, with the settings' environments.
+        system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
+        told: hears of every exchange.
+
+    Raises:
+        SpecError: the contract cannot be used.
+    """
+    chosen = settings or Settings()
+    contract = document.load(document.find("openapi.yaml"))
+    stage = Stage(_worlds(chosen, data or DEFAULT), system, public_url=chosen.public_url, told=told)
+    api = Corridor(stage, contract, table.TABLE, words.PREFIX)
+    own = Corridor(
+        stage, document.load(document.find("control.yaml")), control.table(contract.root), control.PREFIX
+    )
+    pages = Pages(stage)
+    app = Starlette(
+        routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)],
+        middleware=[Middleware(Entrance, api=api, control=own, trusting=chosen.loopback)],
+    )
+    app.state.stage = stage
+    app.state.api = api
+    return app
+
+
+def _worlds(settings: Settings, data: Data) -> Callable[[int], World]:
+    """What makes a fresh world under these settings, given the instant that it is."""
+    policy = Policy(rate=settings.rate, capacity=settings.capacity, references=settings.references)
+    held = replace(
+        data,
+        organizations=tuple(
+            replace(one, environments=tuple(dict.fromkeys((*one.environments, *settings.environments))))
+            for one in data.organizations
+        ),
+        samples=data.samples if settings.samples else (),
+    )
+
+    def fresh(system: int) -> World:
+        clock = Clock(settings.clock)
+        return World(settings.seed, policy, held, clock, EPOCH if clock.mode == "manual" else system)
+
+    return fresh

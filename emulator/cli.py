@@ -1,0 +1,159 @@
+"""The command line: flags and environment to settings, and the exit code; 0 fine, 2 could not, 130 interrupted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from emulator.app import create_app
+from emulator.console import Handler, Log, banner, ready_line
+from emulator.core.limits import Rate
+from emulator.core.tenants import DEFAULT
+from emulator.http.control import installed_version
+from emulator.server import listen, run
+from emulator.settings import Settings, label_from, rate_from, url_from
+from emulator.spec.document import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_COULD_NOT: Final = 2
+_INTERRUPTED: Final = 130
+_LONGEST_SEED: Final = 2**63 - 1
+
+
+class _Parsed(click.ParamType):
+    """A value that a function of ours reads, and refuses with `ValueError`."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """The value, read."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _flag(*names: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: ANN401
+    """An option that can also be set as `ZOF_EMULATOR_…`."""
+    word = names[-1].removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=f"ZOF_EMULATOR_{word}", show_envvar=True, show_default=True, **settings)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(installed_version(), prog_name="zof-emulator")
+def _commands() -> None:
+    """A stand-in for the Zof API, in memory and deterministic."""
+
+
+@_commands.command()
+@_flag("--host", default="127.0.0.1", help="Address to listen on.")
+@_flag("-p", "--port", default=9630, type=click.IntRange(0, 65535), help="Port to listen on; 0 picks a free one.")
+@_flag("--seed", default=0, type=click.IntRange(0, _LONGEST_SEED), help="What tells IDs and durations.")
+@_flag(
+    "--clock",
+    default="real",
+    type=click.Choice(["real", "manual"]),
+    help="Follow the system's clock, or begin with 2026 and move only when told.",
+)
+@_flag(
+    "--rate-limit",
+    default="100/60",
+    type=_Parsed("off|N/SECONDS[:key|organization]", rate_from),
+    help="Requests that a window admits, by key or by organization.",
+)
+@_flag("--burst", default=0, type=click.IntRange(0, 1_000_000), help="Requests beyond the limit that a window admits.")
+@_flag("--capacity", default=4, type=click.IntRange(1, 10_000), help="Runs of an organization that run at once.")
+@_flag(
+    "--references",
+    default="open",
+    type=click.Choice(["open", "strict"]),
+    help="Whether projects, cases and suites come into being when they are named.",
+)
+@_flag(
+    "--environment",
+    multiple=True,
+    type=_Parsed("label", label_from),
+    help="An environment besides staging and production; may be given more than once.",
+)
+@_flag("--samples/--no-samples", default=True, help="Whether to hold the ended runs that the contract's examples show.")
+@_flag("--public-url", default="", type=_Parsed("url", url_from), help="What links in answers begin with.")
+@_flag("--log-format", default="text", type=click.Choice(["text", "json"]), help="How log lines look.")
+@_flag("--quiet", is_flag=True, help="No banner, and no log line that is no warning.")
+@click.option(
+    "--workers", envvar="WEB_CONCURRENCY", default=1, type=int, help="1; more would each have a state of their own."
+)
+def serve(**flags: Any) -> None:  # noqa: ANN401
+    """Serve the API on a loopback address."""
+    if flags["workers"] != 1:
+        raise click.UsageError(
+            "only 1 worker process is possible: state is kept in memory, and two processes would each have their own"
+        )
+    settings = settings_from(flags)
+    log = Log(flags["log_format"], quiet=flags["quiet"])
+    logging.getLogger().addHandler(Handler(log))
+    app = create_app(settings, told=log.told)
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        raise click.ClickException(_why_not(settings, error)) from error
+    host, port = listener.getsockname()[:2]
+    base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+    def started() -> None:
+        if not flags["quiet"]:
+            click.echo(banner(base_url, DEFAULT, settings.clock, exposed=not settings.loopback), err=True)
+        click.echo(ready_line(base_url, host, port, os.getpid()))
+
+    run(app, listener, started)
+
+
+def settings_from(flags: dict[str, Any]) -> Settings:
+    """The settings that the flags of `serve` name."""
+    rate: Rate = flags["rate_limit"]
+    return Settings(
+        host=flags["host"],
+        port=flags["port"],
+        seed=flags["seed"],
+        clock=flags["clock"],
+        rate=Rate(rate.limit, rate.window_ms, rate.scope, flags["burst"]),
+        capacity=flags["capacity"],
+        references=flags["references"],
+        environments=flags["environment"],
+        samples=flags["samples"],
+        public_url=flags["public_url"],
+    )
+
+
+def _why_not(settings: Settings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    why = error.strerror or str(error)
+    return f"cannot listen on {where}: {why}; choose another with --host or --port (0 picks a free port)"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 fine, 2 could not do its job, 130 interrupted."""
+    try:
+        code = _commands.main(arguments, prog_name="zof-emulator", standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except SpecError as error:
+        _fail(f"the contract cannot be used: {error}")
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(_INTERRUPTED)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"zof-emulator: error: {' '.join(message.split())}", err=True)
+    sys.exit(_COULD_NOT)

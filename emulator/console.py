@@ -1,0 +1,113 @@
+"""The console: what a person or a machine reads of a running emulator: banner, ready line, log lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Final
+
+from emulator.core.instants import rfc3339_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+    from emulator.core.tenants import Data
+    from emulator.http.stage import Exchange
+
+RAISE_THE_LIMIT: Final = (
+    "rate limit reached, as in production; to raise it: --rate-limit N/SECONDS (ZOF_EMULATOR_RATE_LIMIT), "
+    "or --rate-limit off"
+)
+
+
+class Log:
+    """Writes log lines, as text for a person or as JSON for a machine; `quiet` leaves out what is no warning."""
+
+    def __init__(self, form: str, *, quiet: bool, to: TextIO | None = None) -> None:
+        self._json = form == "json"
+        self._quiet = quiet
+        self._to = to or sys.stderr
+        self._limit_told = False
+
+    @property
+    def told(self) -> Callable[[Exchange], None]:
+        """What to call after every exchange."""
+        return self._first_limit if self._quiet else self._exchange
+
+    def warn(self, message: str, level: str = "warning") -> None:
+        """Say what somebody should know of."""
+        line = json.dumps({"level": level, "message": message}) if self._json else f"zof-emulator: {level}: {message}"
+        self._write(line)
+
+    def _first_limit(self, exchange: Exchange) -> None:
+        if exchange.reason == "rate_limited" and not self._limit_told:
+            self._limit_told = True
+            self.warn(RAISE_THE_LIMIT)
+
+    def _exchange(self, exchange: Exchange) -> None:
+        at = rfc3339_ms(exchange.at)
+        if self._json:
+            self._write(json.dumps({"level": "info", "time": at, **exchange._asdict(), "at": exchange.at}))
+        else:
+            path = exchange.path if exchange.path.isprintable() else ascii(exchange.path)
+            words = (exchange.method, path, str(exchange.status), exchange.reason, exchange.request_id)
+            self._write(f"{at} {' '.join(filter(None, words))}")
+        self._first_limit(exchange)
+
+    def _write(self, line: str) -> None:
+        try:
+            self._to.write(line + "\n")
+            self._to.flush()
+        except OSError:
+            self._to = _Nowhere()  # whoever read the log has gone; the emulator has not
+
+
+class _Nowhere:
+    """Takes what is written, and keeps nothing."""
+
+    def write(self, text: str) -> int:
+        """Take a text."""
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+class Handler(logging.Handler):
+    """Hands the records of the standard library's logging to a log, each in one line and without a traceback."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        cause = f": {record.exc_info[1]!r}" if record.exc_info else ""
+        self._log.warn(" ".join((record.getMessage() + cause).split()), record.levelname.lower())
+
+
+def banner(base_url: str, data: Data, clock: str, *, exposed: bool) -> str:
+    """What a person reads first: where it is, with which keys, and a line to paste."""
+    width = max(len(key.secret) for key in data.keys)
+    keys = "\n".join(f"    {key.secret:<{width}}  {key.organization:<9}  {key.note}" for key in data.keys)
+    stands = "" if clock == "real" else "\n  The clock stands still; POST /_emulator/clock/advance moves it.\n"
+    warning = "" if not exposed else "\n  Not a loopback address: others on the network can reach it, with these keys.\n"
+    return f"""
+  Zof emulator, an unofficial stand-in: everything in memory, nothing leaves this machine.
+
+  Base URL  {base_url}
+  Keys
+{keys}
+{stands}{warning}
+  Try it:
+    curl -s -H 'Authorization: Bearer {data.keys[0].secret}' {base_url}/runs
+
+  Ctrl-C ends it.
+"""
+
+
+def ready_line(base_url: str, host: str, port: int, pid: int) -> str:
+    """What a machine waits for on standard output: one line of JSON."""
+    return json.dumps({"event": "ready", "base_url": base_url, "host": host, "port": port, "pid": pid})

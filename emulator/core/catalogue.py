@@ -1,0 +1,95 @@
+"""The catalogue: which projects, cases and suites there are, whose they are, and how a new one comes into being."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sys import intern
+from typing import TYPE_CHECKING, Final
+
+from emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from emulator.core.tenants import Data
+
+_NEVER: Final = "missing"
+_SUITE_CASES: Final = ("_001", "_002", "_003")
+_LONGEST_NAME: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a client asks to run: explicit cases or a suite, never both."""
+
+    project_id: str
+    environment: str
+    test_case_ids: tuple[str, ...] = ()
+    test_suite_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProject:
+    """A project that an organization can see; created at an instant in ms."""
+
+    id: str
+    name: str
+    created_at: int
+
+
+class Catalogue:
+    """What can be referred to. An ID belongs to one organization; to the others it does not exist."""
+
+    __slots__ = ("_open", "_owners", "_projects", "_suites")
+
+    def __init__(self, data: Data, now: int, *, references: str) -> None:
+        self._open = references == "open"
+        self._owners: dict[str, str] = dict(data.cases)
+        self._suites: dict[str, tuple[str, ...]] = {}
+        self._projects: dict[str, list[NamedProject]] = {one.id: [] for one in data.organizations}
+        for suite, cases in data.suites.items():
+            self._owners[suite] = data.cases[cases[0]]
+            self._suites[suite] = cases
+        for project in data.projects:
+            self._owners[project.id] = project.organization
+            made = NamedProject(project.id, project.name, now - project.age_ms)
+            self._projects[project.organization].append(made)
+
+    def projects(self, organization: str) -> list[NamedProject]:
+        """The organization's projects, oldest first."""
+        return self._projects[organization]
+
+    def resolve(self, organization: str, order: Order, now: int) -> tuple[str, ...]:
+        """The cases to run. What is open to reference comes into being, unless the order is refused."""
+        self._check(order.project_id, organization, "project_not_found", "project_id")
+        for place, case in enumerate(order.test_case_ids):
+            self._check(case, organization, "test_case_not_found", f"test_case_ids[{place}]")
+        cases = order.test_case_ids or self._suite(organization, order.test_suite_id or "")
+        if order.project_id not in self._owners:
+            self._own(order.project_id, organization)
+            name = order.project_id.removeprefix("proj_")
+            self._projects[organization].append(NamedProject(intern(order.project_id), name, now))
+        for case in cases:
+            self._own(case, organization)
+        if order.test_suite_id is not None:
+            self._own(order.test_suite_id, organization)
+            self._suites.setdefault(order.test_suite_id, cases)
+            return self._suites[order.test_suite_id]
+        return tuple(map(intern, cases))
+
+    def _check(self, name: str, organization: str, reason: str, param: str) -> None:
+        owner = self._owners.get(name)
+        if owner != organization and (owner is not None or not self._open) or _NEVER in name:
+            raise Refused(reason, param, id=name)
+
+    def _suite(self, organization: str, suite: str) -> tuple[str, ...]:
+        self._check(suite, organization, "test_suite_not_found", "test_suite_id")
+        if suite in self._suites:
+            return self._suites[suite]
+        name = suite.removeprefix("suite_")[: _LONGEST_NAME - len(_SUITE_CASES[0])]
+        cases = tuple(intern(f"tc_{name}{ending}") for ending in _SUITE_CASES)
+        if any(self._owners.get(case, organization) != organization for case in cases):
+            raise Refused("test_suite_not_found", "test_suite_id", id=suite)
+        return cases
+
+    def _own(self, name: str, organization: str) -> None:
+        if name not in self._owners:
+            self._owners[intern(name)] = organization

@@ -1,0 +1,71 @@
+"""Instants: milliseconds since the Unix epoch as text of the wire, and back; nothing else."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+LAST: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999, the last that RFC 3339 can write."""
+
+_DAYS_NAMED: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS_NAMED: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_RFC3339: Final = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))",
+)
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def rfc3339(instant: int) -> str:
+    """An instant in ms as RFC 3339 UTC in whole seconds, rounded down: `2026-01-01T00:00:00Z`."""
+    return _second(instant // SECOND) + "Z"
+
+
+def rfc3339_ms(instant: int) -> str:
+    """An instant in ms as RFC 3339 UTC with milliseconds: `2026-01-01T00:00:00.123Z`."""
+    return f"{_second(instant // SECOND)}.{instant % SECOND:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def http_date(seconds: int) -> str:
+    """Whole seconds since the epoch as the date of an HTTP header (RFC 9110), whatever the locale."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return f"{_DAYS_NAMED[at.weekday()]}, {at.day:02d} {_MONTHS_NAMED[at.month - 1]} {at:%Y %H:%M:%S} GMT"
+
+
+def parse_rfc3339(text: str) -> int:
+    """The instant in ms that an RFC 3339 timestamp names, rounded up to a whole ms; `ValueError` when it is none.
+
+    A leap second counts as the second after it. Years 0000 to 9999 are taken, with any offset.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        msg = f"not an RFC 3339 timestamp: {text!r}"
+        raise ValueError(msg)
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
+    leap = second == 60  # noqa: PLR2004  RFC 3339 writes a leap second so
+    shifted = year + 400  # datetime knows no year 0; the calendar repeats every 400 years of 146,097 days
+    wrapped = shifted - 8000 if shifted > 9000 else shifted  # noqa: PLR2004  and none after 9999
+    at = datetime(wrapped, month, day, hour, minute, 59 if leap else second, tzinfo=UTC)
+    days = (shifted - wrapped) // 400 * 146_097 - 146_097
+    millis = (int(at.timestamp()) + leap) * SECOND + days * DAY
+    if sign:
+        east = int(offset_hours) * HOUR + int(offset_minutes) * MINUTE
+        if int(offset_hours) > 23 or int(offset_minutes) > 59:  # noqa: PLR2004  RFC 3339's own bounds
+            msg = f"no such offset: {text!r}"
+            raise ValueError(msg)
+        millis -= east if sign == "+" else -east
+    if fraction:
+        millis += -(-int(fraction[:18]) * SECOND // 10 ** len(fraction[:18]))
+    return millis

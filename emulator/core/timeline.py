@@ -1,0 +1,58 @@
+"""The timeline: one clock, and an agenda of what is due, ordered by time and then by when it was put there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """`real` follows the system's clock, `offset` ms apart; `manual` moves only when it is told."""
+
+    mode: str = "real"
+    offset: int = 0
+
+    def read(self, system: int, now: int) -> int:
+        """The instant it is, given the system's and the last one seen (ms); time never runs backwards."""
+        return now if self.mode == "manual" else max(now, system + self.offset)
+
+    def moved(self, by: int) -> Clock:
+        """The clock after it was told to move by so many ms."""
+        return replace(self, offset=self.offset + by)
+
+
+class Due(NamedTuple):
+    """Something on the agenda: a place to fill in an organization, or the end of a run's case."""
+
+    at: int
+    sequence: int
+    organization: str
+    number: int = -1
+    """The run whose case ends; -1 when it is a place to fill."""
+    index: int = -1
+    outcome: str = ""
+
+
+class Agenda:
+    """What is due, the earliest first; what is due at one instant keeps the order in which it was put down."""
+
+    __slots__ = ("_heap", "_sequence")
+
+    def __init__(self) -> None:
+        self._heap: list[Due] = []
+        self._sequence = 0
+
+    def put(self, at: int, organization: str, number: int = -1, index: int = -1, outcome: str = "") -> None:
+        """Put something down for an instant in ms."""
+        self._sequence += 1
+        heappush(self._heap, Due(at, self._sequence, organization, number, index, outcome))
+
+    def next_at(self) -> int | None:
+        """When the next thing is due, in ms; None when nothing is."""
+        return self._heap[0].at if self._heap else None
+
+    def take(self, now: int) -> Due | None:
+        """The next thing that is due at `now` or before, taken off the agenda."""
+        return heappop(self._heap) if self._heap and self._heap[0].at <= now else None

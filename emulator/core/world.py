@@ -1,0 +1,269 @@
+"""The world: all state in one value, and the verbs that change it; whoever calls says what time it is."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from emulator.core import artifacts, runs
+from emulator.core.catalogue import Catalogue, Order
+from emulator.core.ids import Names
+from emulator.core.idempotency import Keeper
+from emulator.core.index import ResultIndex, RunIndex
+from emulator.core.instants import DAY, LAST, rfc3339_ms
+from emulator.core.lifecycle import Status
+from emulator.core.limits import Limiter, Rate
+from emulator.core.outcomes import duration, failure, is_flaky, outcome
+from emulator.core.refusal import Refused
+from emulator.core.results import Result
+from emulator.core.runs import Run
+from emulator.core.timeline import Agenda, Clock
+
+if TYPE_CHECKING:
+    from emulator.core.artifacts import Artifact
+    from emulator.core.tenants import Data, Key, Organization
+
+_MIB: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may be set about a world; all else is the contract's. Times are in ms."""
+
+    rate: Rate = field(default_factory=Rate)
+    capacity: int = 4
+    """How many runs of an organization run at once."""
+    references: str = "open"
+    """`open`: what is referred to comes into being; `strict`: it must be in the data."""
+    keep_answers_ms: int = DAY
+    keep_answers_bytes: int = 64 * _MIB
+    keep_artifacts_ms: int = 90 * DAY
+
+
+class Tenancy:
+    """The runs of one organization: where they are listed, who waits, how many run."""
+
+    __slots__ = ("results", "running", "runs", "waiting")
+
+    def __init__(self) -> None:
+        self.runs = RunIndex()
+        self.results = ResultIndex()
+        self.waiting: deque[int] = deque()
+        self.running = 0
+
+
+class World:
+    """Organizations, their runs and all that follows, at one instant (`now`, ms)."""
+
+    __slots__ = (
+        "_agenda",
+        "_flaky",
+        "answered",
+        "answers",
+        "catalogue",
+        "clock",
+        "keys",
+        "limiter",
+        "names",
+        "now",
+        "organizations",
+        "policy",
+        "runs",
+        "seed",
+        "tenancies",
+    )
+
+    def __init__(self, seed: int, policy: Policy, data: Data, clock: Clock, now: int) -> None:
+        self.seed = seed
+        self.policy = policy
+        self.clock = clock
+        self.now = now
+        self.names = Names(seed, tuple(sample.word for sample in data.samples))
+        self.organizations: dict[str, Organization] = {one.id: one for one in data.organizations}
+        self.keys: dict[str, Key] = {key.secret: key for key in data.keys}
+        self.catalogue = Catalogue(data, now, references=policy.references)
+        self.limiter = Limiter(policy.rate)
+        self.answers: Keeper[Any] = Keeper(policy.keep_answers_ms, policy.keep_answers_bytes)
+        self.answered = 0
+        """How many requests this world has answered."""
+        self.runs: list[Run] = []
+        self.tenancies = {one.id: Tenancy() for one in data.organizations}
+        self._agenda = Agenda()
+        self._flaky: dict[tuple[str, str], int] = {}
+        self._live_through(data, now)
+
+    def _live_through(self, data: Data, now: int) -> None:
+        """Let the samples happen, each in its own past, so that nothing about them is special."""
+        for sample in data.samples:
+            self.now = now - sample.age_ms
+            self.start(sample.organization, Order(sample.project_id, sample.environment, sample.test_case_ids))
+            while (at := self._agenda.next_at()) is not None:
+                self.settle(at)
+        self.now = now
+
+    # --- time
+
+    def settle(self, now: int) -> None:
+        """Carry out all that has come due until `now` (ms), in order. Time never runs backwards."""
+        while (due := self._agenda.take(now)) is not None:
+            self.now = max(self.now, due.at)
+            if due.number < 0:
+                self._fill(due.organization)
+            else:
+                self._end_case(self.runs[due.number], due.index, Status(due.outcome))
+        self.now = max(self.now, now)
+
+    def move_to(self, instant: int, param: str | None = None) -> None:
+        """Move the clock to an instant in ms, and carry out what comes due on the way; `param` is to blame if it cannot."""
+        if not self.now <= instant <= LAST:
+            raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
+        self.clock = self.clock.moved(instant - self.now)
+        self.settle(instant)
+
+    def move_run(self, run: Run, *, to_end: bool) -> Run:
+        """Move the clock until one more case of the run has ended, or the run has; the run as it then stands."""
+        if run.ended:
+            raise Refused("run_ended", status=run.status.value)
+        done = len(run.outcomes)
+        while not run.ended and (to_end or len(run.outcomes) == done):
+            self.move_to(max(self.now, self._agenda.next_at() or self.now))
+            run = self.runs[run.number]
+        return run
+
+    # --- runs
+
+    def start(self, organization: str, order: Order) -> Run:
+        """Accept a run; it is queued, and begins as soon as there is a place for it. Raises `Refused`."""
+        cases = self.catalogue.resolve(organization, order, self.now)
+        suite = order.test_suite_id
+        number = len(self.runs)
+        run = Run(number, organization, order.project_id, order.environment, suite, cases, self.now)
+        self.runs.append(run)
+        tenancy = self.tenancies[organization]
+        tenancy.runs.add(run)
+        tenancy.waiting.append(number)
+        self._agenda.put(self.now, organization)
+        return run
+
+    def cancel(self, run: Run) -> Run:
+        """Cancel a run; `Refused` when it has ended, and then nothing changes."""
+        now = runs.canceled(run, self.now)
+        if run.status is Status.RUNNING:
+            self.tenancies[run.organization].running -= 1
+            self._agenda.put(self.now, run.organization)
+        return self._ended(run, now)
+
+    def run(self, organization: str, name: str) -> Run:
+        """The organization's run with this ID; `Refused` when there is none."""
+        found = self._run(organization, self.names.read_run(name))
+        if found is None:
+            raise Refused("run_not_found")
+        return found
+
+    def find_run(self, organization: str, name: str) -> Run | None:
+        """The organization's run with this ID, if there is one."""
+        return self._run(organization, self.names.read_run(name))
+
+    def any_run(self, name: str) -> Run:
+        """The run with this ID, whosesoever it is; `Refused` when there is none."""
+        number = self.names.read_run(name)
+        if number is None or number >= len(self.runs):
+            raise Refused("run_not_found")
+        return self.runs[number]
+
+    def _run(self, organization: str, number: int | None) -> Run | None:
+        if number is None or number >= len(self.runs):
+            return None
+        run = self.runs[number]
+        return run if run.organization == organization else None
+
+    # --- results and artifacts
+
+    def result_run(self, organization: str, name: str) -> tuple[Run, int]:
+        """The run and the case's index of the visible result with this ID; `Refused` when there is none."""
+        place = self.names.read_result(name)
+        run = self._run(organization, place[0]) if place else None
+        if place is None or run is None or not run.ended or place[1] >= len(run.cases):
+            raise Refused("result_not_found")
+        return run, place[1]
+
+    def result(self, run: Run, index: int) -> Result:
+        """What the case at `index` came to; it is a visible result once the run has ended."""
+        case, status = run.cases[index], run.case_status(index)
+        return Result(
+            id=self.names.result(run.number, index),
+            run_id=self.names.run(run.number),
+            project_id=run.project_id,
+            test_case_id=case,
+            environment=run.environment,
+            status=status.value,
+            created_at=run.completed_at,
+            started_at=run.case_started_at(index),
+            completed_at=run.case_ended_at(index),
+            failure=failure(case, status, run.case_duration_ms(index) or 0),
+        )
+
+    def ranked(self, organization: str, rank: int) -> tuple[Run, int]:
+        """The run and the case's index of the result with this rank among the organization's."""
+        number, place = self.tenancies[organization].results.find(rank)
+        run = self.runs[number]
+        return run, len(run.cases) - 1 - place
+
+    def artifact(self, organization: str, name: str) -> tuple[Run, Artifact]:
+        """The run and the artifact with this ID; `Refused` when there is none, or none any more."""
+        place = self.names.read_artifact(name)
+        run = self._run(organization, place[0]) if place else None
+        found = artifacts.find(run, place[1]) if run is not None and place is not None else None
+        if run is None or found is None or self.expires_at(found) <= self.now:
+            raise Refused("artifact_not_found")
+        return run, found
+
+    def kept(self, run: Run, slots: list[int]) -> list[int]:
+        """Those of a run's filled slots whose artifacts have not expired."""
+        found = (artifacts.find(run, slot) for slot in slots)
+        return [one.slot for one in found if one is not None and self.expires_at(one) > self.now]
+
+    def expires_at(self, artifact: Artifact) -> int:
+        """When an artifact is gone, in ms."""
+        return artifact.created_at + self.policy.keep_artifacts_ms
+
+    # --- what comes due
+
+    def _fill(self, organization: str) -> None:
+        tenancy = self.tenancies[organization]
+        while tenancy.waiting and tenancy.running < self.policy.capacity:
+            run = self.runs[tenancy.waiting.popleft()]
+            if run.status is Status.QUEUED:
+                tenancy.running += 1
+                self._begin_case(self._became(run, runs.begun(run, self.now)))
+
+    def _begin_case(self, run: Run) -> None:
+        index = len(run.outcomes)
+        case = run.cases[index]
+        nth = 1
+        if is_flaky(case):
+            nth = self._flaky[run.organization, case] = self._flaky.get((run.organization, case), 0) + 1
+        ends_at = self.now + duration(self.seed, case)
+        self._agenda.put(ends_at, run.organization, run.number, index, outcome(case, nth).value)
+
+    def _end_case(self, run: Run, index: int, came_to: Status) -> None:
+        if run.ended:
+            return  # it was canceled while this case ran
+        after = runs.case_ended(run, came_to, self.now)
+        if not after.ended:
+            self.runs[run.number] = after
+            self._begin_case(after)
+            return
+        self.tenancies[run.organization].running -= 1
+        self._ended(run, after)
+        self._fill(run.organization)
+
+    def _ended(self, before: Run, now: Run) -> Run:
+        results = self.tenancies[now.organization].results
+        return self._became(before, replace(now, rank=results.add(now)))
+
+    def _became(self, before: Run, now: Run) -> Run:
+        self.tenancies[now.organization].runs.move(before, now)
+        self.runs[now.number] = now
+        return now

@@ -1,0 +1,35 @@
+"""Paging: the cursor that a call brings, and the one that it takes away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emulator.core.pages import seal, unseal
+
+if TYPE_CHECKING:
+    from emulator.core.world import World
+    from emulator.messages import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A walk through one list with its filters: a cursor of another walk is refused."""
+
+    seed: int
+    scope: str
+    start: int
+    """Where this page starts."""
+
+    def cursor(self, position: int) -> str:
+        """The cursor of a page that starts at a position."""
+        return seal(self.seed, self.scope, position)
+
+
+def walk(world: World, call: Call, start: int, *names: str) -> Walk:
+    """The walk that a call is on, from `start` unless it brings a cursor; `names` tell its list. Raises `Refused`."""
+    query = call.query
+    filters = sorted(f"{key}={query[key]}" for key in query.keys() - {"limit", "starting_after"})
+    scope = "/".join((call.organization, *names, *filters))
+    cursor = query.get("starting_after")
+    return Walk(world.seed, scope, start if cursor is None else unseal(world.seed, scope, cursor))

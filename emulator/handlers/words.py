@@ -1,0 +1,137 @@
+"""Words of the wire: how a thing of the core is written as an object of the API."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from emulator.core.artifacts import find
+from emulator.core.instants import rfc3339, rfc3339_ms
+from emulator.core.lifecycle import Status
+from emulator.core.logs import line
+from emulator.handlers import files
+
+if TYPE_CHECKING:
+    from emulator.core.catalogue import NamedProject
+    from emulator.core.runs import Run
+    from emulator.core.world import World
+
+PREFIX: Final = "/v1"
+"""Where the API lives under a base; the `servers` of the spec end with it."""
+
+
+class ResultAt(NamedTuple):
+    """A result, by its run and its case's index."""
+
+    run: Run
+    index: int
+
+
+class LineAt(NamedTuple):
+    """A log line, by its run and its place."""
+
+    run: Run
+    place: int
+
+
+class ArtifactAt(NamedTuple):
+    """An artifact, by its run and its slot."""
+
+    run: Run
+    slot: int
+
+
+def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
+    """A run as a list shows it."""
+    statuses = run.case_statuses()
+    name = world.names.run(run.number)
+    summary = {"total": len(statuses)} | {status.value: statuses.count(status) for status in Status}
+    return {
+        "id": name,
+        "organization_id": run.organization,
+        "project_id": run.project_id,
+        "environment": run.environment,
+        "status": run.status.value,
+        "test_suite_id": run.test_suite_id,
+        "summary": summary,
+        "created_at": rfc3339(run.created_at),
+        "started_at": _moment(run.started_at),
+        "completed_at": _moment(run.completed_at),
+        "duration_ms": run.duration_ms,
+        "url": f"{base}/runs/{name}",
+    }
+
+
+def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
+    """A run as an answer about one run shows it."""
+    outcomes = [
+        {
+            "test_case_id": case,
+            "status": run.case_status(index).value,
+            "result_id": world.names.result(run.number, index) if run.ended else None,
+            "duration_ms": run.case_duration_ms(index),
+        }
+        for index, case in enumerate(run.cases)
+    ]
+    return {**run_object(world, run, base), "case_outcomes": outcomes}
+
+
+def result_object(world: World, at: ResultAt, base: str) -> dict[str, Any]:
+    """A result."""
+    result = world.result(at.run, at.index)
+    failure = result.failure
+    return {
+        "id": result.id,
+        "run_id": result.run_id,
+        "project_id": result.project_id,
+        "test_case_id": result.test_case_id,
+        "environment": result.environment,
+        "status": result.status,
+        "duration_ms": result.duration_ms,
+        "created_at": _moment(result.created_at),
+        "started_at": _moment(result.started_at),
+        "completed_at": _moment(result.completed_at),
+        "logs_url": f"{base}{PREFIX}/runs/{result.run_id}/logs",
+        "failure_summary": failure and {"message": failure.message, "category": failure.category},
+    }
+
+
+def log_object(world: World, at: LineAt, _base: str) -> dict[str, Any]:
+    """A log line."""
+    written = line(at.run, at.place)
+    return {
+        "id": world.names.log(at.run.number, at.place),
+        "timestamp": rfc3339_ms(written.at),
+        "level": written.level,
+        "message": written.message,
+        "test_case_id": written.test_case_id,
+    }
+
+
+def artifact_object(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
+    """An artifact; its `result_id` is null for the run's own, and until the result is visible."""
+    run, found = at.run, find(at.run, at.slot)
+    assert found is not None, "an artifact is listed only when it is there"  # noqa: S101
+    name, file = world.names.artifact(run.number, at.slot), files.kept(world, run, found)
+    return {
+        "id": name,
+        "run_id": world.names.run(run.number),
+        "result_id": None if found.index is None or not run.ended else world.names.result(run.number, found.index),
+        "type": file.type,
+        "name": file.name,
+        "content_type": file.media_type,
+        "size_bytes": len(file.content),
+        "sha256": sha256(file.content).hexdigest(),
+        "created_at": rfc3339(found.created_at),
+        "expires_at": rfc3339(world.expires_at(found)),
+        "url": f"{base}{PREFIX}/artifacts/{name}/content",
+    }
+
+
+def project_object(_world: World, project: NamedProject, _base: str) -> dict[str, Any]:
+    """A project."""
+    return {"id": project.id, "name": project.name, "created_at": rfc3339(project.created_at)}
+
+
+def _moment(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339(instant)

@@ -1,0 +1,1 @@
+"""HTTP: the corridor from bytes to bytes; Starlette lives here, and in the assembly, and nowhere else."""

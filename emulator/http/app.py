@@ -1,0 +1,219 @@
+"""The corridor: a request is decoded once, judged once and answered once, in the order that the contract gives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from emulator.core.idempotency import Scope as KeyScope
+from emulator.core.instants import SECOND, http_date
+from emulator.core.refusal import Refused
+from emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, headers_of, json_of
+from emulator.http.encode import Encoded, Encoder
+from emulator.http.gate import admit, key_of, permit
+from emulator.http.routes import Routes
+from emulator.http.stage import Exchange
+from emulator.messages import Call
+from emulator.spec.document import SpecError
+from emulator.spec.operation import elsewhere, operations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from emulator.http.stage import Stage
+    from emulator.messages import Reply
+    from emulator.spec.document import Document
+    from emulator.spec.operation import Operation, Refusal
+
+    Headers = tuple[tuple[bytes, bytes], ...]
+    Table = Mapping[str, Callable[[Any, Call], Reply]]
+
+_LOG: Final = logging.getLogger("zof_emulator")
+_PIECE: Final = 1 << 16
+_JSON: Final = (b"content-type", b"application/json")
+_REPLAYED: Final = (b"idempotency-replayed", b"true")
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+class Corridor:
+    """Answers the operations of one document, below a prefix, as an ASGI application.
+
+    A document with security is the API itself, and its operations act on the world; one without is the emulator's own,
+    and its operations act on the stage.
+    """
+
+    def __init__(self, stage: Stage, document: Document, table: Table, prefix: str) -> None:
+        """Every operation of the document must be in the table, and the other way round; `SpecError` else."""
+        found = operations(document)
+        amiss = {operation.id for operation in found} ^ table.keys()
+        if amiss:
+            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
+        self._stage = stage
+        self._table = table
+        self._routes = Routes(prefix, found)
+        self._elsewhere = elsewhere(document)
+        self._of_api = "security" in document.root
+        self._encoder = Encoder(stage.world)
+        self._date = (-1, b"")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, unless the client goes away before it is complete."""
+        headers = headers_of(scope)
+        route, name = self._routes.find(scope)
+        operation = route.methods.get(scope["method"]) if route else None
+        raw: bytes | None = b""
+        if operation is not None and operation.body is not None:
+            try:
+                raw = await body_of(receive, headers, operation.body.most_bytes)
+            except ClientGone:
+                return
+        # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
+        if operation is not None:
+            encoded, extra = self._answer(scope, headers, operation, name, raw)
+        elif route is not None:
+            refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
+            encoded, extra = self._lost(scope, refused, ((b"allow", route.allowed.encode()),))
+        else:
+            encoded, extra = self._lost(scope, Refused("unknown_path"), ())
+        await _send(send, encoded, extra)
+
+    def shut(self, reason: str) -> ASGIApp:
+        """The corridor with its door shut, for a reason that the spec words elsewhere than under an operation."""
+
+        async def refuse(scope: Scope, _receive: Receive, send: Send) -> None:
+            await _send(send, *self._lost(scope, Refused(reason), ()))
+
+        return refuse
+
+    def unread(self) -> tuple[Encoded, Headers]:
+        """The answer to what could not be read as a request."""
+        return self._lost({"method": "", "path": ""}, Refused("not_http"), ())
+
+    def _answer(
+        self, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation, name: str, raw: bytes | None
+    ) -> tuple[Encoded, Headers]:
+        """The answer to a request of an operation, and the headers that it has besides."""
+        world = self._stage.settled()
+        organization, reason = "", ""
+        limits: Headers = ()
+        try:
+            if operation.secured:
+                key = key_of(headers.get(b"authorization"), self._stage.authorizations, world.now)
+                organization = key.organization
+                limits, wait = admit(world, key)
+                if wait is not None:
+                    raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  the one way out of the corridor
+                permit(key, operation)
+            encoded = self._perform(scope, headers, operation, name, raw, organization)
+        except Refused as refused:
+            reason = refused.reason
+            encoded = _refused(operation.reasons, refused)
+        except Exception as bug:  # noqa: BLE001  whatever it is, it is ours, and the client is told so
+            reason = "internal_error"
+            where = traceback.extract_tb(bug.__traceback__)[-1]
+            _LOG.error("bug in %s: %r at %s:%s", operation.id, bug, where.filename, where.lineno)
+            encoded = _refused(operation.reasons, Refused(reason))
+        return encoded, (*self._last_headers(scope, encoded.status, organization, reason), *limits)
+
+    def _perform(  # noqa: PLR0913, PLR0917  what has been judged so far
+        self,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        operation: Operation,
+        name: str,
+        raw: bytes | None,
+        organization: str,
+    ) -> Encoded:
+        """Judge headers, query and body, replay what is to be replayed, and do what is asked. Raises `Refused`."""
+        check_headers(operation, headers)
+        query = operation.query.decoded(scope["query_string"])
+        body = _NOTHING
+        if operation.body is not None:
+            body = json_of(operation.body, raw, headers, self._stage.labels(organization))
+        world = self._stage.world
+        call = Call(organization, name, query, body, self._stage.public_url or base_of(scope, headers))
+        key = headers.get(b"idempotency-key") if operation.idempotent else None
+        if key is None:
+            return self._do(operation, call)
+        mark = KeyScope(organization, operation.method, scope["path"], key.decode("latin-1"))
+        print_of_body = fingerprint(body)
+        kept: Encoded | None = world.answers.recall(mark, print_of_body, world.now)
+        if kept is not None:
+            return Encoded(kept.status, (*kept.headers, _REPLAYED), kept.content)
+        encoded = self._do(operation, call)
+        if world.answers.keep(mark, print_of_body, encoded, encoded.size, world.now):
+            _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
+        return encoded
+
+    def _do(self, operation: Operation, call: Call) -> Encoded:
+        stage = self._stage
+        reply = self._table[operation.id](stage.world if self._of_api else stage, call)
+        return self._encoding().encoded(reply, operation.answers[reply.status], call.base)
+
+    def _encoding(self) -> Encoder:
+        """The encoder of the world as it is now; another world, another encoder."""
+        if self._encoder.world is not self._stage.world:
+            self._encoder = Encoder(self._stage.world)
+        return self._encoder
+
+    def _lost(self, scope: Scope, refused: Refused, headers: Headers) -> tuple[Encoded, Headers]:
+        """The answer to a request that reaches no operation."""
+        self._stage.settled()
+        encoded = _refused(self._elsewhere, refused)
+        return encoded, (*headers, *self._last_headers(scope, encoded.status, "", refused.reason))
+
+    def _last_headers(self, scope: Scope, status: int, organization: str, reason: str) -> Headers:
+        """The headers that every answer has; and the exchange is told."""
+        stage = self._stage
+        world = stage.world
+        request_id = stage.request_id() if self._of_api else stage.outside_id()
+        if stage.told is not None:
+            stage.told(Exchange(world.now, scope["method"], scope["path"], status, request_id, organization, reason))
+        second = world.now // SECOND
+        if self._date[0] != second:
+            self._date = second, http_date(second).encode()
+        return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
+
+
+def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
+    """The answer to a refused request; `KeyError` when the spec does not word the reason, which a test rules out."""
+    refusal = reasons[refused.reason]
+    content = orjson.dumps(refusal.error(refused))
+    headers = [_JSON, (b"content-length", b"%d" % len(content))]
+    if refusal.code == "unauthorized":
+        headers.append((b"www-authenticate", b"Bearer"))
+    if "seconds" in refused.words:
+        headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
+    return Encoded(refusal.status, tuple(headers), content)
+
+
+async def _send(send: Send, encoded: Encoded, extra: Headers) -> None:
+    await send({"type": "http.response.start", "status": encoded.status, "headers": [*encoded.headers, *extra]})
+    content = encoded.content
+    if isinstance(content, bytes):
+        await send({"type": "http.response.body", "body": content})
+        return
+    for piece in _gathered(content()):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)  # others get their turn while a long answer is made
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces, put together to such as are worth sending."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)

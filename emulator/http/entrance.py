@@ -1,0 +1,52 @@
+"""The entrance: which corridor a request walks down, told by its path; and who is let in from elsewhere."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from emulator.http.control import PREFIX
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from emulator.http.app import Corridor
+
+
+class Entrance:
+    """An ASGI application: the API's corridor, the emulator's own, or the pages behind them."""
+
+    def __init__(self, pages: ASGIApp, *, api: Corridor, control: Corridor, trusting: bool) -> None:
+        """`trusting` lets every client in, since the address it came by is a loopback one."""
+        self._pages = pages
+        self._api = api
+        self._control = control
+        self._trusting = trusting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on."""
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path.startswith("/v1/"):
+            await self._api(scope, receive, send)
+        elif path.startswith(PREFIX + "/"):
+            await (self._control if self._trusted(scope) else self._control.shut("not_loopback"))(scope, receive, send)
+        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._trusted(scope):
+            await self._pages(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
+
+    def _trusted(self, scope: Scope) -> bool:
+        if self._trusting:
+            return True
+        address = (scope.get("client") or ("",))[0]
+        try:
+            return ip_address(address).is_loopback
+        except ValueError:
+            return False
+
+
+def _is_page(path: str) -> bool:
+    return path == "/" or (path.startswith("/runs/") and path.count("/") == 2)  # noqa: PLR2004

@@ -1,0 +1,50 @@
+"""The gate: who asks, how often, and whether they may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emulator.core.tenants import Key
+    from emulator.core.world import World
+    from emulator.spec.operation import Operation
+
+
+def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now: int) -> Key:
+    """The key that a request brings, by its `Authorization` header; `Refused` when it opens nothing at `now` (ms)."""
+    if authorization is None:
+        raise Refused("key_missing")
+    key = authorizations.get(authorization) or authorizations.get(_canonical(authorization))
+    if key is None:
+        raise Refused("key_missing" if not authorization.strip() else "key_invalid")
+    if key.dead(now):
+        raise Refused("key_expired")
+    return key
+
+
+def permit(key: Key, operation: Operation) -> None:
+    """Let a key pass that holds what the operation needs; `Refused` else."""
+    for permission in operation.permissions:
+        if permission not in key.permissions:
+            raise Refused("permission_missing", permission=permission)
+
+
+def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int | None]:
+    """Count a request of a key: the headers that say how it stands, and how many seconds to wait if it must."""
+    verdict = world.limiter.admit(key.organization, key.secret, world.now)
+    headers = (
+        (b"x-ratelimit-limit", b"%d" % verdict.limit),
+        (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
+        (b"x-ratelimit-reset", b"%d" % verdict.reset),
+    )
+    return headers, verdict.retry_after
+
+
+def _canonical(authorization: bytes) -> bytes:
+    """The scheme as the table of keys writes it: RFC 9110 takes it in any case."""
+    scheme, _, secret = authorization.partition(b" ")
+    return b"Bearer " + secret.strip() if scheme.lower() == b"bearer" else b""

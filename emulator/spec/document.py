@@ -1,0 +1,173 @@
+"""The document: loads it, refuses what the emulator would not honour, and follows its references."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Node = dict[str, Any]
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BASIS: Final = re.compile(r"(D|I)( \S+)+|A( \S+)*")
+
+
+class SpecError(Exception):
+    """The document cannot be used; the message says where, by a JSON pointer, and why."""
+
+
+def _keys(leaves: str, **children: str) -> Mapping[str, str]:
+    return dict.fromkeys(leaves.split(), "") | {key.replace("_", "-"): kind for key, kind in children.items()}
+
+
+# What may stand where. A value names the kind of what is inside: `{kind}` a map of it, `[kind]` a list of it, "" nothing
+# that needs a look. What is not here is not honoured, and stops the boot.
+_GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
+    "root": _keys(
+        "openapi jsonSchemaDialect info servers security tags",
+        paths="{path}",
+        components="components",
+        x_elsewhere="{response}",
+    ),
+    "path": _keys("", **dict.fromkeys(("get", "post", "put", "patch", "delete"), "operation")),
+    "operation": _keys(
+        "operationId tags summary description security x-basis",
+        parameters="[parameter]",
+        requestBody="body",
+        responses="{response}",
+    ),
+    "parameter": _keys("name in required description example x-basis", schema="schema"),
+    "body": _keys("required description x-basis x-max-bytes", content="{media}"),
+    "media": _keys("", schema="schema", examples="{example}"),
+    "example": _keys("summary value x-message"),
+    "response": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
+    "header": _keys("description required x-basis", schema="schema"),
+    "link": _keys("operationId description parameters"),
+    "components": _keys(
+        "",
+        securitySchemes="{scheme}",
+        parameters="{parameter}",
+        headers="{header}",
+        schemas="{schema}",
+        responses="{response}",
+        examples="{example}",
+    ),
+    "scheme": _keys("type scheme description x-basis"),
+    "schema": _keys(
+        "type format enum const pattern minLength maxLength minimum maximum minItems maxItems uniqueItems required "
+        "additionalProperties description default examples contentMediaType "
+        "x-basis x-expected x-extended-by x-transitions",
+        properties="{schema}",
+        items="schema",
+        oneOf="[schema]",
+        anyOf="[schema]",
+        allOf="[schema]",
+    ),
+}
+_BESIDE_REF: Final = frozenset({"$ref", "summary", "description", "x-basis"})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An OpenAPI document all of whose keywords the emulator honours."""
+
+    root: Node
+
+    def follow(self, node: Node) -> Node:
+        """The node, or what its `$ref` leads to; what stands beside a `$ref` is laid over it."""
+        ref = node.get("$ref")
+        if ref is None:
+            return node
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        return self.follow(self.at(ref)) | beside
+
+    def at(self, ref: str) -> Node:
+        """What a local reference (`#/a/b`) leads to; `SpecError` when it leads nowhere."""
+        found: Any = self.root
+        for word in ref.removeprefix("#/").split("/"):
+            step = word.replace("~1", "/").replace("~0", "~")
+            if not isinstance(found, dict) or step not in found:
+                raise SpecError(f"{ref}: the reference leads nowhere")
+            found = found[step]
+        return _node(found, ref)
+
+    def resolved(self, node: Any) -> Any:  # noqa: ANN401  a JSON value
+        """A copy in which every reference is replaced by what it leads to."""
+        if isinstance(node, dict):
+            return {key: self.resolved(value) for key, value in self.follow(node).items()}
+        return [self.resolved(one) for one in node] if isinstance(node, list) else node
+
+    def operations(self) -> Iterator[tuple[str, str, Node]]:
+        """Each operation's path, method in capitals, and node, in the order of the document."""
+        for path, item in self.root["paths"].items():
+            for method, node in item.items():
+                yield path, method.upper(), node
+
+
+def load(path: Path) -> Document:
+    """Read and check a document in YAML; `SpecError` when it cannot be read or asks for what is not honoured."""
+    try:
+        root = yaml.load(path.read_bytes(), _LOADER)  # noqa: S506  either loader is a safe one
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    return checked(_node(root, str(path)))
+
+
+def checked(root: Node) -> Document:
+    """The document around a root; `SpecError` when it asks for what is not honoured."""
+    document = Document(root)
+    _check(document, root, "root", "#")
+    return document
+
+
+def find(name: str) -> Path:
+    """Where a document of ours stands: beside the package's modules, or, in a checkout, at the project's root."""
+    package = Path(__file__).resolve().parent.parent
+    beside = package / name
+    return beside if beside.exists() else package.parent / name
+
+
+def as_json(root: Node) -> bytes:
+    """A document as JSON."""
+    return json.dumps(root, ensure_ascii=False).encode()
+
+
+def _check(document: Document, node: Any, kind: str, pointer: str) -> None:  # noqa: ANN401  a JSON value
+    if not kind:
+        return
+    if kind[0] in "{[":
+        entries = node.items() if kind[0] == "{" and isinstance(node, dict) else enumerate(node)
+        for key, child in entries:
+            _check(document, child, kind[1:-1], f"{pointer}/{_escaped(key)}")
+        return
+    known = _GRAMMAR[kind]
+    for key, child in _node(node, pointer).items():
+        here = f"{pointer}/{_escaped(key)}"
+        if key == "$ref":
+            document.at(child)
+        elif key not in known:
+            raise SpecError(f"{here}: the emulator does not honour this keyword")
+        if key == "x-basis" and not _BASIS.fullmatch(child):
+            raise SpecError(f"{here}: not a basis: D or I with its sources, or A")
+        if "$ref" in node and kind != "schema" and key not in _BESIDE_REF:
+            raise SpecError(f"{here}: nothing may stand beside a $ref here")
+        _check(document, child, known.get(key, ""), here)
+
+
+def _node(value: Any, pointer: str) -> Node:  # noqa: ANN401  a JSON value
+    if not isinstance(value, dict):
+        raise SpecError(f"{pointer}: must be an object")
+    return value
+
+
+def _escaped(key: object) -> str:
+    return str(key).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,129 @@
+"""Schemas: compiled once, asked often; and what is wrong with a value, in the reasons that the spec words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema_rs
+
+from emulator.core.instants import parse_rfc3339
+from emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from emulator.spec.document import Node
+
+    Labels = Mapping[str, Sequence[str]]
+
+_LONGEST_ECHO: Final = 100
+
+
+def _is_timestamp(text: str) -> bool:
+    try:
+        parse_rfc3339(text)
+    except ValueError:
+        return False
+    return True
+
+
+def compiled(schema: Node) -> Callable[[Any], bool]:
+    """Whether a value holds to a schema (JSON Schema 2020-12, formats asserted)."""
+    return _validator(schema).is_valid
+
+
+def _validator(schema: Node) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"date-time": _is_timestamp})
+
+
+class ObjectRules:
+    """The rules of a request's object, a body or a query: refuses the first fault in the order of the spec."""
+
+    __slots__ = ("_extended", "_is_valid", "_kind", "_schema", "_times", "_validator")
+
+    def __init__(self, schema: Node, kind: str) -> None:
+        """`schema` is without references; `kind` (`field`, `parameter`) is what the spec's reasons call a name in it."""
+        self._schema = schema
+        properties = schema["properties"]
+        self._kind = kind
+        self._extended = {name: one["x-extended-by"] for name, one in properties.items() if "x-extended-by" in one}
+        self._times = tuple(name for name, one in properties.items() if one.get("format") == "date-time")
+        closed = {
+            name: {key: value for key, value in one.items() if key != "enum" or name not in self._extended}
+            for name, one in properties.items()
+        }
+        self._validator = _validator({**schema, "properties": closed})
+        self._is_valid = self._validator.is_valid
+
+    def judged(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
+        """The value, its timestamps as instants in ms; `Refused` with the first fault.
+
+        `labels` are the organization's own, by what `x-extended-by` calls them; `repeated` are names given twice.
+        """
+        if (
+            repeated
+            or not self._is_valid(value)
+            or any(value[name] not in labels[label] for name, label in self._extended.items() if name in value)
+        ):
+            raise self._fault(value, labels, repeated)
+        for name in self._times:
+            if name in value:
+                value[name] = parse_rfc3339(value[name])
+        found: dict[str, Any] = value
+        return found
+
+    def _fault(self, value: Any, labels: Labels, repeated: Sequence[str]) -> Refused:  # noqa: ANN401  JSON
+        known = [name for name in repeated if name in self._schema["properties"]]
+        twice = [(self._order([name]), Refused(f"repeated_{self._kind}", name)) for name in known]
+        faults = twice + [(self._order(place), refusal) for place, refusal in self._faults(value, labels)]
+        return min(faults, key=lambda fault: fault[0])[1]
+
+    def _order(self, place: Sequence[str | int]) -> tuple[int, int, int]:
+        names = list(self._schema["properties"])
+        first = names.index(str(place[0])) if place and place[0] in names else len(names) if place else -1
+        return first, len(place), int(place[1]) if len(place) > 1 else 0
+
+    def _faults(self, value: Any, labels: Labels) -> Iterator[tuple[Sequence[str | int], Refused]]:  # noqa: ANN401
+        for error in self._validator.iter_errors(value):
+            path = list(error.instance_path)
+            if path or not isinstance(value, dict):
+                yield path, self._wrong(path)
+            elif error.kind.name == "additionalProperties":
+                for name in error.kind.unexpected:
+                    yield [name], Refused(f"unknown_{self._kind}", _cut(name))
+            elif error.kind.name == "required":
+                name = error.kind.property
+                yield [name], Refused("missing_field", name)
+            else:
+                yield self._alternatives(value)
+        for name, label in self._extended.items():
+            if isinstance(value, dict) and isinstance(value.get(name), str) and value[name] not in labels[label]:
+                yield [name], Refused("unknown_choice", name, allowed=", ".join(labels[label]))
+
+    def _wrong(self, path: Sequence[str | int]) -> Refused:
+        schema = self._schema
+        expected = schema.get("x-expected")
+        for step in path:
+            schema = schema["items"] if isinstance(step, int) else schema["properties"][step]
+            expected = schema.get("x-expected", expected)
+        param = _path(path) or None
+        if "enum" in schema and "x-extended-by" not in schema:
+            return Refused("unknown_choice", param, allowed=", ".join(schema["enum"]))
+        return Refused("invalid_value", param, expected=expected)
+
+    def _alternatives(self, value: Mapping[str, Any]) -> tuple[Sequence[str], Refused]:
+        names = [one["required"][0] for one in self._schema["oneOf"]]
+        given = [name for name in names if name in value]
+        allowed = " or ".join(names)
+        if not given:
+            return [names[0]], Refused("missing_alternative", names[0], allowed=allowed)
+        return [given[-1]], Refused("conflicting_field", given[-1], allowed=allowed)
+
+
+def _path(steps: Sequence[str | int]) -> str:
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return words.removeprefix(".")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_ECHO else name[:_LONGEST_ECHO] + "…"

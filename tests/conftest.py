@@ -1,0 +1,9 @@
+"""What every test shares: how hard Hypothesis searches, and that a failure prints how to see it again."""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("default"), database=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")

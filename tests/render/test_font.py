@@ -1,0 +1,38 @@
+"""The bitmap font of the screenshots."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from emulator.render.font import HEIGHT, WIDTH, legible, rows
+from tests.render.strategies import anything
+
+ASCII = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def test_letters_differ() -> None:
+    """Every character of ASCII has a shape of its own, and so has the box."""
+    assert len({rows(letter) for letter in ASCII + legible("é")}) == len(ASCII) + 1
+
+
+def test_shape() -> None:
+    """A letter reads as itself."""
+    assert rows("R") == ("111100", "100010", "100010", "111100", "101000", "100100", "100010", "000000")
+
+
+@given(anything)
+def test_size(text: str) -> None:
+    """A line is as wide as its letters, each with a free column after it, and always as high."""
+    drawn = rows(legible(text))
+    assert [len(row) for row in drawn] == [WIDTH * len(text)] * HEIGHT
+    assert all(set(row[WIDTH - 1 :: WIDTH]) <= {"0"} for row in drawn)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\tb\r\nc", "a b  c"), ("“1 \N{EN DASH} 2”", '"1 - 2"'), ("é\x00~", "\x7f\x7f~")]
+)
+def test_legible(text: str, shown: str) -> None:
+    """White space becomes spaces, typeset punctuation plain, and what the font lacks a box; ASCII stays."""
+    assert legible(text) == shown
+    assert legible(ASCII) == ASCII

@@ -1,0 +1,38 @@
+"""The same arguments give the same bytes, on every supported Python and system, today and tomorrow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+
+from emulator.core.results import Failure
+from emulator.render import csv, har, junit, png, trace
+from tests.render.strategies import BEGAN, SAMPLE
+
+AWKWARD = replace(SAMPLE, environment="=Ünïté\r\n", failure=Failure("\x1b[31m “é” \ud800 \x00 " * 40, "timeout"))
+NEVER = replace(SAMPLE, status="canceled", started_at=None, failure=None)
+RUN = (SAMPLE, AWKWARD, NEVER)
+RENDERED = {
+    "csv": csv.header() + b"".join(map(csv.row, RUN)),
+    "har": har.log("run_1", RUN, BEGAN),
+    "junit": junit.report("run_1", "proj_1", "staging", RUN, BEGAN, BEGAN + 1),
+    "png": b"".join(map(png.screenshot, RUN)),
+    "trace": b"".join(map(trace.archive, RUN)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("csv", "5ebc789120d065a9"),
+        ("har", "185edcf6f52df8c1"),
+        ("junit", "a764f78f70ff67f1"),
+        ("png", "294ef45ef10649da"),
+        ("trace", "c59b31f20ead72fa"),
+    ],
+)
+def test_digest(name: str, digest: str) -> None:
+    """The bytes are those of the last release: a user may have kept their hash. A change belongs in the changelog."""
+    assert sha256(RENDERED[name]).hexdigest()[:16] == digest

@@ -1,0 +1,171 @@
+"""Rules of the repository itself: who imports whom, how long a module may be, what no file may name, what is locked."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+EMULATOR = sorted((ROOT / "emulator").rglob("*.py"))
+MODULES = [*EMULATOR, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "examples").rglob("*.py"))]
+SCRIPTS = [*sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file()), ROOT / ".ci" / "run"]
+LONGEST_MODULE = 900
+
+# What would tie the project to one machine or one registry. Written so that this file does not name it either.
+HOSTS = r"pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|yarnpkg\.com|deb\.debian\.org|proxy\.golang\.org"
+PLACES = r"(?<![\w.}-])/(?:work|farm|root|home|Users)/|\.\./shared|[.]library/"
+
+
+def name(path: Path) -> str:
+    """The path as a reader says it: from the root of the repository."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def committed() -> list[Path]:
+    """Every file that git holds, or would hold if the tree were committed now; none outside a checkout."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    return [path for line in listed.split("\0") if (path := ROOT / line).is_file()]
+
+
+def pins(lock: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Version and hashes of each package in a lock file, by its canonical name."""
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+    found = re.findall(r"^([\w.-]+)==(\S+)(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {package: (version, frozenset(re.findall(r"sha256:\w+", rest))) for package, version, rest in found}
+
+
+def test_imports_go_downhill() -> None:
+    """The import contracts in pyproject.toml are kept."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-logo"]
+    lint = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert lint.returncode == 0, lint.stdout + lint.stderr
+
+
+@pytest.mark.parametrize("module", EMULATOR, ids=name)
+def test_no_import_inside_a_function(module: Path) -> None:
+    """A module says at its top what it needs."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    inside = [
+        node.lineno
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert inside == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name)
+def test_a_module_says_what_lives_in_it(module: Path) -> None:
+    """A module begins with a docstring."""
+    assert ast.get_docstring(ast.parse(module.read_text()))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name)
+def test_a_module_can_be_read_in_one_sitting(module: Path) -> None:
+    """A module stays under 900 lines."""
+    assert len(module.read_text().splitlines()) < LONGEST_MODULE
+
+
+def test_no_file_names_a_registry_or_a_machine() -> None:
+    """What is committed works on any machine and with any mirror."""
+    forbidden = re.compile(f"{HOSTS}|{PLACES}")
+    named = {
+        f"{name(path)}: {found.group()}"
+        for path in committed()
+        for found in forbidden.finditer(path.read_text(errors="replace"))
+    }
+    assert named == set()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name)
+def test_a_script_is_ready_to_run(script: Path) -> None:
+    """A script is executable, says which interpreter reads it, and is free of syntax errors."""
+    assert os.access(script, os.X_OK)
+    text = script.read_text()
+    interpreter = text.splitlines()[0].removeprefix("#!").removeprefix("/usr/bin/env ").removeprefix("/bin/")
+    if interpreter == "python3":
+        compile(text, script, "exec")
+    else:
+        assert interpreter in {"sh", "bash"}
+        syntax = subprocess.run([interpreter, "-n", script], capture_output=True, text=True, check=False)
+        assert (syntax.returncode, syntax.stderr) == (0, "")
+
+
+def test_the_lock_files_agree() -> None:
+    """What serves is what is tested: dev holds each pin of serve with its hashes, and no pin is without."""
+    serve, dev = pins("serve"), pins("dev")
+    assert serve
+    assert serve.items() <= dev.items()
+    assert all(hashes for _, hashes in dev.values())
+
+
+@pytest.mark.parametrize("lock", ["serve", "dev"])
+def test_the_lock_files_keep_to_the_project(lock: str) -> None:
+    """Each requirement in pyproject.toml is met by what is locked; if not, scripts/lock was forgotten."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lines = project["project"]["dependencies"] + (project["dependency-groups"]["dev"] if lock == "dev" else [])
+    locked = {package: version for package, (version, _) in pins(lock).items()}
+    unmet = [line for line in lines if not met(Requirement(line), locked)]
+    assert unmet == []
+
+
+def met(requirement: Requirement, locked: dict[str, str]) -> bool:
+    """Whether the lock file pins a version that the requirement allows."""
+    version = locked.get(canonicalize_name(requirement.name))
+    return version is not None and version in requirement.specifier
+
+
+def test_the_node_lock_keeps_to_the_project() -> None:
+    """The linters from npm are pinned exactly, as locked, by hash and without an address."""
+    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert {package: packages[f"node_modules/{package}"]["version"] for package in wanted} == wanted
+    assert [path for path, package in packages.items() if path and "integrity" not in package] == []
+    assert [path for path, package in packages.items() if "resolved" in package] == []
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A checkout in which nothing is installed yet, in a folder whose name has a space."""
+    root = tmp_path / "a checkout"
+    for folder in ("scripts", "requirements"):
+        shutil.copytree(ROOT / folder, root / folder)
+    return root
+
+
+def install(root: Path, *, python: str) -> subprocess.CompletedProcess[str]:
+    """Runs scripts/venv for the server, with the interpreter that the user names."""
+    command = [str(root / "scripts" / "venv"), "serve"]
+    return subprocess.run(command, env={**os.environ, "PYTHON": python}, capture_output=True, text=True, check=False)
+
+
+def test_an_unsuitable_python_is_one_clear_line(bare: Path) -> None:
+    """An interpreter that cannot serve is named in one line on stderr, the exit status is 2, nothing is left behind."""
+    refused = install(bare, python="/bin/false")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines() == ["zof-emulator: PYTHON=/bin/false is not a Python 3.11 or later"]
+    assert not (bare / ".venv").exists()
+
+
+def test_the_second_use_installs_nothing(bare: Path) -> None:
+    """Where the lock file is the one installed, scripts/venv says nothing and touches nothing."""
+    python = bare / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    shutil.copytree(bare / "requirements", bare / ".venv" / "locked")
+    done = install(bare, python=sys.executable)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
