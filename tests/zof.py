@@ -1,0 +1,184 @@
+"""A client for tests: calls the emulator in process, without a socket, an event loop or a thread."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from emulator import Settings, create_app
+from emulator.app import EPOCH
+from emulator.settings import OFF
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from starlette.types import ASGIApp, Message
+
+    from emulator.core.tenants import Data
+    from emulator.core.world import World
+
+ADMIN: Final = "zof_test_admin"
+CI: Final = "zof_test_ci"
+VIEWER: Final = "zof_test_viewer"
+EXPIRED: Final = "zof_test_expired"
+OTHER: Final = "zof_test_other"
+
+STAGING: Final = {"project_id": "proj_abc123", "environment": "staging"}
+"""What a start says besides its cases."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    raw_headers: tuple[tuple[bytes, bytes], ...]
+    content: bytes
+    headers: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.raw_headers}
+        object.__setattr__(self, "headers", found)
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401  a JSON value
+        """The body, as JSON."""
+        return json.loads(self.content)
+
+    @property
+    def error(self) -> tuple[int, str, str | None]:
+        """Status, code and param of an error."""
+        error = self.json["error"]
+        return self.status, error["code"], error.get("param")
+
+
+class Zof:
+    """An emulator in process with a manual clock and no rate limit, unless settings say otherwise."""
+
+    def __init__(self, *, data: Data | None = None, system: Callable[[], int] = lambda: EPOCH, **settings: Any) -> None:  # noqa: ANN401
+        chosen = Settings(**{"clock": "manual", "rate": OFF, **settings})
+        self.app: ASGIApp = create_app(chosen, data=data, system=system)
+        self.key = ADMIN
+
+    @property
+    def world(self) -> World:
+        """The world behind it."""
+        world: World = self.app.state.stage.world  # type: ignore[attr-defined]
+        return world
+
+    def send(  # noqa: PLR0913  what a request has
+        self,
+        method: str,
+        target: str,
+        *,
+        key: str | None = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        pieces: Iterable[bytes] | None = None,
+        client: str = "127.0.0.1",
+    ) -> Answer:
+        """Send a request as it is; `key` is that of the client by default, and None sends none."""
+        path, _, query = target.partition("?")
+        secret = self.key if key == "" else key
+        given = [(b"host", b"127.0.0.1:9630")]
+        if secret is not None:
+            given.append((b"authorization", f"Bearer {secret}".encode()))
+        given += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        if body:
+            given.append((b"content-length", b"%d" % len(body)))
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode("latin-1"),
+            "query_string": query.encode("latin-1"),
+            "root_path": "",
+            "headers": given,
+            "client": (client, 50_000),
+            "server": ("127.0.0.1", 9630),
+        }
+        return _called(self.app, scope, list(pieces) if pieces is not None else [body])
+
+    def get(self, path: str, *, key: str | None = "", **query: object) -> Answer:
+        """GET a path below `/v1`; parameters that are None are left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self.send("GET", f"/v1{path}" + (f"?{urlencode(given)}" if given else ""), key=key)
+
+    def post(self, path: str, body: object = None, *, key: str | None = "", idempotency_key: str | None = None) -> Answer:
+        """POST a JSON body, if any, to a path below `/v1`."""
+        headers = [] if body is None else [("content-type", "application/json")]
+        if idempotency_key is not None:
+            headers.append(("idempotency-key", idempotency_key))
+        content = b"" if body is None else json.dumps(body).encode()
+        return self.send("POST", f"/v1{path}", key=key, headers=headers, body=content)
+
+    def follow(self, url: str, *, key: str | None = "") -> Answer:
+        """GET an absolute link of an answer."""
+        parts = urlsplit(url)
+        return self.send("GET", parts.path + (f"?{parts.query}" if parts.query else ""), key=key)
+
+    def start(self, *cases: str, suite: str | None = None, key: str | None = "", **fields: object) -> Any:  # noqa: ANN401
+        """Start a run that must be accepted; the run."""
+        what: dict[str, object] = {"test_suite_id": suite} if suite else {"test_case_ids": list(cases or ("tc_login_001",))}
+        answer = self.post("/runs", {**STAGING, **what, **fields}, key=key)
+        assert answer.status == 201, answer.content
+        return answer.json
+
+    def ended(self, *cases: str, **fields: Any) -> Any:  # noqa: ANN401
+        """Start a run and let it end; the run as it then is."""
+        run = self.start(*cases, **fields)
+        return self.control(f"/runs/{run['id']}/advance", {"to": "end"}).json
+
+    def run(self, run_id: str) -> Any:  # noqa: ANN401
+        """A run as it stands."""
+        return self.get(f"/runs/{run_id}").json
+
+    def walk(self, path: str, *, key: str | None = "", **query: object) -> list[Any]:
+        """All items of a list, page by page."""
+        items: list[Any] = []
+        cursor = None
+        while True:
+            page = self.get(path, key=key, **query, starting_after=cursor).json
+            items += page["data"]
+            cursor = page["next_cursor"]
+            if not page["has_more"]:
+                return items
+
+    def control(self, path: str, body: object = None) -> Answer:
+        """POST to the emulator's own operations; GET when there is no body and the path changes nothing."""
+        if body is None and not path.endswith(("/reset", "/advance")):
+            return self.send("GET", f"/_emulator{path}", key=None)
+        content = b"" if body is None else json.dumps(body).encode()
+        return self.send(
+            "POST", f"/_emulator{path}", key=None, headers=[("content-type", "application/json")], body=content
+        )
+
+    def advance(self, by_ms: int) -> None:
+        """Move the clock."""
+        assert self.control("/clock/advance", {"by_ms": by_ms}).status == 200
+
+
+def _called(app: ASGIApp, scope: dict[str, Any], pieces: list[bytes]) -> Answer:
+    messages: list[Message] = []
+    bodies = [
+        {"type": "http.request", "body": piece, "more_body": place < len(pieces) - 1} for place, piece in enumerate(pieces)
+    ]
+
+    async def receive() -> Message:  # noqa: RUF029
+        return bodies.pop(0) if bodies else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:  # noqa: RUF029
+        messages.append(message)
+
+    coroutine = app(scope, receive, send)
+    try:
+        while True:
+            coroutine.send(None)  # type: ignore[attr-defined]
+    except StopIteration:
+        pass
+    content = b"".join(message.get("body", b"") for message in messages[1:])
+    return Answer(messages[0]["status"], tuple(messages[0]["headers"]), content)
