@@ -59,9 +59,7 @@ def create_app(
     contract = document.load(document.find("openapi.yaml"))
     stage = Stage(_worlds(chosen, data or DEFAULT), system, public_url=chosen.public_url, told=told)
     api = Corridor(stage, contract, table.TABLE, words.PREFIX)
-    own = Corridor(
-        stage, document.load(document.find("control.yaml")), control.table(contract.root), control.PREFIX
-    )
+    own = Corridor(stage, document.load(document.find("control.yaml")), control.table(contract.root), control.PREFIX)
     pages = Pages(stage)
     app = Starlette(
         routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)],

@@ -26,7 +26,7 @@ _INTERRUPTED: Final = 130
 _LONGEST_SEED: Final = 2**63 - 1
 
 
-class _Parsed(click.ParamType):
+class _Parsed(click.ParamType[Any]):
     """A value that a function of ours reads, and refuses with `ValueError`."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
@@ -114,7 +114,7 @@ def serve(**flags: Any) -> None:  # noqa: ANN401
             click.echo(banner(base_url, DEFAULT, settings.clock, exposed=not settings.loopback), err=True)
         click.echo(ready_line(base_url, host, port, os.getpid()))
 
-    run(app, listener, started)
+    run(app, listener, started=started, unread=app.state.api.unread)
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:

@@ -93,7 +93,7 @@ def banner(base_url: str, data: Data, clock: str, *, exposed: bool) -> str:
     width = max(len(key.secret) for key in data.keys)
     keys = "\n".join(f"    {key.secret:<{width}}  {key.organization:<9}  {key.note}" for key in data.keys)
     stands = "" if clock == "real" else "\n  The clock stands still; POST /_emulator/clock/advance moves it.\n"
-    warning = "" if not exposed else "\n  Not a loopback address: others on the network can reach it, with these keys.\n"
+    warning = "" if not exposed else "\n  Not a loopback address: others on the network can reach it with these keys.\n"
     return f"""
   Zof emulator, an unofficial stand-in: everything in memory, nothing leaves this machine.
 

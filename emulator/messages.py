@@ -63,7 +63,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """All that a list would show, as one JSON document in pieces; the subjects can be walked again: the same each time."""
+    """All that a list would show, as one JSON document in pieces; its subjects are the same each time."""
 
     name: str
     subjects: Callable[[], Iterable[Hashable]]

@@ -10,9 +10,13 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from starlette.applications import Starlette
+    from emulator.http.app import Headers
+
+    Application = Callable[..., Awaitable[None]]
+    Unread = Callable[[], tuple[bytes, Headers]]
+    """The body and the headers of an answer."""
 
 _MOST_HEAD: Final = 1 << 17
 """How many bytes the head of a request may have."""
@@ -35,14 +39,16 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def run(app: Starlette, listener: socket.socket, started: Callable[[], None]) -> None:
+def run(app: Application, listener: socket.socket, *, started: Callable[[], None], unread: Unread) -> None:
     """Serve an application until SIGINT or SIGTERM; `started` is called once requests are taken.
+
+    `unread` makes the answer to what cannot be read as a request.
 
     Raises `KeyboardInterrupt` when it was SIGINT that ended it.
     """
     config = uvicorn.Config(
         app,
-        http=_protocol(app),
+        http=_protocol(unread),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -74,7 +80,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _protocol(app: Starlette) -> type[HttpToolsProtocol]:
+def _protocol(unread: Unread) -> type[HttpToolsProtocol]:
     """Uvicorn's protocol, with an end to the head of a request, and our answer to what cannot be read."""
 
     class Protocol(HttpToolsProtocol):
@@ -97,10 +103,10 @@ def _protocol(app: Starlette) -> type[HttpToolsProtocol]:
                     self.send_400_response("")
 
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's text is not JSON
-            encoded, headers = app.state.api.unread()
-            lines = [b"%s: %s\r\n" % header for header in (*encoded.headers, *headers)]
+            content, headers = unread()
+            lines = [b"%s: %s\r\n" % header for header in headers]
             head = b"HTTP/1.1 400 Bad Request\r\n" + b"".join(lines) + b"connection: close\r\n\r\n"
-            self.transport.write(head + encoded.content)
+            self.transport.write(head + content)
             self.transport.close()
 
     return Protocol

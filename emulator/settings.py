@@ -59,7 +59,7 @@ def rate_from(text: str) -> Rate:
         return OFF
     match = _RATE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is neither off nor N/SECONDS[:key|organization], as in 100/60 or 100/60:organization")
+        raise ValueError(f"{text!r} is neither off nor N/SECONDS[:key|organization], as in 100/60:key")
     return Rate(int(match[1]), int(match[2]) * 1000, match[3] or "key")
 
 
@@ -73,6 +73,8 @@ def label_from(text: str) -> str:
 def url_from(text: str) -> str:
     """Scheme and host of a URL such as `https://zof.test:8443`; `ValueError` when it has more, or less."""
     parts = urlsplit(text)
-    if not text or (parts.scheme in {"http", "https"} and parts.hostname and text.rstrip("/") == f"{parts.scheme}://{parts.netloc}"):
+    if not text or (
+        parts.scheme in {"http", "https"} and parts.hostname and text.rstrip("/") == f"{parts.scheme}://{parts.netloc}"
+    ):
         return text.rstrip("/")
     raise ValueError(f"{text!r} is no scheme and host, as in https://zof.test:8443")

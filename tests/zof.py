@@ -78,11 +78,13 @@ class Zof:
         body: bytes = b"",
         pieces: Iterable[bytes] | None = None,
         client: str = "127.0.0.1",
+        base: str = "http://127.0.0.1:9630",
     ) -> Answer:
         """Send a request as it is; `key` is that of the client by default, and None sends none."""
+        scheme, _, host = base.partition("://")
         path, _, query = target.partition("?")
         secret = self.key if key == "" else key
-        given = [(b"host", b"127.0.0.1:9630")]
+        given = [(b"host", host.encode("latin-1"))]
         if secret is not None:
             given.append((b"authorization", f"Bearer {secret}".encode()))
         given += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
@@ -92,7 +94,7 @@ class Zof:
             "type": "http",
             "http_version": "1.1",
             "method": method,
-            "scheme": "http",
+            "scheme": scheme,
             "path": path,
             "raw_path": path.encode("latin-1"),
             "query_string": query.encode("latin-1"),
@@ -108,7 +110,9 @@ class Zof:
         given = {name: value for name, value in query.items() if value is not None}
         return self.send("GET", f"/v1{path}" + (f"?{urlencode(given)}" if given else ""), key=key)
 
-    def post(self, path: str, body: object = None, *, key: str | None = "", idempotency_key: str | None = None) -> Answer:
+    def post(
+        self, path: str, body: object = None, *, key: str | None = "", idempotency_key: str | None = None
+    ) -> Answer:
         """POST a JSON body, if any, to a path below `/v1`."""
         headers = [] if body is None else [("content-type", "application/json")]
         if idempotency_key is not None:
@@ -123,7 +127,9 @@ class Zof:
 
     def start(self, *cases: str, suite: str | None = None, key: str | None = "", **fields: object) -> Any:  # noqa: ANN401
         """Start a run that must be accepted; the run."""
-        what: dict[str, object] = {"test_suite_id": suite} if suite else {"test_case_ids": list(cases or ("tc_login_001",))}
+        what: dict[str, object] = (
+            {"test_suite_id": suite} if suite else {"test_case_ids": list(cases or ("tc_login_001",))}
+        )
         answer = self.post("/runs", {**STAGING, **what, **fields}, key=key)
         assert answer.status == 201, answer.content
         return answer.json
@@ -165,13 +171,14 @@ class Zof:
 def _called(app: ASGIApp, scope: dict[str, Any], pieces: list[bytes]) -> Answer:
     messages: list[Message] = []
     bodies = [
-        {"type": "http.request", "body": piece, "more_body": place < len(pieces) - 1} for place, piece in enumerate(pieces)
+        {"type": "http.request", "body": piece, "more_body": place < len(pieces) - 1}
+        for place, piece in enumerate(pieces)
     ]
 
-    async def receive() -> Message:  # noqa: RUF029
+    async def receive() -> Message:
         return bodies.pop(0) if bodies else {"type": "http.disconnect"}
 
-    async def send(message: Message) -> None:  # noqa: RUF029
+    async def send(message: Message) -> None:
         messages.append(message)
 
     coroutine = app(scope, receive, send)

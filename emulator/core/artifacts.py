@@ -16,7 +16,7 @@ _SHOWN: Final = frozenset({Status.FAILED, Status.ERROR})
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """Something left behind; `kind` is trace, screenshot, har or junit; `index` is its case's, None for the run's own."""
+    """Something left behind; `kind` is trace, screenshot, har or junit; `index` its case's, None for the run's."""
 
     slot: int
     kind: str

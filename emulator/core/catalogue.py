@@ -77,7 +77,7 @@ class Catalogue:
 
     def _check(self, name: str, organization: str, reason: str, param: str) -> None:
         owner = self._owners.get(name)
-        if owner != organization and (owner is not None or not self._open) or _NEVER in name:
+        if (owner != organization and (owner is not None or not self._open)) or _NEVER in name:
             raise Refused(reason, param, id=name)
 
     def _suite(self, organization: str, suite: str) -> tuple[str, ...]:

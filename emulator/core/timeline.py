@@ -31,7 +31,6 @@ class Due(NamedTuple):
     organization: str
     number: int = -1
     """The run whose case ends; -1 when it is a place to fill."""
-    index: int = -1
     outcome: str = ""
 
 
@@ -44,10 +43,10 @@ class Agenda:
         self._heap: list[Due] = []
         self._sequence = 0
 
-    def put(self, at: int, organization: str, number: int = -1, index: int = -1, outcome: str = "") -> None:
+    def put(self, at: int, organization: str, number: int = -1, outcome: str = "") -> None:
         """Put something down for an instant in ms."""
         self._sequence += 1
-        heappush(self._heap, Due(at, self._sequence, organization, number, index, outcome))
+        heappush(self._heap, Due(at, self._sequence, organization, number, outcome))
 
     def next_at(self) -> int | None:
         """When the next thing is due, in ms; None when nothing is."""

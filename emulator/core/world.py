@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emulator.core import artifacts, runs
 from emulator.core.catalogue import Catalogue, Order
-from emulator.core.ids import Names
 from emulator.core.idempotency import Keeper
+from emulator.core.ids import Names
 from emulator.core.index import ResultIndex, RunIndex
 from emulator.core.instants import DAY, LAST, rfc3339_ms
 from emulator.core.lifecycle import Status
@@ -111,11 +111,11 @@ class World:
             if due.number < 0:
                 self._fill(due.organization)
             else:
-                self._end_case(self.runs[due.number], due.index, Status(due.outcome))
+                self._end_case(self.runs[due.number], Status(due.outcome))
         self.now = max(self.now, now)
 
     def move_to(self, instant: int, param: str | None = None) -> None:
-        """Move the clock to an instant in ms, and carry out what comes due on the way; `param` is to blame if it cannot."""
+        """Move the clock to an instant in ms; what comes due on the way happens. `param` is to blame if it cannot."""
         if not self.now <= instant <= LAST:
             raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
         self.clock = self.clock.moved(instant - self.now)
@@ -126,9 +126,11 @@ class World:
         if run.ended:
             raise Refused("run_ended", status=run.status.value)
         done = len(run.outcomes)
-        while not run.ended and (to_end or len(run.outcomes) == done):
-            self.move_to(max(self.now, self._agenda.next_at() or self.now))
+        while (at := self._agenda.next_at()) is not None:
+            self.move_to(max(self.now, at))
             run = self.runs[run.number]
+            if run.ended or (not to_end and len(run.outcomes) > done):
+                break
         return run
 
     # --- runs
@@ -182,11 +184,11 @@ class World:
 
     def result_run(self, organization: str, name: str) -> tuple[Run, int]:
         """The run and the case's index of the visible result with this ID; `Refused` when there is none."""
-        place = self.names.read_result(name)
-        run = self._run(organization, place[0]) if place else None
-        if place is None or run is None or not run.ended or place[1] >= len(run.cases):
+        number, index = self.names.read_result(name) or (None, 0)
+        run = self._run(organization, number)
+        if run is None or not run.ended or index >= len(run.cases):
             raise Refused("result_not_found")
-        return run, place[1]
+        return run, index
 
     def result(self, run: Run, index: int) -> Result:
         """What the case at `index` came to; it is a visible result once the run has ended."""
@@ -212,9 +214,9 @@ class World:
 
     def artifact(self, organization: str, name: str) -> tuple[Run, Artifact]:
         """The run and the artifact with this ID; `Refused` when there is none, or none any more."""
-        place = self.names.read_artifact(name)
-        run = self._run(organization, place[0]) if place else None
-        found = artifacts.find(run, place[1]) if run is not None and place is not None else None
+        number, slot = self.names.read_artifact(name) or (None, 0)
+        run = self._run(organization, number)
+        found = artifacts.find(run, slot) if run is not None else None
         if run is None or found is None or self.expires_at(found) <= self.now:
             raise Refused("artifact_not_found")
         return run, found
@@ -239,15 +241,14 @@ class World:
                 self._begin_case(self._became(run, runs.begun(run, self.now)))
 
     def _begin_case(self, run: Run) -> None:
-        index = len(run.outcomes)
-        case = run.cases[index]
+        case = run.cases[len(run.outcomes)]
         nth = 1
         if is_flaky(case):
             nth = self._flaky[run.organization, case] = self._flaky.get((run.organization, case), 0) + 1
         ends_at = self.now + duration(self.seed, case)
-        self._agenda.put(ends_at, run.organization, run.number, index, outcome(case, nth).value)
+        self._agenda.put(ends_at, run.organization, run.number, outcome(case, nth).value)
 
-    def _end_case(self, run: Run, index: int, came_to: Status) -> None:
+    def _end_case(self, run: Run, came_to: Status) -> None:
         if run.ended:
             return  # it was canceled while this case ran
         after = runs.case_ended(run, came_to, self.now)

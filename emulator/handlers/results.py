@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from emulator.core import artifacts
 from emulator.core.index import NO_END, Period
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from emulator.core.world import World
+
+    Find = Callable[[int, int], tuple[list[int], bool]]
+    """The ranks under one, so many at most, the highest first; and whether more follow."""
 
 _BATCH: Final = 500
 
@@ -58,17 +61,17 @@ def export_results(world: World, call: Call) -> Reply:
     def lines() -> Iterator[bytes]:
         yield csv.header()
         for at in subjects():
-            yield csv.row(world.result(at.run, at.index))
+            yield csv.row(world.result(at.run, at.place))
 
     return Reply(200, File("text/csv", "results.csv", lines))
 
 
-def _found(world: World, organization: str, asked: Mapping[str, object]) -> Callable[[int, int], tuple[list[int], bool]]:
-    """What finds the ranks of the results that match: the greatest below one, at most so many, and whether more do."""
+def _found(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
+    """What finds the results that match."""
     period = Period(asked.get("created_after"), asked.get("created_before"))
     status = Status(asked["status"]) if "status" in asked else None
     name = asked.get("run_id")
-    run = None if name is None else world.find_run(organization, str(name))
+    run = None if name is None else world.find_run(organization, name)
     if name is not None and (run is None or not run.ended):
         return lambda _below, _limit: ([], False)
     index = world.tenancies[organization].results

@@ -21,10 +21,10 @@ PREFIX: Final = "/v1"
 
 
 class ResultAt(NamedTuple):
-    """A result, by its run and its case's index."""
+    """A result, by its run and its case's place in it."""
 
     run: Run
-    index: int
+    place: int
 
 
 class LineAt(NamedTuple):
@@ -78,7 +78,7 @@ def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
 
 def result_object(world: World, at: ResultAt, base: str) -> dict[str, Any]:
     """A result."""
-    result = world.result(at.run, at.index)
+    result = world.result(at.run, at.place)
     failure = result.failure
     return {
         "id": result.id,

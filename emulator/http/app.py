@@ -91,9 +91,10 @@ class Corridor:
 
         return refuse
 
-    def unread(self) -> tuple[Encoded, Headers]:
-        """The answer to what could not be read as a request."""
-        return self._lost({"method": "", "path": ""}, Refused("not_http"), ())
+    def unread(self) -> tuple[bytes, Headers]:
+        """The answer to what could not be read as a request: its body and its headers."""
+        encoded, headers = self._lost({"method": "", "path": ""}, Refused("not_http"), ())
+        return b"".join(encoded.pieces()), (*encoded.headers, *headers)
 
     def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation, name: str, raw: bytes | None

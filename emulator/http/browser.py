@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emulator.core.world import World
     from emulator.http.stage import Stage
 
+_NOTHING: Final = "&mdash;"
 _STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.4rem}code,pre{font:14px/1.5 ui-monospace,monospace;background:#f3f4f6;border-radius:4px}
@@ -87,10 +88,10 @@ def _run(world: World, run: Run) -> str:
         ("Organization", escape(run.organization)),
         ("Project", escape(run.project_id)),
         ("Environment", escape(run.environment)),
-        ("Suite", escape(run.test_suite_id or "–")),
+        ("Suite", escape(run.test_suite_id or "none")),
         ("Created", rfc3339(run.created_at)),
-        ("Started", rfc3339(run.started_at) if run.started_at is not None else "–"),
-        ("Completed", rfc3339(run.completed_at) if run.completed_at is not None else "–"),
+        ("Started", rfc3339(run.started_at) if run.started_at is not None else _NOTHING),
+        ("Completed", rfc3339(run.completed_at) if run.completed_at is not None else _NOTHING),
         ("Duration", _ms(run.duration_ms)),
     )
     cases = (
@@ -103,19 +104,26 @@ def _run(world: World, run: Run) -> str:
     kept = ((escape(files.name_of(world, run, one)), one.kind) for one in found if one is not None)
     return (
         f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"
-        f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_table(('Name', 'Kind'), kept)}<p><a href='/'>Back</a></p>"
+        f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_table(('Name', 'Kind'), kept)}"
+        "<p><a href='/'>Back</a></p>"
     )
 
 
 def _newest(world: World) -> Iterable[tuple[str, str, str]]:
     for run in world.runs[:-11:-1]:
         name = world.names.run(run.number)
-        yield f'<a href="/runs/{escape(name)}"><code>{escape(name)}</code></a>', _status(run.status), rfc3339(run.created_at)
+        yield (
+            f'<a href="/runs/{escape(name)}"><code>{escape(name)}</code></a>',
+            _status(run.status),
+            rfc3339(run.created_at),
+        )
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     top = "<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>" if head else ""
-    return f"<table>{top}{''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in rows)}</table>"
+    return (
+        f"<table>{top}{''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in rows)}</table>"
+    )
 
 
 def _status(status: str) -> str:
@@ -123,4 +131,4 @@ def _status(status: str) -> str:
 
 
 def _ms(duration: int | None) -> str:
-    return "–" if duration is None else f"{duration} ms"
+    return _NOTHING if duration is None else f"{duration} ms"

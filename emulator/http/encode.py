@@ -32,6 +32,10 @@ class Encoded:
     headers: tuple[tuple[bytes, bytes], ...]
     content: bytes | Callable[[], Iterable[bytes]]
 
+    def pieces(self) -> Iterable[bytes]:
+        """The content, in pieces."""
+        return (self.content,) if isinstance(self.content, bytes) else self.content()
+
     @property
     def size(self) -> int:
         """About how many bytes it takes to keep it."""

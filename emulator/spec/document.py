@@ -27,8 +27,8 @@ def _keys(leaves: str, **children: str) -> Mapping[str, str]:
     return dict.fromkeys(leaves.split(), "") | {key.replace("_", "-"): kind for key, kind in children.items()}
 
 
-# What may stand where. A value names the kind of what is inside: `{kind}` a map of it, `[kind]` a list of it, "" nothing
-# that needs a look. What is not here is not honoured, and stops the boot.
+# What may stand where. A value names the kind of what is inside: `{kind}` a map of it, `[kind]` a list of it, ""
+# nothing that needs a look. What is not here is not honoured, and stops the boot.
 _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "root": _keys(
         "openapi jsonSchemaDialect info servers security tags",

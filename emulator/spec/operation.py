@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-from emulator.core.refusal import Refused
 from emulator.spec.document import SpecError
 from emulator.spec.schema import ObjectRules, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from emulator.core.refusal import Refused
     from emulator.spec.document import Document, Node
 
 JSON: Final = "application/json"
@@ -125,7 +125,7 @@ def _operation(document: Document, path: str, method: str, node: Node) -> Operat
     try:
         reasons, answers = _answers(document, node["responses"])
         parameters = [document.resolved(one) for one in node.get("parameters", ())]
-        security = node.get("security", document.root.get("security", []))
+        security: list[dict[str, list[str]]] = node.get("security", document.root.get("security")) or []
         headers = tuple(
             Header(one["name"], compiled(one["schema"]), one["schema"].get("x-expected", ""))
             for one in parameters

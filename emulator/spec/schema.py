@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from emulator.spec.document import Node
 
     Labels = Mapping[str, Sequence[str]]
+    Fault = tuple[Sequence[str | int], Refused]
+    """Where in the object, and how it is refused."""
 
 _LONGEST_ECHO: Final = 100
 
@@ -42,7 +45,7 @@ class ObjectRules:
     __slots__ = ("_extended", "_is_valid", "_kind", "_schema", "_times", "_validator")
 
     def __init__(self, schema: Node, kind: str) -> None:
-        """`schema` is without references; `kind` (`field`, `parameter`) is what the spec's reasons call a name in it."""
+        """`schema` is without references; `kind` (`field` or `parameter`) is what reasons call a name in it."""
         self._schema = schema
         properties = schema["properties"]
         self._kind = kind
@@ -83,21 +86,22 @@ class ObjectRules:
         first = names.index(str(place[0])) if place and place[0] in names else len(names) if place else -1
         return first, len(place), int(place[1]) if len(place) > 1 else 0
 
-    def _faults(self, value: Any, labels: Labels) -> Iterator[tuple[Sequence[str | int], Refused]]:  # noqa: ANN401
-        for error in self._validator.iter_errors(value):
-            path = list(error.instance_path)
-            if path or not isinstance(value, dict):
-                yield path, self._wrong(path)
-            elif error.kind.name == "additionalProperties":
-                for name in error.kind.unexpected:
-                    yield [name], Refused(f"unknown_{self._kind}", _cut(name))
-            elif error.kind.name == "required":
-                name = error.kind.property
-                yield [name], Refused("missing_field", name)
-            else:
-                yield self._alternatives(value)
+    def _faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
+        if not isinstance(value, dict):
+            yield [], self._wrong([])
+            return
+        properties = self._schema["properties"]
+        for name in islice((name for name in value if name not in properties), 1):
+            yield [name], Refused(f"unknown_{self._kind}", _cut(name))
+        required = self._schema.get("required", ())
+        yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
+        yield from self._alternatives(value)
+        known = {name: _shortened(value[name], one) for name, one in properties.items() if name in value}
+        for error in self._validator.iter_errors(known):
+            if error.instance_path:
+                yield error.instance_path, self._wrong(error.instance_path)
         for name, label in self._extended.items():
-            if isinstance(value, dict) and isinstance(value.get(name), str) and value[name] not in labels[label]:
+            if isinstance(value.get(name), str) and value[name] not in labels[label]:
                 yield [name], Refused("unknown_choice", name, allowed=", ".join(labels[label]))
 
     def _wrong(self, path: Sequence[str | int]) -> Refused:
@@ -111,13 +115,19 @@ class ObjectRules:
             return Refused("unknown_choice", param, allowed=", ".join(schema["enum"]))
         return Refused("invalid_value", param, expected=expected)
 
-    def _alternatives(self, value: Mapping[str, Any]) -> tuple[Sequence[str], Refused]:
-        names = [one["required"][0] for one in self._schema["oneOf"]]
+    def _alternatives(self, value: Mapping[str, Any]) -> Iterator[Fault]:
+        names = [one["required"][0] for one in self._schema.get("oneOf", ())]
         given = [name for name in names if name in value]
         allowed = " or ".join(names)
-        if not given:
-            return [names[0]], Refused("missing_alternative", names[0], allowed=allowed)
-        return [given[-1]], Refused("conflicting_field", given[-1], allowed=allowed)
+        if names and not given:
+            yield [names[0]], Refused("missing_alternative", names[0], allowed=allowed)
+        elif len(given) > 1:
+            yield [given[-1]], Refused("conflicting_field", given[-1], allowed=allowed)
+
+
+def _shortened(value: Any, schema: Node) -> Any:  # noqa: ANN401  JSON
+    """The value; of a list that is too long only so much that it still is, since each fault in it costs time."""
+    return value[: schema["maxItems"] + 1] if isinstance(value, list) and "maxItems" in schema else value
 
 
 def _path(steps: Sequence[str | int]) -> str:
