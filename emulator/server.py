@@ -46,6 +46,7 @@ def run(app: Application, listener: socket.socket, *, started: Callable[[], None
 
     Raises `KeyboardInterrupt` when it was SIGINT that ended it.
     """
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what cannot be read is answered, and no news
     config = uvicorn.Config(
         app,
         http=_protocol(unread),
