@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from emulator.app import create_app
-from emulator.console import Handler, Log, banner, ready_line
+from emulator.console import Drain, Handler, Log, banner, may_block, ready_line, say
 from emulator.core.limits import Rate
 from emulator.core.tenants import DEFAULT
 from emulator.http.control import installed_version
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _COULD_NOT: Final = 2
 _INTERRUPTED: Final = 130
+_LAST_LINES: Final = 0.5
+"""Seconds that the log may take to be read to its end."""
 _LONGEST_SEED: Final = 2**63 - 1
 
 
@@ -43,7 +45,7 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-def _flag(*names: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: ANN401
+def _flag(*names: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
     """An option that can also be set as `ZOF_EMULATOR_…`."""
     word = names[-1].removeprefix("--").partition("/")[0].replace("-", "_").upper()
     return click.option(*names, envvar=f"ZOF_EMULATOR_{word}", show_envvar=True, show_default=True, **settings)
@@ -92,29 +94,37 @@ def _commands() -> None:
 @click.option(
     "--workers", envvar="WEB_CONCURRENCY", default=1, type=int, help="1; more would each have a state of their own."
 )
-def serve(**flags: Any) -> None:  # noqa: ANN401
+def serve(**flags: Any) -> int:  # noqa: ANN401
     """Serve the API on a loopback address."""
     if flags["workers"] != 1:
         raise click.UsageError(
             "only 1 worker process is possible: state is kept in memory, and two processes would each have their own"
         )
     settings = settings_from(flags)
-    log = Log(flags["log_format"], quiet=flags["quiet"])
+    drain = Drain(sys.stderr) if may_block(sys.stderr) else None
+    log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
     logging.getLogger().addHandler(Handler(log))
     app = create_app(settings, told=log.told)
     try:
         listener = listen(settings.host, settings.port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise click.ClickException(_why_not(settings, error)) from error
     host, port = listener.getsockname()[:2]
     base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
     def started() -> None:
         if not flags["quiet"]:
-            click.echo(banner(base_url, DEFAULT, settings.clock, exposed=not settings.loopback), err=True)
-        click.echo(ready_line(base_url, host, port, os.getpid()))
+            say(sys.stderr, banner(base_url, DEFAULT, settings.clock, exposed=not settings.loopback))
+        say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
 
-    run(app, listener, started=started, unread=app.state.api.unread)
+    try:
+        run(app, listener, started=started, unread=app.state.api.unread)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    finally:
+        if drain is not None:
+            drain.close(_LAST_LINES)
+    return 0
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:
@@ -134,9 +144,9 @@ def settings_from(flags: dict[str, Any]) -> Settings:
     )
 
 
-def _why_not(settings: Settings, error: OSError) -> str:
-    where = f"{settings.host}:{settings.port}"
-    why = error.strerror or str(error)
+def _why_not(settings: Settings, error: OSError | UnicodeError) -> str:
+    where = f"{ascii(settings.host)[1:-1]}:{settings.port}"
+    why = getattr(error, "strerror", None) or "this is no address"
     return f"cannot listen on {where}: {why}; choose another with --host or --port (0 picks a free port)"
 
 
@@ -155,5 +165,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"zof-emulator: error: {' '.join(message.split())}", err=True)
+    say(sys.stderr, f"zof-emulator: error: {' '.join(message.split())}")
     sys.exit(_COULD_NOT)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
+import os
+import stat
+from contextlib import suppress
+from queue import Full, Queue
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from emulator.core.instants import rfc3339_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
+    from typing import IO, TextIO
 
     from emulator.core.tenants import Data
     from emulator.http.stage import Exchange
@@ -25,10 +29,10 @@ RAISE_THE_LIMIT: Final = (
 class Log:
     """Writes log lines, as text for a person or as JSON for a machine; `quiet` leaves out what is no warning."""
 
-    def __init__(self, form: str, *, quiet: bool, to: TextIO | None = None) -> None:
+    def __init__(self, form: str, *, quiet: bool, to: TextIO | Drain | None) -> None:
         self._json = form == "json"
         self._quiet = quiet
-        self._to = to or sys.stderr
+        self._to = to
         self._limit_told = False
 
     @property
@@ -57,22 +61,74 @@ class Log:
         self._first_limit(exchange)
 
     def _write(self, line: str) -> None:
-        try:
-            self._to.write(line + "\n")
-            self._to.flush()
-        except OSError:
-            self._to = _Nowhere()  # whoever read the log has gone; the emulator has not
+        say(self._to, line)
 
 
-class _Nowhere:
-    """Takes what is written, and keeps nothing."""
+class Drain:
+    """Takes lines, and hands them on from a thread of its own: nobody waits for whoever reads them slowly or not.
+
+    Lines beyond `most` that wait are dropped, and how many is said.
+    """
+
+    def __init__(self, to: TextIO | None, most: int = 10_000) -> None:
+        self._to = to
+        self._lines: Queue[str | None] = Queue(most)
+        self._dropped = 0
+        self._thread = Thread(target=self._drain, daemon=True)
+        self._thread.start()
 
     def write(self, text: str) -> int:
-        """Take a text."""
+        """Take a text; never waits."""
+        try:
+            if self._dropped:
+                self._lines.put_nowait(f"zof-emulator: warning: {self._dropped} log lines were dropped, unread\n")
+                self._dropped = 0
+            self._lines.put_nowait(text)
+        except Full:
+            self._dropped += 1
         return len(text)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Nothing to do: the thread writes what there is."""
+
+    def close(self, within: float) -> None:
+        """Let the thread write what waits, for so many seconds at the most."""
+        try:
+            self._lines.put_nowait(None)
+        except Full:
+            return
+        self._thread.join(within)
+
+    def _drain(self) -> None:
+        while (text := self._lines.get()) is not None:
+            say(self._to, text, end="")
+
+
+def may_block(to: TextIO | None) -> bool:
+    """Whether a stream is a pipe, whose writer waits when nobody reads."""
+    try:
+        return to is not None and stat.S_ISFIFO(os.fstat(to.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def say(to: TextIO | IO[str] | Drain | None, text: str, end: str = "\n") -> None:
+    """Write a text; when whoever read it has gone, it is lost and nothing else happens."""
+    if to is None:
+        return
+    try:
+        to.write(text + end)
+        to.flush()
+    except (OSError, ValueError):
+        _leave(to)
+
+
+def _leave(to: TextIO | IO[str] | Drain) -> None:
+    """Point a stream that nobody reads at nowhere, so that Python does not stumble over it at the end."""
+    with suppress(AttributeError, OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, to.fileno())  # type: ignore[union-attr]
+        os.close(nowhere)
 
 
 class Handler(logging.Handler):

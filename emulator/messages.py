@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Call:
     """A request, judged as far as the spec can: who asks for what, in the words of the wire."""
 
+    operation: str
+    """The operation's ID in its document."""
     organization: str
     id: str
     """The `{id}` of the path, or nothing."""

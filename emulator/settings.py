@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from emulator.core.limits import Rate
 
@@ -14,6 +13,8 @@ OFF: Final = Rate(limit=1_000_000_000)
 """The limit that nobody reaches: what `--rate-limit off` means, so that its headers are there all the same."""
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})(?::(key|organization))?")
+_ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
+_LAST_PORT: Final = 65_535
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -72,9 +73,7 @@ def label_from(text: str) -> str:
 
 def url_from(text: str) -> str:
     """Scheme and host of a URL such as `https://zof.test:8443`; `ValueError` when it has more, or less."""
-    parts = urlsplit(text)
-    if not text or (
-        parts.scheme in {"http", "https"} and parts.hostname and text.rstrip("/") == f"{parts.scheme}://{parts.netloc}"
-    ):
+    match = _ORIGIN.fullmatch(text)
+    if not text or (match and int(match[1] or 0) <= _LAST_PORT):
         return text.rstrip("/")
     raise ValueError(f"{text!r} is no scheme and host, as in https://zof.test:8443")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from tests.zof import ADMIN
+from tests.zof import ADMIN, STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,8 +83,8 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         try:
-            if self.process.poll() is None:
-                self.stop()
+            if self.process.poll() is None and any(_COVERAGE.match(name) for name in os.environ):
+                self.stop(signal.SIGTERM)  # so that it writes down what was covered
         finally:
             self.process.kill()
             self.process.wait()
@@ -271,3 +271,47 @@ def ask(port: int, content: bytes, method: str = "GET") -> Answer:
     with Wire(port) as wire:
         wire.send(content)
         return wire.answer(method)
+
+
+BAD: Final = (400, "invalid_request", None)
+"""What refuses a request that cannot be read at all."""
+START: Final = {**STAGING, "test_case_ids": ["tc_login_001"]}
+"""A run of one case."""
+MIB: Final = 1 << 20
+LIST: Final = request("GET", "/v1/runs")
+
+
+class World:
+    """The world of the server, and which runs it must hold: the samples, and what was accepted since."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        assert ask(port, request("POST", "/_emulator/reset")).status == 200
+        self.runs = self.listed()
+
+    def listed(self) -> dict[str, int]:
+        """The number of cases of each run, by the run's ID."""
+        runs: list[Any] = []
+        more = ""
+        while True:
+            page = ask(self.port, request("GET", f"/v1/runs?limit=100{more}")).json
+            runs += page["data"]
+            more = f"&starting_after={page['next_cursor']}"
+            if not page["has_more"]:
+                return {run["id"]: run["summary"]["total"] for run in runs}
+
+    def accepted(self, answer: Answer) -> str:
+        """The ID of the run that an answer says was started."""
+        assert answer.status == 201, answer.raw[:500]
+        run = answer.json
+        self.runs[run["id"]] = run["summary"]["total"]
+        name: str = run["id"]
+        return name
+
+    def refusal(self, content: bytes) -> tuple[int, str, str | None]:
+        """What refuses the bytes of a request: status, code and param."""
+        return ask(self.port, content).refusal
+
+    def start(self) -> str:
+        """Start a run as a client in order would."""
+        return self.accepted(ask(self.port, request("POST", "/v1/runs", START)))

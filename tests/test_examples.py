@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from emulator.app import EPOCH
+from emulator.core.instants import LAST
 from emulator.core.limits import Rate
 from emulator.core.tenants import DEFAULT, Key
 from emulator.http import control
@@ -120,6 +122,12 @@ def _powerless(asked: Asked, zof: Zof) -> Answer:
     return asked.send(zof, key=VIEWER if asked.node["operationId"] != "listProjects" else POWERLESS)
 
 
+def _at_the_end_of_time(asked: Asked, zof: Zof) -> Answer:
+    zof.advance(LAST - EPOCH)
+    run = zof.start("tc_a")["id"]
+    return zof.send(asked.method, asked.target.replace("run_sample_failed", run), key=None)
+
+
 TOO_LATE: Final = {"to": "2025-12-31T00:00:00Z"}
 
 PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
@@ -166,6 +174,7 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
     ("advanceClock", "conflicting_field"): lambda asked, zof: asked.with_fields(zof, to="2026-01-01T00:00:00Z"),
     ("advanceClock", "invalid_value"): lambda asked, zof: asked.with_fields(zof, by_ms=-1),
     ("advanceRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "to"),
+    ("advanceRun", "time_out_of_range"): _at_the_end_of_time,
     ("advanceRun", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, to="start"),
     ("advanceRun", "invalid_value"): lambda asked, zof: asked.send(zof, content=b"[]", headers=[JSON]),
     ("listRuns", "unknown_choice"): lambda asked, zof: asked.send(zof, query="?status=done"),

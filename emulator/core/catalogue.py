@@ -48,7 +48,7 @@ class Catalogue:
         for suite, cases in data.suites.items():
             self._owners[suite] = data.cases[cases[0]]
             self._suites[suite] = cases
-        for project in data.projects:
+        for project in sorted(data.projects, key=lambda one: -one.age_ms):
             self._owners[project.id] = project.organization
             made = NamedProject(project.id, project.name, now - project.age_ms)
             self._projects[project.organization].append(made)

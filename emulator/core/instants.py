@@ -23,7 +23,7 @@ _RFC3339: Final = re.compile(
 
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def rfc3339(instant: int) -> str:
@@ -40,7 +40,7 @@ def rfc3339_ms(instant: int) -> str:
 def http_date(seconds: int) -> str:
     """Whole seconds since the epoch as the date of an HTTP header (RFC 9110), whatever the locale."""
     at = datetime.fromtimestamp(seconds, UTC)
-    return f"{_DAYS_NAMED[at.weekday()]}, {at.day:02d} {_MONTHS_NAMED[at.month - 1]} {at:%Y %H:%M:%S} GMT"
+    return f"{_DAYS_NAMED[at.weekday()]}, {at.day:02d} {_MONTHS_NAMED[at.month - 1]} {at.year:04d} {at:%H:%M:%S} GMT"
 
 
 def parse_rfc3339(text: str) -> int:
@@ -67,5 +67,5 @@ def parse_rfc3339(text: str) -> int:
             raise ValueError(msg)
         millis -= east if sign == "+" else -east
     if fraction:
-        millis += -(-int(fraction[:18]) * SECOND // 10 ** len(fraction[:18]))
+        millis += int(fraction[:3].ljust(3, "0")) + bool(fraction[3:].strip("0"))
     return millis

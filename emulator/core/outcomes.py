@@ -12,6 +12,8 @@ from emulator.core.results import Failure
 _SHORTEST: Final = 200
 _LONGEST: Final = 1_500
 _SLOW: Final = 10
+LONGEST: Final = _LONGEST * _SLOW
+"""How long a case takes at the most, in ms."""
 
 
 def is_flaky(case_id: str) -> bool:

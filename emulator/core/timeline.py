@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from emulator.core.instants import LAST
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -16,7 +18,7 @@ class Clock:
 
     def read(self, system: int, now: int) -> int:
         """The instant it is, given the system's and the last one seen (ms); time never runs backwards."""
-        return now if self.mode == "manual" else max(now, system + self.offset)
+        return now if self.mode == "manual" else min(LAST, max(now, system + self.offset))
 
     def moved(self, by: int) -> Clock:
         """The clock after it was told to move by so many ms."""

@@ -14,7 +14,7 @@ from emulator.core.index import ResultIndex, RunIndex
 from emulator.core.instants import DAY, LAST, rfc3339_ms
 from emulator.core.lifecycle import Status
 from emulator.core.limits import Limiter, Rate
-from emulator.core.outcomes import duration, failure, is_flaky, outcome
+from emulator.core.outcomes import LONGEST, duration, failure, is_flaky, outcome
 from emulator.core.refusal import Refused
 from emulator.core.results import Result
 from emulator.core.runs import Run
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from emulator.core.tenants import Data, Key, Organization
 
 _MIB: Final = 1 << 20
+_CENTURY: Final = 100 * 365 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ class World:
         """Move the clock until one more case of the run has ended, or the run has; the run as it then stands."""
         if run.ended:
             raise Refused("run_ended", status=run.status.value)
+        if self.now + self._most_work_ms() > LAST:
+            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
         done = len(run.outcomes)
         while (at := self._agenda.next_at()) is not None:
             self.move_to(max(self.now, at))
@@ -132,6 +135,12 @@ class World:
             if run.ended or (not to_end and len(run.outcomes) > done):
                 break
         return run
+
+    def _most_work_ms(self) -> int:
+        """How long all that has not ended could take at the most, one after another."""
+        if self.now < LAST - _CENTURY:
+            return 0  # so much work there cannot be, and counting it takes time
+        return sum(len(run.cases) - len(run.outcomes) for run in self.runs if not run.ended) * LONGEST
 
     # --- runs
 
@@ -228,7 +237,7 @@ class World:
 
     def expires_at(self, artifact: Artifact) -> int:
         """When an artifact is gone, in ms."""
-        return artifact.created_at + self.policy.keep_artifacts_ms
+        return min(LAST, artifact.created_at + self.policy.keep_artifacts_ms)
 
     # --- what comes due
 

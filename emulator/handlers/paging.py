@@ -26,10 +26,10 @@ class Walk:
         return seal(self.seed, self.scope, position)
 
 
-def walk(world: World, call: Call, start: int, *names: str) -> Walk:
-    """The walk that a call is on, from `start` unless it brings a cursor; `names` tell its list. Raises `Refused`."""
+def walk(world: World, call: Call, start: int = 0) -> Walk:
+    """The walk that a call is on, from `start` unless it brings a cursor; `Refused` when that is another walk's."""
     query = call.query
-    filters = sorted(f"{key}={query[key]}" for key in query.keys() - {"limit", "starting_after"})
-    scope = "/".join((call.organization, *names, *filters))
+    filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", "starting_after"}]
+    scope = "/".join((call.organization, call.operation, call.id, *filters))
     cursor = query.get("starting_after")
     return Walk(world.seed, scope, start if cursor is None else unseal(world.seed, scope, cursor))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def list_projects(world: World, call: Call) -> Reply:
     """One page of the organization's projects, newest first."""
-    here = walk(world, call, NO_END, "projects")
+    here = walk(world, call, NO_END)
     projects = world.catalogue.projects(call.organization)
     places, more = newest(range(len(projects)), 0, here.start, call.query["limit"])
     found = [projects[place] for place in places]

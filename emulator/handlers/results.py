@@ -26,7 +26,7 @@ _BATCH: Final = 500
 
 def list_results(world: World, call: Call) -> Reply:
     """One page of the organization's results, those visible last first."""
-    here = walk(world, call, NO_END, "results")
+    here = walk(world, call, NO_END)
     ranks, more = _found(world, call.organization, call.query)(here.start, call.query["limit"])
     found = [words.ResultAt(*world.ranked(call.organization, rank)) for rank in ranks]
     return Reply(200, Page(found, words.result_object, more, here.cursor(ranks[-1]) if more else None))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def list_runs(world: World, call: Call) -> Reply:
     """One page of the organization's runs, newest first."""
     query = call.query
-    here = walk(world, call, NO_END, "runs")
+    here = walk(world, call, NO_END)
     period = Period(query.get("created_after"), query.get("created_before"))
     status = Status(query["status"]) if "status" in query else None
     index = world.tenancies[call.organization].runs
@@ -54,7 +54,7 @@ def cancel_run(world: World, call: Call) -> Reply:
 def get_run_logs(world: World, call: Call) -> Reply:
     """One page of a run's log lines, oldest first."""
     run = world.run(call.organization, call.id)
-    here = walk(world, call, 0, "logs", call.id)
+    here = walk(world, call)
     written = logs.count(run)
     end = min(written, here.start + call.query["limit"])
     lines = [words.LineAt(run, place) for place in range(here.start, end)]
@@ -70,7 +70,7 @@ def list_run_artifacts(world: World, call: Call) -> Reply:
 
 def artifact_page(world: World, call: Call, run: Run, slots: list[int]) -> Reply:
     """One page of those of a run's artifacts that are in these slots, newest first."""
-    here = walk(world, call, NO_END, "artifacts", call.id)
+    here = walk(world, call, NO_END)
     page, more = newest(world.kept(run, slots), 0, here.start, call.query["limit"])
     found = [words.ArtifactAt(run, slot) for slot in page]
     return Reply(200, Page(found, words.artifact_object, more, here.cursor(page[-1]) if more else None))

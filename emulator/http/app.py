@@ -12,6 +12,7 @@ import orjson
 from emulator.core.idempotency import Scope as KeyScope
 from emulator.core.instants import SECOND, http_date
 from emulator.core.refusal import Refused
+from emulator.handlers.paging import walk
 from emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, headers_of, json_of
 from emulator.http.encode import Encoded, Encoder
 from emulator.http.gate import admit, key_of, permit
@@ -81,13 +82,13 @@ class Corridor:
             encoded, extra = self._lost(scope, refused, ((b"allow", route.allowed.encode()),))
         else:
             encoded, extra = self._lost(scope, Refused("unknown_path"), ())
-        await _send(send, encoded, extra)
+        await _send(send, scope, encoded, extra)
 
     def shut(self, reason: str) -> ASGIApp:
         """The corridor with its door shut, for a reason that the spec words elsewhere than under an operation."""
 
         async def refuse(scope: Scope, _receive: Receive, send: Send) -> None:
-            await _send(send, *self._lost(scope, Refused(reason), ()))
+            await _send(send, scope, *self._lost(scope, Refused(reason), ()))
 
         return refuse
 
@@ -132,18 +133,25 @@ class Corridor:
         organization: str,
     ) -> Encoded:
         """Judge headers, query and body, replay what is to be replayed, and do what is asked. Raises `Refused`."""
+        world = self._stage.world
         check_headers(operation, headers)
-        query = operation.query.decoded(scope["query_string"])
+        query: Mapping[str, Any] = operation.query.defaults
+        if scope["query_string"]:
+            # A cursor is judged with the query, though only the list that it came from knows whether it is good.
+            def look(known: Mapping[str, Any]) -> None:
+                walk(world, Call(operation.id, organization, name, known, _NOTHING, ""))
+
+            query = operation.query.decoded(scope["query_string"], look)
         body = _NOTHING
         if operation.body is not None:
             body = json_of(operation.body, raw, headers, self._stage.labels(organization))
-        world = self._stage.world
-        call = Call(organization, name, query, body, self._stage.public_url or base_of(scope, headers))
+        base = self._stage.public_url or base_of(scope, headers)
+        call = Call(operation.id, organization, name, query, body, base)
         key = headers.get(b"idempotency-key") if operation.idempotent else None
         if key is None:
             return self._do(operation, call)
         mark = KeyScope(organization, operation.method, scope["path"], key.decode("latin-1"))
-        print_of_body = fingerprint(body)
+        print_of_body = fingerprint(raw if operation.body is not None else None)
         kept: Encoded | None = world.answers.recall(mark, print_of_body, world.now)
         if kept is not None:
             return Encoded(kept.status, (*kept.headers, _REPLAYED), kept.content)
@@ -194,9 +202,13 @@ def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
     return Encoded(refusal.status, tuple(headers), content)
 
 
-async def _send(send: Send, encoded: Encoded, extra: Headers) -> None:
-    await send({"type": "http.response.start", "status": encoded.status, "headers": [*encoded.headers, *extra]})
+async def _send(send: Send, scope: Scope, encoded: Encoded, extra: Headers) -> None:
     content = encoded.content
+    if not isinstance(content, bytes) and scope["http_version"] == "1.0":
+        content = b"".join(content())  # such a client cannot read pieces (RFC 9112, 6.1)
+        if not any(name == b"content-length" for name, _ in encoded.headers):
+            extra = (*extra, (b"content-length", b"%d" % len(content)))
+    await send({"type": "http.response.start", "status": encoded.status, "headers": [*encoded.headers, *extra]})
     if isinstance(content, bytes):
         await send({"type": "http.response.body", "body": content})
         return

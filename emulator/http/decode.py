@@ -69,7 +69,7 @@ async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -
 def check_headers(operation: Operation, headers: Mapping[bytes, bytes]) -> None:
     """Refuse the first header that breaks a rule of its operation."""
     for rule in operation.headers:
-        value = headers.get(rule.name.lower().encode())
+        value = headers.get(rule.wire)
         if value is not None and not rule.holds(value.decode("latin-1")):
             raise Refused("invalid_header", rule.name, expected=rule.expected)
 
@@ -93,9 +93,9 @@ def json_of(
     return body.rules.judged(value, labels, _repeated(raw, value))
 
 
-def fingerprint(body: Mapping[str, Any]) -> bytes:
-    """The same bytes for the same JSON value, however it was spaced and ordered."""
-    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+def fingerprint(raw: bytes | None) -> bytes:
+    """The same bytes for the same JSON value, however it was spaced and ordered; the body must have been judged."""
+    return orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS) if raw else b""
 
 
 def _repeated(raw: bytes, value: object) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from emulator.http.control import PREFIX
@@ -43,10 +43,13 @@ class Entrance:
             return True
         address = (scope.get("client") or ("",))[0]
         try:
-            return ip_address(address).is_loopback
+            found = ip_address(address)
         except ValueError:
             return False
+        mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+        return (mapped or found).is_loopback
 
 
 def _is_page(path: str) -> bool:
-    return path == "/" or (path.startswith("/runs/") and path.count("/") == 2)  # noqa: PLR2004
+    folder, _, name = path[1:].partition("/")
+    return path == "/" or (folder == "runs" and name != "" and "/" not in name)

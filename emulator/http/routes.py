@@ -40,44 +40,37 @@ class Route:
 class Routes:
     """All paths of a document, under a prefix such as `/v1`."""
 
-    __slots__ = ("_exact", "_prefix", "_templates")
+    __slots__ = ("_by_length", "_exact", "_prefix")
 
     def __init__(self, prefix: str, operations: Iterable[Operation]) -> None:
-        self._prefix = prefix + "/"
-        self._exact: dict[str, Route] = {}
-        self._templates: dict[int, list[Route]] = {}
+        self._prefix = prefix.split("/")
         routes: dict[str, Route] = {}
         for operation in operations:
             route = routes.setdefault(operation.path, Route(tuple(operation.path[1:].split("/"))))
             route.methods[operation.method] = operation
-        for path, route in routes.items():
-            if "{" in path:
-                self._templates.setdefault(len(route.segments), []).append(route)
-            else:
-                self._exact[prefix + path] = route
+        self._exact = {prefix + path: route for path, route in routes.items() if "{" not in path}
+        self._by_length: dict[int, list[Route]] = {}
+        for _, route in sorted(routes.items(), key=lambda one: "{" in one[0]):
+            self._by_length.setdefault(len(route.segments), []).append(route)
 
     def find(self, scope: Scope) -> tuple[Route | None, str]:
         """The route of a request's path, and the ID in the path; None when there is no such path."""
-        exact = self._exact.get(scope["path"])
-        if exact is not None:
-            return exact, ""
-        segments = _segments(scope, self._prefix)
-        for route in self._templates.get(len(segments), ()):
+        path: str = scope["path"]
+        raw: bytes = scope.get("raw_path") or b""
+        if b"%" in raw:
+            path = raw.partition(b"?")[0].decode("latin-1")
+        elif path in self._exact:
+            return self._exact[path], ""
+        # An encoded slash (%2F) is part of its segment, not the end of it.
+        segments = path.split("/")
+        if b"%" in raw:
+            segments = [unquote(one, errors="replace") for one in segments]
+        depth = len(self._prefix)
+        if segments[:depth] != self._prefix:
+            return None, ""
+        segments = segments[depth:]
+        for route in self._by_length.get(len(segments), ()):
             name = route.match(segments)
             if name is not None:
                 return route, name
         return None, ""
-
-
-def _segments(scope: Scope, prefix: str) -> list[str]:
-    """The segments below the prefix; an encoded slash (`%2F`) is part of its segment, not the end of it."""
-    path: str = scope["path"]
-    raw: bytes = scope.get("raw_path") or b""
-    if b"%" in raw:
-        path = raw.partition(b"?")[0].decode("latin-1")
-        return [unquote(one, errors="replace") for one in _below(path, prefix)]
-    return _below(path, prefix)
-
-
-def _below(path: str, prefix: str) -> list[str]:
-    return path[len(prefix) :].split("/") if path.startswith(prefix) else []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Node = dict[str, Any]
 
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_STATUS: Final = re.compile(r"[1-5][0-9]{2}")
 _BASIS: Final = re.compile(r"(D|I)( \S+)+|A( \S+)*")
 
 
@@ -34,20 +34,21 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
         "openapi jsonSchemaDialect info servers security tags",
         paths="{path}",
         components="components",
-        x_elsewhere="{response}",
+        x_elsewhere="{status}",
     ),
     "path": _keys("", **dict.fromkeys(("get", "post", "put", "patch", "delete"), "operation")),
     "operation": _keys(
         "operationId tags summary description security x-basis",
         parameters="[parameter]",
         requestBody="body",
-        responses="{response}",
+        responses="{status}",
     ),
     "parameter": _keys("name in required description example x-basis", schema="schema"),
     "body": _keys("required description x-basis x-max-bytes", content="{media}"),
     "media": _keys("", schema="schema", examples="{example}"),
     "example": _keys("summary value x-message"),
     "response": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
+    "status": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
     "header": _keys("description required x-basis", schema="schema"),
     "link": _keys("operationId description parameters"),
     "components": _keys(
@@ -74,6 +75,19 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
 _BESIDE_REF: Final = frozenset({"$ref", "summary", "description", "x-basis"})
 
 
+class _Loader(yaml.CSafeLoader):
+    """Reads YAML, and refuses a key that stands twice in one mapping, which YAML forbids and PyYAML would lose."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002
+        """A mapping, all of whose keys differ."""
+        keys = [key.value for key, _ in node.value]
+        if len(set(keys)) != len(keys):
+            twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+            raise ValueError(f"{twice!r} stands twice in line {node.start_mark.line + 1} and below")
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """An OpenAPI document all of whose keywords the emulator honours."""
@@ -82,11 +96,15 @@ class Document:
 
     def follow(self, node: Node) -> Node:
         """The node, or what its `$ref` leads to; what stands beside a `$ref` is laid over it."""
-        ref = node.get("$ref")
-        if ref is None:
-            return node
-        beside = {key: value for key, value in node.items() if key != "$ref"}
-        return self.follow(self.at(ref)) | beside
+        found, seen = node, set[str]()
+        while "$ref" in found:
+            ref = found["$ref"]
+            if ref in seen:
+                raise SpecError(f"{ref}: the reference leads back to itself")
+            seen.add(ref)
+            beside = {key: value for key, value in found.items() if key != "$ref"}
+            found = self.at(ref) | beside
+        return found
 
     def at(self, ref: str) -> Node:
         """What a local reference (`#/a/b`) leads to; `SpecError` when it leads nowhere."""
@@ -106,6 +124,8 @@ class Document:
 
     def operations(self) -> Iterator[tuple[str, str, Node]]:
         """Each operation's path, method in capitals, and node, in the order of the document."""
+        if "paths" not in self.root:
+            raise SpecError("#: lacks paths")
         for path, item in self.root["paths"].items():
             for method, node in item.items():
                 yield path, method.upper(), node
@@ -114,10 +134,10 @@ class Document:
 def load(path: Path) -> Document:
     """Read and check a document in YAML; `SpecError` when it cannot be read or asks for what is not honoured."""
     try:
-        root = yaml.load(path.read_bytes(), _LOADER)  # noqa: S506  either loader is a safe one
+        root = yaml.load(path.read_bytes(), _Loader)  # noqa: S506  it is a safe one
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return checked(_node(root, str(path)))
 
@@ -144,23 +164,31 @@ def as_json(root: Node) -> bytes:
 def _check(document: Document, node: Any, kind: str, pointer: str) -> None:  # noqa: ANN401  a JSON value
     if not kind:
         return
+    if kind[0] == "[" and not isinstance(node, list):
+        raise SpecError(f"{pointer}: must be a list")
     if kind[0] in "{[":
-        entries = node.items() if kind[0] == "{" and isinstance(node, dict) else enumerate(node)
-        for key, child in entries:
+        for key, child in enumerate(node) if kind[0] == "[" else _node(node, pointer).items():
+            if kind == "{status}" and not _STATUS.fullmatch(str(key)):
+                raise SpecError(f"{pointer}/{key}: no status; every failure is documented by its own")
             _check(document, child, kind[1:-1], f"{pointer}/{_escaped(key)}")
         return
-    known = _GRAMMAR[kind]
     for key, child in _node(node, pointer).items():
         here = f"{pointer}/{_escaped(key)}"
-        if key == "$ref":
-            document.at(child)
-        elif key not in known:
-            raise SpecError(f"{here}: the emulator does not honour this keyword")
-        if key == "x-basis" and not _BASIS.fullmatch(child):
-            raise SpecError(f"{here}: not a basis: D or I with its sources, or A")
-        if "$ref" in node and kind != "schema" and key not in _BESIDE_REF:
-            raise SpecError(f"{here}: nothing may stand beside a $ref here")
-        _check(document, child, known.get(key, ""), here)
+        _check_keyword(document, kind, node, key, here)
+        _check(document, child, _GRAMMAR[kind].get(key, ""), here)
+
+
+def _check_keyword(document: Document, kind: str, node: Node, key: str, pointer: str) -> None:
+    if key == "$ref":
+        if not isinstance(node[key], str):
+            raise SpecError(f"{pointer}: must be a string")
+        document.follow(node)
+    elif key not in _GRAMMAR[kind]:
+        raise SpecError(f"{pointer}: the emulator does not honour this keyword")
+    if key == "x-basis" and not (isinstance(node[key], str) and _BASIS.fullmatch(node[key])):
+        raise SpecError(f"{pointer}: not a basis: D or I with its sources, or A")
+    if "$ref" in node and (kind == "path" or (kind != "schema" and key not in _BESIDE_REF)):
+        raise SpecError(f"{pointer}: nothing may stand beside a $ref here, nor may a path be one")
 
 
 def _node(value: Any, pointer: str) -> Node:  # noqa: ANN401  a JSON value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from emulator.spec.document import SpecError
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from emulator.core.refusal import Refused
     from emulator.spec.document import Document, Node
 
+Part = TypeVar("Part")
+
 JSON: Final = "application/json"
+_PLACES: Final = frozenset({"path", "query", "header"})
 _MOST_PARAMETERS: Final = 100
 
 
@@ -26,11 +29,13 @@ class Refusal:
     status: int
     code: str
     message: str
+    has_places: bool
+    """Whether the text has places for words; one that has none may hold braces."""
 
     def error(self, refused: Refused) -> Node:
         """The error object of the wire."""
-        words = {"param": refused.param or "The body", **refused.words}
-        error = {"code": self.code, "message": self.message.format(**words)}
+        words = {"param": "The body" if refused.param is None else refused.param, **refused.words}
+        error = {"code": self.code, "message": self.message.format(**words) if self.has_places else self.message}
         return {"error": error if refused.param is None else error | {"param": refused.param}}
 
 
@@ -53,6 +58,8 @@ class Header:
     """A request header that the spec constrains."""
 
     name: str
+    wire: bytes
+    """The name as a server hands it on: in lower case."""
     holds: Callable[[Any], bool]
     expected: str
 
@@ -60,27 +67,36 @@ class Header:
 class Query:
     """The query parameters of an operation."""
 
-    __slots__ = ("_defaults", "_integers", "_rules")
+    __slots__ = ("_integers", "_names", "_rules", "defaults")
 
     def __init__(self, parameters: Sequence[Node]) -> None:
         properties = {one["name"]: one["schema"] for one in parameters}
         required = [one["name"] for one in parameters if one.get("required")]
         schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
         self._rules = ObjectRules(schema, "parameter")
+        self._names = frozenset(properties)
         self._integers = frozenset(name for name, one in properties.items() if one.get("type") == "integer")
-        self._defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
+        self.defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
 
-    def decoded(self, raw: bytes) -> Mapping[str, Any]:
-        """The values of a query string: integers as such, timestamps in ms, defaults filled in. Raises `Refused`."""
-        if not raw:
-            return self._defaults
+    def decoded(self, raw: bytes, look: Callable[[Mapping[str, Any]], object] | None = None) -> Mapping[str, Any]:
+        """The values of a query string: integers as such, timestamps in ms, defaults filled in. Raises `Refused`.
+
+        `look` may refuse what a schema cannot judge of the last parameters; it comes after what is known, and before
+        what is not.
+        """
         values: dict[str, Any] = {}
         repeated = []
         for name, text in _pairs(raw):
-            if name in values:
+            if name in values and name in self._names:
                 repeated.append(name)
             values[name] = _integer(text) if name in self._integers else text
-        return self._defaults | self._rules.judged(values, {}, repeated)
+        known = {name: value for name, value in values.items() if name in self._names}
+        judged = self._rules.judged(dict(known), {}, repeated)
+        if look is not None:
+            look(judged)
+        if len(known) != len(values):
+            self._rules.judged(values, {})
+        return self.defaults | judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,39 +129,52 @@ class Operation:
 
 def operations(document: Document) -> tuple[Operation, ...]:
     """All operations of a document, compiled; `SpecError` when one cannot be."""
-    return tuple(_operation(document, path, method, node) for path, method, node in document.operations())
+    return tuple(
+        _compiled(f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _operation, document, path, method, node)
+        for path, method, node in document.operations()
+    )
 
 
 def elsewhere(document: Document) -> Mapping[str, Refusal]:
     """How requests are refused that reach no operation, by reason."""
-    return _answers(document, document.root.get("x-elsewhere", {}))[0]
+    return _compiled("#/x-elsewhere", _answers, document, document.root.get("x-elsewhere", {}))[0]
+
+
+def _compiled(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:  # noqa: ANN401
+    """What a part of the document compiles to; `SpecError` with its pointer when it does not."""
+    try:
+        return compile_(*parts)
+    except KeyError as error:
+        raise SpecError(f"{pointer}: lacks {error}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SpecError(f"{pointer}: {error}") from error
 
 
 def _operation(document: Document, path: str, method: str, node: Node) -> Operation:
-    try:
-        reasons, answers = _answers(document, node["responses"])
-        parameters = [document.resolved(one) for one in node.get("parameters", ())]
-        security: list[dict[str, list[str]]] = node.get("security", document.root.get("security")) or []
-        headers = tuple(
-            Header(one["name"], compiled(one["schema"]), one["schema"].get("x-expected", ""))
-            for one in parameters
-            if one["in"] == "header"
-        )
-        return Operation(
-            id=node["operationId"],
-            method=method,
-            path=path,
-            secured=bool(security),
-            permissions=tuple(role for one in security for roles in one.values() for role in roles),
-            headers=headers,
-            query=Query([one for one in parameters if one["in"] == "query"]),
-            body=_body(document, node["requestBody"]) if "requestBody" in node else None,
-            answers=answers,
-            reasons=reasons,
-            idempotent=any(one.name == "Idempotency-Key" for one in headers),
-        )
-    except KeyError as error:
-        raise SpecError(f"#/paths/{path.replace('/', '~1')}/{method.lower()}: lacks {error}") from error
+    reasons, answers = _answers(document, node["responses"])
+    parameters = [document.resolved(one) for one in node.get("parameters", ())]
+    for one in parameters:
+        if one["in"] not in _PLACES or (one["in"] == "header" and one.get("required")):
+            raise ValueError(f"the emulator does not honour a parameter like {one['name']}")
+    security: list[dict[str, list[str]]] = node.get("security", document.root.get("security")) or []
+    headers = tuple(_header(one["name"], one["schema"]) for one in parameters if one["in"] == "header")
+    return Operation(
+        id=node["operationId"],
+        method=method,
+        path=path,
+        secured=bool(security),
+        permissions=tuple(role for one in security for roles in one.values() for role in roles),
+        headers=headers,
+        query=Query([one for one in parameters if one["in"] == "query"]),
+        body=_body(document, node["requestBody"]) if "requestBody" in node else None,
+        answers=answers,
+        reasons=reasons,
+        idempotent=any(one.name == "Idempotency-Key" for one in headers),
+    )
+
+
+def _header(name: str, schema: Node) -> Header:
+    return Header(name, name.lower().encode(), compiled(schema), schema.get("x-expected", ""))
 
 
 def _body(document: Document, node: Node) -> Body:
@@ -164,8 +193,8 @@ def _answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal]
         if int(status) >= 400:  # noqa: PLR2004  the statuses of errors
             for reason, example in found["content"][JSON]["examples"].items():
                 error = example["value"]["error"]
-                message = example.get("x-message") or texts.get(reason, {}).get("x-message") or error["message"]
-                reasons[reason] = Refusal(int(status), error["code"], message)
+                text = example.get("x-message") or texts.get(reason, {}).get("x-message")
+                reasons[reason] = Refusal(int(status), error["code"], text or error["message"], has_places=bool(text))
     return reasons, answers
 
 
@@ -183,8 +212,8 @@ def _answer(response: Node) -> Answer:
 
 def _pairs(raw: bytes) -> Sequence[tuple[str, str]]:
     # No operation knows as many parameters as are read here, so a fault is among them if there are more.
-    text = b"&".join(raw.split(b"&", _MOST_PARAMETERS)[:_MOST_PARAMETERS]).decode("latin-1")
-    return parse_qsl(text, keep_blank_values=True, errors="replace")
+    pairs = list(filter(None, raw.split(b"&")))[:_MOST_PARAMETERS]
+    return parse_qsl(b"&".join(pairs).decode("latin-1"), keep_blank_values=True, errors="replace")
 
 
 def _integer(text: str) -> int | str:

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 _LONGEST_ECHO: Final = 100
 
 
+def _kind(schema: Node) -> str:
+    return schema.get("format") or schema.get("type") or ""
+
+
+_READ: Final[Mapping[str, Callable[[Any], int]]] = {"date-time": parse_rfc3339, "integer": int}
+"""How a value is read that the wire writes otherwise than the core: a timestamp; an integer, which may be 1.0."""
+
+
 def _is_timestamp(text: str) -> bool:
     try:
         parse_rfc3339(text)
@@ -32,17 +40,18 @@ def _is_timestamp(text: str) -> bool:
 
 def compiled(schema: Node) -> Callable[[Any], bool]:
     """Whether a value holds to a schema (JSON Schema 2020-12, formats asserted)."""
-    return _validator(schema).is_valid
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid
 
 
-def _validator(schema: Node) -> jsonschema_rs.Draft202012Validator:
+def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
+    """Takes exactly the timestamps that the emulator can read, which a client may write in ways that it does not."""
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"date-time": _is_timestamp})
 
 
 class ObjectRules:
     """The rules of a request's object, a body or a query: refuses the first fault in the order of the spec."""
 
-    __slots__ = ("_extended", "_is_valid", "_kind", "_schema", "_times", "_validator")
+    __slots__ = ("_extended", "_is_valid", "_kind", "_read", "_schema", "_validator")
 
     def __init__(self, schema: Node, kind: str) -> None:
         """`schema` is without references; `kind` (`field` or `parameter`) is what reasons call a name in it."""
@@ -50,12 +59,12 @@ class ObjectRules:
         properties = schema["properties"]
         self._kind = kind
         self._extended = {name: one["x-extended-by"] for name, one in properties.items() if "x-extended-by" in one}
-        self._times = tuple(name for name, one in properties.items() if one.get("format") == "date-time")
+        self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _kind(one)) in _READ}
         closed = {
             name: {key: value for key, value in one.items() if key != "enum" or name not in self._extended}
             for name, one in properties.items()
         }
-        self._validator = _validator({**schema, "properties": closed})
+        self._validator = _for_requests({**schema, "properties": closed})
         self._is_valid = self._validator.is_valid
 
     def judged(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
@@ -63,17 +72,17 @@ class ObjectRules:
 
         `labels` are the organization's own, by what `x-extended-by` calls them; `repeated` are names given twice.
         """
-        if (
-            repeated
-            or not self._is_valid(value)
-            or any(value[name] not in labels[label] for name, label in self._extended.items() if name in value)
-        ):
+        if repeated or not self._holds(value, labels):
             raise self._fault(value, labels, repeated)
-        for name in self._times:
-            if name in value:
-                value[name] = parse_rfc3339(value[name])
-        found: dict[str, Any] = value
-        return found
+        return {name: self._read[name](one) if name in self._read else one for name, one in value.items()}
+
+    def _holds(self, value: Any, labels: Labels) -> bool:  # noqa: ANN401  JSON
+        try:
+            return self._is_valid(value) and all(
+                value[name] in labels[label] for name, label in self._extended.items() if name in value
+            )
+        except ValueError:  # it is nested deeper than a schema is followed
+            return False
 
     def _fault(self, value: Any, labels: Labels, repeated: Sequence[str]) -> Refused:  # noqa: ANN401  JSON
         known = [name for name in repeated if name in self._schema["properties"]]
@@ -84,11 +93,11 @@ class ObjectRules:
     def _order(self, place: Sequence[str | int]) -> tuple[int, int, int]:
         names = list(self._schema["properties"])
         first = names.index(str(place[0])) if place and place[0] in names else len(names) if place else -1
-        return first, len(place), int(place[1]) if len(place) > 1 else 0
+        return first, len(place), next((step for step in place if isinstance(step, int)), 0)
 
     def _faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         if not isinstance(value, dict):
-            yield [], self._wrong([])
+            yield [], self._wrong([], labels)
             return
         properties = self._schema["properties"]
         for name in islice((name for name in value if name not in properties), 1):
@@ -96,23 +105,29 @@ class ObjectRules:
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
         yield from self._alternatives(value)
-        known = {name: _shortened(value[name], one) for name, one in properties.items() if name in value}
-        for error in self._validator.iter_errors(known):
-            if error.instance_path:
-                yield error.instance_path, self._wrong(error.instance_path)
+        for name in (name for name in properties if name in value):
+            yield from self._faults_in(name, _shortened(value[name], properties[name]), labels)
         for name, label in self._extended.items():
             if isinstance(value.get(name), str) and value[name] not in labels[label]:
                 yield [name], Refused("unknown_choice", name, allowed=", ".join(labels[label]))
 
-    def _wrong(self, path: Sequence[str | int]) -> Refused:
+    def _faults_in(self, name: str, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
+        try:
+            paths = [error.instance_path for error in self._validator.iter_errors({name: value})]
+        except ValueError:  # it is nested deeper than a schema is followed
+            paths = [[name]]
+        yield from ((path, self._wrong(path, labels)) for path in paths if path)
+
+    def _wrong(self, path: Sequence[str | int], labels: Labels) -> Refused:
         schema = self._schema
         expected = schema.get("x-expected")
         for step in path:
             schema = schema["items"] if isinstance(step, int) else schema["properties"][step]
             expected = schema.get("x-expected", expected)
         param = _path(path) or None
-        if "enum" in schema and "x-extended-by" not in schema:
-            return Refused("unknown_choice", param, allowed=", ".join(schema["enum"]))
+        if "enum" in schema:
+            choices = labels[schema["x-extended-by"]] if "x-extended-by" in schema else schema["enum"]
+            return Refused("unknown_choice", param, allowed=", ".join(choices))
         return Refused("invalid_value", param, expected=expected)
 
     def _alternatives(self, value: Mapping[str, Any]) -> Iterator[Fault]:

@@ -15,30 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Exchange = Callable[[Zof], Answer]
+    Judged = tuple[int, str, str | None, Exchange]
 
 SPENT: Final = "zof_test_spent"
 LOST: Final = "zof_test_lost"
 START: Final = {**STAGING, "test_case_ids": ["tc_login_001"]}
 """A body that starts a run."""
 MIB: Final = 1 << 20
+LIMIT: Final = 60
+"""How many requests of a key a window admits here."""
 FAR: Final = "203.0.113.7"
 """A client on another machine."""
 
-_PARTS: Final = {
-    "keys": (
-        *DEFAULT.keys,
-        Key(SPENT, "org_abc", PERMITS[Role.ADMIN], "for the test that uses it up"),
-        # No data file can say this, which makes it the one way to a fault of the server's own.
-        Key(LOST, "org_nowhere", PERMITS[Role.ADMIN], "for an organization that there is not"),
-    )
-}
+_KEYS: Final = (
+    *DEFAULT.keys,
+    Key(SPENT, "org_abc", PERMITS[Role.ADMIN], "for the test that uses it up"),
+    # An organization that there is not: the one way to a fault of the server's own.
+    Key(LOST, "org_nowhere", PERMITS[Role.ADMIN], "nothing"),
+)
 JSON: Final = (("content-type", "application/json"),)
 
 
 @cache
 def _emulator() -> Zof:
     # Not a loopback host, so that clients elsewhere are told apart from those on this machine.
-    return Zof(data=replace(DEFAULT, **_PARTS), rate=Rate(limit=30), host="0.0.0.0")  # noqa: S104  nothing listens
+    return Zof(data=replace(DEFAULT, keys=_KEYS), rate=Rate(limit=LIMIT), host="0.0.0.0")  # noqa: S104  nothing listens
 
 
 def fresh() -> Zof:
@@ -63,9 +64,9 @@ def spent(zof: Zof) -> Answer:
 
 
 def unread(zof: Zof) -> Answer:
-    """The answer to what is not HTTP."""
-    encoded, headers = zof.app.state.api.unread()  # type: ignore[attr-defined]
-    return Answer(encoded.status, (*encoded.headers, *headers), encoded.content)
+    """The answer to what is not HTTP, as the server sends it."""
+    content, headers = zof.app.state.api.unread()  # type: ignore[attr-defined]
+    return Answer(400, headers, content)
 
 
 def _replayed(zof: Zof) -> Answer:
@@ -108,7 +109,7 @@ FILES: Final[Mapping[str, Exchange]] = {
 }
 """What is no JSON answer, though a HAR is written in JSON."""
 
-JUDGED: Final[Mapping[str, tuple[int, str, str | None, Exchange]]] = {
+JUDGED: Final[dict[str, Judged]] = {
     "wrong header": (400, "invalid_request", "Idempotency-Key", lambda zof: start(zof, idempotency_key="\t")),
     "unknown query": (400, "invalid_request", "verbose", lambda zof: zof.get("/runs", verbose=1)),
     "wrong query": (400, "invalid_request", "limit", lambda zof: zof.get("/runs", limit=0)),
@@ -134,7 +135,7 @@ JUDGED: Final[Mapping[str, tuple[int, str, str | None, Exchange]]] = {
 }
 """Every kind of error that a request meets after the rate limit: its status, its code, whom it blames."""
 
-STRANGERS: Final[Mapping[str, tuple[int, str, str | None, Exchange]]] = {
+STRANGERS: Final[dict[str, Judged]] = {
     "no path": (404, "not_found", None, lambda zof: zof.get("/nothing")),
     "no method": (405, "method_not_allowed", None, lambda zof: zof.send("DELETE", "/v1/runs")),
     "no key": (401, "unauthorized", None, lambda zof: zof.get("/runs", key=None)),

@@ -1,0 +1,60 @@
+"""Boot: how long each server takes from its start to its first answer, and how much memory it then holds."""
+
+from __future__ import annotations
+
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any, Final
+
+from bench import floor
+from bench.servers import EMULATOR, Server, ask, emulator, floors, running
+from bench.stats import Spread
+from bench.throughput import captured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bench.machine import Cores
+
+REQUESTS: Final = 10_000
+SECONDS: Final = 0.5
+MEBIBYTES: Final = 60.0
+_SAMPLE: Final = "/run_sample_passed"
+
+
+def measure(
+    others: Sequence[Server], *, rounds: int, cores: Cores, folder: Path, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Start each server in turn, in so many rounds; in the last, ask each for a run so many times."""
+    file = folder / "boot-answers.json"
+    file.write_bytes(floor.kept(captured(cores.server, folder)[0]))
+    servers = (emulator(), *floors(file), *others)
+    seconds: dict[str, list[float]] = {one.name: [] for one in servers}
+    idle: dict[str, list[float]] = {one.name: [] for one in servers}
+    busy: dict[str, float] = {}
+    for nth in range(rounds + 1):  # the first one fills the system's cache of files
+        tell(f"start to the first answer, {f'round {nth} of {rounds}' if nth else 'warming up'}")
+        for server in servers:
+            with running(server, cores.server, folder / "boot.log") as one:
+                if nth:
+                    seconds[server.name].append(one.seconds)
+                    idle[server.name].append(one.mebibytes())
+                if nth == rounds:
+                    connection = HTTPConnection("127.0.0.1", one.port)
+                    for _ in range(REQUESTS):
+                        ask(connection, one, _SAMPLE)
+                    connection.close()
+                    busy[server.name] = one.mebibytes()
+    reached = Spread.of(seconds[EMULATOR]).median
+    return {
+        "seconds": {"target": SECONDS, "reached": reached, "met": reached < SECONDS},
+        "memory": {"target": MEBIBYTES, "reached": busy[EMULATOR], "met": busy[EMULATOR] < MEBIBYTES},
+        "servers": {
+            name: {
+                "seconds": Spread.of(found).as_json(),
+                "idle_mib": Spread.of(idle[name]).as_json(),
+                "busy_mib": busy[name],
+            }
+            for name, found in seconds.items()
+        },
+    }

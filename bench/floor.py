@@ -1,0 +1,91 @@
+"""The floor: a bare ASGI function on the emulator's own uvicorn set-up, that returns ready bytes and does nothing else.
+
+`python -m bench.floor PORT ANSWERS`, where ANSWERS is a file that `kept` wrote.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from bench.wire import Reply
+
+    Headers = list[tuple[bytes, bytes]]
+    Ready = tuple[int, Headers, bytes]
+
+RETRIEVE: Final = "retrieve"
+LIST: Final = "list"
+START: Final = "start"
+
+
+def kept(answers: Mapping[str, Reply]) -> bytes:
+    """Answers of the emulator, as a file for the floor."""
+    return orjson.dumps(
+        {
+            name: [one.status, [[k.decode(), v.decode()] for k, v in one.headers], one.content.decode()]
+            for name, one in answers.items()
+        }
+    )
+
+
+def bare(answers: Mapping[str, Ready]) -> ASGIApp:
+    """An ASGI function: the least that an application can do to return these bytes."""
+    messages = {name: _messages(*one) for name, one in answers.items()}
+    retrieve, start = messages[RETRIEVE], messages[START]
+    exact = {"/v1/runs": messages[LIST]}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            while (await receive()).get("more_body", False):
+                pass
+            head, body = start
+        else:
+            head, body = exact.get(scope["path"], retrieve)
+        await send(head)
+        await send(body)
+
+    return app
+
+
+def ready(file: str) -> dict[str, Ready]:
+    """What `kept` wrote."""
+    return {
+        name: (status, [(key.encode(), value.encode()) for key, value in headers], content.encode())
+        for name, (status, headers, content) in orjson.loads(Path(file).read_bytes()).items()
+    }
+
+
+def serve(app: ASGIApp, port: str) -> None:
+    """Serve until a signal ends it."""
+    # As emulator/server.py sets it up, but for the protocol: what ours adds to uvicorn's counts as ours.
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=int(port),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+    )
+
+
+def _messages(status: int, headers: Headers, content: bytes) -> tuple[Message, Message]:
+    head: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
+    return head, {"type": "http.response.body", "body": content}
+
+
+if __name__ == "__main__":
+    serve(bare(ready(sys.argv[2])), sys.argv[1])

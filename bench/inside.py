@@ -1,0 +1,235 @@
+"""Inside: the emulator called in this process, without a socket: what a run weighs, and what a page costs.
+
+`python -m bench.inside memory|pages` prints what it found as JSON, and its progress on stderr.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+import tracemalloc
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from bench.machine import CannotMeasure
+from bench.wire import KEY, TWO_CASES
+from emulator import Settings, create_app
+from emulator.settings import OFF
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.types import ASGIApp, Message
+
+    Coroutine = Any
+
+MANY: Final = 100_000
+FEW: Final = 100
+_HOUR: Final = 3_600_000
+_SECOND: Final = 1_000
+_TIMES: Final = 300
+_PAGE: Final = 20
+_REFUSED: Final = 400
+
+_PASSING: Final = ["tc_login_001", "tc_checkout_014"]
+_FAILING: Final = ["tc_login_001", "tc_refund_fail_002"]
+_BREAKING: Final = ["tc_login_001", "tc_search_error_003"]
+
+
+class Caller:
+    """An emulator in this process, on a manual clock, and how to ask it with little work of our own."""
+
+    def __init__(self, capacity: int) -> None:
+        self._app: ASGIApp = create_app(Settings(clock="manual", rate=OFF, capacity=capacity))
+        self._messages: list[Message] = []
+
+    def prepared(self, method: str, target: str, body: bytes = b"", host: str = "127.0.0.1") -> Callable[[], None]:
+        """What sends this request, as often as it is called."""
+        path, _, query = target.partition("?")
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [
+                (b"host", host.encode()),
+                (b"authorization", f"Bearer {KEY}".encode()),
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+            ],
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 9630),
+        }
+        messages = self._messages
+        request = {"type": "http.request", "body": body, "more_body": False}
+
+        async def receive() -> Message:
+            return request
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        def call() -> None:
+            messages.clear()
+            coroutine: Coroutine = self._app(scope, receive, send)
+            try:
+                while True:
+                    coroutine.send(None)
+            except StopIteration:
+                pass
+
+        return call
+
+    def ask(self, method: str, target: str, body: bytes = b"") -> Any:  # noqa: ANN401  a JSON value
+        """The answer to a request; `CannotMeasure` when it is refused."""
+        self.prepared(method, target, body)()
+        content = b"".join(one.get("body", b"") for one in self._messages[1:])
+        if self._messages[0]["status"] >= _REFUSED:
+            raise CannotMeasure(f"the emulator refused {method} {target}: {content.decode()}")
+        return orjson.loads(content)
+
+    def advance(self, by_ms: int) -> Any:  # noqa: ANN401  a JSON value
+        """Move the clock; what it then says."""
+        return self.ask("POST", "/_emulator/clock/advance", orjson.dumps({"by_ms": by_ms}))
+
+
+# --- what a run weighs
+
+
+def memory() -> dict[str, Any]:
+    """Bytes that Python holds for each of 100,000 runs of two cases: while they wait, and when they have ended."""
+    emulator = Caller(capacity=10_000)
+    start = emulator.prepared("POST", "/v1/runs", TWO_CASES)
+    for _ in range(FEW):
+        start()
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(MANY):
+        start()
+    gc.collect()
+    waiting = tracemalloc.get_traced_memory()[0] - before
+    _tell("letting 100,000 runs end, in process")
+    emulator.advance(_HOUR)
+    gc.collect()
+    ended = tracemalloc.get_traced_memory()[0] - before
+    return {"waiting": waiting / MANY, "ended": ended / MANY}
+
+
+# --- what a page costs
+
+
+def _ended(runs: int) -> tuple[Caller, str, str]:
+    """A world whose runs have all ended, over some minutes; and two instants in them."""
+    emulator = Caller(capacity=runs)
+    instants = []
+    for nth in range(runs):
+        cases = (_PASSING, _FAILING, _PASSING, _BREAKING)[nth % 4]
+        project = "proj_abc" if nth % 5 == 0 else "proj_abc123"
+        order = {"project_id": project, "environment": "staging", "test_case_ids": cases}
+        emulator.ask("POST", "/v1/runs", orjson.dumps(order))
+        if nth % (runs // FEW) == 0:
+            instants.append(emulator.advance(_SECOND)["now"])
+    emulator.advance(_HOUR)
+    return emulator, instants[FEW // 4], instants[FEW * 3 // 4]
+
+
+def _open(runs: int) -> Caller:
+    """A world whose runs wait, run or were canceled, a third each."""
+    emulator = Caller(capacity=runs // 3)
+    names = [emulator.ask("POST", "/v1/runs", TWO_CASES)["id"] for _ in range(runs)]
+    emulator.advance(0)
+    for name in names[2::3]:
+        emulator.ask("POST", f"/v1/runs/{name}/cancel")
+    return emulator
+
+
+def _targets_of_ended(emulator: Caller, early: str, late: str) -> dict[str, str]:
+    found = {
+        "runs": "/v1/runs",
+        "runs, project_id": "/v1/runs?project_id=proj_abc123",
+        **{f"runs, status={status}": f"/v1/runs?status={status}" for status in ("passed", "failed", "error")},
+        "runs, created_after": f"/v1/runs?created_after={early}",
+        "runs, created_before": f"/v1/runs?created_before={late}",
+        "runs, all four": f"/v1/runs?project_id=proj_abc123&status=passed&created_after={early}&created_before={late}",
+        "results": "/v1/results",
+        **{f"results, status={status}": f"/v1/results?status={status}" for status in ("passed", "failed", "error")},
+        "results, created_after": f"/v1/results?created_after={early}",
+        "results, created_before": f"/v1/results?created_before={late}",
+        "results, all three": f"/v1/results?status=passed&created_after={early}&created_before={late}",
+    }
+    run = emulator.ask("GET", "/v1/runs?limit=50")["data"][-1]["id"]
+    found["results, run_id"] = f"/v1/results?run_id={run}"
+    for kind in ("runs", "results"):
+        cursor = emulator.ask("GET", f"/v1/{kind}?limit=50")["next_cursor"]
+        found[f"{kind}, starting_after"] = f"/v1/{kind}?starting_after={cursor}"
+    return found
+
+
+def pages() -> dict[str, Any]:
+    """Microseconds of a page with each filter, out of 100 and out of 100,000 runs; as kept, and newly encoded."""
+    _tell("filling worlds of 100 and 100,000 ended runs, in process")
+    found: dict[str, Any] = {}
+    few, many = _ended(FEW), _ended(MANY)
+    theirs = _targets_of_ended(*many)
+    for name, target in _targets_of_ended(*few).items():
+        found[name] = _compared((few[0], target), (many[0], theirs[name]))
+    del few, many
+    gc.collect()
+    _tell("filling worlds of 100 and 100,000 open runs, in process")
+    small, large = _open(FEW), _open(MANY)
+    for status in ("queued", "running", "canceled"):
+        target = f"/v1/runs?status={status}"
+        found[f"runs, status={status}"] = _compared((small, target), (large, target))
+    target = "/v1/runs?project_id=proj_abc123&status=queued"
+    found["runs, project_id and status"] = _compared((small, target), (large, target))
+    return found
+
+
+def _compared(few: tuple[Caller, str], many: tuple[Caller, str]) -> dict[str, float]:
+    counts = [len(caller.ask("GET", target)["data"]) for caller, target in (few, many)]
+    kept = _in_turn([caller.prepared("GET", target) for caller, target in (few, many)], _TIMES)
+    # Links in an answer begin with the host that the client named, so nothing encoded for one host serves another.
+    fresh = [
+        [caller.prepared("GET", target, host=f"host{nth}.test") for caller, target in (few, many)]
+        for nth in range(_TIMES // 3)
+    ]
+    new = [median(times) for times in zip(*(_in_turn(pair, 1) for pair in fresh), strict=True)]
+    return {
+        "items": counts[1],
+        "items_of_few": counts[0],
+        "few_us": kept[0],
+        "many_us": kept[1],
+        "ratio": kept[1] / kept[0],
+        "few_new_us": new[0],
+        "many_new_us": new[1],
+        "ratio_new": new[1] / new[0],
+    }
+
+
+def _in_turn(calls: list[Callable[[], None]], times: int) -> list[float]:
+    """The median microseconds of each call, made in turn."""
+    taken: list[list[int]] = [[] for _ in calls]
+    for _ in range(times):
+        for call, place in zip(calls, taken, strict=True):
+            began = time.perf_counter_ns()
+            call()
+            place.append(time.perf_counter_ns() - began)
+    return [median(one) / 1_000 for one in taken]
+
+
+def _tell(what: str) -> None:
+    sys.stderr.write(f"bench: {what}\n")
+
+
+_KINDS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {"memory": memory, "pages": pages}
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(orjson.dumps(_KINDS[sys.argv[1]]()))

@@ -1,0 +1,163 @@
+"""The report: what was found, as tables that can be read both on a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Found = dict[str, Any]
+
+_LEGEND: Final = (
+    "Answers a second at 32 connections: the median of the rounds, lowest to highest. Ratio: to the bare ASGI function",
+    "in the same round. CPU: the core's time for an answer, and the floor's divided by it; what else the machine does",
+    "touches that least. Of core: how much of its core a server had; well under 100 % means that others worked on it",
+    "meanwhile, and then trust the CPU ratio. Peers answer from mocks of their own, without state.",
+)
+
+
+def written(found: Found) -> str:
+    """Everything that was found."""
+    return "\n".join(_lines(found)) + "\n"
+
+
+def _lines(found: Found) -> Iterator[str]:
+    yield "# Benchmark"
+    yield ""
+    yield from _verdicts(found)
+    for operation in found.get("throughput", ()):
+        yield from _throughput(operation)
+    if found.get("throughput"):
+        yield from _LEGEND
+        yield ""
+    if "boot" in found:
+        yield from _boot(found["boot"])
+    if "memory" in found:
+        yield from _memory(found["memory"])
+    if "pages" in found:
+        yield from _pages(found["pages"])
+    if found["without"]:
+        yield found["without"] + "."
+        yield ""
+    yield "## Where"
+    yield ""
+    yield from _table(("what", "value"), [(name, value) for name, value in found["machine"].items()])
+
+
+def _verdicts(found: Found) -> Iterator[str]:
+    rows = [
+        (one["title"], f">= {one['target']:.2f} of the floor", f"{one['reached']:.3f}", _met(one))
+        for one in found.get("throughput", ())
+        if one["target"] is not None
+    ]
+    if "boot" in found:
+        first, memory = found["boot"]["seconds"], found["boot"]["memory"]
+        rows.append(("First answer", f"< {first['target']} s", f"{first['reached']:.3f} s", _met(first)))
+        rows.append(("Resident memory", f"< {memory['target']:.0f} MiB", f"{memory['reached']:.1f} MiB", _met(memory)))
+    if "memory" in found:
+        one = found["memory"]
+        rows.append(("Memory of a run", f"< {one['target']} B", f"{one['reached']:.0f} B", _met(one)))
+    if "pages" in found:
+        one = found["pages"]
+        rows.append(("Worst filter", f"<= {one['target']} x", f"{one['reached']:.2f} x", _met(one)))
+    if rows:
+        yield from _table(("what", "target", "reached", "verdict"), rows)
+
+
+def _throughput(operation: Found) -> Iterator[str]:
+    yield f"## {operation['title']}"
+    yield ""
+    yield from _table(
+        ("server", "answers/s", "spread", "ratio", "spread", "CPU µs", "CPU ratio", "of core", "p99 ms"),
+        [
+            (
+                name,
+                f"{one['rate']['median']:,.0f}",
+                f"{one['rate']['low']:,.0f} to {one['rate']['high']:,.0f}",
+                f"{one['ratio']['median']:.3f}",
+                f"{one['ratio']['low']:.3f} to {one['ratio']['high']:.3f}",
+                f"{one['cpu_us']['median']:.1f}",
+                f"{one['cpu_ratio']['median']:.3f}",
+                f"{one['share']:.0%}",
+                f"{one['p99_ms']:.1f}",
+            )
+            for name, one in operation["servers"].items()
+        ],
+    )
+
+
+def _boot(boot: Found) -> Iterator[str]:
+    yield "## Start to the first answer, and resident memory"
+    yield ""
+    yield from _table(
+        ("server", "seconds", "spread", "MiB then", "MiB after 10,000 requests"),
+        [
+            (
+                name,
+                f"{one['seconds']['median']:.3f}",
+                f"{one['seconds']['low']:.3f} to {one['seconds']['high']:.3f}",
+                f"{one['idle_mib']['median']:.1f}",
+                f"{one['busy_mib']:.1f}",
+            )
+            for name, one in boot["servers"].items()
+        ],
+    )
+
+
+def _memory(memory: Found) -> Iterator[str]:
+    yield f"## Bytes a run of two cases, at {memory['runs']:,} runs"
+    yield ""
+    yield from _table(
+        ("counted by", "waiting", "ended"),
+        [
+            (name, f"{memory[key]['waiting']:,.0f}", f"{memory[key]['ended']:,.0f}")
+            for name, key in (("Python (tracemalloc)", "counted"), ("the system (resident)", "resident"))
+        ],
+    )
+    rate = memory["runs"] / memory["load_seconds"]
+    yield f"The server then held {memory['server_mib']:.0f} MiB; it took {rate:,.0f} runs a second from one connection."
+    yield ""
+
+
+def _pages(pages: Found) -> Iterator[str]:
+    yield "## A page of 20, out of 100 runs and out of 100,000"
+    yield ""
+    yield from _table(
+        ("list and filter", "items", "µs of 100", "µs of 100,000", "ratio", "newly encoded", "", "ratio"),
+        [
+            (
+                name,
+                f"{one['items_of_few']}/{one['items']}",
+                *(f"{one[key]:.1f}" for key in ("few_us", "many_us")),
+                f"{one['ratio']:.2f}",
+                *(f"{one[key]:.1f}" for key in ("few_new_us", "many_new_us")),
+                f"{one['ratio_new']:.2f}",
+            )
+            for name, one in pages["filters"].items()
+        ],
+    )
+    yield from _table(
+        ("over HTTP, one connection", "µs of 100", "µs of 100,000", "ratio"),
+        [
+            (f"`{target}`", f"{one['few_us']:.0f}", f"{one['many_us']:.0f}", f"{one['ratio']:.2f}")
+            for target, one in pages["over_http"].items()
+        ],
+    )
+
+
+def _met(one: Found) -> str:
+    return "met" if one["met"] else "MISSED"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for place, row in enumerate((heads, ["-" * width for width in widths], *rows)):
+        cells = [
+            f"{one:<{width}}" if nth == 0 else f"{one:>{width}}"
+            for nth, (one, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        if place == 1:
+            cells = [cells[0], *(f"{one[:-1]}:" if one else "" for one in cells[1:])]
+        yield f"| {' | '.join(cells)} |"
+    yield ""

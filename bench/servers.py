@@ -1,0 +1,219 @@
+"""Servers: how each is started on its core, when it first answers, how much memory it holds, and that it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from bench.machine import ROOT, CannotMeasure, output, tool
+from bench.wire import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EMULATOR: Final = "emulator"
+BARE: Final = "bare ASGI"
+STARLETTE: Final = "Starlette"
+
+_PEERS: Final = ROOT / "bench" / "peers"
+_MODULES: Final = _PEERS / "node_modules"
+_KIB: Final = 1024
+_LONGEST_START: Final = 60.0
+_LONGEST_END: Final = 5.0
+_BETWEEN_TRIES: Final = 0.001
+_REFUSED: Final = 400
+_OLDEST_NODE: Final = 20
+_OURS: Final = ("PYTHON", "ZOF_EMULATOR_", "WEB_CONCURRENCY", "NODE_OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A kind of server: what starts it on a port, and under which prefix it answers for `/runs`."""
+
+    name: str
+    command: tuple[str, ...]
+    """`{port}` stands for the port."""
+    prefix: str = "/v1"
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def emulator(*flags: str) -> Server:
+    """The emulator with everything on."""
+    command = (sys.executable, "-m", "emulator", "serve", "--port", "{port}", "--quiet")
+    return Server(EMULATOR, (*command, "--rate-limit", "999999999/60", *flags))
+
+
+def floors(answers: Path) -> tuple[Server, Server]:
+    """The bare ASGI function and the Starlette routes, with the answers in a file."""
+    return (
+        Server(BARE, (sys.executable, "-m", "bench.floor", "{port}", str(answers))),
+        Server(STARLETTE, (sys.executable, "-m", "bench.routes", "{port}", str(answers))),
+    )
+
+
+def peers() -> tuple[tuple[Server, ...], str]:
+    """The mock servers from npm, installed on first use; or none, and in one line why not."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    major = output("node", "--version").lstrip("v").split(".")[0]
+    if node is None or npm is None or not major.isdigit() or int(major) < _OLDEST_NODE:
+        return (), f"Prism and Mockoon are left out: they need Node.js {_OLDEST_NODE} or later, and npm"
+    failed = _install(npm)
+    if failed:
+        return (), f"Prism and Mockoon are left out: npm ci failed: {failed}"
+    document = str(ROOT / "openapi.yaml")
+    prism = _MODULES / "@stoplight" / "prism-cli" / "dist" / "index.js"
+    quiet = ("--disable-log-to-file", "--disable-admin-api")
+    mockoon = _MODULES / "@mockoon" / "cli" / "bin" / "run.js"
+    return (
+        Server(
+            f"Prism {_version('@stoplight/prism-cli')}",
+            (node, str(prism), "mock", "--host", "127.0.0.1", "--port", "{port}", "--verboseLevel", "silent", document),
+            prefix="",
+            environment={"SCARF_ANALYTICS": "false"},
+        ),
+        Server(
+            f"Mockoon {_version('@mockoon/cli')}",
+            (node, str(mockoon), "start", "--data", document, "--hostname", "127.0.0.1", "--port", "{port}", *quiet),
+        ),
+    ), ""
+
+
+class Running:
+    """A server that runs; `seconds` passed from its start to its first answer."""
+
+    def __init__(self, server: Server, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.server = server
+        self.port = port
+        self.seconds = 0.0
+        self._process = process
+
+    def path(self, below: str = "") -> str:
+        """The path of the runs, or of one below them."""
+        return f"{self.server.prefix}/runs{below}"
+
+    def mebibytes(self) -> float:
+        """How much memory it holds now."""
+        lines = Path(f"/proc/{self._process.pid}/status").read_text("utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / _KIB
+
+    def cpu_seconds(self) -> float:
+        """How much time of a core it has used so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def check(self) -> None:
+        """`CannotMeasure` when it has ended by itself."""
+        if self._process.poll() is not None:
+            raise CannotMeasure(f"{self.server.name} ended with exit status {self._process.returncode}")
+
+
+@contextmanager
+def running(server: Server, core: int, log: Path) -> Iterator[Running]:
+    """The server on a free loopback port and a core of its own, from its first answer on; it ends with the block.
+
+    What it says on stderr goes to `log`, and its last line into the error when it does not start.
+    """
+    port = _free_port()
+    command = [tool("taskset", "util-linux"), "-c", str(core), *(one.format(port=port) for one in server.command)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    with log.open("wb") as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(  # noqa: S603  commands of ours
+            command,
+            cwd=ROOT,
+            env=environment | server.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,  # so that Ctrl-C reaches it through us alone, in order
+        )
+    found = Running(server, port, process)
+    try:
+        _await_answer(found, log)
+        found.seconds = time.perf_counter() - began
+        yield found
+    finally:
+        _end(process)
+
+
+def ask(connection: HTTPConnection, running_server: Running, below: str = "") -> None:
+    """Ask for the runs, or for one below them; `CannotMeasure` when that is refused."""
+    connection.request("GET", running_server.path(below), headers={"Authorization": f"Bearer {KEY}"})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status >= _REFUSED:
+        raise CannotMeasure(
+            f"{running_server.server.name} answered {answer.status} to GET {running_server.path(below)}"
+        )
+
+
+def _await_answer(found: Running, log: Path) -> None:
+    until = time.monotonic() + _LONGEST_START
+    while time.monotonic() < until:
+        connection = HTTPConnection("127.0.0.1", found.port, timeout=_LONGEST_START)
+        try:
+            ask(connection, found)
+        except (OSError, HTTPException):
+            time.sleep(_BETWEEN_TRIES)
+        else:
+            return
+        finally:
+            connection.close()
+        try:
+            found.check()
+        except CannotMeasure as ended:
+            said = log.read_text(errors="replace").strip().splitlines()
+            raise CannotMeasure(": ".join((str(ended), *said[-1:]))) from None
+    raise CannotMeasure(f"{found.server.name} gave no answer within {_LONGEST_START:.0f} seconds")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LONGEST_END)
+            return
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+def _install(npm: str) -> str:
+    """Install what the lock file pins, unless that is done; the last line of what went wrong, or nothing."""
+    lock, mark = _PEERS / "package-lock.json", _MODULES / "installed.json"
+    if mark.exists() and mark.read_bytes() == lock.read_bytes():
+        return ""
+    sys.stderr.write("bench: installing bench/peers/package-lock.json; this takes a moment, once\n")
+    done = subprocess.run(  # noqa: S603  a command of ours
+        (npm, "ci", "--silent", "--no-progress"), cwd=_PEERS, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return (
+            (done.stderr or done.stdout).strip().splitlines()[-1:][0]
+            if done.stderr or done.stdout
+            else "no reason given"
+        )
+    mark.write_bytes(lock.read_bytes())
+    return ""
+
+
+def _version(package: str) -> str:
+    found: str = orjson.loads((_MODULES / package / "package.json").read_bytes())["version"]
+    return found

@@ -1,0 +1,33 @@
+"""Statistics: a median and how far the values lay apart, of numbers that were measured in turn."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of some values, the lowest and the highest of them."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of at least one value."""
+        return cls(median(values), min(values), max(values))
+
+    def as_json(self) -> dict[str, float]:
+        """The spread, for a file."""
+        return asdict(self)
+
+
+def ratios(values: Sequence[float], floor: Sequence[float]) -> Spread:
+    """How values compare with the floor's, round by round: what disturbs a round disturbs both."""
+    return Spread.of([mine / theirs for mine, theirs in zip(values, floor, strict=True)])

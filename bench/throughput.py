@@ -1,0 +1,229 @@
+"""Throughput: requests a second, server by server in turn, round after round, and how that compares with the floor."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from bench import floor
+from bench.machine import ROOT, CannotMeasure, tool
+from bench.servers import BARE, EMULATOR, STARLETTE, Running, Server, emulator, floors, running
+from bench.stats import Spread, ratios
+from bench.wire import TWO_CASES, Wire, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.machine import Cores
+    from bench.wire import Reply
+
+RUNS: Final = 10_000
+_CONNECTIONS: Final = 32
+_WARM_UP: Final = 1
+_FLOORS: Final = (BARE, STARLETTE)
+_SCRIPT: Final = ROOT / "bench" / "load.lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is measured: what it is called, the request, and the least that we want of the floor."""
+
+    name: str
+    title: str
+    method: str
+    below: str
+    """The path below `/runs`; `@` stands for the paths of all runs, in turn."""
+    body: str = ""
+    target: float | None = None
+    mocked: bool = True
+    """Whether the peers are asked too."""
+
+
+def operations(run: str) -> tuple[Operation, ...]:
+    """The operations; `run` is the ID of the one that is retrieved."""
+    return (
+        Operation("retrieve", "Retrieve a run", "GET", f"/{run}", target=0.60),
+        Operation("any", "Retrieve each of 10,000 runs in turn", "GET", "@", mocked=False),
+        Operation("list", "List 20 of 10,000 runs", "GET", "", target=0.45),
+        Operation("start", "Start a run", "POST", "", TWO_CASES.decode(), target=0.45),
+    )
+
+
+NAMES: Final = tuple(one.name for one in operations(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run of wrk found."""
+
+    rate: float
+    cpu_us: float
+    """How long the server's core worked for an answer: what others on the machine do touches this least."""
+    share: float
+    """How much of its core the server had."""
+    p99_ms: float
+
+
+class Loader:
+    """Runs wrk on the core that is not the servers'."""
+
+    def __init__(self, core: int, paths: Path) -> None:
+        """`paths` holds the paths of all runs, one a line."""
+        self._command = (tool("taskset", "util-linux"), "-c", str(core), tool("wrk", "wrk"))
+        self._paths = paths
+
+    def load(self, server: Running, operation: Operation, seconds: int) -> Load:
+        """Ask as fast as it answers; `CannotMeasure` when it refuses or breaks off a request."""
+        path = f"@{self._paths}" if operation.below == "@" else server.path(operation.below)
+        before = server.cpu_seconds()
+        done = subprocess.run(  # noqa: S603  a command of ours
+            (
+                *self._command,
+                *("-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT)),
+                *(f"http://127.0.0.1:{server.port}", "--", operation.method, operation.body, path),
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        server.check()
+        used = server.cpu_seconds() - before
+        lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
+        if done.returncode or not lines:
+            raise CannotMeasure(f"wrk failed: {done.stdout.decode(errors='replace').strip()[-200:]}")
+        found: dict[str, Any] = orjson.loads(lines[-1])
+        if found["refused"] or found["broken"] or not found["requests"]:
+            raise CannotMeasure(
+                f"{server.server.name}, {operation.title.lower()}: of {found['requests']} requests "
+                f"{found['refused']} were refused and {found['broken']} broke off"
+            )
+        seconds_taken = found["seconds"]
+        return Load(
+            rate=found["requests"] / seconds_taken,
+            cpu_us=used / found["requests"] * 1e6,
+            share=used / seconds_taken,
+            p99_ms=found["p99_ms"],
+        )
+
+
+def fill(port: int, runs: int) -> list[str]:
+    """Start runs of two cases; their IDs."""
+    start = request("POST", "/v1/runs", TWO_CASES)
+    with Wire(port) as wire:
+        return [orjson.loads(reply.content)["id"] for reply in wire.flood(start for _ in range(runs))]
+
+
+def captured(core: int, folder: Path) -> tuple[dict[str, Reply], list[str]]:
+    """What the emulator answers to each operation when it holds 10,000 runs; and their IDs."""
+    with running(emulator(), core, folder / "capture.log") as source:
+        runs = fill(source.port, RUNS)
+        with Wire(source.port) as wire:
+            return {
+                floor.RETRIEVE: wire.ask("GET", f"/v1/runs/{runs[-1]}"),
+                floor.LIST: wire.ask("GET", "/v1/runs"),
+                floor.START: wire.ask("POST", "/v1/runs", TWO_CASES),
+            }, runs
+
+
+def measure(  # noqa: PLR0913  what a measurement depends on
+    names: Sequence[str],
+    others: Sequence[Server],
+    *,
+    rounds: int,
+    seconds: int,
+    cores: Cores,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Measure the operations with these names, our servers and others in turn, in so many rounds."""
+    answers, runs = captured(cores.server, folder)
+    file, paths = folder / "answers.json", folder / "paths.txt"
+    file.write_bytes(floor.kept(answers))
+    with ExitStack() as stack:
+
+        def start(server: Server, mark: str = "") -> Running:
+            log = folder / f"{server.name}{mark}.log".replace(" ", "-")
+            return stack.enter_context(running(server, cores.server, log))
+
+        ours, *rest = [start(server) for server in (emulator(), *floors(file), *others)]
+        asked_to_start = start(emulator(), "-start")
+        runs = fill(ours.port, RUNS)  # another emulator has the same IDs, but nothing says that it must
+        paths.write_text("".join(f"/v1/runs/{run}\n" for run in runs))
+        _check_floors(rest, answers, runs[-1])
+        loader = Loader(cores.client, paths)
+        chosen = [one for one in operations(runs[-1]) if one.name in names]
+        series = {one.name: _series(one, ours, asked_to_start, rest) for one in chosen}
+        found: dict[str, dict[str, list[Load]]] = {one.name: {} for one in chosen}
+        for nth in range(rounds + 1):  # the first one warms up
+            for operation in chosen:
+                tell(f"{operation.title.lower()}, {f'round {nth} of {rounds}' if nth else 'warming up'}")
+                for server in _turned(series[operation.name], nth):
+                    if server is asked_to_start:
+                        _reset(server)
+                    load = loader.load(server, operation, seconds if nth else _WARM_UP)
+                    if nth:
+                        found[operation.name].setdefault(server.server.name, []).append(load)
+    return [_row(operation, found[operation.name]) for operation in chosen]
+
+
+def _series(operation: Operation, ours: Running, asked_to_start: Running, rest: Sequence[Running]) -> list[Running]:
+    first = asked_to_start if operation.method == "POST" else ours
+    return [first, *(one for one in rest if operation.mocked or one.server.command[1:3] == ("-m", "bench.floor"))]
+
+
+def _turned(servers: list[Running], nth: int) -> list[Running]:
+    """Another begins in every round, so that none profits from its place."""
+    place = nth % len(servers)
+    return servers[place:] + servers[:place]
+
+
+def _reset(server: Running) -> None:
+    with Wire(server.port) as wire:
+        wire.ask("POST", "/_emulator/reset")
+
+
+def _check_floors(servers: Sequence[Running], answers: Mapping[str, Reply], run: str) -> None:
+    """`CannotMeasure` when a floor does not return what the emulator returned, byte for byte."""
+    for server in servers:
+        if server.server.name in _FLOORS:
+            with Wire(server.port) as wire:
+                got = {
+                    floor.RETRIEVE: wire.ask("GET", f"/v1/runs/{run}"),
+                    floor.LIST: wire.ask("GET", "/v1/runs"),
+                    floor.START: wire.ask("POST", "/v1/runs", TWO_CASES),
+                }
+            for name, reply in got.items():
+                if reply.raw != answers[name].raw:
+                    raise CannotMeasure(f"{server.server.name} does not return the emulator's bytes for {name}")
+
+
+def _row(operation: Operation, loads: Mapping[str, Sequence[Load]]) -> dict[str, Any]:
+    rates = {name: [one.rate for one in found] for name, found in loads.items()}
+    compared = {name: ratios(one, rates[BARE]) for name, one in rates.items()}
+    work = {name: [1 / one.cpu_us for one in found] for name, found in loads.items()}
+    worked = {name: ratios(one, work[BARE]) for name, one in work.items()}
+    reached = compared[EMULATOR].median
+    return {
+        "name": operation.name,
+        "title": operation.title,
+        "target": operation.target,
+        "reached": reached,
+        "met": None if operation.target is None else reached >= operation.target,
+        "servers": {
+            name: {
+                "rate": Spread.of(rates[name]).as_json(),
+                "ratio": compared[name].as_json(),
+                "cpu_us": Spread.of([one.cpu_us for one in found]).as_json(),
+                "cpu_ratio": worked[name].as_json(),
+                "share": Spread.of([one.share for one in found]).median,
+                "p99_ms": Spread.of([one.p99_ms for one in found]).median,
+                "rates": [round(rate) for rate in rates[name]],
+            }
+            for name, found in loads.items()
+        },
+    }

@@ -1,0 +1,117 @@
+"""Weight: what 100,000 runs add to a server process, and what pages out of them cost over HTTP."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from bench.inside import FEW, MANY
+from bench.machine import ROOT, CannotMeasure, tool
+from bench.servers import emulator, running
+from bench.throughput import fill
+from bench.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bench.machine import Cores
+    from bench.servers import Running, Server
+
+BYTES: Final = 2_048
+RATIO: Final = 1.5
+_MIB: Final = 1 << 20
+_TIMES: Final = 200
+_OVER_HTTP: Final = (
+    "/v1/runs",
+    "/v1/runs?project_id=proj_abc123",
+    "/v1/runs?status=passed",
+    "/v1/runs?created_after=2026-01-01T00:00:00Z",
+    "/v1/runs?created_before=2026-12-31T00:00:00Z",
+    "/v1/results",
+    "/v1/results?status=passed",
+    "/v1/results?created_after=2026-01-01T00:00:00Z",
+    "/v1/results?created_before=2026-12-31T00:00:00Z",
+)
+
+
+def inside(kind: str, core: int) -> dict[str, Any]:
+    """What `bench.inside` finds, on the servers' core and in a process of its own."""
+    command = (tool("taskset", "util-linux"), "-c", str(core), sys.executable, "-m", "bench.inside", kind)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)  # noqa: S603  a command of ours
+    if done.returncode:
+        raise CannotMeasure(f"bench.inside {kind} failed with exit status {done.returncode}")
+    found: dict[str, Any] = orjson.loads(done.stdout)
+    return found
+
+
+def measure_memory(cores: Cores, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Bytes a run of two cases, as Python counts them and as the system does."""
+    tell("100,000 runs in process, every allocation counted")
+    counted = inside("memory", cores.server)
+    tell("100,000 runs in a server process")
+    with running(_loaded_server(), cores.server, folder / "weight.log") as server:
+        fill(server.port, FEW)
+        before = server.mebibytes()
+        began = time.perf_counter()
+        fill(server.port, MANY)
+        seconds = time.perf_counter() - began
+        waiting = server.mebibytes() - before
+        _end_all(server)
+        ended = server.mebibytes() - before
+        whole = server.mebibytes()
+    reached = max(*counted.values(), (waiting * _MIB) / MANY, (ended * _MIB) / MANY)
+    return {
+        "runs": MANY,
+        "target": BYTES,
+        "reached": reached,
+        "met": reached < BYTES,
+        "counted": counted,
+        "resident": {"waiting": waiting * _MIB / MANY, "ended": ended * _MIB / MANY},
+        "server_mib": whole,
+        "load_seconds": seconds,
+    }
+
+
+def measure_pages(cores: Cores, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    """A page of 20 out of 100,000 runs beside one out of 100, for each filter, in process and over HTTP."""
+    tell("pages out of 100 and out of 100,000 runs, in process")
+    found = inside("pages", cores.server)
+    tell("pages out of 100 and out of 100,000 runs, over HTTP")
+    with (
+        running(_loaded_server(), cores.server, folder / "few.log") as few,
+        running(_loaded_server(), cores.server, folder / "many.log") as many,
+    ):
+        for server, runs in ((few, FEW), (many, MANY)):
+            fill(server.port, runs)
+            _end_all(server)
+        over_http = {target: _compared(few, many, target) for target in _OVER_HTTP}
+    reached = max(one[name] for one in found.values() for name in ("ratio", "ratio_new"))
+    reached = max(reached, *(one["ratio"] for one in over_http.values()))
+    return {"target": RATIO, "reached": reached, "met": reached <= RATIO, "filters": found, "over_http": over_http}
+
+
+def _loaded_server() -> Server:
+    return emulator("--clock", "manual", "--capacity", "10000")
+
+
+def _end_all(server: Running) -> None:
+    with Wire(server.port) as wire:
+        wire.ask("POST", "/_emulator/clock/advance", b'{"by_ms":3600000}')
+
+
+def _compared(few: Running, many: Running, target: str) -> dict[str, float]:
+    times: list[list[float]] = [[], []]
+    with Wire(few.port) as one, Wire(many.port) as other:
+        for _ in range(_TIMES):
+            for wire, taken in zip((one, other), times, strict=True):
+                began = time.perf_counter()
+                wire.ask("GET", target)
+                taken.append(time.perf_counter() - began)
+    first, second = (median(taken) * 1e6 for taken in times)
+    return {"few_us": first, "many_us": second, "ratio": second / first}

@@ -1,0 +1,88 @@
+"""The wire: requests as bytes, many at once on one connection, and their answers as they came."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+import orjson
+
+from bench.machine import CannotMeasure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+KEY: Final = "zof_test_admin"
+TWO_CASES: Final = orjson.dumps(
+    {"project_id": "proj_abc123", "environment": "staging", "test_case_ids": ["tc_login_001", "tc_checkout_014"]}
+)
+"""The body that starts a run of two cases."""
+
+_AT_ONCE: Final = 64
+_PIECE: Final = 1 << 18
+_PATIENCE: Final = 60.0
+_REFUSED: Final = 400
+
+
+class Reply(NamedTuple):
+    """An answer: what was read of it, and the bytes that it was."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    content: bytes
+    raw: bytes
+
+
+def request(method: str, path: str, body: bytes = b"") -> bytes:
+    """A request with the key of the administrator, as it goes over the wire."""
+    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", f"authorization: Bearer {KEY}"]
+    if body:
+        lines += ["content-type: application/json", f"content-length: {len(body)}"]
+    return "\r\n".join((*lines, "", "")).encode() + body
+
+
+class Wire:
+    """A connection to a server on this machine whose answers all say how long they are."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), _PATIENCE)
+        self._read = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def ask(self, method: str, path: str, body: bytes = b"") -> Reply:
+        """The answer to one request; `CannotMeasure` when it is refused."""
+        self._socket.sendall(request(method, path, body))
+        return self._reply()
+
+    def flood(self, requests: Iterable[bytes]) -> Iterator[Reply]:
+        """The answers to many requests, in order, some dozens of them on the way at a time."""
+        waiting = iter(requests)
+        while batch := [one for one, _ in zip(waiting, range(_AT_ONCE), strict=False)]:
+            self._socket.sendall(b"".join(batch))
+            for _ in batch:
+                yield self._reply()
+
+    def _reply(self) -> Reply:
+        while (end := self._read.find(b"\r\n\r\n")) < 0:
+            self._more()
+        first, *lines = self._read[:end].split(b"\r\n")
+        headers = tuple((name, value) for name, _, value in (line.partition(b": ") for line in lines))
+        size = end + 4 + int(dict(headers)[b"content-length"])
+        while len(self._read) < size:
+            self._more()
+        raw, self._read = self._read[:size], self._read[size:]
+        status = int(first.split()[1])
+        if status >= _REFUSED:
+            raise CannotMeasure(f"the emulator refused a request: {raw[end + 4 :].decode()}")
+        return Reply(status, headers, raw[end + 4 :], raw)
+
+    def _more(self) -> None:
+        piece = self._socket.recv(_PIECE)
+        if not piece:
+            raise CannotMeasure("the emulator closed a connection in the middle of an answer")
+        self._read += piece

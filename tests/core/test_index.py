@@ -1,0 +1,176 @@
+"""Indexes: what they find, against a plain list of all runs and results that is read from end to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.core import runs
+from emulator.core.index import NO_END, Period, ResultIndex, RunIndex
+from emulator.core.lifecycle import Status
+from emulator.core.runs import Run
+from tests.core.worlds import BEGAN, ENDINGS, ORGANIZATIONS, PROJECTS
+
+STATUSES = (None, *Status)
+
+
+@dataclass
+class Lists:
+    """The two indexes, and beside them every run in the order of its creation and every result as it became visible."""
+
+    by_run: RunIndex = field(default_factory=RunIndex)
+    by_result: ResultIndex = field(default_factory=ResultIndex)
+    runs: dict[int, Run] = field(default_factory=dict)
+    results: list[tuple[int, int, Status, int]] = field(default_factory=list)
+    """Run, place of the case, status and when it became visible; the rank is the place in this list."""
+    now: int = BEGAN
+
+    def add(self, project: str, count: int) -> None:
+        """A run of so many cases; numbers have gaps, since runs of other organizations have some too."""
+        number = len(self.runs) * 3 + 1
+        cases = tuple(f"tc_{place}" for place in range(count))
+        self.runs[number] = Run(number, ORGANIZATIONS[0], project, "staging", None, cases, self.now)
+        self.by_run.add(self.runs[number])
+
+    def follow(self, now: Run) -> None:
+        """A run that went on; when it ended, its results are visible, the last case's the lowest."""
+        before = self.runs[now.number]
+        after = replace(now, rank=self.by_result.add(now)) if now.ended else now
+        self.by_run.move(before, after)
+        self.runs[now.number] = after
+        if after.ended:
+            assert after.rank == len(self.results)
+            last = len(after.cases) - 1
+            found = [(after.number, place, after.case_status(place), self.now) for place in range(last, -1, -1)]
+            self.results += found
+
+
+steps = st.tuples(
+    st.sampled_from(["start", "start", "begin", "end", "cancel", "wait"]), st.integers(0, 20), st.integers(0, 2_500)
+)
+histories = st.lists(steps, max_size=30)
+instants = st.none() | st.sampled_from([BEGAN // 1000 * 1000, 0]) | st.integers(BEGAN - 1_500, BEGAN + 12_000)
+periods = st.builds(Period, instants, instants)
+limits = st.integers(1, 6)
+
+
+def lived(history: list[tuple[str, int, int]]) -> Lists:
+    """The lists after a history."""
+    lists = Lists()
+    for what, pick, wait in history:
+        if what == "wait":
+            lists.now += wait
+        elif what == "start":
+            lists.add(PROJECTS[pick % 2], pick % 3 + 1)
+        elif running := [one for one in lists.runs.values() if not one.ended]:
+            run = running[pick % len(running)]
+            if what == "cancel":
+                lists.follow(runs.canceled(run, lists.now))
+            elif run.status is Status.QUEUED:
+                lists.follow(runs.begun(run, lists.now))
+            elif what == "end":
+                for place in range(len(run.outcomes), len(run.cases)):
+                    run = runs.case_ended(run, ENDINGS[(pick + place) % 3], lists.now)
+                lists.follow(run)
+    return lists
+
+
+def within(instant: int, period: Period) -> bool:
+    """Whether an instant, as the wire shows it in whole seconds, lies in a period."""
+    shown = instant // 1_000 * 1_000
+    return (period.after is None or shown >= period.after) and (period.before is None or shown < period.before)
+
+
+@settings(max_examples=60)
+@given(histories, periods, limits)
+def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], period: Period, limit: int) -> None:
+    """Under every filter and from every place, a page of runs is what reading all runs would find."""
+    lists = lived(history)
+    for project, status in product((None, *PROJECTS, "proj_none"), STATUSES):
+        matching = [
+            run.number
+            for run in reversed(lists.runs.values())
+            if project in {None, run.project_id} and status in {None, run.status} and within(run.created_at, period)
+        ]
+        for below in (NO_END, *matching):
+            rest = [number for number in matching if number < below]
+            page = lists.by_run.page(project, status, period, below, limit)
+            assert page == (rest[:limit], len(rest) > limit)
+
+
+@settings(max_examples=60)
+@given(histories, periods, limits)
+def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], period: Period, limit: int) -> None:
+    """Under every filter and from every place, a page of results is what reading all results would find."""
+    lists = lived(history)
+    ended = [run for run in lists.runs.values() if run.ended]
+    for run, status in product((None, *ended), STATUSES):
+        matching = [
+            rank
+            for rank, (number, _, stands, visible) in reversed(list(enumerate(lists.results)))
+            if (run is None or number == run.number) and status in {None, stands} and within(visible, period)
+        ]
+        for below in (NO_END, *matching):
+            rest = [rank for rank in matching if rank < below]
+            page = lists.by_result.page(run, status, period, below, limit)
+            assert page == (rest[:limit], len(rest) > limit)
+
+
+@given(histories)
+def test_a_rank_leads_back_to_its_case(history: list[tuple[str, int, int]]) -> None:
+    """Each rank names one case of one run, and they are as many as there are visible results."""
+    lists = lived(history)
+    assert lists.by_result.end == len(lists.results)
+    for rank, (number, place, _, _) in enumerate(lists.results):
+        assert lists.by_result.find(rank) == (number, len(lists.runs[number].cases) - 1 - place)
+
+
+@given(histories)
+def test_the_cases_of_a_run_are_listed_in_its_order(history: list[tuple[str, int, int]]) -> None:
+    """The list of a run's results, highest rank first, is the run's own order."""
+    lists = lived(history)
+    for run in (one for one in lists.runs.values() if one.ended):
+        ranks, more = lists.by_result.page(run, None, Period(), NO_END, 100)
+        assert [lists.results[rank][1] for rank in ranks] == list(range(len(run.cases)))
+        assert not more
+
+
+SECOND_OF = BEGAN // 1_000 * 1_000
+"""The second that the wire shows for BEGAN, 123 ms earlier."""
+
+
+@pytest.mark.parametrize(
+    ("period", "found"),
+    [
+        (Period(), True),
+        (Period(after=SECOND_OF), True),
+        (Period(after=SECOND_OF - 1), True),
+        (Period(after=SECOND_OF + 1), False),
+        (Period(after=BEGAN), False),
+        (Period(after=SECOND_OF + 1_000), False),
+        (Period(before=SECOND_OF), False),
+        (Period(before=SECOND_OF + 1), True),
+        (Period(before=BEGAN), True),
+        (Period(before=SECOND_OF + 1_000), True),
+        (Period(SECOND_OF, SECOND_OF), False),
+        (Period(SECOND_OF, SECOND_OF + 1), True),
+        (Period(SECOND_OF + 5_000, SECOND_OF), False),
+    ],
+)
+def test_a_period_compares_what_the_wire_shows(*, period: Period, found: bool) -> None:
+    """A run made at 00.123 shows 00: it was created from 00 on, not from 00.001 on, and before 00.001."""
+    lists = Lists()
+    lists.add(PROJECTS[0], 1)
+    assert lists.by_run.page(None, None, period, NO_END, 1) == ([1] if found else [], False)
+
+
+@given(st.lists(st.integers(-5_000, 5_000), max_size=30).map(sorted), periods)
+def test_a_period_is_a_slice(instants: list[int], period: Period) -> None:
+    """What lies in a period lies side by side, and the bounds are where it begins and ends."""
+    shifted = [BEGAN + instant for instant in instants]
+    lower, upper = period.bounds(shifted)
+    assert shifted[lower:upper] == [instant for instant in shifted if within(instant, period)]

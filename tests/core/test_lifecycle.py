@@ -1,0 +1,84 @@
+"""The life of a run: the table is closed, an end is an end, and a refusal changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.core import runs
+from emulator.core.lifecycle import AFTER, TERMINAL, Event, Status, after, ending
+from emulator.core.refusal import Refused
+from tests.core.worlds import ENDINGS, lives
+
+if TYPE_CHECKING:
+    from emulator.core.runs import Run
+
+PAIRS = [(status, event) for status in Status for event in Event]
+ENDED = frozenset({Status.PASSED, Status.FAILED, Status.ERROR, Status.CANCELED})
+POSSIBLE = {
+    Status.QUEUED: {Event.BEGIN: Status.RUNNING, Event.CANCEL: Status.CANCELED},
+    Status.RUNNING: {
+        Event.PASS: Status.PASSED,
+        Event.FAIL: Status.FAILED,
+        Event.BREAK: Status.ERROR,
+        Event.CANCEL: Status.CANCELED,
+    },
+}
+
+
+@pytest.mark.parametrize(("status", "event"), PAIRS)
+def test_what_follows_what(status: Status, event: Event) -> None:
+    """A queued run begins, a running one passes, fails or breaks, either is canceled, and nothing else can happen."""
+    following = POSSIBLE.get(status, {}).get(event)
+    if following is not None:
+        assert after(status, event) is following
+        return
+    with pytest.raises(Refused) as refused:
+        after(status, event)
+    assert (refused.value.reason, refused.value.param) == ("run_ended", None)
+    assert refused.value.words == {"status": status.value}
+
+
+def test_the_table_is_closed() -> None:
+    """Statuses lead to statuses, and the terminal ones are those that the contract documents."""
+    assert set(AFTER.values()) | {Status.QUEUED} == set(Status)
+    assert ENDED == TERMINAL
+
+
+@given(st.lists(st.sampled_from(Event), max_size=12))
+def test_a_terminal_status_absorbs(events: list[Event]) -> None:
+    """Whatever happens, a run that has reached a terminal status stays in it."""
+    status = Status.QUEUED
+    for event in events:
+        try:
+            following = after(status, event)
+        except Refused:
+            continue
+        assert status not in TERMINAL
+        status = following
+
+
+@given(st.lists(st.sampled_from(ENDINGS), min_size=1))
+def test_an_error_outweighs_a_failure_and_a_failure_a_pass(outcomes: list[Status]) -> None:
+    """A run ends in error if any case did, else failed if any case did, else passed."""
+    expected = (
+        Status.ERROR if Status.ERROR in outcomes else Status.FAILED if Status.FAILED in outcomes else Status.PASSED
+    )
+    assert after(Status.RUNNING, ending(iter(outcomes))) is expected
+
+
+@given(lives)
+def test_a_refused_change_leaves_the_run_as_it_was(life: tuple[Run, ...]) -> None:
+    """A run that has ended can neither begin, nor end, nor be canceled, and stays the same value."""
+    run = life[-1]
+    if not run.ended:
+        assert runs.canceled(run, 9).status is Status.CANCELED
+        return
+    before = repr(run)
+    for change in (runs.begun, runs.canceled):
+        with pytest.raises(Refused, match="run_ended"):
+            change(run, 9)
+    assert repr(run) == before

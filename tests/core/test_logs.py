@@ -1,0 +1,78 @@
+"""Logs: in any state of any run, the lines are as many as are counted, in order, and only ever more."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+
+from emulator.core.lifecycle import Status
+from emulator.core.logs import Line, count, line
+from tests.core.worlds import lives
+
+if TYPE_CHECKING:
+    from emulator.core.runs import Run
+
+
+def written(run: Run) -> list[Line]:
+    """All lines that a run has written."""
+    return [line(run, place) for place in range(count(run))]
+
+
+@given(lives)
+def test_lines_are_in_order_of_time(life: tuple[Run, ...]) -> None:
+    """No line is older than the one before it, and none is from before the run or from after its end."""
+    for run in life:
+        times = [one.at for one in written(run)]
+        assert times[0] == run.created_at
+        assert times == sorted(times)
+        assert not run.ended or times[-1] == run.completed_at
+
+
+@given(lives)
+def test_a_log_only_grows(life: tuple[Run, ...]) -> None:
+    """What was once written stays as it was; every change of a run writes at least one line more."""
+    for before, after in pairwise(life):
+        assert written(after)[: count(before)] == written(before)
+        assert count(after) > count(before)
+
+
+@given(lives)
+def test_the_lines_tell_the_story(life: tuple[Run, ...]) -> None:
+    """The run is queued, starts, each case starts and ends in turn, the run ends; and nothing else is told."""
+    run = life[-1]
+    told = [(one.test_case_id, one.message.split(" ")[:2]) for one in written(run)]
+    expected: list[tuple[str | None, list[str]]] = [(None, ["Run", "queued:"])]
+    if run.started_at is not None:
+        expected.append((None, ["Run", "started."]))
+    for index, case in enumerate(run.cases):
+        if run.case_started_at(index) is not None:
+            expected.append((case, [case, "started."]))
+            if run.case_status(index) is not Status.RUNNING:
+                expected.append((case, [case, run.case_status(index).value]))
+    if run.ended:
+        expected.append((None, ["Run", run.status.value]))
+    assert told == expected
+
+
+@given(lives)
+def test_a_level_is_as_grave_as_what_happened(life: tuple[Run, ...]) -> None:
+    """What failed or broke is an error, what was canceled a warning, all else an information."""
+    run = life[-1]
+    for one in written(run):
+        word = one.message.split(" ")[1]
+        assert one.level == {"failed": "error", "error": "error", "canceled": "warning"}.get(word, "info")
+
+
+@given(lives)
+def test_a_line_says_how_long_it_took(life: tuple[Run, ...]) -> None:
+    """The end of a case or of a run says after how many ms; a run that never started says that."""
+    run = life[-1]
+    ends = [one for one in written(run) if one.test_case_id and not one.message.endswith("started.")]
+    assert [one.message.split(" ")[3] for one in ends] == [
+        str(run.case_duration_ms(run.cases.index(one.test_case_id or ""))) for one in ends
+    ]
+    if run.ended:
+        took = "before it started." if run.started_at is None else f"after {run.duration_ms} ms."
+        assert written(run)[-1].message == f"Run {run.status} {took}"

@@ -1,0 +1,56 @@
+"""Tenants: keys that die on time, and data whose parts belong together."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.core.tenants import DEFAULT, PERMITS, Key, Role
+
+instants = st.integers(0, 2**48)
+
+
+@given(st.none() | instants, st.booleans(), instants)
+def test_a_key_is_dead_from_its_expiry_on(expires_at: int | None, revoked: bool, now: int) -> None:  # noqa: FBT001  drawn
+    """A key opens nothing from the millisecond of its expiry on, nor once it is revoked."""
+    key = Key("secret", "org_a", frozenset(), expires_at=expires_at, revoked=revoked)
+    assert key.dead(now) is (revoked or (expires_at is not None and now >= expires_at))
+
+
+def test_what_roles_permit() -> None:
+    """Admin and lead hold all permissions, an engineer may start runs and read projects, a viewer read projects."""
+    everything = {"runs:create", "projects:read", "webhooks:manage"}
+    assert {role: set(permits) for role, permits in PERMITS.items()} == {
+        Role.ADMIN: everything,
+        Role.LEAD: everything,
+        Role.ENGINEER: {"runs:create", "projects:read"},
+        Role.VIEWER: {"projects:read"},
+    }
+
+
+def test_the_default_data_belongs_together() -> None:
+    """Whatever the default data names is in it, and belongs to the organization that uses it."""
+    organizations = {one.id for one in DEFAULT.organizations}
+    used = {key.organization for key in DEFAULT.keys} | {project.organization for project in DEFAULT.projects}
+    owner = {**DEFAULT.cases, **{one.id: one.organization for one in DEFAULT.projects}}
+    assert used <= organizations
+    assert all(len({owner[case] for case in cases}) == 1 for cases in DEFAULT.suites.values())
+    for sample in DEFAULT.samples:
+        assert {owner[name] for name in (sample.project_id, *sample.test_case_ids)} == {sample.organization}
+
+
+def test_the_samples_are_in_the_order_of_their_age() -> None:
+    """The samples happen one after another, so that the newest is listed first."""
+    ages = [sample.age_ms for sample in DEFAULT.samples]
+    assert ages == sorted(ages, reverse=True)
+
+
+def test_two_worlds_cannot_spoil_each_others_data() -> None:
+    """The default data cannot be changed, in whole or in part."""
+    with pytest.raises(FrozenInstanceError):
+        DEFAULT.keys = ()  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        DEFAULT.cases["tc_x"] = "org_abc"  # type: ignore[index]

@@ -1,0 +1,66 @@
+"""The timeline: what is due comes in order, and no clock runs backwards."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.core.timeline import Agenda, Clock
+
+instants = st.integers(-(2**40), 2**48)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), max_size=60))
+def test_what_is_due_comes_by_time_and_then_by_when_it_was_put(story: list[tuple[bool, int]]) -> None:
+    """An agenda is a list sorted by instant whose equals keep their order; what is not due yet stays."""
+    agenda = Agenda()
+    model: list[tuple[int, int]] = []
+    for number, (puts, at) in enumerate(story):
+        if puts:
+            agenda.put(at, "org_a", number, "passed")
+            model = sorted([*model, (at, number)])
+        else:
+            due = agenda.take(at)
+            expected = model.pop(0) if model and model[0][0] <= at else None
+            assert (due and (due.at, due.number)) == expected
+        assert agenda.next_at() == (model[0][0] if model else None)
+
+
+def test_what_is_put_down_is_given_back() -> None:
+    """What is due says for whom, for which run and with what outcome; without a run it is a place to fill."""
+    agenda = Agenda()
+    agenda.put(5, "org_a", 7, "failed")
+    agenda.put(5, "org_b")
+    first, second = agenda.take(5), agenda.take(5)
+    assert first is not None
+    assert first[0::2] == (5, "org_a", "failed")
+    assert first.number == 7
+    assert second is not None
+    assert (second.organization, second.number, second.outcome) == ("org_b", -1, "")
+    assert agenda.take(5) is None
+
+
+@given(instants, st.lists(instants), st.integers(0, 2**40))
+def test_a_manual_clock_moves_only_when_it_is_told(start: int, system: list[int], by: int) -> None:
+    """Whatever the system's clock does, a manual one stands still."""
+    clock = Clock("manual").moved(by)
+    assert all(clock.read(one, start) == start for one in system)
+
+
+@given(instants, st.lists(instants), st.integers(0, 2**40))
+def test_a_real_clock_follows_the_systems_and_never_goes_back(start: int, system: list[int], by: int) -> None:
+    """A real clock is as far from the system's as it was moved, unless the system's goes back: then it waits."""
+    clock, now = Clock().moved(by), start
+    for one in system:
+        then = clock.read(one, now)
+        assert then == max(now, one + by)
+        now = then
+
+
+@given(st.sampled_from(["real", "manual"]), st.lists(st.integers(0, 2**30)))
+def test_moves_add_up(mode: str, moves: list[int]) -> None:
+    """A clock that is moved in steps is moved by their sum, and stays the clock that it was."""
+    clock = Clock(mode)
+    for by in moves:
+        clock = clock.moved(by)
+    assert clock == Clock(mode, sum(moves))

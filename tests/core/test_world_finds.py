@@ -1,0 +1,154 @@
+"""What a world finds by an ID: for the organization that owns it, from the moment it is there until it is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.core.artifacts import slots
+from emulator.core.catalogue import Order
+from emulator.core.refusal import Refused
+from emulator.core.tenants import DEFAULT
+from emulator.core.timeline import Clock
+from emulator.core.world import Policy, World
+from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEPT_MS = 5_000
+
+
+def reason(act: Callable[[], object]) -> str:
+    """Why this is refused."""
+    with pytest.raises(Refused) as refused:
+        act()
+    assert refused.value.param is None
+    return refused.value.reason
+
+
+@given(case_lists, st.integers(0, 5_000))
+def test_a_run_is_found_by_its_owner_alone(cases: tuple[str, ...], wait: int) -> None:
+    """A run answers to its ID in its organization; in another it does not exist."""
+    world = fresh()
+    name = world.names.run(world.start("org_a", order("org_a", cases)).number)
+    world.settle(BEGAN + wait)
+    run = world.runs[0]
+    assert world.run("org_a", name) is world.find_run("org_a", name) is world.any_run(name) is run
+    assert world.find_run("org_b", name) is None
+    assert reason(lambda: world.run("org_b", name)) == "run_not_found"
+
+
+@given(st.text(max_size=30) | st.integers(1, 2**64 - 1).map(fresh().names.run))
+def test_an_id_that_names_nothing_is_not_found(name: str) -> None:
+    """Whatever the form of an ID, one that names nothing is not found."""
+    world = fresh()
+    world.start("org_a", order("org_a", ("login",)))
+    assert world.find_run("org_a", name) is None
+    assert reason(lambda: world.run("org_a", name)) == "run_not_found"
+    assert reason(lambda: world.any_run(name)) == "run_not_found"
+    assert reason(lambda: world.result_run("org_a", name)) == "result_not_found"
+    assert reason(lambda: world.artifact("org_a", name)) == "artifact_not_found"
+
+
+@given(case_lists, st.booleans())
+def test_a_result_is_visible_from_the_end_of_its_run_on(cases: tuple[str, ...], cancel: bool) -> None:  # noqa: FBT001  drawn
+    """Before its run is terminal a result does not exist, then it does, for its organization alone."""
+    world = fresh()
+    run = world.start("org_a", order("org_a", cases))
+    names = [world.names.result(run.number, place) for place in range(len(cases))]
+    while not run.ended:
+        assert {reason(lambda name=name: world.result_run("org_a", name)) for name in names} == {"result_not_found"}  # type: ignore[misc]
+        run = world.cancel(run) if cancel and run.outcomes else world.move_run(run, to_end=False)
+    assert [world.result_run("org_a", name) for name in names] == [(run, place) for place in range(len(cases))]
+    assert {reason(lambda name=name: world.result_run("org_b", name)) for name in names} == {"result_not_found"}  # type: ignore[misc]
+    beyond = world.names.result(run.number, len(cases))
+    assert reason(lambda: world.result_run("org_a", beyond)) == "result_not_found"
+
+
+@given(case_lists)
+def test_a_result_says_what_its_case_came_to(cases: tuple[str, ...]) -> None:
+    """A result has the words and times of its run and its case, and a failure only when it went wrong."""
+    world = fresh()
+    run = world.move_run(world.start("org_a", order("org_a", cases)), to_end=True)
+    for place, case in enumerate(run.cases):
+        result = world.result(run, place)
+        assert (result.id, result.run_id) == (world.names.result(0, place), world.names.run(0))
+        assert (result.project_id, result.environment, result.test_case_id) == (run.project_id, "staging", case)
+        assert (result.status, result.created_at) == (run.outcomes[place].value, run.completed_at)
+        assert result.duration_ms == run.case_duration_ms(place)
+        assert (result.failure is not None) is (result.status in {"failed", "error"})
+
+
+def test_a_result_that_never_started_has_no_duration() -> None:
+    """The result of a case that a cancel kept from starting has an end, and neither a start nor a duration."""
+    world = fresh()
+    result = world.result(world.cancel(world.start("org_a", order("org_a", ("login",)))), 0)
+    assert (result.started_at, result.completed_at, result.duration_ms) == (None, BEGAN, None)
+    assert (result.status, result.failure) == ("canceled", None)
+
+
+@given(case_lists)
+def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[str, ...]) -> None:
+    """An artifact is there for its time and then gone: not found, not listed, each by its own age."""
+    policy = Policy(keep_artifacts_ms=KEPT_MS)
+    world = World(0, policy, replace(DEFAULT, samples=()), Clock("manual"), BEGAN)
+    run = world.move_run(
+        world.start("org_abc", Order("proj_abc", "staging", tuple(f"tc_{one}" for one in cases))), to_end=True
+    )
+    filled = slots(run)
+    for slot in filled:
+        name = world.names.artifact(0, slot)
+        gone = run.ends[slot // 2] + KEPT_MS if slot // 2 < len(cases) else (run.completed_at or 0) + KEPT_MS
+        for at in (gone - 1, gone):
+            if at < world.now:
+                continue
+            world.settle(at)
+            assert (slot in world.kept(run, filled)) is (at < gone)
+            if at < gone:
+                assert world.artifact("org_abc", name)[1].slot == slot
+                assert reason(lambda name=name: world.artifact("org_other", name)) == "artifact_not_found"  # type: ignore[misc]
+            else:
+                assert reason(lambda name=name: world.artifact("org_abc", name)) == "artifact_not_found"  # type: ignore[misc]
+    assert world.kept(run, filled) == []
+
+
+def test_an_empty_slot_is_not_found() -> None:
+    """An artifact that a run did not leave behind has an ID that names nothing."""
+    world = fresh()
+    run = world.move_run(world.start("org_a", order("org_a", ("login",))), to_end=True)
+    found = [slot for slot in range(12) if slot not in slots(run)]
+    assert found
+    assert {reason(lambda slot=slot: world.artifact("org_a", world.names.artifact(0, slot))) for slot in found} == {  # type: ignore[misc]
+        "artifact_not_found"
+    }
+
+
+@pytest.mark.parametrize("organization", ORGANIZATIONS)
+def test_a_run_that_has_ended_is_not_moved(organization: str) -> None:
+    """Moving to the end of a run that has ended is refused, and no time goes by."""
+    world = fresh()
+    run = world.move_run(world.start(organization, order(organization, WORDS)), to_end=True)
+    now = world.now
+    assert reason(lambda: world.move_run(run, to_end=True)) == "run_ended"
+    assert world.now == now
+
+
+@given(st.integers(-(2**30), 2**40))
+def test_the_samples_have_lived(seed: int) -> None:
+    """Under every seed the default data's runs have ended before the world begins, as their names say."""
+    world = World(seed, Policy(), DEFAULT, Clock("manual"), BEGAN)
+    assert world.now == BEGAN
+    found = [world.run("org_abc", f"run_sample_{word}") for word in ("passed", "failed")]
+    assert [run.status.value for run in found] == ["passed", "failed"]
+    for run, sample in zip(found, DEFAULT.samples, strict=True):
+        assert run.created_at == run.started_at == BEGAN - sample.age_ms
+        assert (run.completed_at or LATE) < BEGAN
+
+
+LATE = 2**60
+"""Later than anything."""

@@ -1,0 +1,80 @@
+"""Worlds for the tests of the core: small data, the words that tell outcomes, and strategies for runs in any state."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import strategies as st
+
+from emulator.core import runs
+from emulator.core.catalogue import Order
+from emulator.core.index import NO_END, Period
+from emulator.core.lifecycle import Status
+from emulator.core.limits import Rate
+from emulator.core.runs import Run
+from emulator.core.tenants import Data, Organization
+from emulator.core.timeline import Clock
+from emulator.core.world import Policy, World
+
+BEGAN: Final = 1_767_225_600_123
+"""2026-01-01T00:00:00.123Z: no whole second, so that rounding shows."""
+ORGANIZATIONS: Final = ("org_a", "org_b")
+PROJECTS: Final = ("proj_one", "proj_two")
+ENDINGS: Final = (Status.PASSED, Status.FAILED, Status.ERROR)
+"""What a case that ran to its end can come to."""
+WORDS: Final = ("login", "search", "cart", "pay_fail", "load_error", "sync_flaky", "import_slow", "sort_fail_slow")
+DATA: Final = Data(organizations=tuple(Organization(one) for one in ORGANIZATIONS), keys=())
+
+case_lists: Final = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True).map(tuple)
+"""What a run is of, without an organization: in open references a case belongs to who names it first."""
+
+
+def fresh(*, seed: int = 0, capacity: int = 4, now: int = BEGAN, data: Data = DATA, references: str = "open") -> World:
+    """A world with a manual clock and, by default, nothing in it."""
+    return World(seed, Policy(Rate(), capacity, references), data, Clock("manual"), now)
+
+
+def order(organization: str, cases: tuple[str, ...], project: str = PROJECTS[0]) -> Order:
+    """An order of cases and a project that belong to this organization alone."""
+    return Order(f"{project}_{organization}", "staging", tuple(f"tc_{organization}_{case}" for case in cases))
+
+
+@st.composite
+def from_life(draw: st.DrawFn, *, most_cases: int = 6) -> tuple[Run, ...]:
+    """The states of one run that lives on, from its creation to any state that a run can be in."""
+    cases = tuple(f"tc_{place}" for place in range(draw(st.integers(1, most_cases))))
+    now = BEGAN + draw(st.integers(0, 5_000))
+    states = [Run(draw(st.integers(0, 9)), ORGANIZATIONS[0], PROJECTS[0], "staging", None, cases, now)]
+    for _ in range(draw(st.integers(0, len(cases) + 2))):
+        run = states[-1]
+        now += draw(st.integers(0, 5_000))
+        if run.ended:
+            break
+        if draw(st.integers(0, 5)) == 0:
+            states.append(runs.canceled(run, now))
+        elif run.status is Status.QUEUED:
+            states.append(runs.begun(run, now))
+        else:
+            states.append(runs.case_ended(run, draw(st.sampled_from(ENDINGS)), now))
+    return tuple(states)
+
+
+lives: Final = from_life()
+
+
+def snapshot(world: World) -> object:
+    """All that can be read off a world, but for its answers: runs, lists under every filter, results, and projects."""
+    lists = []
+    for organization, tenancy in world.tenancies.items():
+        for status in (None, *Status):
+            projects = (None, *(f"{one}_{organization}" for one in PROJECTS))
+            lists += [tenancy.runs.page(project, status, Period(), NO_END, 1_000) for project in projects]
+            lists.append(tenancy.results.page(None, status, Period(), NO_END, 1_000))
+        lists.append(([tenancy.running, *tenancy.waiting], False))
+    ranked = [
+        world.result(*world.ranked(organization, rank))
+        for organization, tenancy in world.tenancies.items()
+        for rank in range(tenancy.results.end)
+    ]
+    named = [list(world.catalogue.projects(organization)) for organization in world.tenancies]
+    return world.now, [(world.names.run(run.number), repr(run)) for run in world.runs], lists, ranked, named

@@ -1,0 +1,114 @@
+"""Histories: what clients may have done to a fresh emulator, drawn by Hypothesis, and the times that they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from emulator.app import EPOCH
+from tests.zof import ADMIN, Zof
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WORDS = ("tc_login", "tc_search", "tc_pay_fail", "tc_load_error", "tc_cart_flaky", "tc_import_slow")
+PROJECTS = ("proj_abc", "proj_abc123", "proj_new")
+TERMINAL = frozenset({"passed", "failed", "error", "canceled"})
+STATUSES = ("queued", "running", *sorted(TERMINAL))
+
+case_lists = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True)
+"""What a run is of."""
+
+
+@cache
+def _made(settings: tuple[tuple[str, Any], ...]) -> Zof:
+    return Zof(**dict(settings))
+
+
+def fresh(**settings: Any) -> Zof:  # noqa: ANN401  a setting
+    """An emulator as at its start, without sample runs unless asked for; made once, and reset."""
+    zof = _made(tuple(sorted({"samples": False, **settings}.items())))
+    zof.key = ADMIN
+    assert zof.control("/reset").status == 200
+    return zof
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happens: a start, a cancel of one of the runs so far, or time that goes by."""
+
+    what: str
+    project: str = PROJECTS[0]
+    cases: tuple[str, ...] = ()
+    number: int = 0
+
+    def take(self, zof: Zof, runs: list[str]) -> None:
+        """Let it happen; a cancel that comes too late is refused, which is no matter."""
+        if self.what == "start":
+            runs.append(zof.start(*self.cases, project_id=self.project)["id"])
+        elif self.what == "advance":
+            zof.advance(self.number)
+        elif runs:
+            assert zof.post(f"/runs/{runs[self.number % len(runs)]}/cancel").status in {200, 409}
+
+
+starts = st.builds(lambda project, cases: Step("start", project, tuple(cases)), st.sampled_from(PROJECTS), case_lists)
+cancels = st.builds(lambda number: Step("cancel", number=number), st.integers(0, 99))
+waits = st.builds(lambda number: Step("advance", number=number), st.integers(0, 4_000))
+histories = st.lists(starts | starts | cancels | waits, max_size=12)
+"""What may have happened; of starts a little more, so that there is something to see."""
+
+
+def live(zof: Zof, history: Sequence[Step]) -> list[str]:
+    """Let a history happen; the IDs of its runs, the oldest first."""
+    runs: list[str] = []
+    for step in history:
+        step.take(zof, runs)
+    return runs
+
+
+def instant(text: str) -> Fraction:
+    """A timestamp of the wire, in seconds since the Unix epoch."""
+    at = datetime.fromisoformat(text)
+    return Fraction(int(at.replace(microsecond=0).timestamp()) * 1_000_000 + at.microsecond, 1_000_000)
+
+
+def shown(ms: int) -> str:
+    """An instant of so many ms after a manual clock begins, as the wire shows it."""
+    return datetime.fromtimestamp((EPOCH + ms) // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ms_of(line: Any) -> int:  # noqa: ANN401  a JSON value
+    """When a log line was written, in ms after a manual clock begins."""
+    return int(instant(line["timestamp"]) * 1000) - EPOCH
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A date that a client filters by: as it writes it, and what it means, in seconds since the Unix epoch."""
+
+    text: str
+    at: Fraction
+
+
+@st.composite
+def bounds(draw: st.DrawFn, least: int = -2, most: int = 12) -> Bound:
+    """A bound some seconds from where a manual clock begins, with any fraction and offset."""
+    seconds = EPOCH // 1000 + draw(st.integers(least, most))
+    digits = draw(st.sampled_from(("", "0", "5", "000", "001", "999", "0001")) | st.text("0123456789", max_size=9))
+    offset = draw(st.just(0) | st.integers(-23 * 60 - 59, 23 * 60 + 59))
+    local = datetime.fromtimestamp(seconds, UTC) + timedelta(minutes=offset)
+    zone = f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02d}:{abs(offset) % 60:02d}" if offset else "Z"
+    text = f"{local:%Y-%m-%dT%H:%M:%S}{'.' + digits if digits else ''}{zone}"
+    return Bound(text, Fraction(int(f"{seconds}{digits}"), 10 ** len(digits)))
+
+
+def within(item: Any, after: Bound | None, before: Bound | None) -> bool:  # noqa: ANN401  a JSON value
+    """Whether what an item shows as its creation lies from one bound (inclusive) to the other (exclusive)."""
+    at = instant(item["created_at"])
+    return (after is None or at >= after.at) and (before is None or at < before.at)

@@ -1,0 +1,255 @@
+"""Artifacts: what is left behind, whose it is, its bytes, and how long it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import xml.etree.ElementTree as ET
+import zlib
+from collections import Counter
+from io import BytesIO
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.http.histories import Step, case_lists, fresh, histories, live, ms_of, shown
+from tests.zof import OTHER, VIEWER, Zof
+
+FIELDS = [
+    "id",
+    "run_id",
+    "result_id",
+    "type",
+    "name",
+    "content_type",
+    "size_bytes",
+    "sha256",
+    "created_at",
+    "expires_at",
+    "url",
+]
+NINETY_DAYS = 90 * 24 * 3_600_000
+GONE = (404, "not_found", None)
+
+
+def of_case(status: str) -> list[str]:
+    """The types of what a case leaves behind that ended so."""
+    return {"passed": ["trace"], "failed": ["screenshot", "trace"], "error": ["screenshot", "trace"]}.get(status, [])
+
+
+@given(history=histories)
+def test_kinds(history: list[Step]) -> None:
+    """A case that ended leaves a trace, and a screenshot if it went wrong; a run that ended two exports of its own."""
+    zof = fresh(capacity=2)
+    for name in live(zof, history):
+        run = zof.run(name)
+        found = Counter(one["type"] for one in zof.walk(f"/runs/{name}/artifacts"))
+        expected = Counter(kind for one in run["case_outcomes"] for kind in of_case(one["status"]))
+        assert found == expected + Counter(export=2 if run["completed_at"] else 0)
+
+
+@given(history=histories)
+def test_whose(history: list[Step]) -> None:
+    """A result's list holds its own artifacts, a run's list all; before the run's end none names a result."""
+    zof = fresh(capacity=2)
+    for name in live(zof, history):
+        run, kept = zof.run(name), zof.walk(f"/runs/{name}/artifacts")
+        assert {one["run_id"] for one in kept} <= {name}
+        if not run["completed_at"]:
+            assert {one["result_id"] for one in kept} <= {None}
+            continue
+        assert [one["type"] for one in kept if one["result_id"] is None] == ["export", "export"]
+        for one in run["case_outcomes"]:
+            own = zof.walk(f"/results/{one['result_id']}/artifacts")
+            assert own == [artifact for artifact in kept if artifact["result_id"] == one["result_id"]]
+            assert sorted(artifact["type"] for artifact in own) == of_case(one["status"])
+
+
+@settings(max_examples=40)
+@given(history=histories)
+def test_bytes(history: list[Step]) -> None:
+    """The URL of an artifact leads to its bytes, which have its size, its hash and its type, as an attachment."""
+    zof = fresh(capacity=2)
+    for run in live(zof, history):
+        for one in zof.walk(f"/runs/{run}/artifacts"):
+            assert list(one) == FIELDS
+            answer = zof.follow(one["url"])
+            assert answer.status == 200
+            assert answer.headers["content-type"] == one["content_type"]
+            assert answer.headers["content-disposition"] == f'attachment; filename="{one["name"]}"'
+            assert int(answer.headers["content-length"]) == len(answer.content) == one["size_bytes"]
+            assert hashlib.sha256(answer.content).hexdigest() == one["sha256"]
+
+
+@given(history=histories, more=histories)
+def test_unchanging(history: list[Step], more: list[Step]) -> None:
+    """An artifact stays as it is, but for the result that it is given when the run ends."""
+    zof = fresh(capacity=2)
+    runs = live(zof, history)
+    before = {run: zof.walk(f"/runs/{run}/artifacts") for run in runs}
+    contents = {one["id"]: zof.follow(one["url"]).content for kept in before.values() for one in kept[:1]}
+    for step in more:
+        step.take(zof, runs)
+    for run, kept in before.items():
+        later = {one["id"]: one for one in zof.walk(f"/runs/{run}/artifacts")}
+        for one in kept:
+            assert later[one["id"]] | {"result_id": one["result_id"]} == one
+            assert contents.get(one["id"]) in {None, zof.follow(one["url"]).content}
+
+
+@pytest.fixture(scope="module")
+def broken() -> tuple[Zof, dict[str, bytes]]:
+    """A run with a case of every outcome, and the bytes of its artifacts by name."""
+    zof = Zof()
+    run = zof.ended("tc_login", "tc_pay_fail", "tc_load_error")
+    kept = zof.walk(f"/runs/{run['id']}/artifacts")
+    assert len(kept) == 7
+    return zof, {one["name"].replace(run["id"], "run"): zof.follow(one["url"]).content for one in kept}
+
+
+@pytest.mark.parametrize("case", ["tc_pay_fail", "tc_load_error"])
+def test_screenshot(broken: tuple[Zof, dict[str, bytes]], case: str) -> None:
+    """A screenshot is a PNG: its chunks hold, and its pixels are as many as it says."""
+    content = broken[1][f"{case}.png"]
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    at, kinds, packed, head = 8, [], b"", b""
+    while at < len(content):
+        size, kind = struct.unpack(">I4s", content[at : at + 8])
+        body = content[at + 8 : at + 8 + size]
+        assert zlib.crc32(kind + body) == struct.unpack(">I", content[at + 8 + size : at + 12 + size])[0]
+        kinds.append(kind)
+        packed += body if kind == b"IDAT" else b""
+        head = body if kind == b"IHDR" else head
+        at += size + 12
+    assert (kinds[0], kinds[-1]) == (b"IHDR", b"IEND")
+    width, height, depth, colour = struct.unpack(">IIBB", head[:10])
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    assert len(zlib.decompress(packed)) == height * (1 + (width * depth * channels + 7) // 8) > 0
+
+
+@pytest.mark.parametrize("case", ["tc_login", "tc_pay_fail", "tc_load_error"])
+def test_trace(broken: tuple[Zof, dict[str, bytes]], case: str) -> None:
+    """A trace is a ZIP whose members are whole and whose events are of the case."""
+    package = ZipFile(BytesIO(broken[1][f"{case}.trace.zip"]))
+    assert package.testzip() is None
+    about = json.loads(package.read("metadata.json"))
+    assert about["test_case_id"] == case
+    assert json.loads(package.read("trace.json"))["traceEvents"]
+
+
+def test_har(broken: tuple[Zof, dict[str, bytes]]) -> None:
+    """The traffic of a run is a HAR 1.2, with entries of each case that ran."""
+    log = json.loads(broken[1]["run.har"])["log"]
+    assert log["version"] == "1.2"
+    assert {"creator", "entries"} <= log.keys()
+    urls = [entry["request"]["url"] for entry in log["entries"]]
+    assert all(any(case in url for url in urls) for case in ("tc_login", "tc_pay_fail", "tc_load_error"))
+
+
+def test_junit(broken: tuple[Zof, dict[str, bytes]]) -> None:
+    """The outcomes of a run are a JUnit file, whose counts are those of the run."""
+    root = ET.fromstring(broken[1]["run.junit.xml"])  # noqa: S314  our own bytes
+    (suite,) = root.iter("testsuite")
+    assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
+    assert [case.get("name") for case in root.iter("testcase")] == ["tc_login", "tc_pay_fail", "tc_load_error"]
+
+
+@given(cases=case_lists, begin=st.integers(0, 5_000))
+def test_times(cases: list[str], begin: int) -> None:
+    """An artifact is created when its case ends, or its run, and expires 90 days later."""
+    zof = fresh()
+    zof.advance(begin)
+    run = zof.ended(*cases)
+    ends = {line["test_case_id"]: ms_of(line) for line in zof.walk(f"/runs/{run['id']}/logs")}
+    for one in zof.walk(f"/runs/{run['id']}/artifacts"):
+        (end,) = [ends[case] for case in (*cases, None) if one["name"].startswith(f"{case or run['id']}.")]
+        assert (one["created_at"], one["expires_at"]) == (shown(end), shown(end + NINETY_DAYS))
+
+
+def kept_names(zof: Zof, run: Any) -> list[str]:  # noqa: ANN401  a JSON value
+    """The names of a run's artifacts that are still listed."""
+    return [one["name"] for one in zof.walk(f"/runs/{run['id']}/artifacts")]
+
+
+def test_expiry() -> None:
+    """An artifact is there for 90 days to the millisecond, and then it is gone: not listed, and not found."""
+    zof = fresh()
+    run = zof.ended("tc_a", "tc_pay_fail")
+    result = run["case_outcomes"][0]["result_id"]
+    (trace,) = zof.walk(f"/results/{result}/artifacts")
+    elapsed = run["case_outcomes"][1]["duration_ms"]
+    zof.advance(NINETY_DAYS - elapsed - 1)
+    assert zof.walk(f"/results/{result}/artifacts") == [trace]
+    assert zof.follow(trace["url"]).status == 200
+    zof.advance(1)
+    assert zof.walk(f"/results/{result}/artifacts") == []
+    assert trace["name"] not in kept_names(zof, run)
+    assert zof.follow(trace["url"]).error == GONE
+    zof.advance(elapsed - 1)
+    assert len(kept_names(zof, run)) == 4
+    zof.advance(1)
+    assert kept_names(zof, run) == []
+    assert zof.get(f"/results/{result}").status == 200, "the result stays"
+
+
+def test_walk_over_expiry() -> None:
+    """A walk goes on where it was when what it has passed, or will pass, expires."""
+    zof = fresh()
+    run = zof.ended("tc_a", "tc_import_slow", "tc_b")
+    zof.advance(NINETY_DAYS - run["duration_ms"] // 2)
+    path = f"/runs/{run['id']}/artifacts"
+    first = zof.get(path, limit=2).json
+    assert (len(first["data"]), first["has_more"]) == (2, True)
+    zof.advance(run["duration_ms"])
+    rest = zof.get(path, starting_after=first["next_cursor"]).json
+    assert rest == {"data": [], "has_more": False, "next_cursor": None}
+
+
+def test_end_of_time() -> None:
+    """Artifacts can be listed to the last day that the clock knows."""
+    zof = fresh()
+    assert zof.control("/clock/advance", {"to": "9999-12-01T00:00:00Z"}).status == 200
+    run = zof.ended("tc_a")
+    assert zof.get(f"/runs/{run['id']}/artifacts").status == 200
+
+
+def test_who() -> None:
+    """Artifacts can be read with any key of the organization; without one, or with another's, they cannot."""
+    zof = fresh()
+    run = zof.ended("tc_a")
+    result = run["case_outcomes"][0]["result_id"]
+    for path in (f"/runs/{run['id']}/artifacts", f"/results/{result}/artifacts"):
+        url = zof.get(path).json["data"][0]["url"].removeprefix("http://127.0.0.1:9630/v1")
+        for target in (path, url):
+            assert zof.get(target, key=VIEWER).status == 200
+            assert zof.get(target, key=OTHER).error == GONE
+            assert zof.get(target, key=None).error == (401, "unauthorized", None)
+
+
+def test_unknown() -> None:
+    """What is not there is not found: a slot that no case filled, another form, a run or a result that is none."""
+    zof = fresh()
+    run = zof.ended("tc_a")["id"]
+    (trace,) = [one for one in zof.walk(f"/runs/{run}/artifacts") if one["type"] == "trace"]
+    never = trace["id"][:-4] + "0002"
+    for name in (never, trace["id"] + "0", trace["id"][:-1], trace["id"].upper(), "art_", "x", run):
+        assert zof.get(f"/artifacts/{name}/content").error == GONE
+    assert zof.get("/runs/run_none/artifacts").error == GONE
+    assert zof.get("/results/res_none/artifacts").error == GONE
+
+
+def test_before_the_run_s_end() -> None:
+    """What a case left behind can be read while the run still runs; its own result's list comes with the result."""
+    zof = fresh()
+    run = zof.start("tc_a", "tc_import_slow")["id"]
+    zof.control(f"/runs/{run}/advance", {"to": "case"})
+    (trace,) = zof.walk(f"/runs/{run}/artifacts")
+    assert (trace["type"], trace["result_id"]) == ("trace", None)
+    assert zof.follow(trace["url"]).status == 200
+    zof.control(f"/runs/{run}/advance", {"to": "end"})
+    result = zof.run(run)["case_outcomes"][0]["result_id"]
+    assert zof.walk(f"/results/{result}/artifacts") == [{**trace, "result_id": result}]

@@ -1,0 +1,110 @@
+"""Capacity: how many runs run at once, who waits, and who is next."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.http.histories import Step, fresh, histories, ms_of
+from tests.zof import OTHER, Zof
+
+
+def standing(zof: Zof, runs: list[str]) -> list[str]:
+    """The statuses of runs."""
+    return [zof.run(run)["status"] for run in runs]
+
+
+def started(zof: Zof, run: str) -> int | None:
+    """When a run started, in ms after the clock began, as its log tells it."""
+    lines = [line for line in zof.walk(f"/runs/{run}/logs") if line["message"] == "Run started."]
+    return ms_of(lines[0]) if lines else None
+
+
+def ended(zof: Zof, run: str) -> int:
+    """When an ended run ended, in ms after the clock began, as its log tells it."""
+    return ms_of(zof.walk(f"/runs/{run}/logs")[-1])
+
+
+def test_default() -> None:
+    """Four runs of an organization run at once; what comes then is accepted, and waits."""
+    zof = fresh()
+    runs = [zof.start()["id"] for _ in range(6)]
+    assert standing(zof, runs) == ["running"] * 4 + ["queued"] * 2
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 7])
+def test_setting(capacity: int) -> None:
+    """How many run at once is a setting."""
+    zof = fresh(capacity=capacity)
+    runs = [zof.start()["id"] for _ in range(10)]
+    assert standing(zof, runs) == ["running"] * capacity + ["queued"] * (10 - capacity)
+
+
+def test_organizations_apart() -> None:
+    """An organization's runs take no other's places."""
+    zof = fresh(capacity=1)
+    mine = [zof.start()["id"] for _ in range(3)]
+    theirs = zof.start("tc_theirs", key=OTHER, project_id="proj_theirs")["id"]
+    assert standing(zof, mine) == ["running", "queued", "queued"]
+    assert zof.get(f"/runs/{theirs}", key=OTHER).json["status"] == "running"
+
+
+def test_place_of_an_ended_run() -> None:
+    """A run that ends frees its place, and the run that waits longest starts at that very instant."""
+    zof = fresh(capacity=1)
+    first, second, third = (zof.start("tc_login")["id"] for _ in range(3))
+    zof.control(f"/runs/{first}/advance", {"to": "end"})
+    assert standing(zof, [first, second, third]) == ["passed", "running", "queued"]
+    assert started(zof, second) == ended(zof, first)
+    assert zof.run(second)["started_at"] == zof.run(first)["completed_at"]
+
+
+def test_place_of_an_ended_run_seen_later() -> None:
+    """A run starts when there is a place for it, not when somebody looks."""
+    zof = fresh(capacity=1)
+    runs = [zof.start("tc_login")["id"] for _ in range(4)]
+    zof.advance(3_600_000)
+    assert standing(zof, runs) == ["passed"] * 4
+    assert [started(zof, run) for run in runs[1:]] == [ended(zof, run) for run in runs[:-1]]
+
+
+@given(waits=st.lists(st.integers(0, 150), min_size=1, max_size=3))
+def test_place_of_a_canceled_run(waits: list[int]) -> None:
+    """A running run that is canceled frees its place at once, to the run that waits longest."""
+    zof = fresh(capacity=1)
+    runs = [zof.start("tc_login")["id"] for _ in range(len(waits) + 1)]
+    now = 0
+    for wait, run, following in zip(waits, runs, runs[1:], strict=False):
+        now += wait
+        zof.advance(wait)
+        assert zof.post(f"/runs/{run}/cancel").status == 200
+        assert zof.run(following)["status"] == "running"
+        assert started(zof, following) == now
+
+
+def test_canceled_while_waiting() -> None:
+    """A run that is canceled while it waits never starts, frees nobody's place, and is passed over."""
+    zof = fresh(capacity=1)
+    first, second, third = (zof.start("tc_login")["id"] for _ in range(3))
+    zof.post(f"/runs/{second}/cancel")
+    assert standing(zof, [first, second, third]) == ["running", "canceled", "queued"]
+    zof.control(f"/runs/{first}/advance", {"to": "end"})
+    assert standing(zof, [first, second, third]) == ["passed", "canceled", "running"]
+    assert started(zof, second) is None
+
+
+@given(history=histories, capacity=st.integers(1, 3))
+def test_first_in_first_out(history: list[Step], capacity: int) -> None:
+    """Whatever happens, no more runs run than there are places, no place stays empty, and none overtakes another."""
+    zof = fresh(capacity=capacity)
+    runs: list[str] = []
+    for step in history:
+        step.take(zof, runs)
+        found = standing(zof, runs)
+        assert found.count("running") <= capacity
+        assert "queued" not in found or found.count("running") == capacity
+        begun = [at for at in (started(zof, run) for run in runs) if at is not None]
+        assert begun == sorted(begun)
+        if "queued" in found:
+            assert "running" not in found[found.index("queued") :]

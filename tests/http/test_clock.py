@@ -1,0 +1,201 @@
+"""The clock: how it is read and moved, and how a run is moved on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.app import EPOCH
+from tests.http.histories import Step, fresh, histories, live, shown
+from tests.zof import OTHER, Answer, Zof
+
+LAST = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+
+
+def told(zof: Zof, path: str, body: bytes) -> Answer:
+    """The answer to a POST of these bytes."""
+    headers = [("content-type", "application/json")]
+    return zof.send("POST", f"/_emulator{path}", key=None, headers=headers, body=body)
+
+
+def now(zof: Zof) -> int:
+    """What the clock shows, in ms after a manual one begins."""
+    clock = zof.control("/clock").json
+    assert clock["now_ms"] >= 0
+    return int(clock["now_ms"]) - EPOCH
+
+
+def test_clock_begins() -> None:
+    """A manual clock begins with 2026, and stands still."""
+    zof = fresh()
+    expected = {"mode": "manual", "now": "2026-01-01T00:00:00.000Z", "now_ms": EPOCH}
+    assert [zof.control("/clock").json for _ in range(2)] == [expected] * 2
+
+
+@given(steps=st.lists(st.integers(0, 10_000_000_000), max_size=5))
+def test_advance_by(steps: list[int]) -> None:
+    """The clock moves by as many milliseconds as it is told, and answers where it is."""
+    zof = fresh()
+    for by_ms in steps:
+        before = now(zof)
+        answer = zof.control("/clock/advance", {"by_ms": by_ms})
+        assert (answer.status, answer.json["now_ms"] - EPOCH) == (200, before + by_ms)
+        assert answer.json == zof.control("/clock").json
+
+
+@given(seconds=st.integers(0, 10_000_000), fraction=st.integers(0, 999))
+def test_advance_to(seconds: int, fraction: int) -> None:
+    """The clock moves to an instant."""
+    zof = fresh()
+    text = shown(seconds * 1_000).replace("Z", f".{fraction:03d}Z")
+    assert zof.control("/clock/advance", {"to": text}).json["now"] == text
+    assert now(zof) == seconds * 1_000 + fraction
+
+
+@given(history=histories, parts=st.lists(st.integers(0, 5_000), max_size=5))
+def test_advance_in_parts(history: list[Step], parts: list[int]) -> None:
+    """Time that goes by in parts is the same as time that goes by at once."""
+    found = []
+    for steps in (parts, [sum(parts)]):
+        zof = fresh(capacity=1)
+        live(zof, history)
+        for by_ms in steps:
+            zof.advance(by_ms)
+        found.append([zof.walk(path) for path in ("/runs", "/results")])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("to", ["2025-12-31T23:59:59.999Z", "2026-01-01T00:00:00+00:01", "0000-01-01T00:00:00Z"])
+def test_no_way_back(to: str) -> None:
+    """The clock does not run backwards."""
+    zof = fresh()
+    assert zof.control("/clock/advance", {"to": to}).error == (400, "invalid_request", "to")
+    assert now(zof) == 0
+
+
+@pytest.mark.parametrize("by_ms", [LAST - EPOCH + 1, 1 << 60, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_end_of_time(by_ms: int) -> None:
+    """The clock ends with the year 9999; beyond it is refused, and changes nothing."""
+    zof = fresh()
+    assert zof.control("/clock/advance", {"by_ms": by_ms}).error == (400, "invalid_request", "by_ms")
+    assert now(zof) == 0
+    assert zof.control("/clock/advance", {"by_ms": LAST - EPOCH}).json["now"] == "9999-12-31T23:59:59.999Z"
+
+
+@pytest.mark.parametrize("by_ms", [b"1.0", b"1e3", b"1000.0", b"0.0", b"-0", b"-0.0"])
+def test_number_of_another_spelling(by_ms: bytes) -> None:
+    """A whole number is one in every spelling that JSON has, or is refused; the emulator survives it either way."""
+    zof = fresh()
+    answer = told(zof, "/clock/advance", b'{"by_ms": %s}' % by_ms)
+    assert answer.status in {200, 400}
+    expected = round(float(by_ms)) if answer.status == 200 else 0
+    assert (now(zof), zof.start()["created_at"]) == (expected, shown(expected))
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"{}", "by_ms"),
+        (b'{"by_ms": 1, "to": "2027-01-01T00:00:00Z"}', "to"),
+        (b'{"by_ms": -1}', "by_ms"),
+        (b'{"by_ms": 1.5}', "by_ms"),
+        (b'{"by_ms": "1"}', "by_ms"),
+        (b'{"by_ms": true}', "by_ms"),
+        (b'{"by_ms": null}', "by_ms"),
+        (b'{"by_ms": 99999999999999999999}', "by_ms"),
+        (b'{"to": "tomorrow"}', "to"),
+        (b'{"to": 5}', "to"),
+        (b'{"by": 5}', "by_ms"),
+        (b'{"by_ms": 5, "x": 1}', "x"),
+        (b'{"by_ms": 5, "by_ms": 6}', "by_ms"),
+        (b"[]", None),
+        (b"5", None),
+        (b"{", None),
+        (b"", None),
+    ],
+)
+def test_advance_refused(body: bytes, param: str | None) -> None:
+    """What does not say how far is refused, and changes nothing."""
+    zof = fresh()
+    assert told(zof, "/clock/advance", body).error == (400, "invalid_request", param)
+    assert now(zof) == 0
+
+
+def test_real_clock() -> None:
+    """A real clock follows the system's, never backwards, and goes on from where it is moved."""
+    system = [EPOCH]
+    zof = Zof(clock="real", samples=False, system=lambda: system[0])
+    system[0] += 1_500
+    assert now(zof) == 1_500
+    zof.advance(60_000)
+    system[0] += 250
+    assert now(zof) == 61_750
+    system[0] -= 10_000
+    assert now(zof) == 61_750
+    system[0] += 10_001
+    assert now(zof) == 61_751
+
+
+def test_advance_run_by_a_case() -> None:
+    """A run moves on by one case when it is not said how far, and the clock stands where that case ended."""
+    zof = fresh()
+    run = zof.start("tc_a", "tc_b")["id"]
+    for done, body in enumerate((None, {}, {"to": "case"})):
+        if done == 2:
+            run = zof.start("tc_b", "tc_c")["id"]
+        found = zof.control(f"/runs/{run}/advance", body).json
+        assert [one["status"] for one in found["case_outcomes"]].count("passed") == (done % 2) + 1
+        assert found == zof.run(run)
+
+
+def test_advance_run_to_its_end() -> None:
+    """A run moves on to its end, and the clock stands there; other runs go on meanwhile."""
+    zof = fresh()
+    other = zof.start("tc_a", key=OTHER, project_id="proj_x")["id"]
+    run = zof.start("tc_b", "tc_import_slow")["id"]
+    found = zof.control(f"/runs/{run}/advance", {"to": "end"}).json
+    assert (found["status"], now(zof)) == ("passed", found["duration_ms"])
+    assert found == zof.run(run)
+    assert zof.get(f"/runs/{other}", key=OTHER).json["status"] == "passed"
+
+
+def test_advance_waiting_run() -> None:
+    """A run that waits is moved on through the runs before it."""
+    zof = fresh(capacity=1)
+    runs = [zof.start("tc_a")["id"] for _ in range(3)]
+    assert zof.control(f"/runs/{runs[2]}/advance", {"to": "end"}).json["status"] == "passed"
+    assert [zof.run(run)["status"] for run in runs] == ["passed"] * 3
+
+
+def test_advance_ended_run() -> None:
+    """A run that has ended does not move, nor does the clock."""
+    zof = fresh()
+    run = zof.ended("tc_a")["id"]
+    at = now(zof)
+    assert zof.control(f"/runs/{run}/advance", {"to": "end"}).error == (409, "conflict", None)
+    assert now(zof) == at
+
+
+def test_advance_run_beyond_the_end_of_time() -> None:
+    """A run that would end after the clock does is refused, and does not bring the emulator down."""
+    zof = fresh()
+    zof.control("/clock/advance", {"by_ms": LAST - EPOCH})
+    run = zof.start("tc_a")["id"]
+    assert 400 <= zof.control(f"/runs/{run}/advance", {"to": "end"}).status < 500
+
+
+@pytest.mark.parametrize("name", ["run_none", "x", "res_x_001"])
+def test_advance_unknown_run(name: str) -> None:
+    """What names no run cannot be moved."""
+    assert fresh().control(f"/runs/{name}/advance", {"to": "end"}).error == (404, "not_found", None)
+
+
+@pytest.mark.parametrize(("body", "param"), [(b'{"to": "x"}', "to"), (b'{"x": 1}', "x"), (b"[]", None), (b"{", None)])
+def test_advance_run_refused(body: bytes, param: str | None) -> None:
+    """How far is one case, or the end."""
+    zof = fresh()
+    run = zof.start("tc_a")["id"]
+    assert told(zof, f"/runs/{run}/advance", body).error == (400, "invalid_request", param)
+    assert now(zof) == 0

@@ -1,0 +1,173 @@
+"""Control: the emulator's own operations, which need no key, count against no limit and obey no client elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from emulator.app import EPOCH
+from emulator.core.limits import Rate
+from tests.http.histories import Step, fresh, histories, live
+from tests.zof import OTHER, Answer, Zof
+
+JSON = [("content-type", "application/json")]
+READ = ("/health", "/ready", "/version", "/openapi.json", "/clock")
+WRITTEN = ("/reset", "/clock/advance", "/runs/run_x/advance")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/health", "ok"), ("/ready", "ready")])
+def test_alive(path: str, status: str) -> None:
+    """It says that it is alive, and that it takes requests."""
+    answer = fresh().control(path)
+    assert (answer.status, answer.json) == (200, {"status": status})
+
+
+def test_version() -> None:
+    """It says what it is, which contract it follows, and its seed."""
+    found = fresh(seed=7).control("/version").json
+    contract = fresh().control("/openapi.json").json["info"]["version"]
+    assert found | {"version": ""} == {"name": "zof-emulator", "version": "", "contract": contract, "seed": 7}
+    assert found["version"]
+
+
+def test_openapi() -> None:
+    """The contract that it serves names this server, the environments it knows, and every operation."""
+    found = fresh(environments=("qa",)).control("/openapi.json").json
+    assert found["openapi"].startswith("3.1")
+    assert [server["url"] for server in found["servers"]] == ["http://127.0.0.1:9630/v1"]
+    start = found["components"]["schemas"]["StartRun"]["properties"]
+    assert start["environment"]["enum"] == ["staging", "production", "qa"]
+    ids = {one["operationId"] for path in found["paths"].values() for one in path.values() if "operationId" in one}
+    assert {"startRun", "cancelRun", "exportResults", "listProjects", "downloadArtifact"} <= ids
+
+
+def test_openapi_is_the_same_each_time() -> None:
+    """A label of one emulator's is none of another's."""
+    before = fresh().control("/openapi.json").content
+    fresh(environments=("qa",)).control("/openapi.json")
+    assert fresh().control("/openapi.json").content == before
+
+
+@pytest.mark.parametrize("path", READ)
+def test_no_key_no_limit(path: str) -> None:
+    """Control needs no key, counts against no limit, and says nothing of one."""
+    zof = fresh(rate=Rate(limit=1))
+    assert zof.get("/runs").status == 200
+    answers = [zof.send("GET", f"/_emulator{path}", key=key) for key in (None, "nobody", OTHER)]
+    assert [answer.status for answer in answers] == [200] * 3
+    assert not [name for name in answers[0].headers if name.startswith("x-ratelimit")]
+
+
+@pytest.mark.parametrize("path", READ)
+def test_no_trace(path: str) -> None:
+    """Asking about the emulator changes no byte of what its world answers."""
+    plain = fresh()
+    expected = plain.get("/runs").raw_headers
+    asked = Zof(samples=False)
+    asked.control(path)
+    assert asked.get("/runs").raw_headers == expected
+
+
+@pytest.mark.parametrize("path", [*READ, *WRITTEN])
+def test_request_id(path: str) -> None:
+    """Each answer has an ID of its own."""
+    zof = fresh()
+    names = [zof.control(path, None if path in READ else {}).headers["x-request-id"] for _ in range(3)]
+    assert len(set(names)) == 3
+    assert all(re.fullmatch("req_[A-Za-z0-9_-]{20}", name) for name in names)
+
+
+@pytest.mark.parametrize("path", [*READ, *WRITTEN])
+def test_other_method(path: str) -> None:
+    """A method that a path does not take is refused, with the one it takes."""
+    for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"} - {"GET" if path in READ else "POST"}:
+        answer = fresh().send(method, f"/_emulator{path}", key=None)
+        assert answer.error == (405, "method_not_allowed", None)
+        assert answer.headers["allow"] == ("GET" if path in READ else "POST")
+
+
+@pytest.mark.parametrize("path", ["/", "/x", "/health/", "/clock/x", "/runs", "/runs/x", "/Health"])
+def test_unknown_path(path: str) -> None:
+    """A path that there is not is not found."""
+    assert fresh().send("GET", f"/_emulator{path}", key=None).error == (404, "not_found", None)
+
+
+@pytest.mark.parametrize("path", READ)
+def test_unknown_parameter(path: str) -> None:
+    """A query parameter that there is not is refused, and named."""
+    assert fresh().control(f"{path}?x=1").error == (400, "invalid_request", "x")
+
+
+def story(zof: Zof, history: list[Step]) -> list[Any]:
+    """All bytes that a client gets in a history, headers included."""
+    runs = live(zof, history)
+    paths = [
+        "/runs",
+        "/results",
+        "/projects",
+        *(f"/runs/{run}/{kind}" for run in runs for kind in ("logs", "artifacts")),
+    ]
+    return [zof.get(path) for path in paths]
+
+
+@given(before=histories, history=histories)
+def test_reset(before: list[Step], history: list[Step]) -> None:
+    """After a reset everything is as at the start, clock included: the same requests get the same bytes."""
+    expected = story(fresh(), history)
+    zof = fresh()
+    live(zof, before)
+    answer = zof.control("/reset")
+    assert (answer.status, answer.json["now_ms"]) == (200, EPOCH)
+    assert story(zof, history) == expected
+
+
+def test_as_at_the_start() -> None:
+    """What is reset answers as what was just made."""
+    history = [Step("start", cases=("tc_a", "tc_pay_fail")), Step("advance", number=9_000)]
+    assert story(fresh(), history) == story(Zof(samples=False), history)
+
+
+def test_samples() -> None:
+    """A reset brings back the sample runs, and what they were."""
+    zof = Zof()
+    before = zof.walk("/runs")
+    zof.start()
+    zof.control("/reset")
+    assert len(before) == 2
+    assert zof.walk("/runs") == before
+
+
+def asked_from(client: str, path: str, host: str = "0.0.0.0") -> Answer:  # noqa: S104  the address under test
+    """The answer to a client at an address."""
+    method, body = ("GET", b"") if path in READ else ("POST", json.dumps({}).encode())
+    return fresh(host=host).send(method, f"/_emulator{path}", key=None, headers=JSON, body=body, client=client)
+
+
+@pytest.mark.parametrize("path", [*READ, *WRITTEN, "/nowhere"])
+@pytest.mark.parametrize(
+    "client", ["192.0.2.7", "10.0.0.1", "2001:db8::1", "", "unix", "128.0.0.1", "::ffff:192.0.2.7"]
+)
+def test_elsewhere(path: str, client: str) -> None:
+    """When it listens on an address that others can reach, control refuses who is not on a loopback address."""
+    assert asked_from(client, path).error == (403, "forbidden", None)
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
+def test_loopback_client(client: str) -> None:
+    """A client on a loopback address is let in, however the address is written."""
+    assert asked_from(client, "/health").status == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.1.1"])
+def test_loopback_host(host: str) -> None:
+    """When it listens on a loopback address, nobody else can come by, and nobody is refused."""
+    assert asked_from("192.0.2.7", "/health", host).status == 200
+
+
+def test_the_api_for_all() -> None:
+    """The API itself answers clients elsewhere."""
+    assert fresh(host="0.0.0.0").send("GET", "/v1/runs", client="192.0.2.7").status == 200  # noqa: S104

@@ -1,0 +1,285 @@
+"""Conventions of the wire (contract, section 1): what every answer looks like, whatever it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.app import EPOCH
+from tests.http.exchanges import ALL, FILES, JUDGED, STRANGERS, SUCCESSES, fresh
+from tests.zof import Zof
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.zof import Answer
+
+REQUEST_ID: Final = re.compile(r"req_[A-Za-z0-9_-]{20}")
+TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+PREFIXES: Final = {
+    "organization_id": "org_",
+    "project_id": "proj_",
+    "test_case_id": "tc_",
+    "test_suite_id": "suite_",
+    "run_id": "run_",
+    "result_id": "res_",
+}
+LISTS: Final = {
+    "runs": "run_",
+    "results": "res_",
+    "logs": "log_",
+    "run artifacts": "art_",
+    "result artifacts": "art_",
+    "projects": "proj_",
+}
+METHODS: Final = {
+    "/v1/runs": "GET, POST",
+    "/v1/runs/run_sample_failed": "GET",
+    "/v1/runs/run_none": "GET",
+    "/v1/runs/run_sample_failed/cancel": "POST",
+    "/v1/runs/run_sample_failed/logs": "GET",
+    "/v1/runs/run_sample_failed/artifacts": "GET",
+    "/v1/results": "GET",
+    "/v1/results/res_sample_failed_001": "GET",
+    "/v1/results/res_sample_failed_001/artifacts": "GET",
+    "/v1/results/export": "POST",
+    "/v1/artifacts/art_sample_failed_0006/content": "GET",
+    "/v1/projects": "GET",
+}
+labels: Final = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12)
+hosts: Final = st.one_of(
+    st.builds(".".join, st.lists(labels, min_size=1, max_size=3)),
+    st.just("127.0.0.1"),
+    st.just("[::1]"),
+)
+bases: Final = st.builds(
+    "{}://{}{}".format,
+    st.sampled_from(["http", "https"]),
+    hosts,
+    st.one_of(st.just(""), st.integers(1, 65535).map(":{}".format)),
+)
+"""What a client may call the emulator."""
+
+
+def fields(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  a JSON value
+    """Every field in a JSON value, with what it holds."""
+    if isinstance(value, list):
+        for one in value:
+            yield from fields(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield name, one
+            yield from fields(one)
+
+
+def sent(answer: Answer, name: str) -> list[str]:
+    """All values of a header."""
+    return [value.decode() for key, value in answer.raw_headers if key.lower() == name.encode()]
+
+
+JSON_ANSWERS: Final = [*SUCCESSES, *JUDGED, *STRANGERS]
+
+
+@pytest.mark.parametrize("kind", JSON_ANSWERS)
+def test_answers_are_json(kind: str) -> None:
+    """Responses of the API are JSON, and say so, errors too."""
+    answer = ALL[kind](fresh())
+    assert sent(answer, "content-type") == ["application/json"]
+    assert isinstance(answer.json, dict)
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    list(zip(FILES, ["text/csv", "image/png", "application/zip", "application/xml", "application/json"], strict=True)),
+)
+def test_files_are_what_they_are(kind: str, media_type: str) -> None:
+    """Downloads and the CSV export are no JSON answers: they say what they are."""
+    assert ALL[kind](fresh()).headers["content-type"].partition(";")[0] == media_type
+
+
+@pytest.mark.parametrize("kind", SUCCESSES)
+def test_fields_are_snake_case(kind: str) -> None:
+    """Fields are written in snake_case."""
+    for name, _ in fields(SUCCESSES[kind](fresh()).json):
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)
+
+
+@pytest.mark.parametrize("kind", SUCCESSES)
+def test_references_carry_their_prefix(kind: str) -> None:
+    """An ID is its prefix, then 1 to 64 letters, digits, `_` or `-`."""
+    for name, value in fields(SUCCESSES[kind](fresh()).json):
+        if name in PREFIXES and value is not None:
+            assert re.fullmatch(PREFIXES[name] + "[A-Za-z0-9_-]{1,64}", value)
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [*LISTS.items()])
+def test_what_is_listed_carries_its_prefix(kind: str, prefix: str) -> None:
+    """What a list holds has an ID with the prefix of its kind, and no two have the same."""
+    ids = [one["id"] for one in SUCCESSES[kind](fresh()).json["data"]]
+    assert ids
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(prefix + "[A-Za-z0-9_-]{1,64}", one) for one in ids)
+
+
+@pytest.mark.parametrize("kind", SUCCESSES)
+def test_timestamps_are_whole_seconds(kind: str) -> None:
+    """A timestamp is RFC 3339 UTC in whole seconds with `Z`; null is what has not happened."""
+    zof = fresh()
+    zof.advance(1_234)  # so that a fraction would show
+    for name, value in fields(SUCCESSES[kind](zof).json):
+        if name.endswith("_at") and value is not None:
+            assert TIMESTAMP.fullmatch(value)
+
+
+@pytest.mark.parametrize("kind", SUCCESSES)
+def test_durations_are_integers(kind: str) -> None:
+    """A duration is an integer of milliseconds in a field that ends in `_ms`; null is what has not happened."""
+    for name, value in fields(SUCCESSES[kind](fresh()).json):
+        if "duration" in name:
+            assert name.endswith("_ms")
+            assert value is None or (type(value) is int and value >= 0)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_response_has_a_request_id(kind: str) -> None:
+    """`X-Request-Id` is on every response without exception, once: `req_` and 20 characters."""
+    found = sent(ALL[kind](fresh()), "x-request-id")
+    assert len(found) == 1
+    assert REQUEST_ID.fullmatch(found[0])
+
+
+def test_request_ids_are_unique() -> None:
+    """No two responses have the same `X-Request-Id`, not even a request and its replay."""
+    zof = fresh()
+    found = [one for _ in range(2) for exchange in ALL.values() for one in sent(exchange(zof), "x-request-id")]
+    assert len(set(found)) == len(found) > len(ALL)
+
+
+@given(st.from_regex(REQUEST_ID, fullmatch=True) | st.text(string.ascii_letters, min_size=24))
+def test_a_request_id_is_never_echoed(own: str) -> None:
+    """A client's own `X-Request-Id` is never echoed."""
+    answer = fresh().send("GET", "/v1/runs", headers=[("x-request-id", own)])
+    assert answer.status == 200
+    assert own not in sent(answer, "x-request-id")
+    assert own.encode() not in answer.content
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_response_is_dated(kind: str) -> None:
+    """Every response has one `Date`, the instant that its world's clock shows."""
+    zof = fresh()
+    zof.advance(86_400_000)
+    answer = ALL[kind](zof)
+    now = datetime.fromtimestamp(zof.control("/clock").json["now_ms"] // 1000, UTC)
+    assert [parsedate_to_datetime(date) for date in sent(answer, "date")] == [now]
+
+
+@given(st.lists(st.integers(0, 40 * 365 * 86_400_000), min_size=1, max_size=4))
+def test_the_date_follows_a_manual_clock(moves: list[int]) -> None:
+    """`Date` is the manual clock's instant, rounded down to a second, as RFC 9110 writes it."""
+    zof = fresh()
+    for by_ms in moves:
+        zof.advance(by_ms)
+    now = datetime.fromtimestamp(EPOCH // 1000, UTC) + timedelta(milliseconds=sum(moves))
+    assert zof.get("/runs").headers["date"] == format_datetime(now.replace(microsecond=0), usegmt=True)
+
+
+def test_the_date_follows_a_real_clock() -> None:
+    """With a real clock `Date` is the system's time, and what it was told to move beyond it."""
+    system = [EPOCH]
+    zof = Zof(clock="real", system=lambda: system[0])
+    zof.advance(1_000)
+    system[0] += 60_500
+    assert zof.get("/runs").headers["date"] == "Thu, 01 Jan 2026 00:01:01 GMT"
+
+
+@given(st.sampled_from(sorted(METHODS)), st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]))
+def test_a_method_that_a_path_lacks(path: str, method: str) -> None:
+    """A method that a known path does not take is 405, and `Allow` lists those that it takes, whatever the ID is."""
+    answer = fresh().send(method, path)
+    if method in METHODS[path].split(", "):
+        assert answer.status not in {404, 405} or "run_none" in path
+        assert "allow" not in answer.headers
+    else:
+        assert answer.error == (405, "method_not_allowed", None)
+        assert sent(answer, "allow") == [METHODS[path]]
+
+
+@given(st.text(string.ascii_letters + "/_.~-", max_size=20))
+def test_a_path_that_is_none(tail: str) -> None:
+    """A path that no operation has is 404 under any method, also with a slash too many."""
+    zof = fresh()
+    for path in (f"/v1/no{tail}", f"/v2{tail}", "/v1/runs/", "/v1/runs/run_none/cancel/", "/v1//runs"):
+        assert zof.send("GET", path).error == (404, "not_found", None)
+        assert zof.send("POST", path).error == (404, "not_found", None)
+
+
+def links(zof: Zof, base: str) -> dict[str, str]:
+    """Every link in the answers of a fresh emulator to a client that calls it so."""
+    body = json.dumps({"project_id": "proj_abc", "environment": "staging", "test_case_ids": ["tc_a"]}).encode()
+    started = zof.send("POST", "/v1/runs", headers=[("content-type", "application/json")], body=body, base=base)
+    about = {
+        name: zof.send("GET", f"/v1/{path}", base=base).json
+        for name, path in {
+            "run": "runs/run_sample_failed",
+            "runs": "runs?limit=1&status=failed",
+            "result": "results/res_sample_failed_002",
+            "artifacts": "runs/run_sample_failed/artifacts?limit=1",
+        }.items()
+    }
+    return {
+        "location": started.headers["location"],
+        "started": started.json["url"],
+        "run": about["run"]["url"],
+        "listed": about["runs"]["data"][0]["url"],
+        "logs": about["result"]["logs_url"],
+        "artifact": about["artifacts"]["data"][0]["url"],
+    }
+
+
+@given(bases)
+def test_links_are_under_the_host_used(base: str) -> None:
+    """Links are absolute, under the scheme and host that the request used."""
+    for link in links(fresh(), base).values():
+        assert link.startswith(f"{base}/")
+
+
+@given(bases)
+def test_links_are_under_the_public_url(base: str) -> None:
+    """Links are absolute, under the public URL where one is set, whatever host the request used."""
+    for link in links(PUBLIC, base).values():
+        assert link.startswith("https://zof.test:8443/")
+
+
+PUBLIC: Final = Zof(public_url="https://zof.test:8443")
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30))
+def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
+    """A link stays a URL, whatever the client says its host is."""
+    for link in links(fresh(), f"http://{host}").values():
+        parts = urlsplit(link)
+        assert re.fullmatch(r"[\w.~-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", parts.netloc, re.ASCII)
+        assert parts.scheme == "http"
+
+
+@pytest.mark.parametrize("place", ["location", "started", "run", "listed", "logs", "artifact"])
+def test_links_lead_somewhere(place: str) -> None:
+    """A link leads to what it names: a run's `url` to a page without a key, every other one to the API."""
+    zof = fresh()
+    link = links(zof, "http://127.0.0.1:9630")[place]
+    page = place in {"started", "run", "listed"}
+    answer = zof.follow(link, key=None if page else zof.key)
+    assert answer.status == 200
+    assert (answer.headers["content-type"] == "text/html; charset=utf-8") == page
+    if page:
+        assert urlsplit(link).path.rpartition("/")[2].encode() in answer.content

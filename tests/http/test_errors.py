@@ -1,0 +1,148 @@
+"""Errors (contract, section 2): one shape, a status and a code for each kind, and who is to blame."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.http.exchanges import ALL, FILES, JUDGED, START, STRANGERS, SUCCESSES, fresh, start
+from tests.zof import STAGING, Zof
+
+ERRORS: Final = JUDGED | STRANGERS
+CODES: Final = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limit_exceeded",
+    500: "internal_server_error",
+}
+STANDARD: Final = ["staging", "production"]
+OWN_LABELS: Final = Zof(environments=("qa", "eu-1"))
+CONTROL_ERRORS: Final = ["clock wrong", "no run advanced", "run advanced", "no control", "no such method", "not HTTP"]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_an_error_has_its_status_its_code_and_whom_it_blames(kind: str) -> None:
+    """Each kind of error has its status and its code, and `param` only where one input is to blame."""
+    status, code, param, exchange = ERRORS[kind]
+    assert exchange(fresh()).error == (status, code, param)
+
+
+def test_every_status_is_met() -> None:
+    """The statuses above are all that the contract knows, each with one code."""
+    assert {(status, code) for status, code, _, _ in ERRORS.values()} == set(CODES.items())
+
+
+@pytest.mark.parametrize("kind", [*ERRORS, *CONTROL_ERRORS, "control from afar"])
+def test_an_error_has_one_shape(kind: str) -> None:
+    """An error is `{"error": {code, message, param?}}` and no more: strings that say something, `param` never null."""
+    body = ALL[kind](fresh()).json
+    assert body.keys() == {"error"}
+    error = body["error"]
+    assert error.keys() in ({"code", "message"}, {"code", "message", "param"})
+    assert all(isinstance(word, str) and word for word in error.values())
+    assert "{" not in error["message"]
+
+
+@pytest.mark.parametrize("kind", [*SUCCESSES, *FILES])
+def test_a_success_is_no_error(kind: str) -> None:
+    """What succeeds is 200, or 201 where a run began, and holds no error."""
+    answer = ALL[kind](fresh())
+    assert answer.status == (201 if kind in {"start", "replay"} else 200)
+    assert not answer.content.startswith(b'{"error"')
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_headers_of_errors_are_theirs_alone(kind: str) -> None:
+    """Every 401 has `WWW-Authenticate: Bearer`, every 429 `Retry-After`, every 405 `Allow`, and nothing else does."""
+    answer = ALL[kind](fresh())
+    assert answer.headers.get("www-authenticate") == ("Bearer" if answer.status == 401 else None)
+    assert ("retry-after" in answer.headers) == (answer.status == 429)
+    assert ("allow" in answer.headers) == (answer.status == 405)
+
+
+@given(
+    st.text().filter(lambda label: label not in STANDARD)
+    | st.none()
+    | st.booleans()
+    | st.integers()
+    | st.lists(st.text())
+    | st.just({})
+)
+def test_the_message_for_an_environment(label: Any) -> None:  # noqa: ANN401  a JSON value
+    """An environment that is none is refused in the documented words, whatever stands in its place."""
+    answer = fresh().post("/runs", {**START, "environment": label})
+    assert answer.status == 400
+    assert answer.json == {
+        "error": {
+            "code": "invalid_request",
+            "message": "environment must be one of: staging, production",
+            "param": "environment",
+        }
+    }
+
+
+def test_the_message_for_an_environment_among_own_labels() -> None:
+    """An organization's own labels are named after the two that everybody has."""
+    answer = OWN_LABELS.post("/runs", {**START, "environment": "moon"})
+    assert answer.json["error"]["message"] == "environment must be one of: staging, production, qa, eu-1"
+    assert OWN_LABELS.post("/runs", {**START, "environment": "eu-1"}).status == 201
+
+
+@given(st.integers(0, 49))
+def test_a_nested_item_is_blamed_by_its_path(place: int) -> None:
+    """`param` of a nested item is a path to it, whether its form is wrong or it does not exist."""
+    zof = fresh()
+    for word, status, code in (("Tc_a", 400, "invalid_request"), ("tc_missing", 404, "not_found")):
+        cases = [f"tc_{number}" for number in range(50)]
+        cases[place] = word
+        answer = zof.post("/runs", {**STAGING, "test_case_ids": cases})
+        assert answer.error == (status, code, f"test_case_ids[{place}]")
+
+
+def test_of_several_nested_items_the_first_is_blamed() -> None:
+    """Of several wrong items the first is blamed."""
+    zof = fresh()
+    cases = ["tc_a", "x", "tc_b", "y"]
+    assert zof.post("/runs", {**STAGING, "test_case_ids": cases}).error[2] == "test_case_ids[1]"
+    missing = ["tc_a", "tc_b", "tc_missing_2", "tc_missing_1"]
+    assert zof.post("/runs", {**STAGING, "test_case_ids": missing}).error[2] == "test_case_ids[2]"
+
+
+@given(st.text(st.characters(min_codepoint=128, max_codepoint=255)).filter(bool) | st.just("x" * 256) | st.just("\t"))
+def test_a_header_is_blamed_by_its_name(value: str) -> None:
+    """`param` of a header is its name, as the contract writes it."""
+    assert start(fresh(), idempotency_key=value).error == (400, "invalid_request", "Idempotency-Key")
+
+
+@given(st.text("{}!:[]0123abc%", min_size=1))
+def test_words_of_a_client_are_repeated_as_they_are(word: str) -> None:
+    """A name that reads like a place in a text is repeated as it is."""
+    answer = fresh().post("/runs", {**START, word: 1})
+    assert answer.json["error"]["param"] == word
+    assert answer.json["error"]["message"] == f"{word} is not a field of this request"
+
+
+def test_a_fault_of_ours_tells_nothing_of_it() -> None:
+    """A fault of the server is said in general words; its cause stays in the log."""
+    answer = ALL["our fault"](fresh())
+    assert b"org_nowhere" not in answer.content
+    assert b"Error" not in answer.content
+
+
+@pytest.mark.parametrize("kind", [one for one in ERRORS if one not in {"too often", "our fault", "key reused"}])
+def test_an_error_changes_nothing(kind: str) -> None:
+    """A request that is refused brings nothing into being: no run, no project, no cancel."""
+    zof = fresh()
+    before = [zof.walk(path) for path in ("/runs", "/projects", "/results")]
+    ERRORS[kind][-1](zof)
+    zof.advance(60_000)
+    assert [zof.walk(path) for path in ("/runs", "/projects", "/results")] == before

@@ -1,0 +1,165 @@
+"""Export: all that the list would show, as CSV or JSON, in its order and complete."""
+
+from __future__ import annotations
+
+import csv
+import re
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.http.histories import TERMINAL, Bound, Step, bounds, fresh, histories, live, shown
+from tests.zof import OTHER, VIEWER, Answer, Zof
+
+COLUMNS = [
+    "id",
+    "run_id",
+    "project_id",
+    "test_case_id",
+    "environment",
+    "status",
+    "duration_ms",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "failure_category",
+    "failure_message",
+]
+
+
+def exported(zof: Zof, body: dict[str, Any], **given_key: str) -> Answer:
+    """An export that must be answered."""
+    answer = zof.post("/results/export", body, **given_key)
+    assert answer.status == 200, answer.content
+    return answer
+
+
+def records(answer: Answer) -> list[list[str]]:
+    """The records of a CSV export, as the standard library reads them."""
+    return list(csv.reader(StringIO(answer.content.decode(), newline=""), strict=True))
+
+
+def record(result: Any) -> list[str]:  # noqa: ANN401  a JSON value
+    """What the record of a result should hold."""
+    failure = result["failure_summary"] or {"category": None, "message": None}
+    flat = {**result, "failure_category": failure["category"], "failure_message": failure["message"]}
+    return ["" if flat[name] is None else str(flat[name]) for name in COLUMNS]
+
+
+maybe_bounds = st.none() | bounds()
+
+
+@given(
+    history=histories,
+    nth=st.none() | st.integers(0, 9),
+    status=st.none() | st.sampled_from(sorted(TERMINAL)),
+    after=maybe_bounds,
+    before=maybe_bounds,
+)
+def test_equals_the_list(
+    history: list[Step], nth: int | None, status: str | None, after: Bound | None, before: Bound | None
+) -> None:
+    """An export holds, in both formats, what the list shows under the same filters, in the same order."""
+    zof = fresh(capacity=2)
+    runs = live(zof, history)
+    asked = {
+        "run_id": None if nth is None else runs[nth % len(runs)] if runs else "run_none",
+        "status": status,
+        "created_after": after and after.text,
+        "created_before": before and before.text,
+    }
+    filters = {name: str(value) for name, value in asked.items() if value is not None}
+    listed = zof.walk("/results", limit=100, **filters)
+    assert exported(zof, {"format": "json", **filters}).json == {"data": listed}
+    assert records(exported(zof, {"format": "csv", **filters})) == [COLUMNS, *map(record, listed)]
+
+
+@pytest.fixture(scope="module")
+def thousands() -> Zof:
+    """An emulator with 2,600 results, of runs of up to 500 cases."""
+    zof = Zof(samples=False, capacity=9)
+    for count in (500, 500, 1, 500, 499, 500, 100):
+        zof.start(*(f"tc_fail_{number}" if number % 3 else f"tc_{number}" for number in range(count)))
+    zof.advance(3_600_000)
+    return zof
+
+
+@pytest.mark.parametrize("filters", [{}, {"status": "failed"}, {"status": "passed"}, {"created_after": shown(0)}])
+def test_complete(thousands: Zof, filters: dict[str, str]) -> None:
+    """An export is complete, whatever its size: no result is lost, none comes twice."""
+    listed = thousands.walk("/results", limit=100, **filters)
+    assert len(listed) > 800
+    assert exported(thousands, {"format": "json", **filters}).json["data"] == listed
+    assert records(exported(thousands, {"format": "csv", **filters}))[1:] == [record(one) for one in listed]
+
+
+@pytest.mark.parametrize(("form", "media"), [("csv", "text/csv"), ("json", "application/json")])
+def test_attachment(form: str, media: str) -> None:
+    """An export is an attachment with the name and the type of its format."""
+    headers = exported(fresh(), {"format": form}).headers
+    assert headers["content-type"].partition(";")[0] == media
+    assert headers["content-disposition"] == f'attachment; filename="results.{form}"'
+
+
+def test_empty() -> None:
+    """An export of nothing is the header line, or an empty list."""
+    assert exported(fresh(), {"format": "csv"}).content == ",".join(COLUMNS).encode() + b"\r\n"
+    assert exported(fresh(), {"format": "json"}).json == {"data": []}
+
+
+def test_lines() -> None:
+    """Lines of a CSV export end in CRLF, and times are those of the wire."""
+    zof = fresh()
+    zof.ended("tc_login", "tc_pay_fail", "tc_load_error")
+    text = exported(zof, {"format": "csv"}).content.decode()
+    assert text.count("\r\n") == text.count("\n") == 4
+    assert text.endswith("\r\n")
+    assert len(re.findall(r",2026-01-01T00:00:0\dZ", text)) == 9
+
+
+def test_running_runs_are_left_out() -> None:
+    """An export is of what is visible now: a run that has not ended has no part in it."""
+    zof = fresh()
+    run = zof.start("tc_login")["id"]
+    assert exported(zof, {"format": "json"}).json["data"] == []
+    zof.control(f"/runs/{run}/advance", {"to": "end"})
+    assert len(exported(zof, {"format": "json"}).json["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "format"),
+        ({"format": "xml"}, "format"),
+        ({"format": None}, "format"),
+        ({"format": "csv", "run_id": "x"}, "run_id"),
+        ({"format": "csv", "run_id": None}, "run_id"),
+        ({"format": "csv", "status": "queued"}, "status"),
+        ({"format": "csv", "created_after": "today"}, "created_after"),
+        ({"format": "csv", "created_before": 0}, "created_before"),
+        ({"format": "csv", "limit": 5}, "limit"),
+    ],
+)
+def test_refused(body: dict[str, object], param: str) -> None:
+    """A format that there is not, a filter that is wrong or unknown is refused, and named."""
+    assert fresh().post("/results/export", body).error == (400, "invalid_request", param)
+
+
+def test_who() -> None:
+    """Exporting needs any key of the organization, and gives what is the organization's alone."""
+    zof = fresh()
+    run = zof.ended("tc_mine")["id"]
+    assert len(exported(zof, {"format": "json"}, key=VIEWER).json["data"]) == 1
+    assert exported(zof, {"format": "json"}, key=OTHER).json["data"] == []
+    assert exported(zof, {"format": "json", "run_id": run}, key=OTHER).json["data"] == []
+    assert zof.post("/results/export", {"format": "json"}, key=None).error == (401, "unauthorized", None)
+
+
+def test_no_cell_is_a_formula() -> None:
+    """No cell of an export begins as a formula does, whatever its IDs are like."""
+    zof = fresh(environments=("0-1",))
+    zof.ended("tc_-1", "tc_--fail", environment="0-1", project_id="proj_-")
+    assert not [cell for line in records(exported(zof, {"format": "csv"})) for cell in line if cell[:1] in set("=+-@")]

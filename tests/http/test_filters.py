@@ -1,0 +1,156 @@
+"""Filters: what a list shows of runs and results is what a naive filter finds in all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.http.histories import (
+    PROJECTS,
+    STATUSES,
+    TERMINAL,
+    Bound,
+    Step,
+    bounds,
+    fresh,
+    histories,
+    live,
+    shown,
+    within,
+)
+from tests.zof import OTHER, Zof
+
+maybe_bounds = st.none() | bounds()
+
+
+@given(
+    history=histories,
+    project=st.none() | st.sampled_from((*PROJECTS, "proj_none")),
+    status=st.none() | st.sampled_from(STATUSES),
+    after=maybe_bounds,
+    before=maybe_bounds,
+    limit=st.integers(1, 5),
+)
+def test_runs(  # noqa: PLR0913, PLR0917  every filter there is
+    history: list[Step], project: str | None, status: str | None, after: Bound | None, before: Bound | None, limit: int
+) -> None:
+    """Runs are filtered by project, by status and by date, by all together, and by what the wire shows of them."""
+    zof = fresh(capacity=2)
+    live(zof, history)
+    expected = [
+        run
+        for run in zof.walk("/runs", limit=100)
+        if project in {None, run["project_id"]} and status in {None, run["status"]} and within(run, after, before)
+    ]
+    dates: dict[str, Any] = {"created_after": after and after.text, "created_before": before and before.text}
+    assert zof.walk("/runs", project_id=project, status=status, **dates, limit=limit) == expected
+
+
+@given(
+    history=histories,
+    nth=st.none() | st.integers(0, 9),
+    status=st.none() | st.sampled_from(sorted(TERMINAL)),
+    after=maybe_bounds,
+    before=maybe_bounds,
+    limit=st.integers(1, 5),
+)
+def test_results(  # noqa: PLR0913, PLR0917  every filter there is
+    history: list[Step], nth: int | None, status: str | None, after: Bound | None, before: Bound | None, limit: int
+) -> None:
+    """Results are filtered by run, by status and by date, by all together, and by what the wire shows of them."""
+    zof = fresh(capacity=2)
+    runs = live(zof, history)
+    run = None if nth is None else runs[nth % len(runs)] if runs else "run_none"
+    expected = [
+        result
+        for result in zof.walk("/results", limit=100)
+        if run in {None, result["run_id"]} and status in {None, result["status"]} and within(result, after, before)
+    ]
+    dates: dict[str, Any] = {"created_after": after and after.text, "created_before": before and before.text}
+    assert zof.walk("/results", run_id=run, status=status, **dates, limit=limit) == expected
+
+
+@pytest.fixture(scope="module", params=["/runs", "/results"])
+def half_past(request: pytest.FixtureRequest) -> tuple[Zof, str]:
+    """An emulator with a list of one item, created (or made visible) half a second after a whole one, and the list."""
+    zof = Zof(samples=False)
+    run = zof.ended("tc_login")
+    if request.param == "/results":
+        return zof, request.param
+    zof = Zof(samples=False)
+    zof.advance(run["duration_ms"])
+    zof.start("tc_login")
+    return zof, request.param
+
+
+def seen(half_past: tuple[Zof, str], **query: str) -> bool:
+    """Whether the item is listed under these filters."""
+    zof, path = half_past
+    return len(zof.get(path, **query).json["data"]) == 1
+
+
+def at(half_past: tuple[Zof, str]) -> int:
+    """The second at which the item shows that it was created, in ms after the clock began."""
+    zof, path = half_past
+    created = zof.get(path).json["data"][0]["created_at"]
+    (ms,) = [ms for ms in range(0, 3_000, 1_000) if shown(ms) == created]
+    return ms
+
+
+def test_created_after_is_inclusive(half_past: tuple[Zof, str]) -> None:
+    """What shows the very second asked for is created after it, what shows an earlier one is not."""
+    assert seen(half_past, created_after=shown(at(half_past)))
+    assert not seen(half_past, created_after=shown(at(half_past) + 1_000))
+
+
+def test_created_before_is_exclusive(half_past: tuple[Zof, str]) -> None:
+    """What shows the very second asked for is not created before it, what shows an earlier one is."""
+    assert not seen(half_past, created_before=shown(at(half_past)))
+    assert seen(half_past, created_before=shown(at(half_past) + 1_000))
+
+
+@pytest.mark.parametrize("fraction", ["001", "5", "999999999", "0" * 8 + "1", "0" * 19 + "1"])
+def test_fraction(half_past: tuple[Zof, str], fraction: str) -> None:
+    """A bound within the second that an item shows lies after the item, however little."""
+    bound = shown(at(half_past)).replace("Z", f".{fraction}Z")
+    assert not seen(half_past, created_after=bound)
+    assert seen(half_past, created_before=bound)
+
+
+@pytest.mark.parametrize("path", ["/runs", "/results"])
+@pytest.mark.parametrize("param", ["created_after", "created_before"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "today", "2026-01-01", "2026-01-01T00:00:00", "1767225600", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z"],
+)
+def test_date_refused(path: str, param: str, text: str) -> None:
+    """A date that is no RFC 3339 timestamp is refused, and named."""
+    assert fresh().get(path, **{param: text}).error == (400, "invalid_request", param)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/runs", "done"), ("/runs", ""), ("/results", "queued"), ("/results", "x")]
+)
+def test_status_refused(path: str, status: str) -> None:
+    """A status that a list's items never have is refused, and named."""
+    assert fresh().get(path, status=status).error == (400, "invalid_request", "status")
+
+
+@pytest.mark.parametrize(("path", "param"), [("/runs", "project_id"), ("/results", "run_id")])
+@pytest.mark.parametrize("name", ["", "x", "tc_login", "proj_", "run_", "proj_a/b", "run_é", "run_" + "a" * 65])
+def test_malformed_id_refused(path: str, param: str, name: str) -> None:
+    """An ID that is malformed is refused, and named."""
+    assert fresh().get(path, **{param: name}).error == (400, "invalid_request", param)
+
+
+def test_own_organization_alone() -> None:
+    """A list holds what is the organization's, and nothing of another's."""
+    zof = fresh()
+    mine, theirs = zof.start("tc_mine"), zof.start("tc_theirs", key=OTHER, project_id="proj_theirs")
+    zof.advance(20_000)
+    for key, run in (("", mine), (OTHER, theirs)):
+        assert [one["id"] for one in zof.get("/runs", key=key).json["data"]] == [run["id"]]
+        assert {one["run_id"] for one in zof.get("/results", key=key).json["data"]} == {run["id"]}

@@ -1,0 +1,272 @@
+"""Who is let in, and to what (contract, section 3): keys, permissions, and what another organization sees."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import replace
+from itertools import chain, combinations
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from emulator.app import EPOCH
+from emulator.core.tenants import DEFAULT, PERMITS, Data, Key, Role
+from tests.http.exchanges import JSON, START, fresh
+from tests.zof import ADMIN, CI, EXPIRED, OTHER, STAGING, VIEWER, Zof
+
+if TYPE_CHECKING:
+    from tests.zof import Answer
+
+PERMISSIONS: Final = ("projects:read", "runs:create", "webhooks:manage")
+SUBSETS: Final = [frozenset(some) for some in chain.from_iterable(combinations(PERMISSIONS, many) for many in range(4))]
+READS: Final = [
+    "/v1/runs",
+    "/v1/runs/run_sample_failed",
+    "/v1/runs/run_sample_failed/logs",
+    "/v1/runs/run_sample_failed/artifacts",
+    "/v1/results",
+    "/v1/results/res_sample_failed_002",
+    "/v1/results/res_sample_failed_002/artifacts",
+    "/v1/artifacts/art_sample_failed_0006/content",
+]
+ENDPOINTS: Final = [
+    *(("GET", path, None) for path in READS),
+    ("GET", "/v1/projects", "projects:read"),
+    ("POST", "/v1/runs", "runs:create"),
+    ("POST", "/v1/runs/{queued}/cancel", "runs:create"),
+    ("POST", "/v1/results/export", None),
+]
+"""Every operation, and the permission that it needs."""
+BODIES: Final = {"/v1/runs": b'{"project_id":"proj_abc","environment":"staging","test_case_ids":["tc_a"]}'}
+EXPORT: Final = b'{"format":"json"}'
+
+
+def keyed(*keys: Key) -> Data:
+    """The default data with more keys."""
+    return replace(DEFAULT, keys=(*DEFAULT.keys, *keys))
+
+
+def named(permissions: frozenset[str]) -> str:
+    """The key that holds these permissions and no others."""
+    return "zof_test_" + ("-".join(sorted(permissions)).replace(":", "_") or "nothing")
+
+
+ROLES: Final = Zof(data=keyed(*(Key(named(some), "org_abc", some) for some in SUBSETS)))
+
+
+def ask(zof: Zof, method: str, path: str, key: str | None) -> Answer:
+    """A good request of an operation, with a key."""
+    target = path.format(queued=zof.start(key=ADMIN)["id"]) if "{" in path else path
+    body = EXPORT if path.endswith("export") else BODIES.get(path, b"") if method == "POST" else b""
+    return zof.send(method, target, key=key, headers=JSON, body=body)
+
+
+@pytest.mark.parametrize(("method", "path", "_needs"), ENDPOINTS)
+def test_every_operation_needs_a_key(method: str, path: str, _needs: str | None) -> None:
+    """No operation answers without a key, whatever it does."""
+    zof = fresh()
+    assert ask(zof, method, path, None).error == (401, "unauthorized", None)
+    assert ask(zof, method, path, EXPIRED).error == (401, "unauthorized", None)
+    assert ask(zof, method, path, ADMIN).status in {200, 201}
+
+
+@given(st.text(string.ascii_letters + string.digits + "_-. ", max_size=30))
+@example("")
+@example(ADMIN.upper())
+@example(ADMIN[:-1])
+@example(ADMIN + "x")
+def test_a_key_that_is_none(secret: str) -> None:
+    """A key that the data does not hold is 401."""
+    assert fresh().get("/runs", key=secret or " ").error == (401, "unauthorized", None)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("authorization", ADMIN),
+        ("authorization", f"Basic {ADMIN}"),
+        ("authorization", f"Token {ADMIN}"),
+        ("authorization", f"Bearer{ADMIN}"),
+        ("authorization", "Bearer"),
+        ("authorization", ""),
+        ("x-api-key", ADMIN),
+        ("cookie", f"key={ADMIN}"),
+    ],
+)
+def test_a_key_that_is_not_sent_as_a_bearer_token(header: tuple[str, str]) -> None:
+    """A key opens only as `Authorization: Bearer <key>`."""
+    assert fresh().send("GET", "/v1/runs", key=None, headers=[header]).error == (401, "unauthorized", None)
+
+
+def test_a_key_that_was_sent_twice() -> None:
+    """Two `Authorization` headers are no key, also when both are right."""
+    answer = fresh().send("GET", "/v1/runs", headers=[("authorization", f"Bearer {CI}")])
+    assert answer.error == (401, "unauthorized", None)
+
+
+def test_a_revoked_key() -> None:
+    """A revoked key is 401, whatever it was permitted."""
+    zof = Zof(data=keyed(Key("zof_test_revoked", "org_abc", PERMITS[Role.ADMIN], revoked=True)))
+    assert zof.get("/runs", key="zof_test_revoked").error == (401, "unauthorized", None)
+
+
+DYING: Final = Zof(data=keyed(Key("zof_test_dying", "org_abc", PERMITS[Role.ADMIN], expires_at=EPOCH + 100_000)))
+
+
+@given(st.integers(0, 200_000))
+@example(99_999)
+@example(100_000)
+def test_a_key_that_expires(after_ms: int) -> None:
+    """A key opens until the instant of the world's clock at which it expires, and is 401 from then on."""
+    DYING.control("/reset")
+    DYING.advance(after_ms)
+    assert DYING.get("/runs", key="zof_test_dying").status == (200 if after_ms < 100_000 else 401)
+    assert DYING.get("/runs").status == 200
+
+
+def test_several_keys_of_an_organization() -> None:
+    """Several keys of an organization are valid at once, and show the same things."""
+    zof = fresh()
+    run = zof.start(key=CI)["id"]
+    answers = [zof.get(f"/runs/{run}", key=key) for key in (ADMIN, CI, VIEWER)]
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert len({answer.content for answer in answers}) == 1
+
+
+@given(st.sampled_from(SUBSETS), st.sampled_from(ENDPOINTS))
+def test_permissions(held: frozenset[str], endpoint: tuple[str, str, str | None]) -> None:
+    """Starting and canceling need `runs:create`, projects `projects:read`; all else any valid key; else 403."""
+    method, path, needs = endpoint
+    answer = ask(ROLES, method, path, named(held))
+    if needs is None or needs in held:
+        assert answer.status in {200, 201}
+    else:
+        assert answer.error == (403, "forbidden", None)
+
+
+def test_what_a_role_permits() -> None:
+    """Organization Admin and QA Lead hold all permissions, Engineer starts runs and sees projects, Viewer sees them."""
+    assert {role.value: held for role, held in PERMITS.items()} == {
+        "Organization Admin": set(PERMISSIONS),
+        "QA Lead": set(PERMISSIONS),
+        "Engineer": {"runs:create", "projects:read"},
+        "Viewer": {"projects:read"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "starts", "reads", "sees_samples"),
+    [
+        (ADMIN, 201, 200, True),
+        (CI, 201, 200, True),
+        (VIEWER, 403, 200, True),
+        (EXPIRED, 401, 401, False),
+        (OTHER, 201, 200, False),
+    ],
+)
+def test_a_default_key(key: str, starts: int, reads: int, sees_samples: bool) -> None:  # noqa: FBT001
+    """Each default key opens what the contract says, in the organization that it says."""
+    zof = fresh()
+    body = {**STAGING, "project_id": "proj_new", "test_case_ids": ["tc_new"]}
+    assert zof.post("/runs", body, key=key).status == starts
+    assert zof.get("/projects", key=key).status == reads
+    assert (zof.get("/runs/run_sample_failed", key=key).status == 200) == sees_samples
+
+
+def test_what_the_default_keys_are_permitted() -> None:
+    """Five keys of two organizations: one with all permissions in each, and CI's, a viewer's and an expired one."""
+    assert {key.secret: (key.organization, set(key.permissions)) for key in DEFAULT.keys if key.secret != EXPIRED} == {
+        ADMIN: ("org_abc", set(PERMISSIONS)),
+        CI: ("org_abc", {"runs:create", "projects:read"}),
+        VIEWER: ("org_abc", {"projects:read"}),
+        OTHER: ("org_other", set(PERMISSIONS)),
+    }
+
+
+# --- another organization
+
+
+@pytest.mark.parametrize("path", [path for path in READS if "_sample_" in path])
+def test_another_organizations_resource_is_404(path: str) -> None:
+    """What belongs to another organization is 404, never 403, in the very words for what does not exist."""
+    zof = fresh()
+    theirs = zof.send("GET", path, key=OTHER)
+    none = zof.send("GET", path.replace("_sample_", "_nothing_"), key=OTHER)
+    assert theirs.error == (404, "not_found", None)
+    assert theirs.content == none.content
+
+
+def test_another_organizations_run_cannot_be_canceled() -> None:
+    """A cancel of another organization's run is 404, and the run goes on."""
+    zof = fresh()
+    run = zof.start()
+    assert zof.post(f"/runs/{run['id']}/cancel", key=OTHER).error == (404, "not_found", None)
+    assert zof.run(run["id"])["status"] in {"queued", "running"}
+
+
+@pytest.mark.parametrize("path", ["/runs", "/results", "/projects"])
+def test_another_organizations_list_is_its_own(path: str) -> None:
+    """A list shows the organization's own, and nothing of another's."""
+    zof = fresh()
+    assert zof.walk(path)
+    assert zof.walk(path, key=OTHER) == []
+    mine = zof.start("tc_mine", key=OTHER, project_id="proj_mine")
+    zof.advance(60_000)
+    assert len(zof.walk(path, key=OTHER)) == 1
+    assert mine["organization_id"] == "org_other"
+    assert not [one for one in zof.walk(path) if "mine" in str(one)]
+
+
+@pytest.mark.parametrize(
+    ("path", "query"), [("/runs", {"project_id": "proj_abc"}), ("/results", {"run_id": "run_sample_failed"})]
+)
+def test_a_filter_by_what_is_another_organizations(path: str, query: dict[str, str]) -> None:
+    """A filter that names another organization's project or run finds nothing, as one that names nothing."""
+    zof = fresh()
+    assert zof.walk(path, **query)
+    page = zof.get(path, key=OTHER, **query)
+    assert (page.status, page.json) == (200, {"data": [], "has_more": False, "next_cursor": None})
+
+
+def test_another_organizations_results_are_not_exported() -> None:
+    """An export holds the organization's own results alone."""
+    zof = fresh()
+    assert zof.post("/results/export", {"format": "json"}).json["data"]
+    for body in ({"format": "json"}, {"format": "json", "run_id": "run_sample_failed"}):
+        assert zof.post("/results/export", body, key=OTHER).json == {"data": []}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "param"),
+    [
+        ("project_id", "proj_abc", "project_id"),
+        ("test_case_ids", ["tc_mine", "tc_login_001"], "test_case_ids[1]"),
+        ("test_suite_id", "suite_pr_smoke", "test_suite_id"),
+    ],
+)
+def test_a_start_with_what_is_another_organizations(field: str, value: Any, param: str) -> None:  # noqa: ANN401
+    """A start that names another organization's project, case or suite is 404, and `param` names it."""
+    body = {"project_id": "proj_mine", "environment": "staging", field: value}
+    if field == "project_id":
+        body["test_case_ids"] = ["tc_mine"]
+    assert fresh().post("/runs", body, key=OTHER).error == (404, "not_found", param)
+
+
+@pytest.mark.parametrize("path", ["/runs", "/results"])
+def test_another_organizations_cursor(path: str) -> None:
+    """A cursor of another organization's list is 400."""
+    cursor = fresh().get(path, limit=1).json["next_cursor"]
+    answer = fresh().get(path, key=OTHER, starting_after=cursor)
+    assert answer.error == (400, "invalid_request", "starting_after")
+
+
+def test_another_organizations_idempotency_key() -> None:
+    """An idempotency key is the organization's own: in another the same one replays nothing, and is no conflict."""
+    zof = fresh()
+    first = zof.post("/runs", START, idempotency_key="same")
+    other = {**START, "project_id": "proj_mine", "test_case_ids": ["tc_mine"]}
+    second = zof.post("/runs", other, key=OTHER, idempotency_key="same")
+    assert (first.status, second.status) == (201, 201)
+    assert second.json["organization_id"] == "org_other"

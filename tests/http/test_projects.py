@@ -1,0 +1,70 @@
+"""Projects: which an organization sees, and how one comes into being."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.core.tenants import DEFAULT, Project
+from tests.http.histories import fresh, shown
+from tests.zof import ADMIN, CI, OTHER, VIEWER, Zof
+
+HOUR = 3_600_000
+
+
+def test_default() -> None:
+    """The projects that the documentation names are there, the newest first, with their names."""
+    assert fresh().get("/projects").json["data"] == [
+        {"id": "proj_abc123", "name": "Storefront", "created_at": shown(-24 * HOUR)},
+        {"id": "proj_abc", "name": "Checkout Service", "created_at": shown(-48 * HOUR)},
+    ]
+
+
+@pytest.mark.parametrize("key", [ADMIN, CI, VIEWER])
+def test_permission(key: str) -> None:
+    """Every key that may read projects gets the organization's."""
+    assert len(fresh().get("/projects", key=key).json["data"]) == 2
+
+
+def test_without_permission() -> None:
+    """A key without the permission to read projects is refused."""
+    bare = tuple(replace(key, permissions=frozenset({"runs:create"})) for key in DEFAULT.keys)
+    zof = Zof(data=replace(DEFAULT, keys=bare))
+    assert zof.get("/projects").error == (403, "forbidden", None)
+
+
+def test_named() -> None:
+    """A project that a start names for the first time comes into being then, in the organization that named it."""
+    zof = fresh()
+    zof.advance(5_000)
+    zof.start("tc_a", project_id="proj_new")
+    first = zof.get("/projects").json["data"][0]
+    assert (first["id"], first["created_at"]) == ("proj_new", shown(5_000))
+    assert first["name"]
+    assert zof.get("/projects", key=OTHER).json["data"] == []
+    zof.start("tc_a", project_id="proj_new")
+    assert len(zof.walk("/projects")) == 3
+
+
+@given(names=st.lists(st.text("abcdefXYZ019_-", min_size=1, max_size=64), unique=True, max_size=30))
+def test_paged(names: list[str]) -> None:
+    """Projects are listed the newest first, each once, whatever the size of a page."""
+    zof = fresh()
+    before = [one["id"] for one in zof.walk("/projects")]
+    for name in names:
+        zof.start("tc_a", project_id=f"proj_{name}")
+        zof.advance(700)
+    found = zof.walk("/projects", limit=3)
+    made = [f"proj_{name}" for name in names if f"proj_{name}" not in before]
+    assert [one["id"] for one in found] == made[::-1] + before
+
+
+@pytest.mark.parametrize("ages", [(9, 5, 1), (1, 5, 9), (5, 9, 1)])
+def test_order_of_the_data(ages: tuple[int, ...]) -> None:
+    """However the data of a world is ordered, the newest project is listed first."""
+    projects = tuple(Project(f"proj_{age}", "org_abc", "P", age * HOUR) for age in ages)
+    zof = Zof(data=replace(DEFAULT, projects=projects, samples=()))
+    assert [one["id"] for one in zof.walk("/projects")] == ["proj_1", "proj_5", "proj_9"]

@@ -1,0 +1,176 @@
+"""Results: when they are visible, what they say, and in which order they are listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.http.histories import TERMINAL, Step, case_lists, fresh, histories, live, ms_of, shown
+from tests.zof import OTHER, VIEWER, Zof
+
+FIELDS = [
+    "id",
+    "run_id",
+    "project_id",
+    "test_case_id",
+    "environment",
+    "status",
+    "duration_ms",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "logs_url",
+    "failure_summary",
+]
+ABSENT = (404, "not_found", None)
+
+
+def ended_at(zof: Zof, run: str) -> int:
+    """When an ended run ended, in ms after the clock began."""
+    return ms_of(zof.walk(f"/runs/{run}/logs")[-1])
+
+
+@given(history=histories)
+def test_visible(history: list[Step]) -> None:
+    """Results are those of the runs that have ended, one a case, and of no others."""
+    zof = fresh(capacity=2)
+    runs = [zof.run(name) for name in live(zof, history)]
+    expected = {
+        one["result_id"]: (run["id"], one["test_case_id"], one["status"], one["duration_ms"])
+        for run in runs
+        if run["status"] in TERMINAL
+        for one in run["case_outcomes"]
+    }
+    found = zof.walk("/results")
+    assert {
+        one["id"]: (one["run_id"], one["test_case_id"], one["status"], one["duration_ms"]) for one in found
+    } == expected
+    assert len(found) == len(expected)
+
+
+@given(cases=case_lists)
+def test_from_the_end(cases: list[str]) -> None:
+    """Results are visible from the very moment their run is terminal, and not a millisecond before."""
+    zof = fresh()
+    done = zof.ended(*cases)
+    zof = fresh()
+    run = zof.start(*cases)["id"]
+    zof.advance(done["duration_ms"] - 1)
+    assert zof.walk("/results") == []
+    for one in done["case_outcomes"]:
+        assert zof.get(f"/results/{one['result_id']}").error == ABSENT
+        assert zof.get(f"/results/{one['result_id']}/artifacts").error == ABSENT
+    zof.advance(1)
+    assert [one["id"] for one in zof.walk("/results", run_id=run)] == [
+        one["result_id"] for one in done["case_outcomes"]
+    ]
+    assert {one["created_at"] for one in zof.walk("/results")} == {shown(done["duration_ms"])}
+
+
+@given(history=histories)
+def test_order(history: list[Step]) -> None:
+    """Results of the run that ended last come first, and those of one run in the run's order."""
+    zof = fresh(capacity=2)
+    runs = [run for run in live(zof, history) if zof.run(run)["status"] in TERMINAL]
+    found = zof.walk("/results")
+    order = list(dict.fromkeys(one["run_id"] for one in found))
+    ends = [ended_at(zof, run) for run in order]
+    assert (sorted(order), ends) == (sorted(runs), sorted(ends, reverse=True))
+    assert [one["id"] for one in found] == [
+        one["result_id"] for run in order for one in zof.run(run)["case_outcomes"]
+    ], "together, run by run"
+
+
+@given(history=histories)
+def test_retrieve(history: list[Step]) -> None:
+    """A result that is retrieved is the one in the list."""
+    zof = fresh(capacity=2)
+    live(zof, history)
+    for one in zof.walk("/results"):
+        assert zof.get(f"/results/{one['id']}").json == one
+        assert list(one) == FIELDS
+
+
+@given(cases=case_lists, begin=st.integers(0, 3_000))
+def test_content(cases: list[str], begin: int) -> None:
+    """A result says what was run, where, when, how long, and where its logs are."""
+    zof = fresh()
+    zof.advance(begin)
+    run = zof.ended(*cases, environment="production", project_id="proj_abc")
+    now = begin
+    for case, result in zip(cases, zof.walk("/results"), strict=True):
+        end = now + result["duration_ms"]
+        assert result | {"id": "", "status": "", "failure_summary": None} == {
+            "id": "",
+            "run_id": run["id"],
+            "project_id": "proj_abc",
+            "test_case_id": case,
+            "environment": "production",
+            "status": "",
+            "duration_ms": end - now,
+            "created_at": run["completed_at"],
+            "started_at": shown(now),
+            "completed_at": shown(end),
+            "logs_url": f"http://127.0.0.1:9630/v1/runs/{run['id']}/logs",
+            "failure_summary": None,
+        }
+        now = end
+
+
+@pytest.mark.parametrize(
+    ("case", "category"),
+    [
+        ("tc_login", None),
+        ("tc_pay_fail", "assertion"),
+        ("tc_cart_flaky", "assertion"),
+        ("tc_load_error", "platform"),
+        ("tc_import_slow", None),
+        ("tc_import_slow_fail", "timeout"),
+        ("tc_import_slow_error", "platform"),
+    ],
+)
+def test_failure(case: str, category: str | None) -> None:
+    """A case that failed or is in error has a failure summary, a sentence and a category; no other has."""
+    zof = fresh()
+    zof.ended(case)
+    (result,) = zof.walk("/results")
+    failure: Any = result["failure_summary"]
+    assert (failure is None) is (category is None)
+    if failure is not None:
+        assert list(failure) == ["message", "category"]
+        assert (failure["category"], case in failure["message"]) == (category, True)
+
+
+@pytest.mark.parametrize("name", ["res_none", "res_", "x", "run_x", "res_x_001", "res_" + "9" * 90])
+def test_unknown(name: str) -> None:
+    """What names no result, whatever its form, is not found."""
+    assert fresh().get(f"/results/{name}").error == ABSENT
+
+
+def test_near_names() -> None:
+    """An ID that is nearly a result's is none."""
+    zof = fresh()
+    (outcome,) = zof.ended("tc_a")["case_outcomes"]
+    name = outcome["result_id"]
+    for other in (name[:-3] + "002", name[:-3] + "000", name + "0", name[:-1], name.upper(), "art_" + name[4:]):
+        assert zof.get(f"/results/{other}").error == ABSENT
+
+
+def test_who() -> None:
+    """Results can be read with any key of the organization; to another organization they do not exist."""
+    zof = fresh()
+    run = zof.ended("tc_a")
+    path = f"/results/{run['case_outcomes'][0]['result_id']}"
+    assert (zof.get(path, key=VIEWER).status, zof.get("/results", key=VIEWER).status) == (200, 200)
+    assert zof.get(path, key=OTHER).error == ABSENT
+    assert zof.get("/results", key=OTHER, run_id=run["id"]).json["data"] == []
+
+
+def test_run_that_has_not_ended() -> None:
+    """A run that has not ended has no results to filter by, and a walk that began so ends there."""
+    zof = fresh()
+    run = zof.start("tc_a")["id"]
+    assert zof.get("/results", run_id=run).json == {"data": [], "has_more": False, "next_cursor": None}

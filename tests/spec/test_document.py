@@ -1,0 +1,238 @@
+"""The document: what the loader does not honour stops the boot, and the message says where."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.spec.document import SpecError, as_json, checked, find, load
+from emulator.spec.operation import elsewhere, operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CONTRACT: Final = load(find("openapi.yaml"))
+ROOT: Final = CONTRACT.root
+MAPS: Final = {
+    "paths", "responses", "headers", "content", "examples", "links", "properties", "schemas", "securitySchemes",
+    "x-elsewhere",
+}  # fmt: skip
+"""What holds things under names of their own; a name more is no keyword."""
+OPAQUE: Final = {"info", "servers", "security", "tags", "value", "default", "required", "enum", "x-transitions"}
+"""What the loader hands on as it is."""
+UNKNOWN: Final = st.sampled_from(
+    ["nullable", "deprecated", "if", "$defs", "not", "patternProperties", "x-secret", "style", "a/b", "a~b", "", "Type"]
+)
+
+
+def objects(node: Any, pointer: str, *, named: bool) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401  JSON
+    """Every object of the document in which a keyword is a keyword; `named` are those whose keys are names."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    elif isinstance(node, dict) and not named:
+        yield pointer, node
+    for key, child in node.items() if isinstance(node, dict) else ():
+        inside = pointer.split("/")[1:2] == ["components"] and pointer.count("/") == 1
+        if named or key not in OPAQUE:
+            maps = not named and (key in MAPS or (key == "parameters" and (inside or isinstance(child, list))))
+            below = f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+            if not (key == "parameters" and "/links/" in pointer):
+                yield from objects(child, below, named=maps and isinstance(child, dict))
+
+
+PLACES: Final = list(objects(ROOT, "#", named=False))
+
+
+def test_every_level_of_the_document_is_met() -> None:
+    """The places in which a keyword is planted are on all levels, from the root down to a property of a property."""
+    found = {pointer for pointer, _ in PLACES}
+    assert len(found) > 500
+    assert found >= {
+        "#",
+        "#/paths/~1runs",
+        "#/paths/~1runs/get",
+        "#/paths/~1runs/get/parameters/0",
+        "#/paths/~1runs/get/responses/200/links/GetRun",
+        "#/paths/~1runs/post/requestBody/content/application~1json",
+        "#/components",
+        "#/components/parameters/Limit/schema",
+        "#/components/schemas/Error/properties/error/properties/code",
+        "#/components/schemas/RunDetail/allOf/1/properties/case_outcomes/items",
+        "#/x-elsewhere/404/content/application~1json/examples/unknown_path",
+    }
+
+
+@given(st.sampled_from(PLACES), UNKNOWN)
+def test_an_unknown_keyword_anywhere_is_named_by_its_pointer(place: tuple[str, dict[str, Any]], keyword: str) -> None:
+    """A keyword that the emulator would not honour, wherever it stands, stops the boot with its JSON pointer."""
+    pointer, node = place
+    node[keyword] = {}
+    try:
+        with pytest.raises(SpecError) as stopped:
+            checked(ROOT)
+    finally:
+        del node[keyword]
+    escaped = keyword.replace("~", "~0").replace("/", "~1")
+    assert str(stopped.value).partition(": ")[0] == f"{pointer}/{escaped}"
+
+
+REFERENCES: Final = [(pointer, node) for pointer, node in PLACES if "$ref" in node]
+
+
+@given(
+    st.sampled_from(REFERENCES),
+    st.sampled_from(["#/components/schemas/None", "#/a", "#", "", "other.yaml#/Run", "Run"]),
+)
+def test_a_reference_that_leads_nowhere_is_named(place: tuple[str, dict[str, Any]], ref: str) -> None:
+    """Every reference is followed at the start, also where no request would."""
+    _, node = place
+    before = node["$ref"]
+    node["$ref"] = ref
+    try:
+        with pytest.raises(SpecError, match="leads nowhere") as stopped:
+            checked(ROOT)
+    finally:
+        node["$ref"] = before
+    assert str(stopped.value).startswith(f"{ref}: ")
+
+
+BASES: Final = [(pointer, node) for pointer, node in PLACES if "x-basis" in node]
+
+
+@given(st.sampled_from(BASES), st.sampled_from(["", "D", "I", "X S0", "d S0", "D  S0", "A ", "D S0 ", "DS0", "S0"]))
+def test_a_bad_basis_is_named(place: tuple[str, dict[str, Any]], basis: str) -> None:
+    """A basis is D or I with its sources, or A; anything else stops the boot with its pointer."""
+    pointer, node = place
+    before = node["x-basis"]
+    node["x-basis"] = basis
+    try:
+        with pytest.raises(SpecError) as stopped:
+            checked(ROOT)
+    finally:
+        node["x-basis"] = before
+    assert str(stopped.value) == f"{pointer}/x-basis: not a basis: D or I with its sources, or A"
+
+
+@pytest.mark.parametrize("basis", ["A", "A S0", "D S0", "I S0 /docs/api/projects", "D /docs/a S1"])
+def test_a_basis(basis: str) -> None:
+    """What is documented or inferred names its sources; what is assumed may."""
+    assert checked({"components": {"schemas": {"X": {"x-basis": basis}}}}) is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"a: [", "not YAML"),
+        (b"a: b: c", "not YAML"),
+        (b"\xff\xfe\x00", "not YAML"),
+        (b"a: &x 1\nb: *y", "not YAML"),
+        (b"!!python/object:os.system x", "not YAML"),
+        (b"--- 1\n--- 2", "not YAML"),
+        (b"a: 2026-13-45", "not YAML"),
+        (b"!!int x", "not YAML"),
+        (b"", "must be an object"),
+        (b"- 1", "must be an object"),
+        (b"just words", "must be an object"),
+        (b"null", "must be an object"),
+        (b"unheard: of", "#/unheard: the emulator does not honour this keyword"),
+    ],
+)
+def test_a_file_that_is_no_document(tmp_path: Path, content: bytes, why: str) -> None:
+    """A file that is not YAML, or no object, or has a keyword that is not known, is a `SpecError` in one line."""
+    path = tmp_path / "openapi.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SpecError) as stopped:
+        load(path)
+    assert why in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+
+
+def test_a_keyword_that_stands_twice_is_not_lost(tmp_path: Path) -> None:
+    """YAML allows each key once; of two the first would silently count for nothing."""
+    path = tmp_path / "openapi.yaml"
+    path.write_text("paths: {}\ncomponents:\n  schemas:\n    X: {minLength: 5, minLength: 1}\n")
+    with pytest.raises(SpecError, match="minLength"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", ".", "x/y"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    """A file that is not there, or is none, is named with the system's own words."""
+    with pytest.raises(SpecError) as stopped:
+        load(tmp_path / name)
+    assert str(stopped.value).startswith(f"{tmp_path / name}: ")
+
+
+def test_what_stands_beside_a_reference_is_laid_over_it() -> None:
+    """A schema may say more beside its reference, which counts; what is referred to stays as it is."""
+    schemas = {"X": {"type": "string", "description": "X"}, "Y": {"$ref": "#/components/schemas/X", "description": "Y"}}
+    document = checked({"components": {"schemas": schemas}})
+    assert document.follow(schemas["Y"]) == {"type": "string", "description": "Y"}
+    assert document.resolved(schemas) == {"X": schemas["X"], "Y": {"type": "string", "description": "Y"}}
+    assert schemas["X"] == {"type": "string", "description": "X"}
+
+
+@pytest.mark.parametrize("beside", ["required", "schema", "name", "in", "example"])
+def test_only_words_stand_beside_the_reference_of_a_parameter(beside: str) -> None:
+    """Where OpenAPI ignores what stands beside a reference, it stops the boot; description and basis may stand."""
+    parameter = {"$ref": "#/components/parameters/Limit", "description": "d", "x-basis": "A"}
+    root = {"components": {"parameters": {"Limit": {}, "Other": parameter}}}
+    assert checked(root) is not None
+    parameter[beside] = {} if beside == "schema" else "x"  # type: ignore[assignment]
+    with pytest.raises(SpecError, match=f"#/components/parameters/Other/{beside}: nothing may stand beside"):
+        checked(root)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("paths",), 5),
+        (("paths",), []),
+        (("paths",), None),
+        (("paths", "/runs", "get", "parameters"), 5),
+        (("paths", "/runs", "get", "parameters"), {}),
+        (("paths", "/runs", "get", "x-basis"), 5),
+        (("paths", "/runs", "get", "responses", "2XX"), {"description": "Any."}),
+        (("paths", "/none"), {"$ref": "#/paths/~1runs"}),
+        (("components", "schemas", "Run", "$ref"), 5),
+        (("components", "schemas", "Loop"), {"$ref": "#/components/schemas/Loop"}),
+        (("components", "schemas", "RunId", "type"), "strng"),
+        (("components", "schemas", "RunId", "pattern"), "("),
+        (("components", "schemas", "RunId", "properties"), {"x": True}),
+        (("x-elsewhere", "404", "content"), {}),
+    ],
+    ids=lambda one: "/".join(one) if isinstance(one, tuple) else repr(one),
+)
+def test_a_part_of_the_wrong_shape_stops_the_boot(where: tuple[str, ...], value: object) -> None:
+    """A document that cannot be used is a `SpecError`, whatever is wrong with it, and never another exception."""
+    root = copy.deepcopy(ROOT)
+    node = root
+    for step in where[:-1]:
+        node = node[step]
+    node[where[-1]] = value
+    with pytest.raises(SpecError):
+        booted(root)
+
+
+def booted(root: dict[str, Any]) -> object:
+    """What the corridor makes of a document before it answers anything."""
+    document = checked(root)
+    return operations(document), elsewhere(document)
+
+
+def test_a_document_without_paths_stops_the_boot() -> None:
+    """What has no paths is no API."""
+    with pytest.raises(SpecError):
+        booted({key: value for key, value in ROOT.items() if key != "paths"})
+
+
+@pytest.mark.parametrize("name", ["openapi.yaml", "control.yaml"])
+def test_our_documents_are_honoured_whole(name: str) -> None:
+    """Both documents load, and resolve to something without a reference."""
+    document = load(find(name))
+    assert b'"$ref"' not in as_json(document.resolved(document.root))

@@ -1,0 +1,237 @@
+"""Rules of a request's object: which of several faults is told, what is to blame for it, and that it is always told."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from emulator.core.instants import parse_rfc3339
+from emulator.core.refusal import Refused
+from emulator.spec.document import find, load
+from emulator.spec.operation import operations
+from emulator.spec.schema import ObjectRules, compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emulator.spec.operation import Operation
+
+OPERATIONS: Final = {one.id: one for one in operations(load(find("openapi.yaml")))}
+LABELS: Final = {"environments": ("staging", "production", "qa")}
+BODIES: Final = [one for one in OPERATIONS.values() if one.body is not None]
+START: Final = {"project_id": "proj_a", "environment": "staging", "test_case_ids": ["tc_a"]}
+FIELDS: Final = ("project_id", "environment", "test_case_ids", "test_suite_id", "format", "run_id", "status")
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | texts
+near = st.sampled_from(["proj_a", "staging", "qa", "tc_a", "suite_a", "csv", "run_a", "2026-01-01T00:00:00Z", "queued"])
+values = st.recursive(
+    scalars | near, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=3), max_leaves=8
+)
+names = st.sampled_from([*FIELDS, "created_after", "created_before"]) | texts
+anything = (
+    values
+    | st.dictionaries(names, values, max_size=6)
+    | st.lists(near).map(lambda found: {**START, "test_case_ids": found})
+)
+
+
+def judged(operation: Operation, value: object, repeated: Sequence[str] = ()) -> Any:  # noqa: ANN401  JSON
+    """What an operation makes of a body: its value, or the refusal."""
+    assert operation.body is not None
+    try:
+        return operation.body.rules.judged(value, LABELS, repeated)
+    except Refused as refused:
+        return refused
+
+
+def fault(value: object, repeated: Sequence[str] = (), operation: str = "startRun") -> tuple[str, str | None]:
+    """Reason and param of the refusal of a body."""
+    refused = judged(OPERATIONS[operation], value, repeated)
+    assert isinstance(refused, Refused)
+    return refused.reason, refused.param
+
+
+@given(st.sampled_from(BODIES), anything, st.lists(names, max_size=2))
+@example(OPERATIONS["startRun"], [], [])
+@example(OPERATIONS["startRun"], {"": 1, **START}, [])
+def test_any_value_is_judged_or_refused_in_words(operation: Operation, value: object, twice: list[str]) -> None:
+    """Any JSON value at all either holds to the schema or is refused for a reason that the operation words."""
+    given_twice = [name for name in twice if isinstance(value, dict) and name in value]
+    found = judged(operation, copy.deepcopy(value), given_twice)
+    if not isinstance(found, Refused):
+        assert not given_twice
+        assert isinstance(value, dict)
+        times = {name: parse_rfc3339(value[name]) for name in ("created_after", "created_before") if name in value}
+        assert found == {**value, **times}
+        return
+    error = operation.reasons[found.reason].error(found)["error"]
+    assert error.get("param") == found.param
+    assert found.param is None or not error["message"].startswith("The body")
+    assert found.param is None or "JSON object" not in error["message"]
+    assert "None" not in error["message"]
+
+
+@pytest.mark.parametrize("environment", [5, None, ["staging"], {}, True, "", "Staging"])
+def test_an_environment_is_one_of_a_list(environment: object) -> None:
+    """What is no environment is told which there are, of whatever type it is."""
+    refused = judged(OPERATIONS["startRun"], {**START, "environment": environment})
+    message = OPERATIONS["startRun"].reasons[refused.reason].error(refused)["error"]["message"]
+    assert message == "environment must be one of: staging, production, qa"
+
+
+ABSENT: Final = "-"
+projects = st.sampled_from([ABSENT, "proj_a", "a", 5, None])
+environments = st.sampled_from([ABSENT, "staging", "qa", "moon"])
+cases = st.sampled_from(
+    [
+        ABSENT,
+        ["tc_a"],
+        [],
+        "tc_a",
+        ["tc_a", "tc_a"],
+        ["tc_a", "b", "c"],
+        ["b", 5],
+        [f"tc_{n}" for n in range(501)],
+        ["x"] * 600,
+    ]
+)
+suites = st.sampled_from([ABSENT, "suite_a", "a", None])
+
+
+def first_fault(body: dict[str, Any], twice: list[str]) -> tuple[str, str | None]:  # noqa: C901, PLR0911, PLR0912
+    """The first fault of a start, read from top to bottom as the contract says: in its order, unknown ones last."""
+    for field, right in (("project_id", ("proj_a",)), ("environment", ("staging", "qa"))):
+        if field in twice:
+            return "repeated_field", field
+        if field not in body:
+            return "missing_field", field
+        if body[field] not in right:
+            return ("unknown_choice" if field == "environment" else "invalid_value"), field
+    found = body.get("test_case_ids")
+    if "test_case_ids" in twice:
+        return "repeated_field", "test_case_ids"
+    if found is None and "test_suite_id" not in body:
+        return "missing_alternative", "test_case_ids"
+    if found is not None:
+        if not isinstance(found, list) or not 1 <= len(found) <= 500 or len(set(found)) < len(found):
+            return "invalid_value", "test_case_ids"
+        for place, case in enumerate(found):
+            if not str(case).startswith("tc_"):
+                return "invalid_value", f"test_case_ids[{place}]"
+    if "test_suite_id" in twice:
+        return "repeated_field", "test_suite_id"
+    if found is not None and "test_suite_id" in body:
+        return "conflicting_field", "test_suite_id"
+    if body.get("test_suite_id", "suite_a") != "suite_a":
+        return "invalid_value", "test_suite_id"
+    return ("unknown_field", "zzz") if "zzz" in body else ("", None)
+
+
+@given(st.tuples(projects, environments, cases, suites, st.sampled_from([ABSENT, 1])), st.data())
+def test_the_first_fault_in_the_order_of_the_spec_is_told(parts: tuple[Any, ...], data: st.DataObject) -> None:
+    """Of several faults the first is told, whatever the order of the body: fields as in the spec, unknown ones last."""
+    fields = ("project_id", "environment", "test_case_ids", "test_suite_id", "zzz")
+    present = [(name, value) for name, value in zip(fields, parts, strict=True) if value != ABSENT]
+    body = dict(data.draw(st.permutations(present)))
+    twice = data.draw(st.lists(st.sampled_from(list(body)), unique=True, max_size=2)) if body else []
+    known_twice = [name for name in twice if name != "zzz"]
+    expected = first_fault(body, known_twice)
+    found = judged(OPERATIONS["startRun"], body, twice)
+    assert (found == body) if expected == ("", None) else (found.reason, found.param) == expected
+
+
+def test_an_unknown_name_is_cut() -> None:
+    """A name of any length is told in a message and a param of bounded length."""
+    reason, param = fault({**START, "x" * 10_000: 1})
+    assert reason == "unknown_field"
+    assert param == "x" * 100 + "…"
+    assert fault({**START, "x" * 100: 1})[1] == "x" * 100
+
+
+def test_one_of_many_unknown_names_is_told() -> None:
+    """However many fields are not known, the first of them is told."""
+    assert fault({**START, **{f"x{number}": 1 for number in range(10_000)}}) == ("unknown_field", "x0")
+
+
+def test_a_long_list_is_one_fault() -> None:
+    """A list with more than 500 items is too long, whatever is in it."""
+    assert fault({**START, "test_case_ids": ["?"] * 100_000}) == ("invalid_value", "test_case_ids")
+
+
+@pytest.mark.parametrize("labels", [("staging",), ("qa", "eu-1")])
+def test_labels_are_the_organizations(labels: tuple[str, ...]) -> None:
+    """An environment is one of the organization's own, which alone are told; the enum of the spec does not count."""
+    rules = OPERATIONS["startRun"].body
+    assert rules is not None
+    for name in ("staging", "qa", "eu-1", "production"):
+        body = {**START, "environment": name}
+        if name in labels:
+            assert rules.rules.judged(body, {"environments": labels}) == body
+            continue
+        with pytest.raises(Refused) as refused:
+            rules.rules.judged(body, {"environments": labels})
+        assert (refused.value.reason, refused.value.param) == ("unknown_choice", "environment")
+        assert refused.value.words == {"allowed": ", ".join(labels)}
+
+
+NESTED: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["a"],
+    "additionalProperties": False,
+    "x-expected": "a thing",
+    "properties": {
+        "a": {
+            "type": "object",
+            "properties": {"b": {"type": "array", "items": {"type": "string", "x-expected": "text"}}},
+        },
+        "at": {"type": "string", "format": "date-time", "x-expected": "a time"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "param", "expected"),
+    [
+        (5, None, "a thing"),
+        ({"a": 5}, "a", "a thing"),
+        ({"a": {"b": 5}}, "a.b", "a thing"),
+        ({"a": {"b": ["x", 5]}}, "a.b[1]", "text"),
+        ({"a": {}, "at": "soon"}, "at", "a time"),
+    ],
+)
+def test_a_param_is_a_path(value: object, param: str | None, expected: str) -> None:
+    """What is to blame is told by its path, with what is expected there, or of what it is a part."""
+    with pytest.raises(Refused) as refused:
+        ObjectRules(NESTED, "field").judged(value, {})
+    assert (refused.value.reason, refused.value.param, refused.value.words["expected"]) == (
+        "invalid_value",
+        param,
+        expected,
+    )
+
+
+@given(st.text(max_size=40))
+def test_a_timestamp_is_what_the_core_can_read(text: str) -> None:
+    """A time that a request may name is one that the core has an instant for, which is what the judged value holds."""
+    rules = ObjectRules(NESTED, "field")
+    try:
+        expected: object = parse_rfc3339(text)
+    except ValueError:
+        expected = "refused"
+    try:
+        found: object = rules.judged({"a": {}, "at": text}, {})["at"]
+    except Refused:
+        found = "refused"
+    assert found == expected
+
+
+def test_formats_are_asserted() -> None:
+    """A format that a schema names is a rule."""
+    assert compiled({"format": "date-time"})("2026-01-01T00:00:00Z")
+    assert not compiled({"format": "date-time"})("2026-02-30T00:00:00Z")
+    assert not compiled({"format": "uri"})("not a uri")
