@@ -48,6 +48,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._unreadable:
             return
+        self._fruitless += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -55,8 +56,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("")
         else:
-            self._fruitless = self._fruitless + len(data) if self._pending else 0
-            if self._fruitless > _MOST_HEAD:
+            if self._pending and self._fruitless > _MOST_HEAD:
                 self.send_400_response("")
 
     def _decline_upgrade(self, rest: bytes) -> None:

@@ -144,12 +144,13 @@ class Zof:
         return self.get(f"/runs/{run_id}").json
 
     def walk(self, path: str, *, key: str | None = "", **query: object) -> list[Any]:
-        """All items of a list, page by page."""
+        """All items of a list, page by page; a walk must get on."""
         items: list[Any] = []
         cursor = None
         while True:
             page = self.get(path, key=key, **query, starting_after=cursor).json
             items += page["data"]
+            assert cursor is None or cursor != page["next_cursor"], "a cursor leads to itself"
             cursor = page["next_cursor"]
             if not page["has_more"]:
                 return items

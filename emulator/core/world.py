@@ -21,8 +21,10 @@ from emulator.core.runs import Run
 from emulator.core.timeline import Agenda, Clock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from emulator.core.artifacts import Artifact
-    from emulator.core.tenants import Data, Key, Organization
+    from emulator.core.tenants import Data, Key, Organization, Sample
 
 _MIB: Final = 1 << 20
 _CENTURY: Final = 100 * 365 * DAY
@@ -80,7 +82,8 @@ class World:
         self.policy = policy
         self.clock = clock
         self.now = now
-        self.names = Names(seed, tuple(sample.word for sample in data.samples))
+        samples = sorted(data.samples, key=lambda sample: -sample.age_ms)
+        self.names = Names(seed, tuple(sample.word for sample in samples))
         self.organizations: dict[str, Organization] = {one.id: one for one in data.organizations}
         self.keys: dict[str, Key] = {key.secret: key for key in data.keys}
         self.catalogue = Catalogue(data, now, references=policy.references)
@@ -92,11 +95,11 @@ class World:
         self.tenancies = {one.id: Tenancy() for one in data.organizations}
         self._agenda = Agenda()
         self._flaky: dict[tuple[str, str], int] = {}
-        self._live_through(data, now)
+        self._live_through(samples, now)
 
-    def _live_through(self, data: Data, now: int) -> None:
+    def _live_through(self, samples: Iterable[Sample], now: int) -> None:
         """Let the samples happen, each in its own past, so that nothing about them is special."""
-        for sample in data.samples:
+        for sample in samples:
             self.now = now - sample.age_ms
             self.start(sample.organization, Order(sample.project_id, sample.environment, sample.test_case_ids))
             while (at := self._agenda.next_at()) is not None:

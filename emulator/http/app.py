@@ -204,7 +204,7 @@ def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
 
 async def _send(send: Send, scope: Scope, encoded: Encoded, extra: Headers) -> None:
     content = encoded.content
-    if not isinstance(content, bytes) and scope["http_version"] == "1.0":
+    if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
         content = b"".join(content())  # such a client cannot read pieces (RFC 9112, 6.1)
         if not any(name == b"content-length" for name, _ in encoded.headers):
             extra = (*extra, (b"content-length", b"%d" % len(content)))

@@ -22,6 +22,7 @@ def followed(zof: Zof, run: str, waits: list[int], limits: list[int], cancel_aft
     while turn == 0 or cursor is not None:
         page = zof.get(f"/runs/{run}/logs", limit=limits[turn % len(limits)], starting_after=cursor).json
         lines += page["data"]
+        assert turn < 1_000, "the log of a run ends"
         cursor = page["next_cursor"]
         assert page["has_more"] is False or cursor is not None
         zof.advance(waits[turn % len(waits)])

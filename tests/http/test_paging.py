@@ -104,13 +104,15 @@ def test_limit_refused(lists: Lists, name: str, limit: str) -> None:
 def test_walk(lists: Lists, name: str, limits: list[int]) -> None:
     """Pages of any size, which may change on the way, give each item once, in the order of the list."""
     found: list[Any] = []
+    items = whole(lists, name)
     cursor, more, turn = None, True, 0
     while more:
         page = lists.zof.get(lists.paths[name], limit=limits[turn % len(limits)], starting_after=cursor).json
         assert (page["next_cursor"] is None) is (page["has_more"] is False), "null exactly when no more follow"
         found += page["data"]
+        assert len(found) <= len(items), "nothing comes twice, so that the walk ends"
         cursor, more, turn = page["next_cursor"], page["has_more"], turn + 1
-    assert found == whole(lists, name)
+    assert found == items
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "logs"])
@@ -245,6 +247,7 @@ def interrupted(zof: Zof, path: str, limit: int, steps: Iterable[Step], runs: li
     while more:
         page = zof.get(path, limit=limit, starting_after=cursor, **query).json
         found += [one["id"] for one in page["data"]]
+        assert len(set(found)) == len(found), "nothing comes twice, so that the walk ends"
         cursor, more = page["next_cursor"], page["has_more"]
         for step in (next(turns, None), next(turns, None)):
             if step is not None:
