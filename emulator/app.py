@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from emulator.core.tenants import DEFAULT
@@ -43,7 +42,7 @@ def create_app(
     data: Data | None = None,
     system: Callable[[], int] = system_clock,
     told: Callable[[Exchange], None] | None = None,
-) -> Starlette:
+) -> Entrance:
     """An emulator as an ASGI application, with a world of its own.
 
     Args:
@@ -61,14 +60,8 @@ def create_app(
     api = Corridor(stage, contract, table.TABLE, words.PREFIX)
     own = Corridor(stage, document.load(document.find("control.yaml")), control.table(contract.root), control.PREFIX)
     pages = Pages(stage)
-    app = Starlette(
-        routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)],
-        middleware=[Middleware(Entrance, api=api, control=own, trusting=chosen.loopback)],
-    )
-    app.state.stage = stage
-    app.state.api = api
-    app.state.control = own
-    return app
+    browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
+    return Entrance(browser, stage=stage, api=api, control=own, trusting=chosen.loopback)
 
 
 def _worlds(settings: Settings, data: Data) -> Callable[[int], World]:

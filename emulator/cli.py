@@ -118,7 +118,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
 
     try:
-        run(app, listener, started=started, unread=app.state.api.unread)
+        run(app, listener, started=started, unread=app.api.unread)
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:

@@ -112,8 +112,7 @@ def _bug(asked: Asked, zof: Zof) -> Answer:
     def broken(*_: object) -> Any:  # noqa: ANN401
         raise ZeroDivisionError
 
-    state = zof.app.state  # type: ignore[attr-defined]
-    corridor = state.api if asked.document is CONTRACT else state.control
+    corridor = zof.app.api if asked.document is CONTRACT else zof.app.control
     corridor._table = {asked.node["operationId"]: broken}  # noqa: SLF001
     return asked.send(zof)
 

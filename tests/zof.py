@@ -59,14 +59,13 @@ class Zof:
 
     def __init__(self, *, data: Data | None = None, system: Callable[[], int] = lambda: EPOCH, **settings: Any) -> None:  # noqa: ANN401
         chosen = Settings(**{"clock": "manual", "rate": OFF, **settings})
-        self.app: ASGIApp = create_app(chosen, data=data, system=system)
+        self.app = create_app(chosen, data=data, system=system)
         self.key = ADMIN
 
     @property
     def world(self) -> World:
         """The world behind it."""
-        world: World = self.app.state.stage.world  # type: ignore[attr-defined]
-        return world
+        return self.app.stage.world
 
     def send(  # noqa: PLR0913  what a request has
         self,

@@ -59,9 +59,11 @@ class Catalogue:
 
     def resolve(self, organization: str, order: Order, now: int) -> tuple[str, ...]:
         """The cases to run. What is open to reference comes into being, unless the order is refused."""
-        self._check(order.project_id, organization, "project_not_found", "project_id")
+        if not self._exists(order.project_id, organization):
+            raise Refused("project_not_found", "project_id", id=order.project_id)
         for place, case in enumerate(order.test_case_ids):
-            self._check(case, organization, "test_case_not_found", f"test_case_ids[{place}]")
+            if not self._exists(case, organization):
+                raise Refused("test_case_not_found", f"test_case_ids[{place}]", id=case)
         cases = order.test_case_ids or self._suite(organization, order.test_suite_id or "")
         if order.project_id not in self._owners:
             self._own(order.project_id, organization)
@@ -75,13 +77,13 @@ class Catalogue:
             return self._suites[order.test_suite_id]
         return tuple(map(intern, cases))
 
-    def _check(self, name: str, organization: str, reason: str, param: str) -> None:
+    def _exists(self, name: str, organization: str) -> bool:
         owner = self._owners.get(name)
-        if (owner != organization and (owner is not None or not self._open)) or _NEVER in name:
-            raise Refused(reason, param, id=name)
+        return (owner == organization or (owner is None and self._open)) and _NEVER not in name
 
     def _suite(self, organization: str, suite: str) -> tuple[str, ...]:
-        self._check(suite, organization, "test_suite_not_found", "test_suite_id")
+        if not self._exists(suite, organization):
+            raise Refused("test_suite_not_found", "test_suite_id", id=suite)
         if suite in self._suites:
             return self._suites[suite]
         name = suite.removeprefix("suite_")[: _LONGEST_NAME - len(_SUITE_CASES[0])]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Status(StrEnum):
     """Where a run, or a case of it, stands."""
 
+    __hash__ = str.__hash__  # that of an Enum is written in Python, and statuses are looked up all the time
+
     QUEUED = "queued"
     RUNNING = "running"
     PASSED = "passed"

@@ -55,10 +55,10 @@ class Run:
 
     def case_statuses(self) -> tuple[Status, ...]:
         """How all its cases stand, in order."""
-        done = len(self.outcomes)
-        if done == len(self.cases):
-            return self.outcomes
-        return self.outcomes + tuple(self.case_status(index) for index in range(done, len(self.cases)))
+        left = len(self.cases) - len(self.outcomes)
+        if self.status is not Status.RUNNING:
+            return self.outcomes + (self.status,) * left
+        return (*self.outcomes, Status.RUNNING, *(Status.QUEUED,) * (left - 1))
 
     def case_started_at(self, index: int) -> int | None:
         """When the case at `index` started; None if it has not, or never did."""

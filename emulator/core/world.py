@@ -157,7 +157,8 @@ class World:
         tenancy = self.tenancies[organization]
         tenancy.runs.add(run)
         tenancy.waiting.append(number)
-        self._agenda.put(self.now, organization)
+        if tenancy.running < self.policy.capacity:
+            self._agenda.put(self.now, organization)
         return run
 
     def cancel(self, run: Run) -> Run:

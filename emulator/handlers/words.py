@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from emulator.core.runs import Run
     from emulator.core.world import World
 
+_STATUSES: Final = tuple((status.value, status) for status in Status)
 PREFIX: Final = "/v1"
 """Where the API lives under a base; the `servers` of the spec end with it."""
 
@@ -45,7 +46,9 @@ def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run as a list shows it."""
     statuses = run.case_statuses()
     name = world.names.run(run.number)
-    summary = {"total": len(statuses)} | {status.value: statuses.count(status) for status in Status}
+    summary = {"total": len(statuses)}
+    for word, counted in _STATUSES:
+        summary[word] = statuses.count(counted)
     return {
         "id": name,
         "organization_id": run.organization,
@@ -64,14 +67,15 @@ def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
 
 def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run as an answer about one run shows it."""
+    ended = run.ended
     outcomes = [
         {
             "test_case_id": case,
-            "status": run.case_status(index).value,
-            "result_id": world.names.result(run.number, index) if run.ended else None,
+            "status": status.value,
+            "result_id": world.names.result(run.number, index) if ended else None,
             "duration_ms": run.case_duration_ms(index),
         }
-        for index, case in enumerate(run.cases)
+        for index, (case, status) in enumerate(zip(run.cases, run.case_statuses(), strict=True))
     ]
     return {**run_object(world, run, base), "case_outcomes": outcomes}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -39,11 +40,16 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
 
 def base_of(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
     """The scheme and host under which the client knows us."""
-    host = headers.get(b"host", b"")
-    if _HOST.fullmatch(host):
-        return f"{scope['scheme']}://{host.decode('ascii')}"
+    named = _named_base(scope["scheme"], headers.get(b"host", b""))
+    if named is not None:
+        return named
     name, port = scope.get("server") or ("localhost", None)
     return f"{scope['scheme']}://{name}" if port is None else f"{scope['scheme']}://{name}:{port}"
+
+
+@lru_cache(maxsize=64)
+def _named_base(scheme: str, host: bytes) -> str | None:
+    return f"{scheme}://{host.decode('ascii')}" if _HOST.fullmatch(host) else None
 
 
 async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -24,8 +23,7 @@ class SpecBroken(Exception):  # noqa: N818  it names what is broken
     """An answer of ours does not hold to the spec: a bug of the emulator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """An answer in bytes, without the headers that every answer has. Pieces can be made again, the same each time."""
 
     status: int

@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from emulator.http.app import Corridor
+    from emulator.http.stage import Stage
 
 
 class Entrance:
-    """An ASGI application: the API's corridor, the emulator's own, or the pages behind them."""
+    """An emulator as an ASGI application: the API's corridor, the emulator's own, or the pages behind them."""
 
-    def __init__(self, pages: ASGIApp, *, api: Corridor, control: Corridor, trusting: bool) -> None:
+    def __init__(self, pages: ASGIApp, *, stage: Stage, api: Corridor, control: Corridor, trusting: bool) -> None:
         """`trusting` lets every client in, since the address it came by is a loopback one."""
+        self.stage = stage
+        self.api = api
+        self.control = control
         self._pages = pages
-        self._api = api
-        self._control = control
         self._trusting = trusting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,13 +32,13 @@ class Entrance:
             return
         path: str = scope["path"]
         if path.startswith("/v1/"):
-            await self._api(scope, receive, send)
+            await self.api(scope, receive, send)
         elif path.startswith(PREFIX + "/"):
-            await (self._control if self._trusted(scope) else self._control.shut("not_loopback"))(scope, receive, send)
+            await (self.control if self._trusted(scope) else self.control.shut("not_loopback"))(scope, receive, send)
         elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._trusted(scope):
             await self._pages(scope, receive, send)
         else:
-            await self._api(scope, receive, send)
+            await self.api(scope, receive, send)
 
     def _trusted(self, scope: Scope) -> bool:
         if self._trusting:

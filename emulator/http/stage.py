@@ -30,7 +30,7 @@ class Exchange(NamedTuple):
 class Stage:
     """Holds the world; the one thing that outlives a reset."""
 
-    __slots__ = ("_fresh", "_outside", "_system", "authorizations", "public_url", "told", "world")
+    __slots__ = ("_fresh", "_labels", "_outside", "_system", "authorizations", "public_url", "told", "world")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Stage:
         self.authorizations: Mapping[bytes, Key] = {
             f"Bearer {secret}".encode(): key for secret, key in self.world.keys.items()
         }
+        self._labels = {name: {"environments": one.environments} for name, one in self.world.organizations.items()}
 
     def settled(self) -> World:
         """The world, at the instant that it is."""
@@ -66,7 +67,7 @@ class Stage:
 
     def labels(self, organization: str) -> Mapping[str, Sequence[str]]:
         """An organization's own labels, by what the spec calls them."""
-        return {"environments": self.world.organizations[organization].environments} if organization else {}
+        return self._labels.get(organization, {})
 
     def request_id(self) -> str:
         """The ID of the world's next answer."""

@@ -37,6 +37,7 @@ def test_a_walk_loses_and_repeats_nothing_while_newer_ones_come(data: DataObject
     while more:
         page, more = newest(index, 0, below, limit)
         assert page or not more
+        assert all(number < below for number in page)
         met += page
         below = page[-1] if page else below
         newer = max(index, default=0) + 1

@@ -65,7 +65,7 @@ def spent(zof: Zof) -> Answer:
 
 def unread(zof: Zof) -> Answer:
     """The answer to what is not HTTP, as the server sends it."""
-    content, headers = zof.app.state.api.unread()  # type: ignore[attr-defined]
+    content, headers = zof.app.api.unread()
     return Answer(400, headers, content)
 
 

@@ -76,6 +76,16 @@ def test_any_value_is_judged_or_refused_in_words(operation: Operation, value: ob
     assert "None" not in error["message"]
 
 
+@pytest.mark.parametrize("depth", [100, 254, 255, 256, 300, 1_000])
+@pytest.mark.parametrize("field", ["project_id", "test_case_ids", "more"])
+def test_a_value_of_any_depth_is_refused(field: str, depth: int) -> None:
+    """A value that is nested as deep as the JSON reader takes it is refused like any other that is wrong."""
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+    assert fault({**START, field: deep})[1] in {field, f"{field}[0]"}
+
+
 @pytest.mark.parametrize("environment", [5, None, ["staging"], {}, True, "", "Staging"])
 def test_an_environment_is_one_of_a_list(environment: object) -> None:
     """What is no environment is told which there are, of whatever type it is."""
