@@ -31,6 +31,7 @@ def measure(
     servers = (emulator(), *floors(file), *others)
     seconds: dict[str, list[float]] = {one.name: [] for one in servers}
     idle: dict[str, list[float]] = {one.name: [] for one in servers}
+    work: dict[str, list[float]] = {one.name: [] for one in servers}
     busy: dict[str, float] = {}
     for nth in range(rounds + 1):  # the first one fills the system's cache of files
         tell(f"start to the first answer, {f'round {nth} of {rounds}' if nth else 'warming up'}")
@@ -38,6 +39,7 @@ def measure(
             with running(server, cores.server, folder / "boot.log") as one:
                 if nth:
                     seconds[server.name].append(one.seconds)
+                    work[server.name].append(one.cpu_seconds())
                     idle[server.name].append(one.mebibytes())
                 if nth == rounds:
                     connection = HTTPConnection("127.0.0.1", one.port)
@@ -52,6 +54,7 @@ def measure(
         "servers": {
             name: {
                 "seconds": Spread.of(found).as_json(),
+                "cpu_seconds": Spread.of(work[name]).as_json(),
                 "idle_mib": Spread.of(idle[name]).as_json(),
                 "busy_mib": busy[name],
             }

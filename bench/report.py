@@ -91,12 +91,13 @@ def _boot(boot: Found) -> Iterator[str]:
     yield "## Start to the first answer, and resident memory"
     yield ""
     yield from _table(
-        ("server", "seconds", "spread", "MiB then", "MiB after 10,000 requests"),
+        ("server", "seconds", "spread", "CPU s", "MiB then", "MiB after 10,000 requests"),
         [
             (
                 name,
                 f"{one['seconds']['median']:.3f}",
                 f"{one['seconds']['low']:.3f} to {one['seconds']['high']:.3f}",
+                f"{one['cpu_seconds']['median']:.2f}",
                 f"{one['idle_mib']['median']:.1f}",
                 f"{one['busy_mib']:.1f}",
             )
