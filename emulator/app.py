@@ -67,6 +67,7 @@ def create_app(
     )
     app.state.stage = stage
     app.state.api = api
+    app.state.control = own
     return app
 
 

@@ -45,7 +45,7 @@ class _Parsed(click.ParamType[Any]):
 
 def _flag(*names: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: ANN401
     """An option that can also be set as `ZOF_EMULATOR_…`."""
-    word = names[-1].removeprefix("--").replace("-", "_").upper()
+    word = names[-1].removeprefix("--").partition("/")[0].replace("-", "_").upper()
     return click.option(*names, envvar=f"ZOF_EMULATOR_{word}", show_envvar=True, show_default=True, **settings)
 
 
@@ -88,7 +88,7 @@ def _commands() -> None:
 @_flag("--samples/--no-samples", default=True, help="Whether to hold the ended runs that the contract's examples show.")
 @_flag("--public-url", default="", type=_Parsed("url", url_from), help="What links in answers begin with.")
 @_flag("--log-format", default="text", type=click.Choice(["text", "json"]), help="How log lines look.")
-@_flag("--quiet", is_flag=True, help="No banner, and no log line that is no warning.")
+@_flag("--quiet", is_flag=True, default=False, help="No banner, and no log line that is no warning.")
 @click.option(
     "--workers", envvar="WEB_CONCURRENCY", default=1, type=int, help="1; more would each have a state of their own."
 )

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Gate a pipeline on a run: start it, wait for its end, fail when it failed. Standard library only; copy it.
+
+    ZOF_API_KEY=… ZOF_BASE_URL=http://127.0.0.1:9630/v1 python ci_gate.py proj_abc staging --suite suite_pr_smoke
+
+Exit status: 0 passed, 1 failed, in error or canceled, 2 could not find out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+TERMINAL = {"passed", "failed", "error", "canceled"}
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+ATTEMPTS = 6
+
+
+class UnansweredError(Exception):
+    """The API gave no answer that helps."""
+
+
+class Zof:
+    """The three calls that a gate needs; waits as the API asks, and backs off with jitter where it does not say."""
+
+    def __init__(self, base_url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.key = key
+        self.sleep = sleep
+
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:
+        """Send a request until it is answered; a POST must bring an Idempotency-Key, so that it may be repeated."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **headers}
+        last = "no answer"
+        for attempt in range(ATTEMPTS):
+            request = urllib.request.Request(self.base_url + path, content, headers, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                last = f"{error.code} {_message(error)} (request {error.headers.get('X-Request-Id', 'unknown')})"
+                if error.code != 429 and error.code < 500:
+                    break
+                self.sleep(float(error.headers.get("Retry-After") or back_off(attempt)))
+            except (OSError, ValueError) as error:
+                last = str(error)
+                self.sleep(back_off(attempt))
+        raise UnansweredError(f"{method} {self.base_url}{path}: {last}")
+
+    def start(self, order: dict[str, Any]) -> Any:
+        """Start a run, once, however often the request must be sent."""
+        return self.call("POST", "/runs", order, **{"Idempotency-Key": str(uuid.uuid4())})
+
+    def wait(self, run: Any, most_seconds: float) -> Any:
+        """Poll until the run has ended; `UnansweredError` when that takes too long."""
+        waited, attempt = 0.0, 0
+        while run["status"] not in TERMINAL:
+            if waited > most_seconds:
+                raise UnansweredError(f"{run['id']} is still {run['status']} after {most_seconds:.0f} s: {run['url']}")
+            pause = back_off(attempt)
+            self.sleep(pause)
+            waited, attempt = waited + pause, attempt + 1
+            run = self.call("GET", f"/runs/{run['id']}")
+        return run
+
+
+def back_off(attempt: int) -> float:
+    """Seconds to wait before the next try: twice as long each time, up to a bound, with jitter."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt) * random.uniform(0.5, 1.0)
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        found = json.load(error)["error"]
+        return f"{found['code']}: {found['message']}"
+    except (ValueError, KeyError, TypeError):
+        return error.reason
+
+
+def gate(zof: Zof, order: dict[str, Any], most_seconds: float) -> int:
+    """Start a run, wait for it, say how it ended; the exit status."""
+    run = zof.start(order)
+    print(f"{run['id']} started: {run['url']}")
+    run = zof.wait(run, most_seconds)
+    summary = ", ".join(f"{count} {status}" for status, count in run["summary"].items() if count and status != "total")
+    print(f"{run['id']} {run['status']}: {summary}; {run['url']}")
+    for case in run["case_outcomes"]:
+        if case["status"] != "passed":
+            print(f"  {case['test_case_id']} {case['status']}")
+    return 0 if run["status"] == "passed" else 1
+
+
+def main(arguments: Sequence[str] | None = None, sleep: Callable[[float], None] = time.sleep) -> int:
+    """Read the command line and gate."""
+    parser = argparse.ArgumentParser(description="Start a run, wait for its end, fail when it failed.")
+    parser.add_argument("project")
+    parser.add_argument("environment")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--suite")
+    what.add_argument("--case", action="append")
+    parser.add_argument("--most-seconds", type=float, default=1800.0, help="give up after so long (default: 1800)")
+    given = parser.parse_args(arguments)
+    order = {"project_id": given.project, "environment": given.environment}
+    order |= {"test_suite_id": given.suite} if given.suite else {"test_case_ids": given.case}
+    key = os.environ.get("ZOF_API_KEY")
+    if not key:
+        print("ci_gate: set ZOF_API_KEY", file=sys.stderr)
+        return 2
+    zof = Zof(os.environ.get("ZOF_BASE_URL", "https://api.zof.ai/v1"), key, sleep)
+    try:
+        return gate(zof, order, given.most_seconds)
+    except UnansweredError as error:
+        print(f"ci_gate: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

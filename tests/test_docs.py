@@ -1,0 +1,203 @@
+"""What README and examples say is so: each command runs as printed, each flag is named, each ending of the example."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import pytest
+
+from emulator.cli import serve
+from emulator.core.tenants import DEFAULT
+from tests.served import Server, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT: Final = Path(__file__).parents[1]
+README: Final = (ROOT / "README.md").read_text()
+SHELL: Final = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "ci_gate" not in block]
+PYTHON: Final = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server whose time stands still."""
+    with Server("--clock", "manual", "--quiet") as running:
+        yield running
+
+
+def control(server: Server, path: str, body: object) -> Any:  # noqa: ANN401  a JSON value
+    """Ask one of the emulator's own operations."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.port}/_emulator{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed; .ci/run installs it")
+def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
+    """Every command of the README runs as printed, but for the port, and no answer is an error."""
+    assert len(SHELL) == 2
+    script = "set -eu\n" + "".join(SHELL).replace("9630", str(server.port))
+    ran = subprocess.run(["sh"], input=script, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)  # noqa: S607
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert '"error":{' not in ran.stdout
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "queued"
+    assert '"status":"failed"' in ran.stdout
+    assert "tc_pay_fail_002,staging,failed" in ran.stdout
+    assert "tc_login_001,staging" not in ran.stdout
+
+
+def test_the_python_of_the_readme() -> None:
+    """The Python of the README runs as printed."""
+    assert len(PYTHON) == 1
+    ran = subprocess.run(
+        [sys.executable, "-c", PYTHON[0]],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment({}),
+        check=False,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "run_sample_failed\n"), ran.stderr
+
+
+@pytest.mark.parametrize(
+    "option", [one for one in serve.params if isinstance(one, click.Option)], ids=lambda one: one.name
+)
+def test_a_flag_is_named(option: click.Option) -> None:
+    """README names every flag with its environment variable and its default."""
+    rows = [line for line in README.splitlines() if line.startswith("| `") and f"`{option.opts[-1]}`" in line]
+    assert len(rows) == 1
+    _, flags, variable, default, _, _ = rows[0].replace(r"\|", "/").split("|")
+    assert re.findall(r"`(.*?)`", flags) == [*option.opts, *option.secondary_opts]
+    assert variable.strip() == f"`{option.envvar}`"
+    shown = {"True": "on", "False": "off", "()": "", "": ""}.get(str(option.default), f"`{option.default}`")
+    assert default.strip() == ("" if option.multiple else shown)
+
+
+def test_every_key_is_named() -> None:
+    """README names every key of the default data, its organization, and what it may."""
+    for key in DEFAULT.keys:
+        row = next(line for line in README.splitlines() if line.startswith(f"| `{key.secret}` "))
+        assert f"`{key.organization}`" in row
+        assert key.note in row
+
+
+GATE: Final = runpy.run_path(str(ROOT / "examples" / "ci_gate.py"))
+
+
+@pytest.fixture
+def gate(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The example's command line against a fresh world; when it sleeps, the emulator's clock moves instead."""
+    control(server, "/reset", {})
+    monkeypatch.setenv("ZOF_API_KEY", "zof_test_ci")
+    monkeypatch.setenv("ZOF_BASE_URL", f"http://127.0.0.1:{server.port}/v1")
+
+    def slept(seconds: float) -> None:
+        control(server, "/clock/advance", {"by_ms": int(seconds * 1000)})
+
+    def run(*arguments: str) -> int:
+        code: int = GATE["main"](arguments, slept)
+        return code
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("case", "status", "code"),
+    [("tc_ok", "passed", 0), ("tc_fail", "failed", 1), ("tc_error", "error", 1)],
+)
+def test_the_gate(
+    gate: Callable[..., int], capsys: pytest.CaptureFixture[str], case: str, status: str, code: int
+) -> None:
+    """The gate lets a run pass that passed, fails on `failed` and `error`, and prints the run's URL."""
+    assert gate("proj_abc", "staging", "--case", "tc_login_001", "--case", case) == code
+    printed = capsys.readouterr().out
+    assert re.search(rf"run_\w+ {status}: .*; http://127\.0\.0\.1:\d+/runs/run_\w+\n", printed)
+    assert (f"  {case} {status}\n" in printed) is (code == 1)
+
+
+def test_the_gate_as_the_readme_prints_it(gate: Callable[..., int]) -> None:
+    """The command line that the README prints for the example gates the run of a suite."""
+    line = re.search(r"^python3 examples/ci_gate\.py (.*)$", README, re.MULTILINE)
+    assert line
+    assert gate(*shlex.split(line[1])) == 0
+
+
+def test_a_run_that_somebody_cancels(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The gate fails on a run that somebody has canceled."""
+    control(server, "/reset", {})
+    monkeypatch.setenv("ZOF_API_KEY", "zof_test_admin")
+    monkeypatch.setenv("ZOF_BASE_URL", f"http://127.0.0.1:{server.port}/v1")
+
+    def cancel(_seconds: float) -> None:
+        name = re.findall(r"run_\w+", capsys.readouterr().out)[0]
+        GATE["Zof"](f"http://127.0.0.1:{server.port}/v1", "zof_test_admin").call("POST", f"/runs/{name}/cancel")
+
+    assert GATE["main"](["proj_abc", "staging", "--case", "tc_a"], cancel) == 1
+    assert " canceled: 1 canceled" in capsys.readouterr().out
+
+
+def test_the_gate_honours_retry_after(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The gate waits as long as `Retry-After` says, and then goes on."""
+    slept: list[float] = []
+    with Server("--clock", "manual", "--quiet", "--rate-limit", "2/60") as server:
+        monkeypatch.setenv("ZOF_API_KEY", "zof_test_ci")
+        monkeypatch.setenv("ZOF_BASE_URL", f"http://127.0.0.1:{server.port}/v1")
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            control(server, "/clock/advance", {"by_ms": int(seconds * 1000)})
+
+        code = GATE["main"](["proj_abc", "staging", "--case", "tc_slow", "--case", "tc_slow_too"], sleep)
+    assert code == 0, capsys.readouterr()
+    assert any(seconds > GATE["LONGEST_WAIT"] for seconds in slept)
+
+
+def test_a_run_that_takes_too_long(gate: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    """The gate gives up on a run after as long as it was told, and says so with status 2."""
+    assert gate("proj_abc", "staging", "--case", "tc_slow", "--most-seconds", "1") == 2
+    assert "is still running after 1 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("key", "said"), [("", "set ZOF_API_KEY"), ("zof_test_expired", "401 unauthorized")])
+def test_a_gate_that_is_not_let_in(
+    gate: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    key: str,
+    said: str,
+) -> None:
+    """Without a key that is let in, the gate says so in one line, with status 2."""
+    monkeypatch.setenv("ZOF_API_KEY", key)
+    assert gate("proj_abc", "staging", "--case", "tc_a") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_an_api_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The gate tries again, and then says in one line that nothing answers, with status 2."""
+    monkeypatch.setenv("ZOF_API_KEY", "zof_test_ci")
+    monkeypatch.setenv("ZOF_BASE_URL", "http://127.0.0.1:1/v1")
+    slept: list[float] = []
+    assert GATE["main"](["proj_abc", "staging", "--case", "tc_a"], slept.append) == 2
+    assert len(slept) == GATE["ATTEMPTS"]
+    assert capsys.readouterr().err.count("\n") == 1

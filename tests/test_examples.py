@@ -1,0 +1,227 @@
+"""Every example of the contract is alive: a fresh emulator, asked as the contract says, answers as it shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from emulator.core.limits import Rate
+from emulator.core.tenants import DEFAULT, Key
+from emulator.http import control
+from emulator.spec.document import Document, find, load
+from tests.zof import ADMIN, EXPIRED, VIEWER, Answer, Zof
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+CONTRACT: Final = load(find("openapi.yaml"))
+CONTROL: Final = load(find("control.yaml"))
+JSON: Final = ("content-type", "application/json")
+POWERLESS: Final = "zof_test_powerless"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An operation of a document, asked with the values of the document's own examples."""
+
+    document: Document
+    prefix: str
+    method: str
+    path: str
+    name: str = "fresh"
+
+    @property
+    def node(self) -> dict[str, Any]:
+        """What the document says of it."""
+        found: dict[str, Any] = self.document.root["paths"][self.path][self.method.lower()]
+        return found
+
+    @property
+    def target(self) -> str:
+        """Its path, with the example of its ID."""
+        found = [self.document.follow(one) for one in self.node.get("parameters", ())]
+        name = next((one["example"] for one in found if one["in"] == "path"), "")
+        return self.prefix + self.path.replace("{id}", name)
+
+    def body(self, place: int = 0) -> dict[str, Any]:
+        """The body of an example; empty when there is none."""
+        content = self.node.get("requestBody", {}).get("content", {}).get("application/json", {})
+        bodies: list[dict[str, Any]] = [example["value"] for example in content.get("examples", {}).values()]
+        return bodies[place] if bodies else {}
+
+    def send(self, zof: Zof, *, query: str = "", content: bytes | None = None, **more: Any) -> Answer:  # noqa: ANN401
+        """Ask, but for what is given."""
+        sent = (json.dumps(self.body()).encode() if self.body() else b"") if content is None else content
+        more.setdefault("headers", [JSON] if sent else [])
+        return zof.send(self.method, self.target + query, body=sent, **more)
+
+    def with_fields(self, zof: Zof, **fields: object) -> Answer:
+        """Ask with other fields; one that is None is left out."""
+        body = {name: value for name, value in {**self.body(), **fields}.items() if value is not None}
+        return self.send(zof, content=json.dumps(body).encode())
+
+    def twice(self, zof: Zof, field: str) -> Answer:
+        """Ask with a field that stands there twice."""
+        pair = f'"{field}": {json.dumps(self.body().get(field, "passed"))}'
+        rest = json.dumps({name: value for name, value in self.body().items() if name != field})[1:-1]
+        return self.send(zof, content=f"{{{pair}, {pair}{rest and ', '}{rest}}}".encode())
+
+
+def operations() -> Iterator[Asked]:
+    """Every operation of both documents."""
+    for document, prefix in ((CONTRACT, "/v1"), (CONTROL, control.PREFIX)):
+        yield from (Asked(document, prefix, method, path) for path, method, _ in document.operations())
+
+
+def examples(*, of_errors: bool) -> Iterator[Any]:
+    """Each example of a response, with its operation, status and media type."""
+    for asked in operations():
+        for status, response in asked.node["responses"].items():
+            for media, content in asked.document.follow(response).get("content", {}).items():
+                for name, example in content.get("examples", {}).items():
+                    if (int(status) >= 400) is of_errors:
+                        found = asked.document.follow(example)["value"]
+                        label = f"{asked.node['operationId']}-{status}-{name}-{media.partition('/')[2]}"
+                        yield pytest.param(replace(asked, name=name), int(status), media, found, id=label)
+
+
+def fresh(**settings: Any) -> Zof:  # noqa: ANN401
+    """A fresh emulator, with a key besides that holds no permission at all."""
+    powerless = Key(POWERLESS, "org_abc", frozenset())
+    return Zof(data=replace(DEFAULT, keys=(*DEFAULT.keys, powerless)), **settings)
+
+
+def _limited(asked: Asked, _zof: Zof) -> Answer:
+    zof = fresh(rate=Rate(1))
+    asked.send(zof)
+    return asked.send(zof)
+
+
+def _reused(asked: Asked, zof: Zof) -> Answer:
+    headers = [JSON, ("idempotency-key", "once")]
+    asked.send(zof, headers=headers)
+    return asked.send(zof, headers=headers, content=json.dumps(asked.body(1)).encode())
+
+
+def _bug(asked: Asked, zof: Zof) -> Answer:
+    def broken(*_: object) -> Any:  # noqa: ANN401
+        raise ZeroDivisionError
+
+    state = zof.app.state  # type: ignore[attr-defined]
+    corridor = state.api if asked.document is CONTRACT else state.control
+    corridor._table = {asked.node["operationId"]: broken}  # noqa: SLF001
+    return asked.send(zof)
+
+
+def _powerless(asked: Asked, zof: Zof) -> Answer:
+    return asked.send(zof, key=VIEWER if asked.node["operationId"] != "listProjects" else POWERLESS)
+
+
+TOO_LATE: Final = {"to": "2025-12-31T00:00:00Z"}
+
+PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
+    "key_missing": lambda asked, zof: asked.send(zof, key=None),
+    "key_invalid": lambda asked, zof: asked.send(zof, key="zof_test_nobody"),
+    "key_expired": lambda asked, zof: asked.send(zof, key=EXPIRED),
+    "permission_missing": _powerless,
+    "rate_limited": _limited,
+    "internal_error": _bug,
+    "invalid_header": lambda asked, zof: asked.send(zof, headers=[JSON, ("idempotency-key", "k" * 256)]),
+    "unknown_parameter": lambda asked, zof: asked.send(zof, query="?verbose=1"),
+    "repeated_parameter": lambda asked, zof: asked.send(zof, query="?limit=1&limit=1"),
+    "invalid_cursor": lambda asked, zof: asked.send(zof, query="?starting_after=made-up"),
+    "body_missing": lambda asked, zof: asked.send(zof, content=b""),
+    "body_malformed": lambda asked, zof: asked.send(zof, content=b'{"project_id": ', headers=[JSON]),
+    "body_too_large": lambda asked, zof: asked.send(zof, content=b" " * ((1 << 20) + 1), headers=[JSON]),
+    "body_not_json": lambda asked, zof: asked.send(zof, content=b"a=1", headers=[("content-type", "text/plain")]),
+    "unknown_field": lambda asked, zof: asked.with_fields(zof, name="x"),
+    "missing_alternative": lambda asked, zof: asked.with_fields(zof, test_case_ids=None, by_ms=None),
+    "run_not_found": lambda asked, zof: zof.send(asked.method, asked.target.replace("run_sample_failed", "run_0")),
+    "result_not_found": lambda asked, zof: zof.send("GET", asked.target.replace("res_sample_failed_002", "res_0")),
+    "artifact_not_found": lambda asked, zof: zof.send("GET", asked.target.replace("art_sample_failed_0006", "art_0")),
+    "run_ended": lambda asked, zof: asked.send(zof),
+    "idempotency_key_reused": _reused,
+    "time_out_of_range": lambda asked, zof: asked.send(zof, content=json.dumps(TOO_LATE).encode()),
+    "project_not_found": lambda asked, zof: asked.with_fields(zof, project_id="proj_missing"),
+    "test_case_not_found": lambda asked, zof: asked.with_fields(zof, test_case_ids=["tc_1", "tc_missing_001"]),
+    "test_suite_not_found": lambda asked, zof: asked.with_fields(
+        zof, test_case_ids=None, test_suite_id="suite_missing"
+    ),
+}
+
+BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = {
+    ("startRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "environment"),
+    ("startRun", "missing_field"): lambda asked, zof: asked.with_fields(zof, project_id=None),
+    ("startRun", "conflicting_field"): lambda asked, zof: asked.with_fields(zof, test_suite_id="suite_pr_smoke"),
+    ("startRun", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, environment="qa"),
+    ("startRun", "invalid_value"): lambda asked, zof: asked.with_fields(zof, test_case_ids=["tc_1", "login"]),
+    ("exportResults", "repeated_field"): lambda asked, zof: asked.twice(zof, "status"),
+    ("exportResults", "missing_field"): lambda asked, zof: asked.with_fields(zof, format=None),
+    ("exportResults", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, format="xml"),
+    ("exportResults", "invalid_value"): lambda asked, zof: asked.with_fields(zof, run_id="1"),
+    ("advanceClock", "repeated_field"): lambda asked, zof: asked.twice(zof, "by_ms"),
+    ("advanceClock", "conflicting_field"): lambda asked, zof: asked.with_fields(zof, to="2026-01-01T00:00:00Z"),
+    ("advanceClock", "invalid_value"): lambda asked, zof: asked.with_fields(zof, by_ms=-1),
+    ("advanceRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "to"),
+    ("advanceRun", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, to="start"),
+    ("advanceRun", "invalid_value"): lambda asked, zof: asked.send(zof, content=b"[]", headers=[JSON]),
+    ("listRuns", "unknown_choice"): lambda asked, zof: asked.send(zof, query="?status=done"),
+    ("listResults", "unknown_choice"): lambda asked, zof: asked.send(zof, query="?status=queued"),
+}
+
+
+@pytest.mark.parametrize(("asked", "status", "media", "value"), list(examples(of_errors=True)))
+def test_an_error(asked: Asked, status: int, media: str, value: object) -> None:
+    """Every example of an error can be provoked, and reads to the letter as the contract shows it."""
+    operation = asked.node["operationId"]
+    zof = fresh()
+    provoke = BY_OPERATION.get((operation, asked.name)) or PROVOKED.get(asked.name)
+    answer = provoke(asked, zof) if provoke else asked.send(zof, query="?limit=0")
+    assert (answer.status, answer.headers["content-type"]) == (status, media)
+    assert answer.json == value
+
+
+def _story(asked: Asked) -> Answer:
+    """The answer to the example's own request; a run is canceled that the example of a start has started."""
+    zof = Zof()
+    if asked.node["operationId"] == "cancelRun":
+        return zof.post(f"/runs/{zof.start('tc_login_001', 'tc_checkout_014')['id']}/cancel")
+    return asked.send(zof)
+
+
+@pytest.mark.parametrize(("asked", "status", "media", "value"), list(examples(of_errors=False)))
+def test_a_success(asked: Asked, status: int, media: str, value: object) -> None:
+    """Every example of a success is what a fresh emulator answers, IDs and times and all."""
+    if asked.node["operationId"] == "listResults":
+        answer = asked.send(Zof(), query="?run_id=run_sample_failed")
+    elif media == "text/csv":
+        answer = asked.send(Zof(), content=json.dumps(asked.body(1)).encode())
+    else:
+        answer = _story(asked)
+    assert (answer.status, answer.headers["content-type"]) == (status, media)
+    assert (answer.json if media == "application/json" else answer.content.decode()) == value
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["cases", "suite"])
+def test_a_request_that_the_pages_print(place: int) -> None:
+    """The starts that S0 and S1 print are accepted as printed."""
+    body = Asked(CONTRACT, "/v1", "POST", "/runs").body(place)
+    answer = Zof().post("/runs", body, key=ADMIN)
+    assert answer.status == 201
+    assert answer.json["project_id"] == body["project_id"]
+
+
+def test_every_operation_that_answers_json_shows_an_answer() -> None:
+    """Every operation of the contract shows what it answers."""
+    shown = {asked.values[0].node["operationId"] for asked in examples(of_errors=False)}
+    assert shown >= {node["operationId"] for _, _, node in CONTRACT.operations()}
+
+
+def test_the_ids_in_parameters_are_alive() -> None:
+    """Every ID that the contract gives as an example of a parameter names something on a fresh emulator."""
+    for asked in operations():
+        if asked.method == "GET" and "{id}" in asked.path:
+            assert asked.send(Zof()).status == 200

@@ -1,0 +1,140 @@
+"""The contract and the emulator agree: words that stand twice, reasons, bases, and examples that are alive."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from emulator.core.lifecycle import AFTER, Status
+from emulator.core.tenants import DEFAULT, PERMITS, Organization
+from emulator.spec.document import Document, find, load
+from emulator.spec.operation import elsewhere, operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTRACT: Final = load(find("openapi.yaml"))
+CONTROL: Final = load(find("control.yaml"))
+ROOT: Final = CONTRACT.root
+
+
+def reasons_of(document: Document) -> set[str]:
+    """All reasons that a document words."""
+    return {reason for one in operations(document) for reason in one.reasons} | elsewhere(document).keys()
+
+
+WORDED: Final = reasons_of(CONTRACT) | reasons_of(CONTROL)
+
+
+def named() -> Iterator[str]:
+    """Every string in the code that could be a reason; an f-string stands for each kind of thing that it may name."""
+    for path in Path("emulator").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+            elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+                yield from (f"{node.values[0].value!s}{kind}" for kind in ("field", "parameter"))
+
+
+def refused() -> Iterator[str]:
+    """Every reason that is written where a request is refused."""
+    for path in Path("emulator").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refused":
+                choices = node.args[0] if not isinstance(node.args[0], ast.JoinedStr) else ast.Pass()
+                yield from (str(one.value) for one in ast.walk(choices) if isinstance(one, ast.Constant))
+
+
+def test_every_reason_that_is_worded_is_raised() -> None:
+    """A reason stands in a document only if some line of the emulator gives it."""
+    assert set(named()) >= WORDED
+
+
+def test_every_reason_that_is_raised_is_worded() -> None:
+    """A line of the emulator gives a reason only if a document has its status, its code and its text."""
+    found = set(refused())
+    assert len(found) > 20
+    assert found <= WORDED
+
+
+def test_the_statuses_of_a_run_stand_in_the_contract() -> None:
+    """The core's table of transitions is the contract's."""
+    schema = ROOT["components"]["schemas"]["RunStatus"]
+    assert schema["enum"] == list(Status)
+    core = {status.value: {to.value for (since, _), to in AFTER.items() if since is status} for status in Status}
+    assert {status: set(following) for status, following in schema["x-transitions"].items()} == core
+
+
+def test_a_result_has_the_terminal_statuses() -> None:
+    """The statuses of a result are those that a run ends in."""
+    transitions = ROOT["components"]["schemas"]["RunStatus"]["x-transitions"]
+    terminal = [status for status, following in transitions.items() if not following]
+    assert ROOT["components"]["schemas"]["ResultStatus"]["enum"] == terminal
+
+
+def test_permissions_are_those_that_roles_grant() -> None:
+    """The contract asks for no permission that no role grants."""
+    asked = {permission for one in operations(CONTRACT) for permission in one.permissions}
+    assert asked <= frozenset().union(*PERMITS.values())
+    described = ROOT["components"]["securitySchemes"]["bearerAuth"]["description"]
+    assert all(f"`{permission}`" in described for granted in PERMITS.values() for permission in granted)
+
+
+def test_every_organization_has_the_environments_of_the_contract() -> None:
+    """The environments that the contract lists are those that an organization has of itself."""
+    assert tuple(ROOT["components"]["schemas"]["StartRun"]["properties"]["environment"]["enum"]) == (
+        Organization("org_x").environments
+    )
+    assert all(one.environments == ("staging", "production") for one in DEFAULT.organizations)
+
+
+_MAPS: Final = {"parameters": "parameter", "headers": "header", "properties": "property", "responses": "response"}
+_OPAQUE: Final = {"value", "example", "examples", "links", "required", "x-transitions"}
+
+
+def parts() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every operation, parameter, header, property and response of the contract, by its pointer."""
+    for path, item in ROOT["paths"].items():
+        for method, node in item.items():
+            yield from _walk(node, f"#/paths/{path}/{method}", "operation")
+    yield from _walk(ROOT["components"], "#/components", "")
+    yield from _walk(ROOT["x-elsewhere"], "#/x-elsewhere", "responses")
+
+
+def _walk(node: Any, pointer: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return
+    if kind == "property" or (kind and kind not in _MAPS and "$ref" not in node):
+        yield pointer, node
+    for key, child in node.items():
+        if key not in _OPAQUE or kind == "properties":
+            inner = _MAPS.get(kind) or ("body" if key == "requestBody" else key if key in _MAPS else "")
+            yield from _walk(child, f"{pointer}/{key}", inner)
+
+
+@pytest.mark.parametrize(("pointer", "node"), [pytest.param(*part, id=part[0]) for part in parts()])
+def test_every_part_says_on_what_it_rests(pointer: str, node: dict[str, Any]) -> None:
+    """Every operation, parameter, header, property and response has a basis: documented, inferred or assumed."""
+    assert "x-basis" in node, pointer
+
+
+def test_the_parts_are_all_found() -> None:
+    """The walk over the contract meets parts of each kind, so that the test before this one tests something."""
+    found = [pointer for pointer, _ in parts()]
+    assert len(found) > 100
+    assert "#/components/schemas/Run/properties/url" in found
+    assert "#/components/headers/Retry-After" in found
+    assert "#/paths//runs/get/responses/200" in found
+    assert "#/paths//runs/{id}/cancel/post/parameters/0" in found
+    assert "#/x-elsewhere/405" in found
+
+
+def test_no_failure_is_documented_by_a_wildcard() -> None:
+    """Every failure has its own status: a wildcard would hide one that is not documented."""
+    for _, _, node in CONTRACT.operations():
+        assert all(status.isdigit() for status in node["responses"])
