@@ -34,7 +34,8 @@ class _Names:
 
     def name(self, path: Sequence[str | int], value: str) -> str:
         words = [part for part in path if isinstance(part, str)]
-        word = value.split("_")[0] if words[-1:] == ["id"] and "_" in value else "_".join(words[-1:]) or "value"
+        kind, underscore, _ = value.partition("_")
+        word = kind if words[-1:] == ["id"] and underscore else "".join(words[-1:]) or "value"
         stem = re.sub(r"\W", "_", word).upper()
         taken = sum(name.rstrip("0123456789") == stem for name in self.values.values())
         self.values[value] = f"{stem}{taken + 1}" if taken else stem
@@ -93,22 +94,22 @@ def _command(  # noqa: PLR0913  each is a part of the command
     request: Request, names: _Names, redact: Redactor, keys: Mapping[str, str], saved: str, *, shown: bool
 ) -> str:
     before, data = _body(request, names, redact)
-    words = [before + ("curl -sS" + (" -i" if shown else "")) + (f" -o {saved}" if saved else "")]
+    first = [before + "curl -sS", "-i" if shown else "", f"-o {saved}" if saved else ""]
     if request.method == "HEAD":
-        words.append("-I")
+        first.append("-I")
     elif request.method != ("POST" if data else "GET"):
-        words.append(f"-X {shlex.quote(request.method)}")
+        first.append(f"-X {shlex.quote(request.method)}")
     if any(mark in request.target for mark in "[]{}"):
-        words.append("-g")
+        first.append("-g")
     if "/." in request.path:
-        words.append("--path-as-is")
-    words.append(_address(request, names, redact))
+        first.append("--path-as-is")
+    words = [" ".join(word for word in (*first, _address(request, names, redact)) if word)]
     if request.key:
         words.append(f"-H {_authorization(request, redact, keys)}")
     words += [f'-H "{_double(f"{name}: {value}", names, redact)}"' for name, value in request.headers]
     if data and request.header("content-type") is None:
         words.append("-H Content-Type:")  # curl would say that it is a form
-    return " \\\n  ".join(word for word in (*words, data) if word)
+    return " \\\n  ".join([*words, data] if data else words)
 
 
 def _address(request: Request, names: _Names, redact: Redactor) -> str:
