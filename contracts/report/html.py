@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contracts.report.document import Document
 
 _VERDICTS: Final = ("violated", "differs", "not exercised", "kept")
+_NAMES: Final = ("operation", "request_id")
 _PAGE: Final = Path(__file__).parent / "page.html"
 
 
@@ -79,8 +80,8 @@ def _tag(verdict: str) -> str:
 
 
 def _tile(verdict: str, summary: dict[str, Any]) -> str:
-    count = summary[verdict.replace(" ", "_")]
-    return f'<button class="tile {_class(verdict)}" value="{verdict}" aria-pressed="false"><b>{count}</b>{verdict}</button>'
+    count = f"<b>{summary[verdict.replace(' ', '_')]}</b>"
+    return f'<button class="tile {_class(verdict)}" value="{verdict}" aria-pressed="false">{count}{verdict}</button>'
 
 
 def _choice(section: dict[str, Any]) -> str:
@@ -91,10 +92,13 @@ def _section(section: dict[str, Any]) -> str:
     kinds = ("kept", "violated", "differs", "not exercised")
     counts = {kind: section[kind.replace(" ", "_")] for kind in kinds}
     bar = "".join(f'<i class="{_class(kind)}" style="flex:{count}"></i>' for kind, count in counts.items() if count)
-    cells = "".join(
-        f'<td class="number {_class(kind) if count else "soft"}">{count}</td>' for kind, count in counts.items()
-    )
-    return f'<tr><td>{section["number"]} {escape(section["title"])}</td><td class="wide"><span class="bar">{bar}</span></td>{cells}</tr>'
+    cells = "".join(_count(kind, count) for kind, count in counts.items())
+    title = f"{section['number']} {escape(section['title'])}"
+    return f'<tr><td>{title}</td><td class="wide"><span class="bar">{bar}</span></td>{cells}</tr>'
+
+
+def _count(kind: str, count: int) -> str:
+    return f'<td class="number {_class(kind) if count else "soft"}">{count}</td>'
 
 
 def _finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
@@ -104,9 +108,7 @@ def _finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
     tags = extra if finding["flaky"] else f" {_tag(verdict)}{extra}"
     rows = {
         "Rests on": _sources(rule),
-        "Request": " ".join(
-            f"<code>{escape(word)}</code>" for word in (finding["operation"], finding["request_id"]) if word
-        ),
+        "Request": " ".join(f"<code>{escape(finding[name])}</code>" for name in _NAMES if finding[name]),
         "Repeat": f"<code>--include {escape(finding['rule'])} --seed {finding['seed']}</code>",
         "Seen": "once" if finding["times"] == 1 else f"{finding['times']} times",
         "To mend": escape(rule["mend"]),
@@ -116,7 +118,7 @@ def _finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
         f"<summary><h3>{escape(finding['rule'])}</h3>{tags}<p>{escape(rule['sentence'])}</p></summary>"
         f'<div class="pair"><div><span>Expected</span>{escape(finding["expected"])}</div>'
         f"<div><span>Got</span>{escape(finding['got'])}</div></div>{_list(rows)}"
-        f'<button class="copy">Copy</button><pre>{escape(finding["script"])}</pre></details>'
+        f'<div class="script"><button class="copy">Copy</button><pre>{escape(finding["script"])}</pre></div></details>'
     )
 
 

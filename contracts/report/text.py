@@ -127,7 +127,8 @@ def verdict_line(document: Document) -> str:
         return f"Nothing was tested: {where} let no rule be seen kept or broken."
     if not counted:
         return f"{where} keeps the {summary['kept']} rules that were exercised."
-    return f"{where}: {_many(violations, 'violation')} of the contract, {_many(differences, 'difference')} from what it assumes."
+    found = f"{_many(violations, 'violation')} of the contract, {_many(differences, 'difference')}"
+    return f"{where}: {found} from what it assumes."
 
 
 def _many(number: int, word: str) -> str:
