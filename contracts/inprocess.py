@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from contracts.wire import App
 
 _CLOCK: Final = "/_emulator/clock"
-_JSON: Final = (("content-type", "application/json"),)
+_CLOSE: Final = (("Connection", "close"),)
+_JSON: Final = (("Content-Type", "application/json"), *_CLOSE)
 _FINE: Final = 200
 
 
@@ -46,7 +47,7 @@ def mover(target: Target) -> Callable[[int], None] | None:
         return None
     transport = target.transport()
     try:
-        answer = transport.carry("GET", _CLOCK, (), b"")
+        answer = transport.carry("GET", _CLOCK, _CLOSE, b"")
     except Unreachable:
         return None  # whoever sends the first real request says so
     if answer.status != _FINE or not answer.fields:
