@@ -1,6 +1,14 @@
-"""`python -m contracts` is `zof-contracts`."""
+"""`python -m contracts` is `zof-contracts`; where what it needs is not installed, it says so in one line."""
 
-from contracts.cli import main
+import sys
+
+try:
+    from contracts.cli import main
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] in {"contracts", "emulator"}:
+        raise
+    print(f"zof-contracts: error: {error.name} is missing; install zof-emulator[contracts]", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
 
 if __name__ == "__main__":
     main()

@@ -49,15 +49,13 @@ def where(config: pytest.Config) -> str:
 
 
 def given(config: pytest.Config) -> dict[str, Any]:
-    """The flags of `verify`: from pytest's command line, else the environment, else their defaults."""
-    context = click.Context(click.Command("pytest"))
-    return {option.name or "": _value(config, option, context) for option in _flags()}
-
-
-def _value(config: pytest.Config, option: click.Option, context: click.Context) -> Any:  # noqa: ANN401  whatever it is
-    value = config.getoption(f"{_PREFIX}{option.name}")
-    if value is None:
-        value = option.value_from_envvar(context)
-    if value is None:
-        value = option.get_default(context)
-    return option.type_cast_value(context, value)
+    """The flags of `verify`: from pytest's command line, else the environment, `contracts.toml`, or their defaults."""
+    arguments: list[str] = []
+    for option in _flags():
+        value = config.getoption(f"{_PREFIX}{option.name}")
+        if option.is_flag:
+            arguments += [option.opts[-1]] if value else []
+        elif value is not None:
+            values = value if option.multiple else [value]
+            arguments += [word for each in values for word in (option.opts[-1], each)]
+    return click.command(options(lambda: None)).make_context("pytest", arguments).params
