@@ -63,14 +63,14 @@ def _guarded(step: Callable[..., None]) -> Callable[..., None]:
 
 
 def _rule(**drawn: Any) -> Callable[[Callable[..., None]], Any]:  # noqa: ANN401  strategies
-    return lambda step: rule(**drawn)(_guarded(step))
+    return lambda step: rule(**drawn)(_guarded(step))  # type: ignore[no-untyped-call]
 
 
 class Machine(RuleBasedStateMachine):
     """Any sequence of steps."""
 
     def __init__(self, client: Client, session: Session, hunt: Callable[[str], None], salt: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.steps = Steps(client, session, hunt)
         self.salt = f"{salt}-{len(client.journal)}"
         target = client.target
