@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from contracts import machine
 from contracts.cleanup import cleaned
 from contracts.client import Caps, Client, ReadOnly, Stopped
 from contracts.events import Began, Ended, PartBegan, PartEnded
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 Part = Callable[..., None]
 """What drives the target with inputs that it makes up: `part(client, session, seed=…, max_examples=…)`."""
 
-PARTS: Final[tuple[tuple[str, Part], ...]] = ()
+PARTS: Final[tuple[tuple[str, Part], ...]] = (("promises over time", machine.run),)
 """What goes on when the probes are done, by what is being tried."""
 
 _EXAMPLES: Final = 30

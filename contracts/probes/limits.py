@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _MOST: Final = 150
 """Requests that the window may have left when it is used up."""
-_NEARLY: Final = 20
+_NEARLY: Final = 15
 _LONGEST: Final = 120
 _THROTTLED: Final = 429
 _REMAINING: Final = "x-ratelimit-remaining"
