@@ -11,7 +11,6 @@ import signal
 import sys
 import textwrap
 import traceback
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -64,17 +63,17 @@ def verified(flags: Mapping[str, Any], *listeners: Listener) -> Facts:
     """How a verification went that the flags ask for; `click.ClickException` when it could not be done."""
     wanted, known = asked(flags), _baseline(flags["baseline"])
     try:
-        facts = run(
+        return run(
             wanted.target,
             rules=wanted.rules,
             caps=wanted.caps,
             seed=wanted.seed,
             max_examples=wanted.max_examples,
             listeners=listeners,
+            known=known,
         )
     except Exception as error:
         raise click.ClickException(Redactor(wanted.target.keys).text(_said(error))) from error
-    return replace(facts, known=known)
 
 
 def _said(error: Exception) -> str:

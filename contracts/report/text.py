@@ -79,7 +79,9 @@ def _reasons(document: Document) -> Iterator[str]:
         yield from ("", "Not exercised, because:")
     most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
     for reason, names in most[:_REASONS]:
-        yield from textwrap.wrap(f"{len(names):>4}  {reason}: {_some(names)}", _WIDTH, subsequent_indent=" " * 6)
+        yield from textwrap.wrap(
+            f"{len(names):>4}  {reason}: {_some(names)}", _WIDTH, subsequent_indent=" " * 6, break_on_hyphens=False
+        )
     if most[_REASONS:]:
         yield f"{sum(len(names) for _, names in most[_REASONS:]):>4}  other reasons; see --report json or html"
 
@@ -97,7 +99,9 @@ def _receipt(document: Document) -> Iterator[str]:
         states.setdefault(one["state"], []).append(one["run"])
     yield from ("", f"Receipt: {_many(len(receipt), 'run')} started in {document['target']['project']}.")
     for state, runs in states.items():
-        yield from textwrap.wrap(f"{len(runs):>4}  {state}: {_some(runs)}", _WIDTH, subsequent_indent=" " * 6)
+        yield from textwrap.wrap(
+            f"{len(runs):>4}  {state}: {_some(runs)}", _WIDTH, subsequent_indent=" " * 6, break_on_hyphens=False
+        )
 
 
 def _figures(document: Document) -> Iterator[str]:
@@ -137,5 +141,7 @@ def _many(number: int, word: str) -> str:
 
 def _wrapped(head: str, text: str) -> Iterator[str]:
     indent = " " * (3 + len(head))
-    lines = textwrap.wrap(" ".join(text.split()), _WIDTH, initial_indent=f"   {head}", subsequent_indent=indent)
+    lines = textwrap.wrap(
+        " ".join(text.split()), _WIDTH, initial_indent=f"   {head}", subsequent_indent=indent, break_on_hyphens=False
+    )
     yield from lines or [f"   {head}".rstrip()]

@@ -49,7 +49,7 @@ class Runner:
         self.asked = {"target": target, **asked}
         for listener in asked["listeners"]:
             listener(Began(target.base, target.profile, 207, 3))
-        return self.answer(target=target, seed=asked["seed"])
+        return self.answer(target=target, seed=asked["seed"], known=asked["known"])
 
 
 @pytest.fixture
