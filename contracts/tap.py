@@ -7,6 +7,7 @@ matter, and neither is what an answer says compared with an earlier one: that is
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +24,8 @@ _QUOTA: Final = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-rese
 _OF_THEIR_OWN: Final = frozenset({"x-request-id", *_QUOTA, "www-authenticate", "retry-after", "allow"})
 """Headers that have rules of their own."""
 _REQUEST_ID: Final = re.compile(r"req_[A-Za-z0-9_-]{20}")
-_UNIX: Final = 1_000_000_000
-"""A number of seconds that is a time and not a duration."""
+_UNIX: Final = range(1_000_000_000, 100_000_000_000)
+"""Numbers of seconds that are a time: neither a duration nor milliseconds."""
 _CODES: Final = {
     400: "errors.invalid-request.code",
     401: "errors.unauthorized.code",
@@ -256,8 +257,8 @@ def _fits(value: str, schema: dict[str, Any]) -> bool:
 
 
 def _quota_flaws(values: list[str | None]) -> Iterator[str]:
-    for name, value, least in zip(_QUOTA, values, (1, 0, _UNIX), strict=True):
-        if value is not None and not (value.isascii() and value.isdigit() and int(value) >= least):
+    for name, value, allowed in zip(_QUOTA, values, (range(1, sys.maxsize), range(sys.maxsize), _UNIX), strict=True):
+        if value is not None and not (value.isascii() and value.isdigit() and int(value) in allowed):
             yield f"{name}: {masked(value)}"
 
 

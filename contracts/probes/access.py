@@ -89,12 +89,27 @@ def permissions(bench: Bench) -> None:
     _reader(bench, bench.client.post("/results/export", _EXPORT, key="readonly"))
     if not bench.full:
         return
-    started = bench.client.start(key="readonly")
-    _forbidden(bench, "auth.start-permission", started, "a start with a key without runs:create")
+    _starts_nothing(bench)
     canceled = bench.client.post(f"/runs/{run_id}/cancel", key="readonly")
     _forbidden(bench, "auth.cancel-permission", canceled, "a cancel with a key without runs:create")
     empty = bench.client.post("/runs", {}, key="readonly")
     _forbidden(bench, "conventions.order.permission-before-body", empty, "an empty start without runs:create")
+
+
+def _starts_nothing(bench: Bench) -> None:
+    rule = "auth.start-permission"
+    before = bench.must(bench.client.get("/runs", key="readonly", limit=1))
+    started = bench.client.start(key="readonly")
+    after = bench.must(bench.client.get("/runs", key="readonly", limit=1))
+    if started.response.status == FORBIDDEN and _first(after) != _first(before):
+        trace = [before, started, after]
+        bench.session.broken(rule, expected="no run after a 403", got="another newest run", trace=trace)
+    else:
+        _forbidden(bench, rule, started, "a start with a key without runs:create")
+
+
+def _first(page: Exchange) -> object:
+    return next((item.get("id") for item in page.response.items), None)
 
 
 def _reader(bench: Bench, exchange: Exchange) -> None:

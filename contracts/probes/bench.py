@@ -224,7 +224,7 @@ class Bench:
         elif status == INVALID and INVALID < got < _FAULT and got not in _SOME_4XX:
             expected = f"400 for {what}"
             self.session.broken("errors.invalid-request.status", expected=expected, got=told(exchange), trace=exchange)
-        if got == status and param is not None and not own:
+        if got == status and param is not None and param.islower():
             self.check(
                 "errors.param.field", named == param, expected=f"param {param}", got=masked(named), trace=exchange
             )
