@@ -88,7 +88,8 @@ def _baseline(path: Path | None) -> frozenset[str]:
     if path is None:
         return frozenset()
     try:
-        return frozenset(finding["key"] for finding in json.loads(path.read_text(encoding="utf-8"))["findings"])
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return frozenset(one["key"] for finding in said["findings"] for one in (finding, *finding["also"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise click.UsageError(f"--baseline {path} is no JSON report that can be read: {error}") from error
 

@@ -80,16 +80,25 @@ def source_of(source: str) -> Document:
 
 
 def _document(facts: Facts) -> Document:
+    defects = _defects(facts)
     return {
         "format": FORMAT,
         "tool": {"name": "zof-contracts", "version": version()},
         "target": _target(facts),
         "summary": _summary(facts),
         "sections": [_section(facts, number, title) for number, title in SECTIONS.items()],
-        "rules": [_rule(each) for each in facts.settled],
-        "findings": [_finding(facts, finding) for finding in facts.findings],
+        "rules": [_rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in facts.settled],
+        "findings": [_finding(facts, *defect) for defect in defects],
         "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in facts.receipt],
     }
+
+
+def _defects(facts: Facts) -> list[list[Finding]]:
+    """The findings in groups that are one defect, met in several operations; the one that is shortest to show first."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for one in facts.findings:
+        groups.setdefault((one.rule.name, one.expected, one.flaky, one.key in facts.known), []).append(one)
+    return [sorted(group, key=lambda one: len(one.trace)) for group in groups.values()]
 
 
 def _target(facts: Facts) -> Document:
@@ -150,17 +159,17 @@ def _section(facts: Facts, number: int, title: str) -> Document:
     return {"number": number, "title": title, "rules": len(mine), **_counts(mine)}
 
 
-def _rule(each: Settled) -> Document:
+def _rule(each: Settled, findings: list[str]) -> Document:
     return {
         **rule_of(each.rule),
         "verdict": each.verdict.value,
         "evidence": each.evidence,
         "reason": each.reason,
-        "findings": [finding.key for finding in each.findings],
+        "findings": findings,
     }
 
 
-def _finding(facts: Facts, finding: Finding) -> Document:
+def _finding(facts: Facts, finding: Finding, *others: Finding) -> Document:
     return {
         "key": finding.key,
         "rule": finding.rule.name,
@@ -174,7 +183,18 @@ def _finding(facts: Facts, finding: Finding) -> Document:
         "seed": facts.seed if finding.seed is None else finding.seed,
         "request_id": finding.request_id,
         "steps": [_step(exchange) for exchange in finding.trace],
+        "also": [_elsewhere(other) for other in others],
         "script": script(finding.trace, base=facts.target.base, keys=facts.target.keys),
+    }
+
+
+def _elsewhere(other: Finding) -> Document:
+    return {
+        "key": other.key,
+        "operation": other.operation,
+        "got": other.got,
+        "times": other.times,
+        "request_id": other.request_id,
     }
 
 

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from contracts.report.text import verdict_line
+from contracts.report.text import seen, verdict_line
 
 if TYPE_CHECKING:
     from contracts.report.document import Document
@@ -110,7 +110,7 @@ def _finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
         "Rests on": _sources(rule),
         "Request": " ".join(f"<code>{escape(finding[name])}</code>" for name in _NAMES if finding[name]),
         "Repeat": f"<code>--include {escape(finding['rule'])} --seed {finding['seed']}</code>",
-        "Seen": "once" if finding["times"] == 1 else f"{finding['times']} times",
+        "Seen": escape(seen(finding)),
         "To mend": escape(rule["mend"]),
     }
     return (

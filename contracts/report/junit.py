@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from contracts.report.text import seen
+
 if TYPE_CHECKING:
     from contracts.report.document import Document
 
@@ -67,7 +69,7 @@ def explained(rule: dict[str, Any], finding: dict[str, Any]) -> str:
             f"expected: {finding['expected']}",
             f"got: {finding['got']}",
             f"rests on: {rule['basis']} {', '.join(source['name'] for source in rule['sources'])}".rstrip(),
-            f"request: {finding['request_id']}; seed: {finding['seed']}; seen {finding['times']} times",
+            f"request: {finding['request_id']}; seed: {finding['seed']}; seen {seen(finding)}",
             finding["script"],
         )
     )

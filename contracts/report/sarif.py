@@ -73,7 +73,7 @@ def _result(
         "message": {"text": text},
         "locations": [_location(rule["at"], lines)],
         "partialFingerprints": {"finding/v1": finding["key"]},
-        "occurrenceCount": finding["times"],
+        "occurrenceCount": sum(one["times"] for one in (finding, *finding["also"])),
         "baselineState": "unchanged" if finding["known"] else "new",
         "properties": {name: finding[name] for name in ("request_id", "seed", "flaky", "operation")},
     }

@@ -34,12 +34,19 @@ def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any]) -> Iter
     yield from _wrapped("rests on  ", f"{rule['basis']}{_sources(rule)}; openapi.yaml: {rule['at']}")
     yield from _wrapped("expected  ", finding["expected"])
     yield from _wrapped("got       ", finding["got"])
-    if finding["times"] > 1:
-        yield f"   seen      {finding['times']} times"
+    if finding["times"] > 1 or finding["also"]:
+        yield from _wrapped("seen      ", seen(finding))
     said = f"request {finding['request_id']}, " if finding["request_id"] else ""
     yield f"   repeat    {said}seed {finding['seed']}, --include {finding['rule']}, or:"
     yield from (f"     {line}".rstrip() for line in finding["script"].strip().splitlines())
     yield ""
+
+
+def seen(finding: dict[str, Any]) -> str:
+    """How often it was seen, and where."""
+    times = sum(one["times"] for one in (finding, *finding["also"]))
+    where = dict.fromkeys(one["operation"] or "a path of no operation" for one in (finding, *finding["also"]))
+    return f"{'once' if times == 1 else f'{times} times'}, in {', '.join(where)}"
 
 
 def label(finding: dict[str, Any]) -> str:
@@ -125,14 +132,15 @@ def verdict_line(document: Document) -> str:
     """What came of it, in one line."""
     summary, where = document["summary"], document["target"]["url"]
     counted = [one for one in document["findings"] if not one["flaky"] and not one["known"]]
-    violations = sum(one["verdict"] == "violated" for one in counted)
-    differences = len(counted) - violations
+    rules = {
+        verdict: {one["rule"] for one in counted if one["verdict"] == verdict} for verdict in ("violated", "differs")
+    }
     if summary["outcome"] == "nothing was tested":
         return f"Nothing was tested: {where} let no rule be seen kept or broken."
     if not counted:
         return f"{where} keeps the {summary['kept']} rules that were exercised."
-    found = f"{_many(violations, 'violation')} of the contract, {_many(differences, 'difference')}"
-    return f"{where}: {found} from what it assumes."
+    violated, differs = (_many(len(names), "rule") for names in rules.values())
+    return f"{where}: {violated} violated, {differs} different from an assumption."
 
 
 def _many(number: int, word: str) -> str:

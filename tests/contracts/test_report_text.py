@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,7 +42,7 @@ def test_a_finding_has_all_that_is_needed(make: Callable[..., Facts]) -> None:
         "documented by Start run, Errors; openapi.yaml: cancelRun/409",
         "expected  409 for it",
         "got       200 with it",
-        "seen      3 times",
+        "seen      3 times, in cancelRun",
         "request req_00000000000000000003, seed 42",
         'curl -sS -i -X POST "$ZOF_BASE_URL/runs/${RUN}/cancel"',
         "2. DIFFERS  ",
@@ -49,9 +50,21 @@ def test_a_finding_has_all_that_is_needed(make: Callable[..., Facts]) -> None:
         "3 requests (1.5/s), 100 examples (50/s) in 2.0 s; seed 42",
         "1  canceled: run_0123456789",
         "1  nothing shows it: conventions.timestamps",
-        "1 violation of the contract, 1 difference from what it assumes.",
+        "1 rule violated, 1 rule different from an assumption.",
     ):
         assert said in text
+
+
+def test_one_defect_in_two_operations(make: Callable[..., Facts]) -> None:
+    """The same defect in several operations is one finding, and what it says counts all of them."""
+    facts = make()
+    index, each = next((index, each) for index, each in enumerate(facts.settled) if each.verdict is Verdict.VIOLATED)
+    again = replace(each.findings[0], trace=each.findings[0].trace[:1])
+    settled = list(facts.settled)
+    settled[index] = replace(each, findings=(*each.findings, again))
+    text = render(make(settled=tuple(settled)), "text")
+    assert text.count("VIOLATED") == 1
+    assert "seen      6 times, in startRun, cancelRun" in text
 
 
 def test_what_ended_it(make: Callable[..., Facts]) -> None:
