@@ -87,13 +87,23 @@ _HOW: Final = [
     flag("--max-time", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds that it may take."),
     flag("--max-runs", type=click.IntRange(0), metavar="N", help="Runs that may be started."),
     flag("--seed", default=0, type=click.IntRange(0), help="What chance goes by; the same seed tries the same."),
-    flag("--max-examples", type=click.IntRange(0), metavar="N", help="Inputs made up for each operation."),
+    flag(
+        "--max-examples",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Inputs made up; 0 leaves it at the probes.  [default: 30]",
+    ),
     flag("--include", multiple=True, metavar="RULE", help="Only this rule, or those that a pattern like runs.* names."),
     flag("--exclude", multiple=True, metavar="RULE", help="Without this rule, or those that a pattern names."),
     flag("--strict", is_flag=True, help="Differences fail too, and undocumented fields are named."),
     flag("--baseline", type=click.Path(dir_okay=False, path_type=Path), help="A JSON report; what it has is no news."),
     flag("--report", type=Forms(), default="text", help=f"What to write: {', '.join(FORMS)}; text is printed."),
-    flag("--report-dir", default="contract-report", type=click.Path(file_okay=False, path_type=Path), help="Where to."),
+    flag(
+        "--report-dir",
+        default="contract-report",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="The folder of the reports that are files.",
+    ),
 ]
 
 
