@@ -52,11 +52,12 @@ class _State:
     """How far it has come."""
 
     def __init__(self) -> None:
-        self.parts = self.done = self.rules = self.used = self.found = 0
+        self.parts = self.done = self.rules = self.used = 0
         self.budget: int | None = None
+        self._broken: set[tuple[str, str]] = set()
 
-    def learn(self, event: Event) -> None:
-        """Take in what happened."""
+    def learn(self, event: Event) -> bool:
+        """Take in what happened; whether it is news, which a defect met in one operation more is not."""
         match event:
             case Began(rules=rules, parts=parts):
                 self.rules, self.parts = rules, parts
@@ -64,10 +65,18 @@ class _State:
                 self.used, self.budget = used, budget
             case PartEnded():
                 self.done += 1
-            case Found():
-                self.found += 1
+            case Found(finding=finding):
+                found = self.found
+                self._broken.add((finding.rule.name, finding.expected))
+                return self.found > found
             case _:
                 pass
+        return True
+
+    @property
+    def found(self) -> int:
+        """Defects found."""
+        return len(self._broken)
 
     @property
     def rules_done(self) -> int:
@@ -91,7 +100,7 @@ class Lines:
 
     def __call__(self, event: Event) -> None:
         """Say what a reader of a log wants to know."""
-        self.state.learn(event)
+        news = self.state.learn(event)
         match event:
             case Began(target=target, profile=profile, rules=rules):
                 self._say(f"verifying {target}, profile {profile}: {rules} rules")
@@ -102,7 +111,7 @@ class Lines:
                 self._say(f"{name} ended early: {stopped}")
             case Waiting(seconds=seconds, why=why) if seconds >= _WORTH_SAYING:
                 self._say(f"waiting {seconds:.0f} s: {why}")
-            case Found(finding=finding):
+            case Found(finding=finding) if news:
                 self._say(f"{finding.verdict}: {finding.rule.name}: {finding.got}")
             case Exchanged() if time.monotonic() - self._said > _QUIET:
                 self._say(f"still at {self._now or 'it'} ({self.state.requests})")
@@ -124,8 +133,8 @@ class Bar:
             BarColumn(24),
             TextColumn("{task.fields[counts]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             TextColumn("[bold]{task.description}[/bold]"),
             console=console,
             transient=True,
@@ -134,13 +143,13 @@ class Bar:
 
     def __call__(self, event: Event) -> None:
         """Move the bar; print findings above it."""
-        self.state.learn(event)
+        news = self.state.learn(event)
         match event:
             case PartBegan(name=name):
                 self.shown.update(self.task, description=escape(name))
             case Waiting(seconds=seconds, why=why) if seconds >= _WORTH_SAYING:
                 self.shown.update(self.task, description=escape(f"waiting {seconds:.0f} s: {why}"))
-            case Found(finding=finding):
+            case Found(finding=finding) if news:
                 colour = "red" if finding.rule.basis.binding else "yellow"
                 said = f"[{colour}]{finding.verdict}[/{colour}] {finding.rule.name}: {escape(finding.got)}"
                 self.shown.console.print(said, soft_wrap=True)

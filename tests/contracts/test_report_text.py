@@ -110,6 +110,7 @@ def test_progress_on_a_pipe(make: Callable[..., Facts]) -> None:
             Waiting(0.1, "a 5xx"),
             Waiting(12, "Retry-After"),
             Found(make().findings[0]),
+            Found(make().findings[0]),
             PartEnded("cancel", "the budget is used up"),
             PartBegan("pages"),
         ):
