@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from contracts.client import server_time
 from contracts.shapes import masked
-from contracts.sights import Thing, names, result_flaws, run_flaws
+from contracts.sights import Thing, alike, names, result_flaws, run_flaws
 from contracts.spec import PREFIX, spec
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Oracle:
     def _same(
         self, rule: str, before: tuple[Thing, Exchange], now: tuple[Thing, Exchange], fields: frozenset[str]
     ) -> None:
-        changed = sorted(name for name in fields if name in before[0] and before[0][name] != now[0].get(name))
+        changed = sorted(name for name in fields if name in before[0] and not alike(before[0][name], now[0].get(name)))
         self.session.check(
             rule,
             not changed,

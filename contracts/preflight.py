@@ -33,6 +33,8 @@ def preflight(client: Client) -> None:
                 return
             refusals.append(refusal)
     finally:
+        if isinstance(client.transport, HttpTransport):
+            client.transport.close()
         client.transport = quick
     raise Unreachable(f"{client.target.base} {refusals[0]}")
 

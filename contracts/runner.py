@@ -23,7 +23,7 @@ from contracts.report.facts import Facts
 from contracts.rules import RULES
 from contracts.session import Session
 from contracts.tap import Tap
-from contracts.wire import Unreachable
+from contracts.wire import HttpTransport, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -79,6 +79,8 @@ def run(  # noqa: PLR0913  what a verification may be told
     verification = _Verification(client, session, _EXAMPLES if max_examples is None else max_examples)
     stopped, interrupted = verification.done()
     receipt = cleaned(client)
+    if isinstance(client.transport, HttpTransport):
+        client.transport.close()
     facts = Facts(
         target=target,
         settled=session.settled(),

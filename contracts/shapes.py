@@ -201,6 +201,8 @@ def _flaws(reference: str, shape: Shape, value: Value) -> Iterator[Flaw]:
         owner, leaf = _place(shape, path)
         if "NextCursor" in leaf.names:
             continue  # When it must be there is told by has_more: the oracle's matter.
+        if keyword == "format" and path and path[-1] in _LINKS:
+            continue  # A link that is not absolute is not under the target's base either: the tap's matter.
         yield _flaw(owner, leaf, path, keyword, at)
 
 
@@ -232,7 +234,7 @@ def _flaw(owner: str, leaf: Shape, path: Sequence[str | int], keyword: str, valu
         return Flaw(_general(owner, leaf), f"{place} is there", f"{place} is not there")
     kind = next((name for name in reversed(leaf.names) if name not in _TOLD), "")
     expected = f"{place} is a {kind}" if kind else f"{place} is as documented"
-    return Flaw(_particular(leaf, keyword, value) or _general(owner, leaf), expected, f"{masked(value)} ({keyword})")
+    return Flaw(_particular(leaf, value) or _general(owner, leaf), expected, f"{masked(value)} ({keyword})")
 
 
 def _general(owner: str, leaf: Shape) -> str:
@@ -240,17 +242,15 @@ def _general(owner: str, leaf: Shape) -> str:
     return assumed if leaf.basis == "A" else documented
 
 
-def _particular(leaf: Shape, keyword: str, value: Value) -> str | None:
+def _particular(leaf: Shape, value: Value) -> str | None:
     """The rule of a kind of value that all objects share, if one is broken."""
     if value is None:
         return None
-    if keyword == "format" and not leaf.names:
-        return "conventions.links.absolute"
     for name in leaf.names:
         if name == "Timestamp":
             return "conventions.timestamps"
         if name == "Duration":
-            return "conventions.durations"
+            return "conventions.durations" if leaf.basis == "A" else None
         if name.endswith("Id") and isinstance(value, str):
             prefix = spec().at(f"#/components/schemas/{name}")["pattern"].partition("[")[0].removeprefix("^")
             strange = name in _DOCUMENTED_IDS and not value.startswith(prefix)

@@ -23,6 +23,15 @@ def names(schema: str) -> frozenset[str]:
     return frozenset(name for part in parts for name in part["properties"])
 
 
+def alike(one: object, other: object) -> bool:
+    """Whether two values tell the same, as far as both tell anything: fields that only one has are no difference."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(alike(one[name], other[name]) for name in one.keys() & other.keys())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == other
+
+
 def run_flaws(run: Thing) -> list[Told]:
     """The rules that one sight of a run shows."""
     told = [*_times(run)]

@@ -195,12 +195,21 @@ class HttpTransport:
         self.timeout = timeout
         self.prefix = self.base.path.rstrip("/")
         self._kept = threading.local()
+        self._open: list[http.client.HTTPConnection] = []
+
+    def close(self) -> None:
+        """Close every connection that is kept, of any thread."""
+        for connection in self._open:
+            connection.close()
+        self._open.clear()
+        self._kept = threading.local()
 
     def _connection(self) -> http.client.HTTPConnection:
         kept: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
         if kept is None:
             kind = http.client.HTTPSConnection if self.base.scheme == "https" else http.client.HTTPConnection
             kept = self._kept.connection = kind(self.base.hostname or "", self.base.port, timeout=self.timeout)
+            self._open.append(kept)
         return kept
 
     def carry(self, method: str, target: str, headers: Headers, body: bytes) -> Response:

@@ -224,11 +224,6 @@ PROBES: Final = (
         ),
     ),
     Probe(
-        "starts that name nothing",
-        wrong.missing_references,
-        ("runs.start.unknown-reference",),
-    ),
-    Probe(
         "wrong starts",
         wrong.wrong_starts,
         (
@@ -237,6 +232,7 @@ PROBES: Final = (
             "runs.start.case-count",
             "runs.start.id-form",
             "runs.start.types",
+            "runs.start.unknown-reference",
             "runs.start.refused-makes-nothing",
             "errors.environment.message",
             "errors.environment.param",

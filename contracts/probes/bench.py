@@ -200,7 +200,7 @@ class Bench:
 
     def answers(self) -> bool:
         """Whether the target has answered anything with success: what says 404 to everything knows nothing."""
-        return any(each.response.ok for each in self.client.journal)
+        return any(each.response.ok and each.response.json is not None for each in self.client.journal)
 
     def refused(  # noqa: PLR0913  what a refusal has
         self,
@@ -231,7 +231,7 @@ class Bench:
 
     def unauthorized(self, rule: str, exchange: Exchange, what: str) -> None:
         """A request that must be 401."""
-        if not self.answers() and not exchange.response.ok:
+        if not self.answers():
             self.session.skip(rule, "the target refuses everything")
             return
         if _REDIRECT <= exchange.response.status < INVALID or exchange.response.status >= _FAULT:

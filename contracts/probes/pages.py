@@ -123,7 +123,7 @@ def unknown_filters(bench: Bench) -> None:
         answer = bench.client.get(path, **query)
         rule = "pages.filter.unknown-id"
         if bench.judged(rule, answer, 200):
-            empty = answer.response.ok and not answer.response.items
+            empty = answer.response.ok and answer.response.fields.get("data") == []
             bench.check(rule, empty, expected="an empty list", got=told(answer), trace=answer)
 
 
@@ -137,6 +137,7 @@ def run_filters(bench: Bench) -> None:
         right = unfiltered.response.ok
         bench.check("pages.maximum", right, expected="2xx for limit=100", got=told(unfiltered), trace=unfiltered)
     _agrees(bench, bench.ended(), unfiltered)
+    _begins(bench, unfiltered)
     mine = bench.must(get("/runs", project_id=run["project_id"], limit=100))
     others = [each for each in mine.response.items if each.get("project_id") != run["project_id"]]
     right = not others and not _lacks(mine, run["id"])
@@ -151,6 +152,19 @@ def run_filters(bench: Bench) -> None:
             "runs.filter.status", not strange and not missing, expected="the runs in that status", got=got, trace=answer
         )
     _dates(bench, "/runs", run, unfiltered)
+
+
+def _begins(bench: Bench, at_once: Exchange) -> None:
+    """The first two pages are the beginning of the list read at once."""
+    first = bench.must(bench.client.get("/runs", limit=2))
+    cursor = first.response.fields.get("next_cursor")
+    if not isinstance(cursor, str) or not cursor:
+        return
+    second = bench.must(bench.client.get("/runs", limit=2, starting_after=cursor))
+    walked = _ids([*first.response.items, *second.response.items])
+    whole = _ids(at_once.response.items)[: len(walked)]
+    trace = [at_once, first, second]
+    bench.check("pages.walk", walked == whole, expected="each run once", got=_lost(walked, whole), trace=trace)
 
 
 def _dates(bench: Bench, path: str, run: Thing, unfiltered: Exchange) -> None:

@@ -23,6 +23,8 @@ def cancel_at_once(bench: Bench) -> None:
     if bench.judged("runs.start.suite", began, 201):
         bench.check("runs.start.suite", began.response.ok, expected="2xx", got=told(began), trace=began)
     run_id = bench.must(began).response.fields.get("id")
+    if not isinstance(run_id, str):
+        raise Unsettled("the start names no run")
     if "test_suite_id" in began.response.fields:
         named = began.response.fields["test_suite_id"] == suite
         bench.check("runs.start.echo", named, expected="the suite asked for", got="another", trace=began)
@@ -43,7 +45,7 @@ def cancel_at_once(bench: Bench) -> None:
 
 def _accepted(bench: Bench, began: Exchange, canceled: Exchange) -> Exchange:
     """The run after a cancel that must be accepted."""
-    run_id = str(began.response.fields["id"])
+    run_id = str(began.response.fields.get("id"))
     trace = [began, canceled]
     if canceled.response.status == CONFLICT:
         run = bench.run(run_id)
@@ -119,10 +121,12 @@ def capacity(bench: Bench) -> None:
     began = [bench.client.start() for _ in range(_MANY)]
     refused = [each for each in began if not each.response.ok]
     for each in refused[:1]:
-        if bench.judged("runs.capacity", each, 201):
+        if each.response.status not in {401, 403, 429} and began[0].response.ok:
             bench.session.broken("runs.capacity", expected="accepted and queued", got=told(each), trace=began)
         raise Unsettled(f"a start was answered {told(each)}")
     ids = [str(each.response.fields.get("id")) for each in began]
+    if not all(isinstance(each.response.fields.get("id"), str) for each in began):
+        raise Unsettled("a start names no run")
     apart = len(set(ids)) == len(ids)
     rule = "idempotency.without-key"
     bench.check(rule, apart, expected="a run for each start", got="the same run twice", trace=began[:2])

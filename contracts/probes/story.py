@@ -23,11 +23,22 @@ def story(bench: Bench) -> None:
     _no_results_yet(bench, run_id)
     bench.client.wait(0.5, "a run goes on")
     _replay(bench, began, word, cases)
-    ended = bench.until(run_id, terminal)
-    bench.session.kept("runs.progress", ended)
+    ended = _to_its_end(bench, began, run_id)
     bench.remember(ended)
     _followed(bench, run_id, log)
     _cancel_ended(bench, run_id, ended)
+
+
+def _to_its_end(bench: Bench, began: Exchange, run_id: str) -> Exchange:
+    try:
+        ended = bench.until(run_id, terminal)
+    except Unsettled:
+        if bench.target.advance is not None:
+            trace = [began, bench.client.journal[-1]]
+            bench.session.broken("runs.progress", expected="an end within a minute", got="none", trace=trace)
+        raise
+    bench.session.kept("runs.progress", ended)
+    return ended
 
 
 def reading(bench: Bench) -> None:

@@ -53,7 +53,7 @@ def wrong_starts(bench: Bench) -> None:
         ),
         ("runs.start.case-count", {"test_case_ids": [*cases, cases[0]]}, "", "a start that names a case twice"),
         ("runs.start.types", {"environment": 5}, "environment", "a number as environment"),
-        ("runs.start.types", {"test_case_ids": {"id": cases[0]}}, "test_case_ids", "an object as test_case_ids"),
+        ("runs.start.types", {"test_case_ids": cases[0]}, "test_case_ids", "a string as test_case_ids"),
         ("runs.start.id-form", {"project_id": "no project!"}, "project_id", "a malformed project_id"),
         ("conventions.null-field", {"test_suite_id": None}, "", "a start with test_suite_id: null"),
     )
@@ -66,6 +66,7 @@ def wrong_starts(bench: Bench) -> None:
     )
     for rule, more, param, what in own:
         bench.refused(rule, bench.client.post("/runs", _start(bench, **more)), what, param=param, own=True)
+    _missing_references(bench)
     _nested(bench, cases)
     _environment(bench)
     _bodies(bench)
@@ -73,7 +74,7 @@ def wrong_starts(bench: Bench) -> None:
         after = _newest(bench)
         trace = bench.client.journal[-1]
         rule = "runs.start.refused-makes-nothing"
-        refused = all(not each.response.ok for each in bench.client.journal[-20:] if each.operation == "startRun")
+        refused = all(not each.response.ok for each in bench.client.journal[-24:] if each.operation == "startRun")
         if refused:
             bench.check(rule, after == before, expected="the same newest run", got="another run", trace=trace)
         else:
@@ -115,7 +116,7 @@ def _bodies(bench: Bench) -> None:
     )
 
 
-def missing_references(bench: Bench) -> None:
+def _missing_references(bench: Bench) -> None:
     """Starts that name what does not exist."""
     rule = "runs.start.unknown-reference"
     table: tuple[tuple[dict[str, Any], str], ...] = (
@@ -182,9 +183,11 @@ def wrong_queries(bench: Bench) -> None:
     """Lists asked for with parameters that must be refused."""
     get = bench.client.get
     bench.awake()
-    for limit in (0, 101, "many", "1.5", ""):
+    for limit in (0, 101, "many", ""):
         said = f"limit={limit}" if limit != "" else "an empty limit"
         bench.refused("pages.limit.refused", get("/runs", limit=limit), said, param="limit", own=True)
+    both = get("/runs", limit=0, colour="blue")
+    bench.refused("conventions.one-fault", both, "a wrong and an unknown parameter", param="limit", own=True)
     twice = replace(asked("GET", "/runs"), query="limit=1&limit=2")
     bench.refused("conventions.repeated-parameter", bench.client.send(twice), "limit twice", param="limit", own=True)
     for path in ("/runs", "/results", "/projects"):
