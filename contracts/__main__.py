@@ -9,6 +9,8 @@ except ModuleNotFoundError as error:
         raise
     print(f"zof-contracts: error: {error.name} is missing; install zof-emulator[contracts]", file=sys.stderr)  # noqa: T201
     sys.exit(2)
+except KeyboardInterrupt:  # loading takes a second, in which somebody may think better of it
+    sys.exit(130)
 
 if __name__ == "__main__":
     main()
