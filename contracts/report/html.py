@@ -64,7 +64,7 @@ def _notes(summary: dict[str, Any]) -> str:
     notes = []
     if summary["interrupted"]:
         notes.append("Interrupted: this is what was done until then.")
-    if summary["stopped"]:
+    if summary["stopped"] and not summary["interrupted"]:
         notes.append(f"Ended early: {summary['stopped']}.")
     if summary["throttled"]:
         notes.append(f"The target throttled us {summary['throttled']} times; we waited, and that is no finding.")

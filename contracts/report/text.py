@@ -121,7 +121,7 @@ def _figures(document: Document) -> Iterator[str]:
     )
     if summary["throttled"]:
         yield f"The target throttled us {summary['throttled']} times; we waited, and that is no finding."
-    if summary["stopped"]:
+    if summary["stopped"] and not summary["interrupted"]:
         yield f"Ended early: {summary['stopped']}."
     if summary["interrupted"]:
         yield "Interrupted: this is what was done until then."

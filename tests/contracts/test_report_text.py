@@ -69,8 +69,8 @@ def test_one_defect_in_two_operations(make: Callable[..., Facts]) -> None:
 
 def test_what_ended_it(make: Callable[..., Facts]) -> None:
     """An interruption, a cap and throttling are said."""
-    text = render(make(interrupted=True, stopped="the budget is used up", throttled=2), "text")
-    assert "Interrupted" in text
+    assert "Interrupted" in render(make(interrupted=True, stopped="interrupted"), "text")
+    text = render(make(stopped="the budget is used up", throttled=2), "text")
     assert "Ended early: the budget is used up." in text
     assert "throttled us 2 times" in text
 
