@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from contracts import machine
+from contracts import fuzz, machine
 from contracts.cleanup import cleaned
 from contracts.client import Caps, Client, ReadOnly, Stopped
 from contracts.events import Began, Ended, PartBegan, PartEnded
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from contracts.rules import Rule
     from contracts.target import Target
 
-Part = Callable[..., None]
+Part = Callable[..., object]
 """What drives the target with inputs that it makes up: `part(client, session, seed=…, max_examples=…)`."""
 
-PARTS: Final[tuple[tuple[str, Part], ...]] = (("promises over time", machine.run),)
+PARTS: Final[tuple[tuple[str, Part], ...]] = (
+    ("promises over time", machine.run),
+    ("shapes of requests", fuzz.run),
+)
 """What goes on when the probes are done, by what is being tried."""
 
 _EXAMPLES: Final = 30

@@ -182,11 +182,12 @@ def test_a_listener_hears_of_everything() -> None:
     assert sum(isinstance(each, Exchanged) for each in heard) == len(facts.journal)
 
 
-def test_the_model_goes_on_after_the_probes() -> None:
-    """Inputs that are made up come after the probes, and are counted."""
-    facts = run(target(), max_examples=2)
+def test_what_is_made_up_goes_on_after_the_probes() -> None:
+    """Inputs that are made up come after the probes, are counted, and keep to the caps too."""
+    facts = run(target(), caps=Caps(requests=300), max_examples=2)
     assert facts.examples > 0
     assert facts.findings == ()
+    assert facts.stopped in {"", "the budget of 300 requests is used up"}
 
 
 def test_over_http() -> None:
