@@ -167,7 +167,7 @@ def _tell(session: Session, client: Client, failure: Any, number: int) -> None: 
     exchange = client.journal[number - 1]
     status = exchange.response.status
     if isinstance(failure, AcceptedNegativeData):
-        if (rule := blamed(exchange)) is not None:
+        if (rule := blamed(exchange)) is not None and not _perhaps_replayed(client, exchange):
             session.broken(rule, expected="4xx", got=f"{status}", trace=exchange)
     elif isinstance(failure, RejectedPositiveData):
         if exchange.response.error.get("param") != "starting_after" and "starting_after" not in exchange.request.query:
@@ -181,6 +181,13 @@ def _tell(session: Session, client: Client, failure: Any, number: int) -> None: 
         session.broken("runs.start.retrievable", expected="the run that was started", got=f"{status}", trace=exchange)
     elif isinstance(failure, MissingHeaderNotRejected) and not exchange.request.key:
         session.broken("auth.key-required", expected="401", got=f"{status}", trace=exchange)
+
+
+def _perhaps_replayed(client: Client, exchange: Exchange) -> bool:
+    """Whether the idempotency key was used before; what is answered then need not look at the body."""
+    key, path = exchange.request.header("idempotency-key"), exchange.request.path
+    earlier = (each.request for each in client.journal[: exchange.number - 1])
+    return key is not None and any(each.path == path and each.header("idempotency-key") == key for each in earlier)
 
 
 def blamed(exchange: Exchange) -> str | None:
@@ -226,7 +233,7 @@ def _wrong_body(exchange: Exchange) -> str | None:
         return "conventions.malformed-body"
     schema = spec().at(f"#/components/schemas/{exchange.operation[0].upper()}{exchange.operation[1:]}")
     return _wrong_fields(body, schema) or (
-        _wrong_start(body, schema) if exchange.operation == "startRun" else "exports.refused"
+        _wrong_start(body, schema) if exchange.operation == "startRun" else _wrong_export(body, schema)
     )
 
 
@@ -236,6 +243,11 @@ def _wrong_fields(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN
     if body.keys() - schema["properties"].keys():
         return "conventions.unknown-field"
     return "conventions.null-field" if None in body.values() else None
+
+
+def _wrong_export(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
+    good = isinstance(body, dict) and body.get("format") in schema["properties"]["format"]["enum"]
+    return "results.filter.refused" if good else "exports.refused"
 
 
 def _wrong_start(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value

@@ -125,7 +125,7 @@ class Lenient:
 
     now: int = _EPOCH
     runs: list[Run] = field(default_factory=list)
-    kept: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    kept: dict[tuple[str, str, str], tuple[int, Any]] = field(default_factory=dict)
     used: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def advance(self, milliseconds: int) -> None:
@@ -161,10 +161,10 @@ class Lenient:
         parts = [part for part in scope["path"].removeprefix("/v1").split("/") if part]
         key = (organization, scope["path"], headers.get("idempotency-key", ""))
         if scope["method"] == "POST" and key[2] and key in self.kept:
-            return 200, self.kept[key]
+            return self.kept[key]
         status, answer = self._route(scope["method"], parts, organization, may, query, body)
         if scope["method"] == "POST" and key[2]:
-            self.kept[key] = answer
+            self.kept[key] = status, answer
         return status, answer
 
     def _count(self, secret: str, extra: dict[str, str]) -> None:

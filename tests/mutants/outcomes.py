@@ -272,7 +272,7 @@ FOUND: Final = tuple(
     Mutant(name=name, rule=f"results.{rule}", make=make)
     for name, rule, make in (
         ("result-without-reason", "shape", objects(without("failure_summary"), "getResult")),
-        ("durations-as-text", "shape", objects(changing("duration_ms", str), RESULTS)),
+        ("reasons-as-text", "shape", objects(changing("failure_summary", str), RESULTS)),
         ("result-without-case", "fields", objects(without("test_case_id"), "listResults getResult")),
         ("first-case-lost", "per-case", _listed(_dropping(lambda one: one["id"].endswith("_001")), "listResults exportResults")),
         ("results-early", "not-before", always(_early)),

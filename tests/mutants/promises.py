@@ -154,7 +154,7 @@ PAGES: Final = tuple(
     Mutant(name=name, rule=f"pages.{rule}", make=make)
     for name, rule, make in (
         ("bare-array", "envelope", bodies(lambda v: v["data"], "listProjects")),
-        ("logs-without-has-more", "envelope", bodies(without("has_more"), "getRunLogs")),
+        ("results-without-has-more", "envelope", bodies(without("has_more"), "listResults")),
         ("projects-unpaged", "every-list", asks(lambda ask: ask.querying(limit="100"), "listProjects")),
         ("result-artifacts-unpaged", "every-list", asks(lambda ask: ask.querying(limit="100"), "listResultArtifacts")),
         ("one-more-than-limit", "limit", asks(_one_more, "listRuns")),

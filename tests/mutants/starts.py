@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.mutants.layer import (
@@ -45,7 +46,7 @@ def _refused(when: Callable[[dict[str, Any]], bool], number: int = 400, code: st
 
 def _mended(mend: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], Defect]:
     """A start that should be refused is mended, and accepted."""
-    return asks(lambda ask: ask.saying(mend(ask.fields)) if ask.fields else ask, "startRun")
+    return asks(lambda ask: replace(ask, body=json.dumps(mend(ask.fields)).encode()) if ask.fields else ask, "startRun")
 
 
 def _malformed_is_missing(ask: Ask, inner: Inner) -> Response:
