@@ -1,0 +1,358 @@
+"""The command line: options from flags, environment and file; exit codes; one line when it cannot do its job."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import pytest
+
+from contracts import cli
+from contracts.cli import main, verify
+from contracts.client import Caps, Spent
+from contracts.curl import variable
+from contracts.events import Began
+from contracts.findings import Settled, Verdict
+from contracts.report import FILES
+from contracts.rules import RULES
+from contracts.target import KEYS
+from contracts.wire import Unreachable
+from tests.served import Server, environment
+from tests.zof import ADMIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from contracts.report.facts import Facts
+
+ROOT: Final = Path(__file__).parents[2]
+KEY: Final = "zof_secret_main_1"
+HERE: Final = ("--url", "http://127.0.0.1:1", "--key", KEY)
+OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Option)]
+
+
+@dataclass
+class Runner:
+    """Stands in for a verification: remembers what was asked, and answers with what it was given."""
+
+    answer: Callable[..., Facts]
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, target: Any, **asked: Any) -> Facts:  # noqa: ANN401  as run has it
+        """What run does."""
+        self.asked = {"target": target, **asked}
+        for listener in asked["listeners"]:
+            listener(Began(target.base, target.profile, 207, 3))
+        return self.answer(target=target, seed=asked["seed"], known=asked["known"])
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Facts], tmp_path: Path) -> Runner:
+    """A verification that never happens, in an empty folder and with nothing in the environment."""
+    runner = Runner(make)
+    monkeypatch.setattr(cli, "run", runner)
+    monkeypatch.chdir(tmp_path)
+    for option in OPTIONS:
+        monkeypatch.delenv(str(option.envvar), raising=False)
+    return runner
+
+
+def exit_code(*arguments: str) -> int:
+    """The exit status of a command line."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def kept(facts: Facts) -> Facts:
+    """The same without any finding."""
+    return replace(facts, settled=tuple(Settled(each.rule, Verdict.KEPT, 9, "", ()) for each in facts.settled))
+
+
+def only(facts: Facts, verdict: Verdict) -> Facts:
+    """The same with only the rules that ended so."""
+    return replace(facts, settled=tuple(each for each in facts.settled if each.verdict is verdict))
+
+
+@pytest.mark.parametrize(
+    ("change", "flags", "code"),
+    [
+        (lambda facts: facts, (), 1),
+        (kept, (), 0),
+        (kept, ("--strict",), 0),
+        (lambda facts: only(facts, Verdict.DIFFERS), (), 0),
+        (lambda facts: only(facts, Verdict.DIFFERS), ("--strict",), 1),
+        (lambda facts: only(facts, Verdict.NOT_EXERCISED), (), 2),
+        (lambda facts: replace(facts, interrupted=True), (), 130),
+    ],
+)
+def test_exit_codes(
+    run: Runner, make: Callable[..., Facts], change: Callable[[Facts], Facts], flags: tuple[str, ...], code: int
+) -> None:
+    """0 nothing found, 1 violations or strictly differences, 2 nothing was tested, 130 interrupted."""
+    run.answer = lambda **values: change(make(**values))
+    assert exit_code("verify", *HERE, *flags) == code
+
+
+def test_the_report_is_printed(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard output has the report and nothing else; progress goes to standard error; no key in either."""
+    assert exit_code("verify", *HERE, "--seed", "7") == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("1. VIOLATED  runs.cancel.terminal-conflict\n")
+    assert "seed 7" in out
+    assert err == "verifying http://127.0.0.1:1, profile full: 207 rules\n"
+    assert KEY not in out + err
+    assert run.asked["seed"] == 7
+
+
+def test_every_report(run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reports that are files are written where they are wanted, text is not among them."""
+    assert exit_code("verify", *HERE, "--report", ",".join(FILES), "--report-dir", "out") == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(set(FILES.values()) - {"report.txt"})
+    assert capsys.readouterr().err.count("wrote out/") == len(FILES) - 1
+    assert run.asked
+
+
+def test_a_baseline(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an earlier JSON report has does not fail again."""
+    assert exit_code("verify", *HERE, "--report", "json", "--report-dir", ".") == 1
+    assert exit_code("verify", *HERE, "--baseline", "report.json") == 0
+    assert exit_code("verify", *HERE, "--baseline", "report.json", "--strict") == 0
+    assert "VIOLATED (in the baseline)" in capsys.readouterr().out
+    assert run.asked
+
+
+VALUES: Final = {
+    "url": "http://localhost:7/v1",
+    "project": "proj_mine",
+    "environment": "production",
+    "case": ["tc_a", "tc_b", "tc_c"],
+    "suite": "suite_x",
+    "failing_case": "tc_fail",
+    "profile": "read-only",
+    "use_up_quota": True,
+    "budget": 9,
+    "max_time": 1.5,
+    "max_runs": 2,
+    "seed": 3,
+    "max_examples": 4,
+    "include": ["runs.*"],
+    "exclude": ["runs.cancel"],
+    "strict": True,
+} | {f"key{'' if name == 'main' else '_' + name.replace('-', '_')}": f"zof_{name}" for name in KEYS}
+
+
+def check(run: Runner) -> None:
+    """What was asked for is what `VALUES` say."""
+    target = run.asked["target"]
+    assert target.keys == {name: f"zof_{name}" for name in KEYS}
+    assert (target.base, target.project, target.environment) == ("http://localhost:7", "proj_mine", "production")
+    assert (target.cases, target.suite, target.failing_case) == (("tc_a", "tc_b", "tc_c"), "suite_x", "tc_fail")
+    assert (target.profile, target.quota, target.strict) == ("read-only", True, True)
+    assert run.asked["caps"] == Caps(requests=9, seconds=1.5, runs=2)
+    assert (run.asked["seed"], run.asked["max_examples"]) == (3, 4)
+    names = {rule.name for rule in run.asked["rules"]}
+    assert names == {name for name in RULES if name.startswith("runs.") and not name.startswith("runs.cancel.")}
+
+
+def test_every_option_as_a_flag(run: Runner) -> None:
+    """Each option is a flag."""
+    words: list[str] = []
+    for name, value in VALUES.items():
+        flag = f"--{name.replace('_', '-')}"
+        many = value if isinstance(value, list) else [value]
+        words += [flag] if value is True else [word for each in many for word in (flag, str(each))]
+    exit_code("verify", *words)
+    check(run)
+
+
+def test_every_option_in_the_environment(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each option is an environment variable; the key and the address go by the vendor's own names."""
+    names = {str(option.name): str(option.envvar) for option in OPTIONS}
+    assert (names["key"], names["url"]) == ("ZOF_API_KEY", "ZOF_BASE_URL")
+    for name, value in VALUES.items():
+        monkeypatch.setenv(names[name], " ".join(value) if isinstance(value, list) else str(value))
+    exit_code("verify")
+    check(run)
+
+
+@pytest.mark.parametrize("name", ["contracts.toml", "other.toml"])
+def test_every_option_in_a_file(run: Runner, tmp_path: Path, name: str) -> None:
+    """Each option is a key of the file, with dashes or underscores; a file of another name is named."""
+    lines = [f"{key.replace('_', '-')} = {json.dumps(value)}" for key, value in VALUES.items()]
+    (tmp_path / name).write_text("\n".join(lines))
+    exit_code("verify", *(("--config", name) if name == "other.toml" else ()))
+    check(run)
+
+
+def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag goes before its variable, that before the file."""
+    (tmp_path / "contracts.toml").write_text('seed = 1\nbudget = 1\nmax_runs = 1\nexclude = "runs"\nreport = ["text"]')
+    monkeypatch.setenv("ZOF_CONTRACTS_BUDGET", "2")
+    monkeypatch.setenv("ZOF_CONTRACTS_SEED", "2")
+    exit_code("verify", *HERE, "--seed", "3")
+    assert run.asked["seed"] == 3
+    assert run.asked["caps"] == Caps(requests=2, runs=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name a key with --key or in ZOF_API_KEY"),
+        (("--key", "k"), "name a target with --url, in ZOF_BASE_URL, or with --app"),
+        (("--key", "k", "--url", "localhost:1"), "is no http:// or https:// address"),
+        (("--key", "k", "--url", "https://api.zof.ai", "--profile", "full"), "say --i-may-create-runs if you may"),
+        ((*HERE, "--include", "runs.cancl.race"), "did you mean 'runs.cancel.race'?"),
+        ((*HERE, "--include", "projects", "--exclude", "projects"), "leave no rule"),
+        ((*HERE, "--report", "pdf"), "'pdf' is no report; there are text, json"),
+        ((*HERE, "--case", "tc_a"), "at least 2 test cases"),
+        ((*HERE, "--baseline", "nowhere.json"), "is no JSON report that can be read"),
+        ((*HERE, "--config", "nowhere.toml"), "nowhere.toml cannot be read"),
+        (("--key", "k", "--app", "nope"), "is not module:factory"),
+        (("--key", "k", "--app", "nope:x"), "gives no application: ModuleNotFoundError"),
+        ((*HERE, "--report", "json", "--report-dir", "file/x"), "--report-dir file/x cannot be made"),
+    ],
+)
+def test_what_cannot_be(
+    run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    """What cannot be done is one line on standard error, exit 2, and nothing is sent."""
+    (tmp_path / "file").touch()
+    assert exit_code("verify", *arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("zof-contracts: error: ")
+    assert said in err
+    assert err.count("\n") == 1
+    assert run.asked == {}
+
+
+def test_a_file_with_a_slip(run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key of the file that is no option is refused, with a guess."""
+    (tmp_path / "contracts.toml").write_text("bugdet = 1")
+    assert exit_code("verify", *HERE) == 2
+    assert "'bugdet', which is no option, did you mean 'budget'?" in capsys.readouterr().err
+    assert run.asked == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Unreachable(f"127.0.0.1:1 cannot be reached with {KEY}"), "cannot be reached with [key main]"),
+        (Spent("the budget is used up"), "the budget is used up"),
+        (RuntimeError("oops"), "a fault of ours: RuntimeError: oops ("),
+    ],
+)
+def test_what_could_not_be_done(run: Runner, capsys: pytest.CaptureFixture[str], error: Exception, said: str) -> None:
+    """A target that is not there, and a fault of ours, are one line without a key, and exit 2: never 1."""
+
+    def fail(**_: object) -> Facts:
+        raise error
+
+    run.answer = fail
+    assert exit_code("verify", *HERE) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_interrupted_before_there_is_a_report(run: Runner) -> None:
+    """An interruption is 130 however early it comes."""
+
+    def interrupt(**_: object) -> Facts:
+        raise KeyboardInterrupt
+
+    run.answer = interrupt
+    assert exit_code("verify", *HERE) == 130
+
+
+@pytest.mark.parametrize(
+    ("url", "flags", "profile"),
+    [
+        ("http://127.0.0.1:1", (), "full"),
+        ("http://[::1]:1/v1", (), "full"),
+        ("https://api.zof.ai/v1", (), "read-only"),
+        ("https://api.zof.ai/v1", ("--profile", "full", "--i-may-create-runs"), "full"),
+        ("http://127.0.0.1:1", ("--profile", "read-only"), "read-only"),
+    ],
+)
+def test_profiles(run: Runner, url: str, flags: tuple[str, ...], profile: str) -> None:
+    """The profile is full on loopback and read-only elsewhere, unless one says otherwise."""
+    exit_code("verify", "--url", url, "--key", KEY, *flags)
+    assert run.asked["target"].profile == profile
+
+
+def test_in_process(run: Runner) -> None:
+    """An application is called in process; where its clock can be moved, waiting is free and the quota may be used."""
+    exit_code("verify", "--app", "emulator:create_app", "--key", ADMIN)
+    target = run.asked["target"]
+    assert target.app is not None
+    assert target.quota
+    before = target.transport().carry("GET", "/_emulator/clock", (), b"").fields["now"]
+    target.advance(60_000)
+    assert target.transport().carry("GET", "/_emulator/clock", (), b"").fields["now"] > before
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A real server."""
+    with Server("--quiet") as running:
+        yield running
+
+
+def test_the_clock_of_a_server(run: Runner, server: Server) -> None:
+    """The clock of a server on loopback is found and moved as well; the quota is spared when that is asked."""
+    exit_code("verify", "--url", f"http://127.0.0.1:{server.port}/v1", "--key", ADMIN, "--spare-quota")
+    assert run.asked["target"].advance is not None
+    assert not run.asked["target"].quota
+
+
+def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every rule is listed with basis, source and what it needs; JSON has the same."""
+    assert exit_code("rules") == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, rule in RULES.items():
+        line = next(line for line in lines if line.startswith(f"  {name} "))
+        assert f"  {rule.basis}" in line
+        assert all(need in line for need in rule.needs)
+    assert exit_code("rules", "--format", "json", "--section", "11") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in said] == [name for name in RULES if name.startswith("projects.")]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_explain(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Every rule can be explained: its promise, how it is checked, how to mend a finding."""
+    assert exit_code("explain", name) == 0
+    out = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for text in (RULES[name].sentence, RULES[name].how, RULES[name].mend):
+        assert re.sub(r"\s+", " ", text).strip() in out
+
+
+def test_explain_a_slip(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that no rule has is refused, with a guess."""
+    assert exit_code("explain", "runs.cancel.rase") == 2
+    assert "did you mean 'runs.cancel.race'?" in capsys.readouterr().err
+
+
+def test_as_a_module() -> None:
+    """`python -m contracts` is the same command."""
+    command = [sys.executable, "-m", "contracts", "explain", "runs.cancel.race"]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environment({}), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("runs.cancel.race\n")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_keys_go_by_one_name(key: str) -> None:
+    """The variable that a script uses for a key is the one that the option reads."""
+    name = "key" if key == "main" else f"key_{key.replace('-', '_')}"
+    assert next(str(option.envvar) for option in OPTIONS if option.name == name) == variable(key)

@@ -1,0 +1,47 @@
+"""Shapes: what Schemathesis makes up, sent by our client."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from contracts import fuzz
+from contracts.client import Caps, Client, Spent
+from contracts.session import Session
+from contracts.spec import spec
+from emulator.settings import OFF
+from tests.mutants.catalogue import HEALTHY, MUTANTS, target
+
+
+def test_healthy() -> None:
+    """Nothing is found on the emulator, and every operation was answered with success."""
+    client = Client(target(seed=1, rate=OFF))
+    session = Session(client.target)
+    successes = fuzz.run(client, session, seed=1, max_examples=2)
+    assert not session.findings
+    assert set(successes) == set(spec().operations)
+
+
+def test_read_only() -> None:
+    """In the profile read-only nothing but GET is sent."""
+    client = Client(replace(target(HEALTHY, rate=OFF), profile="read-only"))
+    fuzz.run(client, Session(client.target), seed=1, max_examples=1)
+    assert {each.request.method for each in client.journal} == {"GET"}
+
+
+def test_budget() -> None:
+    """A budget that is used up comes through."""
+    client = Client(target(HEALTHY, rate=OFF), caps=Caps(requests=20))
+    with pytest.raises(Spent):
+        fuzz.run(client, Session(client.target), seed=1, max_examples=1)
+    assert len(client.journal) == 20
+
+
+@pytest.mark.parametrize("name", ["limit-clamped", "logs-without-key", "unknown-fields-pass-start"])
+def test_finds(name: str) -> None:
+    """What is accepted and should not be is found, under the rule that it breaks."""
+    client = Client(target(MUTANTS[name], rate=OFF))
+    session = Session(client.target)
+    fuzz.run(client, session, seed=1, max_examples=2)
+    assert MUTANTS[name].rule in {finding.rule.name for finding in session.findings.values()}

@@ -1,0 +1,34 @@
+"""A deployment that differs wherever the contract leaves it free violates nothing."""
+
+from __future__ import annotations
+
+from contracts.findings import Verdict
+from contracts.runner import run
+from contracts.target import Target
+from tests.lenient import Lenient
+
+
+def _target() -> Target:
+    app = Lenient()
+    keys = {
+        "main": "lenient_main",
+        "readonly": "lenient_reader",
+        "no-projects": "lenient_starter",
+        "other-org": "lenient_other",
+    }
+    failing = "tc_fail_1"
+    return Target(app=app, keys=keys, project="proj_shop", failing_case=failing, quota=True, advance=app.advance)
+
+
+def test_no_violation() -> None:
+    """Only differences are found, and some are."""
+    facts = run(_target(), seed=1, max_examples=0)
+    violated = {each.rule.name: each.findings for each in facts.settled if each.verdict is Verdict.VIOLATED}
+    assert not violated
+    assert any(each.verdict is Verdict.DIFFERS for each in facts.settled)
+
+
+def test_no_violation_over_time() -> None:
+    """Neither does the machine find one."""
+    facts = run(_target(), seed=1, max_examples=10)
+    assert not [each.rule.name for each in facts.settled if each.verdict is Verdict.VIOLATED]

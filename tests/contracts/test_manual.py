@@ -1,0 +1,130 @@
+"""What docs/contracts.md and the README say of the harness is so: commands run as printed, every option is named."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import pytest
+
+from contracts.cli import verify
+from contracts.curl import variable
+from contracts.report import FILES
+from contracts.rules import RULES
+from contracts.target import KEYS
+from tests.served import Server, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parents[2]
+MANUAL: Final = (ROOT / "docs" / "contracts.md").read_text()
+README: Final = (ROOT / "README.md").read_text()
+SHELL: Final = re.findall(r"```sh\n(.*?)```", MANUAL, re.DOTALL)
+OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Option)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server whose time stands still."""
+    with Server("--clock", "manual", "--quiet") as running:
+        yield running
+
+
+def ran(script: str, server: Server, folder: Path) -> str:
+    """What a script prints that runs as printed, but for the port and for where the scripts are."""
+    script = script.replace("9630", str(server.port)).replace("scripts/contracts", "contracts_of_the_tests")
+    here = f'contracts_of_the_tests() {{ "{sys.executable}" -P -m contracts "$@"; }}\nset -eu\n'
+    variables = environment({"PYTHONPATH": str(ROOT)})
+    for option in OPTIONS:
+        variables.pop(str(option.envvar), None)
+    variables["ZOF_CONTRACTS_MAX_EXAMPLES"] = "0"  # what is made up is other tests' matter, and takes its time
+    done = subprocess.run(
+        ["/bin/sh"],
+        input=here + script,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=variables,
+        check=False,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", SHELL, ids=[f"block {number}" for number in range(1, len(SHELL) + 1)])
+def test_the_commands_of_the_manual(server: Server, tmp_path: Path, script: str) -> None:
+    """Every command of the manual runs as printed, and finds nothing in the emulator."""
+    assert ran(script, server, tmp_path)
+    if "html" in script:
+        assert {path.name for path in (tmp_path / "contract-report").iterdir()} == {"report.html", "junit.xml"}
+
+
+def test_the_command_of_the_readme(server: Server, tmp_path: Path) -> None:
+    """The command of the README runs as printed, and finds nothing in the emulator."""
+    command = re.search(r"^scripts/contracts verify .*$", README, re.MULTILINE)
+    assert command
+    assert "rules that were exercised" in ran(command[0], server, tmp_path)
+    assert f"{len(RULES)} rules" in README
+
+
+def test_the_python_of_the_manual() -> None:
+    """The Python of the manual runs as printed."""
+    code = re.search(r"```python\n(.*?)```", MANUAL, re.DOTALL)
+    assert code
+    done = subprocess.run(
+        [sys.executable, "-c", code[1]],
+        cwd=ROOT,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(" []\n")
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda one: one.name)
+def test_an_option_is_named(option: click.Option) -> None:
+    """The manual names every option with its environment variable and its default."""
+    row = next(
+        line
+        for line in MANUAL.splitlines()
+        if line.startswith((f"| `{option.opts[-1]}` | `ZOF", f"| `{option.opts[-1]}`, "))
+    )
+    _, names, envvar, default, _, _ = row.split("|")
+    assert re.findall(r"`(.*?)`", names) == [*option.opts, *option.secondary_opts]
+    assert envvar.strip() == f"`{option.envvar}`"
+    if isinstance(option.default, int | str) and option.default is not False and option.default != "":
+        assert default.strip() == f"`{option.default}`"
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_a_report_is_named(form: str) -> None:
+    """The manual names every report and its file."""
+    row = next(line for line in MANUAL.splitlines() if line.startswith(f"| `{form}` |"))
+    assert form == "text" or f"`{FILES[form]}`" in row
+
+
+def test_keys_are_named() -> None:
+    """The manual names the variable of every key."""
+    assert all(f"`{variable(key)}`" in MANUAL for key in KEYS)
+
+
+@pytest.mark.skipif(not (ROOT / ".venv").exists() or shutil.which("sh") is None, reason="needs a checkout's .venv")
+def test_the_script(tmp_path: Path) -> None:
+    """`scripts/contracts` works from any folder."""
+    command = [str(ROOT / "scripts" / "contracts"), "explain", "runs.cancel.race"]
+    variables = {**os.environ, "PYTHON": ""}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout.splitlines()[:1]) == (0, ["runs.cancel.race"]), done.stderr

@@ -1,0 +1,26 @@
+"""A recorded trace is cut down to what shows the finding."""
+
+from __future__ import annotations
+
+from contracts.client import Client
+from contracts.minimize import minimized, related
+from contracts.session import Session
+from contracts.steps import Steps
+from tests.mutants.catalogue import MUTANTS, target
+
+
+def test_minimized() -> None:
+    """Start, cancel, cancel: the other run, the projects and the looks between are left out."""
+    client = Client(target(MUTANTS["canceled-twice"]))
+    session = Session(client.target)
+    steps = Steps(client, session)
+    steps.start(("tc_a",))
+    steps.start(("tc_login_001",))
+    client.get("/projects")
+    steps.cancel(steps.mine[0])
+    steps.cancel(steps.mine[0])
+    (finding,) = session.findings.values()
+    shorter = minimized(finding, client)
+    assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun", "getRun"]
+    assert not shorter.flaky
+    assert len(related(finding.trace)) < len(finding.trace)

@@ -1,0 +1,206 @@
+"""The oracle: an answer against those before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from contracts.findings import Verdict
+from contracts.oracle import Oracle
+from contracts.session import Session
+from contracts.target import Target
+from tests.contracts.answers import NOW, QUOTA, RESULT, RUN, Teller, one, rules
+
+QUEUED: dict[str, Any] = {
+    **RUN,
+    "status": "queued",
+    "summary": {**RUN["summary"], "queued": 1, "passed": 0},
+    "started_at": None,
+    "completed_at": None,
+    "duration_ms": None,
+    "case_outcomes": [{"test_case_id": "tc_a", "status": "queued", "result_id": None, "duration_ms": None}],
+}
+
+
+def seen(*answers: object, path: str = "/v1/runs/run_1") -> Session:
+    """What an oracle says to these answers, one after another, each taking one request of the quota."""
+    session, tell = Session(Target()), Teller()
+    oracle = Oracle(session)
+    for place, answer in enumerate(answers):
+        left = ("x-ratelimit-remaining", str(99 - place))
+        oracle(tell(path, answer, headers=(QUOTA[0], left, QUOTA[2])))
+    return session
+
+
+def test_a_run_may_go_on() -> None:
+    """Queued, then ended, then the same: nothing is broken, and there is evidence."""
+    session = seen(QUEUED, RUN, RUN)
+    assert rules(session) == []
+    wanted = {"runs.status.transitions", "runs.status.terminal", "runs.terminal.frozen", "runs.summary.total"}
+    assert wanted <= set(session.evidence)
+
+
+def test_a_run_may_be_seen_late() -> None:
+    """A client that polls slowly misses what lies between."""
+    assert rules(seen(QUEUED, {**QUEUED, "status": "paused"}, RUN)) == []
+
+
+def test_nothing_leaves_a_terminal_status() -> None:
+    """An ended run that is seen queued again violates."""
+    finding = next(iter(seen(RUN, QUEUED).findings.values()))
+    assert (finding.rule.name, finding.verdict) == ("runs.status.terminal", Verdict.VIOLATED)
+    assert len(finding.trace) == 2
+
+
+def test_a_run_never_goes_back() -> None:
+    """A running run that is seen queued again violates."""
+    running = {**QUEUED, "status": "running", "started_at": RUN["started_at"]}
+    assert "runs.status.transitions" in rules(seen(running, QUEUED))
+
+
+def test_an_ended_run_stays_as_it_is() -> None:
+    """Another duration of an ended run violates what was inferred; a field more does not."""
+    assert rules(seen(RUN, {**RUN, "duration_ms": 901})) == ["runs.terminal.frozen"]
+    assert rules(seen(RUN, {**RUN, "colour": "blue"})) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        ({"summary": {**RUN["summary"], "total": 2}}, ["runs.summary.outcomes", "runs.summary.total"]),
+        ({"summary": {**RUN["summary"], "passed": 0, "failed": 1}}, ["runs.summary.outcomes"]),
+        ({"summary": {**RUN["summary"], "skipped": 0}}, []),
+        ({"summary": {"total": 1}}, []),
+        ({"status": "failed"}, ["runs.outcome"]),
+        ({"completed_at": None}, ["runs.times"]),
+        ({"started_at": "2026-01-02T00:00:00Z"}, ["runs.times"]),
+        ({"case_outcomes": [{**RUN["case_outcomes"][0], "result_id": None}]}, ["runs.outcomes.result-id"]),
+    ],
+)
+def test_a_run_is_of_one_piece(change: dict[str, Any], broken: list[str]) -> None:
+    """Summary, outcomes, status and times tell the same; what is not there is not judged."""
+    assert rules(seen({**RUN, **change})) == broken
+
+
+def test_a_result_never_changes() -> None:
+    """A result that is seen otherwise later violates."""
+    session = seen(RESULT, {**RESULT, "duration_ms": 1}, path="/v1/results/res_1")
+    assert rules(session) == ["results.stable"]
+
+
+@pytest.mark.parametrize(
+    ("status", "summary", "broken"),
+    [
+        ("failed", None, ["results.failure-summary"]),
+        ("passed", {"message": "Why?", "category": "timeout"}, ["results.failure-summary"]),
+        ("canceled", None, []),
+    ],
+)
+def test_a_failure_says_why(status: str, summary: object, broken: list[str]) -> None:
+    """A failed result has a failure summary, a passed one has none."""
+    changed = {**RESULT, "status": status, "failure_summary": summary}
+    assert rules(seen(changed, path="/v1/results/res_1")) == broken
+
+
+def test_a_request_id_is_told_once() -> None:
+    """The same request ID twice is a difference."""
+    session, tell = Session(Target()), Teller()
+    oracle, answer = Oracle(session), tell("/v1/runs/run_1", RUN)
+    oracle(answer)
+    oracle(replace(answer, number=2))
+    assert "conventions.request-id.unique" in rules(session)
+
+
+def test_a_request_id_is_not_echoed() -> None:
+    """The client's own request ID must not come back."""
+    session, tell = Session(Target()), Teller()
+    Oracle(session)(tell("/v1/runs/run_1", RUN, sent=(("X-Request-Id", f"req_{1:020}"),)))
+    assert rules(session) == ["conventions.request-id.server-made"]
+
+
+def test_a_replay_is_an_old_story() -> None:
+    """A replay shows the run as it was, which is no step back."""
+    session, tell = Session(Target()), Teller()
+    oracle, sent = Oracle(session), (("Idempotency-Key", "k"),)
+    headers = (QUOTA[0], ("x-ratelimit-remaining", "98"), QUOTA[2])
+    oracle(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent))
+    oracle(tell("/v1/runs/run_1", RUN, headers=headers))
+    oracle(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent, headers=()))
+    assert rules(session) == []
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset", "broken"),
+    [
+        ("98", NOW + 60, []),
+        ("95", NOW + 60, []),
+        ("99", NOW + 60, ["limits.remaining.falls"]),
+        ("101", NOW + 60, ["limits.remaining.falls"]),
+        ("98", NOW + 59, ["limits.window"]),
+        ("98", NOW + 4000, ["limits.window"]),
+    ],
+)
+def test_the_quota_falls_within_a_window(remaining: str, reset: int, broken: list[str]) -> None:
+    """Remaining falls, by more where others share the key, and Reset stays where it was."""
+    session, tell = Session(Target()), Teller()
+    oracle = Oracle(session)
+    oracle(tell("/v1/runs/run_1", RUN))
+    oracle(
+        tell(
+            "/v1/runs/run_1",
+            RUN,
+            headers=(QUOTA[0], ("x-ratelimit-remaining", remaining), ("x-ratelimit-reset", str(reset))),
+        )
+    )
+    assert rules(session) == broken
+
+
+@pytest.mark.parametrize(
+    ("page", "broken"),
+    [
+        ({"has_more": False, "next_cursor": None}, []),
+        ({"has_more": False}, ["pages.next-cursor.null"]),
+        ({"has_more": False, "next_cursor": ""}, ["pages.next-cursor.null"]),
+        ({"has_more": True, "next_cursor": "x"}, []),
+        ({"has_more": True, "next_cursor": None}, ["pages.next-cursor.given"]),
+    ],
+)
+def test_a_cursor_is_given_while_more_follow(page: dict[str, Any], broken: list[str]) -> None:
+    """A page with more violates without its cursor; the last page only differs."""
+    assert rules(seen({"data": [], **page}, path="/v1/runs")) == broken
+
+
+def test_a_page_is_no_longer_than_asked_for() -> None:
+    """More items than limit, or than 20, violate; a rising created_at only differs."""
+    runs = [{**RUN, "id": f"run_{place}"} for place in range(21)]
+    session, tell = Session(Target()), Teller()
+    oracle = Oracle(session)
+    oracle(tell("/v1/runs", {"data": runs, "has_more": False, "next_cursor": None}))
+    assert rules(session) == ["pages.default"]
+    older = [{**RUN, "created_at": "2025-01-01T00:00:00Z"}, {**RUN, "id": "run_2"}]
+    session = Session(Target())
+    Oracle(session)(tell("/v1/runs", {"data": older, "has_more": False, "next_cursor": None}, query="limit=1"))
+    assert rules(session) == ["pages.limit", "pages.newest-first"]
+
+
+def test_a_log_is_only_added_to() -> None:
+    """A line that reads otherwise later, and a falling timestamp, are differences."""
+    line = {"id": "log_1", "timestamp": "2026-01-01T00:00:00.500Z", "message": "Began.", "level": "info"}
+    earlier = {**line, "id": "log_2", "timestamp": "2026-01-01T00:00:00.400Z"}
+    page = {"has_more": False, "next_cursor": None}
+    session = seen(
+        {"data": [line, earlier], **page}, {"data": [{**line, "message": "?"}], **page}, path="/v1/runs/run_1/logs"
+    )
+    assert rules(session) == ["logs.append-only", "logs.oldest-first"]
+
+
+def test_other_places_are_not_remembered() -> None:
+    """A page outside of the API is nobody's business."""
+    assert not seen(RUN, RUN, path="/runs/run_1").evidence
+
+
+def test_one_defect_is_one_finding() -> None:
+    """The same defect again is counted, not told again."""
+    assert one(seen(RUN, {**RUN, "duration_ms": 1}, {**RUN, "duration_ms": 2})).times == 2

@@ -1,0 +1,166 @@
+"""The probes: on the healthy emulator every rule is kept; a target that knows nothing keeps nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from contracts.client import Client
+from contracts.findings import Verdict
+from contracts.oracle import Oracle
+from contracts.probes import PROBES, Bench, Unsettled
+from contracts.probes.runs import capacity
+from contracts.rules import RULES
+from contracts.runner import run
+from contracts.session import Session
+from contracts.tap import Tap
+from contracts.target import Target
+from tests.contracts.answers import QUOTA, answering
+from tests.mutants.catalogue import target
+from tests.mutants.layer import Mutant, always
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contracts.wire import Response
+    from tests.mutants.layer import Ask, Inner
+
+BUDGET = 250
+ERROR = json.dumps({"error": {"code": "no", "message": "No."}}).encode()
+
+
+def probed(where: Target) -> tuple[Session, Client]:
+    """Every probe, one after another, without a look at whether there is anything to probe."""
+    session, client = Session(where), Client(where)
+    client.observers = [Tap(session), Oracle(session)]
+    bench = Bench(client, session, "test")
+    for probe in PROBES:
+        try:
+            probe.settle(bench)
+        except Unsettled as error:
+            for rule in probe.rules:
+                session.skip(rule, str(error))
+    return session, client
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_healthy_emulator_keeps_every_rule(seed: int) -> None:
+    """Nothing is found, every rule is kept, within 250 requests and five seconds."""
+    began = time.perf_counter()
+    facts = run(replace(target(seed=seed), strict=True), seed=seed, max_examples=0)
+    assert facts.findings == ()
+    assert {each.rule.name: each.reason for each in facts.settled if each.verdict is not Verdict.KEPT} == {}
+    assert len(facts.settled) == len(RULES)
+    assert len(facts.journal) <= BUDGET
+    assert time.perf_counter() - began < 5
+
+
+def test_the_same_seed_sends_the_same_bytes() -> None:
+    """In process a verification repeats itself, byte for byte."""
+    first, second = (run(target(seed=7), seed=7, max_examples=0).journal for _ in range(2))
+    assert [each.request for each in first] == [each.request for each in second]
+    assert [each.response for each in first] == [each.response for each in second]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (401, ERROR, (("content-type", "application/json"),)),
+        (403, ERROR, (("content-type", "application/json"),)),
+        (404, ERROR, (("content-type", "application/json"), *QUOTA)),
+        (400, ERROR, (("content-type", "application/json"), *QUOTA)),
+        (409, ERROR, (("content-type", "application/json"), *QUOTA)),
+        (500, ERROR, (("content-type", "application/json"),)),
+        (503, b"<html>", (("content-type", "text/html"),)),
+        (200, b"<html>", (("content-type", "text/html"),)),
+        (302, b"", (("location", "https://elsewhere.test/"),)),
+    ],
+)
+def test_a_target_that_answers_everything_alike_keeps_nothing_it_does(
+    status: int, body: bytes, headers: tuple[tuple[str, str], ...]
+) -> None:
+    """Rules about what the target does are not kept by a target that does nothing, and seldom broken."""
+    where = Target(app=answering(status, body, *headers), keys={"main": "k", "readonly": "r", "other-org": "o"})
+    session, client = probed(where)
+    kept = {each.rule.name for each in session.settled() if each.verdict is Verdict.KEPT}
+    active = {rule for probe in PROBES for rule in probe.rules}
+    assert kept & active == set()
+    assert client.used <= BUDGET
+    violated = {finding.rule.name for finding in session.findings.values() if finding.verdict is Verdict.VIOLATED}
+    shapes = {name for name in violated if name.startswith(("conventions.", "limits.", "errors."))}
+    assert violated - shapes <= {"runs.start.accepted"}
+
+
+def test_read_only_changes_nothing() -> None:
+    """In the profile read-only no run is started, and what can be read is judged."""
+    healthy = target()
+    facts = run(replace(healthy, profile="read-only"), max_examples=0)
+    sent = {(each.request.method, each.request.path) for each in facts.journal if each.request.method != "GET"}
+    assert sent == {("POST", "/v1/results/export")}
+    assert facts.receipt == ()
+    assert facts.findings == ()
+    kept = {each.rule.name for each in facts.settled if each.verdict is Verdict.KEPT}
+    assert {"results.per-case", "artifacts.hash", "logs.readable", "pages.walk", "exports.equals-list"} <= kept
+    left = [each for each in facts.settled if each.verdict is Verdict.NOT_EXERCISED]
+    assert all(each.reason for each in left)
+    assert "seen kept" not in " ".join(each.reason for each in left if "full" in each.rule.needs)
+
+
+def _other(ask: Ask, inner: Inner) -> Response:
+    """A deployment that differs wherever the contract only assumes."""
+    answer = inner(ask)
+    headers = [(name, value) for name, value in answer.headers if name not in {"idempotency-replayed", "location"}]
+    headers = [(name, "abc" + value[4:] if name == "x-request-id" else value) for name, value in headers]
+    body, status = answer.body, answer.status
+    if answer.json is not None and ask.operation and answer.header("content-disposition") is None:
+        body = json.dumps(_changed(answer.json)).encode()
+        headers = [(name, value) for name, value in headers if name != "content-length"]
+    if ask.operation == "cancelRun" and answer.ok:
+        status = 202
+    return replace(answer, status=status, headers=tuple(headers), body=body, _json=[])
+
+
+def _changed(value: Any) -> Any:  # noqa: ANN401  JSON values
+    if isinstance(value, list):
+        return [_changed(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {name: _changed(inner) for name, inner in value.items()} | {"extra": {"more": 1}}
+    if "message" in value and value.get("code") not in {None, "invalid_request", "rate_limit_exceeded"}:
+        changed["code"] = "something_else"
+    if "level" in value:
+        changed["level"] = "debug"
+    changed.pop("organization_id", None)
+    return changed
+
+
+def test_a_deployment_that_differs_where_it_may_violates_nothing() -> None:
+    """Other codes, more fields, other enum values, 202 on cancel and missing assumed headers are differences."""
+    facts = run(target(Mutant(name="other", rule="", make=always(_other))), max_examples=0)
+    assert [(one.rule.name, one.expected, one.got) for one in facts.findings if one.verdict is Verdict.VIOLATED] == []
+    assert {"errors.not-found.code", "runs.cancel.answer", "runs.start.location"} <= {
+        one.rule.name for one in facts.findings
+    }
+
+
+def test_a_target_with_more_places_is_not_over_capacity() -> None:
+    """Where as many runs go at once as are started, nothing is said about the queue."""
+    where = target(capacity=50)
+    session, client = Session(where), Client(where)
+    with pytest.raises(Unsettled, match="not over capacity"):
+        capacity(Bench(client, session, "test"))
+    assert session.evidence["runs.capacity"] == 0
+
+
+def test_every_rule_has_a_probe_or_an_observer() -> None:
+    """What a probe says it can settle is in the catalogue."""
+
+    def named() -> Iterator[str]:
+        for probe in PROBES:
+            yield from probe.rules
+
+    assert set(named()) <= set(RULES)

@@ -1,0 +1,135 @@
+"""The pytest way: one test item a rule, in a pytest of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from contracts.report import render
+from contracts.rules import RULES
+from tests.served import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.report.facts import Facts
+
+ROOT: Final = Path(__file__).parents[2]
+KEY: Final = "zof_secret_main_1"
+FAKE: Final = """
+import json, pathlib, sys
+import contracts.pytest_items as items
+
+def verified(flags):
+    with open("verified.txt", "a") as file:
+        print(json.dumps([flags["seed"], flags["case"], len(flags["include"]), flags["strict"]]), file=file)
+    return None
+
+items.verified = verified
+items.document = lambda _: json.loads(pathlib.Path("said.json").read_text())
+"""
+"""A plugin that puts a verification that never happens in place of the real one."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make: Callable[..., Facts]) -> Path:
+    """A project that has nothing to do with ours."""
+    (tmp_path / "fake.py").write_text(FAKE)
+    (tmp_path / "said.json").write_text(render(make(), "json"))
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    return tmp_path
+
+
+def pytested(
+    folder: Path, *arguments: str, plugins: tuple[str, ...] = ("contracts.pytest_plugin", "fake")
+) -> tuple[int, str]:
+    """What a pytest in a folder ends with, and prints."""
+    path = os.pathsep.join((str(ROOT), str(folder)))
+    words = [word for plugin in plugins for word in ("-p", plugin)]
+    command = [sys.executable, "-m", "pytest", *words, "-p", "no:cacheprovider", *arguments]
+    ran = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment({"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, measured=False),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+HERE: Final = ("--zof-url", "http://127.0.0.1:1", "--zof-key", KEY, "--pyargs", "contracts")
+
+
+def test_one_item_a_rule(folder: Path) -> None:
+    """Each rule is an item: kept passes, violated fails with its finding, not exercised is skipped with the reason."""
+    code, printed = pytested(folder, *HERE, "-rs", "--junitxml", "junit.xml")
+    assert code == 1
+    assert f"1 failed, {len(RULES) - 3} passed, 2 skipped" in printed
+    assert "expected: 409 for it" in printed
+    assert "nothing shows it" in printed
+    assert "Traceback" not in printed
+    assert KEY not in printed
+    cases = [case.get("name") for case in ET.parse(folder / "junit.xml").iter("testcase")]  # noqa: S314  our own
+    assert cases == list(RULES)
+    assert (folder / "verified.txt").read_text().count("\n") == 1
+
+
+def test_a_choice(folder: Path) -> None:
+    """`-k` chooses rules, and only those are verified; the options go through."""
+    code, printed = pytested(
+        folder,
+        *HERE,
+        "-k",
+        "runs.cancel",
+        "--zof-seed",
+        "5",
+        "--zof-case",
+        "tc_a",
+        "--zof-case",
+        "tc_b",
+        "--zof-strict",
+    )
+    chosen = sum("runs.cancel" in name for name in RULES)
+    assert code == 1
+    assert f"{chosen} selected" in printed
+    assert json.loads((folder / "verified.txt").read_text()) == [5, ["tc_a", "tc_b"], chosen, True]
+
+
+def test_without_a_target(folder: Path) -> None:
+    """Who names no target sees no items of ours, and loads nothing of the harness."""
+    (folder / "test_own.py").write_text(
+        "import sys\ndef test_own():\n"
+        "    heavy = {'contracts.pytest_items', 'contracts.rules', 'contracts.runner', 'rich', 'schemathesis'}\n"
+        "    assert not heavy & set(sys.modules)\n"
+    )
+    code, printed = pytested(folder, plugins=("contracts.pytest_plugin",))
+    assert code == 0, printed
+    assert "1 passed" in printed
+
+
+def test_without_a_key(folder: Path) -> None:
+    """What cannot be done is one line, and no item fails for it."""
+    (folder / "fake.py").write_text("")
+    code, printed = pytested(folder, "--zof-url", "http://127.0.0.1:1", "--pyargs", "contracts")
+    assert code == 2
+    assert "zof-contracts: name a key" in printed
+    assert "Traceback" not in printed
+
+
+def test_workers_share_one_verification(folder: Path) -> None:
+    """With a test run's ID, as xdist gives its workers one, the second pytest reads what the first has verified."""
+    worker = f"import os\nos.environ['PYTEST_XDIST_TESTRUNUID'] = '{os.getpid()}-{time.time_ns()}'\n"
+    (folder / "fake.py").write_text(worker + FAKE)
+    assert pytested(folder, *HERE)[0] == 1
+    assert pytested(folder, *HERE)[0] == 1
+    assert (folder / "verified.txt").read_text().count("\n") == 1

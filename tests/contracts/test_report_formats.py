@@ -1,0 +1,176 @@
+"""Reports for programs and pages: each is valid against its schema, opens in its readers, and holds no key."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree as ET
+
+import jsonschema_rs
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from contracts.report import FILES, render, write
+from contracts.report.document import document
+from contracts.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.report.facts import Facts
+
+ROOT: Final = Path(__file__).parents[2]
+SCHEMA: Final = json.loads((ROOT / "contracts" / "report" / "report.schema.json").read_text())
+HERE: Final = Path(__file__).parent
+NASTY: Final = "</script><img src=x onerror=alert(1)> ]]> & \" ' \x00 \x1b \ud7ff {{title}} [red] \\"
+
+
+def valid(schema: Any, text: str) -> Any:  # noqa: ANN401  JSON
+    """The JSON value, which is valid against the schema."""
+    value = json.loads(text)
+    jsonschema_rs.validator_for(schema, validate_formats=True).validate(value)
+    return value
+
+
+@pytest.mark.parametrize("text", ["it", NASTY])
+def test_json_is_valid(make: Callable[..., Facts], text: str) -> None:
+    """The JSON report is valid against its own schema, which is closed and says what every field is."""
+    said = valid(SCHEMA, render(make(text), "json"))
+    assert said["summary"]["violated"] == 1
+    assert said["findings"][0]["rule"] == "runs.cancel.terminal-conflict"
+    assert sum(section["rules"] for section in said["sections"]) == len(said["rules"])
+
+
+def test_the_schema_is_not_empty(make: Callable[..., Facts]) -> None:
+    """The schema refuses a report with a field more, and one with a field less."""
+    said = document(make())
+    for changed in ({**said, "more": 1}, {name: value for name, value in said.items() if name != "receipt"}):
+        with pytest.raises(jsonschema_rs.ValidationError):
+            valid(SCHEMA, json.dumps(changed))
+
+
+@pytest.mark.parametrize("text", ["it", NASTY])
+def test_junit(make: Callable[..., Facts], text: str) -> None:
+    """One test case a rule; a violation fails, a rule that was not exercised is skipped with its reason."""
+    facts = make(text)
+    root = ET.fromstring(render(facts, "junit"))  # noqa: S314  our own
+    cases = {case.get("name"): case for case in root.iter("testcase")}
+    assert list(cases) == [each.rule.name for each in facts.settled]
+    assert [name for name, case in cases.items() if case.find("failure") is not None] == [
+        "runs.cancel.terminal-conflict"
+    ]
+    skipped = cases["conventions.timestamps"].find("skipped")
+    assert skipped is not None
+    assert "nothing shows" in (skipped.get("message") or "")
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == (str(len(cases)), "1", "2")
+    assert sum(int(suite.get("tests", 0)) for suite in root) == len(cases)
+
+
+def test_junit_when_strict(make: Callable[..., Facts]) -> None:
+    """Strictly, a difference fails its test case too."""
+    root = ET.fromstring(render(make(target=Target(strict=True)), "junit"))  # noqa: S314  our own
+    assert root.get("failures") == "2"
+
+
+@pytest.mark.parametrize("text", ["it", NASTY])
+def test_sarif_is_valid(make: Callable[..., Facts], text: str) -> None:
+    """SARIF is valid against what we use of its schema, and each result names a rule that is described."""
+    said = valid(json.loads((HERE / "sarif.schema.json").read_text()), render(make(text), "sarif"))
+    run = said["runs"][0]
+    rules = run["tool"]["driver"]["rules"]
+    assert [rules[one["ruleIndex"]]["id"] for one in run["results"]] == [one["ruleId"] for one in run["results"]]
+    assert [one["level"] for one in run["results"]] == ["error", "note", "note"]
+    region = run["results"][0]["locations"][0]["physicalLocation"]["region"]
+    lines = (ROOT / "openapi.yaml").read_text().splitlines()
+    assert "operationId: cancelRun" in lines[region["startLine"] - 1]
+
+
+@pytest.mark.parametrize("text", ["it", NASTY])
+def test_har_is_valid(make: Callable[..., Facts], text: str) -> None:
+    """HAR has every exchange, with what 1.2 asks for, bodies as they were, and a name in place of the key."""
+    entries = valid(json.loads((HERE / "har.schema.json").read_text()), render(make(text), "har"))["log"]["entries"]
+    assert [entry["response"]["status"] for entry in entries] == [201, 200, 200]
+    assert entries[0]["request"]["headers"][0] == {"name": "Authorization", "value": "Bearer [key main]"}
+    assert json.loads(entries[0]["request"]["postData"]["text"])["test_case_ids"] == [text]
+    assert entries[2]["response"]["content"]["text"] == text
+
+
+def test_har_of_bytes(make: Callable[..., Facts]) -> None:
+    """A body that is no text is there in base64."""
+    facts = make()
+    last = facts.journal[-1]
+    picture = type(last.response)(200, (("content-type", "image/png"),), b"\x89PNG\xff")
+    changed = type(last)(3, last.request, picture, "downloadArtifact", last.at, last.took)
+    content = json.loads(render(make(journal=(changed,)), "har"))["log"]["entries"][0]["response"]["content"]
+    assert base64.b64decode(content["text"]) == b"\x89PNG\xff"
+    assert content["encoding"] == "base64"
+
+
+class Page(HTMLParser):
+    """What is in a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember the tag."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Remember the text."""
+        self.text += data
+
+
+def test_the_page(make: Callable[..., Facts]) -> None:
+    """The page loads nothing, escapes what a target said, and has a row a rule that can be filtered."""
+    facts = make(NASTY)
+    text = render(facts, "html")
+    page = Page()
+    page.feed(text)
+    assert not {"img", "link", "iframe"} & {tag for tag, _ in page.tags}
+    assert [attrs for tag, attrs in page.tags if "src" in attrs or any(name.startswith("on") for name in attrs)] == []
+    assert "default-src 'none'" in text
+    rows = [attrs for tag, attrs in page.tags if tag == "tr" and "data-verdict" in attrs]
+    assert len(rows) == len(facts.settled)
+    assert {attrs["data-verdict"] for attrs in rows} == {"kept", "violated", "differs", "not exercised"}
+    assert NASTY.replace("\x00", "\ufffd") in page.text.replace("\x00", "\ufffd")
+    assert not re.search(r"\{\{(?!title\}\})", text)
+
+
+def test_reports_are_files(make: Callable[..., Facts], tmp_path: Path) -> None:
+    """Each report has its file in the folder, which is made."""
+    written = write(make(), FILES, tmp_path / "new" / "folder")
+    assert [path.name for path in written] == list(FILES.values())
+    assert all(path.stat().st_size for path in written)
+
+
+KEYS: Final = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40)
+
+
+@pytest.fixture(scope="module")
+def clean() -> str:
+    """Every word that is in the reports whatever the keys are."""
+    catalogue = (ROOT / "contracts" / "catalogue.yaml").read_text()
+    return catalogue + (ROOT / "contracts" / "report" / "page.html").read_text() + json.dumps(SCHEMA)
+
+
+@given(main=KEYS, readonly=KEYS)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_key_in_any_report(make: Callable[..., Facts], clean: str, main: str, readonly: str) -> None:
+    """Whatever the keys are, and wherever the target puts them, no report holds one, in whatever way it is written."""
+    assume(not any(key in clean for key in (main, readonly)))
+    target = Target(keys={"main": main, "readonly": readonly})
+    facts = make(f"{main} and {readonly}; {json.dumps(main)}", target=target)
+    for form in FILES:
+        text = render(facts, form)
+        assert main not in text
+        assert readonly not in text
+        for way in (json.dumps(main)[1:-1], base64.b64encode(main.encode()).decode().rstrip("=")):
+            assert way not in text

@@ -1,0 +1,160 @@
+"""The report that a person reads, and progress."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts.events import Began, Exchanged, Found, PartBegan, PartEnded, Waiting
+from contracts.findings import Settled, Verdict
+from contracts.report import render
+from contracts.report.progress import Lines, animated, coloured, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.report.facts import Facts
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is."""
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def test_a_finding_has_all_that_is_needed(make: Callable[..., Facts]) -> None:
+    """A finding tells its rule, source, expectation, what came, request, seed and the commands that repeat it."""
+    text = render(make("it"), "text")
+    for said in (
+        "1. VIOLATED  runs.cancel.terminal-conflict",
+        "documented by Start run, Errors; openapi.yaml: cancelRun/409",
+        "expected  409 for it",
+        "got       200 with it",
+        "seen      3 times, in cancelRun",
+        "request req_00000000000000000003, seed 42",
+        'curl -sS -i -X POST "$ZOF_BASE_URL/runs/${RUN}/cancel"',
+        "2. DIFFERS  ",
+        "3. FLAKY  conventions.json",
+        "3 requests (1.5/s), 100 examples (50/s) in 2.0 s; seed 42",
+        "1  canceled: run_0123456789",
+        "1  nothing shows it: conventions.timestamps",
+        "1 rule violated, 1 rule different from an assumption.",
+    ):
+        assert said in text
+
+
+def test_one_defect_in_two_operations(make: Callable[..., Facts]) -> None:
+    """The same defect in several operations is one finding, and what it says counts all of them."""
+    facts = make()
+    index, each = next((index, each) for index, each in enumerate(facts.settled) if each.verdict is Verdict.VIOLATED)
+    again = replace(each.findings[0], trace=each.findings[0].trace[:1])
+    settled = list(facts.settled)
+    settled[index] = replace(each, findings=(*each.findings, again))
+    text = render(make(settled=tuple(settled)), "text")
+    assert text.count("VIOLATED") == 1
+    assert "seen      6 times, in startRun, cancelRun" in text
+
+
+def test_what_ended_it(make: Callable[..., Facts]) -> None:
+    """An interruption, a cap and throttling are said."""
+    assert "Interrupted" in render(make(interrupted=True, stopped="interrupted"), "text")
+    text = render(make(stopped="the budget is used up", throttled=2), "text")
+    assert "Ended early: the budget is used up." in text
+    assert "throttled us 2 times" in text
+
+
+def test_nothing_was_tested(make: Callable[..., Facts]) -> None:
+    """A target that let nothing be tested does not look perfect."""
+    nothing = tuple(
+        Settled(each.rule, Verdict.NOT_EXERCISED, 0, f"because {i}", ()) for i, each in enumerate(make().settled)
+    )
+    text = render(make(settled=nothing), "text")
+    assert "Nothing was tested" in text
+    assert "other reasons" in text
+
+
+def test_nothing_found(make: Callable[..., Facts]) -> None:
+    """A target that keeps every rule hears so."""
+    kept = tuple(Settled(each.rule, Verdict.KEPT, 9, "", ()) for each in make().settled)
+    assert render(make(settled=kept), "text").endswith(f"keeps the {len(kept)} rules that were exercised.\n")
+
+
+def test_known_findings_do_not_count(make: Callable[..., Facts]) -> None:
+    """What the baseline has is shown as such and counted no more."""
+    text = render(make(known=frozenset(one.key for one in make().findings)), "text")
+    assert "1. VIOLATED (in the baseline)" in text
+    assert "rules that were exercised" in text
+
+
+def test_progress_on_a_pipe(make: Callable[..., Facts]) -> None:
+    """A pipe gets plain lines: what is tried, waits, findings."""
+    stream = io.StringIO()
+    with progress(stream) as listener:
+        assert isinstance(listener, Lines)
+        for event in (
+            Began("http://x", "full", 207, 2),
+            PartBegan("cancel"),
+            Exchanged(make().journal[0], 5, 250),
+            Waiting(0.1, "a 5xx"),
+            Waiting(12, "Retry-After"),
+            Found(make().findings[0]),
+            Found(make().findings[0]),
+            PartEnded("cancel", "the budget is used up"),
+            PartBegan("pages"),
+        ):
+            listener(event)
+    assert stream.getvalue().splitlines() == [
+        "verifying http://x, profile full: 207 rules",
+        "[1/2] cancel (0 requests)",
+        "waiting 12 s: Retry-After",
+        "violated: runs.cancel.terminal-conflict: 200 with it",
+        "cancel ended early: the budget is used up",
+        "[2/2] pages (5/250 requests)",
+    ]
+
+
+def test_progress_on_a_terminal(make: Callable[..., Facts]) -> None:
+    """A terminal gets a bar with what is tried, rules, requests and findings, and each finding above it."""
+    stream = Terminal()
+    with progress(stream) as listener:
+        listener(Began("http://x", "full", 200, 2))
+        listener(PartBegan("[cancel]"))
+        listener(Waiting(12, "Retry-After"))
+        listener(Exchanged(make().journal[0], 5, 250))
+        listener(PartEnded("cancel"))
+        listener(Found(make("[red]").findings[0]))
+    text = stream.getvalue()
+    assert "violated" in text
+    assert "200 with [red]" in text
+    assert "100/200 rules, 5/250 requests, 1 found" in text
+
+
+@pytest.mark.parametrize(("name", "value"), [("CI", "true"), ("TERM", "dumb")])
+def test_no_bar(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """CI and a dumb terminal get plain lines."""
+    assert animated(Terminal())
+    monkeypatch.setenv(name, value)
+    assert not animated(Terminal())
+
+
+def test_no_colour(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Facts]) -> None:
+    """NO_COLOR is honoured, by the bar too."""
+    assert coloured(Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not coloured(Terminal())
+    stream = Terminal()
+    with progress(stream) as listener:
+        listener(Found(make().findings[0]))
+    assert "\x1b[31m" not in stream.getvalue()

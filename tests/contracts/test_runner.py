@@ -1,0 +1,208 @@
+"""The runner: what is refused at once, what caps do, what is left behind, and a real server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts.client import Caps, Client, Stopped
+from contracts.events import Began, Ended, Exchanged, PartBegan, PartEnded
+from contracts.findings import Verdict
+from contracts.rules import RULES
+from contracts.runner import run
+from contracts.target import Target
+from contracts.wire import Unreachable
+from tests.contracts.answers import answering
+from tests.mutants.catalogue import target
+from tests.mutants.layer import Mutant, always, error
+from tests.served import Server
+
+if TYPE_CHECKING:
+    from contracts.events import Event
+    from contracts.wire import Response
+    from tests.mutants.layer import Ask, Inner
+
+ERROR = json.dumps({"error": {"code": "unauthorized", "message": "Who is zof_secret?"}}).encode()
+JSON = ("content-type", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "said"),
+    [
+        (401, ERROR, (JSON,), r"refuses the key with 401: Who is \[key main\]\?"),
+        (403, b"{}", (JSON,), "refuses the key with 403"),
+        (302, b"", (("location", "https://elsewhere.test/v1"),), "redirects to https://elsewhere.test/v1"),
+        (200, b"<!doctype html>", (("content-type", "text/html"),), "HTML"),
+        (502, b"<html>", (), "HTML"),
+        (404, b"{}", (JSON,), "knows no /v1/runs"),
+        (200, b"fine", (("content-type", "text/plain"),), "not JSON"),
+        (500, b"{}", (JSON,), "500 to everything"),
+    ],
+)
+def test_a_target_that_cannot_be_verified_is_one_clear_line(
+    status: int, body: bytes, headers: tuple[tuple[str, str], ...], said: str
+) -> None:
+    """What redirects, speaks HTML or refuses the key is refused at once."""
+    with pytest.raises(Unreachable, match=said) as refused:
+        run(Target(app=answering(status, body, *headers), keys={"main": "zof_secret"}))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_target_that_only_says_429_stops() -> None:
+    """429 without a Retry-After leaves nothing to wait for."""
+    with pytest.raises(Stopped, match="429"):
+        run(Target(app=answering(429, b"{}", JSON), keys={"main": "k"}))
+
+
+def test_a_target_that_is_down_is_unreachable() -> None:
+    """Nothing listens: one line, at once."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        run(Target(url=f"http://127.0.0.1:{port}", keys={"main": "k"}))
+
+
+def test_a_target_that_speaks_no_tls_is_unreachable() -> None:
+    """HTTPS where there is only HTTP: one line, at once."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(Unreachable, match="TLS"):
+            run(Target(url=f"https://127.0.0.1:{server.getsockname()[1]}", keys={"main": "k"}))
+        thread.join()
+
+
+def test_one_broken_list_does_not_stop_a_verification() -> None:
+    """A defect in the first list that is asked for is a finding, and no reason to go home."""
+
+    def broken(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        return error(answer, 500, "internal_server_error") if ask.operation == "listRuns" else answer
+
+    facts = run(target(Mutant(name="broken", rule="", make=always(broken))), max_examples=0)
+    assert "conventions.no-server-error" in {one.rule.name for one in facts.findings}
+    assert facts.exit_code(strict=False) == 1
+
+
+@pytest.mark.parametrize(
+    ("caps", "reason"),
+    [
+        (Caps(requests=40), "the budget of 40 requests is used up"),
+        (Caps(runs=1), "the 1 runs that may be started are used up"),
+        (Caps(seconds=0.02), "the 0.02 seconds are used up"),
+    ],
+)
+def test_a_cap_leaves_the_rest_not_exercised(caps: Caps, reason: str) -> None:
+    """What a cap did not let be tried says so, and is neither kept nor broken."""
+    facts = run(target(), caps=caps, max_examples=0)
+    assert facts.stopped == reason
+    assert facts.findings == ()
+    left = {each.reason for each in facts.settled if each.verdict is Verdict.NOT_EXERCISED}
+    assert reason in left
+    assert all(receipt.state in {"ended", "canceled"} for receipt in facts.receipt)
+
+
+def test_what_was_started_is_canceled_after_an_interrupt() -> None:
+    """Ctrl-C in the middle: a report of what was done until then, and no run goes on."""
+    where = target()
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Exchanged) and event.used == 3:
+            raise KeyboardInterrupt
+
+    facts = run(where, listeners=[interrupt], max_examples=0)
+    assert facts.interrupted
+    assert facts.exit_code(strict=False) == 130
+    assert [receipt.state for receipt in facts.receipt] == ["canceled"]
+    seen = Client(where).get(f"/runs/{facts.receipt[0].run}")
+    assert seen.response.fields["status"] == "canceled"
+
+
+def test_a_finding_that_does_not_recur_is_flaky() -> None:
+    """What was seen once and not again, tried from scratch, violates nothing."""
+    count = 0
+
+    def once(ask: Ask, inner: Inner) -> Response:
+        nonlocal count
+        answer = inner(ask)
+        if ask.operation != "listResultArtifacts":
+            return answer
+        count += 1
+        return error(answer, 410, "gone") if count == 1 else answer
+
+    facts = run(target(Mutant(name="once", rule="", make=always(once))), max_examples=0)
+    assert {one.flaky for one in facts.findings} == {True}
+    assert facts.exit_code(strict=False) == 0
+    assert not [each for each in facts.settled if each.verdict is Verdict.VIOLATED]
+
+
+def test_a_finding_that_recurs_is_none() -> None:
+    """What is seen again from scratch is violated, once."""
+
+    def always_ok(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        refused = ask.operation == "cancelRun" and answer.status == 409
+        return replace(answer, status=200, body=b"{}", _json=[]) if refused else answer
+
+    facts = run(target(Mutant(name="ok", rule="", make=always(always_ok))), max_examples=0)
+    found = [one for one in facts.fresh if one.rule.name == "runs.cancel.terminal-conflict"]
+    assert len(found) == 1
+    assert facts.exit_code(strict=False) == 1
+
+
+def test_only_the_rules_asked_for_are_settled() -> None:
+    """Rules that were not asked for are not settled, and cost no requests."""
+    facts = run(target(), rules=[RULES["runs.start.types"]], max_examples=0)
+    assert [each.rule.name for each in facts.settled] == ["runs.start.types"]
+    assert facts.settled[0].verdict is Verdict.KEPT
+    assert len(facts.journal) < 30
+
+
+def test_a_listener_hears_of_everything() -> None:
+    """Began, each part, each exchange, ended: in this order."""
+    heard: list[Event] = []
+    facts = run(target(), listeners=[heard.append], max_examples=0)
+    assert isinstance(next(each for each in heard if not isinstance(each, Exchanged)), Began)
+    assert heard[-1] == Ended(facts.settled)
+    begun, ended = ([each.name for each in heard if isinstance(each, kind)] for kind in (PartBegan, PartEnded))
+    assert begun == ended
+    assert sum(isinstance(each, Exchanged) for each in heard) == len(facts.journal)
+
+
+def test_what_is_made_up_goes_on_after_the_probes() -> None:
+    """Inputs that are made up come after the probes, are counted, and keep to the caps too."""
+    facts = run(target(), caps=Caps(requests=300), max_examples=2)
+    assert facts.examples > 0
+    assert facts.findings == ()
+    assert facts.stopped in {"", "the budget of 300 requests is used up"}
+
+
+def test_over_http() -> None:
+    """A real server, with a clock that only real time moves: nothing is found, nothing is left running."""
+    with Server("--rate-limit", "off") as server:
+        where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}")
+        where = replace(where, keys={name: key for name, key in where.keys.items() if name != "no-projects"})
+        facts = run(where, max_examples=0)
+    assert [(one.rule.name, one.expected, one.got, one.flaky) for one in facts.findings] == []
+    left = {each.rule.name: each.reason for each in facts.settled if each.verdict is not Verdict.KEPT}
+    assert {name for name in left if not RULES[name].needs & {"time", "quota", "strict", "key-no-projects"}} <= {
+        "runs.capacity",
+        "runs.capacity.fifo",
+        "runs.cancel.frees-place",
+        "results.canceled-unstarted",
+        "results.canceled-traceless",
+    }
+    assert all(receipt.state in {"ended", "canceled"} for receipt in facts.receipt)

@@ -1,0 +1,62 @@
+"""The catalogue of mutants, and how one is deployed.
+
+`MUTANTS["key-ignored"]` is a deployment with one planted defect, `target(mutant, seed=1)` what the harness is pointed
+at. They were written from the contract, without a look at what finds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from contracts.target import Target
+from emulator import Settings, create_app
+from emulator.core.tenants import DEFAULT, Key
+from tests.mutants import access, conventions, outcomes, promises, runs, starts
+from tests.mutants.layer import Mutant
+
+if TYPE_CHECKING:
+    from contracts.wire import App
+
+MUTANTS: Final = {
+    mutant.name: mutant for part in (conventions, access, promises, runs, starts, outcomes) for mutant in part.ALL
+}
+"""All mutants by name."""
+
+HEALTHY: Final = Mutant(name="healthy", rule="")
+"""The emulator as it is."""
+
+_KEYS: Final = {
+    "main": "zof_test_admin",
+    "readonly": "zof_test_viewer",
+    "no-webhooks": "zof_test_ci",
+    "no-projects": "zof_test_creates",
+    "other-org": "zof_test_other",
+    "expired": "zof_test_expired",
+}
+_DATA: Final = replace(
+    DEFAULT,
+    keys=(*DEFAULT.keys, Key("zof_test_creates", "org_abc", frozenset({"runs:create"}), "starts runs, and no more")),
+)
+
+
+def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Target:  # noqa: ANN401
+    """A fresh deployment of a mutant, in process, with a clock that can be moved and all the keys there are."""
+    chosen = Settings(**{"clock": "manual", "seed": seed, **settings, **mutant.settings})
+    app: Any = create_app(chosen, data=_DATA)
+    stage = app.state.stage
+    if mutant.world:
+        mutant.world(stage.world)
+
+    def advance(milliseconds: int) -> None:
+        stage.world.move_to(stage.world.now + milliseconds)
+
+    over: App = mutant.over(app)
+    return Target(
+        app=over,
+        keys=_KEYS,
+        failing_case="tc_pay_fail_001",
+        quota=True,
+        strict=mutant.rule.startswith(("versioning.", "limits.default")),
+        advance=advance,
+    )
