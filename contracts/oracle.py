@@ -258,6 +258,8 @@ class Oracle:
     def _size(self, exchange: Exchange) -> None:
         size = len(exchange.response.fields["data"])
         asked = parse_qs(exchange.request.query).get("limit")
+        if asked is not None and len(asked) > 1:
+            return  # which of them a server goes by is its own affair
         if asked is None:
             self.session.check(
                 "pages.default", size <= _DEFAULT, expected=f"at most {_DEFAULT} items", got=size, trace=exchange

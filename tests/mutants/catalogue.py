@@ -44,7 +44,7 @@ def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Targe
     """A fresh deployment of a mutant, in process, with a clock that can be moved and all the keys there are."""
     chosen = Settings(**{"clock": "manual", "seed": seed, **settings, **mutant.settings})
     app: Any = create_app(chosen, data=_DATA)
-    stage = app.state.stage
+    stage = app.stage
     if mutant.world:
         mutant.world(stage.world)
 
