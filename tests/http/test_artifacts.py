@@ -85,6 +85,19 @@ def test_bytes(history: list[Step]) -> None:
             assert hashlib.sha256(answer.content).hexdigest() == one["sha256"]
 
 
+def test_media_types() -> None:
+    """Each artifact is named and typed as what it is."""
+    zof = fresh()
+    run = zof.ended("tc_pay_fail")["id"]
+    found = {(one["name"], one["type"], one["content_type"]) for one in zof.walk(f"/runs/{run}/artifacts")}
+    assert found == {
+        ("tc_pay_fail.trace.zip", "trace", "application/zip"),
+        ("tc_pay_fail.png", "screenshot", "image/png"),
+        (f"{run}.har", "export", "application/json"),
+        (f"{run}.junit.xml", "export", "application/xml"),
+    }
+
+
 @given(history=histories, more=histories)
 def test_unchanging(history: list[Step], more: list[Step]) -> None:
     """An artifact stays as it is, but for the result that it is given when the run ends."""
@@ -105,9 +118,9 @@ def test_unchanging(history: list[Step], more: list[Step]) -> None:
 def broken() -> tuple[Zof, dict[str, bytes]]:
     """A run with a case of every outcome, and the bytes of its artifacts by name."""
     zof = Zof()
-    run = zof.ended("tc_login", "tc_pay_fail", "tc_load_error")
+    run = zof.ended("tc_login", "tc_pay_fail", "tc_load_error", "tc_form_fail")
     kept = zof.walk(f"/runs/{run['id']}/artifacts")
-    assert len(kept) == 7
+    assert len(kept) == 9
     return zof, {one["name"].replace(run["id"], "run"): zof.follow(one["url"]).content for one in kept}
 
 
@@ -154,8 +167,9 @@ def test_junit(broken: tuple[Zof, dict[str, bytes]]) -> None:
     """The outcomes of a run are a JUnit file, whose counts are those of the run."""
     root = ET.fromstring(broken[1]["run.junit.xml"])  # noqa: S314  our own bytes
     (suite,) = root.iter("testsuite")
-    assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
-    assert [case.get("name") for case in root.iter("testcase")] == ["tc_login", "tc_pay_fail", "tc_load_error"]
+    assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["4", "2", "1"]
+    names = [case.get("name") for case in root.iter("testcase")]
+    assert names == ["tc_login", "tc_pay_fail", "tc_load_error", "tc_form_fail"]
 
 
 @given(cases=case_lists, begin=st.integers(0, 5_000))

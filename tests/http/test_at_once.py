@@ -25,6 +25,7 @@ async def posted(zof: Zof, path: str, body: bytes, key: str, pauses: Sequence[in
     headers = {"authorization": f"Bearer {ADMIN}", "content-type": "application/json", "idempotency-key": key}
     scope: dict[str, Any] = {
         "type": "http",
+        "http_version": "1.1",
         "method": "POST",
         "scheme": "http",
         "path": path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.http.histories import (
@@ -24,6 +24,32 @@ from tests.http.histories import (
 from tests.zof import OTHER, Zof
 
 maybe_bounds = st.none() | bounds()
+
+
+@settings(max_examples=50)
+@given(history=histories, more=histories, limit=st.integers(1, 5))
+def test_project_and_status(history: list[Step], more: list[Step], limit: int) -> None:
+    """Every project with every status, each alone, and neither: what is listed is what a naive filter finds."""
+    zof = fresh(capacity=2)
+    live(zof, [*history, *more])
+    runs = zof.walk("/runs", limit=100)
+    for project in (None, *PROJECTS, "proj_none"):
+        for status in (None, *STATUSES):
+            expected = [one for one in runs if project in {None, one["project_id"]} and status in {None, one["status"]}]
+            assert zof.walk("/runs", project_id=project, status=status, limit=limit) == expected
+
+
+@settings(max_examples=50)
+@given(history=histories, limit=st.integers(1, 5))
+def test_run_and_status(history: list[Step], limit: int) -> None:
+    """Every run with every status, each alone, and neither: what is listed is what a naive filter finds."""
+    zof = fresh(capacity=2)
+    names = live(zof, history)
+    results = zof.walk("/results", limit=100)
+    for run in (None, *names, "run_none"):
+        for status in (None, *sorted(TERMINAL)):
+            expected = [one for one in results if run in {None, one["run_id"]} and status in {None, one["status"]}]
+            assert zof.walk("/results", run_id=run, status=status, limit=limit) == expected
 
 
 @given(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from emulator.app import EPOCH
 from emulator.core.tenants import DEFAULT, PERMITS, Data, Key, Role
-from tests.http.exchanges import JSON, START, fresh
+from tests.http.exchanges import FAR, JSON, START, fresh
 from tests.zof import ADMIN, CI, EXPIRED, OTHER, STAGING, VIEWER, Zof
 
 if TYPE_CHECKING:
@@ -183,6 +183,17 @@ def test_what_the_default_keys_are_permitted() -> None:
         VIEWER: ("org_abc", {"projects:read"}),
         OTHER: ("org_other", set(PERMISSIONS)),
     }
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/run_sample_failed", "/_emulator/health", "/_emulator/clock"])
+def test_what_needs_no_key_is_for_this_machine(path: str) -> None:
+    """Pages and `/_emulator` need no key, and so answer clients on this machine alone: another is told nothing."""
+    zof = fresh()
+    assert zof.send("GET", path, key=None).status == 200
+    answer = zof.send("GET", path, key=None, client=FAR)
+    assert answer.error[0] in {403, 404}
+    assert ADMIN.encode() not in answer.content
+    assert zof.send("GET", "/v1/runs", client=FAR).status == 200
 
 
 # --- another organization

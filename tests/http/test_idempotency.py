@@ -77,9 +77,8 @@ def test_limit(operation: Operation) -> None:
     """A replay counts against the rate limit, and is refused when that is used up."""
     zof = fresh(rate=Rate(limit=4))
     send = operation(zof)
-    answers = [send()]
-    while answers[-1].status < 300:
-        answers.append(send())
+    used = 4 - int(zof.get("/runs").headers["x-ratelimit-remaining"])
+    answers = [send() for _ in range(5 - used)]
     left = [int(answer.headers["x-ratelimit-remaining"]) for answer in answers]
     assert left == [*range(left[0], -1, -1), 0]
     assert answers[-1].error == (429, "rate_limit_exceeded", None)
@@ -136,11 +135,13 @@ def test_other_path() -> None:
 
 
 def test_other_method() -> None:
-    """The same key with another method is another key: a list is no replay of a start."""
+    """The same key with another method is another key: a list is no replay of a start, nor of a list."""
     zof = fresh()
     start(zof)()
-    answer = zof.send("GET", "/v1/runs", headers=[("idempotency-key", "k")])
-    assert (answer.status, was_replayed(answer), len(answer.json["data"])) == (200, False, 1)
+    for runs in (1, 2):
+        answer = zof.send("GET", "/v1/runs", headers=[("idempotency-key", "k")])
+        assert (answer.status, was_replayed(answer), len(answer.json["data"])) == (200, False, runs)
+        zof.start()
 
 
 def test_other_organization() -> None:
