@@ -26,6 +26,8 @@ RUNS: Final = 10_000
 _CONNECTIONS: Final = 32
 _WARM_UP: Final = 1
 _FLOORS: Final = (BARE, STARLETTE)
+_UNDISTURBED: Final = 0.8
+"""How much of its core a server has that works alone there, at least; with less, ratios of rates flatter the slower."""
 _SCRIPT: Final = ROOT / "bench" / "load.lua"
 
 
@@ -214,6 +216,8 @@ def _row(operation: Operation, loads: Mapping[str, Sequence[Load]]) -> dict[str,
         "target": operation.target,
         "reached": reached,
         "met": None if operation.target is None else reached >= operation.target,
+        "by_cpu": worked[EMULATOR].median,
+        "disturbed": min(Spread.of([one.share for one in found]).median for found in loads.values()) < _UNDISTURBED,
         "servers": {
             name: {
                 "rate": Spread.of(rates[name]).as_json(),

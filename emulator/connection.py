@@ -36,6 +36,8 @@ class Connection(HttpToolsProtocol):
     """How many bytes its headers have so far, and its trailers."""
     _fruitless = 0
     """How many bytes have come since something came of them: a line without end, say."""
+    _other = False
+    """Whether it offers to go on in another protocol."""
     _unreadable = False
     _at_end = False
     _active: RequestResponseCycle | None = None
@@ -81,26 +83,32 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; uvicorn would take headers without end, and a trailer for a header."""
-        self._count(len(name) + len(value))
+        self._size += len(name) + len(value)
+        if self._size > _MOST_HEAD:
+            raise ValueError("the head is too long")
         if self._in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is complete; uvicorn would answer one that offers an upgrade before its body is there."""
         self._in_head = False
-        if not self._offers_upgrade():
+        self._other = self._offers_upgrade()
+        if not self._other:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """More of a body."""
         self._fruitless = 0
-        if not self._offers_upgrade():
+        if not self._other:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request is complete."""
         self._pending = False
-        if not self._offers_upgrade():
+        if not self._other:
             super().on_message_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]

@@ -19,19 +19,24 @@ _PART: Final = re.compile(r"(.+)_([0-9]{3,4})")
 class Walk:
     """A walk over all numbers of `bits` bits that meets each once: the nth step is at `base + n * step`, `step` odd."""
 
-    bits: int
     base: int
     step: int
+    back: int
+    """The inverse of the step."""
+    mask: int
+    form: str
+    """How a word is written, for `%`."""
 
     @classmethod
     def seeded(cls, seed: int, purpose: str, bits: int) -> Walk:
         """The walk that a seed tells for a purpose."""
         digest = blake2b(f"{seed}/{purpose}".encode(), digest_size=bits // 4).digest()
-        return cls(bits, int.from_bytes(digest[: bits // 8], "big"), int.from_bytes(digest[bits // 8 :], "big") | 1)
+        base, step = int.from_bytes(digest[: bits // 8], "big"), int.from_bytes(digest[bits // 8 :], "big") | 1
+        return cls(base, step, pow(step, -1, 1 << bits), (1 << bits) - 1, f"%0{bits // 4}x")
 
     def word(self, number: int) -> str:
         """The nth step, in hexadecimal digits."""
-        return f"{(self.base + number * self.step) & ((1 << self.bits) - 1):0{self.bits // 4}x}"
+        return self.form % ((self.base + number * self.step) & self.mask)
 
     def number(self, word: str) -> int | None:
         """Which step has this word, or None when the word is none of the walk's."""
@@ -39,8 +44,9 @@ class Walk:
             place = int(word, 16)
         except ValueError:
             return None
-        number = (place - self.base) * pow(self.step, -1, 1 << self.bits) & ((1 << self.bits) - 1)
-        return number if self.word(number) == word else None
+        if self.form % (place & self.mask) != word:  # in another case, say, or with a sign
+            return None
+        return (place - self.base) * self.back & self.mask
 
 
 class Names:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.core.pages import seal, unseal
 
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from emulator.messages import Call
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     """A walk through one list with its filters: a cursor of another walk is refused."""
 
     seed: int

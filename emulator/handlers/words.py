@@ -21,6 +21,11 @@ PREFIX: Final = "/v1"
 """Where the API lives under a base; the `servers` of the spec end with it."""
 
 
+_WORDS: Final = {status: status.value for status in Status}
+"""What the wire calls a status; to ask the status itself takes five times as long."""
+_NONE: Final = dict.fromkeys(_WORDS.values(), 0)
+
+
 class ResultAt(NamedTuple):
     """A result, by its run and its case's place in it."""
 
@@ -46,15 +51,15 @@ def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run as a list shows it."""
     statuses = run.case_statuses()
     name = world.names.run(run.number)
-    summary = {"total": len(statuses)}
-    for word, counted in _STATUSES:
-        summary[word] = statuses.count(counted)
+    summary = {"total": len(statuses), **_NONE}
+    for status in statuses:
+        summary[_WORDS[status]] += 1
     return {
         "id": name,
         "organization_id": run.organization,
         "project_id": run.project_id,
         "environment": run.environment,
-        "status": run.status.value,
+        "status": _WORDS[run.status],
         "test_suite_id": run.test_suite_id,
         "summary": summary,
         "created_at": rfc3339(run.created_at),
@@ -67,17 +72,19 @@ def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
 
 def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run as an answer about one run shows it."""
-    ended = run.ended
+    ended, begun = run.ended, run.started_at is not None
     outcomes = [
         {
             "test_case_id": case,
-            "status": status.value,
+            "status": _WORDS[status],
             "result_id": world.names.result(run.number, index) if ended else None,
-            "duration_ms": run.case_duration_ms(index),
+            "duration_ms": run.case_duration_ms(index) if begun else None,
         }
         for index, (case, status) in enumerate(zip(run.cases, run.case_statuses(), strict=True))
     ]
-    return {**run_object(world, run, base), "case_outcomes": outcomes}
+    found = run_object(world, run, base)
+    found["case_outcomes"] = outcomes
+    return found
 
 
 def result_object(world: World, at: ResultAt, base: str) -> dict[str, Any]:

@@ -82,7 +82,11 @@ class Corridor:
             encoded, extra = self._lost(scope, refused, ((b"allow", route.allowed.encode()),))
         else:
             encoded, extra = self._lost(scope, Refused("unknown_path"), ())
-        await _send(send, scope, encoded, extra)
+        if isinstance(encoded.content, bytes):  # a call that waits is paid for by each request
+            await send({"type": "http.response.start", "status": encoded.status, "headers": [*encoded.headers, *extra]})
+            await send({"type": "http.response.body", "body": encoded.content})
+        else:
+            await _send(send, scope, encoded, extra)
 
     def shut(self, reason: str) -> ASGIApp:
         """The corridor with its door shut, for a reason that the spec words elsewhere than under an operation."""

@@ -52,19 +52,22 @@ class Encoder:
     def encoded(self, reply: Reply, answer: Answer, base: str) -> Encoded:
         """The reply in bytes; `SpecBroken` when it does not hold to the spec."""
         body = reply.body
-        if isinstance(body, File):
-            return _file(reply, body, answer)
-        if isinstance(body, Export):
-            headers = (_JSON_TYPE, _attachment(body.name))
-            return Encoded(reply.status, headers, self._export(body, answer, base))
         if isinstance(body, Item):
             content = self._subject(body.words, base, body.subject, answer.holds[JSON])
         elif isinstance(body, Page):
             content = self._page(body, answer, base)
-        else:
+        elif isinstance(body, Document):
             content = _document(body, answer)
-        own = tuple((name.encode(), value.encode("latin-1")) for name, value in reply.headers)
-        return Encoded(reply.status, (_JSON_TYPE, (b"content-length", b"%d" % len(content)), *own), content)
+        elif isinstance(body, File):
+            return _file(reply, body, answer)
+        else:
+            headers = (_JSON_TYPE, _attachment(body.name))
+            return Encoded(reply.status, headers, self._export(body, answer, base))
+        length = (b"content-length", b"%d" % len(content))
+        if not reply.headers:
+            return Encoded(reply.status, (_JSON_TYPE, length), content)
+        own = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
+        return Encoded(reply.status, (_JSON_TYPE, length, *own), content)
 
     def _store(self, words: Words, base: str) -> dict[Hashable, bytes]:
         store = self._stores.get((words, base))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from emulator.core.refusal import Refused
@@ -36,12 +37,14 @@ def permit(key: Key, operation: Operation) -> None:
 def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int | None]:
     """Count a request of a key: the headers that say how it stands, and how many seconds to wait if it must."""
     verdict = world.limiter.admit(key.organization, key.secret, world.now)
-    headers = (
-        (b"x-ratelimit-limit", b"%d" % verdict.limit),
-        (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
-        (b"x-ratelimit-reset", b"%d" % verdict.reset),
-    )
-    return headers, verdict.retry_after
+    limit, reset = _of_window(verdict.limit, verdict.reset)
+    return (limit, (b"x-ratelimit-remaining", b"%d" % verdict.remaining), reset), verdict.retry_after
+
+
+@lru_cache(maxsize=64)
+def _of_window(limit: int, reset: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """The headers that stay as they are for a whole window."""
+    return (b"x-ratelimit-limit", b"%d" % limit), (b"x-ratelimit-reset", b"%d" % reset)
 
 
 def _canonical(authorization: bytes) -> bytes:

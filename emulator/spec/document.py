@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,7 +81,9 @@ class _Loader(yaml.CSafeLoader):
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002
         """A mapping, all of whose keys differ."""
-        keys = [key.value for key, _ in node.value]
+        if not isinstance(node, yaml.MappingNode):
+            raise ValueError(f"no mapping in line {node.start_mark.line + 1}")  # noqa: TRY004  the file is wrong
+        keys = [str(key.value) for key, _ in node.value]
         if len(set(keys)) != len(keys):
             twice = next(key for place, key in enumerate(keys) if key in keys[:place])
             raise ValueError(f"{twice!r} stands twice in line {node.start_mark.line + 1} and below")
@@ -88,7 +91,7 @@ class _Loader(yaml.CSafeLoader):
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Document:
     """An OpenAPI document all of whose keywords the emulator honours."""
 
@@ -134,10 +137,17 @@ class Document:
 def load(path: Path) -> Document:
     """Read and check a document in YAML; `SpecError` when it cannot be read or asks for what is not honoured."""
     try:
-        root = yaml.load(path.read_bytes(), _Loader)  # noqa: S506  it is a safe one
+        return _read(path, path.read_bytes())
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError) as error:
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, content: bytes) -> Document:
+    """The document in a file's content; read once, however many emulators one process makes."""
+    try:
+        root = yaml.load(content, _Loader)  # noqa: S506  it is a safe one
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return checked(_node(root, str(path)))
 

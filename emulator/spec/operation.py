@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -127,8 +128,9 @@ class Operation:
     """Whether it takes an `Idempotency-Key`."""
 
 
+@lru_cache(maxsize=8)
 def operations(document: Document) -> tuple[Operation, ...]:
-    """All operations of a document, compiled; `SpecError` when one cannot be."""
+    """All operations of a document, compiled once; `SpecError` when one cannot be."""
     return tuple(
         _compiled(f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _operation, document, path, method, node)
         for path, method, node in document.operations()
@@ -146,6 +148,8 @@ def _compiled(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:
         return compile_(*parts)
     except KeyError as error:
         raise SpecError(f"{pointer}: lacks {error}") from error
+    except RecursionError as error:
+        raise SpecError(f"{pointer}: a reference leads back to itself") from error
     except (AttributeError, TypeError, ValueError) as error:
         raise SpecError(f"{pointer}: {error}") from error
 

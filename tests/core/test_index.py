@@ -50,9 +50,9 @@ class Lists:
 
 
 steps = st.tuples(
-    st.sampled_from(["start", "start", "begin", "end", "cancel", "wait"]), st.integers(0, 20), st.integers(0, 2_500)
+    st.sampled_from(["start", "start", "go", "go", "go", "cancel", "wait"]), st.integers(0, 20), st.integers(0, 2_500)
 )
-histories = st.lists(steps, max_size=30)
+histories = st.lists(steps, max_size=1) | st.lists(steps, min_size=6, max_size=30)
 instants = st.none() | st.sampled_from([BEGAN // 1000 * 1000, 0]) | st.integers(BEGAN - 1_500, BEGAN + 12_000)
 periods = st.builds(Period, instants, instants)
 limits = st.integers(1, 6)
@@ -72,7 +72,7 @@ def lived(history: list[tuple[str, int, int]]) -> Lists:
                 lists.follow(runs.canceled(run, lists.now))
             elif run.status is Status.QUEUED:
                 lists.follow(runs.begun(run, lists.now))
-            elif what == "end":
+            else:
                 for place in range(len(run.outcomes), len(run.cases)):
                     run = runs.case_ended(run, ENDINGS[(pick + place) % 3], lists.now)
                 lists.follow(run)

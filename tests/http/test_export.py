@@ -77,6 +77,21 @@ def test_equals_the_list(
     assert records(exported(zof, {"format": "csv", **filters})) == [COLUMNS, *map(record, listed)]
 
 
+@pytest.mark.parametrize("name", ["run_id", "status", "created_after", "created_before"])
+def test_each_filter(name: str) -> None:
+    """Each filter alone leaves out of an export what it leaves out of the list, and no more."""
+    zof = fresh()
+    run = zof.ended("tc_login", "tc_pay_fail")
+    zof.advance(5_000)
+    zof.ended("tc_login", "tc_load_error")
+    then = shown(5_000)
+    value = {"run_id": run["id"], "status": "passed", "created_after": then, "created_before": then}[name]
+    listed = zof.walk("/results", **{name: value})
+    assert len(listed) == 2
+    assert exported(zof, {"format": "json", name: value}).json["data"] == listed
+    assert records(exported(zof, {"format": "csv", name: value}))[1:] == [record(one) for one in listed]
+
+
 @pytest.fixture(scope="module")
 def thousands() -> Zof:
     """An emulator with 2,600 results, of runs of up to 500 cases."""
