@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emulator.core.catalogue import Catalogue, Order
@@ -122,7 +122,12 @@ def test_a_missing_id_never_exists(references: str) -> None:
         catalogue.resolve("org_a", Order("proj_missing", "staging", ("tc_missing",)), 0)
 
 
-@given(st.from_regex(r"\Asuite_[A-Za-z0-9_-]{1,64}\Z").filter(lambda name: "missing" not in name))
+@given(
+    st.from_regex(r"\Asuite_([A-Za-z0-9_-]{1,10}|[A-Za-z0-9_-]{58,64})\Z").filter(lambda name: "missing" not in name)
+)
+@example("suite_" + "a" * 60)
+@example("suite_" + "a" * 61)
+@example("suite_" + "a" * 64)
 def test_a_suite_of_any_name_holds_valid_cases(suite: str) -> None:
     """A suite that comes into being holds three cases whose IDs are valid, named after it, however long its name is."""
     catalogue = Catalogue(Data(DATA.organizations, ()), 0, references="open")

@@ -87,10 +87,11 @@ def within(instant: int, period: Period) -> bool:
 
 @settings(max_examples=60)
 @given(histories, periods, limits)
-def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], period: Period, limit: int) -> None:
+def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], drawn: Period, limit: int) -> None:
     """Under every filter and from every place, a page of runs is what reading all runs would find."""
     lists = lived(history)
-    for project, status in product((None, *PROJECTS, "proj_none"), STATUSES):
+    edges = [Period(after=run.created_at // 1_000 * 1_000) for run in lists.runs.values()]
+    for project, status, period in product((None, *PROJECTS, "proj_none"), STATUSES, (drawn, *edges[-2:])):
         matching = [
             run.number
             for run in reversed(lists.runs.values())
@@ -104,11 +105,12 @@ def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], 
 
 @settings(max_examples=60)
 @given(histories, periods, limits)
-def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], period: Period, limit: int) -> None:
+def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], drawn: Period, limit: int) -> None:
     """Under every filter and from every place, a page of results is what reading all results would find."""
     lists = lived(history)
     ended = [run for run in lists.runs.values() if run.ended]
-    for run, status in product((None, *ended), STATUSES):
+    edges = [Period(before=run.completed_at) for run in ended]
+    for run, status, period in product((None, *ended), STATUSES, (drawn, *edges[-2:])):
         matching = [
             rank
             for rank, (number, _, stands, visible) in reversed(list(enumerate(lists.results)))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from emulator.core.artifacts import slots
 from emulator.core.catalogue import Order
+from emulator.core.index import NO_END, Period
 from emulator.core.refusal import Refused
 from emulator.core.tenants import DEFAULT
 from emulator.core.timeline import Clock
@@ -148,6 +149,18 @@ def test_the_samples_have_lived(seed: int) -> None:
     for run, sample in zip(found, DEFAULT.samples, strict=True):
         assert run.created_at == run.started_at == BEGAN - sample.age_ms
         assert (run.completed_at or LATE) < BEGAN
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=6, unique=True), st.booleans())
+def test_the_newest_sample_is_listed_first(ages: list[int], other: bool) -> None:  # noqa: FBT001  drawn
+    """The data may name its samples in any order; they happened in the order of their ages."""
+    hour = 3_600_000
+    samples = [replace(DEFAULT.samples[0], word=f"age_{age:02d}", age_ms=age * hour) for age in ages]
+    world = World(0, Policy(), replace(DEFAULT, samples=tuple(samples)), Clock("manual"), BEGAN)
+    index = world.tenancies["org_abc"].runs
+    numbers, _ = index.page(None, None, Period(after=BEGAN - 45 * hour if other else None), NO_END, 100)
+    listed = [world.names.run(number) for number in numbers]
+    assert listed == [f"run_age_{age:02d}" for age in sorted(ages) if not other or age < 45]
 
 
 LATE = 2**60

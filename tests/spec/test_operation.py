@@ -71,6 +71,7 @@ def test_values_are_decoded(limit: int, status: str, project: str, escape: Any, 
     found = RUNS.decoded("&".join(pairs).encode())
     expected = {"limit": limit, "status": status, "project_id": project, "created_after": parse_rfc3339(at)}
     assert dict(found) == expected
+    assert isinstance(found["limit"], int)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
@@ -93,6 +94,7 @@ def test_defaults_are_filled_in(operation: Operation) -> None:
         (b"limit=5+", "invalid_value", "limit"),
         (b"limit=--5", "invalid_value", "limit"),
         ("limit=\u0665".encode(), "invalid_value", "limit"),
+        (b"limit=%D9%A5", "invalid_value", "limit"),
         (b"limit=5&limit=5", "repeated_parameter", "limit"),
         (b"limit=5&limi%74=5", "repeated_parameter", "limit"),
         (b"limit=0&limit=0", "repeated_parameter", "limit"),

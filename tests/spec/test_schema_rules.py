@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emulator.core.instants import parse_rfc3339
@@ -22,6 +22,7 @@ NESTED: Final[dict[str, Any]] = {
             "type": "object",
             "properties": {"b": {"type": "array", "items": {"type": "string", "x-expected": "text"}}},
         },
+        "count": {"type": "integer"},
         "at": {"type": "string", "format": "date-time", "x-expected": "a time"},
     },
 }
@@ -48,7 +49,17 @@ def test_a_param_is_a_path(value: object, param: str | None, expected: str) -> N
     )
 
 
-@given(st.text(max_size=40))
+@given(
+    st.text(max_size=40)
+    | st.from_regex(
+        r"\A[0-9]{4}-(0[1-9]|1[0-3])-[0-3][0-9][Tt]2[0-4]:[0-5]9:[56][0-9](\.[0-9]+)?([Zz]|[+-][0-2][0-9]:[0-6]0)\Z"
+    )
+)
+@example("2026-01-01t00:00:00z")
+@example("0000-01-01T00:00:00Z")
+@example("2026-01-01T12:00:60Z")
+@example("2026-01-01T00:00:00+23:59")
+@example("2026-01-01T00:00:00+24:00")
 def test_a_timestamp_is_what_the_core_can_read(text: str) -> None:
     """A time that a request may name is one that the core has an instant for, which is what the judged value holds."""
     rules = ObjectRules(NESTED, "field")
@@ -61,6 +72,13 @@ def test_a_timestamp_is_what_the_core_can_read(text: str) -> None:
     except Refused:
         found = "refused"
     assert found == expected
+
+
+@pytest.mark.parametrize("count", [3, 3.0, -0.0])
+def test_an_integer_may_be_written_with_a_point(count: float) -> None:
+    """A number without a fraction is an integer to JSON Schema, and is one in the judged value."""
+    found = ObjectRules(NESTED, "field").judged({"a": {}, "count": count}, {})["count"]
+    assert (type(found), found) == (int, count)
 
 
 def test_formats_are_asserted() -> None:
