@@ -77,17 +77,14 @@ def test_another_seed_has_other_ids(one: int, other: int, number: int) -> None:
     assert Names(one).request(number) != Names(other).request(number)
 
 
-@given(worlds, st.text(max_size=90) | st.from_regex(r"\A(run|res|art)_.{0,30}\Z"))
-def test_any_text_is_an_id_or_none(names: Names, text: str) -> None:
+@given(worlds, st.text(max_size=90) | st.from_regex(r"\A(run|res|art)_.{0,30}\Z"), numbers, indexes)
+def test_any_text_is_an_id_or_none(names: Names, text: str, number: int, index: int) -> None:
     """No text breaks a reader; what it reads as an ID is exactly that ID."""
-    run, result, artifact = (read(names, text) for read in readers)
-    assert run is None or names.run(*_whole(run)) == text
-    assert result is None or names.result(*_whole(result)) == text
-    assert artifact is None or names.artifact(*_whole(artifact)) == text
-
-
-def _whole(found: object) -> tuple[int, ...]:
-    return found if isinstance(found, tuple) else (int(str(found)),)
+    for name in (text, names.run(number) + text, names.result(number, index), names.artifact(number, index)):
+        run, result, artifact = names.read_run(name), names.read_result(name), names.read_artifact(name)
+        assert run is None or names.run(run) == name
+        assert result is None or names.result(*result) == name
+        assert artifact is None or names.artifact(*artifact) == name
 
 
 @given(worlds, numbers, indexes, st.data())

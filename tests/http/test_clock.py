@@ -161,6 +161,14 @@ def test_advance_run_to_its_end() -> None:
     assert zof.get(f"/runs/{other}", key=OTHER).json["status"] == "passed"
 
 
+def test_advance_run_of_any_organization() -> None:
+    """A run is moved on whosesoever it is."""
+    zof = fresh()
+    run = zof.start("tc_x", key=OTHER, project_id="proj_x")["id"]
+    assert zof.control(f"/runs/{run}/advance", {"to": "end"}).json["organization_id"] == "org_other"
+    assert zof.get(f"/runs/{run}", key=OTHER).json["status"] == "passed"
+
+
 def test_advance_waiting_run() -> None:
     """A run that waits is moved on through the runs before it."""
     zof = fresh(capacity=1)
@@ -179,11 +187,13 @@ def test_advance_ended_run() -> None:
 
 
 def test_advance_run_beyond_the_end_of_time() -> None:
-    """A run that would end after the clock does is refused, and does not bring the emulator down."""
+    """A run that would end after the clock does is refused, and changes nothing."""
     zof = fresh()
-    zof.control("/clock/advance", {"by_ms": LAST - EPOCH})
-    run = zof.start("tc_a")["id"]
+    zof.control("/clock/advance", {"by_ms": LAST - EPOCH - 5_000})
+    run = zof.start(*(f"tc_{number}" for number in range(30)))["id"]
+    before = zof.run(run)
     assert 400 <= zof.control(f"/runs/{run}/advance", {"to": "end"}).status < 500
+    assert (now(zof), zof.run(run)) == (LAST - EPOCH - 5_000, before)
 
 
 @pytest.mark.parametrize("name", ["run_none", "x", "res_x_001"])
