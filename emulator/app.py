@@ -42,6 +42,7 @@ def create_app(
     data: Data | None = None,
     system: Callable[[], int] = system_clock,
     told: Callable[[Exchange], None] | None = None,
+    limited: Callable[[], None] | None = None,
 ) -> Entrance:
     """An emulator as an ASGI application, with a world of its own.
 
@@ -50,13 +51,14 @@ def create_app(
         data: what a fresh world holds; by default `emulator.core.tenants.DEFAULT`, with the settings' environments.
         system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
         told: hears of every exchange.
+        limited: hears of each that the rate limit refused.
 
     Raises:
         SpecError: the contract cannot be used.
     """
     chosen = settings or Settings()
     contract = document.load(document.find("openapi.yaml"))
-    stage = Stage(_worlds(chosen, data or DEFAULT), system, public_url=chosen.public_url, told=told)
+    stage = Stage(_worlds(chosen, data or DEFAULT), system, public_url=chosen.public_url, told=told, limited=limited)
     api = Corridor(stage, contract, table.TABLE, words.PREFIX)
     own = Corridor(stage, document.load(document.find("control.yaml")), control.table(contract.root), control.PREFIX)
     pages = Pages(stage)

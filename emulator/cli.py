@@ -104,7 +104,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     drain = Drain(sys.stderr) if may_block(sys.stderr) else None
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
     logging.getLogger().addHandler(Handler(log))
-    app = create_app(settings, told=log.told)
+    app = create_app(settings, told=log.told, limited=log.limited)
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:

@@ -1,17 +1,19 @@
-"""A connection: uvicorn's protocol, made to answer what it would drop, and to bound what it would not.
+"""A connection: uvicorn's protocol, made to answer what it would drop, to bound what it would not, and to waste less.
 
 Each method says what uvicorn does without it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from emulator.http.app import Headers
 
@@ -21,6 +23,44 @@ if TYPE_CHECKING:
 _MOST_HEAD: Final = 1 << 17
 """How many bytes the head of a request may have; its trailers count with it."""
 _OFFERS: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
+
+class Cycle(RequestResponseCycle):
+    """A request and its answer."""
+
+    _head: bytes | None = None
+    """The head of the answer, while its body is awaited."""
+
+    async def send(self, message: Any) -> None:  # noqa: ANN401  one of ASGI's
+        """Take a part of the answer; uvicorn would search each header for what none of ours holds, and write twice."""
+        head, self._head = self._head, None
+        if head is None:
+            if not self.response_started and self._take_head(message):
+                return
+        elif not self.disconnected:
+            content = message.get("body", b"")
+            if len(content) == self.expected_content_length and not message.get("more_body", False):
+                self.transport.write(head + content)
+                self.response_complete = True
+                self.message_event.set()
+                self.on_response()
+                return
+            self.transport.write(head)
+        await super().send(message)
+
+    def _take_head(self, message: Any) -> bool:  # noqa: ANN401
+        """Keep the head of an answer whose length is known, until its body comes; whether it is one."""
+        if self.disconnected or not self.keep_alive or self.flow.write_paused or self.scope["method"] == "HEAD":
+            return False
+        for name, value in message["headers"]:
+            if name == b"content-length":
+                self.expected_content_length = int(value)
+                self.chunked_encoding = False
+                self.response_started = True
+                self.waiting_for_100_continue = False
+                self._head = STATUS_LINE[message["status"]] + _lines(message["headers"]) + b"\r\n"
+                return True
+        return False
 
 
 class Connection(HttpToolsProtocol):
@@ -42,12 +82,19 @@ class Connection(HttpToolsProtocol):
     _at_end = False
     _active: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn itself remembers only the newest."""
+    _idle_since: float | None = None
+    """Since when the client has been awaited, in the event loop's time; None while it is not."""
 
     # --- what comes in
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there; uvicorn would wait for its first request without end, and for the rest of any."""
+        super().connection_made(transport)
+        self._await_client()
+
     def data_received(self, data: bytes) -> None:
         """Take bytes; uvicorn would lose the body of a request that offers an upgrade, and take a head without end."""
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         if self._unreadable:
             return
         self._fruitless += len(data)
@@ -58,17 +105,19 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("")
         else:
-            if self._pending and self._fruitless > _MOST_HEAD:
-                self.send_400_response("")
+            if self._pending:
+                if self._fruitless > _MOST_HEAD:
+                    self.send_400_response("")
+                self._await_client()
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read the request as if it had offered none (RFC 9110, 7.8 lets a server do so)."""
         if not self._offers_upgrade():
             return
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        lines = [b"%s: %s\r\n" % header for header in self.headers if header[0] not in _OFFERS]
+        lines = _lines(header for header in self.headers if header[0] not in _OFFERS)
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, b"".join(lines)) + rest)
+        self.data_received(b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, lines) + rest)
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -96,8 +145,36 @@ class Connection(HttpToolsProtocol):
         """The head is complete; uvicorn would answer one that offers an upgrade before its body is there."""
         self._in_head = False
         self._other = self._offers_upgrade()
-        if not self._other:
-            super().on_headers_complete()
+        if self._other:
+            return
+        parser, scope = self.parser, self.scope
+        version = parser.get_http_version()
+        target = httptools.parse_url(self.url)
+        path = target.path.decode("ascii")
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = target.path
+        scope["query_string"] = target.query or b""
+        before = self.cycle
+        self.cycle = cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if getattr(before, "response_complete", True):
+            self._start_asgi_task(cycle, self.app)
+        else:  # it is answered when those before it are
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         """More of a body."""
@@ -137,15 +214,45 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is out; what could not be read after its request is answered when all before it are."""
-        if not self._unreadable and not self._at_end:
-            super().on_response_complete()
-            return
-        if any(not cycle.more_body for cycle in self._unanswered()):
-            super().on_response_complete()
+        if (not self._unreadable and not self._at_end) or any(not cycle.more_body for cycle in self._unanswered()):
+            self._go_on()
         elif self._unreadable:
             self._refuse()
         else:
             self.transport.close()
+
+    def _go_on(self) -> None:
+        """Answer the next request, or wait for one; uvicorn would set a new timer after every answer."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._await_client()
+
+    def _await_client(self) -> None:
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._set_timer(self.timeout_keep_alive)
+
+    def _set_timer(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close if the client has been awaited for long enough; look again when it might have been, else."""
+        now = self.loop.time()
+        asked = self._idle_since is None or any(not cycle.more_body for cycle in self._unanswered())
+        left = self.timeout_keep_alive - (0.0 if asked else now - (self._idle_since or now))
+        if left > 0 and not self.transport.is_closing():
+            self._set_timer(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone; uvicorn would leave the timer running after an error."""
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's text is not JSON
         """Answer what cannot be read; uvicorn would drop the answers to the requests before it."""
@@ -157,8 +264,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         content, headers = self.unread()
-        lines = [b"%s: %s\r\n" % header for header in headers]
-        head = b"HTTP/1.1 400 Bad Request\r\n" + b"".join(lines) + b"connection: close\r\n\r\n"
+        head = b"HTTP/1.1 400 Bad Request\r\n" + _lines(headers) + b"connection: close\r\n\r\n"
         self.transport.write(head + content)
         self.transport.close()
 
@@ -166,3 +272,12 @@ class Connection(HttpToolsProtocol):
 def connection_type(unread: Unread) -> type[Connection]:
     """The type of connections that answer what they cannot read in this way."""
     return type("Connection", (Connection,), {"unread": staticmethod(unread)})
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as HTTP writes them; `RuntimeError` when one would be taken for two."""
+    lines = [b"%s: %s\r\n" % header for header in headers]
+    found = b"".join(lines)
+    if found.count(b"\n") != len(lines) or found.count(b"\r") != len(lines):
+        raise RuntimeError("a header holds the end of a line")
+    return found

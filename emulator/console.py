@@ -36,19 +36,20 @@ class Log:
         self._limit_told = False
 
     @property
-    def told(self) -> Callable[[Exchange], None]:
-        """What to call after every exchange."""
-        return self._first_limit if self._quiet else self._exchange
+    def told(self) -> Callable[[Exchange], None] | None:
+        """What to call after every exchange, if there is anything to say of each."""
+        return None if self._quiet else self._exchange
+
+    def limited(self) -> None:
+        """Say once how a rate limit is raised."""
+        if not self._limit_told:
+            self._limit_told = True
+            self.warn(RAISE_THE_LIMIT)
 
     def warn(self, message: str, level: str = "warning") -> None:
         """Say what somebody should know of."""
         line = json.dumps({"level": level, "message": message}) if self._json else f"zof-emulator: {level}: {message}"
         self._write(line)
-
-    def _first_limit(self, exchange: Exchange) -> None:
-        if exchange.reason == "rate_limited" and not self._limit_told:
-            self._limit_told = True
-            self.warn(RAISE_THE_LIMIT)
 
     def _exchange(self, exchange: Exchange) -> None:
         at = rfc3339_ms(exchange.at)
@@ -58,7 +59,6 @@ class Log:
             path = exchange.path if exchange.path.isprintable() else ascii(exchange.path)
             words = (exchange.method, path, str(exchange.status), exchange.reason, exchange.request_id)
             self._write(f"{at} {' '.join(filter(None, words))}")
-        self._first_limit(exchange)
 
     def _write(self, line: str) -> None:
         say(self._to, line)

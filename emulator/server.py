@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from emulator.connection import connection_type
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import FrameType
 
     from emulator.connection import Unread
 
@@ -58,7 +60,10 @@ def run(app: Application, listener: socket.socket, *, started: Callable[[], None
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=0,
     )
-    _Server(config, started).run(sockets=[listener])
+    server = _Server(config, started)
+    server.run(sockets=[listener])
+    if server.interrupted:
+        raise KeyboardInterrupt
 
 
 class _Server(uvicorn.Server):
@@ -67,6 +72,13 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._tell_started = started
+        self.interrupted = False
+        """Whether SIGINT ended it."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End, and remember why: where SIGINT was ignored before, as in a script's background, nobody else tells."""
+        self.interrupted = self.interrupted or sig == signal.SIGINT
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open for requests, and say so."""

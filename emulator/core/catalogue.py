@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from sys import intern
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emulator.core.refusal import Refused
 
@@ -16,8 +17,7 @@ _SUITE_CASES: Final = ("_001", "_002", "_003")
 _LONGEST_NAME: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What a client asks to run: explicit cases or a suite, never both."""
 
     project_id: str
@@ -38,13 +38,15 @@ class NamedProject:
 class Catalogue:
     """What can be referred to. An ID belongs to one organization; to the others it does not exist."""
 
-    __slots__ = ("_open", "_owners", "_projects", "_suites")
+    __slots__ = ("_known", "_open", "_owners", "_projects", "_suites")
 
     def __init__(self, data: Data, now: int, *, references: str) -> None:
         self._open = references == "open"
         self._owners: dict[str, str] = dict(data.cases)
         self._suites: dict[str, tuple[str, ...]] = {}
         self._projects: dict[str, list[NamedProject]] = {one.id: [] for one in data.organizations}
+        self._known: dict[str, dict[str, str]] = {one.id: {} for one in data.organizations}
+        """What an organization has named before, each name as the one string that is kept of it."""
         for suite, cases in data.suites.items():
             self._owners[suite] = data.cases[cases[0]]
             self._suites[suite] = cases
@@ -59,14 +61,19 @@ class Catalogue:
 
     def resolve(self, organization: str, order: Order, now: int) -> tuple[str, ...]:
         """The cases to run. What is open to reference comes into being, unless the order is refused."""
+        known = self._known[organization]
+        if order.test_case_ids and order.project_id in known:
+            with suppress(KeyError):  # nothing is left to do when all that it names has been there before
+                return tuple([known[case] for case in order.test_case_ids])
         if not self._exists(order.project_id, organization):
             raise Refused("project_not_found", "project_id", id=order.project_id)
         for place, case in enumerate(order.test_case_ids):
             if not self._exists(case, organization):
                 raise Refused("test_case_not_found", f"test_case_ids[{place}]", id=case)
         cases = order.test_case_ids or self._suite(organization, order.test_suite_id or "")
-        if order.project_id not in self._owners:
-            self._own(order.project_id, organization)
+        new = order.project_id not in self._owners
+        self._own(order.project_id, organization)
+        if new:
             name = order.project_id.removeprefix("proj_")
             self._projects[organization].append(NamedProject(intern(order.project_id), name, now))
         for case in cases:
@@ -95,3 +102,4 @@ class Catalogue:
     def _own(self, name: str, organization: str) -> None:
         if name not in self._owners:
             self._owners[intern(name)] = organization
+        self._known[organization][name] = intern(name)

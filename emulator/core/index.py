@@ -11,7 +11,7 @@ from emulator.core.instants import SECOND
 from emulator.core.pages import newest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from emulator.core.lifecycle import Status
     from emulator.core.runs import Run
@@ -45,21 +45,21 @@ def _second_up(instant: int) -> int:
 class RunIndex:
     """An organization's runs by project and status; a run is known by its number."""
 
-    __slots__ = ("_by", "_created", "_numbers")
+    __slots__ = ("_added", "_by", "_created", "_numbers")
 
     def __init__(self) -> None:
         self._created = array("q")
         self._numbers = array("q")
         self._by: dict[tuple[str | None, Status | None], array[int]] = {}
+        self._added: dict[tuple[str, Status], tuple[Callable[[int], None], ...]] = {}
 
     def add(self, run: Run) -> None:
         """Take in a new run; runs come in the order of their numbers."""
         self._created.append(run.created_at)
         self._numbers.append(run.number)
-        for project in (None, run.project_id):
-            if project is not None:
-                self._list(project, None).append(run.number)
-            self._list(project, run.status).append(run.number)
+        added = self._added.get((run.project_id, run.status)) or self._joined(run.project_id, run.status)
+        for append in added:
+            append(run.number)
 
     def move(self, before: Run, now: Run) -> None:
         """Follow a run into another status."""
@@ -78,6 +78,12 @@ class RunIndex:
         upper = self._numbers[last] if last < len(self._numbers) else NO_END
         index = self._numbers if project is status is None else self._by.get((project, status), _NOTHING)
         return newest(index, lower, min(upper, below), limit)
+
+    def _joined(self, project: str, status: Status) -> tuple[Callable[[int], None], ...]:
+        """What a new run of this project and status is appended to; looked up once, for there are many of them."""
+        lists = self._list(None, status), self._list(project, None), self._list(project, status)
+        found = self._added[project, status] = tuple(one.append for one in lists)
+        return found
 
     def _list(self, project: str | None, status: Status | None) -> array[int]:
         found = self._by.get((project, status))

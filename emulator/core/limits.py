@@ -30,25 +30,37 @@ class Verdict(NamedTuple):
     """How many seconds to wait; None when the request is admitted."""
 
 
+class Window:
+    """A window of one bucket: when it ends (ms), and how many requests it has admitted."""
+
+    __slots__ = ("end", "reset", "used")
+
+    def __init__(self, end: int, used: int = 0) -> None:
+        self.end = end
+        self.reset = -(-end // SECOND)
+        self.used = used
+
+
 class Limiter:
     """Counts requests per bucket; knows as many buckets as there are keys."""
 
-    __slots__ = ("_rate", "_windows")
+    __slots__ = ("_by_key", "_most", "_rate", "windows")
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        self._windows: dict[str, tuple[int, int]] = {}
+        self._most = rate.limit + rate.burst
+        self._by_key = rate.scope == "key"
+        self.windows: dict[str, Window] = {}
+        """The newest window of each bucket."""
 
     def admit(self, organization: str, key: str, now: int) -> Verdict:
         """Count a request at `now` (ms) and say whether it is admitted. A refused one is not counted."""
-        rate = self._rate
-        bucket = key if rate.scope == "key" else organization
-        start, used = self._windows.get(bucket, (now, 0))
-        if now >= start + rate.window_ms:
-            start, used = now, 0
-        end = start + rate.window_ms
-        reset = -(-end // SECOND)
-        if used >= rate.limit + rate.burst:
-            return Verdict(rate.limit, 0, reset, max(1, -(-(end - now) // SECOND)))
-        self._windows[bucket] = start, used + 1
-        return Verdict(rate.limit, max(0, rate.limit - used - 1), reset, None)
+        bucket = key if self._by_key else organization
+        window = self.windows.get(bucket)
+        if window is None or now >= window.end:
+            window = self.windows[bucket] = Window(now + self._rate.window_ms)
+        limit = self._rate.limit
+        if window.used >= self._most:
+            return Verdict(limit, 0, window.reset, max(1, -(-(window.end - now) // SECOND)))
+        window.used += 1
+        return Verdict(limit, limit - window.used if window.used < limit else 0, window.reset, None)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.core.lifecycle import TERMINAL, Event, Status, after, ending
 
@@ -11,10 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """A run as it stands; every change makes another value, so one that is held never changes. Instants are in ms."""
-
+class _Fields(NamedTuple):
     number: int
     """Its place among all runs of its world."""
     organization: str
@@ -32,6 +28,17 @@ class Run:
     """When they ended."""
     rank: int = -1
     """The first place of its results among its organization's, once it has ended."""
+
+
+class Run(_Fields):
+    """A run as it stands; every change makes another value, so one that is held never changes. Instants are in ms.
+
+    Two are equal when they are one: what is made of a run is kept under it.
+    """
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @property
     def ended(self) -> bool:
@@ -83,7 +90,7 @@ class Run:
 
 def begun(run: Run, now: int) -> Run:
     """The run, started."""
-    return replace(run, status=after(run.status, Event.BEGIN), started_at=now)
+    return run._replace(status=after(run.status, Event.BEGIN), started_at=now)
 
 
 def case_ended(run: Run, outcome: Status, now: int) -> Run:
@@ -91,11 +98,11 @@ def case_ended(run: Run, outcome: Status, now: int) -> Run:
     outcomes = (*run.outcomes, outcome)
     ends = (*run.ends, now)
     if len(outcomes) < len(run.cases):
-        return replace(run, outcomes=outcomes, ends=ends)
+        return run._replace(outcomes=outcomes, ends=ends)
     status = after(run.status, ending(outcomes))
-    return replace(run, outcomes=outcomes, ends=ends, status=status, completed_at=now)
+    return run._replace(outcomes=outcomes, ends=ends, status=status, completed_at=now)
 
 
 def canceled(run: Run, now: int) -> Run:
     """The run, canceled; `Refused("run_ended")` when it has ended before."""
-    return replace(run, status=after(run.status, Event.CANCEL), completed_at=now)
+    return run._replace(status=after(run.status, Event.CANCEL), completed_at=now)

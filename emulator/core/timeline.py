@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from emulator.core.instants import LAST
+
+NEVER: Final = 1 << 62
+"""An instant after all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +42,24 @@ class Due(NamedTuple):
 class Agenda:
     """What is due, the earliest first; what is due at one instant keeps the order in which it was put down."""
 
-    __slots__ = ("_heap", "_sequence")
+    __slots__ = ("_heap", "_sequence", "first")
 
     def __init__(self) -> None:
         self._heap: list[Due] = []
         self._sequence = 0
+        self.first = NEVER
+        """When the next thing is due, in ms; `NEVER` when nothing is. Kept, since every request asks for it."""
 
     def put(self, at: int, organization: str, number: int = -1, outcome: str = "") -> None:
         """Put something down for an instant in ms."""
         self._sequence += 1
         heappush(self._heap, Due(at, self._sequence, organization, number, outcome))
-
-    def next_at(self) -> int | None:
-        """When the next thing is due, in ms; None when nothing is."""
-        return self._heap[0].at if self._heap else None
+        self.first = self._heap[0].at
 
     def take(self, now: int) -> Due | None:
         """The next thing that is due at `now` or before, taken off the agenda."""
-        return heappop(self._heap) if self._heap and self._heap[0].at <= now else None
+        if self.first > now:
+            return None
+        due = heappop(self._heap)
+        self.first = self._heap[0].at if self._heap else NEVER
+        return due

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from emulator.core import artifacts, runs
@@ -18,7 +18,7 @@ from emulator.core.outcomes import LONGEST, duration, failure, is_flaky, outcome
 from emulator.core.refusal import Refused
 from emulator.core.results import Result
 from emulator.core.runs import Run
-from emulator.core.timeline import Agenda, Clock
+from emulator.core.timeline import NEVER, Agenda, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,15 +102,15 @@ class World:
         for sample in samples:
             self.now = now - sample.age_ms
             self.start(sample.organization, Order(sample.project_id, sample.environment, sample.test_case_ids))
-            while (at := self._agenda.next_at()) is not None:
-                self.settle(at)
+            while self._agenda.first < NEVER:
+                self.settle(self._agenda.first)
         self.now = now
 
     # --- time
 
     def settle(self, now: int) -> None:
         """Carry out all that has come due until `now` (ms), in order. Time never runs backwards."""
-        while (due := self._agenda.take(now)) is not None:
+        while self._agenda.first <= now and (due := self._agenda.take(now)) is not None:
             self.now = max(self.now, due.at)
             if due.number < 0:
                 self._fill(due.organization)
@@ -132,7 +132,7 @@ class World:
         if self.now + self._most_work_ms() > LAST:
             raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
         done = len(run.outcomes)
-        while (at := self._agenda.next_at()) is not None:
+        while (at := self._agenda.first) < NEVER:
             self.move_to(max(self.now, at))
             run = self.runs[run.number]
             if run.ended or (not to_end and len(run.outcomes) > done):
@@ -275,7 +275,7 @@ class World:
 
     def _ended(self, before: Run, now: Run) -> Run:
         results = self.tenancies[now.organization].results
-        return self._became(before, replace(now, rank=results.add(now)))
+        return self._became(before, now._replace(rank=results.add(now)))
 
     def _became(self, before: Run, now: Run) -> Run:
         self.tenancies[now.organization].runs.move(before, now)

@@ -24,6 +24,7 @@ PREFIX: Final = "/v1"
 _WORDS: Final = {status: status.value for status in Status}
 """What the wire calls a status; to ask the status itself takes five times as long."""
 _NONE: Final = dict.fromkeys(_WORDS.values(), 0)
+_QUEUED: Final = {"test_case_id": "", "status": _WORDS[Status.QUEUED], "result_id": None, "duration_ms": None}
 
 
 class ResultAt(NamedTuple):
@@ -49,7 +50,10 @@ class ArtifactAt(NamedTuple):
 
 def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run as a list shows it."""
-    statuses = run.case_statuses()
+    return _run_object(world, run, base, run.case_statuses())
+
+
+def _run_object(world: World, run: Run, base: str, statuses: tuple[Status, ...]) -> dict[str, Any]:
     name = world.names.run(run.number)
     summary = {"total": len(statuses), **_NONE}
     for status in statuses:
@@ -72,18 +76,20 @@ def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
 
 def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run as an answer about one run shows it."""
-    ended, begun = run.ended, run.started_at is not None
-    outcomes = [
+    statuses, ended = run.case_statuses(), run.ended
+    found = _run_object(world, run, base, statuses)
+    if run.started_at is None and not ended:  # as every run is when it is accepted
+        found["case_outcomes"] = [_QUEUED | {"test_case_id": case} for case in run.cases]
+        return found
+    found["case_outcomes"] = [
         {
             "test_case_id": case,
             "status": _WORDS[status],
             "result_id": world.names.result(run.number, index) if ended else None,
-            "duration_ms": run.case_duration_ms(index) if begun else None,
+            "duration_ms": run.case_duration_ms(index),
         }
-        for index, (case, status) in enumerate(zip(run.cases, run.case_statuses(), strict=True))
+        for index, (case, status) in enumerate(zip(run.cases, statuses, strict=True))
     ]
-    found = run_object(world, run, base)
-    found["case_outcomes"] = outcomes
     return found
 
 

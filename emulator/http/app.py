@@ -114,6 +114,8 @@ class Corridor:
                 organization = key.organization
                 limits, wait = admit(world, key)
                 if wait is not None:
+                    if self._stage.limited is not None:
+                        self._stage.limited()
                     raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  the one way out of the corridor
                 permit(key, operation)
             encoded = self._perform(scope, headers, operation, name, raw, organization)
@@ -125,7 +127,7 @@ class Corridor:
             where = traceback.extract_tb(bug.__traceback__)[-1]
             _LOG.error("bug in %s: %r at %s:%s", operation.id, bug, where.filename, where.lineno)
             encoded = _refused(operation.reasons, Refused(reason))
-        return encoded, (*self._last_headers(scope, encoded.status, organization, reason), *limits)
+        return encoded, self._last_headers(scope, encoded.status, organization, reason) + limits
 
     def _perform(  # noqa: PLR0913, PLR0917  what has been judged so far
         self,
@@ -167,13 +169,9 @@ class Corridor:
     def _do(self, operation: Operation, call: Call) -> Encoded:
         stage = self._stage
         reply = self._table[operation.id](stage.world if self._of_api else stage, call)
-        return self._encoding().encoded(reply, operation.answers[reply.status], call.base)
-
-    def _encoding(self) -> Encoder:
-        """The encoder of the world as it is now; another world, another encoder."""
-        if self._encoder.world is not self._stage.world:
-            self._encoder = Encoder(self._stage.world)
-        return self._encoder
+        if self._encoder.world is not stage.world:  # another world, another encoder
+            self._encoder = Encoder(stage.world)
+        return self._encoder.encoded(reply, operation.answers[reply.status], call.base)
 
     def _lost(self, scope: Scope, refused: Refused, headers: Headers) -> tuple[Encoded, Headers]:
         """The answer to a request that reaches no operation."""

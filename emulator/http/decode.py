@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from emulator.spec.operation import Body, Operation
 
+_JSON: Final = b"application/json"
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
@@ -90,7 +91,8 @@ def json_of(
         if not body.required:
             return body.rules.judged({}, labels)
         raise Refused("body_missing")
-    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+    media_type = headers.get(b"content-type", b"")
+    if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
         raise Refused("body_not_json", "Content-Type")
     try:
         value = orjson.loads(raw)

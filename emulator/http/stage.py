@@ -30,7 +30,7 @@ class Exchange(NamedTuple):
 class Stage:
     """Holds the world; the one thing that outlives a reset."""
 
-    __slots__ = ("_fresh", "_labels", "_outside", "_system", "authorizations", "public_url", "told", "world")
+    __slots__ = ("_fresh", "_labels", "_outside", "_system", "authorizations", "limited", "public_url", "told", "world")
 
     def __init__(
         self,
@@ -39,16 +39,19 @@ class Stage:
         *,
         public_url: str = "",
         told: Callable[[Exchange], None] | None = None,
+        limited: Callable[[], None] | None = None,
     ) -> None:
         """`fresh` makes a world that begins at an instant in ms; `system` reads the system's clock.
 
-        Links in answers begin with `public_url`, or with what the client called us; `told` hears of every exchange.
+        Links in answers begin with `public_url`, or with what the client called us; `told` hears of every exchange,
+        `limited` of each that the rate limit refused.
         """
         self.public_url = public_url
         self._fresh = fresh
         self._system = system
         self._outside = 0
         self.told = told
+        self.limited = limited
         self.reset()
 
     def reset(self) -> None:

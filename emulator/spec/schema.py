@@ -58,10 +58,11 @@ class ObjectRules:
         self._schema = schema
         properties = schema["properties"]
         self._kind = kind
-        self._extended = {name: one["x-extended-by"] for name, one in properties.items() if "x-extended-by" in one}
+        self._extended = [(name, one["x-extended-by"]) for name, one in properties.items() if "x-extended-by" in one]
+        extended = {name for name, _ in self._extended}
         self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _kind(one)) in _READ}
         closed = {
-            name: {key: value for key, value in one.items() if key != "enum" or name not in self._extended}
+            name: {key: value for key, value in one.items() if key != "enum" or name not in extended}
             for name, one in properties.items()
         }
         self._validator = _for_requests({**schema, "properties": closed})
@@ -74,15 +75,21 @@ class ObjectRules:
         """
         if repeated or not self._holds(value, labels):
             raise self._fault(value, labels, repeated)
+        if not self._read:
+            found: dict[str, Any] = value
+            return found
         return {name: self._read[name](one) if name in self._read else one for name, one in value.items()}
 
     def _holds(self, value: Any, labels: Labels) -> bool:  # noqa: ANN401  JSON
         try:
-            return self._is_valid(value) and all(
-                value[name] in labels[label] for name, label in self._extended.items() if name in value
-            )
+            if not self._is_valid(value):
+                return False
         except ValueError:  # it is nested deeper than a schema is followed
             return False
+        for name, label in self._extended:  # noqa: SIM110  a generator costs as much as all the rest
+            if name in value and value[name] not in labels[label]:
+                return False
+        return True
 
     def _fault(self, value: Any, labels: Labels, repeated: Sequence[str]) -> Refused:  # noqa: ANN401  JSON
         known = [name for name in repeated if name in self._schema["properties"]]
@@ -107,7 +114,7 @@ class ObjectRules:
         yield from self._alternatives(value)
         for name in (name for name in properties if name in value):
             yield from self._faults_in(name, _shortened(value[name], properties[name]), labels)
-        for name, label in self._extended.items():
+        for name, label in self._extended:
             if isinstance(value.get(name), str) and value[name] not in labels[label]:
                 yield [name], Refused("unknown_choice", name, allowed=", ".join(labels[label]))
 

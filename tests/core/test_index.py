@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 
 import pytest
@@ -39,7 +39,7 @@ class Lists:
     def follow(self, now: Run) -> None:
         """A run that went on; when it ended, its results are visible, the last case's the lowest."""
         before = self.runs[now.number]
-        after = replace(now, rank=self.by_result.add(now)) if now.ended else now
+        after = now._replace(rank=self.by_result.add(now)) if now.ended else now
         self.by_run.move(before, after)
         self.runs[now.number] = after
         if after.ended:

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emulator.core.instants import LAST
-from emulator.core.timeline import Agenda, Clock
+from emulator.core.timeline import NEVER, Agenda, Clock
 
 instants = st.integers(-(2**40), LAST)
 
@@ -24,7 +24,7 @@ def test_what_is_due_comes_by_time_and_then_by_when_it_was_put(story: list[tuple
             due = agenda.take(at)
             expected = model.pop(0) if model and model[0][0] <= at else None
             assert (due and (due.at, due.number)) == expected
-        assert agenda.next_at() == (model[0][0] if model else None)
+        assert agenda.first == (model[0][0] if model else NEVER)
 
 
 def test_what_is_put_down_is_given_back() -> None:
