@@ -230,7 +230,7 @@ def test_a_slow_client_is_waited_for() -> None:
 def test_a_slow_answer_is_no_idle_client() -> None:
     """While an answer is awaited, the connection stays open."""
     line = Line(answer(b"hello")[0])
-    line.connection.data_received(HELLO)
+    line.connection.data_received(HELLO + HELLO[:9])
     line.loop.wait(10 * PATIENCE)
     assert not line.transport.closed
 
