@@ -126,7 +126,7 @@ def _sent(app: Entrance, one: Mapping[str, Any], mount: str) -> Mapping[str, Any
     }
     messages: list[Any] = []
 
-    async def receive() -> Mapping[str, Any]:
+    async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(told: Mapping[str, Any]) -> None:

@@ -90,7 +90,7 @@ class Corridor:
         status, content = encoded.status, encoded.content
         heads = encoded.headers + self._last_headers(stage) + limits
         if stage.audience.told is not None:
-            stage.audience.told(self._told(scope, status, organization, reason, stage))
+            self._tell(scope, status, organization, reason, stage)
         if stage.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
             wanted, asked = "" if operation is None else operation.id, (scope["method"], scope["path"])
             raw_path, query = scope.get("raw_path") or b"", scope["query_string"]
@@ -118,15 +118,19 @@ class Corridor:
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, stage: Stage) -> None:
         """Answer with a reason that the spec words elsewhere than under an operation."""
-        encoded = _refused(self._elsewhere, refused)
         stage.settled()
-        await _send(send, scope, encoded, encoded.headers + self._last_headers(stage))
+        encoded = _refused(self._elsewhere, refused)
+        heads = encoded.headers + self._last_headers(stage)
+        self._tell(scope, encoded.status, "", refused.reason, stage)
+        await _send(send, scope, encoded, heads)
 
     def unread(self, stage: Stage) -> tuple[bytes, Headers]:
         """The answer to what could not be read as a request: its body and its headers."""
-        encoded = _refused(self._elsewhere, Refused("not_http"))
         stage.settled()
-        return b"".join(encoded.pieces()), encoded.headers + self._last_headers(stage)
+        encoded = _refused(self._elsewhere, Refused("not_http"))
+        heads = encoded.headers + self._last_headers(stage, of_world=False)
+        self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", stage, of_world=False)
+        return b"".join(encoded.pieces()), heads
 
     def _answer(  # noqa: PLR0913, PLR0917  a request, as far as it was read
         self,
@@ -213,15 +217,18 @@ class Corridor:
         encoded = _refused(self._elsewhere, refused)
         return encoded._replace(headers=(*encoded.headers, (b"allow", route.allowed.encode())))
 
-    def _told(self, scope: Scope, status: int, organization: str, reason: str, stage: Stage) -> Exchange:
-        """What is told of an exchange, after its answer was given an ID."""
-        request_id = stage.newest_id(of_world=self._of_api)
-        now, path = stage.world.now, stage.mount + scope["path"]
-        return Exchange(now, scope["method"], path, status, request_id, organization, reason)
+    def _tell(  # noqa: PLR0913  what an exchange is
+        self, scope: Scope, status: int, organization: str, reason: str, stage: Stage, *, of_world: bool = True
+    ) -> None:
+        """Tell of an exchange, after its answer was given an ID."""
+        if stage.audience.told is not None:
+            request_id = stage.newest_id(of_world=of_world and self._of_api)
+            now, path = stage.world.now, stage.mount + scope["path"]
+            stage.audience.told(Exchange(now, scope["method"], path, status, request_id, organization, reason))
 
-    def _last_headers(self, stage: Stage) -> Headers:
-        """The headers that every answer has."""
-        request_id = stage.request_id() if self._of_api else stage.outside_id()
+    def _last_headers(self, stage: Stage, *, of_world: bool = True) -> Headers:
+        """The headers that every answer has; `of_world` is false where no world was asked."""
+        request_id = stage.request_id() if of_world and self._of_api else stage.outside_id()
         second = stage.world.now // SECOND
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
