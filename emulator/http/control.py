@@ -93,7 +93,7 @@ def _delete_world(worlds: Worlds, call: Call) -> Reply:
 
 
 def _world(stage: Stage, call: Call) -> dict[str, Any]:
-    world = stage.settled()
+    world = stage.looked_at()
     journal = stage.journal
     return {
         "name": stage.name or DEFAULT,

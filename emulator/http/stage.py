@@ -125,6 +125,13 @@ class Stage:
         world.settle(world.clock.read(now, world.now))
         return world
 
+    def looked_at(self) -> World:
+        """The world, at the instant that it is, without its having been used."""
+        before = self.used_at
+        world = self.settled()
+        self.used_at = before
+        return world
+
     def labels(self, organization: str) -> Mapping[str, Sequence[str]]:
         """An organization's own labels, by what the spec calls them."""
         return self._labels.get(organization, _NO_LABELS)
