@@ -193,7 +193,7 @@ def unmounted(answer: Answer) -> tuple[int, dict[str, str], bytes]:
 @settings(max_examples=40)
 @given(before=stories, after=stories)
 def test_fork(before: list[str], after: list[str]) -> None:
-    """Parent and fork answer the same requests with the same bytes, but for where links lead; neither moves the other."""
+    """Parent and fork answer the same requests alike, but for where links lead; neither moves the other."""
     zof = Zof(rate=Rate(limit=20))
     told(zof, before)
     zof.tell("POST", "/worlds/default/fork", {"name": "fork"})
