@@ -16,7 +16,7 @@ from emulator.handlers.paging import walk
 from emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
 from emulator.http.encode import Encoded
 from emulator.http.gate import admit, key_of, permit
-from emulator.http.journal import Entry
+from emulator.http.journal import Cut, Entry
 from emulator.http.routes import Routes
 from emulator.http.stage import Exchange
 from emulator.messages import Call
@@ -82,10 +82,11 @@ class Corridor:
             except ClientGone:
                 return
         # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
+        at = stage.settled().now
         if operation is not None:
             encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, stage)
         else:
-            encoded, organization, limits = self._lost(scope, route, stage), "", ()
+            encoded, organization, limits = self._lost(scope, route), "", ()
             reason = "unknown_path" if route is None else "method_not_allowed"
         status, content = encoded.status, encoded.content
         heads = encoded.headers + self._last_headers(stage) + limits
@@ -94,10 +95,10 @@ class Corridor:
         if stage.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
             wanted, asked = "" if operation is None else operation.id, (scope["method"], scope["path"])
             raw_path, query = scope.get("raw_path") or b"", scope["query_string"]
-            given = scope["headers"], raw or b""
+            given = scope["headers"], _unread(operation, headers) if raw is None else raw
             stage.journal.add(
                 Entry(
-                    stage.world.now,
+                    at,
                     wanted,
                     organization,
                     reason,
@@ -142,7 +143,7 @@ class Corridor:
         stage: Stage,
     ) -> tuple[Encoded, str, str, Headers]:
         """The answer to a request of an operation, whose it was, why it was refused, and how its limit stands."""
-        world = stage.settled()
+        world = stage.world
         organization, reason = "", ""
         limits: Headers = ()
         try:
@@ -208,9 +209,8 @@ class Corridor:
         reply = self._table[operation.id](stage.world if self._of_api else stage, call)
         return stage.encoder.encoded(reply, operation.answers[reply.status], call.base)
 
-    def _lost(self, scope: Scope, route: Route | None, stage: Stage) -> Encoded:
+    def _lost(self, scope: Scope, route: Route | None) -> Encoded:
         """The answer to a request that reaches no operation."""
-        stage.settled()
         if route is None:
             return _refused(self._elsewhere, Refused("unknown_path"))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
@@ -233,6 +233,13 @@ class Corridor:
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
+
+
+def _unread(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
+    """A body that was too large to be read: nothing of it is known but how long it said to be, or was at least."""
+    most = 0 if operation is None or operation.body is None else operation.body.most_bytes
+    declared = headers.get(b"content-length", b"")
+    return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
 
 
 def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:

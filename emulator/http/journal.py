@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     """An exchange as it was; nothing is worked out that is not asked for."""
 
     at: int
-    """The world's time, in ms."""
+    """The world's time when the request came, in ms."""
     operation: str
     """The operation's ID; empty when there was none."""
     organization: str
@@ -51,13 +51,15 @@ class Entry(NamedTuple):
 class Journal:
     """A ring of exchanges; when there are more than it takes, the oldest go."""
 
-    __slots__ = ("_entries", "count", "most")
+    __slots__ = ("_entries", "cleared", "count", "most")
 
     def __init__(self, most: int) -> None:
         """Keeps `most` exchanges."""
         self.most = most
         self.count = 0
         """How many exchanges there have been."""
+        self.cleared = 0
+        """How many of them somebody has cleared since the world began."""
         self._entries: deque[Entry] = deque(maxlen=most)
 
     def add(self, entry: Entry) -> None:
@@ -71,8 +73,14 @@ class Journal:
 
     def clear(self) -> None:
         """Forget all of them; what comes is numbered from 1 again."""
+        self.cleared += self.count
         self.count = 0
         self._entries.clear()
+
+    def begin(self) -> None:
+        """Begin anew, with a world that has just begun."""
+        self.clear()
+        self.cleared = 0
 
     @property
     def dropped(self) -> int:

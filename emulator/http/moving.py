@@ -73,13 +73,15 @@ def _move(world: World, asked: Mapping[str, Any], witness: _Witness) -> None:
         world.move_to(world.now + asked["by_ms"], "by_ms")
     elif asked["until"] == "window_reset":
         world.move_to(_instant(world.limiter.next_reset(world.now)), "until")
+    elif all(run.ended for run in world.runs):  # what is due now and then is for runs that were canceled
+        raise Refused("nothing_due")
     else:
         world.move_until(_UNTIL[asked["until"]](world, asked, witness))
 
 
 def _instant(found: int | None) -> int:
     if found is None:
-        raise Refused("nothing_due", "until")
+        raise Refused("nothing_due")
     return found
 
 
@@ -93,6 +95,6 @@ def _run_ended(world: World, asked: Mapping[str, Any], witness: _Witness) -> Cal
 
 
 _UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _Witness], Callable[[], bool]]]] = {
-    "next": lambda _world, _asked, _witness: lambda: True,
+    "next": lambda _world, _asked, witness: lambda: witness.count > 0,
     "run_ended": _run_ended,
 }

@@ -58,9 +58,8 @@ def verify_journal(stage: Stage, call: Call) -> Reply:
     """Say whether there were as many exchanges of a kind as asked for; if not, which one comes nearest, and why."""
     journal, asked = _journal(stage), dict(call.body)
     given = {name: asked.pop(name) for name in _COUNTS if name in asked} or {"at_least": 1}
-    low, high = given.get("at_least", 0), given.get("at_most")
-    if "exactly" in given:
-        low = high = given["exactly"]
+    low = max(given.get("exactly", 0), given.get("at_least", 0))
+    high = min((given[name] for name in ("exactly", "at_most") if name in given), default=None)
     count, nearest, amiss = 0, None, list[dict[str, Any]]()
     for one in _shown(journal):
         found = differences(one, asked)
@@ -68,7 +67,7 @@ def verify_journal(stage: Stage, call: Call) -> Reply:
         if found and (nearest is None or len(found) <= len(amiss)):
             nearest, amiss = one, found
     verified = count >= low and (high is None or count <= high)
-    told = None if verified or count > low or nearest is None else {"exchange": nearest, "differences": amiss}
+    told = None if count >= low or nearest is None else {"exchange": nearest, "differences": amiss}
     wanted = " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
     message = f"{count} of {journal.count - journal.dropped} exchanges match, as asked: {wanted}."
     if not verified:
@@ -77,10 +76,10 @@ def verify_journal(stage: Stage, call: Call) -> Reply:
     return Reply(200, Document({**answer, "nearest": told}))
 
 
-def export_journal(stage: Stage, _call: Call) -> Reply:
-    """The journal as NDJSON: a line about the world, then a line an exchange."""
+def export_journal(stage: Stage, public_url: str) -> Reply:
+    """The journal as NDJSON: a line about the world, whose links begin with `public_url`, then a line an exchange."""
     journal = _journal(stage)
-    header = orjson.dumps(_about(stage)) + b"\n"
+    header = orjson.dumps(_about(stage) | {"public_url": public_url}) + b"\n"
 
     def lines() -> Iterator[bytes]:
         yield header
@@ -136,6 +135,8 @@ def _about(stage: Stage) -> dict[str, Any]:
         "rate": [rate.limit, rate.window_ms, rate.scope, rate.burst],
         "capacity": world.policy.capacity,
         "references": world.policy.references,
-        "environments": sorted({label for one in world.organizations.values() for label in one.environments}),
-        "dropped": journal.dropped,
+        "environments": list(
+            dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
+        ),
+        "dropped": journal.cleared + journal.dropped,
     }
