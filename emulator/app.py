@@ -94,7 +94,9 @@ def _scenario(settings: Settings) -> str:
 
 def _worlds(settings: Settings, data: Data) -> Callable[[Origin, int], World]:
     """What makes a fresh world under these settings, given how it is to begin and the instant that it is."""
-    policy = Policy(rate=settings.rate, capacity=settings.capacity, references=settings.references)
+    policy = Policy(
+        rate=settings.rate, capacity=settings.capacity, references=settings.references, keep_runs=settings.max_runs
+    )
     held = replace(
         data,
         organizations=tuple(

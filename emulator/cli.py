@@ -100,6 +100,12 @@ def _commands() -> None:
 @_flag("--journal", default=1_000, type=click.IntRange(0, 1_000_000), help="Exchanges that a world remembers.")
 @_flag("--max-worlds", default=1_000, type=click.IntRange(1, 100_000), help="How many worlds there may be.")
 @_flag(
+    "--max-runs",
+    default=100_000,
+    type=click.IntRange(1, 10_000_000),
+    help="Ended runs of an organization that a world keeps.",
+)
+@_flag(
     "--world-idle",
     default=3_600,
     type=click.IntRange(1, 10_000_000),
@@ -195,6 +201,7 @@ def settings_from(flags: dict[str, Any]) -> Settings:
         token=flags["token"],
         journal=flags["journal"],
         max_worlds=flags["max_worlds"],
+        max_runs=flags["max_runs"],
         world_idle=flags["world_idle"],
     )
     if found.loopback or found.token:

@@ -48,6 +48,8 @@ class Settings:
     """How many exchanges the journal of a world keeps; 0: there is none."""
     max_worlds: int = 1_000
     """How many worlds there may be."""
+    max_runs: int = 100_000
+    """How many ended runs of an organization a world keeps."""
     world_idle: int = 3_600
     """After how many seconds a world that nobody asked for makes room for others."""
 

@@ -7,6 +7,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from emulator.core.ids import Names
+from emulator.core.index import ResultIndex
 from emulator.core.lifecycle import Status
 from emulator.core.limits import Rate
 from emulator.core.runs import Run
@@ -31,12 +32,16 @@ def saved(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
         "rate": [rate.limit, rate.window_ms, rate.scope, rate.burst],
         "capacity": policy.capacity,
         "references": policy.references,
-        "keep": [policy.keep_answers_ms, policy.keep_answers_bytes, policy.keep_artifacts_ms],
+        "keep": [policy.keep_answers_ms, policy.keep_answers_bytes, policy.keep_artifacts_ms, policy.keep_runs],
         "organizations": {one.id: list(one.environments) for one in world.organizations.values()},
         "samples": list(world.names.samples),
         "catalogue": world.catalogue.saved(),
-        "runs": [list(run) for run in world.runs],
-        "tenancies": {name: [one.running, list(one.waiting)] for name, one in world.tenancies.items()},
+        "started": world.started,
+        "forgotten": world.forgotten,
+        "runs": [list(run) for run in world.runs.values()],
+        "tenancies": {
+            name: [one.running, list(one.waiting), one.results.start] for name, one in world.tenancies.items()
+        },
         "agenda": world.agenda.saved(),
         "flaky": [[*key, times] for key, times in world.flaky.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
@@ -52,19 +57,18 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
     """
     organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
     known = tuple(key for key in keys if key.organization in state["organizations"])
-    answers_ms, answers_bytes, artifacts_ms = state["keep"]
-    policy = Policy(
-        Rate(*state["rate"]), state["capacity"], state["references"], answers_ms, answers_bytes, artifacts_ms
-    )
+    policy = Policy(Rate(*state["rate"]), state["capacity"], state["references"], *state["keep"])
     world = World(state["seed"], policy, Data(organizations, known), Clock(*state["clock"]), state["now"])
     world.answered = state["answered"]
     world.names = Names(world.seed, tuple(state["samples"]))
     world.catalogue.restore(state["catalogue"])
-    world.runs = [_run(row) for row in state["runs"]]
+    world.started, world.forgotten = state["started"], state["forgotten"]
+    world.runs = {run.number: run for run in map(_run, state["runs"])}
+    for name, (running, waiting, start) in state["tenancies"].items():
+        tenancy = world.tenancies[name]
+        tenancy.running, tenancy.results = running, ResultIndex(start)
+        tenancy.waiting.extend(waiting)
     _list(world)
-    for name, (running, waiting) in state["tenancies"].items():
-        world.tenancies[name].running = running
-        world.tenancies[name].waiting.extend(waiting)
     world.agenda = Agenda.restored(state["agenda"])
     world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
@@ -108,9 +112,9 @@ def _run(row: Iterable[Any]) -> Run:
 
 def _list(world: World) -> None:
     """Put the runs into their indexes, in the order in which they came, and their results in that of their ends."""
-    for run in world.runs:
+    for run in world.runs.values():
         world.tenancies[run.organization].runs.add(run)
-    for run in sorted((run for run in world.runs if run.ended), key=lambda run: run.rank):
+    for run in sorted((run for run in world.runs.values() if run.ended), key=lambda run: run.rank):
         world.tenancies[run.organization].results.add(run)
 
 

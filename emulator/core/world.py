@@ -54,6 +54,8 @@ class Policy:
     keep_answers_ms: int = DAY
     keep_answers_bytes: int = 64 * _MIB
     keep_artifacts_ms: int = 90 * DAY
+    keep_runs: int = 100_000
+    """How many ended runs of an organization are kept; when there are more, those that ended first go."""
 
 
 class Tenancy:
@@ -78,6 +80,7 @@ class World:
         "catalogue",
         "clock",
         "flaky",
+        "forgotten",
         "heard",
         "keys",
         "limiter",
@@ -88,6 +91,7 @@ class World:
         "runs",
         "seed",
         "seen",
+        "started",
         "tenancies",
     )
 
@@ -105,7 +109,12 @@ class World:
         self.answers: Keeper[Any] = Keeper(policy.keep_answers_ms, policy.keep_answers_bytes)
         self.answered = 0
         """How many requests this world has answered."""
-        self.runs: list[Run] = []
+        self.runs: dict[int, Run] = {}
+        """All runs that are not forgotten, by number."""
+        self.started = 0
+        """How many runs there have been; the number of the next one."""
+        self.forgotten = 0
+        """How many ended runs have made room for others."""
         self.tenancies = {one.id: Tenancy() for one in data.organizations}
         self.agenda = Agenda()
         self.flaky: dict[tuple[str, str], int] = {}
@@ -134,7 +143,9 @@ class World:
             if due.number < 0:
                 self._fill(due.organization)
             else:
-                self._end_case(self.runs[due.number], Status(due.outcome))
+                run = self.runs.get(due.number)
+                if run is not None:
+                    self._end_case(run, Status(due.outcome))
         self.now = max(self.now, now)
 
     def move_to(self, instant: int, param: str | None = None) -> None:
@@ -174,15 +185,19 @@ class World:
         known = all(self.seen.get(number) is status for number, status in waiting.items())
         jumps = bool(waiting) and known and self.now + self._most_work_ms() <= LAST
         if jumps:
-            self.move_until(lambda: any(self.runs[one].status is not status for one, status in waiting.items()))
-        self.seen |= {one: self.runs[one].status for one in waiting if not self.runs[one].ended}
+            self.move_until(lambda: any(not self._stands(one, status) for one, status in waiting.items()))
+        self.seen |= {one: self.runs[one].status for one in waiting if one in self.runs and not self.runs[one].ended}
         return jumps
+
+    def _stands(self, number: int, status: Status) -> bool:
+        run = self.runs.get(number)
+        return run is not None and run.status is status
 
     def _most_work_ms(self) -> int:
         """How long all that has not ended could take at the most, one after another."""
         if self.now < LAST - _CENTURY:
             return 0  # so much work there cannot be, and counting it takes time
-        return sum(len(run.cases) - len(run.outcomes) for run in self.runs if not run.ended) * LONGEST
+        return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.ended) * LONGEST
 
     # --- runs
 
@@ -190,9 +205,10 @@ class World:
         """Accept a run; it is queued, and begins as soon as there is a place for it. Raises `Refused`."""
         cases = self.catalogue.resolve(organization, order, self.now)
         suite = order.test_suite_id
-        number = len(self.runs)
+        number = self.started
         run = Run(number, organization, order.project_id, order.environment, suite, cases, self.now)
-        self.runs.append(run)
+        self.runs[number] = run
+        self.started += 1
         tenancy = self.tenancies[organization]
         tenancy.runs.add(run)
         tenancy.waiting.append(number)
@@ -222,15 +238,14 @@ class World:
     def any_run(self, name: str) -> Run:
         """The run with this ID, whosesoever it is; `Refused` when there is none."""
         number = self.names.read_run(name)
-        if number is None or number >= len(self.runs):
+        run = None if number is None else self.runs.get(number)
+        if run is None:
             raise Refused("run_not_found")
-        return self.runs[number]
+        return run
 
     def _run(self, organization: str, number: int | None) -> Run | None:
-        if number is None or number >= len(self.runs):
-            return None
-        run = self.runs[number]
-        return run if run.organization == organization else None
+        run = None if number is None else self.runs.get(number)
+        return run if run is not None and run.organization == organization else None
 
     # --- results and artifacts
 
@@ -287,8 +302,8 @@ class World:
     def _fill(self, organization: str) -> None:
         tenancy = self.tenancies[organization]
         while tenancy.waiting and tenancy.running < self.policy.capacity:
-            run = self.runs[tenancy.waiting.popleft()]
-            if run.status is Status.QUEUED:
+            run = self.runs.get(tenancy.waiting.popleft())
+            if run is not None and run.status is Status.QUEUED:
                 tenancy.running += 1
                 begun = self._became(run, runs.begun(run, self.now))
                 self._tell("run_started", begun)
@@ -319,7 +334,18 @@ class World:
         results = self.tenancies[now.organization].results
         self.seen.pop(now.number, None)
         self._tell("run_ended", now)
-        return self._became(before, now._replace(rank=results.add(now)))
+        ended = self._became(before, now._replace(rank=results.add(now)))
+        if len(results) > self.policy.keep_runs:
+            self._forget(self.tenancies[now.organization])
+        return ended
+
+    def _forget(self, tenancy: Tenancy) -> None:
+        """Make room: an eighth of the ended runs goes at once, since each time costs as much as all that stay."""
+        gone = frozenset(tenancy.results.forget(max(1, self.policy.keep_runs // 8)))
+        tenancy.runs.forget(gone)
+        for number in gone:
+            del self.runs[number]
+        self.forgotten += len(gone)
 
     def _became(self, before: Run, now: Run) -> Run:
         self.tenancies[now.organization].runs.move(before, now)

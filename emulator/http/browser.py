@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = "&mdash;"
 _MOST_LINKS: Final = 50
+_MOST_RUNS: Final = 10
 _STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.4rem}code,pre{font:14px/1.5 ui-monospace,monospace;background:#f3f4f6;border-radius:4px}
@@ -128,7 +129,7 @@ def _run(world: World, run: Run) -> str:
 
 
 def _newest(world: World, mount: str) -> Iterable[tuple[str, str, str]]:
-    for run in world.runs[:-11:-1]:
+    for run in islice(reversed(world.runs.values()), _MOST_RUNS):
         name = world.names.run(run.number)
         yield (
             f'<a href="{mount}/runs/{escape(name)}"><code>{escape(name)}</code></a>',

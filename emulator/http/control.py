@@ -103,6 +103,7 @@ def _world(stage: Stage, call: Call) -> dict[str, Any]:
         "from_snapshot": stage.from_snapshot,
         "clock": moving.clock(world),
         "runs": len(world.runs),
+        "forgotten_runs": world.forgotten,
         "requests": world.answered,
         "exchanges": 0 if journal is None else journal.count - journal.dropped,
     }

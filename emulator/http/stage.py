@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emulator.http.encode import Encoder
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from emulator.core.tenants import Key, Organization
     from emulator.core.world import World
 
+_LOG: Final = logging.getLogger("zof_emulator")
 _OUTSIDE: Final = 1 << 60
 """Answers that belong to no world are numbered from here, so that asking for health changes no byte of a world."""
 
@@ -54,6 +56,7 @@ class Stage:
 
     __slots__ = (
         "_access",
+        "_forgotten",
         "_fresh",
         "_labels",
         "_outside",
@@ -113,6 +116,7 @@ class Stage:
         self._show(world)
 
     def _show(self, world: World) -> None:
+        self._forgotten = world.forgotten
         self.world = world
         self.encoder = Encoder(world)
         access = self._access(world)
@@ -125,6 +129,10 @@ class Stage:
         world = self.world
         self.used_at = now = self._system()
         world.settle(world.clock.read(now, world.now))
+        if world.forgotten != self._forgotten:
+            if not self._forgotten:
+                _LOG.warning("ended runs were forgotten to make room; to keep more: --max-runs")
+            self._forgotten = world.forgotten
         return world
 
     def looked_at(self) -> World:
