@@ -37,10 +37,19 @@ def taken(zof: Zof) -> bytes:
 
 
 @settings(max_examples=60)  # each makes two emulators
-@given(before=stories, after=stories, rate=RATES, clock=CLOCKS, capacity=st.integers(1, 3))
-def test_goes_on_as_the_original(before: list[str], after: list[str], rate: Rate, clock: str, capacity: int) -> None:
+@given(
+    before=stories,
+    after=stories,
+    rate=RATES,
+    clock=CLOCKS,
+    capacity=st.integers(1, 3),
+    max_runs=st.sampled_from([1, 2, 100]),
+)
+def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
+    before: list[str], after: list[str], rate: Rate, clock: str, capacity: int, max_runs: int
+) -> None:
     """After any history, a world restored in another emulator gives the same bytes as the original goes on to give."""
-    one = Zof(rate=rate, clock=clock, capacity=capacity, seed=5)
+    one = Zof(rate=rate, clock=clock, capacity=capacity, max_runs=max_runs, seed=5)
     told(one, before)
     other = Zof()
     told(other, ["start", "start once"])
