@@ -169,7 +169,7 @@ class Corridor:
             def look(known: Mapping[str, Any]) -> None:
                 walk(world, Call(operation.id, organization, name, known, _NOTHING, ""))
 
-            query = operation.query.decoded(scope["query_string"], look)
+            query = operation.query.decoded(scope["query_string"], look if self._of_api else None)
         body = _NOTHING
         if operation.body is not None:
             body = json_of(operation.body, raw, headers, stage.labels(organization))
