@@ -183,7 +183,7 @@ class Corridor:
         kept: Encoded | None = world.answers.recall(mark, print_of_body, world.now)
         if kept is not None:
             return Encoded(kept.status, (*kept.headers, _REPLAYED), kept.content)
-        encoded = self._do(operation, call, stage)
+        encoded = self._do(operation, call, stage).whole()
         if world.answers.keep(mark, print_of_body, encoded, encoded.size, world.now):
             _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
         return encoded

@@ -35,10 +35,17 @@ class Encoded(NamedTuple):
         """The content, in pieces."""
         return (self.content,) if isinstance(self.content, bytes) else self.content()
 
+    def whole(self) -> Encoded:
+        """The same answer, to be kept: pieces that are made of a world are made now, for it changes."""
+        if isinstance(self.content, bytes):
+            return self
+        content = b"".join(self.content())
+        return self._replace(content=lambda: (content,))
+
     @property
     def size(self) -> int:
-        """About how many bytes it takes to keep it."""
-        return len(self.content) + 500 if isinstance(self.content, bytes) else 2000
+        """About how many bytes it takes to keep it; one that is `whole` is one piece."""
+        return sum(map(len, self.pieces())) + 500
 
 
 @lru_cache(maxsize=4096)

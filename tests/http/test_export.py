@@ -178,3 +178,17 @@ def test_no_cell_is_a_formula() -> None:
     zof = fresh(environments=("0-1",))
     zof.ended("tc_-1", "tc_--fail", environment="0-1", project_id="proj_-")
     assert not [cell for line in records(exported(zof, {"format": "csv"})) for cell in line if cell[:1] in set("=+-@")]
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_kept_export_outlives_its_runs(form: str) -> None:
+    """A repeated export is the first one's bytes, also when the runs in it have been forgotten since."""
+    zof = Zof(max_runs=1)
+    zof.ended("tc_a")
+    first, again = (zof.post("/results/export", {"format": form}, idempotency_key="once") for _ in range(2))
+    for _ in range(3):
+        zof.ended("tc_b")
+    last = zof.post("/results/export", {"format": form}, idempotency_key="once")
+    assert first.content == again.content == last.content
+    assert b"tc_a" in last.content
+    assert b"tc_a" not in zof.post("/results/export", {"format": form}).content
