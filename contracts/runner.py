@@ -6,13 +6,12 @@ target that cannot be verified at all is an exception: `Unreachable` or `Stopped
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from contracts import fuzz, machine
+from contracts.again import marked, watched
 from contracts.cleanup import cleaned
 from contracts.client import Caps, Client, ReadOnly, Stopped
 from contracts.events import Began, Ended, PartBegan, PartEnded
@@ -113,8 +112,6 @@ class _Verification:
         """Requests that were made up."""
         self._found_by: dict[str, Probe] = {}
         """The probe on whose way a finding came up, by the finding's key."""
-        # In process the same seed sends the same bytes; elsewhere what earlier verifications left must not be met.
-        self._nonce = f"{session.seed}" if client.target.app else f"{session.seed}-{secrets.token_hex(6)}"
 
     def done(self) -> tuple[str, bool]:
         """Do all of it: why it ended early, if it did, and whether it was interrupted."""
@@ -124,7 +121,7 @@ class _Verification:
         self.session.tell(Began(target.url, target.profile, len(self.session.rules), count))
         self.client.observers = [Tap(self.session), Oracle(self.session)]
         try:
-            self._probe(probes, Bench(self.client, self.session, self._nonce), self.session)
+            self._probe(probes, Bench(self.client, self.session, self.session.nonce), self.session)
             self._again(probes)
             for name, part in parts:
                 self._make_up(name, part)
@@ -179,20 +176,11 @@ class _Verification:
         concerned = {probe.name for probe in self._found_by.values()}
         # In process another round is free, and shows what only shows between probes.
         chosen = [probe for probe in probes if self.client.target.app or probe.name in concerned]
-        scratch = Session(self.client.target, rules=tuple(self.session.rules.values()), seed=self.session.seed)
         found_by, self._found_by = self._found_by, {}
-        observers = self.client.observers
-        self.client.observers = [Tap(scratch), Oracle(scratch)]
-        try:
-            self._probe(chosen, Bench(self.client, scratch, f"{self._nonce}-again"), scratch)
-        finally:
-            self.client.observers = observers
-        recurred = {finding.rule.name for finding in scratch.findings.values()}
-        reached = {rule for rule in self.session.rules if scratch.evidence[rule]}
+        with watched(self.client, self.session) as scratch:
+            self._probe(chosen, Bench(self.client, scratch, f"{self.session.nonce}-again"), scratch)
         for key in found_by:
-            finding = self.session.findings[key]
-            if finding.rule.name in reached - recurred:
-                self.session.findings[key] = replace(finding, flaky=True)
+            marked(self.session, key, scratch)
 
     def _make_up(self, name: str, part: Part) -> None:
         self.session.tell(PartBegan(name))

@@ -107,7 +107,7 @@ def _bytes(bench: Bench, listed: Exchange) -> None:
         _said(bench, artifact, answer, trace)
         real = _real(kind, answer.response.body)
         if real is not None:
-            bench.check("artifacts.content", real, expected=f"a real {kind}", got="none", trace=trace)
+            bench.check("artifacts.content", real, expected=f"a real {kind}", got="none", trace=trace, place=kind)
         if place == 0:
             bench.unauthorized("artifacts.download.key", bench.client.follow(url, key=""), "a download without a key")
 

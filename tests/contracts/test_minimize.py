@@ -21,6 +21,5 @@ def test_minimized() -> None:
     steps.cancel(steps.mine[0])
     (finding,) = session.findings.values()
     shorter = minimized(finding, client)
-    assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun", "getRun"]
-    assert not shorter.flaky
+    assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun"]
     assert len(related(finding.trace)) < len(finding.trace)
