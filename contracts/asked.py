@@ -54,6 +54,7 @@ def _target(flags: Mapping[str, Any]) -> Target:
         cases=tuple(flags["case"]),
         suite=flags["suite"],
         failing_case=flags["failing_case"],
+        error_case=flags["error_case"],
         strict=flags["strict"],
         **_where(flags),
     )

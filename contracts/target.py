@@ -46,6 +46,8 @@ class Target:
     suite: str = "suite_pr_smoke"
     failing_case: str = ""
     """A test case that fails; empty when none is known."""
+    error_case: str = ""
+    """A test case that ends in error; empty when none is known."""
     profile: str = "full"
     """`full` starts and cancels runs; `read-only` changes nothing."""
     quota: bool = False

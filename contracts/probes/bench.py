@@ -66,6 +66,8 @@ class Bench:
         self.session = session
         self.check = session.check
         self._nonce = nonce
+        self.runs: tuple[str, ...] = ()
+        """Runs that were started and left alone; the last one has a case in error, if one is known."""
         self._ended: Exchange | None = None
         self._left: dict[str, Exchange] = {}
 
