@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from emulator.core.instants import SECOND
 from emulator.core.tenants import DEFAULT
 from emulator.core.timeline import Clock
 from emulator.core.world import Policy, World
@@ -16,8 +17,10 @@ from emulator.handlers import table, words
 from emulator.http import control
 from emulator.http.app import Corridor
 from emulator.http.browser import Pages
+from emulator.http.door import Door
 from emulator.http.entrance import Entrance
-from emulator.http.stage import Stage
+from emulator.http.stage import Audience, Origin, Stage, access_to
+from emulator.http.worlds import Worlds
 from emulator.settings import Settings
 from emulator.spec import document
 
@@ -44,7 +47,7 @@ def create_app(
     told: Callable[[Exchange], None] | None = None,
     limited: Callable[[], None] | None = None,
 ) -> Entrance:
-    """An emulator as an ASGI application, with a world of its own.
+    """An emulator as an ASGI application, with worlds of its own.
 
     Args:
         settings: how it is set up; `Settings()` by default. Host and port only tell who is let in.
@@ -58,28 +61,52 @@ def create_app(
     """
     chosen = settings or Settings()
     contract = document.load(document.find("openapi.yaml"))
-    stage = Stage(_worlds(chosen, data or DEFAULT), system, public_url=chosen.public_url, told=told, limited=limited)
-    api = Corridor(stage, contract, table.TABLE, words.PREFIX)
-    own = Corridor(stage, document.load(document.find("control.yaml")), control.table(contract.root), control.PREFIX)
-    pages = Pages(stage)
+    fresh, usual = _worlds(chosen, data or DEFAULT), Origin(chosen.seed, chosen.clock, _scenario(chosen))
+    audience = Audience(told, limited)
+    shared = access_to(fresh(usual, EPOCH))
+
+    def stage(name: str, origin: Origin | None) -> Stage:
+        return Stage(
+            origin or usual,
+            fresh,
+            system,
+            lambda world: shared if shared.fits(world) else access_to(world),
+            audience,
+            name=name,
+            most_exchanges=chosen.journal,
+        )
+
+    worlds = Worlds(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
+    api = Corridor(contract, table.TABLE, words.PREFIX, chosen.public_url)
+    own = document.load(document.find("control.yaml"))
+    control_api = Corridor(own, control.table(contract.root, worlds), control.PREFIX, chosen.public_url)
+    pages = Pages(worlds, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
-    return Entrance(browser, stage=stage, api=api, control=own, trusting=chosen.loopback)
+    door = Door(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
+    return Entrance(browser, worlds=worlds, api=api, control=control_api, door=door)
 
 
-def _worlds(settings: Settings, data: Data) -> Callable[[int], World]:
-    """What makes a fresh world under these settings, given the instant that it is."""
-    policy = Policy(rate=settings.rate, capacity=settings.capacity, references=settings.references)
+def _scenario(settings: Settings) -> str:
+    return "default" if settings.samples else "empty"
+
+
+def _worlds(settings: Settings, data: Data) -> Callable[[Origin, int], World]:
+    """What makes a fresh world under these settings, given how it is to begin and the instant that it is."""
+    policy = Policy(
+        rate=settings.rate, capacity=settings.capacity, references=settings.references, keep_runs=settings.max_runs
+    )
     held = replace(
         data,
         organizations=tuple(
             replace(one, environments=tuple(dict.fromkeys((*one.environments, *settings.environments))))
             for one in data.organizations
         ),
-        samples=data.samples if settings.samples else (),
     )
+    empty = replace(held, samples=())
 
-    def fresh(system: int) -> World:
-        clock = Clock(settings.clock)
-        return World(settings.seed, policy, held, clock, EPOCH if clock.mode == "manual" else system)
+    def fresh(origin: Origin, system: int) -> World:
+        clock = Clock(origin.clock)
+        filled = held if origin.scenario == "default" else empty
+        return World(origin.seed, policy, filled, clock, EPOCH if clock.stands else system)
 
     return fresh

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,6 +17,8 @@ from emulator.console import Drain, Handler, Log, banner, may_block, ready_line,
 from emulator.core.limits import Rate
 from emulator.core.tenants import DEFAULT
 from emulator.http.control import installed_version
+from emulator.keeping import CannotKeep, check_writable, load, read, save
+from emulator.replay import replay
 from emulator.server import listen, run
 from emulator.settings import Settings, label_from, rate_from, url_from
 from emulator.spec.document import SpecError
@@ -21,11 +26,14 @@ from emulator.spec.document import SpecError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from emulator.http.stage import Stage
+
 _COULD_NOT: Final = 2
 _INTERRUPTED: Final = 130
 _LAST_LINES: Final = 0.5
 """Seconds that the log may take to be read to its end."""
 _LONGEST_SEED: Final = 2**63 - 1
+_TOKEN_BYTES: Final = 24
 
 
 class _Parsed(click.ParamType[Any]):
@@ -64,8 +72,8 @@ def _commands() -> None:
 @_flag(
     "--clock",
     default="real",
-    type=click.Choice(["real", "manual"]),
-    help="Follow the system's clock, or begin with 2026 and move only when told.",
+    type=click.Choice(["real", "manual", "auto"]),
+    help="Follow the system's clock; or begin with 2026 and move only when told, or also when polled.",
 )
 @_flag(
     "--rate-limit",
@@ -89,6 +97,23 @@ def _commands() -> None:
 )
 @_flag("--samples/--no-samples", default=True, help="Whether to hold the ended runs that the contract's examples show.")
 @_flag("--public-url", default="", type=_Parsed("url", url_from), help="What links in answers begin with.")
+@_flag("--journal", default=1_000, type=click.IntRange(0, 1_000_000), help="Exchanges that a world remembers.")
+@_flag("--max-worlds", default=1_000, type=click.IntRange(1, 100_000), help="How many worlds there may be.")
+@_flag(
+    "--max-runs",
+    default=100_000,
+    type=click.IntRange(1, 10_000_000),
+    help="Ended runs of an organization that a world keeps.",
+)
+@_flag(
+    "--world-idle",
+    default=3_600,
+    type=click.IntRange(1, 10_000_000),
+    help="Seconds until a world that nobody asks for makes room.",
+)
+@_flag("--token", default="", help="What /_emulator asks for; made up when others on the network can reach it.")
+@_flag("--load", default="", help="A snapshot to begin with.")
+@_flag("--save-on-exit", default="", help="Where to write a snapshot of the default world at the end.")
 @_flag("--log-format", default="text", type=click.Choice(["text", "json"]), help="How log lines look.")
 @_flag("--quiet", is_flag=True, default=False, help="No banner, and no log line that is no warning.")
 @click.option(
@@ -105,6 +130,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
     logging.getLogger().addHandler(Handler(log))
     app = create_app(settings, told=log.told, limited=log.limited)
+    stopped = _kept(app.stage, flags["load"], flags["save_on_exit"])
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -113,12 +139,11 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
     def started() -> None:
-        if not flags["quiet"]:
-            say(sys.stderr, banner(base_url, DEFAULT, settings.clock, exposed=not settings.loopback))
+        _greet(settings, base_url, quiet=flags["quiet"], made_up=not flags["token"])
         say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
 
     try:
-        run(app, listener, started=started, unread=app.api.unread)
+        run(app, listener, started=started, stopped=stopped, unread=app.unread)
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:
@@ -127,10 +152,42 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     return 0
 
 
+def _kept(stage: Stage, source: str, target: str) -> Callable[[], None]:
+    """Load what there is to load; what saves the world at the end, if it is to be saved."""
+    if source:
+        load(stage, Path(source))
+    if not target:
+        return lambda: None
+    check_writable(Path(target))
+    return lambda: save(stage, Path(target))
+
+
+def _greet(settings: Settings, base_url: str, *, quiet: bool, made_up: bool) -> None:
+    """Say where it is; and the token for what only its owner may do, where that was made up."""
+    if not quiet:
+        token = "" if settings.loopback else settings.token
+        say(sys.stderr, banner(base_url, DEFAULT, settings.clock, token=token))
+    elif settings.token and made_up:
+        say(sys.stderr, f"zof-emulator: token for /_emulator: {settings.token}")
+
+
+@_commands.command("replay")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Say what differs as JSON.")
+def _replay(file: Path, *, as_json: bool) -> int:
+    """Send a journal to a fresh world, and compare the answers byte for byte.
+
+    FILE is what GET /_emulator/journal.ndjson gave. Exit status: 0 all the same, 1 differences, 2 could not.
+    """
+    found = replay(read(file))
+    say(sys.stdout, found.as_json() if as_json else found.as_text())
+    return int(bool(found.differing))
+
+
 def settings_from(flags: dict[str, Any]) -> Settings:
     """The settings that the flags of `serve` name."""
     rate: Rate = flags["rate_limit"]
-    return Settings(
+    found = Settings(
         host=flags["host"],
         port=flags["port"],
         seed=flags["seed"],
@@ -141,7 +198,15 @@ def settings_from(flags: dict[str, Any]) -> Settings:
         environments=flags["environment"],
         samples=flags["samples"],
         public_url=flags["public_url"],
+        token=flags["token"],
+        journal=flags["journal"],
+        max_worlds=flags["max_worlds"],
+        max_runs=flags["max_runs"],
+        world_idle=flags["world_idle"],
     )
+    if found.loopback or found.token:
+        return found
+    return replace(found, token=secrets.token_urlsafe(_TOKEN_BYTES))
 
 
 def _why_not(settings: Settings, error: OSError | UnicodeError) -> str:
@@ -158,6 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(error.format_message())
     except SpecError as error:
         _fail(f"the contract cannot be used: {error}")
+    except CannotKeep as error:
+        _fail(str(error))
     except (KeyboardInterrupt, click.Abort):
         sys.exit(_INTERRUPTED)
     else:

@@ -144,12 +144,18 @@ class Handler(logging.Handler):
         self._log.warn(" ".join((record.getMessage() + cause).split()), record.levelname.lower())
 
 
-def banner(base_url: str, data: Data, clock: str, *, exposed: bool) -> str:
+def banner(base_url: str, data: Data, clock: str, *, token: str) -> str:
     """What a person reads first: where it is, with which keys, and a line to paste."""
     width = max(len(key.secret) for key in data.keys)
     keys = "\n".join(f"    {key.secret:<{width}}  {key.organization:<9}  {key.note}" for key in data.keys)
-    stands = "" if clock == "real" else "\n  The clock stands still; POST /_emulator/clock/advance moves it.\n"
-    warning = "" if not exposed else "\n  Not a loopback address: others on the network can reach it with these keys.\n"
+    also = ", and so does a client that polls what is unfinished" if clock == "auto" else ""
+    stands = "" if clock == "real" else f"\n  The clock stands still; POST /_emulator/clock/advance moves it{also}.\n"
+    warning = (
+        "\n  Not a loopback address: others on the network can reach it with these keys."
+        f"\n  Token for /_emulator (Authorization: Bearer ...): {token}\n"
+        if token
+        else ""
+    )
     return f"""
   Zof emulator, an unofficial stand-in: everything in memory, nothing leaves this machine.
 

@@ -39,9 +39,17 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def run(app: Application, listener: socket.socket, *, started: Callable[[], None], unread: Unread) -> None:
-    """Serve an application until SIGINT or SIGTERM; `started` is called once requests are taken.
+def run(
+    app: Application,
+    listener: socket.socket,
+    *,
+    started: Callable[[], None],
+    stopped: Callable[[], object],
+    unread: Unread,
+) -> None:
+    """Serve an application until SIGINT or SIGTERM.
 
+    `started` is called once requests are taken, `stopped` when no more are.
     `unread` makes the answer to what cannot be read as a request. Raises `KeyboardInterrupt` when SIGINT ended it.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what cannot be read is answered, and no news
@@ -60,7 +68,7 @@ def run(app: Application, listener: socket.socket, *, started: Callable[[], None
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=0,
     )
-    server = _Server(config, started)
+    server = _Server(config, started, stopped)
     server.run(sockets=[listener])
     if server.interrupted:
         raise KeyboardInterrupt
@@ -69,9 +77,10 @@ def run(app: Application, listener: socket.socket, *, started: Callable[[], None
 class _Server(uvicorn.Server):
     """Uvicorn's server, that says when it has started, and ends at once and without a word."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stopped: Callable[[], object]) -> None:
         super().__init__(config)
         self._tell_started = started
+        self._tell_stopped = stopped
         self.interrupted = False
         """Whether SIGINT ended it."""
 
@@ -91,3 +100,4 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
+        self._tell_stopped()

@@ -29,7 +29,7 @@ class Settings:
     seed: int = 0
     """What tells chance: IDs and durations."""
     clock: str = "real"
-    """`real` follows the system's clock; `manual` begins with 2026 and moves only when told."""
+    """`real` follows the system's clock; `manual` begins with 2026 and moves when told, `auto` also when polled."""
     rate: Rate = field(default_factory=Rate)
     """The rate limit of a key."""
     capacity: int = 4
@@ -42,6 +42,16 @@ class Settings:
     """Whether a fresh world holds the ended runs that the spec's examples show."""
     public_url: str = ""
     """Scheme and host that links in answers begin with; empty: what the client called us."""
+    token: str = ""
+    """What the emulator's own operations ask for; empty: nothing, but that the client is on this machine."""
+    journal: int = 1_000
+    """How many exchanges the journal of a world keeps; 0: there is none."""
+    max_worlds: int = 1_000
+    """How many worlds there may be."""
+    max_runs: int = 100_000
+    """How many ended runs of an organization a world keeps."""
+    world_idle: int = 3_600
+    """After how many seconds a world that nobody asked for makes room for others."""
 
     @property
     def loopback(self) -> bool:

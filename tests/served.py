@@ -258,7 +258,7 @@ def request(  # noqa: PLR0913  what a request has
     """The bytes of a request. A body that is no bytes is sent as JSON; `lines` are header lines without their end."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     path = target.encode() if isinstance(target, str) else target
-    head = [b"%s %s %s" % (method.encode(), path, version), b"Host: zof.test"]
+    head = [b"%s %s %s" % (method.encode(), path, version), b"Host: localhost"]
     if key is not None:
         head.append(b"Authorization: Bearer " + key.encode())
     if content:

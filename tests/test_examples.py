@@ -127,6 +127,21 @@ def _at_the_end_of_time(asked: Asked, zof: Zof) -> Answer:
     return zof.send(asked.method, asked.target.replace("run_sample_failed", run), key=None)
 
 
+def _sent_as(body: object) -> Callable[[Asked, Zof], Answer]:
+    """Asks with this body."""
+    return lambda asked, zof: asked.send(zof, content=json.dumps(body).encode(), headers=[JSON])
+
+
+def _one_world(asked: Asked, _zof: Zof) -> Answer:
+    return asked.send(fresh(max_worlds=1))
+
+
+def _no_world(asked: Asked, zof: Zof) -> Answer:
+    target = asked.target.replace("default", "alpha")
+    content = json.dumps(asked.body()).encode() if asked.body() else b""
+    return zof.send(asked.method, target, body=content, headers=[JSON] if content else [])
+
+
 TOO_LATE: Final = {"to": "2025-12-31T00:00:00Z"}
 
 PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
@@ -159,6 +174,14 @@ PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     ),
 }
 
+PROVOKED_OF_CONTROL: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
+    "unknown_field": lambda asked, zof: asked.with_fields(zof, verbose_name="x"),
+    "world_not_found": _no_world,
+    "too_many_worlds": _one_world,
+    "world_exists": lambda asked, zof: asked.with_fields(zof, name="default"),
+    "no_journal": lambda asked, _zof: asked.send(fresh(journal=0)),
+}
+
 BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = {
     ("startRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "environment"),
     ("startRun", "missing_field"): lambda asked, zof: asked.with_fields(zof, project_id=None),
@@ -172,6 +195,30 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
     ("advanceClock", "repeated_field"): lambda asked, zof: asked.twice(zof, "by_ms"),
     ("advanceClock", "conflicting_field"): lambda asked, zof: asked.with_fields(zof, to="2026-01-01T00:00:00Z"),
     ("advanceClock", "invalid_value"): lambda asked, zof: asked.with_fields(zof, by_ms=-1),
+    ("advanceClock", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("advanceClock", "unknown_choice"): _sent_as({"until": "noon"}),
+    ("advanceClock", "run_id_alone"): _sent_as({"by_ms": 1, "run_id": "run_sample_failed"}),
+    ("advanceClock", "run_not_found"): _sent_as({"until": "run_ended", "run_id": "run_0"}),
+    ("advanceClock", "run_ended"): _sent_as({"until": "run_ended", "run_id": "run_sample_failed"}),
+    ("advanceClock", "nothing_due"): _sent_as({"until": "next"}),
+    ("advanceRun", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("createWorld", "repeated_field"): lambda asked, zof: asked.twice(zof, "name"),
+    ("createWorld", "missing_field"): lambda asked, zof: asked.with_fields(zof, name=None),
+    ("createWorld", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, clock="fast"),
+    ("createWorld", "invalid_value"): lambda asked, zof: asked.with_fields(zof, name="-"),
+    ("forkWorld", "repeated_field"): lambda asked, zof: asked.twice(zof, "name"),
+    ("forkWorld", "missing_field"): lambda asked, zof: asked.with_fields(zof, name=None),
+    ("forkWorld", "invalid_value"): lambda asked, zof: asked.with_fields(zof, name="-"),
+    ("deleteWorld", "world_needed"): lambda asked, zof: asked.send(zof),
+    ("verifyJournal", "repeated_field"): lambda asked, zof: asked.twice(zof, "exactly"),
+    ("verifyJournal", "invalid_value"): lambda asked, zof: asked.with_fields(zof, exactly=-1),
+    ("restoreSnapshot", "repeated_field"): lambda asked, zof: asked.twice(zof, "version"),
+    ("restoreSnapshot", "missing_field"): lambda asked, zof: asked.with_fields(zof, world=None),
+    ("restoreSnapshot", "invalid_value"): lambda asked, zof: asked.with_fields(zof, version="1"),
+    ("restoreSnapshot", "snapshot_unreadable"): lambda asked, zof: asked.send(zof),
+    ("restoreSnapshot", "body_too_large"): lambda asked, zof: zof.send(
+        asked.method, asked.target, headers=[JSON, ("content-length", str((64 << 20) + 1))]
+    ),
     ("advanceRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "to"),
     ("advanceRun", "time_out_of_range"): _at_the_end_of_time,
     ("advanceRun", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, to="start"),
@@ -186,7 +233,8 @@ def test_an_error(asked: Asked, status: int, media: str, value: object) -> None:
     """Every example of an error can be provoked, and reads to the letter as the contract shows it."""
     operation = asked.node["operationId"]
     zof = fresh()
-    provoke = BY_OPERATION.get((operation, asked.name)) or PROVOKED.get(asked.name)
+    of_control = PROVOKED_OF_CONTROL if asked.document is CONTROL else {}
+    provoke = BY_OPERATION.get((operation, asked.name)) or of_control.get(asked.name) or PROVOKED.get(asked.name)
     answer = provoke(asked, zof) if provoke else asked.send(zof, query="?limit=0")
     assert (answer.status, answer.headers["content-type"]) == (status, media)
     assert answer.json == value

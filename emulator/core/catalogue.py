@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from sys import intern
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from emulator.core.tenants import Data
 
 _NEVER: Final = "missing"
@@ -54,6 +56,26 @@ class Catalogue:
             self._owners[project.id] = project.organization
             made = NamedProject(project.id, project.name, now - project.age_ms)
             self._projects[project.organization].append(made)
+
+    def saved(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        return {
+            "owners": self._owners,
+            "suites": {suite: list(cases) for suite, cases in self._suites.items()},
+            "projects": {
+                organization: [[one.id, one.name, one.created_at] for one in found]
+                for organization, found in self._projects.items()
+            },
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take what was saved."""
+        self._owners = {intern(name): intern(owner) for name, owner in saved["owners"].items()}
+        self._suites = {intern(suite): tuple(map(intern, cases)) for suite, cases in saved["suites"].items()}
+        self._projects = {
+            organization: [NamedProject(*row) for row in rows] for organization, rows in saved["projects"].items()
+        }
+        self._known = {organization: {} for organization in self._projects}
 
     def projects(self, organization: str) -> list[NamedProject]:
         """The organization's projects, oldest first."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 Answer = TypeVar("Answer")
 
@@ -56,6 +59,20 @@ class Keeper(Generic[Answer]):
         self._kept[scope] = _Kept(fingerprint, answer, size, now + self._keep_ms)
         self._size += size
         return self._make_room(now)
+
+    def saved(self, write: Callable[[Answer], Any]) -> list[Any]:
+        """All that is kept, the oldest first, as JSON; `write` writes an answer."""
+        return [
+            [*scope, one.fingerprint.decode(), write(one.answer), one.size, one.expires_at]
+            for scope, one in self._kept.items()
+        ]
+
+    def restore(self, saved: Iterable[Any], read: Callable[[Any], Answer]) -> None:
+        """Take what was saved; `read` reads what `write` wrote."""
+        for organization, method, path, key, fingerprint, answer, size, expires_at in saved:
+            scope = Scope(organization, method, path, key)
+            self._kept[scope] = _Kept(fingerprint.encode(), read(answer), size, expires_at)
+            self._size += size
 
     def _make_room(self, now: int) -> int:
         forgotten = 0

@@ -55,10 +55,10 @@ class Names:
     `samples` are the words of the first runs, so that the spec's examples hold under every seed.
     """
 
-    __slots__ = ("_numbers", "_requests", "_runs", "_samples")
+    __slots__ = ("_numbers", "_requests", "_runs", "samples")
 
     def __init__(self, seed: int, samples: tuple[str, ...] = ()) -> None:
-        self._samples = samples
+        self.samples = samples
         self._numbers = {word: number for number, word in enumerate(samples)}
         self._runs = Walk.seeded(seed, "run", _RUN_BITS)
         self._requests = Walk.seeded(seed, "request", _REQUEST_BITS)
@@ -96,14 +96,14 @@ class Names:
         return self._read_part(name, "art_", self.artifact)
 
     def _word(self, number: int) -> str:
-        return self._samples[number] if number < len(self._samples) else self._runs.word(number)
+        return self.samples[number] if number < len(self.samples) else self._runs.word(number)
 
     def _number(self, word: str) -> int | None:
         known = self._numbers.get(word)
         if known is not None:
             return known
         number = self._runs.number(word)
-        return number if number is None or number >= len(self._samples) else None
+        return number if number is None or number >= len(self.samples) else None
 
     def _read_part(self, name: str, prefix: str, write: Callable[[int, int], str]) -> tuple[int, int] | None:
         match = _PART.fullmatch(name[len(prefix) :])

@@ -11,7 +11,7 @@ from emulator.core.instants import SECOND
 from emulator.core.pages import newest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from emulator.core.lifecycle import Status
     from emulator.core.runs import Run
@@ -69,6 +69,14 @@ class RunIndex:
             joined = self._list(project, now.status)
             joined.insert(bisect_left(joined, now.number), now.number)
 
+    def forget(self, gone: Collection[int]) -> None:
+        """Leave out runs with these numbers."""
+        kept = [place for place, number in enumerate(self._numbers) if number not in gone]
+        self._created = array("q", [self._created[place] for place in kept])
+        self._numbers = array("q", [self._numbers[place] for place in kept])
+        self._by = {key: array("q", [one for one in found if one not in gone]) for key, found in self._by.items()}
+        self._added.clear()
+
     def page(
         self, project: str | None, status: Status | None, period: Period, below: int, limit: int
     ) -> tuple[list[int], bool]:
@@ -95,15 +103,30 @@ class RunIndex:
 class ResultIndex:
     """An organization's results, by the rank that the end of their run gave them: the list shows high ranks first."""
 
-    __slots__ = ("_bases", "_by_status", "_runs", "_visible", "end")
+    __slots__ = ("_bases", "_by_status", "_runs", "_visible", "end", "start")
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 0) -> None:
         self._bases = array("q")
         self._runs = array("q")
         self._visible = array("q")
         self._by_status: dict[Status, array[int]] = {}
-        self.end = 0
+        self.start = start
+        """The lowest rank of a result that is not forgotten."""
+        self.end = start
         """The rank that the next result will have; all visible ones are below."""
+
+    def __len__(self) -> int:
+        """How many runs have results here."""
+        return len(self._runs)
+
+    def forget(self, count: int) -> list[int]:
+        """Leave out the results of the `count` runs that ended first, but not of all; the numbers of these runs."""
+        gone = self._runs[:count].tolist()
+        self.start = self._bases[count]
+        del self._bases[:count], self._runs[:count], self._visible[:count]
+        for found in self._by_status.values():
+            del found[: bisect_left(found, self.start)]
+        return gone
 
     def add(self, run: Run) -> int:
         """Take in the results of a run that has ended; the rank of its last case, the lowest of them."""
@@ -127,7 +150,7 @@ class ResultIndex:
         lower, upper = self._ranks(period)
         if run is not None:
             lower, upper = max(lower, run.rank), min(upper, run.rank + len(run.cases))
-        index = range(self.end) if status is None else self._by_status.get(status, _NOTHING)
+        index = range(self.start, self.end) if status is None else self._by_status.get(status, _NOTHING)
         return newest(index, lower, min(upper, below), limit)
 
     def find(self, rank: int) -> tuple[int, int]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emulator.core.instants import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,14 @@ class Verdict(NamedTuple):
 class Window:
     """A window of one bucket: when it ends (ms), and how many requests it has admitted."""
 
-    __slots__ = ("end", "reset", "used")
+    __slots__ = ("end", "refused", "reset", "used")
 
-    def __init__(self, end: int, used: int = 0) -> None:
+    def __init__(self, end: int, used: int = 0, *, refused: bool = False) -> None:
         self.end = end
         self.reset = -(-end // SECOND)
         self.used = used
+        self.refused = refused
+        """Whether somebody has been told to wait for its end."""
 
 
 class Limiter:
@@ -52,6 +57,26 @@ class Limiter:
         self._by_key = rate.scope == "key"
         self.windows: dict[str, Window] = {}
         """The newest window of each bucket."""
+
+    def waited_for(self, organization: str, key: str) -> int | None:
+        """When the key's window ends, in ms, if the key was told before to wait for that; from now on it was."""
+        window = self.windows[key if self._by_key else organization]
+        told, window.refused = window.refused, True
+        return window.end if told else None
+
+    def next_reset(self, now: int) -> int | None:
+        """When the first window ends after `now`, in ms; None when no window is open."""
+        return min((window.end for window in self.windows.values() if window.end > now), default=None)
+
+    def saved(self, name: Callable[[str], str]) -> dict[str, Any]:
+        """All windows, as JSON; `name` is what a bucket is called there."""
+        return {name(bucket): [one.end, one.used, one.refused] for bucket, one in self.windows.items()}
+
+    def restore(self, saved: Mapping[str, Any], bucket: Callable[[str], str]) -> None:
+        """Take what was saved; `bucket` knows a bucket by its name there."""
+        self.windows = {
+            bucket(name): Window(end, used, refused=refused) for name, (end, used, refused) in saved.items()
+        }
 
     def admit(self, organization: str, key: str, now: int) -> Verdict:
         """Count a request at `now` (ms) and say whether it is admitted. A refused one is not counted."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from emulator.core.instants import LAST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NEVER: Final = 1 << 62
 """An instant after all others."""
@@ -14,14 +17,22 @@ NEVER: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`real` follows the system's clock, `offset` ms apart; `manual` moves only when it is told."""
+    """`real` follows the system's clock, `offset` ms apart; `manual` moves only when it is told.
+
+    `auto` stands still too, and jumps when somebody polls what is unfinished.
+    """
 
     mode: str = "real"
     offset: int = 0
 
+    @property
+    def stands(self) -> bool:
+        """Whether time stands still by itself."""
+        return self.mode != "real"
+
     def read(self, system: int, now: int) -> int:
         """The instant it is, given the system's and the last one seen (ms); time never runs backwards."""
-        return now if self.mode == "manual" else min(LAST, max(now, system + self.offset))
+        return min(LAST, max(now, system + self.offset)) if self.mode == "real" else now
 
     def moved(self, by: int) -> Clock:
         """The clock after it was told to move by so many ms."""
@@ -63,3 +74,16 @@ class Agenda:
         due = heappop(self._heap)
         self.first = self._heap[0].at if self._heap else NEVER
         return due
+
+    def saved(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        return {"sequence": self._sequence, "due": [list(due) for due in self._heap]}
+
+    @classmethod
+    def restored(cls, saved: Mapping[str, Any]) -> Agenda:
+        """What was saved."""
+        found = cls()
+        found._sequence = saved["sequence"]
+        found._heap = [Due(*row) for row in saved["due"]]
+        found.first = found._heap[0].at if found._heap else NEVER
+        return found

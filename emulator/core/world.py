@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from emulator.core import artifacts, runs
 from emulator.core.catalogue import Catalogue, Order
@@ -21,13 +21,25 @@ from emulator.core.runs import Run
 from emulator.core.timeline import NEVER, Agenda, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from emulator.core.artifacts import Artifact
     from emulator.core.tenants import Data, Key, Organization, Sample
 
 _MIB: Final = 1 << 20
 _CENTURY: Final = 100 * 365 * DAY
+
+
+class Happening(NamedTuple):
+    """Something that came due: at an instant in ms, to a run, or to a case of it."""
+
+    at: int
+    event: str
+    """`run_started`, `case_ended` or `run_ended`."""
+    run_id: str
+    test_case_id: str | None
+    status: str
+    """What the run, or the case, then is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,8 @@ class Policy:
     keep_answers_ms: int = DAY
     keep_answers_bytes: int = 64 * _MIB
     keep_artifacts_ms: int = 90 * DAY
+    keep_runs: int = 100_000
+    """How many ended runs of an organization are kept; when there are more, those that ended first go."""
 
 
 class Tenancy:
@@ -60,12 +74,14 @@ class World:
     """Organizations, their runs and all that follows, at one instant (`now`, ms)."""
 
     __slots__ = (
-        "_agenda",
-        "_flaky",
+        "agenda",
         "answered",
         "answers",
         "catalogue",
         "clock",
+        "flaky",
+        "forgotten",
+        "heard",
         "keys",
         "limiter",
         "names",
@@ -74,6 +90,8 @@ class World:
         "policy",
         "runs",
         "seed",
+        "seen",
+        "started",
         "tenancies",
     )
 
@@ -91,10 +109,20 @@ class World:
         self.answers: Keeper[Any] = Keeper(policy.keep_answers_ms, policy.keep_answers_bytes)
         self.answered = 0
         """How many requests this world has answered."""
-        self.runs: list[Run] = []
+        self.runs: dict[int, Run] = {}
+        """All runs that are not forgotten, by number."""
+        self.started = 0
+        """How many runs there have been; the number of the next one."""
+        self.forgotten = 0
+        """How many ended runs have made room for others."""
         self.tenancies = {one.id: Tenancy() for one in data.organizations}
-        self._agenda = Agenda()
-        self._flaky: dict[tuple[str, str], int] = {}
+        self.agenda = Agenda()
+        self.flaky: dict[tuple[str, str], int] = {}
+        """How often each flaky case of an organization has run."""
+        self.seen: dict[int, Status] = {}
+        """As what a client was last shown a run that had not ended, where time jumps when it asks again."""
+        self.heard: Callable[[Happening], None] | None = None
+        """Hears of what happens, if somebody wants to know."""
         self._live_through(samples, now)
 
     def _live_through(self, samples: Iterable[Sample], now: int) -> None:
@@ -102,20 +130,22 @@ class World:
         for sample in samples:
             self.now = now - sample.age_ms
             self.start(sample.organization, Order(sample.project_id, sample.environment, sample.test_case_ids))
-            while self._agenda.first < NEVER:
-                self.settle(self._agenda.first)
+            while self.agenda.first < NEVER:
+                self.settle(self.agenda.first)
         self.now = now
 
     # --- time
 
     def settle(self, now: int) -> None:
         """Carry out all that has come due until `now` (ms), in order. Time never runs backwards."""
-        while self._agenda.first <= now and (due := self._agenda.take(now)) is not None:
+        while self.agenda.first <= now and (due := self.agenda.take(now)) is not None:
             self.now = max(self.now, due.at)
             if due.number < 0:
                 self._fill(due.organization)
             else:
-                self._end_case(self.runs[due.number], Status(due.outcome))
+                run = self.runs.get(due.number)
+                if run is not None:
+                    self._end_case(run, Status(due.outcome))
         self.now = max(self.now, now)
 
     def move_to(self, instant: int, param: str | None = None) -> None:
@@ -125,25 +155,49 @@ class World:
         self.clock = self.clock.moved(instant - self.now)
         self.settle(instant)
 
+    def move_until(self, has_come: Callable[[], bool]) -> None:
+        """Move the clock from one due thing to the next until something has come; `Refused` if it never does."""
+        if self.now + self._most_work_ms() > LAST:
+            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
+        while self.agenda.first < NEVER:
+            self.move_to(max(self.now, self.agenda.first))
+            if has_come():
+                return
+        raise Refused("nothing_due")
+
     def move_run(self, run: Run, *, to_end: bool) -> Run:
         """Move the clock until one more case of the run has ended, or the run has; the run as it then stands."""
         if run.ended:
             raise Refused("run_ended", status=run.status.value)
-        if self.now + self._most_work_ms() > LAST:
-            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
-        done = len(run.outcomes)
-        while (at := self._agenda.first) < NEVER:
-            self.move_to(max(self.now, at))
-            run = self.runs[run.number]
-            if run.ended or (not to_end and len(run.outcomes) > done):
-                break
-        return run
+        done, number = len(run.outcomes), run.number
+        self.move_until(lambda: self.runs[number].ended or (not to_end and len(self.runs[number].outcomes) > done))
+        return self.runs[number]
+
+    def polled(self, runs: Sequence[Run]) -> bool:
+        """Somebody is about to be shown these runs; whether time has jumped, so that they must be looked up again.
+
+        With a clock on `auto` it jumps when each of them that has not ended was shown like this before: until the
+        first of them begins or ends.
+        """
+        if self.clock.mode != "auto":
+            return False
+        waiting = {run.number: run.status for run in runs if not run.ended}
+        known = all(self.seen.get(number) is status for number, status in waiting.items())
+        jumps = bool(waiting) and known and self.now + self._most_work_ms() <= LAST
+        if jumps:
+            self.move_until(lambda: any(not self._stands(one, status) for one, status in waiting.items()))
+        self.seen |= {one: self.runs[one].status for one in waiting if one in self.runs and not self.runs[one].ended}
+        return jumps
+
+    def _stands(self, number: int, status: Status) -> bool:
+        run = self.runs.get(number)
+        return run is not None and run.status is status
 
     def _most_work_ms(self) -> int:
         """How long all that has not ended could take at the most, one after another."""
         if self.now < LAST - _CENTURY:
             return 0  # so much work there cannot be, and counting it takes time
-        return sum(len(run.cases) - len(run.outcomes) for run in self.runs if not run.ended) * LONGEST
+        return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.ended) * LONGEST
 
     # --- runs
 
@@ -151,14 +205,15 @@ class World:
         """Accept a run; it is queued, and begins as soon as there is a place for it. Raises `Refused`."""
         cases = self.catalogue.resolve(organization, order, self.now)
         suite = order.test_suite_id
-        number = len(self.runs)
+        number = self.started
         run = Run(number, organization, order.project_id, order.environment, suite, cases, self.now)
-        self.runs.append(run)
+        self.runs[number] = run
+        self.started += 1
         tenancy = self.tenancies[organization]
         tenancy.runs.add(run)
         tenancy.waiting.append(number)
         if tenancy.running < self.policy.capacity:
-            self._agenda.put(self.now, organization)
+            self.agenda.put(self.now, organization)
         return run
 
     def cancel(self, run: Run) -> Run:
@@ -166,7 +221,7 @@ class World:
         now = runs.canceled(run, self.now)
         if run.status is Status.RUNNING:
             self.tenancies[run.organization].running -= 1
-            self._agenda.put(self.now, run.organization)
+            self.agenda.put(self.now, run.organization)
         return self._ended(run, now)
 
     def run(self, organization: str, name: str) -> Run:
@@ -183,15 +238,14 @@ class World:
     def any_run(self, name: str) -> Run:
         """The run with this ID, whosesoever it is; `Refused` when there is none."""
         number = self.names.read_run(name)
-        if number is None or number >= len(self.runs):
+        run = None if number is None else self.runs.get(number)
+        if run is None:
             raise Refused("run_not_found")
-        return self.runs[number]
+        return run
 
     def _run(self, organization: str, number: int | None) -> Run | None:
-        if number is None or number >= len(self.runs):
-            return None
-        run = self.runs[number]
-        return run if run.organization == organization else None
+        run = None if number is None else self.runs.get(number)
+        return run if run is not None and run.organization == organization else None
 
     # --- results and artifacts
 
@@ -248,23 +302,26 @@ class World:
     def _fill(self, organization: str) -> None:
         tenancy = self.tenancies[organization]
         while tenancy.waiting and tenancy.running < self.policy.capacity:
-            run = self.runs[tenancy.waiting.popleft()]
-            if run.status is Status.QUEUED:
+            run = self.runs.get(tenancy.waiting.popleft())
+            if run is not None and run.status is Status.QUEUED:
                 tenancy.running += 1
-                self._begin_case(self._became(run, runs.begun(run, self.now)))
+                begun = self._became(run, runs.begun(run, self.now))
+                self._tell("run_started", begun)
+                self._begin_case(begun)
 
     def _begin_case(self, run: Run) -> None:
         case = run.cases[len(run.outcomes)]
         nth = 1
         if is_flaky(case):
-            nth = self._flaky[run.organization, case] = self._flaky.get((run.organization, case), 0) + 1
+            nth = self.flaky[run.organization, case] = self.flaky.get((run.organization, case), 0) + 1
         ends_at = self.now + duration(self.seed, case)
-        self._agenda.put(ends_at, run.organization, run.number, outcome(case, nth).value)
+        self.agenda.put(ends_at, run.organization, run.number, outcome(case, nth).value)
 
     def _end_case(self, run: Run, came_to: Status) -> None:
         if run.ended:
             return  # it was canceled while this case ran
         after = runs.case_ended(run, came_to, self.now)
+        self._tell("case_ended", run, run.cases[len(run.outcomes)], came_to)
         if not after.ended:
             self.runs[run.number] = after
             self._begin_case(after)
@@ -275,9 +332,26 @@ class World:
 
     def _ended(self, before: Run, now: Run) -> Run:
         results = self.tenancies[now.organization].results
-        return self._became(before, now._replace(rank=results.add(now)))
+        self.seen.pop(now.number, None)
+        self._tell("run_ended", now)
+        ended = self._became(before, now._replace(rank=results.add(now)))
+        if len(results) > self.policy.keep_runs:
+            self._forget(self.tenancies[now.organization])
+        return ended
+
+    def _forget(self, tenancy: Tenancy) -> None:
+        """Make room: an eighth of the ended runs goes at once, since each time costs as much as all that stay."""
+        gone = frozenset(tenancy.results.forget(max(1, self.policy.keep_runs // 8)))
+        tenancy.runs.forget(gone)
+        for number in gone:
+            del self.runs[number]
+        self.forgotten += len(gone)
 
     def _became(self, before: Run, now: Run) -> Run:
         self.tenancies[now.organization].runs.move(before, now)
         self.runs[now.number] = now
         return now
+
+    def _tell(self, event: str, run: Run, case: str | None = None, status: Status | None = None) -> None:
+        if self.heard is not None:
+            self.heard(Happening(self.now, event, self.names.run(run.number), case, (status or run.status).value))

@@ -27,6 +27,9 @@ _BATCH: Final = 500
 def list_results(world: World, call: Call) -> Reply:
     """One page of the organization's results, those visible last first."""
     here = walk(world, call, NO_END)
+    run = world.find_run(call.organization, call.query.get("run_id", ""))
+    if run is not None:
+        world.polled((run,))
     ranks, more = _found(world, call.organization, call.query)(here.start, call.query["limit"])
     found = [words.ResultAt(*world.ranked(call.organization, rank)) for rank in ranks]
     return Reply(200, Page(found, words.result_object, more, here.cursor(ranks[-1]) if more else None))

@@ -13,9 +13,10 @@ from emulator.core.idempotency import Scope as KeyScope
 from emulator.core.instants import SECOND, http_date
 from emulator.core.refusal import Refused
 from emulator.handlers.paging import walk
-from emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, headers_of, json_of
-from emulator.http.encode import Encoded, Encoder
+from emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
+from emulator.http.encode import Encoded
 from emulator.http.gate import admit, key_of, permit
+from emulator.http.journal import Entry
 from emulator.http.routes import Routes
 from emulator.http.stage import Exchange
 from emulator.messages import Call
@@ -25,8 +26,9 @@ from emulator.spec.operation import elsewhere, operations
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
+    from emulator.http.routes import Route
     from emulator.http.stage import Stage
     from emulator.messages import Reply
     from emulator.spec.document import Document
@@ -40,6 +42,8 @@ _PIECE: Final = 1 << 16
 _JSON: Final = (b"content-type", b"application/json")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 _NOTHING: Final[Mapping[str, Any]] = {}
+MOVES: Final = frozenset({"advanceClock", "advanceRun"})
+"""The emulator's own operations that are part of a world's story: without them the journal could not be replayed."""
 
 
 class Corridor:
@@ -49,23 +53,26 @@ class Corridor:
     and its operations act on the stage.
     """
 
-    def __init__(self, stage: Stage, document: Document, table: Table, prefix: str) -> None:
-        """Every operation of the document must be in the table, and the other way round; `SpecError` else."""
+    def __init__(self, document: Document, table: Table, prefix: str, public_url: str = "") -> None:
+        """Links in answers begin with `public_url`, or with what the client called us.
+
+        Every operation of the document must be in the table, and the other way round; `SpecError` else.
+        """
         found = operations(document)
         amiss = {operation.id for operation in found} ^ table.keys()
         if amiss:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
-        self._stage = stage
+        self._public_url = public_url
         self._table = table
         self._routes = Routes(prefix, found)
         self._elsewhere = elsewhere(document)
         self._of_api = "security" in document.root
-        self._encoder = Encoder(stage.world)
         self._date = (-1, b"")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, unless the client goes away before it is complete."""
-        headers = headers_of(scope)
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], stage: Stage
+    ) -> None:
+        """Answer a request in a world, unless the client goes away before it is complete."""
         route, name = self._routes.find(scope)
         operation = route.methods.get(scope["method"]) if route else None
         raw: bytes | None = b""
@@ -76,49 +83,79 @@ class Corridor:
                 return
         # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
         if operation is not None:
-            encoded, extra = self._answer(scope, headers, operation, name, raw)
-        elif route is not None:
-            refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
-            encoded, extra = self._lost(scope, refused, ((b"allow", route.allowed.encode()),))
+            encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, stage)
         else:
-            encoded, extra = self._lost(scope, Refused("unknown_path"), ())
-        if isinstance(encoded.content, bytes):  # a call that waits is paid for by each request
-            await send({"type": "http.response.start", "status": encoded.status, "headers": [*encoded.headers, *extra]})
-            await send({"type": "http.response.body", "body": encoded.content})
+            encoded, organization, limits = self._lost(scope, route, stage), "", ()
+            reason = "unknown_path" if route is None else "method_not_allowed"
+        status, content = encoded.status, encoded.content
+        heads = encoded.headers + self._last_headers(stage) + limits
+        if stage.audience.told is not None:
+            self._tell(scope, status, organization, reason, stage)
+        if stage.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
+            wanted, asked = "" if operation is None else operation.id, (scope["method"], scope["path"])
+            raw_path, query = scope.get("raw_path") or b"", scope["query_string"]
+            given = scope["headers"], raw or b""
+            stage.journal.add(
+                Entry(
+                    stage.world.now,
+                    wanted,
+                    organization,
+                    reason,
+                    *asked,
+                    raw_path,
+                    query,
+                    *given,
+                    status,
+                    heads,
+                    content,
+                )
+            )
+        if isinstance(content, bytes):  # a call that waits is paid for by each request
+            await send({"type": "http.response.start", "status": status, "headers": heads})
+            await send({"type": "http.response.body", "body": content})
         else:
-            await _send(send, scope, encoded, extra)
+            await _send(send, scope, encoded, heads)
 
-    def shut(self, reason: str) -> ASGIApp:
-        """The corridor with its door shut, for a reason that the spec words elsewhere than under an operation."""
+    async def refuse(self, scope: Scope, send: Send, refused: Refused, stage: Stage) -> None:
+        """Answer with a reason that the spec words elsewhere than under an operation."""
+        stage.settled()
+        encoded = _refused(self._elsewhere, refused)
+        heads = encoded.headers + self._last_headers(stage)
+        self._tell(scope, encoded.status, "", refused.reason, stage)
+        await _send(send, scope, encoded, heads)
 
-        async def refuse(scope: Scope, _receive: Receive, send: Send) -> None:
-            await _send(send, scope, *self._lost(scope, Refused(reason), ()))
-
-        return refuse
-
-    def unread(self) -> tuple[bytes, Headers]:
+    def unread(self, stage: Stage) -> tuple[bytes, Headers]:
         """The answer to what could not be read as a request: its body and its headers."""
-        encoded, headers = self._lost({"method": "", "path": ""}, Refused("not_http"), ())
-        return b"".join(encoded.pieces()), (*encoded.headers, *headers)
+        stage.settled()
+        encoded = _refused(self._elsewhere, Refused("not_http"))
+        heads = encoded.headers + self._last_headers(stage, of_world=False)
+        self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", stage, of_world=False)
+        return b"".join(encoded.pieces()), heads
 
-    def _answer(
-        self, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation, name: str, raw: bytes | None
-    ) -> tuple[Encoded, Headers]:
-        """The answer to a request of an operation, and the headers that it has besides."""
-        world = self._stage.settled()
+    def _answer(  # noqa: PLR0913, PLR0917  a request, as far as it was read
+        self,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        operation: Operation,
+        name: str,
+        raw: bytes | None,
+        stage: Stage,
+    ) -> tuple[Encoded, str, str, Headers]:
+        """The answer to a request of an operation, whose it was, why it was refused, and how its limit stands."""
+        world = stage.settled()
         organization, reason = "", ""
         limits: Headers = ()
         try:
             if operation.secured:
-                key = key_of(headers.get(b"authorization"), self._stage.authorizations, world.now)
+                key = key_of(headers.get(b"authorization"), stage.authorizations, world.now)
                 organization = key.organization
                 limits, wait = admit(world, key)
                 if wait is not None:
-                    if self._stage.limited is not None:
-                        self._stage.limited()
+                    if stage.audience.limited is not None:
+                        stage.audience.limited()
                     raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  the one way out of the corridor
                 permit(key, operation)
-            encoded = self._perform(scope, headers, operation, name, raw, organization)
+            encoded = self._perform(scope, headers, operation, name, raw, organization, stage)
         except Refused as refused:
             reason = refused.reason
             encoded = _refused(operation.reasons, refused)
@@ -127,7 +164,7 @@ class Corridor:
             where = traceback.extract_tb(bug.__traceback__)[-1]
             _LOG.error("bug in %s: %r at %s:%s", operation.id, bug, where.filename, where.lineno)
             encoded = _refused(operation.reasons, Refused(reason))
-        return encoded, self._last_headers(scope, encoded.status, organization, reason) + limits
+        return encoded, organization, reason, limits
 
     def _perform(  # noqa: PLR0913, PLR0917  what has been judged so far
         self,
@@ -137,9 +174,10 @@ class Corridor:
         name: str,
         raw: bytes | None,
         organization: str,
+        stage: Stage,
     ) -> Encoded:
         """Judge headers, query and body, replay what is to be replayed, and do what is asked. Raises `Refused`."""
-        world = self._stage.world
+        world = stage.world
         check_headers(operation, headers)
         query: Mapping[str, Any] = operation.query.defaults
         if scope["query_string"]:
@@ -150,43 +188,48 @@ class Corridor:
             query = operation.query.decoded(scope["query_string"], look)
         body = _NOTHING
         if operation.body is not None:
-            body = json_of(operation.body, raw, headers, self._stage.labels(organization))
-        base = self._stage.public_url or base_of(scope, headers)
+            body = json_of(operation.body, raw, headers, stage.labels(organization))
+        base = (self._public_url or base_of(scope, headers)) + stage.mount
         call = Call(operation.id, organization, name, query, body, base)
         key = headers.get(b"idempotency-key") if operation.idempotent else None
         if key is None:
-            return self._do(operation, call)
+            return self._do(operation, call, stage)
         mark = KeyScope(organization, operation.method, scope["path"], key.decode("latin-1"))
         print_of_body = fingerprint(raw if operation.body is not None else None)
         kept: Encoded | None = world.answers.recall(mark, print_of_body, world.now)
         if kept is not None:
             return Encoded(kept.status, (*kept.headers, _REPLAYED), kept.content)
-        encoded = self._do(operation, call)
+        encoded = self._do(operation, call, stage)
         if world.answers.keep(mark, print_of_body, encoded, encoded.size, world.now):
             _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
         return encoded
 
-    def _do(self, operation: Operation, call: Call) -> Encoded:
-        stage = self._stage
+    def _do(self, operation: Operation, call: Call, stage: Stage) -> Encoded:
         reply = self._table[operation.id](stage.world if self._of_api else stage, call)
-        if self._encoder.world is not stage.world:  # another world, another encoder
-            self._encoder = Encoder(stage.world)
-        return self._encoder.encoded(reply, operation.answers[reply.status], call.base)
+        return stage.encoder.encoded(reply, operation.answers[reply.status], call.base)
 
-    def _lost(self, scope: Scope, refused: Refused, headers: Headers) -> tuple[Encoded, Headers]:
+    def _lost(self, scope: Scope, route: Route | None, stage: Stage) -> Encoded:
         """The answer to a request that reaches no operation."""
-        self._stage.settled()
+        stage.settled()
+        if route is None:
+            return _refused(self._elsewhere, Refused("unknown_path"))
+        refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
         encoded = _refused(self._elsewhere, refused)
-        return encoded, (*headers, *self._last_headers(scope, encoded.status, "", refused.reason))
+        return encoded._replace(headers=(*encoded.headers, (b"allow", route.allowed.encode())))
 
-    def _last_headers(self, scope: Scope, status: int, organization: str, reason: str) -> Headers:
-        """The headers that every answer has; and the exchange is told."""
-        stage = self._stage
-        world = stage.world
-        request_id = stage.request_id() if self._of_api else stage.outside_id()
-        if stage.told is not None:
-            stage.told(Exchange(world.now, scope["method"], scope["path"], status, request_id, organization, reason))
-        second = world.now // SECOND
+    def _tell(  # noqa: PLR0913  what an exchange is
+        self, scope: Scope, status: int, organization: str, reason: str, stage: Stage, *, of_world: bool = True
+    ) -> None:
+        """Tell of an exchange, after its answer was given an ID."""
+        if stage.audience.told is not None:
+            request_id = stage.newest_id(of_world=of_world and self._of_api)
+            now, path = stage.world.now, stage.mount + scope["path"]
+            stage.audience.told(Exchange(now, scope["method"], path, status, request_id, organization, reason))
+
+    def _last_headers(self, stage: Stage, *, of_world: bool = True) -> Headers:
+        """The headers that every answer has; `of_world` is false where no world was asked."""
+        request_id = stage.request_id() if of_world and self._of_api else stage.outside_id()
+        second = stage.world.now // SECOND
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
@@ -204,13 +247,13 @@ def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
     return Encoded(refusal.status, tuple(headers), content)
 
 
-async def _send(send: Send, scope: Scope, encoded: Encoded, extra: Headers) -> None:
+async def _send(send: Send, scope: Scope, encoded: Encoded, headers: Headers) -> None:
     content = encoded.content
     if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
         content = b"".join(content())  # such a client cannot read pieces (RFC 9112, 6.1)
-        if not any(name == b"content-length" for name, _ in encoded.headers):
-            extra = (*extra, (b"content-length", b"%d" % len(content)))
-    await send({"type": "http.response.start", "status": encoded.status, "headers": [*encoded.headers, *extra]})
+        if not any(name == b"content-length" for name, _ in headers):
+            headers = (*headers, (b"content-length", b"%d" % len(content)))
+    await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     if isinstance(content, bytes):
         await send({"type": "http.response.body", "body": content})
         return

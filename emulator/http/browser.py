@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import HTMLResponse
@@ -12,6 +13,7 @@ from emulator.core.instants import SECOND, http_date, rfc3339
 from emulator.core.refusal import Refused
 from emulator.handlers import files, words
 from emulator.http.decode import base_of, headers_of
+from emulator.http.worlds import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from emulator.core.runs import Run
     from emulator.core.world import World
     from emulator.http.stage import Stage
+    from emulator.http.worlds import Worlds
 
 _NOTHING: Final = "&mdash;"
+_MOST_LINKS: Final = 50
+_MOST_RUNS: Final = 10
 _STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.4rem}code,pre{font:14px/1.5 ui-monospace,monospace;background:#f3f4f6;border-radius:4px}
@@ -37,42 +42,57 @@ td,th{border-color:#343a41}a{color:#8ab4f8}.passed{color:#56d364}.failed,.error{
 
 
 class Pages:
-    """The pages of one stage."""
+    """The pages of all worlds."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, worlds: Worlds, public_url: str = "") -> None:
+        """Links begin with `public_url`, or with what the client called us."""
+        self._worlds = worlds
+        self._public_url = public_url
 
     async def home(self, request: Request) -> Response:
         """What this is, and how to begin."""
-        base = self._stage.public_url or base_of(request.scope, headers_of(request.scope))
-        world = self._stage.settled()
+        stage = self._stage(request)
+        base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + stage.mount
+        world = stage.settled()
         keys = ((f"<code>{escape(key.secret)}</code>", key.organization, key.note) for key in world.keys.values())
         curl = f'curl -H "Authorization: Bearer {next(iter(world.keys), "")}" {base}{words.PREFIX}/runs'
+        title = f"Zof emulator, world {stage.name}" if stage.name else "Zof emulator"
+        others = ((f'<a href="{one.mount}/">{escape(one.name or DEFAULT)}</a>',) for one in self._worlds)
         return self._page(
-            "Zof emulator",
+            stage,
+            title,
             f"""<p>This is a stand-in for the Zof API, in memory and on this machine alone: no account, no network, and
 nothing here is the vendor's service. The API is under <code>{escape(base + words.PREFIX)}</code>.</p>
 <pre>{escape(curl)}</pre>
 {_table(("Key", "Organization", "May"), keys)}
-<p><a href="/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
-<a href="/_emulator/health">health</a> · <a href="/_emulator/version">version</a> ·
-<a href="/_emulator/clock">clock</a></p>
-{_table(("Newest runs", "Status", "Created"), _newest(world))}""",
+<p><a href="{stage.mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
+<a href="{stage.mount}/_emulator/version">version</a> · <a href="{stage.mount}/_emulator/clock">clock</a> ·
+<a href="{stage.mount}/_emulator/journal">journal</a></p>
+{_table(("Newest runs", "Status", "Created"), _newest(world, stage.mount))}
+{_table(("Worlds",), islice(others, _MOST_LINKS))}""",
         )
 
     async def run(self, request: Request) -> Response:
         """A run, whosesoever it is."""
-        world = self._stage.settled()
+        stage = self._stage(request)
+        world = stage.settled()
         try:
             run = world.any_run(request.path_params["id"])
         except Refused:
-            return self._page("No such run", "<p>No run has this ID. <a href='/'>Back</a></p>", status=404)
-        return self._page(world.names.run(run.number), _run(world, run), refresh=not run.ended)
+            nothing = f"<p>No run has this ID. <a href='{stage.mount}/'>Back</a></p>"
+            return self._page(stage, "No such run", nothing, status=404)
+        page = _run(world, run) + f"<p><a href='{stage.mount}/'>Back</a></p>"
+        return self._page(stage, world.names.run(run.number), page, refresh=not run.ended)
 
-    def _page(self, title: str, body: str, *, status: int = 200, refresh: bool = False) -> Response:
+    def _stage(self, request: Request) -> Stage:
+        """The world that a page is of: the entrance has mounted it there."""
+        name = request.scope.get("root_path", "").rpartition("/")[2]
+        return self._worlds.find(name) if name else self._worlds.default
+
+    def _page(self, stage: Stage, title: str, body: str, *, status: int = 200, refresh: bool = False) -> Response:
         again = '<meta http-equiv="refresh" content="2">' if refresh else ""
-        date = http_date(self._stage.world.now // SECOND)
-        headers = {"x-request-id": self._stage.outside_id(), "date": date, "cache-control": "no-store"}
+        date = http_date(stage.world.now // SECOND)
+        headers = {"x-request-id": stage.outside_id(), "date": date, "cache-control": "no-store"}
         return HTMLResponse(
             f"<!doctype html><html lang=en><meta charset=utf-8>{again}"
             '<meta name="viewport" content="width=device-width">'
@@ -105,15 +125,14 @@ def _run(world: World, run: Run) -> str:
     return (
         f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"
         f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_table(('Name', 'Kind'), kept)}"
-        "<p><a href='/'>Back</a></p>"
     )
 
 
-def _newest(world: World) -> Iterable[tuple[str, str, str]]:
-    for run in world.runs[:-11:-1]:
+def _newest(world: World, mount: str) -> Iterable[tuple[str, str, str]]:
+    for run in islice(reversed(world.runs.values()), _MOST_RUNS):
         name = world.names.run(run.number)
         yield (
-            f'<a href="/runs/{escape(name)}"><code>{escape(name)}</code></a>',
+            f'<a href="{mount}/runs/{escape(name)}"><code>{escape(name)}</code></a>',
             _status(run.status),
             rfc3339(run.created_at),
         )

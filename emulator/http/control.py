@@ -1,4 +1,4 @@
-"""Control: the emulator's own operations, which act on the stage."""
+"""Control: the emulator's own operations by their IDs, and those about the server and its worlds."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.core.instants import rfc3339_ms
 from emulator.handlers import words
-from emulator.messages import Call, Document, Item, Reply
+from emulator.http import moving, reading, snapshots
+from emulator.http.stage import Origin
+from emulator.http.worlds import DEFAULT
+from emulator.messages import Call, Document, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from emulator.core.world import World
     from emulator.http.stage import Stage
+    from emulator.http.worlds import Worlds
     from emulator.spec.document import Node
 
 PREFIX: Final = "/_emulator"
@@ -28,7 +31,7 @@ def installed_version() -> str:
         return "0+checkout"
 
 
-def table(contract: Node) -> Mapping[str, Callable[[Stage, Call], Reply]]:
+def table(contract: Node, worlds: Worlds) -> Mapping[str, Callable[[Stage, Call], Reply]]:
     """Which function answers which operation; `contract` is the document of the API."""
     about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
@@ -37,34 +40,79 @@ def table(contract: Node) -> Mapping[str, Callable[[Stage, Call], Reply]]:
             "getReady": lambda _stage, _call: Reply(200, Document({"status": "ready"})),
             "getVersion": lambda stage, _call: Reply(200, Document({**about, "seed": stage.world.seed})),
             "getOpenapi": lambda stage, call: Reply(200, Document(_served(contract, stage.world, call.base))),
-            "getClock": lambda stage, _call: Reply(200, Document(_clock(stage.world))),
+            "getClock": moving.get_clock,
+            "advanceClock": moving.advance_clock,
+            "advanceRun": moving.advance_run,
             "resetWorld": _reset,
-            "advanceClock": _advance_clock,
-            "advanceRun": _advance_run,
+            "listWorlds": lambda _stage, call: _list_worlds(worlds, call),
+            "createWorld": lambda _stage, call: _create_world(worlds, call),
+            "getWorld": lambda _stage, call: Reply(200, Document(_world(worlds.find(call.id), call))),
+            "deleteWorld": lambda _stage, call: _delete_world(worlds, call),
+            "forkWorld": lambda _stage, call: _fork_world(worlds, call),
+            "listExchanges": reading.list_exchanges,
+            "clearJournal": reading.clear_journal,
+            "verifyJournal": reading.verify_journal,
+            "exportJournal": reading.export_journal,
+            "exportHar": reading.export_har,
+            "getSnapshot": snapshots.get_snapshot,
+            "restoreSnapshot": snapshots.restore_snapshot,
         },
     )
 
 
-def _reset(stage: Stage, _call: Call) -> Reply:
+def _reset(stage: Stage, call: Call) -> Reply:
     stage.reset()
-    return Reply(200, Document(_clock(stage.world)))
+    return moving.get_clock(stage, call)
 
 
-def _advance_clock(stage: Stage, call: Call) -> Reply:
-    world = stage.world
-    param = "to" if "to" in call.body else "by_ms"
-    instant = call.body["to"] if param == "to" else world.now + call.body["by_ms"]
-    world.move_to(instant, param)
-    return Reply(200, Document(_clock(world)))
+def _list_worlds(worlds: Worlds, call: Call) -> Reply:
+    host = _host(call)
+    return Reply(200, Document({"data": [_world(one, call._replace(base=host)) for one in worlds]}))
 
 
-def _advance_run(stage: Stage, call: Call) -> Reply:
-    run = stage.world.move_run(stage.world.any_run(call.id), to_end=call.body.get("to") == "end")
-    return Reply(200, Item(run, words.run_detail))
+def _create_world(worlds: Worlds, call: Call) -> Reply:
+    asked, usual = call.body, worlds.default.origin
+    origin = Origin(
+        asked.get("seed", usual.seed), asked.get("clock", usual.clock), asked.get("scenario", usual.scenario)
+    )
+    return Reply(201, Document(_world(worlds.create(asked["name"], origin), call)))
 
 
-def _clock(world: World) -> dict[str, Any]:
-    return {"mode": world.clock.mode, "now": rfc3339_ms(world.now), "now_ms": world.now}
+def _fork_world(worlds: Worlds, call: Call) -> Reply:
+    parent = worlds.find(call.id)
+    parent.settled()
+    found = worlds.create(call.body["name"], parent.origin)
+    found.restore(snapshots.copied(parent))
+    return Reply(201, Document(_world(found, call)))
+
+
+def _delete_world(worlds: Worlds, call: Call) -> Reply:
+    gone = _world(worlds.find(call.id), call)
+    worlds.delete(call.id)
+    return Reply(200, Document(gone))
+
+
+def _world(stage: Stage, call: Call) -> dict[str, Any]:
+    world = stage.looked_at()
+    journal = stage.journal
+    return {
+        "name": stage.name or DEFAULT,
+        "base_url": f"{_host(call)}{stage.mount}{words.PREFIX}",
+        "seed": world.seed,
+        "scenario": stage.origin.scenario,
+        "from_snapshot": stage.from_snapshot,
+        "clock": moving.clock(world),
+        "runs": len(world.runs),
+        "forgotten_runs": world.forgotten,
+        "requests": world.answered,
+        "exchanges": 0 if journal is None else journal.count - journal.dropped,
+    }
+
+
+def _host(call: Call) -> str:
+    """Scheme and host under which the client knows us, whatever world it spoke of."""
+    scheme, _, rest = call.base.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 def _served(contract: Node, world: World, base: str) -> Node:

@@ -1,55 +1,78 @@
-"""The entrance: which corridor a request walks down, told by its path; and who is let in from elsewhere."""
+"""The entrance: which world a request is for, and which corridor it walks down, told by its path and one header."""
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from emulator.core.refusal import Refused
 from emulator.http.control import PREFIX
+from emulator.http.decode import headers_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from emulator.http.app import Corridor
+    from emulator.http.door import Door
     from emulator.http.stage import Stage
+    from emulator.http.worlds import Worlds
+
+_WORLD = b"x-zof-world"
 
 
 class Entrance:
     """An emulator as an ASGI application: the API's corridor, the emulator's own, or the pages behind them."""
 
-    def __init__(self, pages: ASGIApp, *, stage: Stage, api: Corridor, control: Corridor, trusting: bool) -> None:
-        """`trusting` lets every client in, since the address it came by is a loopback one."""
-        self.stage = stage
+    def __init__(self, pages: ASGIApp, *, worlds: Worlds, api: Corridor, control: Corridor, door: Door) -> None:
+        """`door` says who may use the emulator's own operations and pages."""
+        self.worlds = worlds
+        self.stage = worlds.default
         self.api = api
         self.control = control
         self._pages = pages
-        self._trusting = trusting
+        self._door = door
+
+    def unread(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        """The answer to what could not be read as a request: its body and its headers."""
+        return self.api.unread(self.stage)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on."""
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        path: str = scope["path"]
+        headers = headers_of(scope)
+        stage, inner = self.stage, scope
+        if scope["path"].startswith("/w/") or _WORLD in headers:
+            try:
+                stage, inner = self._entered(scope, headers.get(_WORLD))
+            except Refused as refused:
+                await self.control.refuse(scope, send, refused, self.stage)
+                return
+        path: str = inner["path"]
         if path.startswith("/v1/"):
-            await self.api(scope, receive, send)
+            await self.api(inner, receive, send, headers, stage)
         elif path.startswith(PREFIX + "/"):
-            await (self.control if self._trusted(scope) else self.control.shut("not_loopback"))(scope, receive, send)
-        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._trusted(scope):
-            await self._pages(scope, receive, send)
+            reason = self._door.refuses(scope, headers)
+            if reason:
+                await self.control.refuse(scope, send, Refused(reason), stage)
+            else:
+                await self.control(inner, receive, send, headers, stage)
+        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._door.at_home(scope):
+            await self._pages({**scope, "path": stage.mount + path, "root_path": stage.mount}, receive, send)
         else:
-            await self.api(scope, receive, send)
+            await self.api(inner, receive, send, headers, stage)
 
-    def _trusted(self, scope: Scope) -> bool:
-        if self._trusting:
-            return True
-        address = (scope.get("client") or ("",))[0]
-        try:
-            found = ip_address(address)
-        except ValueError:
-            return False
-        mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-        return (mapped or found).is_loopback
+    def _entered(self, scope: Scope, asked: bytes | None) -> tuple[Stage, Scope]:
+        """The world that a request is for, and the request without the mark in its path. Raises `Refused`."""
+        path, raw = scope["path"], scope.get("raw_path") or b""
+        name = None if asked is None else asked.decode("latin-1")
+        if not path.startswith("/w/"):
+            return self.worlds.entered(name or ""), scope
+        _, _, named, *rest = path.split("/", 3)
+        if name is not None and name != named:
+            raise Refused("conflicting_world", "X-Zof-World")
+        inner = {**scope, "path": "/" + "".join(rest), "raw_path": b"/" + b"".join(raw.split(b"/", 3)[3:])}
+        return self.worlds.entered(named), inner
 
 
 def _is_page(path: str) -> bool:

@@ -37,6 +37,11 @@ def permit(key: Key, operation: Operation) -> None:
 def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int | None]:
     """Count a request of a key: the headers that say how it stands, and how many seconds to wait if it must."""
     verdict = world.limiter.admit(key.organization, key.secret, world.now)
+    if verdict.retry_after is not None and world.clock.mode == "auto":
+        end = world.limiter.waited_for(key.organization, key.secret)
+        if end is not None:  # it was told to wait and has come again: then it has waited
+            world.move_to(end)
+            verdict = world.limiter.admit(key.organization, key.secret, world.now)
     limit, reset = _of_window(verdict.limit, verdict.reset)
     return (limit, (b"x-ratelimit-remaining", b"%d" % verdict.remaining), reset), verdict.retry_after
 

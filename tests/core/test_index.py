@@ -28,10 +28,12 @@ class Lists:
     results: list[tuple[int, int, Status, int]] = field(default_factory=list)
     """Run, place of the case, status and when it became visible; the rank is the place in this list."""
     now: int = BEGAN
+    created: int = 0
 
     def add(self, project: str, count: int) -> None:
         """A run of so many cases; numbers have gaps, since runs of other organizations have some too."""
-        number = len(self.runs) * 3 + 1
+        number = self.created * 3 + 1
+        self.created += 1
         cases = tuple(f"tc_{place}" for place in range(count))
         self.runs[number] = Run(number, ORGANIZATIONS[0], project, "staging", None, cases, self.now)
         self.by_run.add(self.runs[number])
@@ -48,9 +50,22 @@ class Lists:
             found = [(after.number, place, after.case_status(place), self.now) for place in range(last, -1, -1)]
             self.results += found
 
+    def forget(self, count: int) -> None:
+        """Forget the runs that ended first, if some are left."""
+        if count >= len(self.by_result):
+            return
+        ended = dict.fromkeys(number for number, *_ in self.results if number in self.runs)
+        gone = self.by_result.forget(count)
+        assert gone == list(ended)[:count]
+        self.by_run.forget(frozenset(gone))
+        for number in gone:
+            del self.runs[number]
+
 
 steps = st.tuples(
-    st.sampled_from(["start", "start", "go", "go", "go", "cancel", "wait"]), st.integers(0, 20), st.integers(0, 2_500)
+    st.sampled_from(["start", "start", "go", "go", "go", "cancel", "wait", "forget"]),
+    st.integers(0, 20),
+    st.integers(0, 2_500),
 )
 histories = st.lists(steps, max_size=1) | st.lists(steps, min_size=6, max_size=30)
 instants = st.none() | st.sampled_from([BEGAN // 1000 * 1000, 0]) | st.integers(BEGAN - 1_500, BEGAN + 12_000)
@@ -64,6 +79,8 @@ def lived(history: list[tuple[str, int, int]]) -> Lists:
     for what, pick, wait in history:
         if what == "wait":
             lists.now += wait
+        elif what == "forget":
+            lists.forget(pick % 2 + 1)
         elif what == "start":
             lists.add(PROJECTS[pick % 2], pick % 3 + 1)
         elif running := [one for one in lists.runs.values() if not one.ended]:
@@ -114,6 +131,7 @@ def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]
         matching = [
             rank
             for rank, (number, _, stands, visible) in reversed(list(enumerate(lists.results)))
+            if number in lists.runs
             if (run is None or number == run.number) and status in {None, stands} and within(visible, period)
         ]
         for below in (NO_END, *matching):
@@ -128,6 +146,9 @@ def test_a_rank_leads_back_to_its_case(history: list[tuple[str, int, int]]) -> N
     lists = lived(history)
     assert lists.by_result.end == len(lists.results)
     for rank, (number, place, _, _) in enumerate(lists.results):
+        if number not in lists.runs:
+            assert rank < lists.by_result.start
+            continue
         assert lists.by_result.find(rank) == (number, len(lists.runs[number].cases) - 1 - place)
 
 

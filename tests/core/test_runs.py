@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from itertools import pairwise
 
 import pytest
@@ -92,5 +91,5 @@ def test_a_run_ends_as_its_cases_did(life: tuple[Run, ...]) -> None:
 def test_a_run_that_is_held_does_not_change() -> None:
     """A run is a value: nothing can be set in it."""
     run = Run(0, "org_a", "proj_a", "staging", None, ("tc_a",), 0)
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         run.status = Status.PASSED  # type: ignore[misc]

@@ -58,7 +58,7 @@ class Stories(RuleBasedStateMachine):
     @rule(pick=picks)
     def cancel_too_late(self, pick: int) -> None:
         """The cancel of a run that has ended is refused, and nothing changes."""
-        ended = [run for run in self.world.runs if run.ended]
+        ended = [run for run in self.world.runs.values() if run.ended]
         if not ended:
             return
         run, before = ended[pick % len(ended)], snapshot(self.world)
@@ -119,7 +119,7 @@ class Stories(RuleBasedStateMachine):
     @invariant()
     def the_summary_adds_up(self) -> None:
         """The counts of a summary add up to the total and agree with the outcomes."""
-        for run in self.world.runs:
+        for run in self.world.runs.values():
             shown = run_detail(self.world, run, "")
             counts, statuses = dict(shown["summary"]), [one["status"] for one in shown["case_outcomes"]]
             assert counts.pop("total") == sum(counts.values()) == len(run.cases)

@@ -27,7 +27,7 @@ def do(world: World, deed: tuple[str, str, tuple[str, ...]]) -> None:
     what, organization, cases = deed
     if what == "start":
         world.start(organization, order(organization, cases))
-    elif alive := [run for run in world.runs if not run.ended and run.organization == organization]:
+    elif alive := [run for run in world.runs.values() if not run.ended and run.organization == organization]:
         world.cancel(alive[0])
 
 
@@ -87,12 +87,12 @@ class Counting(Agenda):
 def test_a_century_with_1000_runs_is_finite_work() -> None:
     """What is done depends on what happens, one thing per start and per case, and not on how long it takes."""
     world = fresh()
-    world._agenda = agenda = Counting()  # noqa: SLF001  what is due can be counted nowhere else
+    world.agenda = agenda = Counting()
     for number in range(1_000):
         world.start("org_a", order("org_a", WORDS[number % 8 :][:3]))
-    cases = sum(len(run.cases) for run in world.runs)
+    cases = sum(len(run.cases) for run in world.runs.values())
     world.settle(BEGAN + CENTURY)
-    assert all(run.ended for run in world.runs)
+    assert all(run.ended for run in world.runs.values())
     assert agenda.put_down == agenda.taken == 1_000 + cases
     world.settle(BEGAN + 2 * CENTURY)
     assert agenda.taken == 1_000 + cases
@@ -101,7 +101,7 @@ def test_a_century_with_1000_runs_is_finite_work() -> None:
 def test_waiting_for_one_of_1000_runs_is_finite_work() -> None:
     """Moving to the end of the last run takes what lies before it, each thing once."""
     world = fresh()
-    world._agenda = agenda = Counting()  # noqa: SLF001  what is due can be counted nowhere else
+    world.agenda = agenda = Counting()
     last = [world.start("org_a", order("org_a", WORDS[:2])) for _ in range(1_000)][-1]
     assert world.move_run(last, to_end=True).ended
     assert agenda.taken <= 3_000
@@ -116,7 +116,7 @@ def test_canceling_1000_waiting_runs_leaves_nothing_to_do() -> None:
     for run in waiting[:-1]:
         world.cancel(run)
     first = world.move_run(first, to_end=True)
-    assert world.runs[-1].started_at == first.completed_at
+    assert world.runs[len(world.runs) - 1].started_at == first.completed_at
     assert not world.tenancies["org_a"].waiting
 
 

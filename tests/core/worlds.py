@@ -74,7 +74,7 @@ def snapshot(world: World) -> object:
     ranked = [
         world.result(*world.ranked(organization, rank))
         for organization, tenancy in world.tenancies.items()
-        for rank in range(tenancy.results.end)
+        for rank in range(tenancy.results.start, tenancy.results.end)
     ]
     named = [list(world.catalogue.projects(organization)) for organization in world.tenancies]
-    return world.now, [(world.names.run(run.number), repr(run)) for run in world.runs], lists, ranked, named
+    return world.now, [(world.names.run(run.number), repr(run)) for run in world.runs.values()], lists, ranked, named

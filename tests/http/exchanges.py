@@ -65,7 +65,7 @@ def spent(zof: Zof) -> Answer:
 
 def unread(zof: Zof) -> Answer:
     """The answer to what is not HTTP, as the server sends it."""
-    content, headers = zof.app.api.unread()
+    content, headers = zof.app.unread()
     return Answer(400, headers, content)
 
 

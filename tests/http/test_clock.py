@@ -42,7 +42,7 @@ def test_advance_by(steps: list[int]) -> None:
         before = now(zof)
         answer = zof.control("/clock/advance", {"by_ms": by_ms})
         assert (answer.status, answer.json["now_ms"] - EPOCH) == (200, before + by_ms)
-        assert answer.json == zof.control("/clock").json
+        assert answer.json.items() >= zof.control("/clock").json.items()
 
 
 @given(seconds=st.integers(0, 10_000_000), fraction=st.integers(0, 999))

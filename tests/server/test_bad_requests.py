@@ -56,7 +56,7 @@ def test_an_unknown_method(world: World, method: str) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"\0" * 64,
         b"SSH-2.0-OpenSSH_9\r\n",
-        b"CONNECT zof.test:80 HTTP/1.1\r\nHost: zof.test\r\n\r\n",
+        b"CONNECT zof.test:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /v1/runs HTTP/1.2\r\n\r\n",
         b"GET /v1/runs HTTP/x\r\n\r\n",
     ],

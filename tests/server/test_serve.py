@@ -296,5 +296,5 @@ def test_its_port_is_free_at_once() -> None:
 def test_links_follow_the_name_that_the_client_used(host: str) -> None:
     """A link leads back to where the client found the emulator, under the name that it called it by."""
     with Server("--clock", "manual") as server:
-        content = request("GET", "/v1/runs/run_sample_failed").replace(b"zof.test", f"{host}:{server.port}".encode())
+        content = request("GET", "/v1/runs/run_sample_failed").replace(b"localhost", f"{host}:{server.port}".encode())
         assert ask(server.port, content).json["url"] == f"http://{host}:{server.port}/runs/run_sample_failed"

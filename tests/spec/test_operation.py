@@ -14,10 +14,8 @@ from emulator.core.instants import parse_rfc3339
 from emulator.core.refusal import Refused
 from emulator.handlers import table, words
 from emulator.http.app import Corridor
-from emulator.http.stage import Stage
 from emulator.spec.document import SpecError, checked, find, load
 from emulator.spec.operation import Refusal, elsewhere, operations
-from tests.core.worlds import fresh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -213,7 +211,6 @@ def test_a_table_that_differs_from_the_document_stops_the_boot(without: list[str
     """Each operation has a handler and each handler an operation; what differs is named."""
     changed = {name: handler for name, handler in table.TABLE.items() if name not in without}
     changed |= dict.fromkeys(more, table.TABLE["listRuns"])
-    stage = Stage(lambda _: fresh(), lambda: 0)
-    assert Corridor(stage, CONTRACT, table.TABLE, words.PREFIX) is not None
+    assert Corridor(CONTRACT, table.TABLE, words.PREFIX) is not None
     with pytest.raises(SpecError, match=f"^#/paths: operations and handlers differ in {amiss}$"):
-        Corridor(stage, CONTRACT, changed, words.PREFIX)
+        Corridor(CONTRACT, changed, words.PREFIX)

@@ -1,0 +1,61 @@
+"""A world that keeps few ended runs: what it forgets, and that nothing else changes by it."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.core.limits import Rate
+from emulator.core.timeline import Clock
+from emulator.core.world import Policy, World
+from tests.core.worlds import BEGAN, DATA, ORGANIZATIONS, case_lists, order
+
+deeds = st.lists(
+    st.tuples(
+        st.sampled_from(["start", "start", "cancel"]), st.sampled_from(ORGANIZATIONS), case_lists, st.integers(0, 4_000)
+    ),
+    min_size=4,
+    max_size=30,
+)
+
+
+def keeping(count: int) -> World:
+    """A world that keeps so many ended runs of an organization."""
+    return World(0, Policy(Rate(), capacity=2, keep_runs=count), DATA, Clock("manual"), BEGAN)
+
+
+@settings(max_examples=60)
+@given(deeds, st.integers(1, 9))
+def test_what_is_kept_is_as_if_nothing_had_been_forgotten(
+    history: list[tuple[str, str, tuple[str, ...], int]], most: int
+) -> None:
+    """No more ended runs are kept than may be; those that ended first are gone, and all others stand as they would."""
+    few, all_of_them = keeping(most), keeping(10_000)
+    for what, organization, cases, wait in history:
+        for world in (few, all_of_them):
+            world.settle(world.now + wait)
+            if what == "start":
+                world.start(organization, order(organization, cases))
+            elif alive := [one for one in world.runs.values() if not one.ended and one.organization == organization]:
+                world.cancel(alive[0])
+    for organization in ORGANIZATIONS:
+        there = [one for one in all_of_them.runs.values() if one.organization == organization]
+        here = [one for one in few.runs.values() if one.organization == organization]
+        ended = sorted((one for one in there if one.ended), key=lambda one: one.rank)
+        kept = sum(one.ended for one in here)
+        assert min(most, len(ended)) >= kept >= min(len(ended), most - most // 8)
+        assert {tuple(one) for one in here} == {tuple(one) for one in there if not one.ended or one in ended[-kept:]}
+    assert few.forgotten == few.started - len(few.runs) == all_of_them.started - len(few.runs)
+
+
+@given(st.integers(1, 12), st.integers(1, 20))
+def test_what_is_forgotten_is_not_found(most: int, count: int) -> None:
+    """A run that is forgotten has no ID any more, and its results and artifacts have none either."""
+    world = keeping(most)
+    for _ in range(count):
+        world.start(ORGANIZATIONS[0], order(ORGANIZATIONS[0], ("login",)))
+    world.settle(BEGAN + 1_000_000)
+    for number in range(count):
+        name = world.names.run(number)
+        assert (world.find_run(ORGANIZATIONS[0], name) is None) == (number not in world.runs)
+    assert len(world.runs) <= most
