@@ -139,6 +139,7 @@ class _Bridge:
         headers = tuple(pair for pair in given if pair[0] not in ours)
         key, form = self._key(next((value for name, value in given if name == "authorization"), ""))
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        path = path.removeprefix(self.client.target.prefix)
         return Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, body, key, form)
 
     def _key(self, authorization: str) -> tuple[str, str]:

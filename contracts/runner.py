@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from contracts import fuzz, machine
@@ -15,6 +16,7 @@ from contracts.again import marked, watched
 from contracts.cleanup import cleaned
 from contracts.client import Caps, Client, ReadOnly, Stopped
 from contracts.events import Began, Ended, PartBegan, PartEnded
+from contracts.inprocess import mover
 from contracts.oracle import Oracle
 from contracts.preflight import preflight
 from contracts.probes import PROBES, Bench, Probe, Unsettled
@@ -62,7 +64,7 @@ def run(  # noqa: PLR0913  what a verification may be told
     """Verify a deployment.
 
     Args:
-        target: where, with which keys, and what may be done there.
+        target: where, with which keys, and what may be done there. A clock that can be moved is found by itself.
         rules: what is asked for; the whole catalogue by default.
         caps: what it may cost; what it did not reach is *not exercised*, with the reason.
         seed: what repeats it.
@@ -78,6 +80,8 @@ def run(  # noqa: PLR0913  what a verification may be told
     session = Session(target, rules=rules, seed=seed, listeners=listeners)
     client = Client(target, caps=caps, tell=session.tell)
     preflight(client)
+    if target.advance is None and target.find_clock:
+        target = client.target = session.target = replace(target, advance=mover(target))
     verification = _Verification(client, session, _EXAMPLES if max_examples is None else max_examples)
     stopped, interrupted = verification.done()
     receipt = cleaned(client)

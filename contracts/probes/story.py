@@ -91,6 +91,9 @@ def _retrievable(bench: Bench, began: Exchange, run_id: str) -> None:
     location = began.response.header("location")
     if location is None:
         bench.session.broken("runs.start.location", expected="Location", got="no such header", trace=began)
+    elif bench.target.within(location) is None:
+        got = "a place that is not below the base URL"
+        bench.session.broken("runs.start.location", expected="the run, there", got=got, trace=began)
     else:
         led = bench.client.follow(location)
         right = led.response.fields.get("id") == run_id
