@@ -58,15 +58,16 @@ def watched(client: Client, session: Session) -> Iterator[Session]:
         client.observers = observers
 
 
-def marked(session: Session, key: str, scratch: Session) -> bool:
-    """Whether a finding is there again; if not, and its rule was reached, it is flaky."""
+def there(finding: Finding, scratch: Session) -> bool:
+    """Whether the rule of a finding was broken again."""
+    return any(one.rule.name == finding.rule.name for one in scratch.findings.values())
+
+
+def marked(session: Session, key: str, scratch: Session) -> None:
+    """Call a finding flaky if it is not there again, though its rule was reached."""
     finding = session.findings[key]
-    rule = finding.rule.name
-    if any(one.rule.name == rule for one in scratch.findings.values()):
-        return True
-    if scratch.evidence[rule]:
+    if scratch.evidence[finding.rule.name] and not there(finding, scratch):
         session.findings[key] = replace(finding, flaky=True)
-    return False
 
 
 def shortened(session: Session, client: Client, key: str, seen: Seen, play: Play, *, cut: bool) -> None:  # noqa: PLR0913

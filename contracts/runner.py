@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from contracts import fuzz, machine
-from contracts.again import marked, watched
+from contracts.again import marked, there, watched
 from contracts.cleanup import cleaned
 from contracts.client import Caps, Client, ReadOnly, Stopped
 from contracts.events import Began, Ended, PartBegan, PartEnded
@@ -175,16 +175,23 @@ class _Verification:
 
     def _again(self, probes: Sequence[Probe]) -> None:
         """Try what was found once more from scratch; what is not there then is flaky."""
-        if not self._found_by:
-            return
-        concerned = {probe.name for probe in self._found_by.values()}
-        # In process another round is free, and shows what only shows between probes.
-        chosen = [probe for probe in probes if self.client.target.app or probe.name in concerned]
         found_by, self._found_by = self._found_by, {}
-        with watched(self.client, self.session) as scratch:
-            self._probe(chosen, Bench(self.client, scratch, f"{self.session.nonce}-again"), scratch)
-        for key in found_by:
+        concerned = {probe.name for probe in found_by.values()}
+        scratch = self._once_more([probe for probe in probes if probe.name in concerned], "again")
+        left = self._absent(found_by, scratch)
+        if left and self.client.target.app:  # Another round is free, and shows what only shows between probes.
+            scratch = self._once_more(probes, "and-again")
+            left = self._absent(left, scratch)
+        for key in left:
             marked(self.session, key, scratch)
+
+    def _once_more(self, probes: Sequence[Probe], word: str) -> Session:
+        with watched(self.client, self.session) as scratch:
+            self._probe(probes, Bench(self.client, scratch, f"{self.session.nonce}-{word}"), scratch)
+        return scratch
+
+    def _absent(self, keys: Collection[str], scratch: Session) -> list[str]:
+        return [key for key in keys if not there(self.session.findings[key], scratch)]
 
     def _make_up(self, name: str, part: Part) -> None:
         self.session.tell(PartBegan(name))

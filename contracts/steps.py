@@ -216,7 +216,9 @@ class Steps:
         return results
 
     def export(self, name: str) -> None:
-        """The export of a run's results beside the list."""
+        """The export of an ended run's results beside the list."""
+        if not self.model.ended(self.show(name)):
+            return
         listed = self.walk("/results", 50, run_id=name)
         answer = self.client.post("/results/export", {"format": "json", "run_id": name}).response
         if listed is not None and answer.ok:
@@ -235,8 +237,9 @@ class Steps:
 
     def artifacts(self, name: str) -> None:
         """The artifacts of a run beside those of one of its results."""
+        outcomes = self.show(name).get("case_outcomes") or []  # with results only when nothing is added any more
         whole = self.walk(f"/runs/{name}/artifacts", 50)
-        for outcome in (self.show(name).get("case_outcomes") or [])[:1]:
+        for outcome in outcomes[:1]:
             if isinstance(result := outcome.get("result_id"), str) and whole is not None:
                 own = self.walk(f"/results/{result}/artifacts", 50) or []
                 known: list[Any] = [one.get("id") for one in whole]

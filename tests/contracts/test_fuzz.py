@@ -38,9 +38,9 @@ def test_budget() -> None:
     assert len(client.journal) == 20
 
 
-@pytest.mark.parametrize("name", ["limit-clamped", "logs-without-key"])
-def test_finds(name: str) -> None:
+def test_finds() -> None:
     """What is accepted and should not be is found, under the rule that it breaks."""
+    name = "logs-without-key"
     client = Client(target(MUTANTS[name], rate=OFF))
     session = Session(client.target)
     fuzz.run(client, session, seed=1, max_examples=2)
