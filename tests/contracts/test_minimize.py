@@ -23,3 +23,11 @@ def test_minimized() -> None:
     shorter = minimized(finding, client)
     assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun"]
     assert len(related(finding.trace)) < len(finding.trace)
+
+
+def test_what_shows_it_stays() -> None:
+    """The last exchanges show a finding together, also where they name nothing in common."""
+    client = Client(target())
+    trace = [client.get("/projects"), client.get("/results", limit=1), client.get("/projects"), client.get("/projects")]
+    assert related(trace, 2) == tuple(trace[2:])
+    assert related(trace, 1) == tuple(trace[3:])

@@ -29,9 +29,9 @@ under its rule. A rule that no defect trips would be a rule that nobody has seen
 """
 
 
-def broken(mutant: Mutant, *, seed: int = 0, max_examples: int = 0) -> frozenset[str]:
-    """The rules that a verification finds broken."""
-    facts = run(target(mutant, seed=seed), seed=seed, max_examples=max_examples)
+def broken(mutant: Mutant) -> frozenset[str]:
+    """The rules that the probes find broken."""
+    facts = run(target(mutant), max_examples=0)
     verdicts = {Verdict.VIOLATED, Verdict.DIFFERS}
     return frozenset(settled.rule.name for settled in facts.settled if settled.verdict in verdicts)
 
