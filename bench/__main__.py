@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench import boot, report, throughput, weight
+from bench import boot, extras, report, throughput, weight
 from bench.machine import ROOT, CannotMeasure, cores, described, tool
 from bench.servers import peers
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OUT: Final = ROOT / "bench" / "out"
-_PARTS: Final = (*throughput.NAMES, "boot", "memory", "pages")
+_PARTS: Final = (*throughput.NAMES, "extras", "boot", "memory", "pages")
 _BOOTS: Final = 5
 _BEGAN: Final = time.monotonic()
 _COULD_NOT: Final = 2
@@ -93,6 +93,10 @@ def _measured(asked: argparse.Namespace) -> dict[str, Any]:
         if operations:
             found["throughput"] = throughput.measure(
                 operations, others, rounds=asked.rounds, seconds=asked.seconds, cores=pinned, folder=folder, tell=_tell
+            )
+        if "extras" in asked.only:
+            found["extras"] = extras.measure(
+                rounds=asked.rounds, seconds=asked.seconds, cores=pinned, folder=folder, tell=_tell
             )
         if "boot" in asked.only:
             found["boot"] = boot.measure(

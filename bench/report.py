@@ -32,6 +32,8 @@ def _lines(found: Found) -> Iterator[str]:
     if found.get("throughput"):
         yield from _LEGEND
         yield ""
+    if "extras" in found:
+        yield from _extras(found["extras"])
     if "boot" in found:
         yield from _boot(found["boot"])
     if "memory" in found:
@@ -52,6 +54,9 @@ def _verdicts(found: Found) -> Iterator[str]:
         for one in found.get("throughput", ())
         if one["target"] is not None
     ]
+    if "extras" in found:
+        one = found["extras"]
+        rows.append(("Journal, worlds", f">= {one['target']} of without", f"{one['reached']:.3f}", _met(one)))
     if "boot" in found:
         first, memory = found["boot"]["seconds"], found["boot"]["memory"]
         rows.append(("First answer", f"< {first['target']} s", f"{first['reached']:.3f} s", _met(first)))
@@ -64,6 +69,27 @@ def _verdicts(found: Found) -> Iterator[str]:
         rows.append(("Worst filter", f"<= {one['target']} x", f"{one['reached']:.2f} x", _met(one)))
     if rows:
         yield from _table(("what", "target", "reached", "verdict"), rows)
+
+
+def _extras(found: Found) -> Iterator[str]:
+    yield "## With a journal, and in a world of its own"
+    yield ""
+    yield from _table(
+        ("operation", "with", "answers/s", "ratio", "spread", "CPU µs", "CPU ratio"),
+        [
+            (
+                row["title"],
+                name,
+                f"{one['rate']['median']:,.0f}",
+                f"{one['ratio']['median']:.3f}",
+                f"{one['ratio']['low']:.3f} to {one['ratio']['high']:.3f}",
+                f"{one['cpu_us']['median']:.1f}",
+                f"{one['cpu_ratio']['median']:.3f}",
+            )
+            for row in found["rows"]
+            for name, one in row["servers"].items()
+        ],
+    )
 
 
 def _throughput(operation: Found) -> Iterator[str]:

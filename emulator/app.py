@@ -79,7 +79,9 @@ def create_app(
     worlds = Worlds(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
     api = Corridor(contract, table.TABLE, words.PREFIX, chosen.public_url)
     own = document.load(document.find("control.yaml"))
-    control_api = Corridor(own, control.table(contract.root, worlds), control.PREFIX, chosen.public_url)
+    control_api = Corridor(
+        own, control.table(contract.root, worlds, chosen.public_url), control.PREFIX, chosen.public_url
+    )
     pages = Pages(worlds, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
     door = Door(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)

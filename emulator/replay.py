@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from emulator.app import create_app
+from emulator.core.instants import LAST
 from emulator.core.limits import Rate
 from emulator.core.tenants import DEFAULT
 from emulator.http.exchanges import digest, message
@@ -17,13 +19,62 @@ from emulator.http.stage import Origin
 from emulator.http.worlds import DEFAULT as DEFAULT_WORLD
 from emulator.keeping import CannotKeep
 from emulator.settings import Settings
+from emulator.spec.schema import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from emulator.http.entrance import Entrance
 
+
+def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
 _LONGEST: Final = 200
+_MARK: Final = re.compile(r"\(([0-9a-f]{12})\)\Z")
+_MOST_SENT: Final = 1 << 26
+_TOO_LARGE: Final = 413
+"""What answers a body that was not read; one as long as it was is answered like it, whatever it says."""
+_WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
+_TEXT: Final = {"type": "string"}
+_IS_ABOUT: Final = compiled(
+    _object(
+        world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+        seed={"type": "integer", "minimum": 0},
+        clock={"enum": ["real", "manual", "auto"]},
+        scenario={"enum": ["default", "empty"]},
+        began_ms=_WHOLE,
+        from_snapshot={"type": "boolean"},
+        rate={
+            "type": "array",
+            "prefixItems": [_WHOLE, _WHOLE, {"enum": ["key", "organization"]}, _WHOLE],
+            "minItems": 4,
+        },
+        capacity={"type": "integer", "minimum": 1},
+        references={"enum": ["open", "strict"]},
+        environments={"type": "array", "items": _TEXT},
+        public_url=_TEXT,
+        dropped=_WHOLE,
+    )
+)
+_HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
+_MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
+_IS_EXCHANGE: Final = compiled(
+    _object(
+        number=_WHOLE,
+        at_ms=_WHOLE,
+        request=_object(
+            **_MESSAGE,
+            method=_TEXT,
+            path=_TEXT,
+            target=_TEXT,
+            encoding={"enum": ["text", "base64"]},
+            truncated={"type": "boolean"},
+        ),
+        response=_object(**_MESSAGE, status=_WHOLE),
+    )
+)
 _KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
 
 
@@ -73,6 +124,7 @@ def replay(journal: bytes) -> Replayed:
         references=about["references"],
         samples=about["scenario"] == "default",
         environments=tuple(about["environments"]),
+        public_url=about["public_url"],
         journal=0,
     )
     app = create_app(settings, system=lambda: now[0])
@@ -95,12 +147,16 @@ def _read(journal: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]
         raise CannotKeep("this is no journal: its first line is not that of one (GET /_emulator/journal.ndjson)")
     if about.get("version") != VERSION:
         raise CannotKeep(f"this journal has version {about.get('version')}, and this emulator reads {VERSION}")
+    if not _IS_ABOUT(about):
+        raise CannotKeep("this is no journal: its first line lacks what a journal says of its world")
     if about["dropped"]:
         raise CannotKeep(f"the first {about['dropped']} exchanges are gone; keep more of them with --journal")
     if about["from_snapshot"]:
         raise CannotKeep("this journal begins with a snapshot or a fork, not with a fresh world")
-    for one in exchanges:
-        if one["request"]["truncated"]:
+    for line, one in enumerate(exchanges, 2):
+        if not _IS_EXCHANGE(one):
+            raise CannotKeep(f"this is no journal: line {line} is no exchange")
+        if one["request"]["truncated"] and one["response"]["status"] != _TOO_LARGE:
             raise CannotKeep(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
     return about, exchanges
 
@@ -109,16 +165,18 @@ def _sent(app: Entrance, one: Mapping[str, Any], mount: str) -> Mapping[str, Any
     """The answer to a request of the journal, as the journal would show it."""
     asked = one["request"]
     raw, _, query = asked["target"].partition("?")
-    headers = [(name.encode("latin-1"), _unmasked(name, value)) for name, value in asked["headers"]]
+    headers = [(name.encode("latin-1", "replace"), _unmasked(name, value)) for name, value in asked["headers"]]
     body = b64decode(asked["body"]) if asked["encoding"] == "base64" else asked["body"].encode()
+    if asked["truncated"] and not any(name == b"content-length" for name, _ in headers):
+        body = bytes(min(asked["size"], _MOST_SENT))
     scope = {
         "type": "http",
         "http_version": "1.1",
         "method": asked["method"],
         "scheme": "http",
         "path": mount + asked["path"],
-        "raw_path": (mount + raw).encode("latin-1"),
-        "query_string": query.encode("latin-1"),
+        "raw_path": (mount + raw).encode("latin-1", "replace"),
+        "query_string": query.encode("latin-1", "replace"),
         "root_path": "",
         "headers": headers,
         "client": ("127.0.0.1", 1),
@@ -144,9 +202,8 @@ def _sent(app: Entrance, one: Mapping[str, Any], mount: str) -> Mapping[str, Any
 
 def _unmasked(name: str, value: str) -> bytes:
     """A header as it was sent; a key that is none of the default data's is as good as any other."""
-    if name != "authorization":
-        return value.encode("latin-1")
-    return next((key for mark, key in _KEYS.items() if f"({mark})" in value), value.encode("latin-1"))
+    mark = _MARK.search(value) if name == "authorization" else None
+    return _KEYS.get(mark[1] if mark else "", value.encode("latin-1", "replace"))
 
 
 def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:

@@ -50,7 +50,9 @@ def control(server: Server, path: str, body: object) -> Any:  # noqa: ANN401  a 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed; .ci/run installs it")
 def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
     """Every command of the README runs as printed, but for the port, and no answer is an error."""
-    assert len(SHELL) == 2
+    assert len(SHELL) == 5
+    assert all(len(block.splitlines()) <= 10 for block in SHELL[1:])
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     script = "set -eu\n" + "".join(SHELL).replace("9630", str(server.port))
     ran = subprocess.run(["sh"], input=script, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)  # noqa: S607
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -59,6 +61,9 @@ def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
     assert '"status":"failed"' in ran.stdout
     assert "tc_pay_fail_002,staging,failed" in ran.stdout
     assert "tc_login_001,staging" not in ran.stdout
+    assert '"verified":true' in ran.stdout
+    assert '"verified":false' not in ran.stdout
+    assert "answers are the same, byte for byte" in ran.stdout
 
 
 def test_the_python_of_the_readme() -> None:

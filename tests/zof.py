@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from emulator import Settings, create_app
 from emulator.app import EPOCH
@@ -61,6 +62,13 @@ class Zof:
         chosen = Settings(**{"clock": "manual", "rate": OFF, **settings})
         self.app = create_app(chosen, data=data, system=system)
         self.key = ADMIN
+        self.mount = ""
+
+    def within(self, world: str) -> Zof:
+        """A client of another world of the same emulator."""
+        other = copy(self)
+        other.mount = f"/w/{world}"
+        return other
 
     @property
     def world(self) -> World:
@@ -81,7 +89,7 @@ class Zof:
     ) -> Answer:
         """Send a request as it is; `key` is that of the client by default, and None sends none."""
         scheme, _, host = base.partition("://")
-        path, _, query = target.partition("?")
+        path, _, query = (self.mount + target).partition("?")
         secret = self.key if key == "" else key
         given = [(b"host", host.encode("latin-1"))]
         if secret is not None:
@@ -94,7 +102,7 @@ class Zof:
             "http_version": "1.1",
             "method": method,
             "scheme": scheme,
-            "path": path,
+            "path": unquote(path),
             "raw_path": path.encode("latin-1"),
             "query_string": query.encode("latin-1"),
             "root_path": "",
@@ -122,7 +130,9 @@ class Zof:
     def follow(self, url: str, *, key: str | None = "") -> Answer:
         """GET an absolute link of an answer."""
         parts = urlsplit(url)
-        return self.send("GET", parts.path + (f"?{parts.query}" if parts.query else ""), key=key)
+        outside = copy(self)
+        outside.mount = ""
+        return outside.send("GET", parts.path + (f"?{parts.query}" if parts.query else ""), key=key)
 
     def start(self, *cases: str, suite: str | None = None, key: str | None = "", **fields: object) -> Any:  # noqa: ANN401
         """Start a run that must be accepted; the run."""
@@ -162,6 +172,12 @@ class Zof:
         return self.send(
             "POST", f"/_emulator{path}", key=None, headers=[("content-type", "application/json")], body=content
         )
+
+    def tell(self, method: str, path: str, body: object = None, *, key: str | None = None) -> Answer:
+        """Ask for one of the emulator's own operations, with a JSON body if there is one."""
+        content = b"" if body is None else json.dumps(body).encode()
+        headers = [("content-type", "application/json")] if content else []
+        return self.send(method, f"/_emulator{path}", key=key, headers=headers, body=content)
 
     def advance(self, by_ms: int) -> None:
         """Move the clock."""

@@ -150,7 +150,7 @@ class ResultIndex:
         lower, upper = self._ranks(period)
         if run is not None:
             lower, upper = max(lower, run.rank), min(upper, run.rank + len(run.cases))
-        index = range(self.start, self.end) if status is None else self._by_status.get(status, _NOTHING)
+        index = range(self.end) if status is None else self._by_status.get(status, _NOTHING)
         return newest(index, lower, min(upper, below), limit)
 
     def find(self, rank: int) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
     world.agenda = Agenda.restored(state["agenda"])
     world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
-    buckets = {_mark(key.secret): key.secret for key in known}
+    buckets = {_mark(bucket): bucket for bucket in (*world.keys, *world.organizations)}
     world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
     world.answers.restore(state["answers"], read)
     return world

@@ -16,7 +16,7 @@ from emulator.handlers.paging import walk
 from emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
 from emulator.http.encode import Encoded
 from emulator.http.gate import admit, key_of, permit
-from emulator.http.journal import Entry
+from emulator.http.journal import Cut, head_of
 from emulator.http.routes import Routes
 from emulator.http.stage import Exchange
 from emulator.messages import Call
@@ -82,34 +82,19 @@ class Corridor:
             except ClientGone:
                 return
         # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
+        at = stage.settled().now
         if operation is not None:
             encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, stage)
         else:
-            encoded, organization, limits = self._lost(scope, route, stage), "", ()
+            encoded, organization, limits = self._lost(scope, route), "", ()
             reason = "unknown_path" if route is None else "method_not_allowed"
         status, content = encoded.status, encoded.content
         heads = encoded.headers + self._last_headers(stage) + limits
         if stage.audience.told is not None:
             self._tell(scope, status, organization, reason, stage)
         if stage.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
-            wanted, asked = "" if operation is None else operation.id, (scope["method"], scope["path"])
-            raw_path, query = scope.get("raw_path") or b"", scope["query_string"]
-            given = scope["headers"], raw or b""
-            stage.journal.add(
-                Entry(
-                    stage.world.now,
-                    wanted,
-                    organization,
-                    reason,
-                    *asked,
-                    raw_path,
-                    query,
-                    *given,
-                    status,
-                    heads,
-                    content,
-                )
-            )
+            body = _unread(operation, headers) if raw is None else raw
+            self._keep(stage, at, scope, operation, organization, reason, body, encoded, limits)
         if isinstance(content, bytes):  # a call that waits is paid for by each request
             await send({"type": "http.response.start", "status": status, "headers": heads})
             await send({"type": "http.response.body", "body": content})
@@ -142,7 +127,7 @@ class Corridor:
         stage: Stage,
     ) -> tuple[Encoded, str, str, Headers]:
         """The answer to a request of an operation, whose it was, why it was refused, and how its limit stands."""
-        world = stage.settled()
+        world = stage.world
         organization, reason = "", ""
         limits: Headers = ()
         try:
@@ -208,14 +193,50 @@ class Corridor:
         reply = self._table[operation.id](stage.world if self._of_api else stage, call)
         return stage.encoder.encoded(reply, operation.answers[reply.status], call.base)
 
-    def _lost(self, scope: Scope, route: Route | None, stage: Stage) -> Encoded:
+    def _lost(self, scope: Scope, route: Route | None) -> Encoded:
         """The answer to a request that reaches no operation."""
-        stage.settled()
         if route is None:
             return _refused(self._elsewhere, Refused("unknown_path"))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
         encoded = _refused(self._elsewhere, refused)
         return encoded._replace(headers=(*encoded.headers, (b"allow", route.allowed.encode())))
+
+    def _keep(  # noqa: PLR0913, PLR0917  what an exchange is
+        self,
+        stage: Stage,
+        at: int,
+        scope: Scope,
+        operation: Operation | None,
+        organization: str,
+        reason: str,
+        body: bytes | Cut,
+        encoded: Encoded,
+        limits: Headers,
+    ) -> None:
+        """Put an exchange into the journal, after its answer was given an ID; a tuple costs a third of a `Row`."""
+        journal: Any = stage.journal
+        shared, path = journal.shared, scope["path"]
+        raw_path, head = scope.get("raw_path") or path.encode(), head_of(scope["headers"])
+        journal.add(
+            (
+                at,
+                stage.world.now,
+                "" if operation is None else operation.id,
+                organization,
+                reason,
+                scope["method"] if operation is None else operation.method,
+                path if b"%" in raw_path else "",
+                shared(raw_path, raw_path),
+                scope["query_string"],
+                shared(head, head),
+                body,
+                encoded.status,
+                encoded.headers,
+                "" if self._of_api else stage.newest_id(of_world=False),
+                (limits[0], limits[1][1], limits[2]) if limits else None,
+                encoded.content,
+            )
+        )
 
     def _tell(  # noqa: PLR0913  what an exchange is
         self, scope: Scope, status: int, organization: str, reason: str, stage: Stage, *, of_world: bool = True
@@ -233,6 +254,13 @@ class Corridor:
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
+
+
+def _unread(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
+    """A body that was too large to be read: nothing of it is known but how long it said to be, or was at least."""
+    most = 0 if operation is None or operation.body is None else operation.body.most_bytes
+    declared = headers.get(b"content-length", b"")
+    return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
 
 
 def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:

@@ -31,8 +31,8 @@ def installed_version() -> str:
         return "0+checkout"
 
 
-def table(contract: Node, worlds: Worlds) -> Mapping[str, Callable[[Stage, Call], Reply]]:
-    """Which function answers which operation; `contract` is the document of the API."""
+def table(contract: Node, worlds: Worlds, public_url: str = "") -> Mapping[str, Callable[[Stage, Call], Reply]]:
+    """Which function answers which operation; `contract` is the document of the API, `public_url` that of its links."""
     about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
         {
@@ -52,7 +52,7 @@ def table(contract: Node, worlds: Worlds) -> Mapping[str, Callable[[Stage, Call]
             "listExchanges": reading.list_exchanges,
             "clearJournal": reading.clear_journal,
             "verifyJournal": reading.verify_journal,
-            "exportJournal": reading.export_journal,
+            "exportJournal": lambda stage, _call: reading.export_journal(stage, public_url),
             "exportHar": reading.export_har,
             "getSnapshot": snapshots.get_snapshot,
             "restoreSnapshot": snapshots.restore_snapshot,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -40,6 +41,12 @@ class Encoded(NamedTuple):
         return len(self.content) + 500 if isinstance(self.content, bytes) else 2000
 
 
+@lru_cache(maxsize=4096)
+def _heads(length: int) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of JSON of so many bytes."""
+    return _JSON_TYPE, (b"content-length", b"%d" % length)
+
+
 class Encoder:
     """Encodes the replies of one world."""
 
@@ -63,11 +70,11 @@ class Encoder:
         else:
             headers = (_JSON_TYPE, _attachment(body.name))
             return Encoded(reply.status, headers, self._export(body, answer, base))
-        length = (b"content-length", b"%d" % len(content))
+        heads = _heads(len(content))
         if not reply.headers:
-            return Encoded(reply.status, (_JSON_TYPE, length), content)
+            return Encoded(reply.status, heads, content)
         own = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
-        return Encoded(reply.status, (_JSON_TYPE, length, *own), content)
+        return Encoded(reply.status, (*heads, *own), content)
 
     def _store(self, words: Words, base: str) -> dict[Hashable, bytes]:
         store = self._stores.get((words, base))

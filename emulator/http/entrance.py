@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from emulator.core.refusal import Refused
 from emulator.http.control import PREFIX
@@ -54,7 +55,7 @@ class Entrance:
         elif path.startswith(PREFIX + "/"):
             reason = self._door.refuses(scope, headers)
             if reason:
-                await self.control.refuse(scope, send, Refused(reason), stage)
+                await self.control.refuse(inner, send, Refused(reason), stage)
             else:
                 await self.control(inner, receive, send, headers, stage)
         elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._door.at_home(scope):
@@ -64,15 +65,30 @@ class Entrance:
 
     def _entered(self, scope: Scope, asked: bytes | None) -> tuple[Stage, Scope]:
         """The world that a request is for, and the request without the mark in its path. Raises `Refused`."""
-        path, raw = scope["path"], scope.get("raw_path") or b""
         name = None if asked is None else asked.decode("latin-1")
-        if not path.startswith("/w/"):
-            return self.worlds.entered(name or ""), scope
-        _, _, named, *rest = path.split("/", 3)
+        mark = _mark(scope)
+        if mark is None:
+            return (self.stage if name is None else self.worlds.entered(name)), scope
+        named, path, raw = mark
         if name is not None and name != named:
             raise Refused("conflicting_world", "X-Zof-World")
-        inner = {**scope, "path": "/" + "".join(rest), "raw_path": b"/" + b"".join(raw.split(b"/", 3)[3:])}
-        return self.worlds.entered(named), inner
+        return self.worlds.entered(named), {**scope, "path": path, "raw_path": raw}
+
+
+def _mark(scope: Scope) -> tuple[str, str, bytes] | None:
+    """The world in a path, and the path and raw path behind it; None when it has none."""
+    path, raw = scope["path"], scope.get("raw_path") or b""
+    if not path.startswith("/w/"):
+        return None
+    if b"%" not in raw:
+        _, _, named, *rest = path.split("/", 3)
+        return named, "/" + "".join(rest), b"/" + b"".join(raw.split(b"/", 3)[3:])
+    # An encoded slash (%2F) is part of its segment, not the end of it.
+    _, first, *more = raw.split(b"/", 3)
+    if not more or unquote(first.decode("latin-1")) != "w":
+        return None
+    behind = b"/" + b"".join(more[1:])
+    return unquote(more[0].decode("latin-1")), unquote(behind.decode("latin-1")), behind
 
 
 def _is_page(path: str) -> bool:

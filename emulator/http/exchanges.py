@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from emulator.core.instants import rfc3339_ms
+from emulator.http.gate import canonical
 from emulator.http.journal import MOST_BODY, Cut
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 _RUN: Final = re.compile(r"run_([A-Za-z0-9_-]+)")
 _OF_RUN: Final = re.compile(r"(?:res|art)_([A-Za-z0-9_-]+)_[0-9]{3,4}")
 _LAST: Final = re.compile(r"/(run_[A-Za-z0-9_-]+)$")
-_ENDS: Final = 4
-_SHORT: Final = 3 * _ENDS
+_SECRET: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
+"""The headers that say who asks."""
+_SCHEMES: Final = frozenset({b"bearer", b"basic", b"digest", b"token"})
+"""The first words of such a header that are no secret."""
+_KEY: Final = re.compile(rb"Bearer ([\w-]{4})[\w.-]{5,}([\w-]{4})", re.ASCII)
 
 
 def shown(number: int, entry: Entry) -> Shown:
@@ -57,16 +61,20 @@ def message(status: int, headers: Headers, content: Content) -> Shown:
     return {"status": status, "headers": _headers(headers), **_body(content)}
 
 
-def masked(authorization: bytes) -> str:
-    """What may be shown of an `Authorization` header: the ends of the secret, and a digest to tell secrets apart."""
-    scheme, _, secret = authorization.decode("latin-1").partition(" ")
-    ends = f"{secret[:_ENDS]}...{secret[-_ENDS:]}" if len(secret) > _SHORT else "..."
-    return f"{scheme} {ends} ({digest(authorization)})"
+def masked(secret: bytes) -> str:
+    """What may be shown of a header that says who asks: its scheme, the ends of a long key, and its `digest`."""
+    if not secret.strip():
+        return secret.decode("latin-1")
+    scheme, _, rest = secret.partition(b" ")
+    word = f"{scheme.decode()} " if scheme.lower() in _SCHEMES and rest else ""
+    key = _KEY.fullmatch(canonical(secret))
+    ends = f"{key[1].decode()}...{key[2].decode()}" if key else "..."
+    return f"{word}{ends} ({digest(secret)})"
 
 
-def digest(authorization: bytes) -> str:
-    """Tells an `Authorization` header from others, and does not tell it."""
-    return sha256(authorization).hexdigest()[:12]
+def digest(secret: bytes) -> str:
+    """Tells a header that says who asks from others that say otherwise, and does not tell it."""
+    return sha256(canonical(secret) or secret).hexdigest()[:12]
 
 
 def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -126,7 +134,7 @@ def _cut(pieces: Iterable[bytes]) -> Cut:
 
 def _headers(headers: Headers) -> list[list[str]]:
     return [
-        [name.decode("latin-1"), masked(value) if name == b"authorization" else value.decode("latin-1")]
+        [name.decode("latin-1"), masked(value) if name in _SECRET else value.decode("latin-1")]
         for name, value in headers
     ]
 

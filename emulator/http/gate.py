@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from emulator.core.instants import LAST
 from emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
     """The key that a request brings, by its `Authorization` header; `Refused` when it opens nothing at `now` (ms)."""
     if authorization is None:
         raise Refused("key_missing")
-    key = authorizations.get(authorization) or authorizations.get(_canonical(authorization))
+    key = authorizations.get(authorization) or authorizations.get(canonical(authorization))
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")
     if key.dead(now):
@@ -39,7 +40,7 @@ def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int 
     verdict = world.limiter.admit(key.organization, key.secret, world.now)
     if verdict.retry_after is not None and world.clock.mode == "auto":
         end = world.limiter.waited_for(key.organization, key.secret)
-        if end is not None:  # it was told to wait and has come again: then it has waited
+        if end is not None and end <= LAST:  # it was told to wait and has come again: then it has waited
             world.move_to(end)
             verdict = world.limiter.admit(key.organization, key.secret, world.now)
     limit, reset = _of_window(verdict.limit, verdict.reset)
@@ -52,7 +53,7 @@ def _of_window(limit: int, reset: int) -> tuple[tuple[bytes, bytes], tuple[bytes
     return (b"x-ratelimit-limit", b"%d" % limit), (b"x-ratelimit-reset", b"%d" % reset)
 
 
-def _canonical(authorization: bytes) -> bytes:
-    """The scheme as the table of keys writes it: RFC 9110 takes it in any case."""
+def canonical(authorization: bytes) -> bytes:
+    """A header as the table of keys has it, its scheme in any case (RFC 9110); nothing if it is no bearer's."""
     scheme, _, secret = authorization.partition(b" ")
     return b"Bearer " + secret.strip() if scheme.lower() == b"bearer" else b""

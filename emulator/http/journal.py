@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from hashlib import sha256
-from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from emulator.core.instants import SECOND, http_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    Headers = Sequence[tuple[bytes, bytes]]
+    from emulator.core.world import World
+
+    Header = tuple[bytes, bytes]
+    Headers = Sequence[Header]
 
 MOST_BODY: Final = 1 << 16
 """How many bytes of a body are kept."""
+_MOST_SHARED: Final = 1_024
 
 
 class Cut(NamedTuple):
@@ -26,11 +31,13 @@ class Cut(NamedTuple):
     """The digest of all of it."""
 
 
-class Entry(NamedTuple):
-    """An exchange as it was; nothing is worked out that is not asked for."""
+class Row(NamedTuple):
+    """An exchange as it is kept: in few objects, since what is kept of each request is paid for by the next ones."""
 
     at: int
-    """The world's time, in ms."""
+    """The world's time when the request came, in ms."""
+    answered_at: int
+    """And when the answer left: it may have moved the clock."""
     operation: str
     """The operation's ID; empty when there was none."""
     organization: str
@@ -38,7 +45,32 @@ class Entry(NamedTuple):
     """Why it was refused; empty when it was not."""
     method: str
     path: str
-    """Without the mark of the world."""
+    """Without the mark of the world; empty when it is that of `raw_path`."""
+    raw_path: bytes
+    query: bytes
+    head: bytes
+    """Names and values of the request's headers, a line each."""
+    body: bytes | Cut
+    status: int
+    own: Headers
+    """The headers of the answer that others have not."""
+    request_id: str
+    """The answer's ID; empty when it is the world's next one."""
+    limits: tuple[Header, bytes, Header] | None
+    """The three headers of the rate limit; of the second, which differs from request to request, the value."""
+    content: bytes | Cut | Callable[[], Iterable[bytes]]
+
+
+class Entry(NamedTuple):
+    """An exchange as it was."""
+
+    at: int
+    """The world's time when the request came, in ms."""
+    operation: str
+    organization: str
+    reason: str
+    method: str
+    path: str
     raw_path: bytes
     query: bytes
     headers: Headers
@@ -48,41 +80,94 @@ class Entry(NamedTuple):
     content: bytes | Cut | Callable[[], Iterable[bytes]]
 
 
+_BODY: Final = Row._fields.index("body")
+_CONTENT: Final = Row._fields.index("content")
+
+
 class Journal:
     """A ring of exchanges; when there are more than it takes, the oldest go."""
 
-    __slots__ = ("_entries", "count", "most")
+    __slots__ = ("_rows", "_shared", "cleared", "count", "most", "shared")
 
     def __init__(self, most: int) -> None:
         """Keeps `most` exchanges."""
         self.most = most
         self.count = 0
         """How many exchanges there have been."""
-        self._entries: deque[Entry] = deque(maxlen=most)
+        self.cleared = 0
+        """How many of them somebody has cleared since the world began."""
+        self._rows: deque[tuple[Any, ...]] = deque(maxlen=most)
+        self._shared: dict[bytes, bytes] = {}
+        self.shared = self._shared.setdefault
+        """Asked twice with the same bytes: those that are kept already, for clients repeat themselves."""
 
-    def add(self, entry: Entry) -> None:
-        """Take an exchange."""
+    def add(self, row: tuple[Any, ...]) -> None:
+        """Take an exchange: the fields of a `Row`, in order."""
         self.count += 1
-        if isinstance(entry.body, bytes) and len(entry.body) > MOST_BODY:
-            entry = entry._replace(body=_cut(entry.body))
-        if isinstance(entry.content, bytes) and len(entry.content) > MOST_BODY:
-            entry = entry._replace(content=_cut(entry.content))
-        self._entries.append(entry)
+        body, content = row[_BODY], row[_CONTENT]
+        if len(body) > MOST_BODY or (content.__class__ is bytes and len(content) > MOST_BODY):
+            kept = Row._make(row)
+            body = _cut(body) if len(body) > MOST_BODY else body
+            row = kept._replace(body=body, content=_cut(content) if isinstance(content, bytes) else content)
+        self._rows.append(row)
+        if len(self._shared) > _MOST_SHARED:
+            self._shared.clear()
 
     def clear(self) -> None:
         """Forget all of them; what comes is numbered from 1 again."""
+        self.cleared += self.count
         self.count = 0
-        self._entries.clear()
+        self._rows.clear()
+
+    def begin(self) -> None:
+        """Begin anew, with a world that has just begun."""
+        self.clear()
+        self.cleared = 0
 
     @property
     def dropped(self) -> int:
         """How many of the oldest are gone."""
-        return self.count - len(self._entries)
+        return self.count - len(self._rows)
 
-    def numbered(self, above: int = 0) -> Iterator[tuple[int, Entry]]:
-        """The exchanges and their numbers, the oldest first, from the first one above a number."""
-        skipped = max(0, above - self.dropped)
-        return enumerate(islice(self._entries, skipped, None), self.dropped + skipped + 1)
+    def numbered(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
+        """The exchanges of this world and their numbers, the oldest first, from the first one above a number."""
+        rows = [Row._make(row) for row in self._rows]
+        answer = world.answered - sum(not row.request_id for row in rows)
+        for number, row in enumerate(rows, self.dropped + 1):
+            answer += not row.request_id
+            if number > above:
+                yield number, _entry(row, row.request_id or world.names.request(answer))
+
+
+def head_of(headers: Iterable[Header]) -> bytes:
+    """Headers as one line each for name and value; neither holds the end of a line."""
+    return b"\n".join([part for header in headers for part in header])
+
+
+def _entry(row: Row, request_id: str) -> Entry:
+    parts = row.head.split(b"\n")
+    last: Headers = (
+        (b"x-request-id", request_id.encode()),
+        (b"date", http_date(row.answered_at // SECOND).encode()),
+    )
+    if row.limits is not None:
+        limit, remaining, reset = row.limits
+        last = (*last, limit, (b"x-ratelimit-remaining", remaining), reset)
+    return Entry(
+        row.at,
+        row.operation,
+        row.organization,
+        row.reason,
+        row.method,
+        row.path or row.raw_path.decode("latin-1"),
+        row.raw_path,
+        row.query,
+        tuple(zip(parts[::2], parts[1::2], strict=False)),
+        row.body,
+        row.status,
+        (*row.own, *last),
+        row.content,
+    )
 
 
 def _cut(body: bytes) -> Cut:

@@ -74,12 +74,15 @@ def _move(world: World, asked: Mapping[str, Any], witness: _Witness) -> None:
     elif asked["until"] == "window_reset":
         world.move_to(_instant(world.limiter.next_reset(world.now)), "until")
     else:
-        world.move_until(_UNTIL[asked["until"]](world, asked, witness))
+        has_come = _UNTIL[asked["until"]](world, asked, witness)
+        if all(run.ended for run in world.runs.values()):  # what is due then is for runs that were canceled
+            raise Refused("nothing_due")
+        world.move_until(has_come)
 
 
 def _instant(found: int | None) -> int:
     if found is None:
-        raise Refused("nothing_due", "until")
+        raise Refused("nothing_due")
     return found
 
 
@@ -89,10 +92,10 @@ def _run_ended(world: World, asked: Mapping[str, Any], witness: _Witness) -> Cal
     run = world.any_run(asked["run_id"])
     if run.ended:
         raise Refused("run_ended", status=run.status.value)
-    return lambda: world.runs[run.number].ended
+    return lambda: run.number not in world.runs or world.runs[run.number].ended
 
 
 _UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _Witness], Callable[[], bool]]]] = {
-    "next": lambda _world, _asked, _witness: lambda: True,
+    "next": lambda _world, _asked, witness: lambda: witness.count > 0,
     "run_ended": _run_ended,
 }

@@ -31,7 +31,7 @@ def list_exchanges(stage: Stage, call: Call) -> Reply:
     query = dict(call.query)
     limit, above = query.pop("limit"), query.pop("starting_after", 0)
     found: list[Shown] = []
-    for one in _shown(_journal(stage), above):
+    for one in _shown(stage, above):
         if not differences(one, query):
             found.append(one)
             if len(found) > limit:
@@ -58,17 +58,16 @@ def verify_journal(stage: Stage, call: Call) -> Reply:
     """Say whether there were as many exchanges of a kind as asked for; if not, which one comes nearest, and why."""
     journal, asked = _journal(stage), dict(call.body)
     given = {name: asked.pop(name) for name in _COUNTS if name in asked} or {"at_least": 1}
-    low, high = given.get("at_least", 0), given.get("at_most")
-    if "exactly" in given:
-        low = high = given["exactly"]
+    low = max(given.get("exactly", 0), given.get("at_least", 0))
+    high = min((given[name] for name in ("exactly", "at_most") if name in given), default=None)
     count, nearest, amiss = 0, None, list[dict[str, Any]]()
-    for one in _shown(journal):
+    for one in _shown(stage):
         found = differences(one, asked)
         count += not found
         if found and (nearest is None or len(found) <= len(amiss)):
             nearest, amiss = one, found
     verified = count >= low and (high is None or count <= high)
-    told = None if verified or count > low or nearest is None else {"exchange": nearest, "differences": amiss}
+    told = None if count >= low or nearest is None else {"exchange": nearest, "differences": amiss}
     wanted = " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
     message = f"{count} of {journal.count - journal.dropped} exchanges match, as asked: {wanted}."
     if not verified:
@@ -77,14 +76,13 @@ def verify_journal(stage: Stage, call: Call) -> Reply:
     return Reply(200, Document({**answer, "nearest": told}))
 
 
-def export_journal(stage: Stage, _call: Call) -> Reply:
-    """The journal as NDJSON: a line about the world, then a line an exchange."""
-    journal = _journal(stage)
-    header = orjson.dumps(_about(stage)) + b"\n"
+def export_journal(stage: Stage, public_url: str) -> Reply:
+    """The journal as NDJSON: a line about the world, whose links begin with `public_url`, then a line an exchange."""
+    header = orjson.dumps(_about(stage) | {"public_url": public_url}) + b"\n"
 
     def lines() -> Iterator[bytes]:
         yield header
-        for one in _shown(journal):
+        for one in _shown(stage):
             yield orjson.dumps(one) + b"\n"
 
     content = tuple(lines())
@@ -93,7 +91,7 @@ def export_journal(stage: Stage, _call: Call) -> Reply:
 
 def export_har(stage: Stage, call: Call) -> Reply:
     """The journal as an HTTP archive."""
-    content = archive.har(_shown(_journal(stage)), call.base)
+    content = archive.har(_shown(stage), call.base)
     return Reply(200, File("application/json", f"{stage.name or DEFAULT}.har", lambda: (content,), len(content)))
 
 
@@ -103,8 +101,8 @@ def _journal(stage: Stage) -> Journal:
     return stage.journal
 
 
-def _shown(journal: Journal, above: int = 0) -> Iterator[Shown]:
-    return (shown(number, entry) for number, entry in journal.numbered(above))
+def _shown(stage: Stage, above: int = 0) -> Iterator[Shown]:
+    return (shown(number, entry) for number, entry in _journal(stage).numbered(stage.world, above))
 
 
 def _why(told: Mapping[str, Any] | None) -> str:
@@ -136,6 +134,8 @@ def _about(stage: Stage) -> dict[str, Any]:
         "rate": [rate.limit, rate.window_ms, rate.scope, rate.burst],
         "capacity": world.policy.capacity,
         "references": world.policy.references,
-        "environments": sorted({label for one in world.organizations.values() for label in one.environments}),
-        "dropped": journal.dropped,
+        "environments": list(
+            dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
+        ),
+        "dropped": journal.cleared + journal.dropped,
     }

@@ -54,13 +54,21 @@ def restore(stage: Stage, found: Mapping[str, Any]) -> None:
             "snapshot_unreadable", why=f"it has version {found['version']}, and this emulator reads {VERSION}"
         )
     state: Any = found.get("world")
-    if sha256(orjson.dumps(state)).hexdigest() != found.get("sha256"):
+    if _digest(state) != found.get("sha256"):
         raise Refused("snapshot_unreadable", why="it is damaged: its sha256 is another")
     try:
         world = restored(state, stage.world.keys.values(), _read)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise Refused("snapshot_unreadable", why=f"it holds what no world does ({error!r})") from error
     stage.restore(world)
+
+
+def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
+    """The SHA-256 of a value as it was written; None when it is nested as no world is."""
+    try:
+        return sha256(orjson.dumps(state)).hexdigest()
+    except orjson.JSONEncodeError:
+        return None
 
 
 def copied(stage: Stage) -> World:

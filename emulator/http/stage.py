@@ -103,10 +103,12 @@ class Stage:
 
     def reset(self) -> None:
         """Begin again, as at the start."""
-        self.used_at = self.began = self._system()
-        """When a request last came, and when the world began, by the system's clock."""
+        self.used_at = self._system()
+        """When a request last came, by the system's clock."""
         self.from_snapshot = False
-        self._show(self._fresh(self.origin, self.began))
+        self._show(self._fresh(self.origin, self.used_at))
+        self.began = self.world.now
+        """When the world began, by its own clock."""
 
     def restore(self, world: World) -> None:
         """Go on with another world; the journal of the one before is none of its."""
@@ -120,7 +122,7 @@ class Stage:
         access = self._access(world)
         self.authorizations, self._labels = access.authorizations, access.labels
         if self.journal is not None:
-            self.journal.clear()
+            self.journal.begin()
 
     def settled(self) -> World:
         """The world, at the instant that it is."""

@@ -1,0 +1,105 @@
+"""Extras: what a journal and a world of its own cost a request, beside the same emulator without."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.servers import Server, emulator, running
+from bench.stats import Spread, ratios
+from bench.throughput import Loader, operations
+from bench.wire import TWO_CASES, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bench.machine import Cores
+    from bench.servers import Running
+    from bench.throughput import Load, Operation
+
+WITHOUT: Final = "neither"
+LEAST: Final = 0.9
+"""What must be left of the work that a core does: each may cost a tenth."""
+_WORLD: Final = "/w/bench"
+_RUNS: Final = 100
+_RUN: Final = "run_sample_failed"
+_WARM_UP: Final = 1
+_ASKED: Final = ("retrieve", "list", "start")
+
+
+def servers() -> tuple[Server, ...]:
+    """An emulator without a journal, one with it, and one whose requests are for another world."""
+    bare = emulator("--journal", "0")
+    return (
+        replace(bare, name=WITHOUT),
+        replace(emulator(), name="a journal"),
+        replace(bare, name="a world by path", prefix=_WORLD + bare.prefix),
+    )
+
+
+def measure(*, rounds: int, seconds: int, cores: Cores, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure each operation on each of the servers in turn, in so many rounds."""
+    paths = folder / "extras.txt"
+    paths.write_text("")
+    loader = Loader(cores.client, paths)
+    chosen = [one for one in operations(_RUN) if one.name in _ASKED]
+    with ExitStack() as stack:
+        found = [
+            stack.enter_context(running(one, cores.server, folder / f"extras-{place}.log"))
+            for place, one in enumerate(servers())
+        ]
+        rows = [_measured(one, found, loader, rounds, seconds, tell) for one in chosen]
+    reached = min(row["least"] for row in rows)
+    return {"target": LEAST, "reached": reached, "met": reached >= LEAST, "rows": rows}
+
+
+def _measured(  # noqa: PLR0913, PLR0917  what a measurement depends on
+    operation: Operation,
+    found: list[Running],
+    loader: Loader,
+    rounds: int,
+    seconds: int,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    loads: dict[str, list[Load]] = {one.server.name: [] for one in found}
+    for nth in range(rounds + 1):  # the first one warms up
+        tell(
+            f"{operation.title.lower()}, with extras, {f'round {nth} of {rounds}' if nth else 'warming up'}"
+        )
+        for server in found[nth % len(found) :] + found[: nth % len(found)]:
+            _begin(server)
+            load = loader.load(server, operation, seconds if nth else _WARM_UP)
+            if nth:
+                loads[server.server.name].append(load)
+    return _row(operation, loads)
+
+
+def _begin(server: Running) -> None:
+    """A fresh world with some runs."""
+    mount = server.server.prefix.removesuffix("/v1")
+    with Wire(server.port) as wire:
+        wire.ask("POST", f"{mount}/_emulator/reset")
+        for _ in range(_RUNS):
+            wire.ask("POST", server.path(), TWO_CASES)
+
+
+def _row(operation: Operation, loads: Mapping[str, list[Load]]) -> dict[str, Any]:
+    work = {name: [1 / one.cpu_us for one in found] for name, found in loads.items()}
+    rates = {name: [one.rate for one in found] for name, found in loads.items()}
+    by_cpu = {name: ratios(one, work[WITHOUT]) for name, one in work.items()}
+    by_rate = {name: ratios(one, rates[WITHOUT]) for name, one in rates.items()}
+    return {
+        "title": operation.title.replace("10,000", f"{_RUNS:,}"),
+        "least": min(by_cpu[name].median for name in loads if name != WITHOUT),
+        "servers": {
+            name: {
+                "rate": Spread.of(rates[name]).as_json(),
+                "cpu_us": Spread.of([one.cpu_us for one in found]).as_json(),
+                "ratio": by_rate[name].as_json(),
+                "cpu_ratio": by_cpu[name].as_json(),
+            }
+            for name, found in loads.items()
+        },
+    }
