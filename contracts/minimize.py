@@ -27,6 +27,8 @@ _NAMES: Final = re.compile(r"\b(?:run|res|art|log|suite)_[\w-]+")
 _VOLATILE: Final = re.compile(r'\breq_[\w-]+|[0-9-]{10}T[0-9:.]+Z|(?<=_ms":)\s*\d+|"(?:sha256|next_cursor)":\s*"[^"]+"')
 _CURSOR: Final = re.compile(r'"next_cursor":\s*"([^"]+)"')
 _LONGEST_WAIT: Final = 120.0
+_LONGEST_REAL_WAIT: Final = 5.0
+"""Seconds between two requests of a trace that is sent again, where nothing moves the target's clock."""
 _TRIES: Final = 20
 """How often a trace is sent again to cut it down, at the most."""
 _PATIENCE: Final = 30.0
@@ -135,7 +137,8 @@ def sent(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
     rested(client)
     for before, exchange in zip((None, *trace), trace, strict=False):
         if before is not None and (pause := server_time(exchange) - server_time(before)) > 0:
-            client.wait(min(pause, _LONGEST_WAIT), "a trace that is sent again")
+            longest = _LONGEST_WAIT if client.target.advance else _LONGEST_REAL_WAIT
+            client.wait(min(pause, longest), "a trace that is sent again")
         again.append(client.send(_renamed(exchange.request, now, salt)))
         then, new = (each.response.body.decode("utf-8", "replace") for each in (exchange, again[-1]))
         for pattern in (_NAMES, _CURSOR):

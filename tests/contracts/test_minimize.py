@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from contracts.client import Client
-from contracts.minimize import minimized, related
+from contracts.minimize import minimized, related, sent
 from contracts.session import Session
 from contracts.steps import Steps
 from tests.mutants.catalogue import MUTANTS, target
@@ -31,3 +33,16 @@ def test_what_shows_it_stays() -> None:
     trace = [client.get("/projects"), client.get("/results", limit=1), client.get("/projects"), client.get("/projects")]
     assert related(trace, 2) == tuple(trace[2:])
     assert related(trace, 1) == tuple(trace[3:])
+
+
+def test_what_is_sent_again_does_not_wait_for_long_in_real_time() -> None:
+    """A trace of an hour is not an hour's work, where nothing moves the target's clock."""
+    client = Client(target())
+    first = client.get("/projects")
+    client.wait(3600, "an hour")
+    trace = [first, client.get("/projects")]
+    waited: list[float] = []
+    real = Client(replace(client.target, advance=None))
+    real.wait = lambda seconds, _: waited.append(seconds)  # type: ignore[method-assign]
+    sent(trace, real)
+    assert waited == [5]
