@@ -34,8 +34,7 @@ def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
 _LONGEST: Final = 200
 _MARK: Final = re.compile(r"\(([0-9a-f]{12})\)\Z")
 _MOST_SENT: Final = 1 << 26
-_TOO_LARGE: Final = 413
-"""What answers a body that was not read; one as long as it was is answered like it, whatever it says."""
+"""How long a body may be made that was not read; one as long as it was is answered like it, whatever it says."""
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
 _IS_ABOUT: Final = compiled(
@@ -156,7 +155,7 @@ def _read(journal: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]
     for line, one in enumerate(exchanges, 2):
         if not _IS_EXCHANGE(one):
             raise CannotKeep(f"this is no journal: line {line} is no exchange")
-        if one["request"]["truncated"] and one["response"]["status"] != _TOO_LARGE:
+        if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
             raise CannotKeep(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
     return about, exchanges
 

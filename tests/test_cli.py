@@ -120,6 +120,26 @@ def links(server: Server) -> Effect:
     return get(server, "/v1/runs/run_sample_failed")["url"].removesuffix("/run_sample_failed")
 
 
+def remembered(server: Server) -> Effect:
+    """How many of five exchanges the journal still holds."""
+    for _ in range(5):
+        get(server, "/v1/projects")
+    return len(get(server, "/_emulator/journal")["data"])
+
+
+def worlds(server: Server) -> Effect:
+    """How many worlds there may be, of five that are asked for."""
+    for number in range(5):
+        ask(server.port, request("GET", f"/w/{number}/v1/runs"))
+    return len(get(server, "/_emulator/worlds")["data"])
+
+
+def opens(server: Server) -> Effect:
+    """Which of these tokens opens control."""
+    tried = ("one", "two", "three")
+    return [key for key in tried if ask(server.port, request("GET", "/_emulator/health", key=key)).status == 200]
+
+
 MANUAL: Final = ("--clock", "manual")
 Case = tuple[str, str, "Effect", str, "Effect", "Callable[[Server], Effect]", tuple[str, ...]]
 # flag, value in the environment and its effect, value on the command line and its effect, how it shows, other flags
@@ -133,6 +153,9 @@ FLAGS: Final[list[Case]] = [
     ("capacity", "1", 1, "5", 5, at_once, MANUAL),
     ("references", "strict", (404, "not_found", "project_id"), "open", "proj_x", named, ()),
     ("environment", "qa eu.1", ["staging", "qa", "eu.1"], "dev", ["staging", "dev"], labels, ()),
+    ("journal", "3", 3, "4", 4, remembered, ()),
+    ("max-worlds", "3", 3, "4", 4, worlds, ()),
+    ("token", "one", ["one"], "two", ["two"], opens, ()),
     ("public-url", "https://zof.test:8443", "https://zof.test:8443/runs", "http://a", "http://a/runs", links, ()),
     ("log-format", "json", '{"level": ', "text", "2026-01-01", form_of_lines, MANUAL),
 ]  # fmt: skip
@@ -244,6 +267,8 @@ BAD: Final = [
     ("public-url", "zof.test"), ("public-url", "ftp://zof.test"), ("public-url", "http://zof.test/v1"),
     ("public-url", "http://[::1"), ("public-url", "http://zof.test:99999"), ("public-url", "http://☃.test"),
     ("public-url", "http://a b"), ("public-url", "http://a?b"),
+    ("journal", "-1"), ("journal", "x"), ("max-worlds", "0"), ("max-worlds", "x"),
+    ("world-idle", "0"), ("world-idle", "x"),
     ("log-format", "xml"),
     ("workers", "two"),
 ]  # fmt: skip
@@ -426,7 +451,7 @@ def test_help(name: str) -> None:
     done = command("serve", name, variables={"FORCE_COLOR": "1", "COLUMNS": "200"})
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
-    for flag in {case[0] for case in FLAGS} | {"port", "quiet", "samples"}:
+    for flag in {case[0] for case in FLAGS} | {"port", "quiet", "samples", "world-idle", "load", "save-on-exit"}:
         assert f"--{flag}" in done.stdout
         assert variable(flag) in done.stdout
     assert "WEB_CONCURRENCY" in done.stdout or "--workers" in done.stdout

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from emulator.core.tenants import Data
     from emulator.core.world import World
+    from emulator.http.stage import Exchange
 
 ADMIN: Final = "zof_test_admin"
 CI: Final = "zof_test_ci"
@@ -58,9 +59,16 @@ class Answer:
 class Zof:
     """An emulator in process with a manual clock and no rate limit, unless settings say otherwise."""
 
-    def __init__(self, *, data: Data | None = None, system: Callable[[], int] = lambda: EPOCH, **settings: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        data: Data | None = None,
+        system: Callable[[], int] = lambda: EPOCH,
+        told: Callable[[Exchange], None] | None = None,
+        **settings: Any,  # noqa: ANN401  a setting
+    ) -> None:
         chosen = Settings(**{"clock": "manual", "rate": OFF, **settings})
-        self.app = create_app(chosen, data=data, system=system)
+        self.app = create_app(chosen, data=data, system=system, told=told)
         self.key = ADMIN
         self.mount = ""
 

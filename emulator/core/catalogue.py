@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import KeysView, Mapping
 
     from emulator.core.tenants import Data
 
@@ -56,6 +56,11 @@ class Catalogue:
             self._owners[project.id] = project.organization
             made = NamedProject(project.id, project.name, now - project.age_ms)
             self._projects[project.organization].append(made)
+
+    @property
+    def organizations(self) -> KeysView[str]:
+        """Whose projects these are."""
+        return self._projects.keys()
 
     def saved(self) -> dict[str, Any]:
         """All of it, as JSON."""

@@ -7,12 +7,11 @@ import logging
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from emulator.core.idempotency import Scope as KeyScope
 from emulator.core.instants import SECOND, http_date
 from emulator.core.refusal import Refused
 from emulator.handlers.paging import walk
+from emulator.http import encode
 from emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
 from emulator.http.encode import Encoded
 from emulator.http.gate import admit, key_of, permit
@@ -170,7 +169,7 @@ class Corridor:
             def look(known: Mapping[str, Any]) -> None:
                 walk(world, Call(operation.id, organization, name, known, _NOTHING, ""))
 
-            query = operation.query.decoded(scope["query_string"], look)
+            query = operation.query.decoded(scope["query_string"], look if self._of_api else None)
         body = _NOTHING
         if operation.body is not None:
             body = json_of(operation.body, raw, headers, stage.labels(organization))
@@ -266,7 +265,7 @@ def _unread(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
 def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
     """The answer to a refused request; `KeyError` when the spec does not word the reason, which a test rules out."""
     refusal = reasons[refused.reason]
-    content = orjson.dumps(refusal.error(refused))
+    content = encode.json_of(refusal.error(refused))
     headers = [_JSON, (b"content-length", b"%d" % len(content))]
     if refusal.code == "unauthorized":
         headers.append((b"www-authenticate", b"Bearer"))

@@ -11,6 +11,7 @@ import orjson
 from emulator.core.refusal import Refused
 from emulator.core.snapshot import restored, saved
 from emulator.http.encode import Encoded
+from emulator.http.shape import is_world
 from emulator.http.worlds import DEFAULT
 from emulator.messages import Call, Document, File, Reply
 
@@ -47,7 +48,7 @@ def document(stage: Stage) -> bytes:
 
 def restore(stage: Stage, found: Mapping[str, Any]) -> None:
     """Go on with the world in a parsed document; `Refused` when there is none in it, and then nothing changes."""
-    if found.get("format") != FORMAT or not isinstance(found.get("version"), int):
+    if found.get("format") != FORMAT or type(found.get("version")) is not int:
         raise Refused("snapshot_unreadable", why="it is no snapshot of a world")
     if found["version"] != VERSION:
         raise Refused(
@@ -56,6 +57,8 @@ def restore(stage: Stage, found: Mapping[str, Any]) -> None:
     state: Any = found.get("world")
     if _digest(state) != found.get("sha256"):
         raise Refused("snapshot_unreadable", why="it is damaged: its sha256 is another")
+    if not is_world(state):
+        raise Refused("snapshot_unreadable", why="it holds what no world does")
     try:
         world = restored(state, stage.world.keys.values(), _read)
     except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -1,0 +1,187 @@
+"""The auto clock: time stands still, and jumps to what comes next when a client asks again for what is unfinished."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.core.limits import Rate
+from tests.http.histories import TERMINAL, Step, fresh, histories
+from tests.http.stories import newest
+from tests.http.test_clock import LAST, now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.zof import Answer, Zof
+
+LONG: Final = tuple(f"tc_{number}_slow" for number in range(250))
+"""Cases that take 2 to 15 s each, half an hour and more together."""
+HALF_AN_HOUR: Final = 30 * 60_000
+
+
+def run_and_status(zof: Zof, run: str) -> str:
+    """What a client sees that retrieves the run."""
+    status: str = zof.run(run)["status"]
+    return status
+
+
+def in_list(zof: Zof, run: str) -> str:
+    """What a client sees that lists runs."""
+    found: str = next(one["status"] for one in zof.get("/runs", limit=1).json["data"] if one["id"] == run)
+    return found
+
+
+def in_logs(zof: Zof, run: str) -> str:
+    """What a client sees that reads the log to its end: the end has no cursor."""
+    page = zof.get(f"/runs/{run}/logs", limit=100).json
+    return "running" if page["next_cursor"] and not page["has_more"] else "passed"
+
+
+def in_artifacts(zof: Zof, run: str) -> str:
+    """What a client sees that waits for a run's own artifacts."""
+    found = zof.get(f"/runs/{run}/artifacts", limit=100).json["data"]
+    return "passed" if any(one["content_type"] == "application/xml" for one in found) else "running"
+
+
+def in_results(zof: Zof, run: str) -> str:
+    """What a client sees that waits for a run's results."""
+    return "passed" if zof.get("/results", run_id=run).json["data"] else "running"
+
+
+WAYS: Final[dict[str, Callable[[Zof, str], str]]] = {
+    "run": run_and_status,
+    "list": in_list,
+    "logs": in_logs,
+    "artifacts": in_artifacts,
+    "results": in_results,
+}
+
+
+def polls(zof: Zof, run: str, way: str) -> int:
+    """How many polls a client needs until it sees the run's end."""
+    for number in range(1, 10):
+        if WAYS[way](zof, run) not in {"queued", "running"}:
+            return number
+    raise AssertionError("a client waits for ever")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_half_an_hour_in_three_polls(way: str) -> None:
+    """A run of half an hour is awaited in at most three polls, in whatever way, and has taken half an hour."""
+    zof = fresh(clock="auto")
+    run = zof.start(*LONG)["id"]
+    assert polls(zof, run, way) <= 3
+    assert zof.run(run)["duration_ms"] == now(zof) >= HALF_AN_HOUR
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_half_an_hour_behind_another(way: str) -> None:
+    """A run that waits for capacity is awaited in three polls too: until it begins, and until it ends."""
+    zof = fresh(clock="auto", capacity=1)
+    first = zof.start(*LONG)["id"]
+    run = zof.start(*LONG)["id"]
+    assert polls(zof, run, way) <= 3
+    assert zof.run(first)["completed_at"] == zof.run(run)["started_at"]
+    assert now(zof) >= 2 * HALF_AN_HOUR
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_jump_by_hand(way: str) -> None:
+    """A manual clock is not moved by any poll."""
+    zof = fresh()
+    run = zof.start(*LONG)["id"]
+    assert {WAYS[way](zof, run) for _ in range(5)} == {"running"}
+    assert now(zof) == 0
+
+
+def test_cancel_while_it_runs() -> None:
+    """A run that was looked at once still runs, and can be canceled; so time has not moved."""
+    zof = fresh(clock="auto")
+    run = zof.start(*LONG)["id"]
+    assert zof.run(run)["status"] == "running"
+    assert zof.post(f"/runs/{run}/cancel").json["status"] == "canceled"
+    assert zof.run(run)["status"] == "canceled"
+    assert now(zof) == 0
+
+
+@given(history=histories)
+def test_time_does_not_move_otherwise(history: list[Step]) -> None:
+    """Whatever else happens, however often ended runs, projects and health are looked at, time stands still."""
+    zof = fresh(clock="auto")
+    ended = zof.ended("tc_a")["id"]
+    at = now(zof)
+    runs: list[str] = []
+    for step in history:
+        if step.what != "advance":
+            step.take(zof, runs)
+        for path in (f"/runs/{ended}", f"/runs/{ended}/logs", "/projects", f"/results?run_id={ended}", "/results"):
+            assert zof.send("GET", f"/v1{path}").status == 200
+        zof.control("/health")
+    assert now(zof) == at
+
+
+@given(history=histories, way=st.sampled_from(sorted(WAYS)))
+def test_every_client_gets_there(history: list[Step], way: str) -> None:
+    """Whatever has happened, a client that polls a run sees its end, in three polls when nothing runs beside it."""
+    zof = fresh(clock="auto", capacity=2)
+    runs: list[str] = []
+    for step in history:
+        step.take(zof, runs)
+    run = zof.start("tc_login_slow")["id"]
+    least = 9 if way == "list" else 3
+    assert polls(zof, run, way) <= least
+    for one in runs:
+        polls(zof, one, "run")
+        assert zof.run(one)["status"] in TERMINAL
+
+
+LISTED: Final[dict[str, Callable[[Zof], Answer]]] = {
+    "projects": lambda zof: zof.get("/projects"),
+    "runs": lambda zof: zof.get("/runs"),
+    "a start": lambda zof: zof.post(
+        "/runs", {"project_id": "proj_a", "environment": "staging", "test_case_ids": ["tc"]}
+    ),
+    "nothing of the kind": lambda zof: zof.get("/runs/run_none"),
+}
+
+
+@pytest.mark.parametrize("way", LISTED)
+@pytest.mark.parametrize("scope", ["key", "organization"])
+def test_retry_after(way: str, scope: str) -> None:
+    """A client that was told to wait and comes again is served, whatever it asks for: it has waited as it was told."""
+    zof = fresh(clock="auto", rate=Rate(limit=2, window_ms=60_000, scope=scope))
+    answers = [LISTED[way](zof) for _ in range(7)]
+    assert [answer.status == 429 for answer in answers] == [False, False, True, False, False, True, False]
+    assert [answer.headers["retry-after"] for answer in answers if answer.status == 429] == ["60", "60"]
+    assert now(zof) == 120_000
+
+
+def test_no_waiting_by_hand() -> None:
+    """With a manual clock who was told to wait waits."""
+    zof = fresh(rate=Rate(limit=1))
+    assert [zof.get("/projects").status for _ in range(4)] == [200, 429, 429, 429]
+
+
+def test_no_waiting_beyond_the_end_of_time() -> None:
+    """Where time ends before the window does, who comes again is told to wait again."""
+    zof = fresh(clock="auto", rate=Rate(limit=1))
+    assert zof.control("/clock/advance", {"to": "9999-12-31T23:59:59.999Z"}).json["now_ms"] == LAST
+    assert [zof.get("/projects").status for _ in range(4)] == [200, 429, 429, 429]
+
+
+@given(history=histories, asked=st.lists(st.sampled_from(sorted(WAYS)), max_size=8))
+def test_determinism(history: list[Step], asked: list[str]) -> None:
+    """The same requests move the clock by the same milliseconds, to the same bytes."""
+    heard: list[Any] = []
+    for _ in range(2):
+        zof = fresh(clock="auto", capacity=1, rate=Rate(limit=1_000))
+        runs: list[str] = []
+        for step in history:
+            step.take(zof, runs)
+        zof.start("tc_a_slow")
+        heard.append([(WAYS[way](zof, newest(zof)), now(zof), zof.get("/runs")) for way in asked])
+    assert heard[0] == heard[1]

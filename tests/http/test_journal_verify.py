@@ -1,0 +1,147 @@
+"""Verifying: how often something was asked, told by the journal; and what comes nearest when it was not."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.core.limits import Rate
+from tests.http.histories import fresh
+from tests.http.stories import stories, told
+from tests.http.test_journal import FILTERS, exchanges
+from tests.zof import Zof
+
+asked_for: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "operation": st.sampled_from(["startRun", "listRuns", "cancelRun", "advanceClock", "nothing"]),
+        "organization": st.sampled_from(["org_abc", "org_other"]),
+        "method": st.sampled_from(["GET", "POST", "PUT"]),
+        "path": st.sampled_from(["/v1/runs", "/v1/nothing"]),
+        "status": st.sampled_from([200, 201, 404, 429]),
+        "refused": st.sampled_from(["rate_limited", "key_missing"]),
+    },
+)
+counts: Final = st.fixed_dictionaries(
+    {}, optional={name: st.integers(0, 4) for name in ("exactly", "at_least", "at_most")}
+)
+
+
+def verified(zof: Zof, **asked: object) -> Any:  # noqa: ANN401  a JSON value
+    """What the journal says."""
+    answer = zof.tell("POST", "/journal/verify", asked)
+    assert answer.status == 200, answer.content
+    return answer.json
+
+
+def amiss(one: Any, asked: dict[str, Any]) -> dict[str, tuple[Any, Any]]:  # noqa: ANN401  a JSON value
+    """In what an exchange is another than what is asked for."""
+    return {name: (value, FILTERS[name](one)) for name, value in asked.items() if FILTERS[name](one) != value}
+
+
+@given(story=stories, asked=asked_for, given_counts=counts)
+def test_count_and_nearest(story: list[str], asked: dict[str, Any], given_counts: dict[str, int]) -> None:
+    """The count is that of what matches, all numbers must hold, and the nearest differs in the fewest things."""
+    zof = fresh(samples=True, rate=Rate(limit=12))
+    told(zof, story)
+    everything = exchanges(zof, limit=1000)
+    faults = [amiss(one, asked) for one in everything]
+    count = faults.count({})
+    found = verified(zof, **asked, **given_counts)
+    wanted = given_counts or {"at_least": 1}
+    holds = {
+        "exactly": lambda number: count == number,
+        "at_least": lambda number: count >= number,
+        "at_most": lambda number: count <= number,
+    }
+    assert found["count"] == count
+    assert found["verified"] == all(holds[name](number) for name, number in wanted.items())
+    few = count < max(wanted.get("exactly", 0), wanted.get("at_least", 0))
+    others = [fault for fault in faults if fault]
+    assert (found["nearest"] is not None) == (few and bool(others))
+    assert found["message"].startswith(f"{count} of {len(everything)} exchanges match")
+    if found["nearest"] is not None:
+        nearest, differences = found["nearest"]["exchange"], found["nearest"]["differences"]
+        assert nearest in everything
+        told_of = {one["what"]: (one["expected"], one["got"]) for one in differences}
+        assert told_of == amiss(nearest, asked)
+        assert len(told_of) == min(map(len, others))
+        assert f"number {nearest['number']}" in found["message"]
+        assert all(what in found["message"] for what in told_of)
+
+
+def test_canceled_exactly_once() -> None:
+    """That a run was canceled exactly once is said, and so is whose run it was instead."""
+    zof = fresh()
+    one, other = zof.start()["id"], zof.start()["id"]
+    zof.post(f"/runs/{one}/cancel")
+    assert verified(zof, operation="cancelRun", run_id=one, exactly=1)["verified"] is True
+    missed = verified(zof, operation="cancelRun", run_id=other, exactly=1)
+    assert (missed["verified"], missed["count"]) == (False, 0)
+    (difference,) = missed["nearest"]["differences"]
+    assert difference == {"what": "run_id", "expected": other, "got": [one]}
+    zof.post(f"/runs/{one}/cancel")
+    assert verified(zof, operation="cancelRun", run_id=one, exactly=1)["nearest"] is None
+
+
+def test_fields_of_a_body() -> None:
+    """Fields of a request's body are compared one by one."""
+    zof = fresh()
+    zof.start("tc_a", "tc_b")
+    told(zof, ["nonsense"])
+    assert verified(zof, body={"environment": "staging", "test_case_ids": ["tc_a", "tc_b"]})["count"] == 1
+    missed = verified(zof, operation="startRun", status=201, body={"environment": "production"})
+    (difference,) = missed["nearest"]["differences"]
+    assert difference == {"what": "body.environment", "expected": "production", "got": "staging"}
+
+
+def test_when() -> None:
+    """From an instant on, and before one."""
+    zof = fresh()
+    zof.get("/runs")
+    zof.advance(5_000)
+    zof.get("/runs")
+    at = "2026-01-01T00:00:05Z"
+    assert [verified(zof, operation="listRuns", **{name: at})["count"] for name in ("after", "before")] == [1, 1]
+    missed = verified(zof, operation="listRuns", after="2027-01-01T01:00:00+01:00")
+    assert missed["nearest"]["differences"] == [
+        {"what": "after", "expected": "2027-01-01T00:00:00.000Z", "got": "2026-01-01T00:00:05.000Z"}
+    ]
+
+
+def test_what_is_gone() -> None:
+    """What the journal no longer holds is not counted, and that is said."""
+    zof = fresh(journal=2)
+    for _ in range(5):
+        zof.get("/runs")
+    found = verified(zof, operation="listRuns", exactly=2)
+    assert (found["verified"], found["dropped"]) == (True, 3)
+
+
+def test_an_empty_journal() -> None:
+    """Where nothing was asked nothing is near, and none is what there is."""
+    zof = fresh()
+    assert verified(zof, operation="listRuns", exactly=0)["verified"] is True
+    found = verified(zof)
+    assert (found["verified"], found["nearest"], found["count"]) == (False, None, 0)
+
+
+def test_of_another_world() -> None:
+    """A world's journal knows nothing of another's."""
+    zof = Zof()
+    zof.within("a").get("/runs")
+    assert [verified(one, operation="listRuns")["count"] for one in (zof, zof.within("a"))] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [({"exactly": -1}, "exactly"), ({"exactly": 1.5}, "exactly"), ({"status": "200"}, "status"), ({"x": 1}, "x"),
+     ({"operation": 5}, "operation"), ({"body": []}, "body"), ({"after": "now"}, "after"), ([], None)],
+    ids=str,
+)  # fmt: skip
+def test_refused(body: object, param: str | None) -> None:
+    """What cannot be verified is refused and named."""
+    assert fresh().tell("POST", "/journal/verify", body).error == (400, "invalid_request", param)

@@ -1,0 +1,167 @@
+"""Snapshots: what goes on from one goes on as the original would have; what is none changes nothing."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.core.limits import Rate
+from emulator.core.tenants import DEFAULT
+from tests.http.stories import of_api, stories, told
+from tests.zof import Answer, Zof
+
+RATES: Final = st.sampled_from(
+    [Rate(limit=1_000), Rate(limit=9), Rate(limit=9, scope="organization"), Rate(limit=3, burst=4)]
+)
+CLOCKS: Final = st.sampled_from(["manual", "auto", "real"])
+
+
+def put(zof: Zof, content: bytes) -> Answer:
+    """The answer to a snapshot of these bytes."""
+    return zof.send(
+        "PUT", "/_emulator/snapshot", key=None, headers=[("content-type", "application/json")], body=content
+    )
+
+
+def taken(zof: Zof) -> bytes:
+    """A snapshot."""
+    answer = zof.tell("GET", "/snapshot")
+    assert answer.status == 200
+    return answer.content
+
+
+@settings(max_examples=60)  # each makes two emulators
+@given(before=stories, after=stories, rate=RATES, clock=CLOCKS, capacity=st.integers(1, 3))
+def test_goes_on_as_the_original(before: list[str], after: list[str], rate: Rate, clock: str, capacity: int) -> None:
+    """After any history, a world restored in another emulator gives the same bytes as the original goes on to give."""
+    one = Zof(rate=rate, clock=clock, capacity=capacity, seed=5)
+    told(one, before)
+    other = Zof()
+    told(other, ["start", "start once"])
+    assert put(other, taken(one)).status == 200
+    assert of_api(other, after) == of_api(one, after)
+
+
+@settings(max_examples=30)
+@given(before=stories, after=stories, rate=RATES)
+def test_fork_equals_restore(before: list[str], after: list[str], rate: Rate) -> None:
+    """A fork holds what a world holds into which the parent's snapshot was put, and goes on the same way."""
+    zof = Zof(rate=rate)
+    told(zof, before)
+    assert zof.tell("POST", "/worlds/default/fork", {"name": "fork"}).status == 201
+    fork, twin = zof.within("fork"), Zof().within("fork")
+    assert put(twin, taken(zof)).status == 200
+    assert taken(fork) == taken(zof) == taken(twin)
+    assert of_api(fork, after) == of_api(twin, after)
+
+
+@given(before=stories)
+def test_what_is_restored_is_the_same_again(before: list[str]) -> None:
+    """A snapshot of a restored world is the snapshot that it was restored from."""
+    zof = Zof(rate=Rate(limit=9))
+    told(zof, before)
+    snapshot = taken(zof)
+    assert put(zof.within("again"), snapshot).status == 200
+    assert taken(zof.within("again")) == snapshot
+
+
+def test_what_a_restore_says() -> None:
+    """A restore says what is there now: the seed, how many runs, how many requests were answered."""
+    zof = Zof(seed=3)
+    told(zof, ["start", "start", "runs"])
+    other = Zof()
+    assert put(other, taken(zof)).json == {"seed": 3, "runs": 4, "requests": 3}
+    assert other.tell("GET", "/worlds/default").json["from_snapshot"] is True
+    assert other.tell("GET", "/journal").json["data"] == []
+
+
+def test_reset_after_a_restore() -> None:
+    """A reset begins the world as the emulator was set up, not as the snapshot began."""
+    zof = Zof(seed=3)
+    assert put(zof, taken(Zof(seed=4, samples=False))).status == 200
+    zof.control("/reset")
+    found = zof.tell("GET", "/worlds/default").json
+    assert (found["seed"], found["runs"], found["from_snapshot"]) == (3, 2, False)
+
+
+@given(before=stories)
+def test_no_secret(before: list[str]) -> None:
+    """No key's secret stands in a snapshot, in whatever bucket of the rate limit it was counted."""
+    zof = Zof(rate=Rate(limit=9))
+    told(zof, before)
+    snapshot = taken(zof)
+    assert not [key.secret for key in DEFAULT.keys if key.secret.encode() in snapshot]
+
+
+SNAPSHOT: Final = taken(Zof(samples=False))
+TARGET: Final = Zof()
+
+
+def refused(content: bytes) -> str:
+    """The one line in which what is no snapshot is refused; fails if it changed anything."""
+    before = taken(TARGET)
+    answer = put(TARGET, content)
+    assert answer.error[:2] == (400, "invalid_request"), answer.content
+    assert taken(TARGET) == before
+    message: str = answer.json["error"]["message"]
+    assert message.isprintable()
+    return message
+
+
+@settings(max_examples=300)
+@given(place=st.integers(0, len(SNAPSHOT) - 1), byte=st.integers(0, 255))
+def test_one_damaged_byte(place: int, byte: int) -> None:
+    """A snapshot of which any one byte is another is refused, and changes nothing."""
+    if SNAPSHOT[place] != byte:
+        refused(SNAPSHOT[:place] + bytes([byte]) + SNAPSHOT[place + 1 :])
+
+
+@given(size=st.integers(0, len(SNAPSHOT) - 1))
+def test_a_truncated_file(size: int) -> None:
+    """A snapshot that was cut is refused, and changes nothing."""
+    refused(SNAPSHOT[:size])
+
+
+def signed(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON value
+    """A snapshot of something, with the right digest."""
+    digest = sha256(orjson.dumps(world)).hexdigest()
+    return orjson.dumps({"format": "zof-emulator-world", "version": 1, "sha256": digest, "world": world} | other)
+
+
+@pytest.mark.parametrize("version", [0, 2, 99, -1])
+def test_another_version(version: int) -> None:
+    """A snapshot of a later version is refused, and both versions are named."""
+    assert f"version {version}, and this emulator reads 1" in refused(
+        signed(json.loads(SNAPSHOT)["world"], version=version)
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[]", b"null", b"1", b'"x"', b"\xff", b'{"format": "zof-emulator-world"}', b'{"log": {}}',
+     b'{"format":"zof-emulator-world","version":1,"sha256":"","world":{}}',
+     b'{"format":"zof-emulator-world","version":1,"sha256":"","world":' + b'{"a":' * 300 + b"1" + b"}" * 301,
+     b'{"format":"zof-emulator-world","version":true,"sha256":"","world":{}}',
+     signed({}), signed({}, format="zof-emulator-journal"), signed({}, more=1)],
+    ids=[str(number) for number in range(15)],
+)  # fmt: skip
+def test_other_json(content: bytes) -> None:
+    """What is no snapshot is refused, however it looks."""
+    refused(content)
+
+
+@pytest.mark.parametrize("name", sorted(json.loads(SNAPSHOT)["world"]))
+@pytest.mark.parametrize("value", [None, "x", -1, [1], {"x": 1}, [[1, 2]]], ids=repr)
+def test_a_world_that_cannot_be(name: str, value: object) -> None:
+    """A snapshot that somebody wrote, digest and all, is refused when something in it is of another kind."""
+    world = json.loads(SNAPSHOT)["world"]
+    kinds = {type(world[name]), *(type(one) for one in (world[name] if isinstance(world[name], list) else ()))}
+    if type(value) in kinds or not value:
+        return
+    refused(signed(world | {name: value}))

@@ -1,0 +1,118 @@
+"""Keeping: worlds that outlive the process, `--load` and `--save-on-exit`, and who is told the token."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.served import START, Server, ask, request
+from tests.test_cli import command, complaint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANUAL = ("--clock", "manual", "--rate-limit", "off", "--quiet")
+
+
+def runs(server: Server) -> Any:  # noqa: ANN401  a JSON value
+    """The runs, as listed."""
+    return ask(server.port, request("GET", "/v1/runs")).json["data"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_world_outlives_its_process(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    """A world is saved when a signal ends the server, and one that loads it goes on with the same bytes."""
+    file = tmp_path / "world.json"
+    with Server(*MANUAL, "--seed", "7", "--save-on-exit", str(file)) as server:
+        ask(server.port, request("POST", "/v1/runs", START, b"Idempotency-Key: one"))
+        again = ask(server.port, request("POST", "/v1/runs", START, b"Idempotency-Key: one"))
+        listed = runs(server)
+        assert not file.exists()
+        assert server.stop(number)[0] == status
+        assert server.logged == ""
+    assert json.loads(file.read_bytes())["format"] == "zof-emulator-world"
+    assert [one.name for one in tmp_path.iterdir()] == ["world.json"]
+    with Server(*MANUAL, "--load", str(file)) as server:
+        found = ask(server.port, request("POST", "/v1/runs", START, b"Idempotency-Key: one"))
+        assert (found.status, found.content, found["idempotency-replayed"]) == (201, again.content, "true")
+        assert runs(server) == listed
+
+
+def test_load_and_save_the_same_file(tmp_path: Path) -> None:
+    """A file may be loaded and saved to: the world goes on from process to process."""
+    file = tmp_path / "world.json"
+    for number in range(3):
+        load = ("--load", str(file)) if number else ()
+        with Server(*MANUAL, *load, "--save-on-exit", str(file)) as server:
+            assert len(runs(server)) == 2 + number
+            ask(server.port, request("POST", "/v1/runs", START))
+            server.stop()
+
+
+@pytest.mark.parametrize("name", ["none/world.json", ".", "file/world.json"])
+def test_a_target_that_cannot_be_written(tmp_path: Path, name: str) -> None:
+    """A target that cannot be written is said at the start, in one line that names it, and not at the end."""
+    (tmp_path / "file").write_text("")
+    line = complaint(command("serve", "--port=0", f"--save-on-exit={tmp_path / name}"))
+    assert f"cannot write {tmp_path / name}" in line
+
+
+def test_a_target_that_is_gone(tmp_path: Path) -> None:
+    """A target that can no longer be written is said at the end, in one line, and the exit status is 2."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    with Server(*MANUAL, "--save-on-exit", str(folder / "world.json")) as server:
+        folder.rmdir()
+        status, _ = server.stop()
+        (line,) = server.logged.splitlines()
+    assert line.startswith(f"zof-emulator: error: cannot write {folder / 'world.json'}")
+    assert status == 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b"\xff",
+     b'{"format":"zof-emulator-world","version":2,"sha256":"","world":{}}', b"1" * 5_000],
+    ids=["empty", "cut", "array", "object", "no text", "future", "number"],
+)  # fmt: skip
+def test_a_damaged_file(tmp_path: Path, content: bytes) -> None:
+    """A file that holds no world stops the start with one line that names it."""
+    (tmp_path / "w").write_bytes(content)
+    assert f"cannot load {tmp_path / 'w'}: " in complaint(command("serve", "--port=0", f"--load={tmp_path / 'w'}"))
+
+
+@pytest.mark.parametrize("name", ["none", "."])
+def test_no_file(tmp_path: Path, name: str) -> None:
+    """A file that is not there stops the start with one line that names it."""
+    assert f"cannot read {tmp_path / name}: " in complaint(command("serve", "--port=0", f"--load={tmp_path / name}"))
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["banner", "quiet"])
+def test_the_token_is_told(quiet: tuple[str, ...]) -> None:
+    """Where others can reach it, a token is made up and told on stderr, quiet or not, and opens control."""
+    with Server("--host", "0.0.0.0", *quiet) as server:  # noqa: S104  for a moment
+        (token,) = re.findall(r"oken for /_emulator.*: (\S{32})$", server.logged, re.MULTILINE)
+        health = "/_emulator/health"
+        assert ask(server.port, request("GET", health, key=token)).status == 200
+        for wrong in (None, token[:-1]):
+            assert ask(server.port, request("GET", health, key=wrong)).status == 401
+        assert ask(server.port, request("GET", "/v1/runs")).status == 200
+
+
+def test_a_token_of_ones_own() -> None:
+    """A token may be set by flag or variable, on loopback too."""
+    for flags, variables in ((("--token", "mine"), {}), ((), {"ZOF_EMULATOR_TOKEN": "mine"})):
+        with Server("--quiet", *flags, variables=variables) as server:
+            answers = [ask(server.port, request("GET", "/_emulator/health", key=key)).status for key in ("mine", None)]
+            assert answers == [200, 401]
+            assert server.logged == ""
+
+
+def test_no_token_on_loopback() -> None:
+    """On loopback no token is made up, and none is asked for."""
+    with Server() as server:
+        assert "oken" not in server.logged
+        assert ask(server.port, request("GET", "/_emulator/health", key=None)).status == 200
