@@ -65,9 +65,7 @@ def _measured(  # noqa: PLR0913, PLR0917  what a measurement depends on
 ) -> dict[str, Any]:
     loads: dict[str, list[Load]] = {one.server.name: [] for one in found}
     for nth in range(rounds + 1):  # the first one warms up
-        tell(
-            f"{operation.title.lower()}, with extras, {f'round {nth} of {rounds}' if nth else 'warming up'}"
-        )
+        tell(f"{operation.title.lower()}, with extras, {f'round {nth} of {rounds}' if nth else 'warming up'}")
         for server in found[nth % len(found) :] + found[: nth % len(found)]:
             _begin(server)
             load = loader.load(server, operation, seconds if nth else _WARM_UP)

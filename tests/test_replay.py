@@ -68,6 +68,15 @@ def test_settings() -> None:
     assert replay(journal(zof)).differing == ()
 
 
+def test_runs_that_were_forgotten() -> None:
+    """A world that keeps few runs is replayed as one."""
+    zof = Zof(max_runs=1, samples=False)
+    for _ in range(3):
+        zof.ended("tc_a")
+    zof.get("/runs")
+    assert replay(journal(zof)).differing == ()
+
+
 def test_every_kind_of_exchange() -> None:
     """There is no kind of exchange that does not replay."""
     zof = Zof(rate=Rate(limit=60))

@@ -81,13 +81,13 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
 
 def _check(world: World, due: Iterable[Any]) -> None:
     """Raise `ValueError` when parts of a world speak of what is in no other part of it."""
-    runs, organizations = range(len(world.runs)), world.organizations.keys()
     waiting = {number for one in world.tenancies.values() for number in one.waiting}
-    numbers = waiting | world.seen.keys() | {row[3] for row in due if row[3] >= 0}
-    named = {row[2] for row in due} | {run.organization for run in world.runs}
-    known = numbers <= set(runs) and named <= organizations == world.catalogue.organizations
-    whole = all(run.number == number and len(run.outcomes) <= len(run.cases) for number, run in enumerate(world.runs))
-    if not (known and whole and all(world.runs[row[3]].ended or row[4] for row in due if row[3] >= 0)):
+    awaited = waiting | {row[3] for row in due if row[3] >= 0} | world.runs.keys()
+    named = {row[2] for row in due} | {run.organization for run in world.runs.values()}
+    known = named <= world.organizations.keys() == world.catalogue.organizations
+    told = all(row[4] for row in due if row[3] >= 0) and world.seen.keys() <= world.runs.keys()
+    whole = all(len(run.outcomes) <= len(run.cases) for run in world.runs.values())
+    if not (known and told and whole and max(awaited, default=-1) < world.started):
         raise ValueError("a part is missing")
 
 

@@ -133,6 +133,7 @@ def _about(stage: Stage) -> dict[str, Any]:
         "from_snapshot": stage.from_snapshot,
         "rate": [rate.limit, rate.window_ms, rate.scope, rate.burst],
         "capacity": world.policy.capacity,
+        "max_runs": world.policy.keep_runs,
         "references": world.policy.references,
         "environments": list(
             dict.fromkeys(label for one in world.organizations.values() for label in one.environments)

@@ -61,14 +61,16 @@ _WORLD: Final = _whole(
     rate=_row(_COUNT, _ONE, {"enum": ["key", "organization"]}, _COUNT),
     capacity=_ONE,
     references={"enum": ["open", "strict"]},
-    keep=_row(_COUNT, _COUNT, _COUNT),
+    keep=_row(_COUNT, _COUNT, _COUNT, _ONE),
     organizations=_table(_rows(_TEXT)),
     samples=_rows(_TEXT),
     catalogue=_whole(
         owners=_table(_TEXT), suites=_table(_rows(_TEXT)), projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT)))
     ),
+    started=_COUNT,
+    forgotten=_COUNT,
     runs=_rows(_RUN),
-    tenancies=_table(_row(_COUNT, _rows(_COUNT))),
+    tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT)),
     agenda=_whole(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _TEXT, _NUMBER, _TEXT))),
     flaky=_rows(_row(_TEXT, _TEXT, _COUNT)),
     seen=_rows(_row(_COUNT, _STATUS)),

@@ -56,14 +56,22 @@ def test_no_token_to_bring(client: str) -> None:
     assert ask(Zof(host=ANYWHERE), client="127.0.0.1").status == 200
 
 
-OURS: Final = (
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+OURS: Final = _words(
     "localhost localhost:9630 LOCALHOST app.localhost a.b.localhost:80 127.0.0.1:1 127.9.9.9 [::1] [::1]:9630 "
     "[::ffff:127.0.0.1]"
-).split()
+)
 FOREIGN: Final = (
-    "evil.test evil.test:9630 localhost.evil.test notlocalhost 192.0.2.7 [2001:db8::1] 127.0.0.1.evil.test "
-    "localhost@evil.test [ zof.test :9630 \xe9vil .localhost.test"
-).split() + ["", ANYWHERE]
+    *_words(
+        "evil.test evil.test:9630 localhost.evil.test notlocalhost 192.0.2.7 [2001:db8::1] 127.0.0.1.evil.test "
+        "localhost@evil.test [ zof.test :9630 \xe9vil .localhost.test"
+    ),
+    "",
+    ANYWHERE,
+)
 
 
 @pytest.mark.parametrize("host", OURS)

@@ -19,6 +19,7 @@ from tests.zof import Answer, Zof
 RATES: Final = st.sampled_from(
     [Rate(limit=1_000), Rate(limit=9), Rate(limit=9, scope="organization"), Rate(limit=3, burst=4)]
 )
+LARGE: Final = 100
 CLOCKS: Final = st.sampled_from(["manual", "auto", "real"])
 
 
@@ -37,15 +38,27 @@ def taken(zof: Zof) -> bytes:
 
 
 @settings(max_examples=60)  # each makes two emulators
-@given(before=stories, after=stories, rate=RATES, clock=CLOCKS, capacity=st.integers(1, 3))
-def test_goes_on_as_the_original(before: list[str], after: list[str], rate: Rate, clock: str, capacity: int) -> None:
+@given(
+    before=stories,
+    after=stories,
+    rate=RATES,
+    clock=CLOCKS,
+    capacity=st.integers(1, 3),
+    max_runs=st.sampled_from([1, 2, LARGE]),
+)
+def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
+    before: list[str], after: list[str], rate: Rate, clock: str, capacity: int, max_runs: int
+) -> None:
     """After any history, a world restored in another emulator gives the same bytes as the original goes on to give."""
-    one = Zof(rate=rate, clock=clock, capacity=capacity, seed=5)
-    told(one, before)
+    one = Zof(rate=rate, clock=clock, capacity=capacity, max_runs=max_runs, seed=5)
+    # A kept export is made again from the runs that there still are: none of those in a world that forgets them.
+    left_out = {"export once"} if max_runs < LARGE else set()
+    told(one, (step for step in before if step not in left_out))
     other = Zof()
     told(other, ["start", "start once"])
     assert put(other, taken(one)).status == 200
-    assert of_api(other, after) == of_api(one, after)
+    asked = [step for step in after if step not in left_out]
+    assert of_api(other, asked) == of_api(one, asked)
 
 
 @settings(max_examples=30)
