@@ -11,7 +11,7 @@ import click
 
 from contracts.client import Caps
 from contracts.flags import meant
-from contracts.inprocess import application, mover
+from contracts.inprocess import application
 from contracts.rules import RULES
 from contracts.target import KEYS, Target
 
@@ -54,12 +54,11 @@ def _target(flags: Mapping[str, Any]) -> Target:
         cases=tuple(flags["case"]),
         suite=flags["suite"],
         failing_case=flags["failing_case"],
+        error_case=flags["error_case"],
         strict=flags["strict"],
         **_where(flags),
     )
-    target = replace(target, profile=_profile(target, flags), advance=mover(target))
-    spare = flags["use_up_quota"]
-    return replace(target, quota=target.advance is not None if spare is None else spare)
+    return replace(target, profile=_profile(target, flags), quota=flags["use_up_quota"])
 
 
 def _field(key: str) -> str:

@@ -105,9 +105,11 @@ class Client:
         return self.send(posted(path, body, key=key, idempotency_key=idempotency_key))
 
     def follow(self, url: str, *, key: str = "main") -> Exchange:
-        """GET a link of an answer, at the target whatever host the link names."""
-        parts = urlsplit(url)
-        return self.send(Request("GET", parts.path, parts.query, key=key))
+        """GET a link of an answer, at the target whatever host the link names; `ValueError` if it is not below it."""
+        path = self.target.within(url)
+        if path is None:
+            raise ValueError(f"a link that is not below {self.target.base}")
+        return self.send(Request("GET", path, urlsplit(url).query, key=key))
 
     def start(self, *cases: str, key: str = "main", idempotency_key: str | None = None, **fields: object) -> Exchange:
         """Ask for a run of some cases, else of the target's own."""

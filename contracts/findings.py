@@ -44,6 +44,8 @@ class Finding:
     """It was not there when tried again from scratch."""
     times: int = 1
     """How many times it was seen."""
+    place: str = ""
+    """What the rule was broken about, where it speaks of many things: a field, a header, a parameter."""
 
     @property
     def verdict(self) -> Verdict:
@@ -62,8 +64,8 @@ class Finding:
 
     @property
     def key(self) -> str:
-        """What one defect has in common however often it is found: the rule, the operation and what was expected."""
-        words = f"{self.rule.name}\0{self.operation}\0{self.expected}"
+        """What one defect has in common however often it is found, and by whom: rule, operation and place."""
+        words = f"{self.rule.name}\0{self.operation}\0{self.place}"
         return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 

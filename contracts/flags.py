@@ -68,6 +68,7 @@ _WHERE: Final = [
     ),
     flag("--suite", default=_DEFAULT.suite, help="A test suite that may be run."),
     flag("--failing-case", default="", help="A test case that fails."),
+    flag("--error-case", default="", help="A test case that ends in error."),
 ]
 _HOW: Final = [
     flag(

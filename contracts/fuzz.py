@@ -12,6 +12,7 @@ import copy
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -27,15 +28,20 @@ from schemathesis.openapi.checks import (
     UnsupportedMethodResponse,
 )
 
+from contracts.again import marked, watched
 from contracts.client import Stopped
+from contracts.minimize import grounds, sent
+from contracts.oracle import Oracle
+from contracts.session import Session
 from contracts.spec import PREFIX, spec
+from contracts.tap import Tap
 from contracts.wire import Request, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from contracts.client import Client
-    from contracts.session import Session
+    from contracts.findings import Finding
     from contracts.wire import Exchange
 
 _NUMBER: Final = "x-contracts-exchange"
@@ -54,6 +60,7 @@ def run(client: Client, session: Session, *, seed: int, max_examples: int) -> Co
     """Send made-up requests; how many successes each operation gave. `Stopped` when nothing may be sent any more."""
     bridge = _Bridge(client)
     began = len(client.journal)
+    settled = {key for key, finding in session.findings.items() if not finding.flaky}
     stream = engine.from_schema(_schema(bridge, seed, max_examples)).execute()
     for event in stream:
         if bridge.stopped is not None:
@@ -66,8 +73,10 @@ def run(client: Client, session: Session, *, seed: int, max_examples: int) -> Co
             raise event.exception
     if bridge.stopped is not None:
         raise bridge.stopped
-    sent = client.journal[began:]
-    return Counter(each.operation for each in sent if each.operation and each.response.ok)
+    made_up = client.journal[began:]
+    for key in [key for key in session.findings if key not in settled]:
+        _again(session, client, key)
+    return Counter(each.operation for each in made_up if each.operation and each.response.ok)
 
 
 def _schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN401  untyped there
@@ -130,6 +139,7 @@ class _Bridge:
         headers = tuple(pair for pair in given if pair[0] not in ours)
         key, form = self._key(next((value for name, value in given if name == "authorization"), ""))
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        path = path.removeprefix(self.client.target.prefix)
         return Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, body, key, form)
 
     def _key(self, authorization: str) -> tuple[str, str]:
@@ -168,10 +178,11 @@ def _tell(session: Session, client: Client, failure: Any, number: int) -> None: 
     status = exchange.response.status
     if isinstance(failure, AcceptedNegativeData):
         if (rule := blamed(exchange)) is not None and not _perhaps_replayed(client, exchange):
-            session.broken(rule, expected="4xx", got=f"{status}", trace=exchange)
+            session.broken(rule, expected="4xx", got=f"{status}", trace=exchange, place=_place(rule, exchange))
     elif isinstance(failure, RejectedPositiveData):
         if exchange.response.error.get("param") != "starting_after" and "starting_after" not in exchange.request.query:
-            session.broken(_accepting(exchange), expected="2xx, or 404", got=f"{status}", trace=exchange)
+            rule = _accepting(exchange)
+            session.broken(rule, expected="2xx, or 404", got=f"{status}", trace=exchange, place=_place(rule, exchange))
     elif isinstance(failure, IgnoredAuth):
         rule = "auth.key-invalid" if exchange.request.key else "auth.key-required"
         session.broken(rule, expected="401", got=f"{status}", trace=exchange)
@@ -183,8 +194,41 @@ def _tell(session: Session, client: Client, failure: Any, number: int) -> None: 
         session.broken("auth.key-required", expected="401", got=f"{status}", trace=exchange)
 
 
+def _place(rule: str, exchange: Exchange) -> str:
+    """What the rule speaks of there, in the word that probes have for it."""
+    if rule != "exports.formats":
+        return ""
+    try:
+        return str(json.loads(exchange.request.body)["format"])
+    except (ValueError, TypeError, KeyError):
+        return ""
+
+
+def _again(session: Session, client: Client, key: str) -> None:
+    """Send what shows a finding once more; what tap and oracle say of it then, or its status, tells if it is so."""
+    finding = session.findings[key]
+    trace = grounds(client.journal, finding.trace)
+    with watched(client, session) as scratch:
+        answer = sent(trace, client)[-1].response
+    if _seen_by_observers(session, finding):
+        marked(session, key, scratch)
+    elif answer.status != finding.trace[-1].response.status:
+        session.findings[key] = replace(finding, flaky=True)
+
+
+def _seen_by_observers(session: Session, finding: Finding) -> bool:
+    """Whether tap or oracle found it: they find it again in what was recorded."""
+    scratch = Session(session.target, rules=tuple(session.rules.values()))
+    for observer in (Tap(scratch), Oracle(scratch)):
+        for exchange in finding.trace:
+            observer(exchange)
+    return finding.key in scratch.findings
+
+
 def _perhaps_replayed(client: Client, exchange: Exchange) -> bool:
     """Whether the idempotency key was used before; what is answered then need not look at the body."""
+    if exchange.response.header("idempotency-replayed") is not None:
+        return True
     key, path = exchange.request.header("idempotency-key"), exchange.request.path
     earlier = (each.request for each in client.journal[: exchange.number - 1])
     return key is not None and any(each.path == path and each.header("idempotency-key") == key for each in earlier)

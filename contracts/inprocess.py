@@ -1,7 +1,8 @@
 """An application in process, and the clock of a target that lets its clock be moved.
 
-Plug in: `application("emulator:create_app")` makes what `Target(app=…)` wants; `mover(target)` gives `Target.advance`.
-A deployment shows that its clock can be moved by answering `GET /_emulator/clock` with JSON, as zof-emulator does.
+Plug in: `application("emulator:create_app")` makes what `Target(app=…)` wants; `mover(target)` gives `Target.advance`,
+and `contracts.run` asks it by itself. A deployment shows that its clock can be moved by answering
+`GET /_emulator/clock` with JSON, as zof-emulator does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The machine: promises over time, looked for by Hypothesis, which drives target and model side by side.
 
 Plug in: `run(client, session, seed=1, max_examples=30)`. In process a failure is shrunk freely, and the shrunk trace is
-the one that the session keeps; against a real target nothing is sent twice to shrink (see `contracts.minimize`).
+the one that the session keeps; against a real target nothing is sent twice to shrink. Either way the moves that led
+to a finding are played once more at the end, and cut down within the budget (see `contracts.again`).
 `contracts.client.Stopped` comes through.
 """
 
@@ -10,6 +11,7 @@ the one that the session keeps; against a real target nothing is sent twice to s
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,18 +21,22 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
+from contracts.again import Seen, shortened
 from contracts.client import Stopped
+from contracts.minimize import rested
 from contracts.spec import spec
 from contracts.steps import NASTY_IDS, NASTY_VALUES, Steps
+from contracts.wire import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
+    from contracts.again import Move
     from contracts.client import Client
     from contracts.session import Session
 
 _ROUNDS: Final = 3
-"""How many defects are shrunk, at the most; what else was found keeps the trace it was found with."""
+"""How many defects are shrunk, at the most; what else was found is tried again, and keeps its trace."""
 _PATIENCE: Final = 2.0
 """Seconds to shrink one."""
 _STEPS: Final = 12
@@ -48,16 +54,31 @@ class _Broken(Exception):  # noqa: N818  a decision to shrink here
 
 
 class _Halt(BaseException):
-    """Carries `Stopped` past Hypothesis, which would else try to shrink it; without one, it has shrunk enough."""
+    """Carries `Stopped` and `Unreachable` past Hypothesis, which would else try to shrink them.
+
+    Without a cause it says that enough was shrunk.
+    """
+
+
+class _Pointless(Exception):  # noqa: N818  a decision, not a fault
+    """A move needs a run, and there is none now that others were left out."""
 
 
 def _guarded(step: Callable[..., None]) -> Callable[..., None]:
     @wraps(step)
-    def guarded(*args: Any, **given: Any) -> None:  # noqa: ANN401  what Hypothesis draws
+    def guarded(self: Machine, **given: Any) -> None:  # noqa: ANN401  what Hypothesis draws
+        self.moves.append((step.__name__, given))
+        self.moved = len(self.steps.client.journal)
         try:
-            step(*args, **given)
-        except Stopped as stopped:
+            step(self, **given)
+        except (Stopped, Unreachable) as stopped:
             raise _Halt from stopped
+        except (_Broken, _Pointless):
+            raise
+        except Exception:  # noqa: BLE001, S110  an answer that no one foresaw must not end the verification
+            pass
+        finally:
+            self.note()
 
     return guarded
 
@@ -69,17 +90,39 @@ def _rule(**drawn: Any) -> Callable[[Callable[..., None]], Any]:  # noqa: ANN401
 class Machine(RuleBasedStateMachine):
     """Any sequence of steps."""
 
-    def __init__(self, client: Client, session: Session, hunt: Callable[[str], None], salt: str) -> None:
+    def __init__(
+        self, client: Client, session: Session, seen: dict[str, Seen], hunt: Callable[[str], None] = lambda _: None
+    ) -> None:
         super().__init__()
         self.steps = Steps(client, session, hunt)
-        self.salt = f"{salt}-{len(client.journal)}"
+        self.salt = f"{session.nonce}-{len(client.journal)}"
+        self.moves: list[Move] = []
+        self.moved = 0
+        """The number of the last exchange before the last move."""
+        self.seen = seen
         target = client.target
         self.cases = (*target.cases[:2], target.failing_case or target.cases[0])
 
     def run(self, place: int) -> str:
         """One of the runs."""
         mine = self.steps.mine
+        if not mine:
+            raise _Pointless
         return mine[place % len(mine)]
+
+    def note(self) -> None:
+        """Remember the moves that led to what was found just now."""
+        for key, finding in self.steps.session.findings.items():
+            ours = finding.trace and finding.trace[-1].number > self.steps.began
+            if ours and (key not in self.seen or self.seen[key].finding.trace is not finding.trace):
+                last = sum(exchange.number > self.moved for exchange in finding.trace)
+                self.seen[key] = Seen(finding, tuple(self.moves), last)
+
+    def play(self, moves: Sequence[Move]) -> None:
+        """Make moves that were made before."""
+        for name, given in moves:
+            with suppress(_Pointless):
+                getattr(self, name)(**given)
 
     @initialize()
     @_guarded
@@ -155,7 +198,7 @@ class Machine(RuleBasedStateMachine):
         if self.steps.mine:
             self.steps.filter_status(status)
             self.steps.walk_runs(2, starting=True)
-            self.steps.cancel(self.steps.mine[-2])
+            self.steps.cancel(self.steps.mine[-2:][0])
 
     @_rule(seconds=st.sampled_from([0.3, 1, 4]))
     def wait(self, seconds: float) -> None:
@@ -214,43 +257,61 @@ class Machine(RuleBasedStateMachine):
 def run(client: Client, session: Session, *, seed: int, max_examples: int) -> None:
     """Drive the target through so many sequences; `Stopped` when nothing may be sent any more."""
     free = client.target.app is not None and client.caps.requests is None
-    shrunk: set[str] = set()
+    settled = {key for key, finding in session.findings.items() if not finding.flaky}
+    search = _Search(client, session, settled, shrinking=free)
     for number in range(_ROUNDS if free else 1):
-        if not _round(client, session, seed * 1000 + number, max_examples, shrunk if free else None):
-            return
+        if not search.round(seed * 1000 + number, max_examples):
+            break
+    fresh = [key for key in search.seen if key not in settled]
+    for place, key in enumerate(fresh):
+        shortened(session, client, key, search.seen[key], search.play, cut=free or place < _ROUNDS)
 
 
-def _round(client: Client, session: Session, salt: int, max_examples: int, shrunk: Collection[str] | None) -> bool:
-    """One search; whether it stopped at a finding, which is then among those that were shrunk."""
-    known = set(session.findings) if shrunk is None else set(shrunk)
-    kinds: dict[str, type[_Broken]] = {}
-    since = time.monotonic()
+class _Search:
+    """A search under way: what was found, and what of it was shrunk."""
 
-    def hunt(key: str) -> None:
-        nonlocal since
-        if shrunk is not None and key not in known:
-            since = since if kinds else time.monotonic()
-            raise kinds.setdefault(key, type(f"Broken_{key}", (_Broken,), {}))
+    def __init__(self, client: Client, session: Session, settled: Collection[str], *, shrinking: bool) -> None:
+        self.client = client
+        self.session = session
+        self.shrinking = shrinking
+        self.seen: dict[str, Seen] = {}
+        self._shrunk = set(settled)
+        self._kinds: dict[str, type[_Broken]] = {}
+        self._since = 0.0
 
-    def made() -> Machine:
-        if kinds and time.monotonic() > since + _PATIENCE:
+    def round(self, salt: int, max_examples: int) -> bool:
+        """Search once; whether it stopped at a finding, which is then among those that were shrunk."""
+        self._kinds = {}
+        test = get_state_machine_test(self._made, settings=_settings(max_examples, shrinking=self.shrinking))  # type: ignore[arg-type]
+        try:
+            seeded(salt)(test)()
+        except (_Broken, Flaky):
+            self._shrunk |= self._kinds.keys()
+        except _Halt as halt:
+            if halt.__cause__ is not None:
+                raise halt.__cause__ from None
+            self._shrunk |= self._kinds.keys()
+        return bool(self._kinds)
+
+    def play(self, scratch: Session, moves: Sequence[Move]) -> dict[str, Seen]:
+        """Make the moves of one sequence once more: what was seen on the way."""
+        rested(self.client)
+        machine = Machine(self.client, scratch, {})
+        try:
+            machine.play(moves)
+        except _Halt as halt:
+            raise halt.__cause__ or halt from None
+        return machine.seen
+
+    def _made(self) -> Machine:
+        if self._kinds and time.monotonic() > self._since + _PATIENCE:
             raise _Halt
-        return Machine(client, session, hunt, f"{salt}")
+        return Machine(self.client, self.session, self.seen, self._hunt)
 
-    test = get_state_machine_test(made, settings=_settings(max_examples, shrinking=shrunk is not None))  # type: ignore[arg-type]
-    try:
-        seeded(salt)(test)()
-    except (_Broken, Flaky):
-        if isinstance(shrunk, set):
-            shrunk.update(kinds)
-        return bool(kinds)
-    except _Halt as halt:
-        if halt.__cause__ is not None:
-            raise halt.__cause__ from None
-        if isinstance(shrunk, set):
-            shrunk.update(kinds)
-        return True
-    return False
+    def _hunt(self, key: str) -> None:
+        if self.shrinking and key not in self._shrunk:
+            self._since = self._since if self._kinds else time.monotonic()
+            raise self._kinds.setdefault(key, type(f"Broken_{key}", (_Broken,), {}))
 
 
 def _settings(max_examples: int, *, shrinking: bool) -> settings:

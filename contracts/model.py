@@ -27,6 +27,8 @@ class Claim(NamedTuple):
     holds: bool
     expected: str
     got: str
+    of: str = ""
+    """The operation whose last answer breaks it; empty when that is the last of all."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class Kept:
     """The first answer to an idempotency key."""
 
     body: object
+    spaced: bool
+    """Whether the body was spaced out."""
     response: Response
 
 
@@ -80,16 +84,17 @@ class Model:
             yield Claim("runs.start.queued", begins, f"{_words(self.first)}", str(response.fields.get("status")))
             self.runs[str(name)] = Known(order, response.fields)
 
-    def keyed(self, key: str, body: object, response: Response) -> Iterator[Claim]:
+    def keyed(self, key: str, body: object, response: Response, *, spaced: bool) -> Iterator[Claim]:
         """A start with an idempotency key was answered: the first one, a replay, or one with another body."""
         kept = self.kept.get(key)
         if kept is None:
             if response.ok:
-                self.kept[key] = Kept(body, response)
+                self.kept[key] = Kept(body, spaced, response)
                 unmarked = response.header("idempotency-replayed") is None
                 yield Claim("idempotency.replay.header", unmarked, "no Idempotency-Replayed at first", "one")
         elif kept.body == body:
-            yield from _replayed(kept.response, response)
+            rule = "replay" if kept.spaced is spaced else "spacing"
+            yield from _replayed(f"idempotency.{rule}", kept.response, response)
         else:
             param = response.error.get("param")
             conflict = (response.status, param) == (409, "Idempotency-Key")
@@ -97,20 +102,20 @@ class Model:
 
     def canceled(self, before: Thing, answer: Response, after: Thing) -> Iterator[Claim]:
         """A run was canceled: how it was, what was answered, how it is when it has settled."""
-        was, now = str(before.get("status")), str(after.get("status"))
+        was, now, cancel = str(before.get("status")), str(after.get("status")), "cancelRun"
         if self.ended(before):
             rule = "again" if was == "canceled" else "terminal"
-            yield Claim(f"runs.cancel.{rule}-conflict", answer.status == 409, "409", str(answer.status))  # noqa: PLR2004
+            yield Claim(f"runs.cancel.{rule}-conflict", answer.status == 409, "409", str(answer.status), cancel)  # noqa: PLR2004
             unchanged = before == after
             yield Claim("runs.cancel.terminal-unchanged", unchanged, "the run as it was", _difference(before, after))
         elif now == "canceled":
-            yield Claim("runs.cancel.accepted", answer.ok, "2xx", str(answer.status))
+            yield Claim("runs.cancel.accepted", answer.ok, "2xx", str(answer.status), cancel)
             yield from self._cut_off(before, after)
         elif answer.fields.get("status") == "canceled":
             rule = "race" if self.ended(after) else "accepted"
             yield Claim(f"runs.cancel.{rule}", False, "the run canceled, as was answered", now)  # noqa: FBT003
         elif not self.ended(after):
-            yield Claim("runs.cancel.accepted", False, "the run canceled", f"{answer.status}, and {now}")  # noqa: FBT003
+            yield Claim("runs.cancel.accepted", False, "the run canceled", f"{answer.status}, and {now}", cancel)  # noqa: FBT003
 
     def _cut_off(self, before: Thing, after: Thing) -> Iterator[Claim]:
         for was, now in zip(_outcomes(before), _outcomes(after), strict=False):
@@ -138,13 +143,17 @@ class Model:
         """A run in a list beside the run as it was retrieved; only one that has ended stands still."""
         if self.ended(shown):
             apart = sorted(name for name in item.keys() & shown.keys() if item[name] != shown[name])
-            yield Claim("runs.list-agrees", not apart, "the run as it is retrieved", f"otherwise: {_words(apart)}")
+            yield Claim(
+                "runs.list-agrees", not apart, "the run as it is retrieved", f"otherwise: {_words(apart)}", "listRuns"
+            )
 
     def walked(self, rule: str, names: Sequence[object], wanted: Sequence[str]) -> Iterator[Claim]:
         """A list was walked: each of its items once, and all that must be there."""
         twice = len(names) - len(set(names))
         lost = set(wanted) - set(names)
-        yield Claim(rule, not twice and not lost, "every item once", f"{twice} twice, {len(lost)} not at all")
+        yield Claim(
+            rule, not twice and not lost, "every item once", f"{twice} twice, {len(lost)} not at all", "listRuns"
+        )
 
 
 def exported(listed: Sequence[Thing], data: Sequence[Thing]) -> Claim:
@@ -153,9 +162,9 @@ def exported(listed: Sequence[Thing], data: Sequence[Thing]) -> Claim:
     return Claim(rule, list(listed) == list(data), expected, f"{len(data)} of {len(listed)}, or otherwise")
 
 
-def _replayed(first: Response, response: Response) -> Iterator[Claim]:
+def _replayed(rule: str, first: Response, response: Response) -> Iterator[Claim]:
     same = response.fields.get("id") == first.fields.get("id")
-    yield Claim("idempotency.replay", same, "the run of the first answer", "another" if response.ok else "no run")
+    yield Claim(rule, same, "the run of the first answer", "another" if response.ok else "no run")
     if same:
         whole = (response.status, response.body) == (first.status, first.body)
         yield Claim("idempotency.replay.bytes", whole, "the first answer, byte for byte", "another")

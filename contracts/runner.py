@@ -6,16 +6,17 @@ target that cannot be verified at all is an exception: `Unreachable` or `Stopped
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from contracts import fuzz, machine
+from contracts.again import marked, there, watched
 from contracts.cleanup import cleaned
 from contracts.client import Caps, Client, ReadOnly, Stopped
 from contracts.events import Began, Ended, PartBegan, PartEnded
+from contracts.inprocess import mover
 from contracts.oracle import Oracle
 from contracts.preflight import preflight
 from contracts.probes import PROBES, Bench, Probe, Unsettled
@@ -63,7 +64,7 @@ def run(  # noqa: PLR0913  what a verification may be told
     """Verify a deployment.
 
     Args:
-        target: where, with which keys, and what may be done there.
+        target: where, with which keys, and what may be done there. A clock that can be moved is found by itself.
         rules: what is asked for; the whole catalogue by default.
         caps: what it may cost; what it did not reach is *not exercised*, with the reason.
         seed: what repeats it.
@@ -79,6 +80,8 @@ def run(  # noqa: PLR0913  what a verification may be told
     session = Session(target, rules=rules, seed=seed, listeners=listeners)
     client = Client(target, caps=caps, tell=session.tell)
     preflight(client)
+    if target.advance is None and target.find_clock:
+        target = client.target = session.target = replace(target, advance=mover(target))
     verification = _Verification(client, session, _EXAMPLES if max_examples is None else max_examples)
     stopped, interrupted = verification.done()
     receipt = cleaned(client)
@@ -113,8 +116,6 @@ class _Verification:
         """Requests that were made up."""
         self._found_by: dict[str, Probe] = {}
         """The probe on whose way a finding came up, by the finding's key."""
-        # In process the same seed sends the same bytes; elsewhere what earlier verifications left must not be met.
-        self._nonce = f"{session.seed}" if client.target.app else f"{session.seed}-{secrets.token_hex(6)}"
 
     def done(self) -> tuple[str, bool]:
         """Do all of it: why it ended early, if it did, and whether it was interrupted."""
@@ -124,7 +125,7 @@ class _Verification:
         self.session.tell(Began(target.url, target.profile, len(self.session.rules), count))
         self.client.observers = [Tap(self.session), Oracle(self.session)]
         try:
-            self._probe(probes, Bench(self.client, self.session, self._nonce), self.session)
+            self._probe(probes, Bench(self.client, self.session, self.session.nonce), self.session)
             self._again(probes)
             for name, part in parts:
                 self._make_up(name, part)
@@ -174,25 +175,23 @@ class _Verification:
 
     def _again(self, probes: Sequence[Probe]) -> None:
         """Try what was found once more from scratch; what is not there then is flaky."""
-        if not self._found_by:
-            return
-        concerned = {probe.name for probe in self._found_by.values()}
-        # In process another round is free, and shows what only shows between probes.
-        chosen = [probe for probe in probes if self.client.target.app or probe.name in concerned]
-        scratch = Session(self.client.target, rules=tuple(self.session.rules.values()), seed=self.session.seed)
         found_by, self._found_by = self._found_by, {}
-        observers = self.client.observers
-        self.client.observers = [Tap(scratch), Oracle(scratch)]
-        try:
-            self._probe(chosen, Bench(self.client, scratch, f"{self._nonce}-again"), scratch)
-        finally:
-            self.client.observers = observers
-        recurred = {finding.rule.name for finding in scratch.findings.values()}
-        reached = {rule for rule in self.session.rules if scratch.evidence[rule]}
-        for key in found_by:
-            finding = self.session.findings[key]
-            if finding.rule.name in reached - recurred:
-                self.session.findings[key] = replace(finding, flaky=True)
+        concerned = {probe.name for probe in found_by.values()}
+        scratch = self._once_more([probe for probe in probes if probe.name in concerned], "again")
+        left = self._absent(found_by, scratch)
+        if left and self.client.target.app:  # Another round is free, and shows what only shows between probes.
+            scratch = self._once_more(probes, "and-again")
+            left = self._absent(left, scratch)
+        for key in left:
+            marked(self.session, key, scratch)
+
+    def _once_more(self, probes: Sequence[Probe], word: str) -> Session:
+        with watched(self.client, self.session) as scratch:
+            self._probe(probes, Bench(self.client, scratch, f"{self.session.nonce}-{word}"), scratch)
+        return scratch
+
+    def _absent(self, keys: Collection[str], scratch: Session) -> list[str]:
+        return [key for key in keys if not there(self.session.findings[key], scratch)]
 
     def _make_up(self, name: str, part: Part) -> None:
         self.session.tell(PartBegan(name))

@@ -7,6 +7,7 @@ asks for, so that a target that answers 401 or 429 to everything keeps nothing.
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,6 +35,9 @@ class Session:
         self.rules = {rule.name: rule for rule in (RULES.values() if rules is None else rules)}
         """The rules that are asked for; evidence about others is dropped."""
         self.seed = seed
+        # In process the same seed sends the same bytes; elsewhere what earlier verifications left must not be met.
+        self.nonce = f"{seed}" if target.app else f"{seed}-{secrets.token_hex(6)}"
+        """What tells this verification's idempotency keys from those of others."""
         self.listeners = tuple(listeners)
         self.evidence: Counter[str] = Counter()
         self.findings: dict[str, Finding] = {}
@@ -43,26 +47,30 @@ class Session:
         """A rule was seen kept."""
         self.evidence[RULES[rule].name] += times
 
-    def broken(self, rule: str, *, expected: str, got: str, trace: Trace, seed: int | None = None) -> None:
-        """A rule was seen broken, by the last exchange of the trace. Say neither IDs nor times in `expected`."""
+    def broken(self, rule: str, *, expected: str, got: str, trace: Trace, place: str = "") -> None:
+        """A rule was seen broken, by the last exchange of the trace.
+
+        Two findings are one when rule, operation and `place` are the same, however they are worded; so name a place
+        where a rule speaks of many things, and say neither IDs nor times in it.
+        """
         if RULES[rule].name not in self.rules:
             return
         exchanges = (trace,) if isinstance(trace, Exchange) else tuple(trace)
-        finding = Finding(RULES[rule], self.target.redact(expected), self.target.redact(got), exchanges, seed)
+        finding = Finding(RULES[rule], self.target.redact(expected), self.target.redact(got), exchanges, place=place)
         known = self.findings.get(finding.key)
         if known is None:
             self.findings[finding.key] = finding
             self.tell(Found(finding))
         else:
             shorter = min(known, finding, key=lambda each: len(each.trace))
-            self.findings[finding.key] = replace(shorter, times=known.times + 1)
+            self.findings[finding.key] = replace(shorter, times=known.times + 1, flaky=False)
 
-    def check(self, rule: str, holds: object, *, expected: str, got: object, trace: Trace) -> bool:
+    def check(self, rule: str, holds: object, *, expected: str, got: object, trace: Trace, place: str = "") -> bool:  # noqa: PLR0913
         """One or the other: `kept` when it holds, `broken` when it does not; whether it held."""
         if holds:
             self.kept(rule)
         else:
-            self.broken(rule, expected=expected, got=str(got), trace=trace)
+            self.broken(rule, expected=expected, got=str(got), trace=trace, place=place)
         return bool(holds)
 
     def skip(self, rule: str, reason: str) -> None:

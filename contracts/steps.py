@@ -55,13 +55,20 @@ class Steps:
 
     def claim(self, claims: Iterable[Claim]) -> None:
         """Hand claims to the session."""
-        for rule, holds, expected, got in claims:
+        for rule, holds, expected, got, of in claims:
             before = dict(self.session.findings)
-            trace = self.client.journal[self.began :]
+            trace = self._trace(of)
             self.session.check(rule, holds, expected=expected, got=got, trace=trace)
             for key, finding in self.session.findings.items():
                 if before.get(key) is not finding:
                     self.hunt(key)
+
+    def _trace(self, of: str) -> list[Exchange]:
+        """What was sent, up to the last answer of an operation if one is named."""
+        sent = self.client.journal[self.began :]
+        while of and sent and sent[-1].operation != of:
+            sent.pop()
+        return sent
 
     # --- runs
 
@@ -83,7 +90,7 @@ class Steps:
         sent: object = json.dumps(dict(reversed(body.items())), indent=2).encode() if spaced else body
         first = key not in self.model.kept
         exchange = self.client.post("/runs", sent, idempotency_key=key)
-        self.claim(self.model.keyed(key, body, exchange.response))
+        self.claim(self.model.keyed(key, body, exchange.response, spaced=spaced))
         if first and exchange.response.ok:
             self._started(exchange)
 
@@ -151,6 +158,7 @@ class Steps:
     def walk_runs(self, limit: int, *, starting: bool) -> None:
         """Walk the list of runs since the first of ours; a run may be started behind the first page."""
         query: dict[str, Any] = {"created_after": self.since}
+        shown = [self.show(name) for name in self.mine[:2]]
         page = self.client.get("/runs", limit=limit, **query).response
         wanted = list(self.mine)
         if starting:
@@ -165,12 +173,10 @@ class Steps:
             return
         names = [item.get("id") for item in items]
         self.claim(self.model.walked(f"pages.walk{'.under-change' * starting}", names, wanted))
-        self._compare(items)
-
-    def _compare(self, items: list[Thing]) -> None:
-        for item in items:
-            if item.get("id") in self.mine[:2]:
-                self.claim(self.model.listed(self.show(str(item["id"])), item))
+        for run in shown:
+            self.claim(
+                claim for item in items if item.get("id") == run.get("id") for claim in self.model.listed(run, item)
+            )
 
     def filter_status(self, status: str) -> None:
         """List the runs in a status; ours that are and stay in it are there, and no others."""
@@ -184,7 +190,11 @@ class Steps:
         lost = {name for name in gone if self.show(name).get("status") == status}
         fine = not wrong and not lost
         claim = Claim(
-            "runs.filter.status", fine, "the runs in that status, all and alone", f"{len(lost)} lost; {wrong}"
+            "runs.filter.status",
+            fine,
+            "the runs in that status, all and alone",
+            f"{len(lost)} lost; {wrong}",
+            "listRuns",
         )
         self.claim([claim])
 
@@ -192,21 +202,23 @@ class Steps:
 
     def results(self, name: str, limit: int) -> list[Thing]:
         """The results of a run beside the run; one of them is retrieved."""
+        before = self.show(name)
         results = self.walk("/results", limit, run_id=name)
-        run = self.show(name)
+        # A run may end while its results are listed; what was seen then says nothing.
+        run = before if self.model.ended(before) else self.show(name)
         if results is None or not run:
             return []
-        if not results or self.model.ended(run):
+        if self.model.ended(before) is self.model.ended(run):
             self.claim(self.model.results(run, results))
-        else:
-            self.claim(self.model.results(run, results) if self.client.target.advance else ())
         for one in results[:1]:
             again = self.client.get(f"/results/{one.get('id')}").response
             self.claim([Claim("results.get", again.fields == one, "the result as it is listed", f"{again.status}")])
         return results
 
     def export(self, name: str) -> None:
-        """The export of a run's results beside the list."""
+        """The export of an ended run's results beside the list."""
+        if not self.model.ended(self.show(name)):
+            return
         listed = self.walk("/results", 50, run_id=name)
         answer = self.client.post("/results/export", {"format": "json", "run_id": name}).response
         if listed is not None and answer.ok:
@@ -225,8 +237,9 @@ class Steps:
 
     def artifacts(self, name: str) -> None:
         """The artifacts of a run beside those of one of its results."""
+        outcomes = self.show(name).get("case_outcomes") or []  # with results only when nothing is added any more
         whole = self.walk(f"/runs/{name}/artifacts", 50)
-        for outcome in (self.show(name).get("case_outcomes") or [])[:1]:
+        for outcome in outcomes[:1]:
             if isinstance(result := outcome.get("result_id"), str) and whole is not None:
                 own = self.walk(f"/results/{result}/artifacts", 50) or []
                 known: list[Any] = [one.get("id") for one in whole]

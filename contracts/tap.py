@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from contracts.session import Session
+    from contracts.shapes import Flaw
     from contracts.wire import Exchange, Response
 
 _QUOTA: Final = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
@@ -109,6 +110,7 @@ class Tap:
                 expected=f"one of {known}",
                 got=answer.status,
                 trace=exchange,
+                place=str(answer.status),
             )
         response = spec().resolve(documented) if documented is not None else {}
         self._headers(exchange, response)
@@ -142,6 +144,7 @@ class Tap:
                 expected=f"{name} as documented",
                 got="no such header" if value is None else masked(value),
                 trace=exchange,
+                place=name,
             )
 
     def _media_type(self, exchange: Exchange, response: dict[str, Any]) -> bool:
@@ -173,13 +176,16 @@ class Tap:
             return
         judgement = judge(exchange.response.json, schema)
         for flaw in judgement.flaws:
-            self.session.broken(flaw.rule, expected=flaw.expected, got=flaw.got, trace=exchange)
+            self._flaw(flaw, exchange)
         for rule in judgement.shown:
             self.session.kept(rule, exchange)
         self._links(exchange, judgement.links)
         if self.session.target.strict:
             self._strict(exchange, "versioning.unknown-field", judgement.unknown_fields)
             self._strict(exchange, "versioning.unknown-value", judgement.unknown_values)
+
+    def _flaw(self, flaw: Flaw, exchange: Exchange) -> None:
+        self.session.broken(flaw.rule, expected=flaw.expected, got=flaw.got, trace=exchange, place=flaw.expected)
 
     def _links(self, exchange: Exchange, links: tuple[str, ...]) -> None:
         location = exchange.response.header("location") if exchange.operation == "startRun" else None
@@ -196,7 +202,7 @@ class Tap:
 
     def _strict(self, exchange: Exchange, rule: str, unknown: tuple[str, ...]) -> None:
         for each in unknown:
-            self.session.broken(rule, expected=f"nothing new such as {each}", got=each, trace=exchange)
+            self.session.broken(rule, expected=f"nothing new such as {each}", got=each, trace=exchange, place=each)
         if not unknown:
             self.session.kept(rule, exchange)
 
@@ -231,7 +237,7 @@ class Tap:
     def _envelope(self, exchange: Exchange) -> None:
         judgement = judge(exchange.response.json, {"$ref": "#/components/schemas/Error"})
         for flaw in judgement.flaws:
-            self.session.broken(flaw.rule, expected=flaw.expected, got=flaw.got, trace=exchange)
+            self._flaw(flaw, exchange)
         if not judgement.flaws:
             self.session.kept("errors.envelope", exchange)
         if self.session.target.strict:

@@ -46,14 +46,18 @@ class Target:
     suite: str = "suite_pr_smoke"
     failing_case: str = ""
     """A test case that fails; empty when none is known."""
+    error_case: str = ""
+    """A test case that ends in error; empty when none is known."""
     profile: str = "full"
     """`full` starts and cancels runs; `read-only` changes nothing."""
-    quota: bool = False
-    """Whether a rate-limit window may be used up."""
+    quota: bool | None = None
+    """Whether a rate-limit window may be used up; None: where the clock can be moved, so that it costs no time."""
     strict: bool = False
     """Whether answers are held against closed schemas too."""
     advance: Callable[[int], None] | None = None
     """Moves the target's clock by milliseconds, where that can be; waiting is then free."""
+    find_clock: bool = True
+    """Whether a target on this machine is asked for a clock that can be moved, when `advance` is not given."""
     patience: float = 30.0
     """Seconds to wait for a run to end."""
 
@@ -61,6 +65,21 @@ class Target:
     def base(self) -> str:
         """The URL without `/v1`."""
         return self.url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+    @property
+    def prefix(self) -> str:
+        """The path that its base has, before `/v1`; mostly empty."""
+        return urlsplit(self.base).path
+
+    def within(self, url: str) -> str | None:
+        """The path of a link below the base, whatever host it names; None when it leads elsewhere."""
+        path = urlsplit(url).path
+        return path.removeprefix(self.prefix) if path.startswith(f"{self.prefix}/") else None
+
+    @property
+    def spends(self) -> bool:
+        """Whether a rate-limit window may be used up."""
+        return self.advance is not None if self.quota is None else self.quota
 
     @property
     def loopback(self) -> bool:
@@ -83,7 +102,7 @@ class Target:
             "full": self.profile == "full",
             "two-keys": not self.keys.keys().isdisjoint({"readonly", "no-webhooks", "no-projects"}),
             "time": self.advance is not None,
-            "quota": self.quota,
+            "quota": self.spends,
             "strict": self.strict,
             "failing-case": bool(self.failing_case),
         }[need]

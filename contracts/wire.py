@@ -138,10 +138,11 @@ class AsgiTransport:
     def __init__(self, app: App, base: str = "http://127.0.0.1:9630") -> None:
         self.app = app
         self.base = urlsplit(base)
+        self.prefix = self.base.path.rstrip("/")
 
     def carry(self, method: str, target: str, headers: Headers, body: bytes) -> Response:
         """Call the application once."""
-        path, _, query = target.partition("?")
+        path, _, query = (self.prefix + target).partition("?")
         given = [(b"host", self.base.netloc.encode("latin-1"))]
         given += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         if body:

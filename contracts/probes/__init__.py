@@ -61,12 +61,12 @@ PROBES: Final = (
             "results.canceled-traceless",
         ),
     ),
+    Probe("a cancel and an end that race", runs.race, ("runs.cancel.race", "conventions.body-ignored")),
     Probe(
         "more runs than there is place for",
         runs.capacity,
         ("runs.capacity", "runs.capacity.fifo", "runs.cancel.frees-place", "idempotency.without-key"),
     ),
-    Probe("a cancel and an end that race", runs.race, ("runs.cancel.race", "conventions.body-ignored")),
     Probe(
         "results of a run",
         results.results,
@@ -132,6 +132,7 @@ PROBES: Final = (
         pages.result_filters,
         ("results.filter.run", "results.filter.status", "results.filter.date"),
     ),
+    Probe("runs that were left alone", runs.endings, ("runs.outcome", "runs.status.terminal")),
     Probe(
         "reused idempotency keys",
         replays.reuse,

@@ -85,21 +85,22 @@ def permissions(bench: Bench) -> None:
         _forbidden(bench, "auth.projects-permission", answer, "a key without projects:read")
     if not bench.has("readonly"):
         return
-    for path in ("/runs", "/results", f"/runs/{run_id}/logs", f"/runs/{run_id}/artifacts", f"/results/{result}"):
+    for path in ("/results", f"/runs/{run_id}/logs", f"/runs/{run_id}/artifacts", f"/results/{result}"):
         _reader(bench, bench.client.get(path, key="readonly"))
     _reader(bench, bench.client.post("/results/export", _EXPORT, key="readonly"))
+    before = bench.client.get("/runs", key="readonly", limit=1)
+    _reader(bench, before)
     if not bench.full:
         return
-    _starts_nothing(bench)
+    _starts_nothing(bench, bench.must(before))
     canceled = bench.client.post(f"/runs/{run_id}/cancel", key="readonly")
     _forbidden(bench, "auth.cancel-permission", canceled, "a cancel with a key without runs:create")
     empty = bench.client.post("/runs", {}, key="readonly")
     _forbidden(bench, "conventions.order.permission-before-body", empty, "an empty start without runs:create")
 
 
-def _starts_nothing(bench: Bench) -> None:
+def _starts_nothing(bench: Bench, before: Exchange) -> None:
     rule = "auth.start-permission"
-    before = bench.must(bench.client.get("/runs", key="readonly", limit=1))
     started = bench.client.start(key="readonly")
     after = bench.must(bench.client.get("/runs", key="readonly", limit=1))
     if started.response.status == FORBIDDEN and _first(after) != _first(before):

@@ -66,6 +66,8 @@ class Bench:
         self.session = session
         self.check = session.check
         self._nonce = nonce
+        self.runs: tuple[str, ...] = ()
+        """Runs that were started and left alone; the last one has a case in error, if one is known."""
         self._ended: Exchange | None = None
         self._left: dict[str, Exchange] = {}
 
@@ -225,9 +227,8 @@ class Bench:
             expected = f"400 for {what}"
             self.session.broken("errors.invalid-request.status", expected=expected, got=told(exchange), trace=exchange)
         if got == status and param is not None and param.islower():
-            self.check(
-                "errors.param.field", named == param, expected=f"param {param}", got=masked(named), trace=exchange
-            )
+            rule, expected = "errors.param.field", f"param {param}"
+            self.check(rule, named == param, expected=expected, got=masked(named), trace=exchange, place=param)
 
     def unauthorized(self, rule: str, exchange: Exchange, what: str) -> None:
         """A request that must be 401."""

@@ -60,12 +60,12 @@ def nearly(bench: Bench) -> bool:
     """Whether the window of the main key is nearly used up, so that the rest costs little."""
     last = next((each for each in reversed(bench.client.journal) if each.request.key == "main"), None)
     left = whole(last, _REMAINING) if last is not None else None
-    return bench.target.quota and left is not None and left <= _NEARLY
+    return bench.target.spends and left is not None and left <= _NEARLY
 
 
 def used_up(bench: Bench) -> None:
     """The window is used up: 429, with a Retry-After that is honest."""
-    if not bench.target.quota:
+    if not bench.target.spends:
         return
     first = bench.must(bench.client.get("/runs", limit=1))
     limit, left, reset = (whole(first, name) for name in ("x-ratelimit-limit", _REMAINING, _RESET))

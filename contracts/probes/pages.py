@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from contracts.probes.bench import Bench, Unsettled, told
+from contracts.probes.bench import NOT_FOUND, Bench, Unsettled, told
 
 if TYPE_CHECKING:
     from contracts.wire import Exchange
@@ -33,9 +33,15 @@ def every_list(bench: Bench) -> None:
         if answer.response.ok:
             size = len(answer.response.items)
             bench.check("pages.every-list", size <= 1, expected="at most 1 item", got="more", trace=answer)
-            if path == "/projects":
-                listed = isinstance(answer.response.fields.get("data"), list)
-                bench.check("projects.shape", listed, expected="a list of projects", got=told(answer), trace=answer)
+        if path == "/projects" and (answer.response.ok or answer.response.status == NOT_FOUND):
+            _projects(bench, answer)
+
+
+def _projects(bench: Bench, answer: Exchange) -> None:
+    projects = answer.response.fields.get("data")
+    named = isinstance(projects, list) and all(isinstance(one.get("id"), str) for one in answer.response.items)
+    got = "a project without an id" if isinstance(projects, list) else told(answer)
+    bench.check("projects.shape", named, expected="projects, each with an id", got=got, trace=answer)
 
 
 def walk(bench: Bench, path: str, **query: Any) -> list[Exchange]:  # noqa: ANN401  parameters

@@ -131,12 +131,13 @@ def _exported(bench: Bench, body: Thing, word: str | None) -> Exchange:
     kind = (answer.response.header("content-type") or "").partition(";")[0].strip()
     if not bench.judged("exports.formats", answer, 200):
         raise Unsettled(f"the export was answered {told(answer)}")
-    said = f"2xx for {body['format']}"
-    bench.check("exports.formats", answer.response.ok, expected=said, got=told(answer), trace=answer)
-    as_asked = kind == ("text/csv" if body["format"] == "csv" else "application/json")
-    there = as_asked and (body["format"] == "csv" or isinstance(answer.response.fields.get("data"), list))
+    form = str(body["format"])
+    said = f"2xx for {form}"
+    bench.check("exports.formats", answer.response.ok, expected=said, got=told(answer), trace=answer, place=form)
+    as_asked = kind == ("text/csv" if form == "csv" else "application/json")
+    there = as_asked and (form == "csv" or isinstance(answer.response.fields.get("data"), list))
     at_once = answer.response.status == 200 and there  # noqa: PLR2004  the documented status
-    bench.check("exports.at-once", at_once, expected=f"200 and {body['format']}", got=kind, trace=answer)
+    bench.check("exports.at-once", at_once, expected=f"200 and {form}", got=kind, trace=answer, place=form)
     if not at_once:
         raise Unsettled("the export was not answered at once")
     disposition = answer.response.header("content-disposition") or ""

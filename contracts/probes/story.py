@@ -19,13 +19,13 @@ def story(bench: Bench) -> None:
     run_id = began.response.fields["id"]
     _said(bench, began, cases)
     _retrievable(bench, began, run_id)
-    log = _first_lines(bench, run_id)
-    _no_results_yet(bench, run_id)
+    log = _first_lines(bench, run_id, limit=100)
+    going = _no_results_yet(bench, run_id)
     bench.client.wait(0.5, "a run goes on")
     _replay(bench, began, word, cases)
     ended = _to_its_end(bench, began, run_id)
     bench.remember(ended)
-    _followed(bench, run_id, log)
+    _followed(bench, run_id, log, going=going)
     _cancel_ended(bench, run_id, ended)
 
 
@@ -47,9 +47,9 @@ def reading(bench: Bench) -> None:
         return
     run = bench.ended()
     run_id = str(run.response.fields.get("id"))
-    log = _first_lines(bench, run_id)
+    log = _first_lines(bench, run_id, limit=1)
     _page(bench, run)
-    _followed(bench, run_id, log, ended=True)
+    _followed(bench, run_id, log, going=False)
 
 
 def _accepted(bench: Bench, cases: tuple[str, ...], word: str) -> Exchange:
@@ -86,11 +86,14 @@ def _retrievable(bench: Bench, began: Exchange, run_id: str) -> None:
     there = there or listed.response.fields.get("has_more") is True
     got = told(again) if not seen else "a list without it"
     expected = "the run, retrieved and listed"
-    trace = [began, again, listed]
+    trace = [began, again, listed] if seen else [began, again]
     bench.check("runs.start.retrievable", seen and there, expected=expected, got=got, trace=trace)
     location = began.response.header("location")
     if location is None:
         bench.session.broken("runs.start.location", expected="Location", got="no such header", trace=began)
+    elif bench.target.within(location) is None:
+        got = "a place that is not below the base URL"
+        bench.session.broken("runs.start.location", expected="the run, there", got=got, trace=began)
     else:
         led = bench.client.follow(location)
         right = led.response.fields.get("id") == run_id
@@ -108,20 +111,22 @@ def _page(bench: Bench, again: Exchange) -> None:
         bench.session.skip("runs.url", "the page is on another host, which is not asked")
 
 
-def _first_lines(bench: Bench, run_id: str) -> Exchange:
-    log = bench.client.get(f"/runs/{run_id}/logs", limit=1)
+def _first_lines(bench: Bench, run_id: str, *, limit: int) -> Exchange:
+    log = bench.client.get(f"/runs/{run_id}/logs", limit=limit)
     bench.check("logs.readable", log.response.ok, expected="2xx", got=told(log), trace=log)
     return log
 
 
-def _no_results_yet(bench: Bench, run_id: str) -> None:
+def _no_results_yet(bench: Bench, run_id: str) -> bool:
+    """Whether the run goes on, so that it has no results, and its log does not end."""
     results = bench.must(bench.client.get("/results", run_id=run_id))
     still = bench.run(run_id)
     if terminal(still.response.fields):
         bench.session.skip("results.not-before", "the run ended too soon")
-        return
+        return False
     rule = "results.not-before"
     bench.check(rule, not results.response.items, expected="no results yet", got="some", trace=[results, still])
+    return True
 
 
 def _replay(bench: Bench, began: Exchange, word: str, cases: tuple[str, ...]) -> None:
@@ -150,12 +155,12 @@ def _replay(bench: Bench, began: Exchange, word: str, cases: tuple[str, ...]) ->
         bench.check(rule, counted, expected="Remaining less by 1", got="otherwise", trace=[before, again])
 
 
-def _followed(bench: Bench, run_id: str, log: Exchange, *, ended: bool = False) -> None:
+def _followed(bench: Bench, run_id: str, log: Exchange, *, going: bool) -> None:
     """The log, read on from where it was, is the log read at once."""
     path = f"/runs/{run_id}/logs"
     pages = [log]
     cursor = log.response.fields.get("next_cursor")
-    if log.response.ok and not ended:
+    if log.response.ok and going:
         right = isinstance(cursor, str) and bool(cursor)
         bench.check("logs.follow", right, expected="a cursor while the run goes on", got="no cursor", trace=log)
     whole_log = bench.must(bench.client.get(path, limit=100))

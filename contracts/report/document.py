@@ -97,7 +97,7 @@ def _defects(facts: Facts) -> list[list[Finding]]:
     """The findings in groups that are one defect, met in several operations; the one that is shortest to show first."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for one in facts.findings:
-        groups.setdefault((one.rule.name, one.expected, one.flaky, one.key in facts.known), []).append(one)
+        groups.setdefault((one.rule.name, one.place, one.flaky, one.key in facts.known), []).append(one)
     return [sorted(group, key=lambda one: len(one.trace)) for group in groups.values()]
 
 

@@ -29,6 +29,6 @@ def test_no_violation() -> None:
 
 
 def test_no_violation_over_time() -> None:
-    """Neither does the machine find one."""
-    facts = run(_target(), seed=1, max_examples=10)
+    """Neither do the machine and Schemathesis find one."""
+    facts = run(_target(), seed=1, max_examples=1)
     assert not [each.rule.name for each in facts.settled if each.verdict is Verdict.VIOLATED]

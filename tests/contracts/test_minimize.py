@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from contracts.client import Client
-from contracts.minimize import minimized, related
+from contracts.minimize import minimized, related, sent
 from contracts.session import Session
 from contracts.steps import Steps
 from tests.mutants.catalogue import MUTANTS, target
+
+if TYPE_CHECKING:
+    from contracts.target import Target
+
+
+class _Patient(Client):
+    """A client that says how long it would have waited."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self.waited: list[float] = []
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Wait for nothing."""
+        del why
+        self.waited.append(seconds)
 
 
 def test_minimized() -> None:
@@ -21,6 +40,24 @@ def test_minimized() -> None:
     steps.cancel(steps.mine[0])
     (finding,) = session.findings.values()
     shorter = minimized(finding, client)
-    assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun", "getRun"]
-    assert not shorter.flaky
+    assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun"]
     assert len(related(finding.trace)) < len(finding.trace)
+
+
+def test_what_shows_it_stays() -> None:
+    """The last exchanges show a finding together, also where they name nothing in common."""
+    client = Client(target())
+    trace = [client.get("/projects"), client.get("/results", limit=1), client.get("/projects"), client.get("/projects")]
+    assert related(trace, 2) == tuple(trace[2:])
+    assert related(trace, 1) == tuple(trace[3:])
+
+
+def test_what_is_sent_again_does_not_wait_for_long_in_real_time() -> None:
+    """A trace of an hour is not an hour's work, where nothing moves the target's clock."""
+    client = Client(target())
+    first = client.get("/projects")
+    client.wait(3600, "an hour")
+    trace = [first, client.get("/projects")]
+    real = _Patient(replace(client.target, advance=None))
+    sent(trace, real)
+    assert real.waited == [5]

@@ -193,7 +193,7 @@ def test_what_is_made_up_goes_on_after_the_probes() -> None:
 def test_over_http() -> None:
     """A real server, with a clock that only real time moves: nothing is found, nothing is left running."""
     with Server("--rate-limit", "off") as server:
-        where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}")
+        where = replace(target(), app=None, advance=None, find_clock=False, url=f"http://127.0.0.1:{server.port}")
         where = replace(where, keys={name: key for name, key in where.keys.items() if name != "no-projects"})
         facts = run(where, max_examples=0)
     assert [(one.rule.name, one.expected, one.got, one.flaky) for one in facts.findings] == []

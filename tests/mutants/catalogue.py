@@ -56,6 +56,7 @@ def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Targe
         app=over,
         keys=_KEYS,
         failing_case="tc_pay_fail_001",
+        error_case="tc_platform_error_001",
         quota=True,
         strict=mutant.rule.startswith(("versioning.", "limits.default")),
         advance=advance,

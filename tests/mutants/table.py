@@ -1,64 +1,65 @@
-"""The table of mutants and rules: `python -m tests.mutants.table` writes it into docs/mutants.md."""
+"""The table of mutants and rules: `python -m tests.mutants.table` measures it and writes it into docs/mutants.md."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from contracts.findings import Verdict
 from contracts.rules import RULES, SECTIONS
-from tests.mutants.catalogue import MUTANTS
+from contracts.runner import run
+from tests.mutants.catalogue import MUTANTS, target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-MISSED: Final = {
-    "error-is-passed": "the target names no case that ends in error",
-    "log-not-followable": "no probe reads a log while it grows",
-    "passed-then-failed": "no probe looks again much later",
-    "queued-unlisted": "no probe lists a run over capacity",
-    "both-stories": "it is found, but under limits.exact",
-    "cancel-not-done": "it is found, but under runs.cancel.race and others",
-    "projects-not-found": "it is found, but under conventions.status",
-    "projects-without-id": "it is found, but under projects.fields",
-}
-"""Defects that probes do not find yet under their own rule, and why; whoever mends one strikes it off."""
+    from tests.mutants.layer import Mutant
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "mutants.md"
+_ROW: Final = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \| (.*) \|$", re.MULTILINE)
 _HEAD: Final = """# Planted defects, and the rules that find them
 
-<!-- Written by `python -m tests.mutants.table`. -->
+<!-- Measured and written by `python -m tests.mutants.table`. -->
 
-Each name is a deployment of the emulator with one planted defect; `tests/mutants/` holds them, and
-`tests/contracts/test_mutants.py` holds `zof-contracts` to finding each under the rule beside it. A rule that no defect
-trips would be a rule that nobody has seen fail. In *italics*, with the reason at the end, stand those that the probes
-do not find under that rule yet.
+Each row is a deployment of the emulator with one planted defect, and the rules that the probes of `zof-contracts` find
+broken there (seed 0): first the one that the defect was planted to break, then whatever else it breaks on the way.
+`tests/mutants/` holds the defects, and `tests/contracts/test_mutants.py` holds `zof-contracts` to finding each of them
+under its rule. A rule that no defect trips would be a rule that nobody has seen fail.
 """
 
 
-def table() -> str:
-    """The page."""
-    return "\n".join(_lines()) + "\n"
+def broken(mutant: Mutant) -> frozenset[str]:
+    """The rules that the probes find broken."""
+    facts = run(target(mutant), max_examples=0)
+    verdicts = {Verdict.VIOLATED, Verdict.DIFFERS}
+    return frozenset(settled.rule.name for settled in facts.settled if settled.verdict in verdicts)
 
 
-def _lines() -> Iterator[str]:
-    yield (
-        _HEAD + f"\n{len(MUTANTS)} defects, {len({mutant.rule for mutant in MUTANTS.values()})} of {len(RULES)} rules."
-    )
+def table(found: Mapping[str, frozenset[str]]) -> str:
+    """The page, given what was found broken in each mutant."""
+    return "\n".join(_lines(found)) + "\n"
+
+
+def rows(page: str) -> dict[str, frozenset[str]]:
+    """What a page says was found broken, by mutant."""
+    return {name: frozenset({first, *re.findall(r"`([^`]+)`", rest)}) for name, first, rest in _ROW.findall(page)}
+
+
+def _lines(found: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    rules, pairs = {mutant.rule for mutant in MUTANTS.values()}, sum(map(len, found.values()))
+    planted = f"{len(MUTANTS)} defects, planted for {len(rules)} of {len(RULES)} rules"
+    yield f"{_HEAD}\n{planted}; {pairs} pairs of a defect and a rule that it breaks."
     for number, title in SECTIONS.items():
-        yield f"\n## {number} {title}\n\n| rule | basis | planted defects |\n| --- | --- | --- |"
-        for rule in RULES.values():
-            if rule.section == number:
-                names = ", ".join(_shown(mutant.name) for mutant in MUTANTS.values() if mutant.rule == rule.name)
-                yield f"| `{rule.name}` | {rule.basis.tag} | {names or 'none'} |"
-    yield "\n## Not found yet\n\n| planted defect | why |\n| --- | --- |"
-    for name, why in MISSED.items():
-        yield f"| `{name}` | {why} |"
-
-
-def _shown(name: str) -> str:
-    return f"*`{name}`*" if name in MISSED else f"`{name}`"
+        yield f"\n## {number} {title}\n\n| planted defect | its rule | broken too |\n| --- | --- | --- |"
+        for rule in (each for each in RULES.values() if each.section == number):
+            for mutant in (each for each in MUTANTS.values() if each.rule == rule.name):
+                others = [name for name in RULES if name in found[mutant.name] - {rule.name}]
+                missed = [] if rule.name in found[mutant.name] else ["**not found**"]
+                cells = ", ".join([*missed, *(f"`{name}`" for name in others)])
+                yield f"| `{mutant.name}` | `{rule.name}` | {cells} |"
 
 
 if __name__ == "__main__":
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(table(), encoding="utf-8")
+    PAGE.write_text(table({name: broken(mutant) for name, mutant in MUTANTS.items()}), encoding="utf-8")

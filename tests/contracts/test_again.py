@@ -1,0 +1,165 @@
+"""What machine and Schemathesis find is tried again from scratch, and cut down to what shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts import fuzz, machine
+from contracts.client import Caps, Client, Spent
+from contracts.oracle import Oracle
+from contracts.runner import run
+from contracts.session import Session
+from contracts.tap import Tap
+from emulator.settings import OFF
+from tests.mutants.catalogue import HEALTHY, MUTANTS, target
+from tests.mutants.layer import Mutant, error, objects, says, setting
+
+if TYPE_CHECKING:
+    from contracts.report.facts import Facts
+    from contracts.wire import Response
+    from tests.mutants.layer import Ask, Defect, Inner
+
+REAL: int = 1_000_000
+"""A budget that is never used up; with one the machine takes a target for a real one, and shrinks nothing freely."""
+
+
+def searched(mutant: Mutant, *, requests: int | None = REAL, examples: int = 20) -> tuple[Session, Client]:
+    """What the machine found."""
+    client = Client(target(mutant, rate=OFF), caps=Caps(requests=requests))
+    session = Session(client.target)
+    client.observers = [Tap(session), Oracle(session)]
+    machine.run(client, session, seed=1, max_examples=examples)
+    return session, client
+
+
+def _empty_once(operation: str) -> Mutant:
+    """A deployment whose list is empty, one time only."""
+
+    def make() -> Defect:
+        left = [1]
+
+        def defect(ask: Ask, inner: Inner) -> Response:
+            answer = inner(ask)
+            if ask.operation != operation or not answer.ok or not left:
+                return answer
+            left.clear()
+            return says(answer, {**answer.fields, "data": []})
+
+        return defect
+
+    return Mutant(name="once", rule="", make=make)
+
+
+@pytest.mark.parametrize("requests", [None, REAL])
+def test_what_the_machine_finds_once_is_flaky(requests: int | None) -> None:
+    """A list that was empty one time is not empty when the moves are made again: flaky, not violated."""
+    session, _ = searched(_empty_once("listResults"), requests=requests)
+    assert {(one.rule.name, one.flaky) for one in session.findings.values()} == {("results.per-case", True)}
+
+
+def test_what_the_machine_finds_again_is_not_flaky() -> None:
+    """A cancel that is accepted twice is, each time."""
+    session, _ = searched(MUTANTS["canceled-twice"])
+    assert {(one.rule.name, one.flaky) for one in session.findings.values()} == {("runs.cancel.again-conflict", False)}
+
+
+def test_what_the_machine_finds_is_cut_down() -> None:
+    """Against a real target too the script is a start and two cancels, each with a look at the run before or after."""
+    (finding,) = searched(MUTANTS["canceled-twice"])[0].findings.values()
+    operations = [each.operation for each in finding.trace]
+    assert operations == ["startRun", "getRun", "cancelRun", "getRun", "getRun", "cancelRun"]
+
+
+def test_cutting_down_keeps_to_the_budget() -> None:
+    """A budget that ends while a finding is tried again comes through, and the finding stays."""
+    for requests in range(60, 400, 20):
+        client = Client(target(MUTANTS["canceled-twice"], rate=OFF), caps=Caps(requests=requests))
+        session = Session(client.target)
+        with pytest.raises(Spent):
+            machine.run(client, session, seed=1, max_examples=20)
+        assert client.used == requests
+        assert not any(one.flaky for one in session.findings.values())
+
+
+def _fuzzed(mutant: Mutant) -> Session:
+    client = Client(target(mutant, rate=OFF))
+    session = Session(client.target)
+    client.observers = [Tap(session), Oracle(session)]
+    fuzz.run(client, session, seed=1, max_examples=1)
+    return session
+
+
+def _both(one: Mutant, other: Mutant) -> Mutant:
+    """A deployment with two defects."""
+    assert one.make
+    assert other.make
+    front, back = one.make(), other.make()
+    return Mutant(name="both", rule="", make=lambda: lambda ask, inner: front(ask, lambda each: back(each, inner)))
+
+
+def _flaky(session: Session) -> dict[str, bool]:
+    """Which rules were broken, and whether that was flaky."""
+    return {one.rule.name: one.flaky for one in session.findings.values()}
+
+
+def test_what_schemathesis_finds_once_is_flaky() -> None:
+    """One 500, and one wrong limit that passed, never seen again, violate nothing."""
+    left = {"listRuns", "exportResults"}
+
+    def once(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        if ask.operation not in left:
+            return answer
+        if ask.operation == "exportResults" and answer.ok:
+            left.discard(ask.operation)
+            return error(answer, 500, "gone")
+        mended = inner(ask.querying(limit=None))
+        if ask.operation == "listRuns" and (answer.status, mended.status) == (400, 200):
+            left.discard(ask.operation)
+            return mended
+        return answer
+
+    session = _fuzzed(Mutant(name="once", rule="", make=lambda: once))
+    assert _flaky(session) == {"conventions.no-server-error": True, "pages.limit.refused": True}
+
+
+def test_what_schemathesis_finds_again_is_not_flaky() -> None:
+    """What passes each time is no accident, and is the finding that a probe makes, however they word it."""
+    names = ("limit-clamped", "logs-without-key")
+    session = _fuzzed(_both(*(MUTANTS[name] for name in names)))
+    assert [_flaky(session)[MUTANTS[name].rule] for name in names] == [False, False]
+    by_probe = _keys(run(target(MUTANTS["limit-clamped"]), max_examples=0), "pages.limit.refused")
+    assert by_probe & _keys(session, "pages.limit.refused")
+
+
+MET_TWICE = ("canceled-twice", "cancel-not-done", "status-filter-lossy", "list-is-stale")
+
+
+def _keys(session_or_facts: Session | Facts, rule: str) -> set[str]:
+    found = session_or_facts.findings
+    findings = found.values() if isinstance(found, dict) else found
+    return {one.key for one in findings if one.rule.name == rule}
+
+
+@pytest.mark.parametrize("name", MET_TWICE)
+def test_what_a_probe_and_the_machine_find_is_one_finding(name: str) -> None:
+    """However they word it."""
+    rule = MUTANTS[name].rule
+    by_probe = _keys(run(target(MUTANTS[name]), max_examples=0), rule)
+    by_machine = _keys(searched(MUTANTS[name])[0], rule)
+    assert by_probe & by_machine
+
+
+def test_healthy() -> None:
+    """Nothing is found by the machine where there is nothing."""
+    session, _ = searched(HEALTHY)
+    assert not session.findings
+
+
+def test_an_answer_that_nobody_foresaw_ends_nothing() -> None:
+    """Outcomes that are numbers leave a move undone, and no more."""
+    numbers = Mutant(name="numbers", rule="", make=objects(setting(case_outcomes=[5]), "getRun"))
+    session, _ = searched(numbers)
+    assert "runs.shape" in {one.rule.name for one in session.findings.values()}

@@ -1,0 +1,69 @@
+"""Many seeds, low rate limits and a second verification: on the healthy emulator nothing is ever found."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts import machine
+from contracts.client import Client
+from contracts.machine import Machine
+from contracts.oracle import Oracle
+from contracts.runner import run
+from contracts.session import Session
+from contracts.tap import Tap
+from contracts.wire import HttpTransport
+from tests.mutants.catalogue import target
+from tests.served import Server
+
+if TYPE_CHECKING:
+    from contracts.findings import Finding
+    from contracts.target import Target
+
+
+def _searched(client: Client, seed: int) -> Session:
+    """What the machine found."""
+    session = Session(client.target, seed=seed)
+    client.observers = [Tap(session), Oracle(session)]
+    machine.run(client, session, seed=seed, max_examples=12)
+    return session
+
+
+def _over_http(where: Target) -> dict[str, Finding]:
+    client = Client(where)
+    assert isinstance(client.transport, HttpTransport)
+    with closing(client.transport):
+        return _searched(client, 1).findings
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_machine_finds_nothing(seed: int) -> None:
+    """Whatever it makes up, also when a rate limit is waited out in the middle of it."""
+    assert _searched(Client(target(seed=seed)), seed).findings == {}
+
+
+def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
+    """Over HTTP, waiting all the time, and where an earlier verification has left its runs and idempotency keys."""
+    keys = {name: key for name, key in target().keys.items() if name != "no-projects"}
+    with Server("--clock", "manual", "--rate-limit", "20/60", "--quiet") as server:
+        where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}", keys=keys)
+        facts = run(where, seed=1, max_examples=1)
+        where = replace(where, advance=facts.target.advance)
+        found = [_over_http(where), _over_http(where)]
+    assert facts.findings == ()
+    assert facts.stopped == ""
+    assert facts.examples > 200
+    assert found == [{}, {}]
+
+
+def test_no_two_verifications_of_a_server_use_the_same_idempotency_keys() -> None:
+    """What an earlier one left is met by nobody; in process the same seed sends the same bytes."""
+    served = replace(target(), app=None)
+    first, second = (Machine(Client(served), Session(served, seed=1), {}).salt for _ in range(2))
+    assert first != second
+    here = target()
+    first, second = (Machine(Client(here), Session(here, seed=1), {}).salt for _ in range(2))
+    assert first == second

@@ -1,0 +1,47 @@
+"""Steps: what happens while we look is no finding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts.client import Client
+from contracts.session import Session
+from contracts.steps import Steps
+from emulator.settings import OFF
+from tests.mutants.catalogue import target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.wire import Exchange
+
+STEPS: dict[str, Callable[[Steps, str], object]] = {
+    "artifacts": lambda steps, run: steps.artifacts(run),
+    "cancel": lambda steps, run: steps.cancel(run),
+    "export": lambda steps, run: steps.export(run),
+    "filter": lambda steps, _: steps.filter_status("running"),
+    "logs": lambda steps, run: steps.follow_logs(run, 1),
+    "results": lambda steps, run: steps.results(run, 1),
+    "walk": lambda steps, _: steps.walk_runs(1, starting=True),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_run_that_ends_meanwhile_is_no_finding(name: str) -> None:
+    """Between any two requests of a step the run may end."""
+    for end in range(1, 8):
+        client = Client(target(rate=OFF))
+        session = Session(client.target)
+        steps = Steps(client, session)
+        steps.start(("tc_login_001", "tc_pay_fail_001"))
+        last = len(client.journal) + end
+
+        def ends(exchange: Exchange, client: Client = client, last: int = last) -> None:
+            if exchange.number == last and client.target.advance:
+                client.target.advance(60_000)
+
+        client.observers = [ends]
+        STEPS[name](steps, steps.mine[0])
+        assert session.findings == {}
