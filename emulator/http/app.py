@@ -15,7 +15,7 @@ from emulator.http import encode
 from emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
 from emulator.http.encode import Encoded
 from emulator.http.gate import admit, key_of, permit
-from emulator.http.journal import Cut, head_of
+from emulator.http.journal import Cut
 from emulator.http.routes import Routes
 from emulator.http.stage import Exchange
 from emulator.messages import Call
@@ -214,8 +214,8 @@ class Corridor:
     ) -> None:
         """Put an exchange into the journal, after its answer was given an ID; a tuple costs a third of a `Row`."""
         journal: Any = stage.journal
-        shared, path = journal.shared, scope["path"]
-        raw_path, head = scope.get("raw_path") or path.encode(), head_of(scope["headers"])
+        path = scope["path"]
+        raw_path = scope.get("raw_path") or path.encode()
         journal.add(
             (
                 at,
@@ -225,14 +225,14 @@ class Corridor:
                 reason,
                 scope["method"] if operation is None else operation.method,
                 path if b"%" in raw_path else "",
-                shared(raw_path, raw_path),
+                raw_path,
                 scope["query_string"],
-                shared(head, head),
+                journal.head_of(scope["headers"]),
                 body,
                 encoded.status,
                 encoded.headers,
                 "" if self._of_api else stage.newest_id(of_world=False),
-                (limits[0], limits[1][1], limits[2]) if limits else None,
+                limits,
                 encoded.content,
             )
         )

@@ -13,12 +13,10 @@ if TYPE_CHECKING:
 
     from emulator.core.world import World
 
-    Header = tuple[bytes, bytes]
-    Headers = Sequence[Header]
+    Headers = Sequence[tuple[bytes, bytes]]
 
 MOST_BODY: Final = 1 << 16
 """How many bytes of a body are kept."""
-_MOST_SHARED: Final = 1_024
 
 
 class Cut(NamedTuple):
@@ -56,8 +54,8 @@ class Row(NamedTuple):
     """The headers of the answer that others have not."""
     request_id: str
     """The answer's ID; empty when it is the world's next one."""
-    limits: tuple[Header, bytes, Header] | None
-    """The three headers of the rate limit; of the second, which differs from request to request, the value."""
+    limits: Headers
+    """The headers of the rate limit."""
     content: bytes | Cut | Callable[[], Iterable[bytes]]
 
 
@@ -87,7 +85,7 @@ _CONTENT: Final = Row._fields.index("content")
 class Journal:
     """A ring of exchanges; when there are more than it takes, the oldest go."""
 
-    __slots__ = ("_rows", "_shared", "cleared", "count", "most", "shared")
+    __slots__ = ("_head", "_headers", "_rows", "cleared", "count", "most")
 
     def __init__(self, most: int) -> None:
         """Keeps `most` exchanges."""
@@ -97,9 +95,8 @@ class Journal:
         self.cleared = 0
         """How many of them somebody has cleared since the world began."""
         self._rows: deque[tuple[Any, ...]] = deque(maxlen=most)
-        self._shared: dict[bytes, bytes] = {}
-        self.shared = self._shared.setdefault
-        """Asked twice with the same bytes: those that are kept already, for clients repeat themselves."""
+        self._headers: Headers = ()
+        self._head = b""
 
     def add(self, row: tuple[Any, ...]) -> None:
         """Take an exchange: the fields of a `Row`, in order."""
@@ -110,8 +107,13 @@ class Journal:
             body = _cut(body) if len(body) > MOST_BODY else body
             row = kept._replace(body=body, content=_cut(content) if isinstance(content, bytes) else content)
         self._rows.append(row)
-        if len(self._shared) > _MOST_SHARED:
-            self._shared.clear()
+
+    def head_of(self, headers: Headers) -> bytes:
+        """Headers as one line each for name and value; made once for a client that repeats itself."""
+        if headers != self._headers:
+            self._headers = headers
+            self._head = b"\n".join([part for header in headers for part in header])
+        return self._head
 
     def clear(self) -> None:
         """Forget all of them; what comes is numbered from 1 again."""
@@ -139,20 +141,10 @@ class Journal:
                 yield number, _entry(row, row.request_id or world.names.request(answer))
 
 
-def head_of(headers: Iterable[Header]) -> bytes:
-    """Headers as one line each for name and value; neither holds the end of a line."""
-    return b"\n".join([part for header in headers for part in header])
-
-
 def _entry(row: Row, request_id: str) -> Entry:
     parts = row.head.split(b"\n")
-    last: Headers = (
-        (b"x-request-id", request_id.encode()),
-        (b"date", http_date(row.answered_at // SECOND).encode()),
-    )
-    if row.limits is not None:
-        limit, remaining, reset = row.limits
-        last = (*last, limit, (b"x-ratelimit-remaining", remaining), reset)
+    named = b"x-request-id", request_id.encode()
+    dated = b"date", http_date(row.answered_at // SECOND).encode()
     return Entry(
         row.at,
         row.operation,
@@ -165,7 +157,7 @@ def _entry(row: Row, request_id: str) -> Entry:
         tuple(zip(parts[::2], parts[1::2], strict=False)),
         row.body,
         row.status,
-        (*row.own, *last),
+        (*row.own, named, dated, *row.limits),
         row.content,
     )
 
