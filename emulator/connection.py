@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
@@ -30,6 +31,16 @@ class Cycle(RequestResponseCycle):
 
     _head: bytes | None = None
     """The head of the answer, while its body is awaited."""
+    _is_read = False
+    """Whether the whole request has been handed over."""
+
+    async def receive(self) -> Any:  # noqa: ANN401  one of ASGI's
+        """Hand over the request's body; uvicorn would wait for one that is there."""
+        if self._is_read or self.more_body or self.disconnected or self.waiting_for_100_continue:
+            return await super().receive()
+        self._is_read = True
+        self.message_event.clear()
+        return {"type": "http.request", "body": bytes(self.body), "more_body": False}
 
     async def send(self, message: Any) -> None:  # noqa: ANN401  one of ASGI's
         """Take a part of the answer; uvicorn would search each header for what none of ours holds, and write twice."""
@@ -179,14 +190,20 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """More of a body."""
         self._fruitless = 0
-        if not self._other:
-            super().on_body(body)
+        cycle = self.cycle
+        if not self._other and not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """A request is complete."""
         self._pending = False
-        if not self._other:
-            super().on_message_complete()
+        cycle = self.cycle
+        if not self._other and not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more, but may still read; uvicorn would cut off the answers that it waits for."""

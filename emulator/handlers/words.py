@@ -50,12 +50,14 @@ class ArtifactAt(NamedTuple):
 
 def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run as a list shows it."""
-    return _run_object(world, run, base, run.case_statuses())
+    return _run_object(world, run, base, () if run.status is Status.QUEUED else run.case_statuses())
 
 
 def _run_object(world: World, run: Run, base: str, statuses: tuple[Status, ...]) -> dict[str, Any]:
     name = world.names.run(run.number)
-    summary = {"total": len(statuses), **_NONE}
+    summary = {"total": len(run.cases), **_NONE}
+    if run.status is Status.QUEUED:  # as every run is when it is accepted
+        summary["queued"] = len(run.cases)
     for status in statuses:
         summary[_WORDS[status]] += 1
     return {
@@ -76,11 +78,12 @@ def _run_object(world: World, run: Run, base: str, statuses: tuple[Status, ...])
 
 def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run as an answer about one run shows it."""
-    statuses, ended = run.case_statuses(), run.ended
-    found = _run_object(world, run, base, statuses)
-    if run.started_at is None and not ended:  # as every run is when it is accepted
+    if run.status is Status.QUEUED:
+        found = _run_object(world, run, base, ())
         found["case_outcomes"] = [_QUEUED | {"test_case_id": case} for case in run.cases]
         return found
+    statuses, ended = run.case_statuses(), run.ended
+    found = _run_object(world, run, base, statuses)
     found["case_outcomes"] = [
         {
             "test_case_id": case,
