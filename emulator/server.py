@@ -94,8 +94,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open for requests, and say so."""
         await super().startup(sockets)
-        # What was made at boot stays: to look through it again and again for cycles costs a start a tenth. What requests
-        # leave behind are hardly any, so they are looked for less often than Python would.
+        # What was made at boot stays: to look through it again and again for cycles costs a start a tenth. Requests
+        # leave hardly any, so they are looked for less often than Python would.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_COLLECTED_AFTER)
