@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -90,8 +89,9 @@ class Catalogue:
         """The cases to run. What is open to reference comes into being, unless the order is refused."""
         known = self._known[organization]
         if order.test_case_ids and order.project_id in known:
-            with suppress(KeyError):  # nothing is left to do when all that it names has been there before
-                return tuple([known[case] for case in order.test_case_ids])
+            named = tuple([known.get(case, "") for case in order.test_case_ids])
+            if "" not in named:  # nothing is left to do when all that it names has been there before
+                return named
         if not self._exists(order.project_id, organization):
             raise Refused("project_not_found", "project_id", id=order.project_id)
         for place, case in enumerate(order.test_case_ids):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from emulator.core.refusal import Refused
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from emulator.http.stage import Stage
     from emulator.http.worlds import Worlds
 
-_WORLD = b"x-zof-world"
+_WORLD: Final = b"x-zof-world"
+_MARK: Final = len("/w/")
 
 
 class Entrance:
@@ -81,8 +82,8 @@ def _mark(scope: Scope) -> tuple[str, str, bytes] | None:
     if not path.startswith("/w/"):
         return None
     if b"%" not in raw:
-        _, _, named, *rest = path.split("/", 3)
-        return named, "/" + "".join(rest), b"/" + b"".join(raw.split(b"/", 3)[3:])
+        named, _, rest = path[_MARK:].partition("/")
+        return named, "/" + rest, b"/" + raw[_MARK + len(named) + 1 :]
     # An encoded slash (%2F) is part of its segment, not the end of it.
     _, first, *more = raw.split(b"/", 3)
     if not more or unquote(first.decode("latin-1")) != "w":

@@ -59,8 +59,10 @@ class Routes:
         raw: bytes = scope.get("raw_path") or b""
         if b"%" in raw:
             path = raw.partition(b"?")[0].decode("latin-1")
-        elif path in self._exact:
-            return self._exact[path], ""
+        else:
+            exact = self._exact.get(path)
+            if exact is not None:
+                return exact, ""
         # An encoded slash (%2F) is part of its segment, not the end of it.
         segments = path.split("/")
         if b"%" in raw:
