@@ -93,7 +93,9 @@ class Corridor:
             self._tell(scope, status, organization, reason, stage)
         if stage.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
             body = _unread(operation, headers) if raw is None else raw
-            self._keep(stage, at, scope, operation, organization, reason, body, encoded, limits)
+            outside = "" if self._of_api else stage.newest_id(of_world=False)
+            now = stage.world.now
+            stage.journal.add(at, now, operation, organization, reason, scope, body, encoded, outside, limits)
         if isinstance(content, bytes):  # a call that waits is paid for by each request
             await send({"type": "http.response.start", "status": status, "headers": heads})
             await send({"type": "http.response.body", "body": content})
@@ -199,43 +201,6 @@ class Corridor:
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
         encoded = _refused(self._elsewhere, refused)
         return encoded._replace(headers=(*encoded.headers, (b"allow", route.allowed.encode())))
-
-    def _keep(  # noqa: PLR0913, PLR0917  what an exchange is
-        self,
-        stage: Stage,
-        at: int,
-        scope: Scope,
-        operation: Operation | None,
-        organization: str,
-        reason: str,
-        body: bytes | Cut,
-        encoded: Encoded,
-        limits: Headers,
-    ) -> None:
-        """Put an exchange into the journal, after its answer was given an ID; a tuple costs a third of a `Row`."""
-        journal: Any = stage.journal
-        path = scope["path"]
-        raw_path = scope.get("raw_path") or path.encode()
-        journal.add(
-            (
-                at,
-                stage.world.now,
-                "" if operation is None else operation.id,
-                organization,
-                reason,
-                scope["method"] if operation is None else operation.method,
-                path if b"%" in raw_path else "",
-                raw_path,
-                scope["query_string"],
-                journal.head_of(scope["headers"]),
-                body,
-                encoded.status,
-                encoded.headers,
-                "" if self._of_api else stage.newest_id(of_world=False),
-                limits,
-                encoded.content,
-            )
-        )
 
     def _tell(  # noqa: PLR0913  what an exchange is
         self, scope: Scope, status: int, organization: str, reason: str, stage: Stage, *, of_world: bool = True

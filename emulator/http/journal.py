@@ -11,7 +11,11 @@ from emulator.core.instants import SECOND, http_date
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from starlette.types import Scope
+
     from emulator.core.world import World
+    from emulator.http.encode import Encoded
+    from emulator.spec.operation import Operation
 
     Headers = Sequence[tuple[bytes, bytes]]
 
@@ -78,14 +82,10 @@ class Entry(NamedTuple):
     content: bytes | Cut | Callable[[], Iterable[bytes]]
 
 
-_BODY: Final = Row._fields.index("body")
-_CONTENT: Final = Row._fields.index("content")
-
-
 class Journal:
     """A ring of exchanges; when there are more than it takes, the oldest go."""
 
-    __slots__ = ("_head", "_headers", "_rows", "cleared", "count", "most")
+    __slots__ = ("_head", "_headers", "_raw_path", "_rows", "cleared", "count", "most")
 
     def __init__(self, most: int) -> None:
         """Keeps `most` exchanges."""
@@ -95,25 +95,54 @@ class Journal:
         self.cleared = 0
         """How many of them somebody has cleared since the world began."""
         self._rows: deque[tuple[Any, ...]] = deque(maxlen=most)
+        self._raw_path = b""
         self._headers: Headers = ()
         self._head = b""
 
-    def add(self, row: tuple[Any, ...]) -> None:
-        """Take an exchange: the fields of a `Row`, in order."""
+    def add(  # noqa: PLR0913, PLR0917  what an exchange is; one call, since every request pays for it
+        self,
+        at: int,
+        answered_at: int,
+        operation: Operation | None,
+        organization: str,
+        reason: str,
+        scope: Scope,
+        body: bytes | Cut,
+        answer: Encoded,
+        request_id: str,
+        limits: Headers,
+    ) -> None:
+        """Take an exchange; see `Row`. A client that repeats itself has its path and headers kept once."""
         self.count += 1
-        body, content = row[_BODY], row[_CONTENT]
-        if len(body) > MOST_BODY or (content.__class__ is bytes and len(content) > MOST_BODY):
-            kept = Row._make(row)
-            body = _cut(body) if len(body) > MOST_BODY else body
-            row = kept._replace(body=body, content=_cut(content) if isinstance(content, bytes) else content)
-        self._rows.append(row)
-
-    def head_of(self, headers: Headers) -> bytes:
-        """Headers as one line each for name and value; made once for a client that repeats itself."""
+        path, headers, content = scope["path"], scope["headers"], answer.content
+        raw_path = scope.get("raw_path") or path.encode()
+        if raw_path != self._raw_path:
+            self._raw_path = raw_path
         if headers != self._headers:
             self._headers = headers
             self._head = b"\n".join([part for header in headers for part in header])
-        return self._head
+        if len(body) > MOST_BODY and isinstance(body, bytes):
+            body = _cut(body)
+        self._rows.append(
+            (
+                at,
+                answered_at,
+                "" if operation is None else operation.id,
+                organization,
+                reason,
+                scope["method"] if operation is None else operation.method,
+                path if b"%" in raw_path else "",
+                self._raw_path,
+                scope["query_string"],
+                self._head,
+                body,
+                answer.status,
+                answer.headers,
+                request_id,
+                limits,
+                _cut(content) if isinstance(content, bytes) and len(content) > MOST_BODY else content,
+            )
+        )
 
     def clear(self) -> None:
         """Forget all of them; what comes is numbered from 1 again."""
