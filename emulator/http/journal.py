@@ -58,8 +58,10 @@ class Row(NamedTuple):
     """The headers of the answer that others have not."""
     request_id: str
     """The answer's ID; empty when it is the world's next one."""
-    limits: Headers
-    """The headers of the rate limit."""
+    limit: tuple[bytes, bytes] | None
+    """The headers of the rate limit, if it has them; of the one that differs each time, the value alone."""
+    remaining: bytes
+    reset: tuple[bytes, bytes] | None
     content: bytes | Cut | Callable[[], Iterable[bytes]]
 
 
@@ -80,6 +82,9 @@ class Entry(NamedTuple):
     status: int
     answer_headers: Headers
     content: bytes | Cut | Callable[[], Iterable[bytes]]
+
+
+_NO_LIMITS: Final = (None, b"", None)
 
 
 class Journal:
@@ -121,6 +126,7 @@ class Journal:
         if headers != self._headers:
             self._headers = headers
             self._head = b"\n".join([part for header in headers for part in header])
+        kept = (limits[0], limits[1][1], limits[2]) if limits else _NO_LIMITS
         if len(body) > MOST_BODY and isinstance(body, bytes):
             body = _cut(body)
         self._rows.append(
@@ -139,7 +145,7 @@ class Journal:
                 answer.status,
                 answer.headers,
                 request_id,
-                limits,
+                *kept,
                 _cut(content) if isinstance(content, bytes) and len(content) > MOST_BODY else content,
             )
         )
@@ -173,6 +179,7 @@ class Journal:
 def _entry(row: Row, request_id: str) -> Entry:
     parts = row.head.split(b"\n")
     named = b"x-request-id", request_id.encode()
+    last = (row.limit, (b"x-ratelimit-remaining", row.remaining), row.reset) if row.limit and row.reset else ()
     dated = b"date", http_date(row.answered_at // SECOND).encode()
     return Entry(
         row.at,
@@ -186,7 +193,7 @@ def _entry(row: Row, request_id: str) -> Entry:
         tuple(zip(parts[::2], parts[1::2], strict=False)),
         row.body,
         row.status,
-        (*row.own, named, dated, *row.limits),
+        (*row.own, named, dated, *last),
         row.content,
     )
 
