@@ -225,7 +225,9 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: object) -> None:
         self._active = cycle
-        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
+        task = self.loop.create_task(cycle.run_asgi(app))  # type: ignore[arg-type]
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     # --- what goes out
 

@@ -136,6 +136,14 @@ class World:
 
     # --- time
 
+    def reach(self, system: int) -> None:
+        """Come to the instant that it is, given the system's (ms)."""
+        now = self.clock.read(system, self.now)
+        if now < self.agenda.first:
+            self.now = now
+        else:
+            self.settle(now)
+
     def settle(self, now: int) -> None:
         """Carry out all that has come due until `now` (ms), in order. Time never runs backwards."""
         while self.agenda.first <= now and (due := self.agenda.take(now)) is not None:

@@ -44,13 +44,14 @@ class Entrance:
             return
         headers = headers_of(scope)
         stage, inner = self.stage, scope
-        if scope["path"].startswith("/w/") or _WORLD in headers:
+        path: str = scope["path"]
+        if path.startswith("/w/") or _WORLD in headers:
             try:
                 stage, inner = self._entered(scope, headers.get(_WORLD))
             except Refused as refused:
                 await self.control.refuse(scope, send, refused, self.stage)
                 return
-        path: str = inner["path"]
+            path = inner["path"]
         if path.startswith("/v1/"):
             await self.api(inner, receive, send, headers, stage)
         elif path.startswith(PREFIX + "/"):
@@ -66,6 +67,14 @@ class Entrance:
 
     def _entered(self, scope: Scope, asked: bytes | None) -> tuple[Stage, Scope]:
         """The world that a request is for, and the request without the mark in its path. Raises `Refused`."""
+        raw = scope.get("raw_path") or b""
+        if asked is None and b"%" not in raw:
+            name, _, rest = scope["path"][_MARK:].partition("/")
+            return self.worlds.entered(name), {
+                **scope,
+                "path": "/" + rest,
+                "raw_path": b"/" + raw[_MARK + len(name) + 1 :],
+            }
         name = None if asked is None else asked.decode("latin-1")
         mark = _mark(scope)
         if mark is None:

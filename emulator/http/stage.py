@@ -128,7 +128,7 @@ class Stage:
         """The world, at the instant that it is."""
         world = self.world
         self.used_at = now = self._system()
-        world.settle(world.clock.read(now, world.now))
+        world.reach(now)
         if world.forgotten != self._forgotten:
             if not self._forgotten:
                 _LOG.warning("ended runs were forgotten to make room; to keep more: --max-runs")
