@@ -7,6 +7,8 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from emulator.core.refusal import Refused
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,8 +24,14 @@ class Door:
         self._token = f"Bearer {token}".encode() if token else b""
         self._own = urlsplit(public_url).hostname
 
-    def refuses(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-        """The reason why a request is refused; empty when it is let in."""
+    def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """Let a request in; `Refused` else."""
+        reason = self._reason(scope, headers)
+        if reason:
+            raise Refused(reason)
+
+    def _reason(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """Why a request is refused; empty when it is let in."""
         host = _host(headers.get(b"host", b""))
         if self._loopback and not self._is_ours(host):
             return "foreign_host"

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from emulator.http.app import Corridor
     from emulator.http.door import Door
-    from emulator.http.stage import Stage
     from emulator.http.worlds import Worlds
 
 _WORLD: Final = b"x-zof-world"
 _MARK: Final = len("/w/")
+_CONTROL: Final = PREFIX + "/"
 
 
 class Entrance:
@@ -43,60 +43,49 @@ class Entrance:
             await self._pages(scope, receive, send)
             return
         headers = headers_of(scope)
-        stage, inner = self.stage, scope
-        path: str = scope["path"]
-        if path.startswith("/w/") or _WORLD in headers:
-            try:
-                stage, inner = self._entered(scope, headers.get(_WORLD))
-            except Refused as refused:
-                await self.control.refuse(scope, send, refused, self.stage)
-                return
-            path = inner["path"]
-        if path.startswith("/v1/"):
-            await self.api(inner, receive, send, headers, stage)
-        elif path.startswith(PREFIX + "/"):
-            reason = self._door.refuses(scope, headers)
-            if reason:
-                await self.control.refuse(inner, send, Refused(reason), stage)
-            else:
-                await self.control(inner, receive, send, headers, stage)
+        name, inner, path = None, scope, scope["path"]
+        try:
+            if path.startswith("/w/") or _WORLD in headers:
+                name, inner = _named(scope, headers.get(_WORLD))
+                path = inner["path"]
+            of_control = path.startswith(_CONTROL)
+            if of_control:
+                self._door.check(scope, headers)  # before a world comes into being
+            stage = self.stage if name is None else self.worlds.entered(name)
+        except Refused as refused:
+            await self.control.refuse(scope, send, refused, self.stage)
+            return
+        if of_control:
+            await self.control(inner, receive, send, headers, stage)
         elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._door.at_home(scope):
             await self._pages({**scope, "path": stage.mount + path, "root_path": stage.mount}, receive, send)
         else:
             await self.api(inner, receive, send, headers, stage)
 
-    def _entered(self, scope: Scope, asked: bytes | None) -> tuple[Stage, Scope]:
-        """The world that a request is for, and the request without the mark in its path. Raises `Refused`."""
-        raw = scope.get("raw_path") or b""
-        if asked is None and b"%" not in raw:
-            name, _, rest = scope["path"][_MARK:].partition("/")
-            return self.worlds.entered(name), {
-                **scope,
-                "path": "/" + rest,
-                "raw_path": b"/" + raw[_MARK + len(name) + 1 :],
-            }
-        name = None if asked is None else asked.decode("latin-1")
-        mark = _mark(scope)
-        if mark is None:
-            return (self.stage if name is None else self.worlds.entered(name)), scope
-        named, path, raw = mark
-        if name is not None and name != named:
-            raise Refused("conflicting_world", "X-Zof-World")
-        return self.worlds.entered(named), {**scope, "path": path, "raw_path": raw}
+
+def _named(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
+    """The world that a request names, if any, and the request without the mark in its path. Raises `Refused`."""
+    named, path, raw = _mark(scope)
+    name = None if given is None else given.decode("latin-1")
+    if named is None:
+        return name, scope
+    if name not in {None, named}:
+        raise Refused("conflicting_world", "X-Zof-World")
+    return named, {**scope, "path": path, "raw_path": raw}
 
 
-def _mark(scope: Scope) -> tuple[str, str, bytes] | None:
-    """The world in a path, and the path and raw path behind it; None when it has none."""
+def _mark(scope: Scope) -> tuple[str | None, str, bytes]:
+    """The world in a path, None when it has none; and the path and raw path behind it."""
     path, raw = scope["path"], scope.get("raw_path") or b""
     if not path.startswith("/w/"):
-        return None
+        return None, path, raw
     if b"%" not in raw:
         named, _, rest = path[_MARK:].partition("/")
         return named, "/" + rest, b"/" + raw[_MARK + len(named) + 1 :]
     # An encoded slash (%2F) is part of its segment, not the end of it.
     _, first, *more = raw.split(b"/", 3)
     if not more or unquote(first.decode("latin-1")) != "w":
-        return None
+        return None, path, raw
     behind = b"/" + b"".join(more[1:])
     return unquote(more[0].decode("latin-1")), unquote(behind.decode("latin-1")), behind
 

@@ -137,6 +137,15 @@ def test_refused_means_unchanged() -> None:
     assert len(zof.tell("GET", "/worlds").json["data"]) == 1
 
 
+@pytest.mark.parametrize("more", [{"host": "evil.test"}, {"origin": "https://evil.test"}])
+def test_who_is_refused_makes_no_world(more: dict[str, str]) -> None:
+    """A request to the operations of a world that there is not, from who may not use them, leaves none behind."""
+    zof = Zof()
+    assert ask(zof, "/w/new/_emulator/clock", **more).status == 403
+    assert ask(zof, "/_emulator/clock", x_zof_world="new", **more).status == 403
+    assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default"]
+
+
 ELSEWHERE: Final[dict[str, Callable[[], Answer]]] = {
     "invalid_world": lambda: Zof().send("GET", "/w/-/v1/runs"),
     "conflicting_world": lambda: Zof().send("GET", "/w/a/v1/runs", headers=[("x-zof-world", "b")]),
