@@ -164,14 +164,18 @@ class World:
         self.settle(instant)
 
     def move_until(self, has_come: Callable[[], bool]) -> None:
-        """Move the clock from one due thing to the next until something has come; `Refused` if it never does."""
+        """Move the clock from one due thing to the next until something has come; `Refused` if it never will.
+
+        As long as a run has not ended, something is due; what is waited for must come with the end of all runs.
+        """
         if self.now + self._most_work_ms() > LAST:
             raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
+        if all(run.ended for run in reversed(self.runs.values())):  # what is due then is for runs that were canceled
+            raise Refused("nothing_due")
         while self.agenda.first < NEVER:
             self.move_to(max(self.now, self.agenda.first))
             if has_come():
                 return
-        raise Refused("nothing_due")
 
     def move_run(self, run: Run, *, to_end: bool) -> Run:
         """Move the clock until one more case of the run has ended, or the run has; the run as it then stands."""

@@ -74,10 +74,7 @@ def _move(world: World, asked: Mapping[str, Any], witness: _Witness) -> None:
     elif asked["until"] == "window_reset":
         world.move_to(_instant(world.limiter.next_reset(world.now)), "until")
     else:
-        has_come = _UNTIL[asked["until"]](world, asked, witness)
-        if all(run.ended for run in world.runs.values()):  # what is due then is for runs that were canceled
-            raise Refused("nothing_due")
-        world.move_until(has_come)
+        world.move_until(_UNTIL[asked["until"]](world, asked, witness))
 
 
 def _instant(found: int | None) -> int:
