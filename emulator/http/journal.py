@@ -33,8 +33,8 @@ class Cut(NamedTuple):
     """The digest of all of it."""
 
 
-class Row(NamedTuple):
-    """An exchange as it is kept: in few objects, since what is kept of each request is paid for by the next ones."""
+class Entry(NamedTuple):
+    """An exchange, in few objects: what is kept of each request is paid for by the next ones."""
 
     at: int
     """The world's time when the request came, in ms."""
@@ -46,9 +46,10 @@ class Row(NamedTuple):
     reason: str
     """Why it was refused; empty when it was not."""
     method: str
-    path: str
-    """Without the mark of the world; empty when it is that of `raw_path`."""
+    decoded: str
+    """The path as it was decoded; empty when that is `raw_path` as it stands."""
     raw_path: bytes
+    """Without the mark of the world."""
     query: bytes
     head: bytes
     """Names and values of the request's headers, a line each."""
@@ -57,31 +58,32 @@ class Row(NamedTuple):
     own: Headers
     """The headers of the answer that others have not."""
     request_id: str
-    """The answer's ID; empty when it is the world's next one."""
+    """The answer's ID; in the ring empty when it is the world's next one."""
     limit: tuple[bytes, bytes] | None
     """The headers of the rate limit, if it has them; of the one that differs each time, the value alone."""
     remaining: bytes
     reset: tuple[bytes, bytes] | None
     content: bytes | Cut | Callable[[], Iterable[bytes]]
 
+    @property
+    def path(self) -> str:
+        """The path, without the mark of the world."""
+        return self.decoded or self.raw_path.decode("latin-1")
 
-class Entry(NamedTuple):
-    """An exchange as it was."""
+    @property
+    def headers(self) -> Headers:
+        """The headers of the request."""
+        parts = self.head.split(b"\n")
+        return tuple(zip(parts[::2], parts[1::2], strict=False))
 
-    at: int
-    """The world's time when the request came, in ms."""
-    operation: str
-    organization: str
-    reason: str
-    method: str
-    path: str
-    raw_path: bytes
-    query: bytes
-    headers: Headers
-    body: bytes | Cut
-    status: int
-    answer_headers: Headers
-    content: bytes | Cut | Callable[[], Iterable[bytes]]
+    @property
+    def answer_headers(self) -> Headers:
+        """The headers of the answer."""
+        named = b"x-request-id", self.request_id.encode()
+        dated = b"date", http_date(self.answered_at // SECOND).encode()
+        if self.limit is None or self.reset is None:
+            return (*self.own, named, dated)
+        return (*self.own, named, dated, self.limit, (b"x-ratelimit-remaining", self.remaining), self.reset)
 
 
 _NO_LIMITS: Final = (None, b"", None)
@@ -117,7 +119,10 @@ class Journal:
         request_id: str,
         limits: Headers,
     ) -> None:
-        """Take an exchange; see `Row`. A client that repeats itself has its path and headers kept once."""
+        """Take an exchange; of its `Entry` only the tuple is made.
+
+        A client that repeats itself has its path and headers kept once.
+        """
         self.count += 1
         path, headers, content = scope["path"], scope["headers"], answer.content
         raw_path = scope.get("raw_path") or path.encode()
@@ -168,34 +173,12 @@ class Journal:
 
     def numbered(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
         """The exchanges of this world and their numbers, the oldest first, from the first one above a number."""
-        rows = [Row._make(row) for row in self._rows]
-        answer = world.answered - sum(not row.request_id for row in rows)
-        for number, row in enumerate(rows, self.dropped + 1):
-            answer += not row.request_id
+        entries = [Entry._make(row) for row in self._rows]
+        answer = world.answered - sum(not one.request_id for one in entries)
+        for number, one in enumerate(entries, self.dropped + 1):
+            answer += not one.request_id
             if number > above:
-                yield number, _entry(row, row.request_id or world.names.request(answer))
-
-
-def _entry(row: Row, request_id: str) -> Entry:
-    parts = row.head.split(b"\n")
-    named = b"x-request-id", request_id.encode()
-    last = (row.limit, (b"x-ratelimit-remaining", row.remaining), row.reset) if row.limit and row.reset else ()
-    dated = b"date", http_date(row.answered_at // SECOND).encode()
-    return Entry(
-        row.at,
-        row.operation,
-        row.organization,
-        row.reason,
-        row.method,
-        row.path or row.raw_path.decode("latin-1"),
-        row.raw_path,
-        row.query,
-        tuple(zip(parts[::2], parts[1::2], strict=False)),
-        row.body,
-        row.status,
-        (*row.own, named, dated, *last),
-        row.content,
-    )
+                yield number, one if one.request_id else one._replace(request_id=world.names.request(answer))
 
 
 def _cut(body: bytes) -> Cut:
