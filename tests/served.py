@@ -24,6 +24,9 @@ ROOT: Final = Path(__file__).parents[1]
 PATIENCE: Final = 10.0
 """Seconds that anything here may take; what takes longer hangs, and fails the test."""
 
+CHUNKED: Final = b"Transfer-Encoding: chunked"
+CLOSE: Final = b"Connection: close"
+
 _REQUEST_ID: Final = re.compile(r"req_[A-Za-z0-9_-]{20}")
 _OURS: Final = re.compile(r"ZOF_EMULATOR_|WEB_CONCURRENCY$|NO_COLOR$|FORCE_COLOR$|CI$")
 _COVERAGE: Final = re.compile(r"COVERAGE_|COV_CORE_")

@@ -1,0 +1,350 @@
+"""Bad framing: requests in pieces, in a row, of no length or of two, that announce something else; anything at all.
+
+Whatever comes over the wire, a client gets an answer that it can read, nobody waits for ever, and no run is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import repeat
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.served import BAD, CHUNKED, LIST, MIB, START, Answer, Wire, World, ask, request
+from tests.zof import CI, STAGING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+# --- how a request is sent
+
+
+def test_byte_by_byte(world: World) -> None:
+    """A request may come one byte at a time."""
+    with Wire(world.port) as wire:
+        for byte in request("POST", "/v1/runs", START):
+            wire.send(bytes((byte,)))
+        world.accepted(wire.answer())
+
+
+def test_pipelined(world: World) -> None:
+    """Requests that are sent without waiting are answered each in its turn."""
+    with Wire(world.port) as wire:
+        wire.send((request("POST", "/v1/runs", START) + LIST) * 20)
+        for count in range(len(world.runs) + 1, len(world.runs) + 21):
+            world.accepted(wire.answer())
+            assert len(wire.answer().json["data"]) == min(count, 20)
+
+
+@pytest.mark.parametrize("behind", [b"GARBAGE\r\n\r\n", b"\0", b"}"], ids=["a line", "a NUL", "a longer body"])
+def test_garbage_behind_a_request(world: World, behind: bytes) -> None:
+    """What follows a request does not take its answer away: the run is told of, then the rest is refused."""
+    with Wire(world.port) as wire:
+        wire.send(request("POST", "/v1/runs", START) + behind)
+        world.accepted(wire.answer())
+        assert wire.answer().refusal == BAD
+
+
+def test_more_requests_than_the_client_reads_answers_to(world: World) -> None:
+    """A client that sends and never reads is held back by the server, which does not keep all that it is sent."""
+    with Wire(world.port, most_waiting=4096) as wire:
+        wire.send(LIST * 2000)
+        world.start()
+        assert [wire.answer().status for _ in range(2000)] == [200] * 2000
+
+
+@pytest.mark.parametrize("lines", [(), (b"Connection: keep-alive",)], ids=["plain", "keep-alive"])
+def test_http_1_0(world: World, lines: Sequence[bytes]) -> None:
+    """A request in HTTP/1.0 is answered, and the connection ends."""
+    with Wire(world.port) as wire:
+        wire.send(request("POST", "/v1/runs", START, *lines, version=b"HTTP/1.0"))
+        world.accepted(wire.answer())
+        assert wire.rest() == b""
+
+
+def test_a_stream_in_http_1_0(world: World) -> None:
+    """An answer of unknown length to HTTP/1.0 ends with the connection: that client knows no chunks (RFC 9112, 6.1)."""
+    with Wire(world.port) as wire:
+        wire.send(request("POST", "/v1/results/export", {"format": "csv"}, version=b"HTTP/1.0"))
+        answer = wire.answer()
+        assert answer["transfer-encoding"] is None
+        assert answer.content.startswith(b"id,run_id,")
+
+
+# --- bodies in pieces
+
+
+def chunks(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    """A body in chunks."""
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + end
+
+
+def in_chunks(body: bytes) -> bytes:
+    """A start whose body is sent as it is, declared to be in chunks."""
+    return request("POST", "/v1/runs", b"", CHUNKED, b"Content-Type: application/json") + body
+
+
+def test_chunks(world: World) -> None:
+    """A body may come in chunks."""
+    body = json.dumps(START).encode()
+    world.accepted(ask(world.port, in_chunks(chunks(*(body[place : place + 1] for place in range(len(body)))))))
+
+
+def test_no_chunk(world: World) -> None:
+    """A body of no chunks is a missing one."""
+    assert world.refusal(in_chunks(chunks())) == BAD
+
+
+def test_two_mib_in_chunks(world: World) -> None:
+    """A body of over 1 MiB is 413 though nobody announced its length, and the connection goes on."""
+    with Wire(world.port) as wire:
+        wire.send(in_chunks(chunks(*repeat(b" " * 65_536, 32))))
+        assert wire.answer().refusal == (413, "payload_too_large", None)
+        wire.send(LIST)
+        assert wire.answer().status == 200
+
+
+BAD_CHUNKS: Final = {
+    "no hex": b"zz\r\n{}\r\n0\r\n\r\n",
+    "empty": b"\r\n{}\r\n0\r\n\r\n",
+    "negative": b"-2\r\n{}\r\n0\r\n\r\n",
+    "0x": b"0x2\r\n{}\r\n0\r\n\r\n",
+    "a space": b" 2\r\n{}\r\n0\r\n\r\n",
+    "over 64 bits": b"fffffffffffffffff\r\n{}\r\n0\r\n\r\n",
+    "too small": b"1\r\n{}\r\n0\r\n\r\n",
+    "too large": b"5\r\n{}\r\n0\r\n\r\n",
+    "a bare line feed": b"2\n{}\n0\n\n",
+    "Arabic": "٣\r\n{}\r\n0\r\n\r\n".encode(),
+}
+
+
+@pytest.mark.parametrize("body", BAD_CHUNKS.values(), ids=BAD_CHUNKS.keys())
+def test_a_bad_chunk_size(world: World, body: bytes) -> None:
+    """A chunk whose size is none, or not its own, makes it no request: 400."""
+    assert world.refusal(in_chunks(body)) == BAD
+
+
+def test_a_huge_chunk_is_not_waited_for(world: World) -> None:
+    """A chunk that is announced with 8 exabytes is cut off at 1 MiB."""
+    with Wire(world.port) as wire:
+        wire.pour([in_chunks(b"7fffffffffffffff\r\n"), *repeat(b" " * 65_536, 17)])
+        assert wire.answer().refusal == (413, "payload_too_large", None)
+
+
+def test_trailers_are_no_headers(world: World) -> None:
+    """What stands behind a body cannot authenticate it, however the bytes fall into segments."""
+    body = chunks(json.dumps(START).encode(), end=b"0\r\nAuthorization: Bearer zof_test_admin\r\n\r\n")
+    content = request("POST", "/v1/runs", b"", CHUNKED, b"Content-Type: application/json", key=None) + body
+    assert world.refusal(content) == (401, "unauthorized", None)
+
+
+# --- announcements
+
+
+def test_expect_continue(world: World) -> None:
+    """A client that asks before it sends its body is told to go on, then answered."""
+    head, _, body = request("POST", "/v1/runs", START, b"Expect: 100-continue").partition(b"{")
+    with Wire(world.port) as wire:
+        wire.send(head)
+        assert wire.answer().raw == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.send(b"{" + body)
+        world.accepted(wire.answer())
+
+
+def test_expect_continue_with_too_much(world: World) -> None:
+    """A client that announces over 1 MiB is refused before it sends it."""
+    content = request("POST", "/v1/runs", b"", b"Content-Length: 1048577", b"Expect: 100-continue")
+    assert world.refusal(content) == (413, "payload_too_large", None)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"Content-Length: 5", CHUNKED),
+        (CHUNKED, b"Content-Length: 5"),
+        (b"Content-Length: 2", b"Content-Length: 2"),
+        (b"Content-Length: 2", b"Content-Length: 3"),
+        (b"Content-Length: -2",),
+        (b"Content-Length: +2",),
+        (b"Content-Length: 2x",),
+        (b"Content-Length: 2, 2",),
+        (b"Content-Length: 0x2",),
+        (b"Content-Length:",),
+        (b"Content-Length: " + b"9" * 30,),
+        ("Content-Length: ٣".encode(),),
+        (b"Transfer-Encoding: xchunked",),
+        (b"Transfer-Encoding: chunked, gzip",),
+        (b"Transfer-Encoding: gzip",),
+        (b"Transfer-Encoding : chunked",),
+        (b"Content-Length : 2",),
+    ],
+    ids=lambda lines: " + ".join(line.decode() for line in lines)[:50],
+)
+def test_a_length_that_is_none(world: World, lines: Sequence[bytes]) -> None:
+    """A request whose end cannot be told, or can be told in two ways, is 400, and the connection ends."""
+    with Wire(world.port) as wire:
+        wire.send(request("POST", "/v1/runs", b"", *lines) + b"{}" + LIST)
+        assert wire.answer().refusal == BAD
+        assert wire.rest() == b""
+
+
+def test_a_length_beyond_reach(world: World) -> None:
+    """A body that is announced with a terabyte is 413, and is not waited for."""
+    assert world.refusal(request("POST", "/v1/runs", b"", b"Content-Length: 1099511627776")) == (
+        413,
+        "payload_too_large",
+        None,
+    )
+
+
+UPGRADES: Final = {
+    "WebSocket": (b"Connection: Upgrade", b"Upgrade: websocket"),
+    "HTTP/2": (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__"),
+}
+
+
+@pytest.mark.parametrize("lines", UPGRADES.values(), ids=UPGRADES.keys())
+def test_an_upgrade_is_ignored(world: World, lines: Sequence[bytes]) -> None:
+    """A client that offers another protocol is answered in this one, its body read, and its connection goes on.
+
+    Java's HttpClient offers HTTP/2 with the first request of every connection.
+    """
+    with Wire(world.port) as wire:
+        wire.send(request("GET", "/v1/runs", b"", *lines))
+        assert wire.answer().status == 200
+        wire.send(request("POST", "/v1/runs", START, *lines))
+        world.accepted(wire.answer())
+        wire.send(LIST)
+        assert wire.answer().status == 200
+
+
+def test_a_body_where_none_belongs(world: World) -> None:
+    """A body where none belongs is read over and ignored, whatever it is."""
+    with Wire(world.port) as wire:
+        wire.send(request("GET", "/v1/runs", b"\0" * MIB, kind=b"\xff") + LIST)
+        assert [wire.answer().status for _ in range(2)] == [200, 200]
+
+
+# --- anything at all
+
+
+def answers(content: bytes, port: int) -> list[Answer]:
+    """What a server answers to these bytes and then nothing more, until it closes the connection."""
+    with Wire(port) as wire:
+        wire.pour([content])
+        wire.finish()
+        rest = wire.rest()
+    found = []
+    with Replay(rest) as replay:
+        while replay.left:
+            found.append(replay.answer())
+    return found
+
+
+class Replay(Wire):
+    """Bytes that were read before, to be told apart into answers."""
+
+    def __init__(self, content: bytes) -> None:
+        self._read = content
+
+    def __exit__(self, *_: object) -> None:
+        """There is no connection to end."""
+
+    @property
+    def left(self) -> bool:
+        """Whether there are any bytes yet."""
+        return bool(self._read)
+
+    def _more(self) -> bool:
+        return False
+
+
+def assert_answered(found: Sequence[Answer], world: World) -> None:
+    """Each answer is one of the API's, and each run that was accepted is noted."""
+    for answer in found:
+        if answer.status >= 400:
+            assert answer.refusal
+        elif answer.status == 201:
+            world.accepted(answer)
+        else:
+            assert answer.status in {100, 200}
+            assert answer.status == 100 or answer["x-request-id"]
+
+
+VALID: Final = [
+    LIST,
+    request("POST", "/v1/runs", START, b"Idempotency-Key: one"),
+    request("POST", "/v1/runs", {**STAGING, "test_suite_id": "suite_pr_smoke"}, key=CI),
+    request("GET", "/v1/runs/run_sample_failed"),
+    request("POST", "/v1/runs/run_sample_failed/cancel"),
+    request("GET", "/v1/runs/run_sample_failed/logs?limit=2"),
+    request("GET", "/v1/results?run_id=run_sample_failed&created_after=2025-01-01T00:00:00Z"),
+    request("GET", "/v1/projects"),
+    request("POST", "/v1/runs", b"", CHUNKED, b"Content-Type: application/json") + chunks(json.dumps(START).encode()),
+]
+PIECES: Final = st.sampled_from(
+    [
+        b"",
+        b"\0",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\xff",
+        b"%",
+        b"%ED%A0%80",
+        b"?",
+        b"&",
+        b"=",
+        b":",
+        b'"',
+        b"{",
+        b"[",
+        b"}",
+        b"\\ud800",
+        b"1e999",
+        b"-",
+        b"0",
+        b"9" * 400,
+        b"A" * 400,
+        b" ",
+        b"\t",
+        b",",
+        b"HTTP/1.0",
+        b"Content-Length: 7\r\n",
+        CHUNKED + b"\r\n",
+        b"GET ",
+        LIST,
+    ]
+)
+
+
+@st.composite
+def from_mutation(draw: st.DrawFn) -> bytes:
+    """A valid request, or two, in which some places were cut out, doubled or written over."""
+    content = b"".join(draw(st.lists(st.sampled_from(VALID), min_size=1, max_size=2)))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(content)))
+        end = min(len(content), start + draw(st.integers(0, 12)))
+        content = content[:start] + draw(PIECES | st.binary(max_size=8)) + content[end:]
+    return content
+
+
+THROWN: Final = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@THROWN
+@given(content=st.binary(max_size=400))
+def test_random_bytes(world: World, content: bytes) -> None:
+    """Whatever bytes come, what goes back is the API's answers or nothing; never a 5xx, a hang or a lost run."""
+    assert_answered(answers(content, world.port), world)
+
+
+@THROWN
+@given(content=from_mutation())
+def test_a_request_with_some_bytes_changed(world: World, content: bytes) -> None:
+    """Whatever happened to a request on its way, the answers tell of each run that it made."""
+    assert_answered(answers(content, world.port), world)
+    assert world.listed() == world.runs
