@@ -326,3 +326,14 @@ def test_what_is_told_of_an_exchange() -> None:
     zof.within("a").get("/runs")
     zof.send("GET", "/w/a/_emulator/health", base="http://evil.test")
     assert heard == ["/w/a/v1/runs", "/w/a/_emulator/health"]
+
+
+def test_forgotten_runs_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    """That ended runs make room is said when it first happens, and told of the world."""
+    zof = Zof(max_runs=1)
+    for _ in range(4):
+        zof.ended("tc_a")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "--max-runs" in line
+    world = zof.tell("GET", "/worlds/default").json
+    assert (world["runs"], world["forgotten_runs"]) == (1, 5)

@@ -254,6 +254,21 @@ def test_ctrl_c_ends_it_at_once(lines: Sequence[bytes]) -> None:
         assert (idle.rest(), silent.rest(), half.rest()) == (b"", b"", b"")
 
 
+def test_ctrl_c_where_it_was_ignored() -> None:
+    """SIGINT ends it with 130 also in the background of a script, where the shell has it ignored."""
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--quiet"]
+    with subprocess.Popen(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],  # noqa: S607  any shell will do
+        cwd=ROOT,
+        env=environment({}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert json.loads(first_line(process))["event"] == "ready"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+
+
 def test_ctrl_c_in_an_answer() -> None:
     """SIGINT ends it within a second though a client has stopped reading its answer."""
     with Server("--quiet", "--clock", "manual", "--rate-limit", "off") as server:
