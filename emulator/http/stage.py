@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emulator.core.timeline import NEVER
 from emulator.http.encode import Encoder
 from emulator.http.journal import Journal
 
@@ -116,7 +117,7 @@ class Stage:
         self._show(world)
 
     def _show(self, world: World) -> None:
-        self._forgotten = world.forgotten
+        self._forgotten = world.forgotten  # with more, it is news, once
         self.world = world
         self.encoder = Encoder(world)
         access = self._access(world)
@@ -129,10 +130,9 @@ class Stage:
         world = self.world
         self.used_at = now = self._system()
         world.reach(now)
-        if world.forgotten != self._forgotten:
-            if not self._forgotten:
-                _LOG.warning("ended runs were forgotten to make room; to keep more: --max-runs")
-            self._forgotten = world.forgotten
+        if world.forgotten > self._forgotten:
+            _LOG.warning("ended runs were forgotten to make room; to keep more: --max-runs")
+            self._forgotten = NEVER
         return world
 
     def looked_at(self) -> World:
