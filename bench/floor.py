@@ -66,7 +66,7 @@ def ready(file: str) -> dict[str, Ready]:
 
 def serve(app: ASGIApp, port: str) -> None:
     """Serve until a signal ends it."""
-    # As emulator/server.py sets it up, but for the protocol: what ours adds to uvicorn's counts as ours.
+    # As server.py sets it up, but for the protocol: what ours adds to uvicorn's counts as ours.
     uvicorn.run(
         app,
         host="127.0.0.1",

@@ -13,11 +13,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from zof_emulator import Settings, create_app
+from zof_emulator.settings import OFF
 
 from bench.machine import CannotMeasure
 from bench.wire import KEY, TWO_CASES
-from emulator import Settings, create_app
-from emulator.settings import OFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

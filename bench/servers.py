@@ -51,7 +51,7 @@ class Server:
 
 def emulator(*flags: str) -> Server:
     """The emulator with everything on."""
-    command = (sys.executable, "-m", "emulator", "serve", "--port", "{port}", "--quiet")
+    command = (sys.executable, "-m", "zof_emulator", "serve", "--port", "{port}", "--quiet")
     return Server(EMULATOR, (*command, "--rate-limit", "999999999/60", *flags))
 
 

@@ -44,13 +44,13 @@ def environment(variables: Mapping[str, str], *, measured: bool = True) -> dict[
 
 
 class Server:
-    """A running `python -m emulator serve`, on a free port unless flags say otherwise; ends with its `with`."""
+    """A running `python -m zof_emulator serve`, on a free port unless flags say otherwise; ends with its `with`."""
 
     def __init__(self, *flags: str, variables: Mapping[str, str] | None = None, python: str = sys.executable) -> None:
         measured = python == sys.executable
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
         self.process = subprocess.Popen(
-            [python, "-m", "emulator", "serve", *(() if "--port" in flags else ("--port", "0")), *flags],
+            [python, "-m", "zof_emulator", "serve", *(() if "--port" in flags else ("--port", "0")), *flags],
             cwd=ROOT,
             env=environment(variables or {}, measured=measured),
             stdin=subprocess.DEVNULL,

@@ -11,10 +11,10 @@ import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.tenants import DEFAULT, Key
+from zof_emulator.spec.document import find, load
 
-from emulator.core.limits import Rate
-from emulator.core.tenants import DEFAULT, Key
-from emulator.spec.document import find, load
 from tests.zof import CI, EXPIRED, OTHER, STAGING, VIEWER, Answer, Zof
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
+from zof_emulator.cli import main
 
-from emulator.cli import main
 from tests.served import PATIENCE, ROOT, START, Server, Wire, ask, environment, request
 from tests.zof import ADMIN, CI
 
@@ -27,11 +27,11 @@ Effect = Any  # what a setting shows itself by
 def command(
     *arguments: str, root: Path = ROOT, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m emulator` where it must end by itself."""
+    """Runs `python -m zof_emulator` where it must end by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "emulator", *arguments],
+        [sys.executable, "-m", "zof_emulator", *arguments],
         cwd=root,
-        env=environment(variables or {}, measured=root == ROOT),
+        env=environment({"PYTHONPATH": str(root / "emulator"), **(variables or {})}, measured=root == ROOT),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -225,7 +225,7 @@ def port() -> int:
 @pytest.mark.parametrize("name", ["--port", "-p"])
 def test_the_port(port: int, name: str) -> None:
     """The port is the flag's, by either of its names, though the environment has another."""
-    done = [sys.executable, "-m", "emulator", "serve", name, str(port), "--quiet"]
+    done = [sys.executable, "-m", "zof_emulator", "serve", name, str(port), "--quiet"]
     with subprocess.Popen(
         done, cwd=ROOT, env=environment({"ZOF_EMULATOR_PORT": "1"}), stdout=subprocess.PIPE
     ) as process:
@@ -241,7 +241,7 @@ def test_the_port_in_the_environment(port: int) -> None:
     """The port may stand in the environment; 0 on the command line picks a free one all the same."""
     with Server(variables={"ZOF_EMULATOR_PORT": str(port)}) as server:
         assert server.port != port
-    done = [sys.executable, "-m", "emulator", "serve", "--quiet"]
+    done = [sys.executable, "-m", "zof_emulator", "serve", "--quiet"]
     with subprocess.Popen(
         done, cwd=ROOT, env=environment({"ZOF_EMULATOR_PORT": str(port)}), stdout=subprocess.PIPE
     ) as process:
@@ -427,7 +427,7 @@ def test_a_contract_that_cannot_be_read(copy: Path, content: str) -> None:
     assert "openapi.yaml" in complaint(command("serve", "--port=0", root=copy))
 
 
-@pytest.mark.parametrize("name", ["openapi.yaml", "emulator/control.yaml"])
+@pytest.mark.parametrize("name", ["openapi.yaml", "emulator/zof_emulator/control.yaml"])
 def test_a_contract_that_is_not_there(copy: Path, name: str) -> None:
     """A missing contract stops the start with one line that names the file."""
     (copy / name).unlink()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
+from zof_emulator.cli import serve
+from zof_emulator.core.tenants import DEFAULT
 
-from emulator.cli import serve
-from emulator.core.tenants import DEFAULT
 from tests.served import Server, environment
 
 if TYPE_CHECKING:

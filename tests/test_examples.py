@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from zof_emulator.app import EPOCH
+from zof_emulator.core.instants import LAST
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.tenants import DEFAULT, Key
+from zof_emulator.http import control
+from zof_emulator.spec.document import Document, find, load
 
-from emulator.app import EPOCH
-from emulator.core.instants import LAST
-from emulator.core.limits import Rate
-from emulator.core.tenants import DEFAULT, Key
-from emulator.http import control
-from emulator.spec.document import Document, find, load
 from tests.zof import ADMIN, EXPIRED, VIEWER, Answer, Zof
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
+from zof_emulator.cli import main
+from zof_emulator.core.limits import Rate
+from zof_emulator.keeping import CannotKeep
+from zof_emulator.replay import replay
 
-from emulator.app import EPOCH
-from emulator.cli import main
-from emulator.core.limits import Rate
-from emulator.keeping import CannotKeep
-from emulator.replay import replay
 from tests.http.exchanges import ALL
 from tests.http.stories import REQUESTS, told
 from tests.zof import Zof

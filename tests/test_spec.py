@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-
-from emulator.core.lifecycle import AFTER, Status
-from emulator.core.tenants import DEFAULT, PERMITS, Organization
-from emulator.spec.document import Document, find, load
-from emulator.spec.operation import elsewhere, operations
+from zof_emulator.core.lifecycle import AFTER, Status
+from zof_emulator.core.tenants import DEFAULT, PERMITS, Organization
+from zof_emulator.spec.document import Document, find, load
+from zof_emulator.spec.operation import elsewhere, operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

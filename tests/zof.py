@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlencode, urlsplit
 
-from emulator import Settings, create_app
-from emulator.app import EPOCH
-from emulator.settings import OFF
+from zof_emulator import Settings, create_app
+from zof_emulator.app import EPOCH
+from zof_emulator.settings import OFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from starlette.types import ASGIApp, Message
-
-    from emulator.core.tenants import Data
-    from emulator.core.world import World
-    from emulator.http.stage import Exchange
+    from zof_emulator.core.tenants import Data
+    from zof_emulator.core.world import World
+    from zof_emulator.http.stage import Exchange
 
 ADMIN: Final = "zof_test_admin"
 CI: Final = "zof_test_ci"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from contracts.spec import spec
-from contracts.wire import Exchange, Request, Response
+from zof_contracts.spec import spec
+from zof_contracts.wire import Exchange, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from contracts.findings import Finding
-    from contracts.session import Session
-    from contracts.wire import App, Headers
+    from zof_contracts.findings import Finding
+    from zof_contracts.session import Session
+    from zof_contracts.wire import App, Headers
 
 NOW: Final = 1_767_225_600
 QUOTA: Final = (

@@ -6,12 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-
-from contracts.findings import Finding, Settled, Verdict
-from contracts.report.facts import Facts, Receipt
-from contracts.rules import RULES
-from contracts.target import Target
-from contracts.wire import Exchange, Request, Response
+from zof_contracts.findings import Finding, Settled, Verdict
+from zof_contracts.report.facts import Facts, Receipt
+from zof_contracts.rules import RULES
+from zof_contracts.target import Target
+from zof_contracts.wire import Exchange, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_contracts import fuzz, machine
+from zof_contracts.client import Caps, Client, Spent
+from zof_contracts.oracle import Oracle
+from zof_contracts.runner import run
+from zof_contracts.session import Session
+from zof_contracts.tap import Tap
+from zof_emulator.settings import OFF
 
-from contracts import fuzz, machine
-from contracts.client import Caps, Client, Spent
-from contracts.oracle import Oracle
-from contracts.runner import run
-from contracts.session import Session
-from contracts.tap import Tap
-from emulator.settings import OFF
 from tests.mutants.catalogue import HEALTHY, MUTANTS, target
 from tests.mutants.layer import Mutant, error, objects, says, setting
 
 if TYPE_CHECKING:
-    from contracts.report.facts import Facts
-    from contracts.wire import Response
+    from zof_contracts.report.facts import Facts
+    from zof_contracts.wire import Response
+
     from tests.mutants.layer import Ask, Defect, Inner
 
 REAL: int = 1_000_000

@@ -6,20 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from zof_contracts.client import Client
+from zof_contracts.curl import script
+from zof_contracts.findings import Verdict
+from zof_contracts.runner import run
+from zof_contracts.wire import Request
+from zof_emulator import Settings, create_app
+from zof_emulator.settings import OFF
 
-from contracts.client import Client
-from contracts.curl import script
-from contracts.findings import Verdict
-from contracts.runner import run
-from contracts.wire import Request
-from emulator import Settings, create_app
-from emulator.settings import OFF
 from tests.mutants.catalogue import target
 from tests.mutants.layer import Mutant, answers, header
 from tests.served import Server
 
 if TYPE_CHECKING:
-    from contracts import Target
+    from zof_contracts import Target
 
 ALPHA = "http://127.0.0.1:9630/w/alpha"
 

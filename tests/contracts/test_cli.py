@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
+from zof_contracts import cli
+from zof_contracts.cli import main, verify
+from zof_contracts.client import Caps, Spent
+from zof_contracts.curl import variable
+from zof_contracts.events import Began
+from zof_contracts.findings import Settled, Verdict
+from zof_contracts.report import FILES
+from zof_contracts.rules import RULES
+from zof_contracts.target import KEYS
+from zof_contracts.wire import Unreachable
 
-from contracts import cli
-from contracts.cli import main, verify
-from contracts.client import Caps, Spent
-from contracts.curl import variable
-from contracts.events import Began
-from contracts.findings import Settled, Verdict
-from contracts.report import FILES
-from contracts.rules import RULES
-from contracts.target import KEYS
-from contracts.wire import Unreachable
 from tests.served import environment
 from tests.zof import ADMIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.report.facts import Facts
+    from zof_contracts.report.facts import Facts
 
 ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "zof_secret_main_1"
@@ -290,7 +290,7 @@ def test_profiles(run: Runner, url: str, flags: tuple[str, ...], profile: str) -
 
 def test_in_process(run: Runner) -> None:
     """An application is called in process; whether its quota may be used up is left to its clock."""
-    exit_code("verify", "--app", "emulator:create_app", "--key", ADMIN)
+    exit_code("verify", "--app", "zof_emulator:create_app", "--key", ADMIN)
     target = run.asked["target"]
     assert target.app is not None
     assert target.quota is None
@@ -331,8 +331,8 @@ def test_explain_a_slip(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_as_a_module() -> None:
-    """`python -m contracts` is the same command."""
-    command = [sys.executable, "-m", "contracts", "explain", "runs.cancel.race"]
+    """`python -m zof_contracts` is the same command."""
+    command = [sys.executable, "-m", "zof_contracts", "explain", "runs.cancel.race"]
     ran = subprocess.run(
         command, cwd=ROOT, env=environment({}), capture_output=True, text=True, check=False, timeout=60
     )

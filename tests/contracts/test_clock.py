@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from zof_contracts import Target, run
+from zof_contracts.findings import Verdict
+from zof_contracts.inprocess import mover
+from zof_contracts.rules import RULES
+from zof_emulator import Settings, create_app
 
-from contracts import Target, run
-from contracts.findings import Verdict
-from contracts.inprocess import mover
-from contracts.rules import RULES
-from emulator import Settings, create_app
 from tests.served import Server
 
 KEYS = {"main": "zof_test_admin"}

@@ -8,11 +8,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_contracts.client import Client, asked, posted, with_header
+from zof_contracts.curl import script, variable
+from zof_contracts.target import Target
+from zof_contracts.wire import Exchange, HttpTransport, Request, Response
 
-from contracts.client import Client, asked, posted, with_header
-from contracts.curl import script, variable
-from contracts.target import Target
-from contracts.wire import Exchange, HttpTransport, Request, Response
 from tests.served import Server, environment
 from tests.zof import ADMIN
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from zof_contracts import fuzz
+from zof_contracts.client import Caps, Client, Spent
+from zof_contracts.session import Session
+from zof_contracts.spec import spec
+from zof_emulator.settings import OFF
 
-from contracts import fuzz
-from contracts.client import Caps, Client, Spent
-from contracts.session import Session
-from contracts.spec import spec
-from emulator.settings import OFF
 from tests.mutants.catalogue import HEALTHY, target
 
 

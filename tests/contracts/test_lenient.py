@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contracts.findings import Verdict
-from contracts.runner import run
-from contracts.target import Target
+from zof_contracts.findings import Verdict
+from zof_contracts.runner import run
+from zof_contracts.target import Target
+
 from tests.lenient import Lenient
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 import pytest
+from zof_contracts.cli import verify
+from zof_contracts.curl import variable
+from zof_contracts.report import FILES
+from zof_contracts.rules import RULES
+from zof_contracts.target import KEYS
 
-from contracts.cli import verify
-from contracts.curl import variable
-from contracts.report import FILES
-from contracts.rules import RULES
-from contracts.target import KEYS
 from tests.served import Server, environment
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def server() -> Iterator[Server]:
 def ran(script: str, server: Server, folder: Path) -> str:
     """What a script prints that runs as printed, but for the port and for where the scripts are."""
     script = script.replace("9630", str(server.port)).replace("scripts/contracts", "contracts_of_the_tests")
-    here = f'contracts_of_the_tests() {{ "{sys.executable}" -P -m contracts "$@"; }}\nset -eu\n'
-    variables = environment({"PYTHONPATH": str(ROOT)})
+    here = f'contracts_of_the_tests() {{ "{sys.executable}" -P -m zof_contracts "$@"; }}\nset -eu\n'
+    variables = environment({})
     for option in OPTIONS:
         variables.pop(str(option.envvar), None)
     variables["ZOF_CONTRACTS_MAX_EXAMPLES"] = "0"  # what is made up is other tests' matter, and takes its time

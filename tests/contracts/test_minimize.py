@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from contracts.client import Client
-from contracts.minimize import minimized, related, sent
-from contracts.session import Session
-from contracts.steps import Steps
+from zof_contracts.client import Client
+from zof_contracts.minimize import minimized, related, sent
+from zof_contracts.session import Session
+from zof_contracts.steps import Steps
+
 from tests.mutants.catalogue import MUTANTS, target
 
 if TYPE_CHECKING:
-    from contracts.target import Target
+    from zof_contracts.target import Target
 
 
 class _Patient(Client):

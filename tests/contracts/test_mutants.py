@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from zof_contracts.rules import RULES
 
-from contracts.rules import RULES
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.table import PAGE, broken, rows, table
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from zof_contracts.findings import Verdict
+from zof_contracts.oracle import Oracle
+from zof_contracts.session import Session
+from zof_contracts.target import Target
 
-from contracts.findings import Verdict
-from contracts.oracle import Oracle
-from contracts.session import Session
-from contracts.target import Target
 from tests.contracts.answers import NOW, QUOTA, RESULT, RUN, Teller, one, rules
 
 QUEUED: dict[str, Any] = {

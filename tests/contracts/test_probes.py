@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from zof_contracts.client import Client
+from zof_contracts.findings import Verdict
+from zof_contracts.oracle import Oracle
+from zof_contracts.probes import PROBES, Bench, Unsettled
+from zof_contracts.probes.runs import capacity
+from zof_contracts.rules import RULES
+from zof_contracts.runner import run
+from zof_contracts.session import Session
+from zof_contracts.tap import Tap
+from zof_contracts.target import Target
 
-from contracts.client import Client
-from contracts.findings import Verdict
-from contracts.oracle import Oracle
-from contracts.probes import PROBES, Bench, Unsettled
-from contracts.probes.runs import capacity
-from contracts.rules import RULES
-from contracts.runner import run
-from contracts.session import Session
-from contracts.tap import Tap
-from contracts.target import Target
 from tests.contracts.answers import QUOTA, answering
 from tests.mutants.catalogue import target
 from tests.mutants.layer import Mutant, always
@@ -26,7 +26,8 @@ from tests.mutants.layer import Mutant, always
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from contracts.wire import Response
+    from zof_contracts.wire import Response
+
     from tests.mutants.layer import Ask, Inner
 
 BUDGET = 250

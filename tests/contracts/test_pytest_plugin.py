@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+from zof_contracts.report import render
+from zof_contracts.rules import RULES
 
-from contracts.report import render
-from contracts.rules import RULES
 from tests.served import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.report.facts import Facts
+    from zof_contracts.report.facts import Facts
 
 ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "zof_secret_main_1"
 FAKE: Final = """
 import json, pathlib, sys
-import contracts.pytest_items as items
+import zof_contracts.pytest_items as items
 
 def verified(flags):
     with open("verified.txt", "a") as file:
@@ -49,7 +49,7 @@ def folder(tmp_path: Path, make: Callable[..., Facts]) -> Path:
 
 
 def pytested(
-    folder: Path, *arguments: str, plugins: tuple[str, ...] = ("contracts.pytest_plugin", "fake")
+    folder: Path, *arguments: str, plugins: tuple[str, ...] = ("zof_contracts.pytest_plugin", "fake")
 ) -> tuple[int, str]:
     """What a pytest in a folder ends with, and prints."""
     path = os.pathsep.join((str(ROOT), str(folder)))
@@ -67,7 +67,7 @@ def pytested(
     return ran.returncode, ran.stdout + ran.stderr
 
 
-HERE: Final = ("--zof-url", "http://127.0.0.1:1", "--zof-key", KEY, "--pyargs", "contracts")
+HERE: Final = ("--zof-url", "http://127.0.0.1:1", "--zof-key", KEY, "--pyargs", "zof_contracts")
 
 
 def test_one_item_a_rule(folder: Path) -> None:
@@ -109,10 +109,11 @@ def test_without_a_target(folder: Path) -> None:
     """Who names no target sees no items of ours, and loads nothing of the harness."""
     (folder / "test_own.py").write_text(
         "import sys\ndef test_own():\n"
-        "    heavy = {'contracts.pytest_items', 'contracts.rules', 'contracts.runner', 'rich', 'schemathesis'}\n"
+        "    ours = {f'zof_contracts.{name}' for name in ('pytest_items', 'rules', 'runner')}\n"
+        "    heavy = ours | {'rich', 'schemathesis'}\n"
         "    assert not heavy & set(sys.modules)\n"
     )
-    code, printed = pytested(folder, plugins=("contracts.pytest_plugin",))
+    code, printed = pytested(folder, plugins=("zof_contracts.pytest_plugin",))
     assert code == 0, printed
     assert "1 passed" in printed
 
@@ -120,7 +121,7 @@ def test_without_a_target(folder: Path) -> None:
 def test_without_a_key(folder: Path) -> None:
     """What cannot be done is one line, and no item fails for it."""
     (folder / "fake.py").write_text("")
-    code, printed = pytested(folder, "--zof-url", "http://127.0.0.1:1", "--pyargs", "contracts")
+    code, printed = pytested(folder, "--zof-url", "http://127.0.0.1:1", "--pyargs", "zof_contracts")
     assert code == 2
     assert "zof-contracts: name a key" in printed
     assert "Traceback" not in printed

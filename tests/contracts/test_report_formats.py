@@ -14,18 +14,17 @@ import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-
-from contracts.report import FILES, render, write
-from contracts.report.document import document
-from contracts.target import Target
+from zof_contracts.report import FILES, render, write
+from zof_contracts.report.document import document
+from zof_contracts.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.report.facts import Facts
+    from zof_contracts.report.facts import Facts
 
 ROOT: Final = Path(__file__).parents[2]
-SCHEMA: Final = json.loads((ROOT / "contracts" / "report" / "report.schema.json").read_text())
+SCHEMA: Final = json.loads((ROOT / "contracts" / "zof_contracts" / "report" / "report.schema.json").read_text())
 HERE: Final = Path(__file__).parent
 NASTY: Final = "</script><img src=x onerror=alert(1)> ]]> & \" ' \x00 \x1b \ud7ff {{title}} [red] \\"
 
@@ -157,9 +156,12 @@ KEYS: Final = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_si
 @pytest.fixture
 def ordinary(make: Callable[..., Facts]) -> Callable[[str], bool]:
     """Whether a word is in the reports whatever the keys are."""
-    catalogue = (ROOT / "contracts" / "catalogue.yaml").read_text()
+    package = ROOT / "contracts" / "zof_contracts"
+    catalogue = (package / "catalogue.yaml").read_text()
     reports = "".join(render(make("it", target=Target()), form) for form in FILES)
-    return (catalogue + (ROOT / "contracts" / "report" / "page.html").read_text() + reports).__contains__
+    return (
+        catalogue + (ROOT / "contracts" / "zof_contracts" / "report" / "page.html").read_text() + reports
+    ).__contains__
 
 
 @given(main=KEYS, readonly=KEYS)

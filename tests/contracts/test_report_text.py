@@ -7,16 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-
-from contracts.events import Began, Exchanged, Found, PartBegan, PartEnded, Waiting
-from contracts.findings import Settled, Verdict
-from contracts.report import render
-from contracts.report.progress import Lines, animated, coloured, progress
+from zof_contracts.events import Began, Exchanged, Found, PartBegan, PartEnded, Waiting
+from zof_contracts.findings import Settled, Verdict
+from zof_contracts.report import render
+from zof_contracts.report.progress import Lines, animated, coloured, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.report.facts import Facts
+    from zof_contracts.report.facts import Facts
 
 
 class Terminal(io.StringIO):

@@ -9,22 +9,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_contracts.client import Caps, Client, Stopped
+from zof_contracts.events import Began, Ended, Exchanged, PartBegan, PartEnded
+from zof_contracts.findings import Verdict
+from zof_contracts.rules import RULES
+from zof_contracts.runner import run
+from zof_contracts.target import Target
+from zof_contracts.wire import Unreachable
 
-from contracts.client import Caps, Client, Stopped
-from contracts.events import Began, Ended, Exchanged, PartBegan, PartEnded
-from contracts.findings import Verdict
-from contracts.rules import RULES
-from contracts.runner import run
-from contracts.target import Target
-from contracts.wire import Unreachable
 from tests.contracts.answers import answering
 from tests.mutants.catalogue import target
 from tests.mutants.layer import Mutant, always, error
 from tests.served import Server
 
 if TYPE_CHECKING:
-    from contracts.events import Event
-    from contracts.wire import Response
+    from zof_contracts.events import Event
+    from zof_contracts.wire import Response
+
     from tests.mutants.layer import Ask, Inner
 
 ERROR = json.dumps({"error": {"code": "unauthorized", "message": "Who is zof_secret?"}}).encode()

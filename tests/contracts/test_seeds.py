@@ -7,21 +7,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_contracts import machine
+from zof_contracts.client import Client
+from zof_contracts.machine import Machine
+from zof_contracts.oracle import Oracle
+from zof_contracts.runner import run
+from zof_contracts.session import Session
+from zof_contracts.tap import Tap
+from zof_contracts.wire import HttpTransport
 
-from contracts import machine
-from contracts.client import Client
-from contracts.machine import Machine
-from contracts.oracle import Oracle
-from contracts.runner import run
-from contracts.session import Session
-from contracts.tap import Tap
-from contracts.wire import HttpTransport
 from tests.mutants.catalogue import target
 from tests.served import Server
 
 if TYPE_CHECKING:
-    from contracts.findings import Finding
-    from contracts.target import Target
+    from zof_contracts.findings import Finding
+    from zof_contracts.target import Target
 
 
 def _searched(client: Client, seed: int) -> Session:

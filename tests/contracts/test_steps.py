@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_contracts.client import Client
+from zof_contracts.session import Session
+from zof_contracts.steps import Steps
+from zof_emulator.settings import OFF
 
-from contracts.client import Client
-from contracts.session import Session
-from contracts.steps import Steps
-from emulator.settings import OFF
 from tests.mutants.catalogue import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.wire import Exchange
+    from zof_contracts.wire import Exchange
 
 STEPS: dict[str, Callable[[Steps, str], object]] = {
     "artifacts": lambda steps, run: steps.artifacts(run),

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from zof_contracts.findings import Verdict
+from zof_contracts.session import Session
+from zof_contracts.tap import Tap
+from zof_contracts.target import Target
 
-from contracts.findings import Verdict
-from contracts.session import Session
-from contracts.tap import Tap
-from contracts.target import Target
 from tests.contracts.answers import QUOTA, RESULT, RUN, Teller, one, rules
 
 ERROR = {"error": {"code": "not_found", "message": "There is none."}}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.artifacts import Artifact, find, slots, slots_of_case
+from zof_emulator.core.lifecycle import Status
 
-from emulator.core.artifacts import Artifact, find, slots, slots_of_case
-from emulator.core.lifecycle import Status
 from tests.core.worlds import lives
 
 if TYPE_CHECKING:
-    from emulator.core.runs import Run
+    from zof_emulator.core.runs import Run
 
 
 def left(run: Run) -> list[Artifact]:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from emulator.core.catalogue import Catalogue, Order
-from emulator.core.refusal import Refused
-from emulator.core.tenants import Data, Organization, Project
+from zof_emulator.core.catalogue import Catalogue, Order
+from zof_emulator.core.refusal import Refused
+from zof_emulator.core.tenants import Data, Organization, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-
-from emulator.core.idempotency import Keeper, Scope
-from emulator.core.refusal import Refused
+from zof_emulator.core.idempotency import Keeper, Scope
+from zof_emulator.core.refusal import Refused
 
 KEEP_MS = 1_000
 MOST_BYTES = 100

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from emulator.core.ids import Names, Walk
+from zof_emulator.core.ids import Names, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

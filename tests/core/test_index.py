@@ -8,11 +8,11 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.core import runs
+from zof_emulator.core.index import NO_END, Period, ResultIndex, RunIndex
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.runs import Run
 
-from emulator.core import runs
-from emulator.core.index import NO_END, Period, ResultIndex, RunIndex
-from emulator.core.lifecycle import Status
-from emulator.core.runs import Run
 from tests.core.worlds import BEGAN, ENDINGS, ORGANIZATIONS, PROJECTS
 
 STATUSES = (None, *Status)

@@ -11,8 +11,7 @@ from math import ceil
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from emulator.core.instants import LAST, http_date, parse_rfc3339, rfc3339, rfc3339_ms
+from zof_emulator.core.instants import LAST, http_date, parse_rfc3339, rfc3339, rfc3339_ms
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MS = timedelta(milliseconds=1)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core import runs
+from zof_emulator.core.lifecycle import AFTER, TERMINAL, Event, Status, after, ending
+from zof_emulator.core.refusal import Refused
 
-from emulator.core import runs
-from emulator.core.lifecycle import AFTER, TERMINAL, Event, Status, after, ending
-from emulator.core.refusal import Refused
 from tests.core.worlds import ENDINGS, lives
 
 if TYPE_CHECKING:
-    from emulator.core.runs import Run
+    from zof_emulator.core.runs import Run
 
 PAIRS = [(status, event) for status in Status for event in Event]
 ENDED = frozenset({Status.PASSED, Status.FAILED, Status.ERROR, Status.CANCELED})

@@ -8,8 +8,8 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.limits import Limiter, Rate, Verdict
 
-from emulator.core.limits import Limiter, Rate, Verdict
 from tests.core.worlds import BEGAN
 
 KEYS = (("org_a", "key_1"), ("org_a", "key_2"), ("org_b", "key_3"))

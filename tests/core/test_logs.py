@@ -6,13 +6,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hypothesis import given
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.logs import Line, count, line
 
-from emulator.core.lifecycle import Status
-from emulator.core.logs import Line, count, line
 from tests.core.worlds import lives
 
 if TYPE_CHECKING:
-    from emulator.core.runs import Run
+    from zof_emulator.core.runs import Run
 
 
 def written(run: Run) -> list[Line]:

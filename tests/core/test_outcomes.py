@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from emulator.core.lifecycle import TERMINAL, Status
-from emulator.core.outcomes import duration, failure, is_flaky, outcome
+from zof_emulator.core.lifecycle import TERMINAL, Status
+from zof_emulator.core.outcomes import duration, failure, is_flaky, outcome
 
 seeds = st.integers(-(2**40), 2**70)
 cases = st.lists(

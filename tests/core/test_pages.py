@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from emulator.core.pages import newest, seal, unseal
-from emulator.core.refusal import Refused
+from zof_emulator.core.pages import newest, seal, unseal
+from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DataObject

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import given
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.runs import Run
 
-from emulator.core.lifecycle import Status
-from emulator.core.runs import Run
 from tests.core.worlds import lives
 
 

@@ -7,8 +7,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from emulator.core.tenants import DEFAULT, PERMITS, Key, Role
+from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 
 instants = st.integers(0, 2**48)
 

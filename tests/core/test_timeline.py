@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from emulator.core.instants import LAST
-from emulator.core.timeline import NEVER, Agenda, Clock
+from zof_emulator.core.instants import LAST
+from zof_emulator.core.timeline import NEVER, Agenda, Clock
 
 instants = st.integers(-(2**40), LAST)
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.outcomes import duration
+from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers.words import run_detail
 
-from emulator.core.lifecycle import Status
-from emulator.core.outcomes import duration
-from emulator.core.refusal import Refused
-from emulator.handlers.words import run_detail
 from tests.core import model
 from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, fresh, order, snapshot
 
 if TYPE_CHECKING:
-    from emulator.core.runs import Run
+    from zof_emulator.core.runs import Run
 
 organizations = st.sampled_from(ORGANIZATIONS)
 picks = st.integers(0, 99)

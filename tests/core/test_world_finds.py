@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.artifacts import slots
+from zof_emulator.core.catalogue import Order
+from zof_emulator.core.index import NO_END, Period
+from zof_emulator.core.refusal import Refused
+from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.core.timeline import Clock
+from zof_emulator.core.world import Policy, World
 
-from emulator.core.artifacts import slots
-from emulator.core.catalogue import Order
-from emulator.core.index import NO_END, Period
-from emulator.core.refusal import Refused
-from emulator.core.tenants import DEFAULT
-from emulator.core.timeline import Clock
-from emulator.core.world import Policy, World
 from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, order
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.timeline import Clock
+from zof_emulator.core.world import Policy, World
 
-from emulator.core.limits import Rate
-from emulator.core.timeline import Clock
-from emulator.core.world import Policy, World
 from tests.core.worlds import BEGAN, DATA, ORGANIZATIONS, case_lists, order
 
 deeds = st.lists(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.core.instants import DAY, LAST
+from zof_emulator.core.refusal import Refused
+from zof_emulator.core.timeline import Agenda, Due
 
-from emulator.core.instants import DAY, LAST
-from emulator.core.refusal import Refused
-from emulator.core.timeline import Agenda, Due
 from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, order, snapshot
 
 if TYPE_CHECKING:
-    from emulator.core.world import World
+    from zof_emulator.core.world import World
 
 CENTURY = 36_525 * DAY
 deeds = st.tuples(st.sampled_from(["start", "start", "cancel"]), st.sampled_from(ORGANIZATIONS), case_lists)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from hypothesis import strategies as st
-
-from emulator.core import runs
-from emulator.core.catalogue import Order
-from emulator.core.index import NO_END, Period
-from emulator.core.lifecycle import Status
-from emulator.core.limits import Rate
-from emulator.core.runs import Run
-from emulator.core.tenants import Data, Organization
-from emulator.core.timeline import Clock
-from emulator.core.world import Policy, World
+from zof_emulator.core import runs
+from zof_emulator.core.catalogue import Order
+from zof_emulator.core.index import NO_END, Period
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.runs import Run
+from zof_emulator.core.tenants import Data, Organization
+from zof_emulator.core.timeline import Clock
+from zof_emulator.core.world import Policy, World
 
 BEGAN: Final = 1_767_225_600_123
 """2026-01-01T00:00:00.123Z: no whole second, so that rounding shows."""

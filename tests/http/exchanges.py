@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.core.limits import Rate
-from emulator.core.tenants import DEFAULT, PERMITS, Key, Role
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
+
 from tests.zof import CI, EXPIRED, STAGING, VIEWER, Answer, Zof
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
 
-from emulator.app import EPOCH
 from tests.zof import ADMIN, Zof
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
+from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.limits import Rate
 
-from emulator.app import EPOCH
-from emulator.core.instants import rfc3339_ms
-from emulator.core.limits import Rate
 from tests.http.histories import TERMINAL, Step, fresh, histories, live
 from tests.http.test_clock import LAST, now, told
 from tests.zof import OTHER, Answer, Zof

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.limits import Rate
 
-from emulator.core.limits import Rate
 from tests.http.histories import TERMINAL, Step, fresh, histories
 from tests.http.stories import newest
 from tests.http.test_clock import LAST, now

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
 
-from emulator.app import EPOCH
 from tests.http.histories import Step, fresh, histories, live, shown
 from tests.zof import OTHER, Answer, Zof
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from zof_emulator.app import EPOCH
+from zof_emulator.core.limits import Rate
 
-from emulator.app import EPOCH
-from emulator.core.limits import Rate
 from tests.http.histories import Step, fresh, histories, live
 from tests.zof import OTHER, Answer, Zof
 

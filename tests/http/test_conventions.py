@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
 
-from emulator.app import EPOCH
 from tests.http.exchanges import ALL, FILES, JUDGED, STRANGERS, SUCCESSES, fresh
 from tests.zof import Zof
 

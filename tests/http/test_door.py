@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from zof_emulator.spec.document import find, load
 
-from emulator.spec.document import find, load
 from tests.zof import ADMIN, Answer, Zof
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
+from zof_emulator.core.tenants import DEFAULT, PERMITS, Data, Key, Role
 
-from emulator.app import EPOCH
-from emulator.core.tenants import DEFAULT, PERMITS, Data, Key, Role
 from tests.http.exchanges import FAR, JSON, START, fresh
 from tests.zof import ADMIN, CI, EXPIRED, OTHER, STAGING, VIEWER, Zof
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_emulator.core.limits import Rate
 
-from emulator.core.limits import Rate
 from tests.http.histories import fresh, shown
 from tests.http.replays import START, lasting, was_replayed
 from tests.zof import ADMIN, CI, OTHER, VIEWER, Answer, Zof

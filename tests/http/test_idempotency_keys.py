@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from zof_emulator.core.limits import Rate
 
-from emulator.core.limits import Rate
 from tests.http.histories import fresh
 from tests.http.replays import START, lasting, was_replayed
 from tests.zof import ADMIN, VIEWER

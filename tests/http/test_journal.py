@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
+from zof_emulator.core.limits import Rate
 
-from emulator.app import EPOCH
-from emulator.core.limits import Rate
 from tests.http.exchanges import ALL, FILES, JUDGED, LIMIT, OUTSIDE, STRANGERS, SUCCESSES
 from tests.http.exchanges import fresh as every_kind
 from tests.http.histories import fresh

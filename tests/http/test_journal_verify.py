@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.limits import Rate
 
-from emulator.core.limits import Rate
 from tests.http.histories import fresh
 from tests.http.stories import stories, told
 from tests.http.test_journal import FILTERS, exchanges

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 
-from emulator.app import EPOCH
-from emulator.core.limits import Rate
-from emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 from tests.http.exchanges import FILES, JUDGED, LIMIT, OUTSIDE, START, STRANGERS, SUCCESSES, fresh
 from tests.zof import ADMIN, CI, OTHER, VIEWER, Zof
 

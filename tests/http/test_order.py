@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 
-from emulator.core.limits import Rate
-from emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 from tests.http.exchanges import JSON, MIB, START, fresh
 from tests.zof import ADMIN, EXPIRED, STAGING, Zof
 

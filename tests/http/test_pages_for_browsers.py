@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
+from zof_emulator.core.limits import Rate
 
-from emulator.core.limits import Rate
 from tests.http.histories import TERMINAL, Step, fresh, histories, live
 from tests.zof import ADMIN, OTHER, Answer, Zof
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.core.tenants import DEFAULT, Sample
 
-from emulator.core.tenants import DEFAULT, Sample
 from tests.http.histories import Step, case_lists, fresh, histories, instant, live, starts
 from tests.zof import OTHER, Zof
 

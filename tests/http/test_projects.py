@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.tenants import DEFAULT, Project
 
-from emulator.core.tenants import DEFAULT, Project
 from tests.http.histories import fresh, shown
 from tests.zof import ADMIN, CI, OTHER, VIEWER, Zof
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
 
-from emulator.app import EPOCH
 from tests.http.histories import WORDS, Step, case_lists, fresh, histories, instant, live, ms_of, shown
 from tests.zof import ADMIN, CI, OTHER, STAGING, VIEWER, Zof
 

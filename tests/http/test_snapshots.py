@@ -10,9 +10,9 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.tenants import DEFAULT
 
-from emulator.core.limits import Rate
-from emulator.core.tenants import DEFAULT
 from tests.http.stories import of_api, stories, told
 from tests.zof import Answer, Zof
 

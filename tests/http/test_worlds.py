@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.app import EPOCH
+from zof_emulator.core.limits import Rate
 
-from emulator.app import EPOCH
-from emulator.core.limits import Rate
 from tests.http.stories import REQUESTS, of_api, stories, told
 from tests.zof import STAGING, Answer, Zof
 

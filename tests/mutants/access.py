@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emulator.core.limits import Rate
+from zof_emulator.core.limits import Rate
+
 from tests.mutants.layer import ADMIN, Ask, Defect, Inner, Mutant, always, answers, asks, error, header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.wire import Response
+    from zof_contracts.wire import Response
 
 _LIMITS: Final = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _VIEWER: Final = "Bearer zof_test_viewer"

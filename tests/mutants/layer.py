@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from contracts.spec import spec
-from contracts.wire import AsgiTransport, Headers, Response
+from zof_contracts.spec import spec
+from zof_contracts.wire import AsgiTransport, Headers, Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, MutableMapping
 
-    from contracts.wire import App
-    from emulator.core.world import World
+    from zof_contracts.wire import App
+    from zof_emulator.core.world import World
 
 ADMIN: Final = "Bearer zof_test_admin"
 

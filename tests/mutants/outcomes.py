@@ -11,7 +11,8 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.core.instants import DAY
+from zof_emulator.core.instants import DAY
+
 from tests.mutants.layer import (
     ARTIFACTS,
     ENDED,
@@ -40,8 +41,8 @@ from tests.mutants.layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.wire import Response
-    from emulator.core.world import World
+    from zof_contracts.wire import Response
+    from zof_emulator.core.world import World
 
 _NOT_PNG: Final = b"GIF89a, more or less"
 

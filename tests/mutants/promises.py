@@ -8,8 +8,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.core.idempotency import Keeper
-from emulator.core.instants import DAY
+from zof_emulator.core.idempotency import Keeper
+from zof_emulator.core.instants import DAY
+
 from tests.mutants.layer import (
     ARTIFACTS,
     LISTS,
@@ -31,8 +32,8 @@ from tests.mutants.layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.wire import Response
-    from emulator.core.world import World
+    from zof_contracts.wire import Response
+    from zof_emulator.core.world import World
 
 
 def _clamped(ask: Ask) -> Ask:

@@ -7,8 +7,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.core import runs
-from emulator.core.world import World
+from zof_emulator.core import runs
+from zof_emulator.core.world import World
+
 from tests.mutants.layer import (
     ENDED,
     RUN,
@@ -33,9 +34,9 @@ from tests.mutants.layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.wire import Response
-    from emulator.core.lifecycle import Status
-    from emulator.core.runs import Run
+    from zof_contracts.wire import Response
+    from zof_emulator.core.lifecycle import Status
+    from zof_emulator.core.runs import Run
 
 
 def _when(test: Callable[[Any], Any], edit: Edit) -> Edit:

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from contracts.findings import Verdict
-from contracts.rules import RULES, SECTIONS
-from contracts.runner import run
+from zof_contracts.findings import Verdict
+from zof_contracts.rules import RULES, SECTIONS
+from zof_contracts.runner import run
+
 from tests.mutants.catalogue import MUTANTS, target
 
 if TYPE_CHECKING:

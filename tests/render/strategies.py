@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
-
-from emulator.core.instants import LAST
-from emulator.core.results import Failure, Result
+from zof_emulator.core.instants import LAST
+from zof_emulator.core.results import Failure, Result
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

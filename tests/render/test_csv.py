@@ -9,10 +9,10 @@ from io import StringIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.instants import rfc3339
+from zof_emulator.core.results import Failure, Result
+from zof_emulator.render.csv import header, row
 
-from emulator.core.instants import rfc3339
-from emulator.core.results import Failure, Result
-from emulator.render.csv import header, row
 from tests.render.strategies import SAMPLE, anything, from_statuses
 
 TRIGGERS = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from zof_emulator.render.font import HEIGHT, WIDTH, legible, rows
 
-from emulator.render.font import HEIGHT, WIDTH, legible, rows
 from tests.render.strategies import anything
 
 ASCII = "".join(map(chr, range(0x20, 0x7F)))

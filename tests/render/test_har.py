@@ -11,10 +11,10 @@ import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.instants import parse_rfc3339
+from zof_emulator.core.results import Failure, Result
+from zof_emulator.render.har import log
 
-from emulator.core.instants import parse_rfc3339
-from emulator.core.results import Failure, Result
-from emulator.render.har import log
 from tests.render.strategies import BEGAN, SAMPLE, from_statuses
 
 TEXT = {"type": "string"}

@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.results import Failure, Result
+from zof_emulator.render.junit import report
 
-from emulator.core.results import Failure, Result
-from emulator.render.junit import report
 from tests.render.strategies import BEGAN, SAMPLE, anything, from_statuses
 
 LEGAL = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -9,10 +9,10 @@ from struct import unpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.results import Failure, Result
+from zof_emulator.render import font
+from zof_emulator.render.png import screenshot
 
-from emulator.core.results import Failure, Result
-from emulator.render import font
-from emulator.render.png import screenshot
 from tests.render.strategies import SAMPLE, from_statuses, instants
 
 RED, AMBER = (0xC6, 0x28, 0x28), (0xB4, 0x53, 0x09)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from zof_emulator.core.results import Failure
+from zof_emulator.render import csv, har, junit, png, trace
 
-from emulator.core.results import Failure
-from emulator.render import csv, har, junit, png, trace
 from tests.render.strategies import BEGAN, SAMPLE
 
 AWKWARD = replace(SAMPLE, environment="=Ünïté\r\n", failure=Failure("\x1b[31m “é” \ud800 \x00 " * 40, "timeout"))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
+from zof_emulator.render.story import address, origin, steps
 
-from emulator.render.story import address, origin, steps
 from tests.render.strategies import SAMPLE, anything, from_statuses, ids
 
 if TYPE_CHECKING:
-    from emulator.core.results import Result
+    from zof_emulator.core.results import Result
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from zipfile import ZIP_STORED, ZipFile
 
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.render.trace import archive
 
-from emulator.render.trace import archive
 from tests.render.strategies import SAMPLE, from_statuses, instants
 
 if TYPE_CHECKING:
-    from emulator.core.results import Result
+    from zof_emulator.core.results import Result
 
 
 def opened(result: Result, name: str) -> Any:  # noqa: ANN401  a JSON value

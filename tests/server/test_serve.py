@@ -190,7 +190,7 @@ def test_an_offer_of_another_protocol_is_no_news(quiet: Sequence[str]) -> None:
 @pytest.mark.parametrize("closed", [("stdout",), ("stderr",), ("stdout", "stderr")], ids="+".join)
 def test_a_reader_that_goes_away(closed: Sequence[str]) -> None:
     """The emulator outlives whoever read its ready line and its log, and ends as ever."""
-    command = [sys.executable, "-m", "emulator", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "zof_emulator", "serve", "--port", "0"]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -216,7 +216,7 @@ def test_a_reader_that_was_never_there(free_port: Callable[[], int], closed: str
     reader, writer = os.pipe()
     os.close(reader)
     port = free_port()
-    command = [sys.executable, "-m", "emulator", "serve", "--port", str(port), *flags]
+    command = [sys.executable, "-m", "zof_emulator", "serve", "--port", str(port), *flags]
     stdout, stderr = (writer, subprocess.PIPE) if closed == "stdout" else (subprocess.PIPE, writer)
     with subprocess.Popen(command, cwd=ROOT, env=environment({}), stdout=stdout, stderr=stderr) as process:
         os.close(writer)
@@ -256,7 +256,7 @@ def test_ctrl_c_ends_it_at_once(lines: Sequence[bytes]) -> None:
 
 def test_ctrl_c_where_it_was_ignored() -> None:
     """SIGINT ends it with 130 also in the background of a script, where the shell has it ignored."""
-    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--quiet"]
+    command = [sys.executable, "-m", "zof_emulator", "serve", "--port", "0", "--quiet"]
     with subprocess.Popen(
         ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],  # noqa: S607  any shell will do
         cwd=ROOT,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from emulator.spec.document import SpecError, as_json, checked, find, load
+from zof_emulator.spec.document import SpecError, as_json, checked, find, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,8 @@ import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-
-from emulator.spec.document import SpecError, checked, find, load
-from emulator.spec.operation import elsewhere, operations
+from zof_emulator.spec.document import SpecError, checked, find, load
+from zof_emulator.spec.operation import elsewhere, operations
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,18 +9,17 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from emulator.core.instants import parse_rfc3339
-from emulator.core.refusal import Refused
-from emulator.handlers import table, words
-from emulator.http.app import Corridor
-from emulator.spec.document import SpecError, checked, find, load
-from emulator.spec.operation import Refusal, elsewhere, operations
+from zof_emulator.core.instants import parse_rfc3339
+from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers import table, words
+from zof_emulator.http.app import Corridor
+from zof_emulator.spec.document import SpecError, checked, find, load
+from zof_emulator.spec.operation import Refusal, elsewhere, operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from emulator.spec.operation import Operation
+    from zof_emulator.spec.operation import Operation
 
 CONTRACT: Final = load(find("openapi.yaml"))
 CONTROL: Final = load(find("control.yaml"))

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from emulator.core.instants import parse_rfc3339
-from emulator.core.refusal import Refused
-from emulator.spec.document import find, load
-from emulator.spec.operation import operations
+from zof_emulator.core.instants import parse_rfc3339
+from zof_emulator.core.refusal import Refused
+from zof_emulator.spec.document import find, load
+from zof_emulator.spec.operation import operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emulator.spec.operation import Operation
+    from zof_emulator.spec.operation import Operation
 
 OPERATIONS: Final = {one.id: one for one in operations(load(find("openapi.yaml")))}
 LABELS: Final = {"environments": ("staging", "production", "qa")}

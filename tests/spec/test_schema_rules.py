@@ -7,10 +7,9 @@ from typing import Any, Final
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from emulator.core.instants import parse_rfc3339
-from emulator.core.refusal import Refused
-from emulator.spec.schema import ObjectRules, compiled
+from zof_emulator.core.instants import parse_rfc3339
+from zof_emulator.core.refusal import Refused
+from zof_emulator.spec.schema import ObjectRules, compiled
 
 NESTED: Final[dict[str, Any]] = {
     "type": "object",

@@ -1,0 +1,25 @@
+"""The contract harness: does a deployment keep the published contract, and where it differs, whose fault is it?
+
+Use it as a library: `run(Target(url=…, keys={"main": …}))` returns a value that holds every `Finding`.
+The names are looked up when they are asked for, so that pytest may load our plugin without loading the harness.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from zof_contracts.findings import Finding
+    from zof_contracts.runner import run
+    from zof_contracts.target import Target
+
+__all__ = ["Finding", "Target", "run"]
+
+_ROOMS: Final = {"Finding": "zof_contracts.findings", "Target": "zof_contracts.target", "run": "zof_contracts.runner"}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name is
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ROOMS[name]), name)

@@ -1,0 +1,148 @@
+"""Rate limits: what counts, whose bucket it is, and the request that is one too many (section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from zof_contracts.client import asked, server_time
+from zof_contracts.probes.bench import OK, Bench, Unsettled, told, whole
+
+if TYPE_CHECKING:
+    from zof_contracts.wire import Exchange
+
+_MOST: Final = 150
+"""Requests that the window may have left when it is used up."""
+_NEARLY: Final = 15
+_LONGEST: Final = 120
+_BURST: Final = 12
+"""Requests beyond Limit that may be a burst, which no page rules out."""
+_THROTTLED: Final = 429
+_REMAINING: Final = "x-ratelimit-remaining"
+_RESET: Final = "x-ratelimit-reset"
+
+
+def _between(bench: Bench, key: str, rule: str, uncounted: list[Exchange], before: Exchange) -> None:
+    after = bench.client.get("/runs", key=key, limit=1)
+    first, last = whole(before, _REMAINING), whole(after, _REMAINING)
+    if first is None or last is None or whole(before, _RESET) != whole(after, _RESET):
+        bench.session.skip(rule, "no two answers of one window say what remains")
+        return
+    got = f"less by {first - last}" if last != first - 1 else ""
+    for _ in uncounted:
+        trace = [before, *uncounted, after]
+        bench.check(rule, last == first - 1, expected="Remaining less by 1", got=got, trace=trace)
+
+
+def uncounted(bench: Bench) -> None:
+    """401, unknown paths and 405 do not count; another key has a bucket of its own."""
+    bench.room(8)
+    before = bench.must(bench.client.get("/runs", limit=1))
+    lost = asked("GET", "/no-such-thing")
+    strange = [
+        bench.client.send(replace(asked("GET", "/runs"), key="main", authorization="Basic {key}")),
+        bench.client.send(lost),
+        bench.client.send(asked("DELETE", "/runs") if bench.full else lost),
+    ]
+    rule = "limits.uncounted"
+    carrying = [each for each in strange if each.response.header(_REMAINING) is not None]
+    for each in carrying:
+        bench.session.broken(rule, expected="no X-RateLimit headers", got=f"them, with {told(each)}", trace=each)
+    if not carrying and all(each.response.status in {401, 404, 405} for each in strange):
+        _between(bench, "main", rule, strange, before)
+    other = next((name for name in ("readonly", "no-webhooks") if bench.has(name)), None)
+    if other is not None:
+        before = bench.client.journal[-1]
+        _between(bench, "main", "limits.per-key", [bench.client.get("/runs", key=other, limit=1)], before)
+
+
+def nearly(bench: Bench) -> bool:
+    """Whether the window of the main key is nearly used up, so that the rest costs little."""
+    last = next((each for each in reversed(bench.client.journal) if each.request.key == "main"), None)
+    left = whole(last, _REMAINING) if last is not None else None
+    return bench.target.spends and left is not None and left <= _NEARLY
+
+
+def used_up(bench: Bench) -> None:
+    """The window is used up: 429, with a Retry-After that is honest."""
+    if not bench.target.spends:
+        return
+    first = bench.must(bench.client.get("/runs", limit=1))
+    limit, left, reset = (whole(first, name) for name in ("x-ratelimit-limit", _REMAINING, _RESET))
+    if limit is None or left is None or reset is None:
+        raise Unsettled("the target does not say what its limit is")
+    if left > _MOST:
+        raise Unsettled(f"{left} requests are left in the window, too many to use up")
+    bench.client.pacing = False
+    try:
+        refused = _spend(bench, left, first)
+    finally:
+        bench.client.pacing = True
+    if refused is not None:
+        _exact(bench, limit, refused)
+        _honest(bench, refused)
+
+
+def _spend(bench: Bench, left: int, first: Exchange) -> Exchange | None:
+    answer = first
+    for sent in range(left + _BURST):
+        answer = bench.client.get("/runs", limit=1)
+        if answer.response.status == _THROTTLED:
+            right = bool(answer.response.header("retry-after")) and sent >= left
+            got = "429 before Remaining was used up" if sent < left else "429 without Retry-After"
+            return (
+                answer
+                if bench.check("limits.refused", right, expected="429 at the end", got=got, trace=answer)
+                else None
+            )
+        if whole(answer, _RESET) != whole(first, _RESET) and server_time(answer) >= (whole(first, _RESET) or 0) - 1:
+            raise Unsettled("the window ended before it was used up")
+    expected = "429 with Retry-After when Remaining is used up"
+    bench.session.broken("limits.refused", expected=expected, got=told(answer), trace=[first, answer])
+    return None
+
+
+def _exact(bench: Bench, limit: int, refused: Exchange) -> None:
+    same = [
+        each
+        for each in bench.client.journal
+        if each.request.key == refused.request.key and whole(each, _RESET) == whole(refused, _RESET)
+    ]
+    served = [each for each in same if each.response.status != _THROTTLED]
+    if not served or whole(served[0], _REMAINING) != limit - 1:
+        bench.session.skip("limits.exact", "the window had begun before our first request in it")
+        return
+    got = "more" if len(served) > limit else "fewer"
+    bench.check("limits.exact", len(served) == limit, expected="Limit requests in a window", got=got, trace=refused)
+
+
+def _honest(bench: Bench, refused: Exchange) -> None:
+    rule = "limits.retry-after.honest"
+    wait = whole(refused, "retry-after")
+    reset = whole(refused, _RESET) or 0
+    if wait is None:
+        return
+    expected = "served then, and not long before"
+    if wait > max(1, reset - server_time(refused) + 1):
+        got = "a wait beyond the end of the window"
+        bench.session.broken(rule, expected=expected, got=got, trace=refused)
+        return
+    if wait > _LONGEST:
+        bench.session.skip(rule, "Retry-After asks for more time than there is")
+        return
+    pointless = False
+    bench.client.pacing = False
+    try:
+        if bench.target.advance is not None and wait > 1:
+            bench.client.wait(wait - 1, "a second before Retry-After is over")
+            early = bench.client.get("/runs", limit=1)
+            pointless = pointless or early.response.status == OK
+            bench.client.wait(1, "the last second of Retry-After")
+        else:
+            bench.client.wait(wait, "Retry-After")
+        late = bench.client.get("/runs", limit=1)
+    finally:
+        bench.client.pacing = True
+    got = "a wait for nothing" if late.response.ok else told(late)
+    right = late.response.ok and not pointless
+    bench.check(rule, right, expected=expected, got=got, trace=[refused, late])

@@ -1,0 +1,89 @@
+"""HAR 1.2: every exchange of the journal, for browsers' developer tools and other viewers; no key is in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from zof_contracts.redaction import Redactor
+from zof_contracts.report.document import redacted, version
+
+if TYPE_CHECKING:
+    from zof_contracts.report.facts import Facts
+    from zof_contracts.wire import Exchange, Headers, Request, Response
+
+
+def render(facts: Facts) -> str:
+    """The journal as JSON."""
+    redactor = Redactor(facts.target.keys)
+    entries = [_entry(exchange, facts.target.base, redactor) for exchange in facts.journal]
+    creator = {"name": "zof-contracts", "version": version()}
+    log = {"version": "1.2", "creator": creator, "pages": [], "entries": redacted(entries, redactor)}
+    return json.dumps({"log": log}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _entry(exchange: Exchange, base: str, redactor: Redactor) -> dict[str, Any]:
+    took = round(exchange.took * 1000, 3)
+    began = exchange.at - exchange.took
+    whole, milli = divmod(round(began * 1000), 1000)
+    return {
+        "startedDateTime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{milli:03}Z",
+        "time": took,
+        "request": _request(exchange.request, base, redactor),
+        "response": _response(exchange.response, redactor),
+        "cache": {},
+        "timings": {"send": 0, "wait": took, "receive": 0},
+        "comment": f"{exchange.number} {exchange.operation}".strip(),
+    }
+
+
+def _request(request: Request, base: str, redactor: Redactor) -> dict[str, Any]:
+    headers = list(request.headers)
+    if request.key:
+        headers.insert(0, ("Authorization", request.authorization.replace("{key}", f"[key {request.key}]")))
+    return {
+        "method": request.method,
+        "url": base + request.target,
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": _pairs(tuple(headers)),
+        "queryString": _pairs(tuple(parse_qsl(request.query, keep_blank_values=True))),
+        "headersSize": -1,
+        "bodySize": len(request.body),
+        **({"postData": _posted(request, redactor)} if request.body else {}),
+    }
+
+
+def _posted(request: Request, redactor: Redactor) -> dict[str, Any]:
+    text = redactor.bytes(request.body).decode(errors="replace")
+    return {"mimeType": request.header("content-type") or "", "params": [], "text": text}
+
+
+def _response(response: Response, redactor: Redactor) -> dict[str, Any]:
+    return {
+        "status": response.status,
+        "statusText": "",
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": _pairs(response.headers),
+        "content": _content(response, redactor),
+        "redirectURL": response.header("location") or "",
+        "headersSize": -1,
+        "bodySize": len(response.body),
+    }
+
+
+def _content(response: Response, redactor: Redactor) -> dict[str, Any]:
+    body = redactor.bytes(response.body)
+    found: dict[str, Any] = {"size": len(body), "mimeType": response.header("content-type") or ""}
+    try:
+        return {**found, "text": body.decode()}
+    except UnicodeDecodeError:
+        return {**found, "text": base64.b64encode(body).decode(), "encoding": "base64"}
+
+
+def _pairs(pairs: Headers) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in pairs]

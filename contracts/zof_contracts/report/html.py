@@ -1,0 +1,157 @@
+"""The HTML report: one page that works offline and lets its reader filter; every value in it is escaped.
+
+`page.html` beside this file is the page with places to fill in: `{{title}}`.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from zof_contracts.report.text import seen, verdict_line
+
+if TYPE_CHECKING:
+    from zof_contracts.report.document import Document
+
+_VERDICTS: Final = ("violated", "differs", "not exercised", "kept")
+_NAMES: Final = ("operation", "request_id")
+_PAGE: Final = Path(__file__).parent / "page.html"
+
+
+def render(document: Document) -> str:
+    """The report as a page."""
+    rules = {rule["name"]: rule for rule in document["rules"]}
+    summary = document["summary"]
+    parts = {
+        "title": escape(f"Contract report: {document['target']['url']}"),
+        "facts": escape(_facts(document)),
+        "outcome": escape(verdict_line(document)),
+        "outcome-class": {"violations": "violated", "differences": "differs", "nothing found": "kept"}.get(
+            summary["outcome"], "not-exercised"
+        ),
+        "notes": _notes(summary),
+        "tiles": "".join(_tile(verdict, summary) for verdict in _VERDICTS),
+        "sections": "".join(_section(section) for section in document["sections"] if section["rules"]),
+        "verdicts": "".join(f"<option>{verdict}</option>" for verdict in _VERDICTS),
+        "choices": "".join(_choice(section) for section in document["sections"] if section["rules"]),
+        "findings": "".join(_finding(one, rules[one["rule"]]) for one in document["findings"])
+        or "<p class=soft>None.</p>",
+        "rules": "".join(_rule(rule) for rule in document["rules"]),
+        "receipt": _receipt(document),
+        "footer": escape(
+            f"{document['tool']['name']} {document['tool']['version']}, report format {document['format']}"
+        ),
+    }
+    return re.sub(r"\{\{([a-z-]+)\}\}", lambda place: parts[place[1]], _PAGE.read_text(encoding="utf-8"))
+
+
+def _facts(document: Document) -> str:
+    summary, target = document["summary"], document["target"]
+    words = [
+        summary["began"].replace("T", " ").replace("Z", " UTC"),
+        f"profile {target['profile']}" + (", strict" if target["strict"] else ""),
+        f"{summary['requests']} requests ({summary['requests_per_second']:g}/s)",
+        f"{summary['examples']} examples ({summary['examples_per_second']:g}/s)",
+        f"{summary['seconds']:.1f} s",
+        f"seed {summary['seed']}",
+    ]
+    return " · ".join(words)
+
+
+def _notes(summary: dict[str, Any]) -> str:
+    notes = []
+    if summary["interrupted"]:
+        notes.append("Interrupted: this is what was done until then.")
+    if summary["stopped"] and not summary["interrupted"]:
+        notes.append(f"Ended early: {summary['stopped']}.")
+    if summary["throttled"]:
+        notes.append(f"The target throttled us {summary['throttled']} times; we waited, and that is no finding.")
+    return "".join(f"<p class=soft>{escape(note)}</p>" for note in notes)
+
+
+def _class(verdict: str) -> str:
+    return verdict.replace(" ", "-")
+
+
+def _tag(verdict: str) -> str:
+    return f'<span class="tag {_class(verdict)}">{verdict}</span>'
+
+
+def _tile(verdict: str, summary: dict[str, Any]) -> str:
+    count = f"<b>{summary[verdict.replace(' ', '_')]}</b>"
+    return f'<button class="tile {_class(verdict)}" value="{verdict}" aria-pressed="false">{count}{verdict}</button>'
+
+
+def _choice(section: dict[str, Any]) -> str:
+    return f'<option value="{section["number"]}">{section["number"]} {escape(section["title"])}</option>'
+
+
+def _section(section: dict[str, Any]) -> str:
+    kinds = ("kept", "violated", "differs", "not exercised")
+    counts = {kind: section[kind.replace(" ", "_")] for kind in kinds}
+    bar = "".join(f'<i class="{_class(kind)}" style="flex:{count}"></i>' for kind, count in counts.items() if count)
+    cells = "".join(_count(kind, count) for kind, count in counts.items())
+    title = f"{section['number']} {escape(section['title'])}"
+    return f'<tr><td>{title}</td><td class="wide"><span class="bar">{bar}</span></td>{cells}</tr>'
+
+
+def _count(kind: str, count: int) -> str:
+    return f'<td class="number {_class(kind) if count else "soft"}">{count}</td>'
+
+
+def _finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
+    verdict = "not exercised" if finding["flaky"] else finding["verdict"]
+    words = ["flaky"] * finding["flaky"] + ["in the baseline"] * finding["known"]
+    extra = "".join(f' <span class="tag not-exercised">{word}</span>' for word in words)
+    tags = extra if finding["flaky"] else f" {_tag(verdict)}{extra}"
+    rows = {
+        "Rests on": _sources(rule),
+        "Request": " ".join(f"<code>{escape(finding[name])}</code>" for name in _NAMES if finding[name]),
+        "Repeat": f"<code>--include {escape(finding['rule'])} --seed {finding['seed']}</code>",
+        "Seen": escape(seen(finding)),
+        "To mend": escape(rule["mend"]),
+    }
+    return (
+        f'<details class="card {_class(verdict)}" open data-verdict="{verdict}" data-section="{rule["section"]}">'
+        f"<summary><h3>{escape(finding['rule'])}</h3>{tags}<p>{escape(rule['sentence'])}</p></summary>"
+        f'<div class="pair"><div><span>Expected</span>{escape(finding["expected"])}</div>'
+        f"<div><span>Got</span>{escape(finding['got'])}</div></div>{_list(rows)}"
+        f'<div class="script"><button class="copy">Copy</button><pre>{escape(finding["script"])}</pre></div></details>'
+    )
+
+
+def _rule(rule: dict[str, Any]) -> str:
+    verdict = rule["verdict"]
+    reason = f'<div class="soft">{escape(rule["reason"])}</div>' if rule["reason"] else ""
+    rows = {"Rests on": _sources(rule), "Checked so": escape(rule["how"]), "To mend": escape(rule["mend"])}
+    return (
+        f'<tr data-verdict="{verdict}" data-section="{rule["section"]}"><td><details><summary>'
+        f"<code>{escape(rule['name'])}</code> {escape(rule['sentence'])}</summary>{_list(rows)}</details></td>"
+        f'<td>{_tag(verdict)}{reason}</td><td class="number wide">{rule["evidence"]}</td></tr>'
+    )
+
+
+def _sources(rule: dict[str, Any]) -> str:
+    pages = ", ".join(_page(source) for source in rule["sources"])
+    by = " by" if rule["basis"] == "documented" else ", see"
+    return f"{escape(rule['basis'])}{f'{by} {pages}' if pages else ''}; <code>{escape(rule['at'])}</code>"
+
+
+def _page(source: dict[str, str]) -> str:
+    name = escape(source["name"])
+    return f'<a href="{escape(source["url"])}">{name}</a>' if "url" in source else name
+
+
+def _list(rows: dict[str, str]) -> str:
+    return "<dl>" + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows.items() if value) + "</dl>"
+
+
+def _receipt(document: Document) -> str:
+    receipt = document["receipt"]
+    if not receipt:
+        return ""
+    lines = "\n".join(f"{one['run']}  {one['state']}  (key {one['key']})" for one in receipt)
+    head = f"Runs started on the target: {len(receipt)}"
+    return f"<h2>Receipt</h2><details><summary>{head}</summary><pre>{escape(lines)}</pre></details>"

@@ -1,0 +1,96 @@
+"""SARIF 2.1.0, which code-scanning services read: a result for each finding, at the place of `openapi.yaml`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from zof_contracts.spec import location, spec
+
+if TYPE_CHECKING:
+    from zof_contracts.report.document import Document
+
+SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def render(document: Document) -> str:
+    """The report as JSON."""
+    lines = _lines()
+    rules = [rule for rule in document["rules"] if rule["verdict"] != "not exercised" or rule["findings"]]
+    index = {rule["name"]: number for number, rule in enumerate(rules)}
+    tool = document["tool"]
+    run = {
+        "tool": {
+            "driver": {
+                "name": tool["name"],
+                "version": tool["version"],
+                "informationUri": "https://zof.ai/docs",
+                "rules": [_rule(rule) for rule in rules],
+            }
+        },
+        "invocations": [_invocation(document)],
+        "results": [_result(one, rules[index[one["rule"]]], index, lines) for one in document["findings"]],
+        "properties": {"target": document["target"], "summary": document["summary"]},
+    }
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(rule: dict[str, Any]) -> dict[str, Any]:
+    pages = [source["url"] for source in rule["sources"] if "url" in source]
+    return {
+        "id": rule["name"],
+        "shortDescription": {"text": rule["sentence"]},
+        "fullDescription": {"text": f"{rule['sentence']} Checked so: {rule['how']}"},
+        "help": {"text": rule["mend"]},
+        **({"helpUri": pages[0]} if pages else {}),
+        "defaultConfiguration": {"level": "note" if rule["basis"] == "assumed" else "error"},
+        "properties": {"basis": rule["basis"], "section": rule["section"], "verdict": rule["verdict"]},
+    }
+
+
+def _invocation(document: Document) -> dict[str, Any]:
+    summary = document["summary"]
+    began = time.mktime(time.strptime(summary["began"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+    ended = time.gmtime(began + summary["seconds"])
+    return {
+        "executionSuccessful": summary["outcome"] != "nothing was tested" and not summary["interrupted"],
+        "startTimeUtc": summary["began"],
+        "endTimeUtc": time.strftime("%Y-%m-%dT%H:%M:%SZ", ended),
+    }
+
+
+def _result(
+    finding: dict[str, Any], rule: dict[str, Any], index: dict[str, int], lines: dict[str, int]
+) -> dict[str, Any]:
+    text = f"{rule['sentence']} Expected {finding['expected']}; got {finding['got']}.\n\n{finding['script']}"
+    level = "error" if finding["verdict"] == "violated" and not finding["flaky"] else "note"
+    return {
+        "ruleId": finding["rule"],
+        "ruleIndex": index[finding["rule"]],
+        "level": level,
+        "kind": "fail",
+        "message": {"text": text},
+        "locations": [_location(rule["at"], lines)],
+        "partialFingerprints": {"finding/v1": finding["key"]},
+        "occurrenceCount": sum(one["times"] for one in (finding, *finding["also"])),
+        "baselineState": "unchanged" if finding["known"] else "new",
+        "properties": {name: finding[name] for name in ("request_id", "seed", "flaky", "operation")},
+    }
+
+
+def _location(at: str, lines: dict[str, int]) -> dict[str, Any]:
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": "openapi.yaml"},
+            "region": {"startLine": lines.get(at.split("/", maxsplit=1)[0], 1)},
+        },
+        "logicalLocations": [{"fullyQualifiedName": spec().pointer(at), "kind": "member"}],
+    }
+
+
+def _lines() -> dict[str, int]:
+    """The line of each operation in the document."""
+    text = location().read_text(encoding="utf-8").splitlines()
+    marker = "operationId: "
+    return {line.split(marker)[1].strip(): number for number, line in enumerate(text, 1) if marker in line}

@@ -1,0 +1,5 @@
+"""`python -m zof_emulator` is `zof-emulator`."""
+
+from zof_emulator.cli import main
+
+main()

@@ -1,0 +1,114 @@
+"""The assembly: settings in, an ASGI application out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from zof_emulator.core.instants import SECOND
+from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.core.timeline import Clock
+from zof_emulator.core.world import Policy, World
+from zof_emulator.handlers import table, words
+from zof_emulator.http import control
+from zof_emulator.http.app import Corridor
+from zof_emulator.http.browser import Pages
+from zof_emulator.http.door import Door
+from zof_emulator.http.entrance import Entrance
+from zof_emulator.http.stage import Audience, Origin, Stage, access_to
+from zof_emulator.http.worlds import Worlds
+from zof_emulator.settings import Settings
+from zof_emulator.spec import document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zof_emulator.core.tenants import Data
+    from zof_emulator.http.stage import Exchange
+
+EPOCH: Final = 1_767_225_600_000
+"""Where a manual clock begins, in ms: 2026-01-01T00:00:00Z."""
+
+
+def system_clock() -> int:
+    """The system's time in ms since the Unix epoch. Nothing else in the emulator reads it."""
+    return time.time_ns() // 1_000_000
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    data: Data | None = None,
+    system: Callable[[], int] = system_clock,
+    told: Callable[[Exchange], None] | None = None,
+    limited: Callable[[], None] | None = None,
+) -> Entrance:
+    """An emulator as an ASGI application, with worlds of its own.
+
+    Args:
+        settings: how it is set up; `Settings()` by default. Host and port only tell who is let in.
+        data: what a fresh world holds; by default `zof_emulator.core.tenants.DEFAULT`, with the settings' environments.
+        system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
+        told: hears of every exchange.
+        limited: hears of each that the rate limit refused.
+
+    Raises:
+        SpecError: the contract cannot be used.
+    """
+    chosen = settings or Settings()
+    contract = document.load(document.find("openapi.yaml"))
+    fresh, usual = _worlds(chosen, data or DEFAULT), Origin(chosen.seed, chosen.clock, _scenario(chosen))
+    audience = Audience(told, limited)
+    shared = access_to(fresh(usual, EPOCH))
+
+    def stage(name: str, origin: Origin | None) -> Stage:
+        return Stage(
+            origin or usual,
+            fresh,
+            system,
+            lambda world: shared if shared.fits(world) else access_to(world),
+            audience,
+            name=name,
+            most_exchanges=chosen.journal,
+        )
+
+    worlds = Worlds(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
+    api = Corridor(contract, table.TABLE, words.PREFIX, chosen.public_url)
+    own = document.load(document.find("control.yaml"))
+    control_api = Corridor(
+        own, control.table(contract.root, worlds, chosen.public_url), control.PREFIX, chosen.public_url
+    )
+    pages = Pages(worlds, chosen.public_url)
+    browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
+    door = Door(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
+    return Entrance(browser, worlds=worlds, api=api, control=control_api, door=door)
+
+
+def _scenario(settings: Settings) -> str:
+    return "default" if settings.samples else "empty"
+
+
+def _worlds(settings: Settings, data: Data) -> Callable[[Origin, int], World]:
+    """What makes a fresh world under these settings, given how it is to begin and the instant that it is."""
+    policy = Policy(
+        rate=settings.rate, capacity=settings.capacity, references=settings.references, keep_runs=settings.max_runs
+    )
+    held = replace(
+        data,
+        organizations=tuple(
+            replace(one, environments=tuple(dict.fromkeys((*one.environments, *settings.environments))))
+            for one in data.organizations
+        ),
+    )
+    empty = replace(held, samples=())
+
+    def fresh(origin: Origin, system: int) -> World:
+        clock = Clock(origin.clock)
+        filled = held if origin.scenario == "default" else empty
+        return World(origin.seed, policy, filled, clock, EPOCH if clock.stands else system)
+
+    return fresh

@@ -1,0 +1,132 @@
+"""The catalogue: which projects, cases and suites there are, whose they are, and how a new one comes into being."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sys import intern
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from zof_emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import KeysView, Mapping
+
+    from zof_emulator.core.tenants import Data
+
+_NEVER: Final = "missing"
+_SUITE_CASES: Final = ("_001", "_002", "_003")
+_LONGEST_NAME: Final = 64
+
+
+class Order(NamedTuple):
+    """What a client asks to run: explicit cases or a suite, never both."""
+
+    project_id: str
+    environment: str
+    test_case_ids: tuple[str, ...] = ()
+    test_suite_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProject:
+    """A project that an organization can see; created at an instant in ms."""
+
+    id: str
+    name: str
+    created_at: int
+
+
+class Catalogue:
+    """What can be referred to. An ID belongs to one organization; to the others it does not exist."""
+
+    __slots__ = ("_known", "_open", "_owners", "_projects", "_suites")
+
+    def __init__(self, data: Data, now: int, *, references: str) -> None:
+        self._open = references == "open"
+        self._owners: dict[str, str] = dict(data.cases)
+        self._suites: dict[str, tuple[str, ...]] = {}
+        self._projects: dict[str, list[NamedProject]] = {one.id: [] for one in data.organizations}
+        self._known: dict[str, dict[str, str]] = {one.id: {} for one in data.organizations}
+        """What an organization has named before, each name as the one string that is kept of it."""
+        for suite, cases in data.suites.items():
+            self._owners[suite] = data.cases[cases[0]]
+            self._suites[suite] = cases
+        for project in sorted(data.projects, key=lambda one: -one.age_ms):
+            self._owners[project.id] = project.organization
+            made = NamedProject(project.id, project.name, now - project.age_ms)
+            self._projects[project.organization].append(made)
+
+    @property
+    def organizations(self) -> KeysView[str]:
+        """Whose projects these are."""
+        return self._projects.keys()
+
+    def saved(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        return {
+            "owners": self._owners,
+            "suites": {suite: list(cases) for suite, cases in self._suites.items()},
+            "projects": {
+                organization: [[one.id, one.name, one.created_at] for one in found]
+                for organization, found in self._projects.items()
+            },
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take what was saved."""
+        self._owners = {intern(name): intern(owner) for name, owner in saved["owners"].items()}
+        self._suites = {intern(suite): tuple(map(intern, cases)) for suite, cases in saved["suites"].items()}
+        self._projects = {
+            organization: [NamedProject(*row) for row in rows] for organization, rows in saved["projects"].items()
+        }
+        self._known = {organization: {} for organization in self._projects}
+
+    def projects(self, organization: str) -> list[NamedProject]:
+        """The organization's projects, oldest first."""
+        return self._projects[organization]
+
+    def resolve(self, organization: str, order: Order, now: int) -> tuple[str, ...]:
+        """The cases to run. What is open to reference comes into being, unless the order is refused."""
+        known = self._known[organization]
+        if order.test_case_ids and order.project_id in known:
+            named = tuple([known.get(case, "") for case in order.test_case_ids])
+            if "" not in named:  # nothing is left to do when all that it names has been there before
+                return named
+        if not self._exists(order.project_id, organization):
+            raise Refused("project_not_found", "project_id", id=order.project_id)
+        for place, case in enumerate(order.test_case_ids):
+            if not self._exists(case, organization):
+                raise Refused("test_case_not_found", f"test_case_ids[{place}]", id=case)
+        cases = order.test_case_ids or self._suite(organization, order.test_suite_id or "")
+        new = order.project_id not in self._owners
+        self._own(order.project_id, organization)
+        if new:
+            name = order.project_id.removeprefix("proj_")
+            self._projects[organization].append(NamedProject(intern(order.project_id), name, now))
+        for case in cases:
+            self._own(case, organization)
+        if order.test_suite_id is not None:
+            self._own(order.test_suite_id, organization)
+            self._suites.setdefault(order.test_suite_id, cases)
+            return self._suites[order.test_suite_id]
+        return tuple(map(intern, cases))
+
+    def _exists(self, name: str, organization: str) -> bool:
+        owner = self._owners.get(name)
+        return (owner == organization or (owner is None and self._open)) and _NEVER not in name
+
+    def _suite(self, organization: str, suite: str) -> tuple[str, ...]:
+        if not self._exists(suite, organization):
+            raise Refused("test_suite_not_found", "test_suite_id", id=suite)
+        if suite in self._suites:
+            return self._suites[suite]
+        name = suite.removeprefix("suite_")[: _LONGEST_NAME - len(_SUITE_CASES[0])]
+        cases = tuple(intern(f"tc_{name}{ending}") for ending in _SUITE_CASES)
+        if any(self._owners.get(case, organization) != organization for case in cases):
+            raise Refused("test_suite_not_found", "test_suite_id", id=suite)
+        return cases
+
+    def _own(self, name: str, organization: str) -> None:
+        if name not in self._owners:
+            self._owners[intern(name)] = organization
+        self._known[organization][name] = intern(name)

@@ -1,0 +1,52 @@
+"""Outcomes: how a case ends and how long it takes, told by the seed and by words in its ID."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.results import Failure
+
+_SHORTEST: Final = 200
+_LONGEST: Final = 1_500
+_SLOW: Final = 10
+LONGEST: Final = _LONGEST * _SLOW
+"""How long a case takes at the most, in ms."""
+
+
+def is_flaky(case_id: str) -> bool:
+    """Whether the case fails on every odd-numbered run of it."""
+    return _word(case_id) == "flaky"
+
+
+def outcome(case_id: str, nth: int) -> Status:
+    """How the nth run of a case, counted from 1, ends."""
+    word = _word(case_id)
+    if word == "flaky":
+        return Status.FAILED if nth % 2 else Status.PASSED
+    return {"error": Status.ERROR, "fail": Status.FAILED}.get(word, Status.PASSED)
+
+
+@lru_cache(maxsize=8192)
+def duration(seed: int, case_id: str) -> int:
+    """How long a case takes, in ms: 200 to 1,500, ten times as long when its ID contains `slow`."""
+    chance = int.from_bytes(blake2b(f"{seed}/case/{case_id}".encode(), digest_size=8).digest(), "big")
+    return (_SHORTEST + chance % (_LONGEST - _SHORTEST + 1)) * (_SLOW if "slow" in case_id else 1)
+
+
+def failure(case_id: str, status: Status, duration_ms: int) -> Failure | None:
+    """Why a case came to this status; None unless it failed or is in error."""
+    if status is Status.ERROR:
+        return Failure(f"The platform lost the session of {case_id} after {duration_ms} ms.", "platform")
+    if status is not Status.FAILED:
+        return None
+    if "slow" in case_id:
+        return Failure(f"{case_id} did not finish within {duration_ms} ms.", "timeout")
+    return Failure(f"{case_id}: expected the confirmation to be shown, but it was not.", "assertion")
+
+
+@lru_cache(maxsize=8192)
+def _word(case_id: str) -> str:
+    return next((word for word in ("error", "fail", "flaky") if word in case_id), "")

@@ -1,0 +1,44 @@
+"""Pages and cursors: a slice of an ordered index, and the sealed words that say where the next one starts."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from zof_emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SEALED: Final = re.compile(r"cur_([0-9a-f]{12})([0-9a-f]{16})")
+
+
+def newest(index: Sequence[int], lower: int, upper: int, limit: int) -> tuple[list[int], bool]:
+    """The `limit` greatest numbers of an ascending index in `lower <= number < upper`, greatest first.
+
+    Also says whether more follow. Takes time by the logarithm of the index, not by its length.
+    """
+    end = bisect_left(index, upper)
+    floor = bisect_left(index, lower, 0, end)
+    start = max(floor, end - limit)
+    return list(index[start:end])[::-1], start > floor
+
+
+def seal(seed: int, scope: str, position: int) -> str:
+    """The cursor for a position (0 to 2**48 - 1) in the list that `scope` names, filters included."""
+    word = f"{position:012x}"
+    return f"cur_{word}{_mark(seed, scope, word)}"
+
+
+def unseal(seed: int, scope: str, cursor: str) -> int:
+    """The position in a cursor; `Refused` when it is malformed, forged, or another list's."""
+    match = _SEALED.fullmatch(cursor)
+    if match is None or _mark(seed, scope, match[1]) != match[2]:
+        raise Refused("invalid_cursor", "starting_after")
+    return int(match[1], 16)
+
+
+def _mark(seed: int, scope: str, word: str) -> str:
+    return blake2b(f"{seed}/{scope}/{word}".encode(), digest_size=8).hexdigest()

@@ -1,0 +1,108 @@
+"""Runs: the value, what happens to it, and what can be read off it; no run knows of another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from zof_emulator.core.lifecycle import TERMINAL, Event, Status, after, ending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _Fields(NamedTuple):
+    number: int
+    """Its place among all runs of its world."""
+    organization: str
+    project_id: str
+    environment: str
+    test_suite_id: str | None
+    cases: tuple[str, ...]
+    created_at: int
+    status: Status = Status.QUEUED
+    started_at: int | None = None
+    completed_at: int | None = None
+    outcomes: tuple[Status, ...] = ()
+    """How the cases that have ended did, in order."""
+    ends: tuple[int, ...] = ()
+    """When they ended."""
+    rank: int = -1
+    """The first place of its results among its organization's, once it has ended."""
+
+
+class Run(_Fields):
+    """A run as it stands; every change makes another value, so one that is held never changes. Instants are in ms.
+
+    Two are equal when they are one: what is made of a run is kept under it.
+    """
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    @property
+    def ended(self) -> bool:
+        """Whether its status is terminal."""
+        return self.status in TERMINAL
+
+    @property
+    def duration_ms(self) -> int | None:
+        """From its start to its end; None while it lacks either."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return self.completed_at - self.started_at
+
+    def case_status(self, index: int) -> Status:
+        """How the case at `index` stands."""
+        if index < len(self.outcomes):
+            return self.outcomes[index]
+        if self.status is Status.RUNNING:
+            return Status.RUNNING if index == len(self.outcomes) else Status.QUEUED
+        return self.status
+
+    def case_statuses(self) -> tuple[Status, ...]:
+        """How all its cases stand, in order."""
+        left = len(self.cases) - len(self.outcomes)
+        if self.status is not Status.RUNNING:
+            return self.outcomes + (self.status,) * left
+        return (*self.outcomes, Status.RUNNING, *(Status.QUEUED,) * (left - 1))
+
+    def case_started_at(self, index: int) -> int | None:
+        """When the case at `index` started; None if it has not, or never did."""
+        if self.started_at is None or index > len(self.ends):
+            return None
+        return self.ends[index - 1] if index else self.started_at
+
+    def case_ended_at(self, index: int) -> int | None:
+        """When the case at `index` ended; the time of the cancel for one that it cut off."""
+        return self.ends[index] if index < len(self.ends) else self.completed_at
+
+    def case_duration_ms(self, index: int) -> int | None:
+        """How long the case at `index` ran; None while it runs, and if it never did."""
+        start, end = self.case_started_at(index), self.case_ended_at(index)
+        return None if start is None or end is None else end - start
+
+    def cases_begun(self) -> Iterator[int]:
+        """The indexes of the cases that have started."""
+        begun = len(self.ends) + (self.started_at is not None and len(self.ends) < len(self.cases))
+        return iter(range(begun))
+
+
+def begun(run: Run, now: int) -> Run:
+    """The run, started."""
+    return run._replace(status=after(run.status, Event.BEGIN), started_at=now)
+
+
+def case_ended(run: Run, outcome: Status, now: int) -> Run:
+    """The run after its running case came to an outcome; with the last case the run ends too."""
+    outcomes = (*run.outcomes, outcome)
+    ends = (*run.ends, now)
+    if len(outcomes) < len(run.cases):
+        return run._replace(outcomes=outcomes, ends=ends)
+    status = after(run.status, ending(outcomes))
+    return run._replace(outcomes=outcomes, ends=ends, status=status, completed_at=now)
+
+
+def canceled(run: Run, now: int) -> Run:
+    """The run, canceled; `Refused("run_ended")` when it has ended before."""
+    return run._replace(status=after(run.status, Event.CANCEL), completed_at=now)

@@ -1,0 +1,123 @@
+"""Snapshots: all of a world as one JSON value, and a world out of it that goes on as the first one would have."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from sys import intern
+from typing import TYPE_CHECKING, Any
+
+from zof_emulator.core.ids import Names
+from zof_emulator.core.index import ResultIndex
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.runs import Run
+from zof_emulator.core.tenants import Data, Organization
+from zof_emulator.core.timeline import Agenda, Clock
+from zof_emulator.core.world import Policy, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from zof_emulator.core.tenants import Key
+
+
+def saved(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
+    """All of a world but its keys, whose secrets are nobody's business; `write` writes a kept answer as JSON."""
+    policy, rate = world.policy, world.policy.rate
+    return {
+        "seed": world.seed,
+        "clock": [world.clock.mode, world.clock.offset],
+        "now": world.now,
+        "answered": world.answered,
+        "rate": [rate.limit, rate.window_ms, rate.scope, rate.burst],
+        "capacity": policy.capacity,
+        "references": policy.references,
+        "keep": [policy.keep_answers_ms, policy.keep_answers_bytes, policy.keep_artifacts_ms, policy.keep_runs],
+        "organizations": {one.id: list(one.environments) for one in world.organizations.values()},
+        "samples": list(world.names.samples),
+        "catalogue": world.catalogue.saved(),
+        "started": world.started,
+        "forgotten": world.forgotten,
+        "runs": [list(run) for run in world.runs.values()],
+        "tenancies": {
+            name: [one.running, list(one.waiting), one.results.start] for name, one in world.tenancies.items()
+        },
+        "agenda": world.agenda.saved(),
+        "flaky": [[*key, times] for key, times in world.flaky.items()],
+        "seen": [[number, status.value] for number, status in world.seen.items()],
+        "limits": world.limiter.saved(_mark),
+        "answers": world.answers.saved(write),
+    }
+
+
+def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any], Any]) -> World:
+    """The world that was saved; `keys` open it, and `read` reads what `write` wrote.
+
+    Raises `AttributeError`, `LookupError`, `TypeError` or `ValueError` when `saved` never gave such a value.
+    """
+    organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
+    known = tuple(key for key in keys if key.organization in state["organizations"])
+    policy = Policy(Rate(*state["rate"]), state["capacity"], state["references"], *state["keep"])
+    world = World(state["seed"], policy, Data(organizations, known), Clock(*state["clock"]), state["now"])
+    world.answered = state["answered"]
+    world.names = Names(world.seed, tuple(state["samples"]))
+    world.catalogue.restore(state["catalogue"])
+    world.started, world.forgotten = state["started"], state["forgotten"]
+    world.runs = {run.number: run for run in map(_run, state["runs"])}
+    for name, (running, waiting, start) in state["tenancies"].items():
+        tenancy = world.tenancies[name]
+        tenancy.running, tenancy.results = running, ResultIndex(start)
+        tenancy.waiting.extend(waiting)
+    _list(world)
+    world.agenda = Agenda.restored(state["agenda"])
+    world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
+    world.seen = {number: Status(status) for number, status in state["seen"]}
+    buckets = {_mark(bucket): bucket for bucket in (*world.keys, *world.organizations)}
+    world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
+    world.answers.restore(state["answers"], read)
+    _check(world, state["agenda"]["due"])
+    return world
+
+
+def _check(world: World, due: Iterable[Any]) -> None:
+    """Raise `ValueError` when parts of a world speak of what is in no other part of it."""
+    waiting = {number for one in world.tenancies.values() for number in one.waiting}
+    awaited = waiting | {row[3] for row in due if row[3] >= 0} | world.runs.keys()
+    named = {row[2] for row in due} | {run.organization for run in world.runs.values()}
+    known = named <= world.organizations.keys() == world.catalogue.organizations
+    told = all(row[4] for row in due if row[3] >= 0) and world.seen.keys() <= world.runs.keys()
+    whole = all(len(run.outcomes) <= len(run.cases) for run in world.runs.values())
+    if not (known and told and whole and max(awaited, default=-1) < world.started):
+        raise ValueError("a part is missing")
+
+
+def _run(row: Iterable[Any]) -> Run:
+    number, organization, project, environment, suite, cases, created, status, began, ended, outcomes, ends, rank = row
+    return Run(
+        number,
+        intern(organization),
+        intern(project),
+        intern(environment),
+        suite,
+        tuple(map(intern, cases)),
+        created,
+        Status(status),
+        began,
+        ended,
+        tuple(map(Status, outcomes)),
+        tuple(ends),
+        rank,
+    )
+
+
+def _list(world: World) -> None:
+    """Put the runs into their indexes, in the order in which they came, and their results in that of their ends."""
+    for run in world.runs.values():
+        world.tenancies[run.organization].runs.add(run)
+    for run in sorted((run for run in world.runs.values() if run.ended), key=lambda run: run.rank):
+        world.tenancies[run.organization].results.add(run)
+
+
+def _mark(bucket: str) -> str:
+    """What a bucket of the rate limit is called outside: it may be a secret."""
+    return sha256(bucket.encode()).hexdigest()[:24]

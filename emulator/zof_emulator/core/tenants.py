@@ -1,0 +1,124 @@
+"""Tenants: organizations, their keys and what a role permits; who may be told what follows from here alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from zof_emulator.core.instants import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Role(StrEnum):
+    """The roles that exist (`/docs/admin/roles`)."""
+
+    ADMIN = "Organization Admin"
+    LEAD = "QA Lead"
+    ENGINEER = "Engineer"
+    VIEWER = "Viewer"
+
+
+_ALL: Final = frozenset({"runs:create", "projects:read", "webhooks:manage"})
+PERMITS: Final[Mapping[Role, frozenset[str]]] = MappingProxyType(
+    {
+        Role.ADMIN: _ALL,
+        Role.LEAD: _ALL,
+        Role.ENGINEER: frozenset({"runs:create", "projects:read"}),
+        Role.VIEWER: frozenset({"projects:read"}),
+    },
+)
+"""Which permissions a role holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A tenant: its ID and the environments that its runs may name."""
+
+    id: str
+    environments: tuple[str, ...] = ("staging", "production")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key of an organization; expired from `expires_at` (ms) on, or revoked."""
+
+    secret: str
+    organization: str
+    permissions: frozenset[str]
+    note: str = ""
+    """What it may do, in a few words for a person."""
+    expires_at: int | None = None
+    revoked: bool = False
+
+    def dead(self, now: int) -> bool:
+        """Whether the key no longer opens anything."""
+        return self.revoked or (self.expires_at is not None and self.expires_at <= now)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project, created so many ms before the world began."""
+
+    id: str
+    organization: str
+    name: str
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A run of the past that a fresh world holds, so that every example of the spec is alive."""
+
+    word: str
+    organization: str
+    project_id: str
+    environment: str
+    test_case_ids: tuple[str, ...]
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a fresh world holds."""
+
+    organizations: tuple[Organization, ...]
+    keys: tuple[Key, ...]
+    projects: tuple[Project, ...] = ()
+    cases: Mapping[str, str] = field(default_factory=dict)
+    """Which organization owns a test case, by the case's ID."""
+    suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Which cases a suite holds, by the suite's ID; it belongs to the organization that owns them."""
+    samples: tuple[Sample, ...] = ()
+
+
+_HOUR: Final = 3_600 * SECOND
+_ABC: Final = "org_abc"
+_OTHER: Final = "org_other"
+_NAMED: Final = ("tc_login_001", "tc_checkout_014")
+_WORDED: Final = ("tc_refund_fail_002", "tc_search_error_003", "tc_cart_flaky_004", "tc_import_slow_005")
+
+DEFAULT: Final = Data(
+    organizations=(Organization(_ABC), Organization(_OTHER)),
+    keys=(
+        Key("zof_test_admin", _ABC, PERMITS[Role.ADMIN], "everything"),
+        Key("zof_test_ci", _ABC, PERMITS[Role.ENGINEER], "start, cancel and read runs, list projects"),
+        Key("zof_test_viewer", _ABC, PERMITS[Role.VIEWER], "read only, list projects"),
+        Key("zof_test_expired", _ABC, PERMITS[Role.ADMIN], "nothing: it has expired", expires_at=0),
+        Key("zof_test_other", _OTHER, PERMITS[Role.ADMIN], "everything, in another organization"),
+    ),
+    projects=(
+        Project("proj_abc", _ABC, "Checkout Service", 48 * _HOUR),
+        Project("proj_abc123", _ABC, "Storefront", 24 * _HOUR),
+    ),
+    cases=MappingProxyType(dict.fromkeys((*_NAMED, *_WORDED), _ABC)),
+    suites=MappingProxyType({"suite_pr_smoke": _NAMED}),
+    samples=(
+        Sample("sample_passed", _ABC, "proj_abc123", "staging", _NAMED, 2 * _HOUR),
+        Sample("sample_failed", _ABC, "proj_abc", "production", (_NAMED[0], _WORDED[0]), _HOUR),
+    ),
+)
+"""The default data (contract, section 12), with a case for each word that tells an outcome, and two ended runs."""

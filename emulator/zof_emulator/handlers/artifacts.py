@@ -1,0 +1,18 @@
+"""Operations on artifacts: their bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zof_emulator.handlers import files
+from zof_emulator.messages import Call, File, Reply
+
+if TYPE_CHECKING:
+    from zof_emulator.core.world import World
+
+
+def download_artifact(world: World, call: Call) -> Reply:
+    """The bytes of an artifact."""
+    run, artifact = world.artifact(call.organization, call.id)
+    file = files.kept(world, run, artifact)
+    return Reply(200, File(file.media_type, file.name, lambda: (file.content,), len(file.content)))

@@ -1,0 +1,33 @@
+"""Paging: the cursor that a call brings, and the one that it takes away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from zof_emulator.core.pages import seal, unseal
+
+if TYPE_CHECKING:
+    from zof_emulator.core.world import World
+    from zof_emulator.messages import Call
+
+
+class Walk(NamedTuple):
+    """A walk through one list with its filters: a cursor of another walk is refused."""
+
+    seed: int
+    scope: str
+    start: int
+    """Where this page starts."""
+
+    def cursor(self, position: int) -> str:
+        """The cursor of a page that starts at a position."""
+        return seal(self.seed, self.scope, position)
+
+
+def walk(world: World, call: Call, start: int = 0) -> Walk:
+    """The walk that a call is on, from `start` unless it brings a cursor; `Refused` when that is another walk's."""
+    query = call.query
+    filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", "starting_after"}]
+    scope = "/".join((call.organization, call.operation, call.id, *filters))
+    cursor = query.get("starting_after")
+    return Walk(world.seed, scope, start if cursor is None else unseal(world.seed, scope, cursor))

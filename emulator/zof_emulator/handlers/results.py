@@ -1,0 +1,81 @@
+"""Operations on results: query, retrieve, export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from zof_emulator.core import artifacts
+from zof_emulator.core.index import NO_END, Period
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.handlers import words
+from zof_emulator.handlers.paging import walk
+from zof_emulator.handlers.runs import artifact_page
+from zof_emulator.messages import Call, Export, File, Item, Page, Reply
+from zof_emulator.render import csv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from zof_emulator.core.world import World
+
+    Find = Callable[[int, int], tuple[list[int], bool]]
+    """The ranks under one, so many at most, the highest first; and whether more follow."""
+
+_BATCH: Final = 500
+
+
+def list_results(world: World, call: Call) -> Reply:
+    """One page of the organization's results, those visible last first."""
+    here = walk(world, call, NO_END)
+    run = world.find_run(call.organization, call.query.get("run_id", ""))
+    if run is not None:
+        world.polled((run,))
+    ranks, more = _found(world, call.organization, call.query)(here.start, call.query["limit"])
+    found = [words.ResultAt(*world.ranked(call.organization, rank)) for rank in ranks]
+    return Reply(200, Page(found, words.result_object, more, here.cursor(ranks[-1]) if more else None))
+
+
+def get_result(world: World, call: Call) -> Reply:
+    """Retrieve a result."""
+    return Reply(200, Item(words.ResultAt(*world.result_run(call.organization, call.id)), words.result_object))
+
+
+def list_result_artifacts(world: World, call: Call) -> Reply:
+    """One page of a result's artifacts, newest first."""
+    run, index = world.result_run(call.organization, call.id)
+    return artifact_page(world, call, run, artifacts.slots_of_case(run, index))
+
+
+def export_results(world: World, call: Call) -> Reply:
+    """Export all results that match, as they are now."""
+    find = _found(world, call.organization, call.body)
+    end = world.tenancies[call.organization].results.end
+
+    def subjects() -> Iterator[words.ResultAt]:
+        below, more = end, True
+        while more:
+            ranks, more = find(below, _BATCH)
+            for below in ranks:
+                yield words.ResultAt(*world.ranked(call.organization, below))
+
+    if call.body["format"] == "json":
+        return Reply(200, Export("results.json", subjects, words.result_object))
+
+    def lines() -> Iterator[bytes]:
+        yield csv.header()
+        for at in subjects():
+            yield csv.row(world.result(at.run, at.place))
+
+    return Reply(200, File("text/csv", "results.csv", lines))
+
+
+def _found(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
+    """What finds the results that match."""
+    period = Period(asked.get("created_after"), asked.get("created_before"))
+    status = Status(asked["status"]) if "status" in asked else None
+    name = asked.get("run_id")
+    run = None if name is None else world.find_run(organization, name)
+    if name is not None and (run is None or not run.ended):
+        return lambda _below, _limit: ([], False)
+    index = world.tenancies[organization].results
+    return lambda below, limit: index.page(run, status, period, below, limit)

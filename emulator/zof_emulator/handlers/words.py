@@ -1,0 +1,157 @@
+"""Words of the wire: how a thing of the core is written as an object of the API."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from zof_emulator.core.artifacts import find
+from zof_emulator.core.instants import rfc3339, rfc3339_ms
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.logs import line
+from zof_emulator.handlers import files
+
+if TYPE_CHECKING:
+    from zof_emulator.core.catalogue import NamedProject
+    from zof_emulator.core.runs import Run
+    from zof_emulator.core.world import World
+
+_STATUSES: Final = tuple((status.value, status) for status in Status)
+PREFIX: Final = "/v1"
+"""Where the API lives under a base; the `servers` of the spec end with it."""
+
+
+_WORDS: Final = {status: status.value for status in Status}
+"""What the wire calls a status; to ask the status itself takes five times as long."""
+_NONE: Final = dict.fromkeys(_WORDS.values(), 0)
+_QUEUED: Final = {"test_case_id": "", "status": _WORDS[Status.QUEUED], "result_id": None, "duration_ms": None}
+
+
+class ResultAt(NamedTuple):
+    """A result, by its run and its case's place in it."""
+
+    run: Run
+    place: int
+
+
+class LineAt(NamedTuple):
+    """A log line, by its run and its place."""
+
+    run: Run
+    place: int
+
+
+class ArtifactAt(NamedTuple):
+    """An artifact, by its run and its slot."""
+
+    run: Run
+    slot: int
+
+
+def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
+    """A run as a list shows it."""
+    return _run_object(world, run, base, () if run.status is Status.QUEUED else run.case_statuses())
+
+
+def _run_object(world: World, run: Run, base: str, statuses: tuple[Status, ...]) -> dict[str, Any]:
+    name = world.names.run(run.number)
+    summary = {"total": len(run.cases), **_NONE}
+    if run.status is Status.QUEUED:  # as every run is when it is accepted
+        summary["queued"] = len(run.cases)
+    for status in statuses:
+        summary[_WORDS[status]] += 1
+    return {
+        "id": name,
+        "organization_id": run.organization,
+        "project_id": run.project_id,
+        "environment": run.environment,
+        "status": _WORDS[run.status],
+        "test_suite_id": run.test_suite_id,
+        "summary": summary,
+        "created_at": rfc3339(run.created_at),
+        "started_at": _moment(run.started_at),
+        "completed_at": _moment(run.completed_at),
+        "duration_ms": run.duration_ms,
+        "url": f"{base}/runs/{name}",
+    }
+
+
+def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
+    """A run as an answer about one run shows it."""
+    if run.status is Status.QUEUED:
+        found = _run_object(world, run, base, ())
+        found["case_outcomes"] = [_QUEUED | {"test_case_id": case} for case in run.cases]
+        return found
+    statuses, ended = run.case_statuses(), run.ended
+    found = _run_object(world, run, base, statuses)
+    found["case_outcomes"] = [
+        {
+            "test_case_id": case,
+            "status": _WORDS[status],
+            "result_id": world.names.result(run.number, index) if ended else None,
+            "duration_ms": run.case_duration_ms(index),
+        }
+        for index, (case, status) in enumerate(zip(run.cases, statuses, strict=True))
+    ]
+    return found
+
+
+def result_object(world: World, at: ResultAt, base: str) -> dict[str, Any]:
+    """A result."""
+    result = world.result(at.run, at.place)
+    failure = result.failure
+    return {
+        "id": result.id,
+        "run_id": result.run_id,
+        "project_id": result.project_id,
+        "test_case_id": result.test_case_id,
+        "environment": result.environment,
+        "status": result.status,
+        "duration_ms": result.duration_ms,
+        "created_at": _moment(result.created_at),
+        "started_at": _moment(result.started_at),
+        "completed_at": _moment(result.completed_at),
+        "logs_url": f"{base}{PREFIX}/runs/{result.run_id}/logs",
+        "failure_summary": failure and {"message": failure.message, "category": failure.category},
+    }
+
+
+def log_object(world: World, at: LineAt, _base: str) -> dict[str, Any]:
+    """A log line."""
+    written = line(at.run, at.place)
+    return {
+        "id": world.names.log(at.run.number, at.place),
+        "timestamp": rfc3339_ms(written.at),
+        "level": written.level,
+        "message": written.message,
+        "test_case_id": written.test_case_id,
+    }
+
+
+def artifact_object(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
+    """An artifact; its `result_id` is null for the run's own, and until the result is visible."""
+    run, found = at.run, find(at.run, at.slot)
+    assert found is not None, "an artifact is listed only when it is there"  # noqa: S101
+    name, file = world.names.artifact(run.number, at.slot), files.kept(world, run, found)
+    return {
+        "id": name,
+        "run_id": world.names.run(run.number),
+        "result_id": None if found.index is None or not run.ended else world.names.result(run.number, found.index),
+        "type": file.type,
+        "name": file.name,
+        "content_type": file.media_type,
+        "size_bytes": len(file.content),
+        "sha256": sha256(file.content).hexdigest(),
+        "created_at": rfc3339(found.created_at),
+        "expires_at": rfc3339(world.expires_at(found)),
+        "url": f"{base}{PREFIX}/artifacts/{name}/content",
+    }
+
+
+def project_object(_world: World, project: NamedProject, _base: str) -> dict[str, Any]:
+    """A project."""
+    return {"id": project.id, "name": project.name, "created_at": rfc3339(project.created_at)}
+
+
+def _moment(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339(instant)

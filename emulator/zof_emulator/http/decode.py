@@ -1,0 +1,123 @@
+"""Decoding: the bytes of a request to words of the wire, refused where they are none."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from zof_emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.types import Receive, Scope
+
+    from zof_emulator.spec.operation import Body, Operation
+
+_JSON: Final = b"application/json"
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+
+
+class ClientGone(Exception):  # noqa: N818  it is no error of ours
+    """The client went away before its request was complete."""
+
+
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers; one that is given twice becomes a value that nothing accepts."""
+    raw = scope["headers"]
+    headers = dict(raw)
+    if len(headers) != len(raw):
+        seen: set[bytes] = set()
+        for name, _ in raw:
+            if name in seen:
+                headers[name] = b"\n"
+            seen.add(name)
+    return headers
+
+
+def base_of(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    """The scheme and host under which the client knows us."""
+    named = _named_base(scope["scheme"], headers.get(b"host", b""))
+    if named is not None:
+        return named
+    name, port = scope.get("server") or ("localhost", None)
+    return f"{scope['scheme']}://{name}" if port is None else f"{scope['scheme']}://{name}:{port}"
+
+
+@lru_cache(maxsize=64)
+def _named_base(scheme: str, host: bytes) -> str | None:
+    return f"{scheme}://{host.decode('ascii')}" if _HOST.fullmatch(host) else None
+
+
+async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes | None:
+    """The request's body, or None when it has more bytes than `most`; `ClientGone` when it never became complete."""
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared[:20]) > most:
+        return None
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > most:
+            return None
+        if not message.get("more_body", False):
+            return piece if not pieces else b"".join((*pieces, piece))
+        pieces.append(piece)
+
+
+def check_headers(operation: Operation, headers: Mapping[bytes, bytes]) -> None:
+    """Refuse the first header that breaks a rule of its operation."""
+    for rule in operation.headers:
+        value = headers.get(rule.wire)
+        if value is not None and not rule.holds(value.decode("latin-1")):
+            raise Refused("invalid_header", rule.name, expected=rule.expected)
+
+
+def json_of(
+    body: Body, raw: bytes | None, headers: Mapping[bytes, bytes], labels: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """The object in a body, judged by the rules of its operation. Raises `Refused`."""
+    if raw is None:
+        raise Refused("body_too_large", limit=body.most_bytes)
+    if not raw:
+        if not body.required:
+            return body.rules.judged({}, labels)
+        raise Refused("body_missing")
+    media_type = headers.get(b"content-type", b"")
+    if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
+        raise Refused("body_not_json", "Content-Type")
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise Refused("body_malformed") from None
+    return body.rules.judged(value, labels, _repeated(raw, value))
+
+
+def fingerprint(raw: bytes | None) -> bytes:
+    """The same bytes for the same JSON value, however it was spaced and ordered; the body must have been judged."""
+    return orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS) if raw else b""
+
+
+def _repeated(raw: bytes, value: object) -> Sequence[str]:
+    """The names that stand twice in an object. Every name has a colon, so as many colons as names leave no room."""
+    if not isinstance(value, dict) or raw.count(b":") == len(value):
+        return ()
+    outermost: list[list[tuple[str, Any]]] = [[]]
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        outermost[0] = pairs
+
+    try:
+        json.loads(raw, object_pairs_hook=note)
+    except (ValueError, RecursionError):
+        return ()  # what the standard library cannot read (numbers of 5,000 digits, say) holds to no schema of ours
+    names = [name for name, _ in outermost[0]]
+    return [name for place, name in enumerate(names) if name in names[:place]]

@@ -1,0 +1,154 @@
+"""Encoding: a reply to bytes, held against the spec before it leaves; what cannot change is encoded once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+
+from zof_emulator.messages import Document, Export, File, Item, Page, Reply
+from zof_emulator.spec.operation import JSON, Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator
+
+    from zof_emulator.messages import Words
+
+_MOST_STORES: Final = 32
+_MOST_KEPT: Final = 4096
+_JSON_TYPE: Final = (b"content-type", b"application/json")
+
+
+class SpecBroken(Exception):  # noqa: N818  it names what is broken
+    """An answer of ours does not hold to the spec: a bug of the emulator."""
+
+
+class Encoded(NamedTuple):
+    """An answer in bytes, without the headers that every answer has. Pieces can be made again, the same each time."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    content: bytes | Callable[[], Iterable[bytes]]
+
+    def pieces(self) -> Iterable[bytes]:
+        """The content, in pieces."""
+        return (self.content,) if isinstance(self.content, bytes) else self.content()
+
+    def whole(self) -> Encoded:
+        """The same answer, to be kept: pieces that are made of a world are made now, for it changes."""
+        if isinstance(self.content, bytes):
+            return self
+        content = b"".join(self.content())
+        return self._replace(content=lambda: (content,))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes to keep it; one that is `whole` is one piece."""
+        return sum(map(len, self.pieces())) + 500
+
+
+@lru_cache(maxsize=4096)
+def _heads(length: int) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of JSON of so many bytes."""
+    return _JSON_TYPE, (b"content-length", b"%d" % length)
+
+
+class Encoder:
+    """Encodes the replies of one world."""
+
+    __slots__ = ("_stores", "world")
+
+    def __init__(self, world: Any) -> None:  # noqa: ANN401  handed on to the words alone
+        self.world = world
+        self._stores: dict[tuple[Words, str], dict[Hashable, bytes]] = {}
+
+    def encoded(self, reply: Reply, answer: Answer, base: str) -> Encoded:
+        """The reply in bytes; `SpecBroken` when it does not hold to the spec."""
+        body = reply.body
+        if isinstance(body, Item):
+            content = self._subject(body.words, base, body.subject, answer.holds[JSON])
+        elif isinstance(body, Page):
+            content = self._page(body, answer, base)
+        elif isinstance(body, Document):
+            content = _document(body, answer)
+        elif isinstance(body, File):
+            return _file(reply, body, answer)
+        else:
+            headers = (_JSON_TYPE, _attachment(body.name))
+            return Encoded(reply.status, headers, self._export(body, answer, base))
+        heads = _heads(len(content))
+        if not reply.headers:
+            return Encoded(reply.status, heads, content)
+        own = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
+        return Encoded(reply.status, (*heads, *own), content)
+
+    def _store(self, words: Words, base: str) -> dict[Hashable, bytes]:
+        store = self._stores.get((words, base))
+        if store is None:
+            if len(self._stores) >= _MOST_STORES:
+                self._stores.clear()
+            store = self._stores[words, base] = {}
+        elif len(store) > _MOST_KEPT:
+            store.clear()
+        return store
+
+    def _subject(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
+        store = self._store(words, base)
+        return store.get(subject) or self._kept(store, words, base, subject, holds)
+
+    def _kept(
+        self, store: dict[Hashable, bytes], words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]
+    ) -> bytes:
+        content = store[subject] = _held(words(self.world, subject, base), holds)
+        return content
+
+    def _page(self, page: Page, answer: Answer, base: str) -> bytes:
+        assert answer.item_holds is not None, "the spec has a page where a page is sent"  # noqa: S101
+        store, words, holds = self._store(page.words, base), page.words, answer.item_holds
+        items = [store.get(one) or self._kept(store, words, base, one, holds) for one in page.subjects]
+        rest = {"data": [], "has_more": page.has_more, "next_cursor": page.next_cursor}
+        return b'{"data":[' + b",".join(items) + _held(rest, answer.holds[JSON])[len(b'{"data":[') :]
+
+    def _export(self, export: Export, answer: Answer, base: str) -> Callable[[], Iterator[bytes]]:
+        holds = answer.item_holds or answer.holds[JSON]
+
+        def pieces() -> Iterator[bytes]:
+            before = b'{"data":['
+            for subject in export.subjects():
+                yield before + _held(export.words(self.world, subject, base), holds)
+                before = b","
+            yield b"]}" if before == b"," else before + b"]}"
+
+        return pieces
+
+
+def _held(value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
+    if not holds(value):
+        raise SpecBroken(f"an answer does not hold to its schema: {value}")
+    return json_of(value)
+
+
+def json_of(value: Any) -> bytes:  # noqa: ANN401  JSON
+    """A value as JSON, to be kept: orjson's own bytes hold on to 4 KiB, however few they are."""
+    return b"%b" % orjson.dumps(value)
+
+
+def _document(body: Document, answer: Answer) -> bytes:
+    return _held(body.value, answer.holds[JSON])
+
+
+def _file(reply: Reply, file: File, answer: Answer) -> Encoded:
+    holds = answer.holds.get(file.media_type)
+    if holds is None:
+        raise SpecBroken(f"the spec knows no {file.media_type} here")
+    if file.media_type == JSON and not holds(orjson.loads(b"".join(file.pieces()))):
+        raise SpecBroken(f"{file.name} does not hold to its schema")
+    headers = [(b"content-type", file.media_type.encode()), _attachment(file.name)]
+    if file.size is not None:
+        headers.append((b"content-length", b"%d" % file.size))
+    return Encoded(reply.status, tuple(headers), file.pieces)
+
+
+def _attachment(name: str) -> tuple[bytes, bytes]:
+    return b"content-disposition", f'attachment; filename="{name}"'.encode("ascii")

@@ -1,0 +1,81 @@
+"""The shape of a world in a snapshot, as JSON Schema: what `zof_emulator.core.snapshot` writes, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from zof_emulator.core.instants import LAST
+from zof_emulator.core.lifecycle import Status
+from zof_emulator.spec.schema import compiled
+
+_Schema = dict[str, Any]
+
+
+def _row(*places: _Schema) -> _Schema:
+    return {"type": "array", "prefixItems": list(places), "minItems": len(places), "maxItems": len(places)}
+
+
+def _rows(of: _Schema) -> _Schema:
+    return {"type": "array", "items": of}
+
+
+def _table(of: _Schema) -> _Schema:
+    return {"type": "object", "additionalProperties": of}
+
+
+def _whole(**parts: _Schema) -> _Schema:
+    return {"type": "object", "properties": parts, "required": list(parts), "additionalProperties": False}
+
+
+_TEXT: Final[_Schema] = {"type": "string"}
+_COUNT: Final[_Schema] = {"type": "integer", "minimum": 0}
+_ONE: Final[_Schema] = {"type": "integer", "minimum": 1}
+_NUMBER: Final[_Schema] = {"type": "integer", "minimum": -1}
+_INSTANT: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": LAST}
+_END: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": 1 << 60}
+_BOOLEAN: Final[_Schema] = {"type": "boolean"}
+_STATUS: Final[_Schema] = {"enum": [one.value for one in Status]}
+_MAYBE: Final[_Schema] = {"anyOf": [_INSTANT, {"type": "null"}]}
+_SUITE: Final[_Schema] = {"type": ["string", "null"]}
+_RUN: Final = _row(
+    _COUNT,
+    _TEXT,
+    _TEXT,
+    _TEXT,
+    _SUITE,
+    _rows(_TEXT) | {"minItems": 1},
+    _INSTANT,
+    _STATUS,
+    _MAYBE,
+    _MAYBE,
+    _rows(_STATUS),
+    _rows(_INSTANT),
+    _NUMBER,
+)
+_ANSWER: Final = _row({"type": "integer", "minimum": 100, "maximum": 599}, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN)
+_WORLD: Final = _whole(
+    seed=_COUNT,
+    clock=_row({"enum": ["real", "manual", "auto"]}, {"type": "integer"}),
+    now=_INSTANT,
+    answered=_COUNT,
+    rate=_row(_COUNT, _ONE, {"enum": ["key", "organization"]}, _COUNT),
+    capacity=_ONE,
+    references={"enum": ["open", "strict"]},
+    keep=_row(_COUNT, _COUNT, _COUNT, _ONE),
+    organizations=_table(_rows(_TEXT)),
+    samples=_rows(_TEXT),
+    catalogue=_whole(
+        owners=_table(_TEXT), suites=_table(_rows(_TEXT)), projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT)))
+    ),
+    started=_COUNT,
+    forgotten=_COUNT,
+    runs=_rows(_RUN),
+    tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT)),
+    agenda=_whole(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _TEXT, _NUMBER, _TEXT))),
+    flaky=_rows(_row(_TEXT, _TEXT, _COUNT)),
+    seen=_rows(_row(_COUNT, _STATUS)),
+    limits=_table(_row(_END, _COUNT, _BOOLEAN)),
+    answers=_rows(_row(_TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _ANSWER, _COUNT, _END)),
+)
+is_world: Final = compiled(_WORLD)
+"""Whether a JSON value has the shape of a world."""

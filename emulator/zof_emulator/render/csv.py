@@ -1,0 +1,71 @@
+"""The CSV export of results: RFC 4180 in UTF-8, one line at a time, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from typing import TYPE_CHECKING, Final
+
+from zof_emulator.core.instants import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zof_emulator.core.results import Result
+
+_COLUMNS: Final = (
+    "id",
+    "run_id",
+    "project_id",
+    "test_case_id",
+    "environment",
+    "status",
+    "duration_ms",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "failure_category",
+    "failure_message",
+)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a cell begins with that a spreadsheet would run; the last four are the full-width = + - @."""
+
+
+def header() -> bytes:
+    """The line that names the columns, CRLF included."""
+    return _line(_COLUMNS)
+
+
+def row(result: Result) -> bytes:
+    """The line of one result, CRLF included: null is an empty cell, times are RFC 3339 in whole seconds.
+
+    A text that a spreadsheet would run as a formula has an apostrophe put before it.
+    """
+    failure = result.failure
+    return _line(
+        (
+            *(_inert(text) for text in (result.id, result.run_id, result.project_id, result.test_case_id)),
+            _inert(result.environment),
+            _inert(result.status),
+            result.duration_ms,
+            _written(result.created_at),
+            _written(result.started_at),
+            _written(result.completed_at),
+            _inert(failure.category) if failure else None,
+            _inert(failure.message) if failure else None,
+        )
+    )
+
+
+def _line(cells: Iterable[str | int | None]) -> bytes:
+    output = StringIO(newline="")
+    csv.writer(output, lineterminator="\r\n").writerow(cells)
+    return output.getvalue().encode(errors="replace")
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _written(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339(instant)

@@ -1,0 +1,81 @@
+"""The JUnit report of a run: XML 1.0 that CI systems read, one suite with a test case for each result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from zof_emulator.core.instants import SECOND, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zof_emulator.core.results import Result
+
+_VERDICTS: Final = {"passed": None, "failed": "failure", "error": "error", "canceled": "skipped"}
+_COUNTED: Final = {"failures": "failed", "errors": "error", "skipped": "canceled"}
+_FORBIDDEN: Final = dict.fromkeys([*range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}")
+_CONTROLS: Final = {code: chr(0x2400 + code) for code in range(0x20) if code not in b"\t\n\r"}
+"""A control character that XML 1.0 cannot hold, even escaped, is shown by its picture: ␛ for escape."""
+_TEXT: Final = _FORBIDDEN | _CONTROLS | str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_ATTRIBUTE: Final = _TEXT | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
+
+
+def report(  # noqa: PLR0913, PLR0917  what a report says of its run
+    run_id: str,
+    project_id: str,
+    environment: str,
+    results: Sequence[Result],
+    started_at: int | None,
+    completed_at: int,
+) -> bytes:
+    """A finished run's report in UTF-8; instants in ms since the epoch, `started_at` null when no case ever started.
+
+    Every status must be terminal (`KeyError`): a case without a verdict must not look passed.
+    """
+    began = completed_at if started_at is None else started_at
+    when = {"time": _seconds(completed_at - began), "timestamp": rfc3339(began)}
+    counts = _counts(results)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f"<testsuites{_attributes({'name': run_id, **counts, **when})}>",
+        f"<testsuite{_attributes({'name': f'{project_id} ({environment})', **counts, **when})}>",
+        f"<properties>\n<property{_attributes({'name': 'run_id', 'value': run_id})}/>",
+        f"<property{_attributes({'name': 'project_id', 'value': project_id})}/>",
+        f"<property{_attributes({'name': 'environment', 'value': environment})}/>\n</properties>",
+        *map(_case, results),
+        "</testsuite>\n</testsuites>\n",
+    ]
+    return "\n".join(lines).encode()
+
+
+def _counts(results: Sequence[Result]) -> dict[str, str]:
+    statuses = [result.status for result in results]
+    return {"tests": str(len(statuses))} | {name: str(statuses.count(status)) for name, status in _COUNTED.items()}
+
+
+def _case(result: Result) -> str:
+    case = {
+        "name": result.test_case_id,
+        "classname": f"{result.project_id}.{result.environment}",
+        "time": _seconds(result.duration_ms or 0),
+    }
+    return f"<testcase{_attributes(case)}>{_verdict(result)}</testcase>"
+
+
+def _verdict(result: Result) -> str:
+    """What stands inside a case: nothing when it passed."""
+    element = _VERDICTS[result.status]
+    if element is None:
+        return ""
+    if result.failure is None:
+        return f"<{element}{_attributes({'message': result.status})}/>"
+    why = _attributes({"message": result.failure.message, "type": result.failure.category})
+    return f"<{element}{why}>{result.failure.message.translate(_TEXT)}</{element}>"
+
+
+def _seconds(millis: int) -> str:
+    return f"{millis // SECOND}.{millis % SECOND:03d}"
+
+
+def _attributes(named: dict[str, str]) -> str:
+    return "".join(f' {name}="{value.translate(_ATTRIBUTE)}"' for name, value in named.items())

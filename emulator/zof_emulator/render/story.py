@@ -1,0 +1,68 @@
+"""The story: what a case is pretended to have done, told alike by its screenshot, its trace and its HAR."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from zof_emulator.core.results import Result
+
+_ACTS: Final = (
+    ("Open the page", "GET", "/", "text/html; charset=utf-8"),
+    ("Submit the form", "POST", "/api/checks", "application/json"),
+    ("Check the outcome", "GET", "/api/checks/latest", "application/json"),
+)
+_LABEL: Final = 63
+"""The most characters that one part of a host name may have (RFC 1035)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a case, named by its ID, and the request it made; `begin` and `end` are ms since the case started."""
+
+    title: str
+    case: str
+    method: str
+    url: str
+    media_type: str
+    begin: int
+    end: int
+
+
+def origin(environment: str) -> str:
+    """Where the application under test pretends to live: `https://staging.app.example`, safe whatever the label is."""
+    words = "-".join(re.findall(r"[A-Za-z0-9]+", environment)).lower()
+    return f"https://{words[:_LABEL].rstrip('-') or 'unnamed'}.app.example"
+
+
+def address(result: Result, path: str = "/") -> str:
+    """The URL that a case asks for, with the case's ID in its query."""
+    case = quote(result.test_case_id, safe="", errors="replace")
+    return f"{origin(result.environment)}{path}?case={case}"
+
+
+def steps(result: Result) -> tuple[Step, ...]:
+    """The steps of a case: one begins where another ends, and together they last as long as the case.
+
+    None when the case never started. The case's ID alone decides how the time is shared out.
+    """
+    if result.started_at is None:
+        return ()
+    case = result.test_case_id
+    return tuple(
+        Step(title, case, method, address(result, path), media_type, begin, end)
+        for (title, method, path, media_type), (begin, end) in zip(_ACTS, pairwise(_marks(result)), strict=True)
+    )
+
+
+def _marks(result: Result) -> list[int]:
+    """The ms at which steps meet, from 0 to the case's duration."""
+    draw = zlib.crc32(result.test_case_id.encode(errors="replace"))
+    weights = [4 + (draw >> 8 * place & 7) for place in range(len(_ACTS))]
+    duration, total = result.duration_ms or 0, sum(weights)
+    return [duration * share // total for share in accumulate(weights, initial=0)]

@@ -1,0 +1,90 @@
+"""The trace of a case: a ZIP that holds a Trace Event file, for Perfetto and chrome://tracing, and what it is about."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.render import story
+
+if TYPE_CHECKING:
+    from zof_emulator.core.results import Result
+
+    Event = dict[str, object]
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+"""The first moment that a ZIP can write: its members carry no time of their own."""
+_UNIX: Final = 3
+_READABLE: Final = 0o100644 << 16
+_MICROSECONDS: Final = 1_000
+_THREAD: Final = {"pid": 1, "tid": 1}
+
+
+def archive(result: Result) -> bytes:
+    """The trace of a case as a ZIP of `trace.json` and `metadata.json`, both JSON in UTF-8.
+
+    In `trace.json` times are µs since the case started. The bytes say nothing of the result's ID or `created_at`.
+    """
+    members = {"trace.json": _trace(result), "metadata.json": _metadata(result)}
+    output = BytesIO()
+    with ZipFile(output, "w", ZIP_STORED) as package:
+        for name, content in members.items():
+            package.writestr(_member(name), json.dumps(content))
+    return output.getvalue()
+
+
+def _member(name: str) -> ZipInfo:
+    """The entry of a file that looks the same whatever system and Python write it."""
+    info = ZipInfo(name, date_time=_EPOCH)
+    info.compress_type, info.create_system, info.external_attr = ZIP_STORED, _UNIX, _READABLE
+    return info
+
+
+def _trace(result: Result) -> dict[str, object]:
+    events = [_name("process_name", f"run {result.run_id}"), _name("thread_name", result.test_case_id)]
+    if result.started_at is not None:
+        case = _span("case", result.test_case_id, 0, result.duration_ms or 0, {"status": result.status})
+        events += [case, *(_step(step) for step in story.steps(result)), *_failure(result)]
+    return {"displayTimeUnit": "ms", "traceEvents": events}
+
+
+def _name(kind: str, name: str) -> Event:
+    return {"ph": "M", "name": kind, **_THREAD, "args": {"name": name}}
+
+
+def _span(category: str, name: str, begin: int, end: int, args: dict[str, str]) -> Event:
+    times = {"ts": begin * _MICROSECONDS, "dur": (end - begin) * _MICROSECONDS}
+    return {"ph": "X", "cat": category, "name": name, **_THREAD, **times, "args": args}
+
+
+def _step(step: story.Step) -> Event:
+    return _span("step", step.title, step.begin, step.end, {"method": step.method, "url": step.url})
+
+
+def _failure(result: Result) -> list[Event]:
+    """The moment at which a case failed: its end, as an instant event."""
+    if result.failure is None:
+        return []
+    args = {"message": result.failure.message, "category": result.failure.category}
+    at = (result.duration_ms or 0) * _MICROSECONDS
+    return [{"ph": "i", "s": "t", "cat": "failure", "name": "Failure", **_THREAD, "ts": at, "args": args}]
+
+
+def _metadata(result: Result) -> dict[str, object]:
+    return {
+        "run_id": result.run_id,
+        "project_id": result.project_id,
+        "test_case_id": result.test_case_id,
+        "environment": result.environment,
+        "status": result.status,
+        "started_at": _written(result.started_at),
+        "completed_at": _written(result.completed_at),
+        "duration_ms": result.duration_ms,
+    }
+
+
+def _written(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339_ms(instant)

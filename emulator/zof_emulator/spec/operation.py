@@ -1,0 +1,225 @@
+"""Operations: what the spec says of each, compiled at boot, so that a request only looks things up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import parse_qsl
+
+from zof_emulator.spec.document import SpecError
+from zof_emulator.spec.schema import ObjectRules, compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from zof_emulator.core.refusal import Refused
+    from zof_emulator.spec.document import Document, Node
+
+Part = TypeVar("Part")
+
+JSON: Final = "application/json"
+_PLACES: Final = frozenset({"path", "query", "header"})
+_MOST_PARAMETERS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a reason is answered: its status, the error's code, and the text with places for words."""
+
+    status: int
+    code: str
+    message: str
+    has_places: bool
+    """Whether the text has places for words; one that has none may hold braces."""
+
+    def error(self, refused: Refused) -> Node:
+        """The error object of the wire."""
+        words = {"param": "The body" if refused.param is None else refused.param, **refused.words}
+        error = {"code": self.code, "message": self.message.format(**words) if self.has_places else self.message}
+        return {"error": error if refused.param is None else error | {"param": refused.param}}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the spec says of the answers with one status."""
+
+    required: frozenset[str]
+    """The headers that are always there, in lower case."""
+    known: frozenset[str]
+    """All headers that the spec names, in lower case."""
+    holds: Mapping[str, Callable[[Any], bool]]
+    """Whether a body holds to its schema, by media type."""
+    item_holds: Callable[[Any], bool] | None
+    """Whether one item of a page holds to its schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A request header that the spec constrains."""
+
+    name: str
+    wire: bytes
+    """The name as a server hands it on: in lower case."""
+    holds: Callable[[Any], bool]
+    expected: str
+
+
+class Query:
+    """The query parameters of an operation."""
+
+    __slots__ = ("_integers", "_names", "_rules", "defaults")
+
+    def __init__(self, parameters: Sequence[Node]) -> None:
+        properties = {one["name"]: one["schema"] for one in parameters}
+        required = [one["name"] for one in parameters if one.get("required")]
+        schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+        self._rules = ObjectRules(schema, "parameter")
+        self._names = frozenset(properties)
+        self._integers = frozenset(name for name, one in properties.items() if one.get("type") == "integer")
+        self.defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
+
+    def decoded(self, raw: bytes, look: Callable[[Mapping[str, Any]], object] | None = None) -> Mapping[str, Any]:
+        """The values of a query string: integers as such, timestamps in ms, defaults filled in. Raises `Refused`.
+
+        `look` may refuse what a schema cannot judge of the last parameters; it comes after what is known, and before
+        what is not.
+        """
+        values: dict[str, Any] = {}
+        repeated = []
+        for name, text in _pairs(raw):
+            if name in values and name in self._names:
+                repeated.append(name)
+            values[name] = _integer(text) if name in self._integers else text
+        known = {name: value for name, value in values.items() if name in self._names}
+        judged = self._rules.judged(dict(known), {}, repeated)
+        if look is not None:
+            look(judged)
+        if len(known) != len(values):
+            self._rules.judged(values, {})
+        return self.defaults | judged
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body of an operation."""
+
+    most_bytes: int
+    required: bool
+    rules: ObjectRules
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the spec."""
+
+    id: str
+    method: str
+    path: str
+    secured: bool
+    permissions: tuple[str, ...]
+    """What a key must hold."""
+    headers: tuple[Header, ...]
+    query: Query
+    body: Body | None
+    answers: Mapping[int, Answer]
+    reasons: Mapping[str, Refusal]
+    idempotent: bool
+    """Whether it takes an `Idempotency-Key`."""
+
+
+@lru_cache(maxsize=8)
+def operations(document: Document) -> tuple[Operation, ...]:
+    """All operations of a document, compiled once; `SpecError` when one cannot be."""
+    return tuple(
+        _compiled(f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _operation, document, path, method, node)
+        for path, method, node in document.operations()
+    )
+
+
+def elsewhere(document: Document) -> Mapping[str, Refusal]:
+    """How requests are refused that reach no operation, by reason."""
+    return _compiled("#/x-elsewhere", _answers, document, document.root.get("x-elsewhere", {}))[0]
+
+
+def _compiled(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:  # noqa: ANN401
+    """What a part of the document compiles to; `SpecError` with its pointer when it does not."""
+    try:
+        return compile_(*parts)
+    except KeyError as error:
+        raise SpecError(f"{pointer}: lacks {error}") from error
+    except RecursionError as error:
+        raise SpecError(f"{pointer}: a reference leads back to itself") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SpecError(f"{pointer}: {error}") from error
+
+
+def _operation(document: Document, path: str, method: str, node: Node) -> Operation:
+    reasons, answers = _answers(document, node["responses"])
+    parameters = [document.resolved(one) for one in node.get("parameters", ())]
+    for one in parameters:
+        if one["in"] not in _PLACES or (one["in"] == "header" and one.get("required")):
+            raise ValueError(f"the emulator does not honour a parameter like {one['name']}")
+    security: list[dict[str, list[str]]] = node.get("security", document.root.get("security")) or []
+    headers = tuple(_header(one["name"], one["schema"]) for one in parameters if one["in"] == "header")
+    return Operation(
+        id=node["operationId"],
+        method=method,
+        path=path,
+        secured=bool(security),
+        permissions=tuple(role for one in security for roles in one.values() for role in roles),
+        headers=headers,
+        query=Query([one for one in parameters if one["in"] == "query"]),
+        body=_body(document, node["requestBody"]) if "requestBody" in node else None,
+        answers=answers,
+        reasons=reasons,
+        idempotent=any(one.name == "Idempotency-Key" for one in headers),
+    )
+
+
+def _header(name: str, schema: Node) -> Header:
+    return Header(name, name.lower().encode(), compiled(schema), schema.get("x-expected", ""))
+
+
+def _body(document: Document, node: Node) -> Body:
+    found = document.resolved(node)
+    schema = found["content"][JSON]["schema"]
+    return Body(found["x-max-bytes"], found.get("required", False), ObjectRules(schema, "field"))
+
+
+def _answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal], Mapping[int, Answer]]:
+    reasons: dict[str, Refusal] = {}
+    answers: dict[int, Answer] = {}
+    texts = document.root.get("components", {}).get("examples", {})
+    for status, response in responses.items():
+        found = document.resolved(response)
+        answers[int(status)] = _answer(found)
+        if int(status) >= 400:  # noqa: PLR2004  the statuses of errors
+            for reason, example in found["content"][JSON]["examples"].items():
+                error = example["value"]["error"]
+                text = example.get("x-message") or texts.get(reason, {}).get("x-message")
+                reasons[reason] = Refusal(int(status), error["code"], text or error["message"], has_places=bool(text))
+    return reasons, answers
+
+
+def _answer(response: Node) -> Answer:
+    headers = response.get("headers", {})
+    content = response.get("content", {})
+    page = content.get(JSON, {}).get("schema", {}).get("properties", {}).get("data", {}).get("items")
+    return Answer(
+        required=frozenset(name.lower() for name, one in headers.items() if one.get("required")),
+        known=frozenset(name.lower() for name in headers),
+        holds={media: compiled(one["schema"]) for media, one in content.items()},
+        item_holds=compiled(page) if page else None,
+    )
+
+
+def _pairs(raw: bytes) -> Sequence[tuple[str, str]]:
+    # No operation knows as many parameters as are read here, so a fault is among them if there are more.
+    pairs = list(filter(None, raw.split(b"&")))[:_MOST_PARAMETERS]
+    return parse_qsl(b"&".join(pairs).decode("latin-1"), keep_blank_values=True, errors="replace")
+
+
+def _integer(text: str) -> int | str:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else text  # noqa: PLR2004

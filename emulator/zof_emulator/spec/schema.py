@@ -1,0 +1,161 @@
+"""Schemas: compiled once, asked often; and what is wrong with a value, in the reasons that the spec words."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema_rs
+
+from zof_emulator.core.instants import parse_rfc3339
+from zof_emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from zof_emulator.spec.document import Node
+
+    Labels = Mapping[str, Sequence[str]]
+    Fault = tuple[Sequence[str | int], Refused]
+    """Where in the object, and how it is refused."""
+
+_LONGEST_ECHO: Final = 100
+
+
+def _kind(schema: Node) -> str:
+    return schema.get("format") or schema.get("type") or ""
+
+
+_READ: Final[Mapping[str, Callable[[Any], int]]] = {"date-time": parse_rfc3339, "integer": int}
+"""How a value is read that the wire writes otherwise than the core: a timestamp; an integer, which may be 1.0."""
+
+
+def _is_timestamp(text: str) -> bool:
+    try:
+        parse_rfc3339(text)
+    except ValueError:
+        return False
+    return True
+
+
+def compiled(schema: Node) -> Callable[[Any], bool]:
+    """Whether a value holds to a schema (JSON Schema 2020-12, formats asserted)."""
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid
+
+
+def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
+    """Takes exactly the timestamps that the emulator can read, which a client may write in ways that it does not."""
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"date-time": _is_timestamp})
+
+
+class ObjectRules:
+    """The rules of a request's object, a body or a query: refuses the first fault in the order of the spec."""
+
+    __slots__ = ("_extended", "_is_valid", "_kind", "_read", "_schema", "_validator")
+
+    def __init__(self, schema: Node, kind: str) -> None:
+        """`schema` is without references; `kind` (`field` or `parameter`) is what reasons call a name in it."""
+        self._schema = schema
+        properties = schema["properties"]
+        self._kind = kind
+        self._extended = [(name, one["x-extended-by"]) for name, one in properties.items() if "x-extended-by" in one]
+        extended = {name for name, _ in self._extended}
+        self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _kind(one)) in _READ}
+        closed = {
+            name: {key: value for key, value in one.items() if key != "enum" or name not in extended}
+            for name, one in properties.items()
+        }
+        self._validator = _for_requests({**schema, "properties": closed})
+        self._is_valid = self._validator.is_valid
+
+    def judged(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
+        """The value, its timestamps as instants in ms; `Refused` with the first fault.
+
+        `labels` are the organization's own, by what `x-extended-by` calls them; `repeated` are names given twice.
+        """
+        if repeated or not self._holds(value, labels):
+            raise self._fault(value, labels, repeated)
+        if not self._read:
+            found: dict[str, Any] = value
+            return found
+        return {name: self._read[name](one) if name in self._read else one for name, one in value.items()}
+
+    def _holds(self, value: Any, labels: Labels) -> bool:  # noqa: ANN401  JSON
+        try:
+            if not self._is_valid(value):
+                return False
+        except ValueError:  # it is nested deeper than a schema is followed
+            return False
+        for name, label in self._extended:  # noqa: SIM110  a generator costs as much as all the rest
+            if name in value and value[name] not in labels[label]:
+                return False
+        return True
+
+    def _fault(self, value: Any, labels: Labels, repeated: Sequence[str]) -> Refused:  # noqa: ANN401  JSON
+        known = [name for name in repeated if name in self._schema["properties"]]
+        twice = [(self._order([name]), Refused(f"repeated_{self._kind}", name)) for name in known]
+        faults = twice + [(self._order(place), refusal) for place, refusal in self._faults(value, labels)]
+        return min(faults, key=lambda fault: fault[0])[1]
+
+    def _order(self, place: Sequence[str | int]) -> tuple[int, int, int]:
+        names = list(self._schema["properties"])
+        first = names.index(str(place[0])) if place and place[0] in names else len(names) if place else -1
+        return first, len(place), next((step for step in place if isinstance(step, int)), 0)
+
+    def _faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
+        if not isinstance(value, dict):
+            yield [], self._wrong([], labels)
+            return
+        properties = self._schema["properties"]
+        for name in islice((name for name in value if name not in properties), 1):
+            yield [name], Refused(f"unknown_{self._kind}", _cut(name))
+        required = self._schema.get("required", ())
+        yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
+        yield from self._alternatives(value)
+        for name in (name for name in properties if name in value):
+            yield from self._faults_in(name, _shortened(value[name], properties[name]), labels)
+        for name, label in self._extended:
+            if isinstance(value.get(name), str) and value[name] not in labels[label]:
+                yield [name], Refused("unknown_choice", name, allowed=", ".join(labels[label]))
+
+    def _faults_in(self, name: str, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
+        try:
+            paths = [error.instance_path for error in self._validator.iter_errors({name: value})]
+        except ValueError:  # it is nested deeper than a schema is followed
+            paths = [[name]]
+        yield from ((path, self._wrong(path, labels)) for path in paths if path)
+
+    def _wrong(self, path: Sequence[str | int], labels: Labels) -> Refused:
+        schema = self._schema
+        expected = schema.get("x-expected")
+        for step in path:
+            schema = schema["items"] if isinstance(step, int) else schema["properties"][step]
+            expected = schema.get("x-expected", expected)
+        param = _path(path) or None
+        if "enum" in schema:
+            choices = labels[schema["x-extended-by"]] if "x-extended-by" in schema else schema["enum"]
+            return Refused("unknown_choice", param, allowed=", ".join(choices))
+        return Refused("invalid_value", param, expected=expected)
+
+    def _alternatives(self, value: Mapping[str, Any]) -> Iterator[Fault]:
+        names = [one["required"][0] for one in self._schema.get("oneOf", ())]
+        given = [name for name in names if name in value]
+        allowed = " or ".join(names)
+        if names and not given:
+            yield [names[0]], Refused("missing_alternative", names[0], allowed=allowed)
+        elif len(given) > 1:
+            yield [given[-1]], Refused("conflicting_field", given[-1], allowed=allowed)
+
+
+def _shortened(value: Any, schema: Node) -> Any:  # noqa: ANN401  JSON
+    """The value; of a list that is too long only so much that it still is, since each fault in it costs time."""
+    return value[: schema["maxItems"] + 1] if isinstance(value, list) and "maxItems" in schema else value
+
+
+def _path(steps: Sequence[str | int]) -> str:
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return words.removeprefix(".")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_ECHO else name[:_LONGEST_ECHO] + "…"
