@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
-from zof_emulator.cli import main
+from zof_emulator.cli.main import main
 
 from tests.served import PATIENCE, ROOT, START, Server, Wire, ask, environment, request
 from tests.zof import ADMIN, CI

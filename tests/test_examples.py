@@ -11,7 +11,7 @@ from zof_emulator.app import EPOCH
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.tenants import DEFAULT, Key
-from zof_emulator.http import control
+from zof_emulator.http import control_access
 from zof_emulator.spec.document import Document, find, load
 
 from tests.zof import ADMIN, EXPIRED, VIEWER, Answer, Zof
@@ -72,15 +72,15 @@ class Asked:
         return self.send(zof, content=f"{{{pair}, {pair}{rest and ', '}{rest}}}".encode())
 
 
-def operations() -> Iterator[Asked]:
+def all_operations() -> Iterator[Asked]:
     """Every operation of both documents."""
-    for document, prefix in ((CONTRACT, "/v1"), (CONTROL, control.PREFIX)):
+    for document, prefix in ((CONTRACT, "/v1"), (CONTROL, control_access.PREFIX)):
         yield from (Asked(document, prefix, method, path) for path, method, _ in document.operations())
 
 
 def examples(*, of_errors: bool) -> Iterator[Any]:
     """Each example of a response, with its operation, status and media type."""
-    for asked in operations():
+    for asked in all_operations():
         for status, response in asked.node["responses"].items():
             for media, content in asked.document.follow(response).get("content", {}).items():
                 for name, example in content.get("examples", {}).items():
@@ -278,6 +278,6 @@ def test_every_operation_that_answers_json_shows_an_answer() -> None:
 
 def test_the_ids_in_parameters_are_alive() -> None:
     """Every ID that the contract gives as an example of a parameter names something on a fresh emulator."""
-    for asked in operations():
+    for asked in all_operations():
         if asked.method == "GET" and "{id}" in asked.path:
             assert asked.send(Zof()).status == 200

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zof_emulator.app import EPOCH
-from zof_emulator.cli import main
+from zof_emulator.cli.main import main
+from zof_emulator.cli.replay import replay
+from zof_emulator.cli.snapshot_files import UnusableFile
 from zof_emulator.core.limits import Rate
-from zof_emulator.keeping import CannotKeep
-from zof_emulator.replay import replay
 
 from tests.http.exchanges import ALL
 from tests.http.stories import REQUESTS, told
@@ -168,7 +168,7 @@ def test_from_a_snapshot() -> None:
     """The journal of a restored world, or of a fork, begins with no fresh world, and cannot be replayed."""
     zof = Zof()
     zof.tell("POST", "/worlds/default/fork", {"name": "fork"})
-    with pytest.raises(CannotKeep, match="snapshot"):
+    with pytest.raises(UnusableFile, match="snapshot"):
         replay(journal(zof.within("fork")))
 
 
@@ -178,7 +178,7 @@ def test_cleared() -> None:
     told(zof, ["start"])
     zof.tell("DELETE", "/journal")
     told(zof, ["runs"])
-    with pytest.raises(CannotKeep, match="first 1 exchanges are gone"):
+    with pytest.raises(UnusableFile, match="first 1 exchanges are gone"):
         replay(journal(zof))
     zof.control("/reset")
     told(zof, ["start"])
@@ -189,7 +189,7 @@ def test_a_cut_request() -> None:
     """A request of which only the beginning was kept cannot be sent again."""
     zof = Zof()
     zof.send("POST", "/v1/runs", headers=[("content-type", "application/json")], body=b" " * 70_000)
-    with pytest.raises(CannotKeep, match="exchange 1 is cut"):
+    with pytest.raises(UnusableFile, match="exchange 1 is cut"):
         replay(journal(zof))
 
 

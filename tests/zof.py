@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from starlette.types import ASGIApp, Message
-    from zof_emulator.core.tenants import Data
+    from zof_emulator.core.tenants import SeedData
     from zof_emulator.core.world import World
-    from zof_emulator.http.stage import Exchange
+    from zof_emulator.http.hosted_world import Exchange
 
 ADMIN: Final = "zof_test_admin"
 CI: Final = "zof_test_ci"
@@ -61,7 +61,7 @@ class Zof:
     def __init__(
         self,
         *,
-        data: Data | None = None,
+        data: SeedData | None = None,
         system: Callable[[], int] = lambda: EPOCH,
         told: Callable[[Exchange], None] | None = None,
         **settings: Any,  # noqa: ANN401  a setting

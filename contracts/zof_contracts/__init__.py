@@ -10,13 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from zof_contracts.findings import Finding
-    from zof_contracts.runner import run
-    from zof_contracts.target import Target
+    from zof_contracts.evidence.findings import Finding
+    from zof_contracts.target.target import Target
+    from zof_contracts.verification.run import run
 
 __all__ = ["Finding", "Target", "run"]
 
-_ROOMS: Final = {"Finding": "zof_contracts.findings", "Target": "zof_contracts.target", "run": "zof_contracts.runner"}
+_ROOMS: Final = {
+    "Finding": "zof_contracts.evidence.findings",
+    "Target": "zof_contracts.target.target",
+    "run": "zof_contracts.verification.run",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name is

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from zof_contracts.cli import main
+    from zof_contracts.cli.main import main
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] in {"zof_contracts", "zof_emulator"}:
         raise

@@ -1,5 +1,5 @@
 """`python -m zof_emulator` is `zof-emulator`."""
 
-from zof_emulator.cli import main
+from zof_emulator.cli.main import main
 
 main()

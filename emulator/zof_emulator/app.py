@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING, Final
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from zof_emulator.console.pages import Pages
+from zof_emulator.control import operations
 from zof_emulator.core.instants import SECOND
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.core.timeline import Clock
 from zof_emulator.core.world import Policy, World
-from zof_emulator.handlers import table, words
-from zof_emulator.http import control
-from zof_emulator.http.app import Corridor
-from zof_emulator.http.browser import Pages
-from zof_emulator.http.door import Door
-from zof_emulator.http.entrance import Entrance
-from zof_emulator.http.stage import Audience, Origin, Stage, access_to
-from zof_emulator.http.worlds import Worlds
+from zof_emulator.handlers import table, views
+from zof_emulator.http import control_access
+from zof_emulator.http.api import OpenApiApp
+from zof_emulator.http.control_access import ControlGuard
+from zof_emulator.http.dispatch import Dispatcher
+from zof_emulator.http.hosted_world import HostedWorld, Listeners, Origin, access_to
+from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
 from zof_emulator.spec import document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_emulator.core.tenants import Data
-    from zof_emulator.http.stage import Exchange
+    from zof_emulator.core.tenants import SeedData
+    from zof_emulator.http.hosted_world import Exchange
 
 EPOCH: Final = 1_767_225_600_000
 """Where a manual clock begins, in ms: 2026-01-01T00:00:00Z."""
@@ -42,11 +43,11 @@ def system_clock() -> int:
 def create_app(
     settings: Settings | None = None,
     *,
-    data: Data | None = None,
+    data: SeedData | None = None,
     system: Callable[[], int] = system_clock,
     told: Callable[[Exchange], None] | None = None,
     limited: Callable[[], None] | None = None,
-) -> Entrance:
+) -> Dispatcher:
     """An emulator as an ASGI application, with worlds of its own.
 
     Args:
@@ -62,11 +63,11 @@ def create_app(
     chosen = settings or Settings()
     contract = document.load(document.find("openapi.yaml"))
     fresh, usual = _worlds(chosen, data or DEFAULT), Origin(chosen.seed, chosen.clock, _scenario(chosen))
-    audience = Audience(told, limited)
+    audience = Listeners(told, limited)
     shared = access_to(fresh(usual, EPOCH))
 
-    def stage(name: str, origin: Origin | None) -> Stage:
-        return Stage(
+    def stage(name: str, origin: Origin | None) -> HostedWorld:
+        return HostedWorld(
             origin or usual,
             fresh,
             system,
@@ -76,23 +77,23 @@ def create_app(
             most_exchanges=chosen.journal,
         )
 
-    worlds = Worlds(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
-    api = Corridor(contract, table.TABLE, words.PREFIX, chosen.public_url)
+    worlds = WorldRegistry(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
+    api = OpenApiApp(contract, table.TABLE, views.PREFIX, chosen.public_url)
     own = document.load(document.find("control.yaml"))
-    control_api = Corridor(
-        own, control.table(contract.root, worlds, chosen.public_url), control.PREFIX, chosen.public_url
+    control_api = OpenApiApp(
+        own, operations.table(contract.root, worlds, chosen.public_url), control_access.PREFIX, chosen.public_url
     )
     pages = Pages(worlds, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
-    door = Door(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
-    return Entrance(browser, worlds=worlds, api=api, control=control_api, door=door)
+    door = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
+    return Dispatcher(browser, worlds=worlds, api=api, control=control_api, door=door)
 
 
 def _scenario(settings: Settings) -> str:
     return "default" if settings.samples else "empty"
 
 
-def _worlds(settings: Settings, data: Data) -> Callable[[Origin, int], World]:
+def _worlds(settings: Settings, data: SeedData) -> Callable[[Origin, int], World]:
     """What makes a fresh world under these settings, given how it is to begin and the instant that it is."""
     policy = Policy(
         rate=settings.rate, capacity=settings.capacity, references=settings.references, keep_runs=settings.max_runs

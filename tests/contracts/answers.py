@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.spec import spec
-from zof_contracts.wire import Exchange, Request, Response
+from zof_contracts.contract.document import spec
+from zof_contracts.evidence.exchange import Exchange, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from zof_contracts.findings import Finding
-    from zof_contracts.session import Session
-    from zof_contracts.wire import App, Headers
+    from zof_contracts.evidence.exchange import App, Headers
+    from zof_contracts.evidence.findings import Finding
+    from zof_contracts.evidence.ledger import Ledger
 
 NOW: Final = 1_767_225_600
 QUOTA: Final = (
@@ -83,12 +83,12 @@ class Teller:
         return Exchange(self.number, request, Response(status, kept, content), name, NOW + self.number, 0.001)
 
 
-def rules(session: Session) -> list[str]:
+def rules(session: Ledger) -> list[str]:
     """The rules that were seen broken, each once."""
     return sorted({finding.rule.name for finding in session.findings.values()})
 
 
-def one(session: Session) -> Finding:
+def one(session: Ledger) -> Finding:
     """The only finding."""
     (finding,) = session.findings.values()
     return finding

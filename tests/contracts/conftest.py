@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from zof_contracts.findings import Finding, Settled, Verdict
-from zof_contracts.report.facts import Facts, Receipt
-from zof_contracts.rules import RULES
-from zof_contracts.target import Target
-from zof_contracts.wire import Exchange, Request, Response
+from zof_contracts.contract.rules import RULES
+from zof_contracts.evidence.exchange import Exchange, Request, Response
+from zof_contracts.evidence.findings import Finding, RuleResult, Verdict
+from zof_contracts.evidence.verification import Receipt, Verification
+from zof_contracts.target.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def trace(text: str = "it") -> tuple[Exchange, ...]:
     )
 
 
-def fabricated(text: str = "it", **changes: Any) -> Facts:  # noqa: ANN401  fields of Facts
+def fabricated(text: str = "it", **changes: Any) -> Verification:  # noqa: ANN401  fields of Facts
     """A verification in which one rule is violated, one differs, one is flaky, one not exercised, the others kept."""
     violated = Finding(
         RULES["runs.cancel.terminal-conflict"], f"409 for {text}", f"200 with {text}", trace(text), times=3
@@ -46,16 +46,16 @@ def fabricated(text: str = "it", **changes: Any) -> Facts:  # noqa: ANN401  fiel
     differs = Finding(assumed, f"{text} as assumed", f"{text} otherwise", trace(text)[:1], seed=7)
     shaky = Finding(RULES["conventions.json"], "JSON", text, trace(text)[-1:], flaky=True)
     found = {finding.rule.name: finding for finding in (violated, differs, shaky)}
-    missing = Settled(RULES["conventions.timestamps"], Verdict.NOT_EXERCISED, 0, f"nothing shows {text}", ())
+    missing = RuleResult(RULES["conventions.timestamps"], Verdict.NOT_EXERCISED, 0, f"nothing shows {text}", ())
 
-    def settle(name: str) -> Settled:
+    def settle(name: str) -> RuleResult:
         if name == missing.rule.name:
             return missing
         if name not in found:
-            return Settled(RULES[name], Verdict.KEPT, 9, "", ())
+            return RuleResult(RULES[name], Verdict.KEPT, 9, "", ())
         flaky = found[name].flaky
         verdict = Verdict.NOT_EXERCISED if flaky else found[name].verdict
-        return Settled(RULES[name], verdict, 1, "flaky: not there when tried again" if flaky else "", (found[name],))
+        return RuleResult(RULES[name], verdict, 1, "flaky: not there when tried again" if flaky else "", (found[name],))
 
     values: dict[str, Any] = {
         "target": Target(url="http://127.0.0.1:9630/v1", keys=KEYS),
@@ -67,10 +67,10 @@ def fabricated(text: str = "it", **changes: Any) -> Facts:  # noqa: ANN401  fiel
         "seconds": 2.0,
         "examples": 100,
     }
-    return Facts(**{**values, **changes})
+    return Verification(**{**values, **changes})
 
 
 @pytest.fixture
-def make() -> Callable[..., Facts]:
+def make() -> Callable[..., Verification]:
     """Makes a verification that never happened."""
     return fabricated

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from zof_contracts import fuzz, machine
-from zof_contracts.client import Caps, Client, Spent
-from zof_contracts.oracle import Oracle
-from zof_contracts.runner import run
-from zof_contracts.session import Session
-from zof_contracts.tap import Tap
+from zof_contracts.checks.conformance import ConformanceCheck
+from zof_contracts.checks.history import HistoryCheck
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.search import fuzz, state_machine
+from zof_contracts.target.client import Budget, BudgetExceeded, Client
+from zof_contracts.verification.run import run
 from zof_emulator.settings import OFF
 
 from tests.mutants.catalogue import HEALTHY, MUTANTS, target
 from tests.mutants.layer import Mutant, error, objects, says, setting
 
 if TYPE_CHECKING:
-    from zof_contracts.report.facts import Facts
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.exchange import Response
+    from zof_contracts.evidence.verification import Verification
 
     from tests.mutants.layer import Ask, Defect, Inner
 
@@ -26,12 +26,12 @@ REAL: int = 1_000_000
 """A budget that is never used up; with one the machine takes a target for a real one, and shrinks nothing freely."""
 
 
-def searched(mutant: Mutant, *, requests: int | None = REAL, examples: int = 20) -> tuple[Session, Client]:
+def searched(mutant: Mutant, *, requests: int | None = REAL, examples: int = 20) -> tuple[Ledger, Client]:
     """What the machine found."""
-    client = Client(target(mutant, rate=OFF), caps=Caps(requests=requests))
-    session = Session(client.target)
-    client.observers = [Tap(session), Oracle(session)]
-    machine.run(client, session, seed=1, max_examples=examples)
+    client = Client(target(mutant, rate=OFF), caps=Budget(requests=requests))
+    session = Ledger(client.target)
+    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
+    state_machine.run(client, session, seed=1, max_examples=examples)
     return session, client
 
 
@@ -76,18 +76,18 @@ def test_what_the_machine_finds_is_cut_down() -> None:
 def test_cutting_down_keeps_to_the_budget() -> None:
     """A budget that ends while a finding is tried again comes through, and the finding stays."""
     for requests in range(60, 400, 20):
-        client = Client(target(MUTANTS["canceled-twice"], rate=OFF), caps=Caps(requests=requests))
-        session = Session(client.target)
-        with pytest.raises(Spent):
-            machine.run(client, session, seed=1, max_examples=20)
+        client = Client(target(MUTANTS["canceled-twice"], rate=OFF), caps=Budget(requests=requests))
+        session = Ledger(client.target)
+        with pytest.raises(BudgetExceeded):
+            state_machine.run(client, session, seed=1, max_examples=20)
         assert client.used == requests
         assert not any(one.flaky for one in session.findings.values())
 
 
-def _fuzzed(mutant: Mutant) -> Session:
+def _fuzzed(mutant: Mutant) -> Ledger:
     client = Client(target(mutant, rate=OFF))
-    session = Session(client.target)
-    client.observers = [Tap(session), Oracle(session)]
+    session = Ledger(client.target)
+    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
     fuzz.run(client, session, seed=1, max_examples=1)
     return session
 
@@ -100,7 +100,7 @@ def _both(one: Mutant, other: Mutant) -> Mutant:
     return Mutant(name="both", rule="", make=lambda: lambda ask, inner: front(ask, lambda each: back(each, inner)))
 
 
-def _flaky(session: Session) -> dict[str, bool]:
+def _flaky(session: Ledger) -> dict[str, bool]:
     """Which rules were broken, and whether that was flaky."""
     return {one.rule.name: one.flaky for one in session.findings.values()}
 
@@ -138,7 +138,7 @@ def test_what_schemathesis_finds_again_is_not_flaky() -> None:
 MET_TWICE = ("canceled-twice", "cancel-not-done", "status-filter-lossy", "list-is-stale")
 
 
-def _keys(session_or_facts: Session | Facts, rule: str) -> set[str]:
+def _keys(session_or_facts: Ledger | Verification, rule: str) -> set[str]:
     found = session_or_facts.findings
     findings = found.values() if isinstance(found, dict) else found
     return {one.key for one in findings if one.rule.name == rule}

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from zof_contracts.client import Client
-from zof_contracts.curl import script
-from zof_contracts.findings import Verdict
-from zof_contracts.runner import run
-from zof_contracts.wire import Request
+from zof_contracts.evidence.exchange import Request
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.report.curl import script
+from zof_contracts.target.client import Client
+from zof_contracts.verification.run import run
 from zof_emulator import Settings, create_app
 from zof_emulator.settings import OFF
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
-from zof_contracts import cli
-from zof_contracts.cli import main, verify
-from zof_contracts.client import Caps, Spent
-from zof_contracts.curl import variable
-from zof_contracts.events import Began
-from zof_contracts.findings import Settled, Verdict
+from zof_contracts.cli import main as command
+from zof_contracts.cli.main import main, verify
+from zof_contracts.contract.rules import RULES
+from zof_contracts.evidence.events import VerificationStarted
+from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import FILES
-from zof_contracts.rules import RULES
-from zof_contracts.target import KEYS
-from zof_contracts.wire import Unreachable
+from zof_contracts.report.curl import variable
+from zof_contracts.target.client import Budget, BudgetExceeded
+from zof_contracts.target.target import KEYS
 
 from tests.served import environment
 from tests.zof import ADMIN
@@ -29,7 +29,7 @@ from tests.zof import ADMIN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.report.facts import Facts
+    from zof_contracts.evidence.verification import Verification
 
 ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "zof_secret_main_1"
@@ -41,22 +41,22 @@ OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Optio
 class Runner:
     """Stands in for a verification: remembers what was asked, and answers with what it was given."""
 
-    answer: Callable[..., Facts]
+    answer: Callable[..., Verification]
     asked: dict[str, Any] = field(default_factory=dict)
 
-    def __call__(self, target: Any, **asked: Any) -> Facts:  # noqa: ANN401  as run has it
+    def __call__(self, target: Any, **asked: Any) -> Verification:  # noqa: ANN401  as run has it
         """What run does."""
         self.asked = {"target": target, **asked}
         for listener in asked["listeners"]:
-            listener(Began(target.base, target.profile, 207, 3))
+            listener(VerificationStarted(target.base, target.profile, 207, 3))
         return self.answer(target=target, seed=asked["seed"], known=asked["known"])
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Facts], tmp_path: Path) -> Runner:
+def run(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification], tmp_path: Path) -> Runner:
     """A verification that never happens, in an empty folder and with nothing in the environment."""
     runner = Runner(make)
-    monkeypatch.setattr(cli, "run", runner)
+    monkeypatch.setattr(command, "run", runner)
     monkeypatch.chdir(tmp_path)
     for option in OPTIONS:
         monkeypatch.delenv(str(option.envvar), raising=False)
@@ -72,12 +72,12 @@ def exit_code(*arguments: str) -> int:
     return code
 
 
-def kept(facts: Facts) -> Facts:
+def kept(facts: Verification) -> Verification:
     """The same without any finding."""
-    return replace(facts, settled=tuple(Settled(each.rule, Verdict.KEPT, 9, "", ()) for each in facts.settled))
+    return replace(facts, settled=tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in facts.settled))
 
 
-def only(facts: Facts, verdict: Verdict) -> Facts:
+def only(facts: Verification, verdict: Verdict) -> Verification:
     """The same with only the rules that ended so."""
     return replace(facts, settled=tuple(each for each in facts.settled if each.verdict is verdict))
 
@@ -95,7 +95,11 @@ def only(facts: Facts, verdict: Verdict) -> Facts:
     ],
 )
 def test_exit_codes(
-    run: Runner, make: Callable[..., Facts], change: Callable[[Facts], Facts], flags: tuple[str, ...], code: int
+    run: Runner,
+    make: Callable[..., Verification],
+    change: Callable[[Verification], Verification],
+    flags: tuple[str, ...],
+    code: int,
 ) -> None:
     """0 nothing found, 1 violations or strictly differences, 2 nothing was tested, 130 interrupted."""
     run.answer = lambda **values: change(make(**values))
@@ -157,7 +161,7 @@ def check(run: Runner) -> None:
     assert (target.base, target.project, target.environment) == ("http://localhost:7", "proj_mine", "production")
     assert (target.cases, target.suite, target.failing_case) == (("tc_a", "tc_b", "tc_c"), "suite_x", "tc_fail")
     assert (target.profile, target.quota, target.strict) == ("read-only", True, True)
-    assert run.asked["caps"] == Caps(requests=9, seconds=1.5, runs=2)
+    assert run.asked["caps"] == Budget(requests=9, seconds=1.5, runs=2)
     assert (run.asked["seed"], run.asked["max_examples"]) == (3, 4)
     names = {rule.name for rule in run.asked["rules"]}
     assert names == {name for name in RULES if name.startswith("runs.") and not name.startswith("runs.cancel.")}
@@ -200,7 +204,7 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("ZOF_CONTRACTS_SEED", "2")
     exit_code("verify", *HERE, "--seed", "3")
     assert run.asked["seed"] == 3
-    assert run.asked["caps"] == Caps(requests=2, runs=1)
+    assert run.asked["caps"] == Budget(requests=2, runs=1)
 
 
 @pytest.mark.parametrize(
@@ -247,14 +251,14 @@ def test_a_file_with_a_slip(run: Runner, tmp_path: Path, capsys: pytest.CaptureF
     ("error", "said"),
     [
         (Unreachable(f"127.0.0.1:1 cannot be reached with {KEY}"), "cannot be reached with [key main]"),
-        (Spent("the budget is used up"), "the budget is used up"),
+        (BudgetExceeded("the budget is used up"), "the budget is used up"),
         (RuntimeError("oops"), "a fault of ours: RuntimeError: oops ("),
     ],
 )
 def test_what_could_not_be_done(run: Runner, capsys: pytest.CaptureFixture[str], error: Exception, said: str) -> None:
     """A target that is not there, and a fault of ours, are one line without a key, and exit 2: never 1."""
 
-    def fail(**_: object) -> Facts:
+    def fail(**_: object) -> Verification:
         raise error
 
     run.answer = fail
@@ -265,7 +269,7 @@ def test_what_could_not_be_done(run: Runner, capsys: pytest.CaptureFixture[str],
 def test_interrupted_before_there_is_a_report(run: Runner) -> None:
     """An interruption is 130 however early it comes."""
 
-    def interrupt(**_: object) -> Facts:
+    def interrupt(**_: object) -> Verification:
         raise KeyboardInterrupt
 
     run.answer = interrupt

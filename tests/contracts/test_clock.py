@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from zof_contracts import Target, run
-from zof_contracts.findings import Verdict
-from zof_contracts.inprocess import mover
-from zof_contracts.rules import RULES
+from zof_contracts.contract.rules import RULES
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.target.clock import mover
 from zof_emulator import Settings, create_app
 
 from tests.served import Server

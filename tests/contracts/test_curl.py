@@ -8,10 +8,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from zof_contracts.client import Client, asked, posted, with_header
-from zof_contracts.curl import script, variable
-from zof_contracts.target import Target
-from zof_contracts.wire import Exchange, HttpTransport, Request, Response
+from zof_contracts.evidence.exchange import Exchange, HttpTransport, Request, Response
+from zof_contracts.report.curl import script, variable
+from zof_contracts.target.client import Client, asked, posted, with_header
+from zof_contracts.target.target import Target
 
 from tests.served import Server, environment
 from tests.zof import ADMIN

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from zof_contracts import fuzz
-from zof_contracts.client import Caps, Client, Spent
-from zof_contracts.session import Session
-from zof_contracts.spec import spec
+from zof_contracts.contract.document import spec
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.search import fuzz
+from zof_contracts.target.client import Budget, BudgetExceeded, Client
 from zof_emulator.settings import OFF
 
 from tests.mutants.catalogue import HEALTHY, target
@@ -17,7 +17,7 @@ from tests.mutants.catalogue import HEALTHY, target
 def test_healthy() -> None:
     """Nothing is found on the emulator, and every operation was answered with success."""
     client = Client(target(seed=1, rate=OFF))
-    session = Session(client.target)
+    session = Ledger(client.target)
     successes = fuzz.run(client, session, seed=1, max_examples=2)
     assert not session.findings
     assert set(successes) == set(spec().operations)
@@ -26,13 +26,13 @@ def test_healthy() -> None:
 def test_read_only() -> None:
     """In the profile read-only nothing but GET is sent."""
     client = Client(replace(target(HEALTHY, rate=OFF), profile="read-only"))
-    fuzz.run(client, Session(client.target), seed=1, max_examples=1)
+    fuzz.run(client, Ledger(client.target), seed=1, max_examples=1)
     assert {each.request.method for each in client.journal} == {"GET"}
 
 
 def test_budget() -> None:
     """A budget that is used up comes through."""
-    client = Client(target(HEALTHY, rate=OFF), caps=Caps(requests=20))
-    with pytest.raises(Spent):
-        fuzz.run(client, Session(client.target), seed=1, max_examples=1)
+    client = Client(target(HEALTHY, rate=OFF), caps=Budget(requests=20))
+    with pytest.raises(BudgetExceeded):
+        fuzz.run(client, Ledger(client.target), seed=1, max_examples=1)
     assert len(client.journal) == 20

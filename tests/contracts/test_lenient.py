@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from zof_contracts.findings import Verdict
-from zof_contracts.runner import run
-from zof_contracts.target import Target
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.target.target import Target
+from zof_contracts.verification.run import run
 
 from tests.lenient import Lenient
 

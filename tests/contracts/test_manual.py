@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 import pytest
-from zof_contracts.cli import verify
-from zof_contracts.curl import variable
+from zof_contracts.cli.main import verify
+from zof_contracts.contract.rules import RULES
 from zof_contracts.report import FILES
-from zof_contracts.rules import RULES
-from zof_contracts.target import KEYS
+from zof_contracts.report.curl import variable
+from zof_contracts.target.target import KEYS
 
 from tests.served import Server, environment
 

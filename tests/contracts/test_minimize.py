@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zof_contracts.client import Client
-from zof_contracts.minimize import minimized, related, sent
-from zof_contracts.session import Session
-from zof_contracts.steps import Steps
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.search.actions import Steps
+from zof_contracts.search.minimize import minimized, related, sent
+from zof_contracts.target.client import Client
 
 from tests.mutants.catalogue import MUTANTS, target
 
 if TYPE_CHECKING:
-    from zof_contracts.target import Target
+    from zof_contracts.target.target import Target
 
 
 class _Patient(Client):
@@ -32,7 +32,7 @@ class _Patient(Client):
 def test_minimized() -> None:
     """Start, cancel, cancel: the other run, the projects and the looks between are left out."""
     client = Client(target(MUTANTS["canceled-twice"]))
-    session = Session(client.target)
+    session = Ledger(client.target)
     steps = Steps(client, session)
     steps.start(("tc_a",))
     steps.start(("tc_login_001",))

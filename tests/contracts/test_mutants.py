@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from zof_contracts.rules import RULES
+from zof_contracts.contract.rules import RULES
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.table import PAGE, broken, rows, table

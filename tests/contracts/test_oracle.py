@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from zof_contracts.findings import Verdict
-from zof_contracts.oracle import Oracle
-from zof_contracts.session import Session
-from zof_contracts.target import Target
+from zof_contracts.checks.history import HistoryCheck
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.target.target import Target
 
 from tests.contracts.answers import NOW, QUOTA, RESULT, RUN, Teller, one, rules
 
@@ -24,10 +24,10 @@ QUEUED: dict[str, Any] = {
 }
 
 
-def seen(*answers: object, path: str = "/v1/runs/run_1") -> Session:
+def seen(*answers: object, path: str = "/v1/runs/run_1") -> Ledger:
     """What an oracle says to these answers, one after another, each taking one request of the quota."""
-    session, tell = Session(Target()), Teller()
-    oracle = Oracle(session)
+    session, tell = Ledger(Target()), Teller()
+    oracle = HistoryCheck(session)
     for place, answer in enumerate(answers):
         left = ("x-ratelimit-remaining", str(99 - place))
         oracle(tell(path, answer, headers=(QUOTA[0], left, QUOTA[2])))
@@ -106,8 +106,8 @@ def test_a_failure_says_why(status: str, summary: object, broken: list[str]) -> 
 
 def test_a_request_id_is_told_once() -> None:
     """The same request ID twice is a difference."""
-    session, tell = Session(Target()), Teller()
-    oracle, answer = Oracle(session), tell("/v1/runs/run_1", RUN)
+    session, tell = Ledger(Target()), Teller()
+    oracle, answer = HistoryCheck(session), tell("/v1/runs/run_1", RUN)
     oracle(answer)
     oracle(replace(answer, number=2))
     assert "conventions.request-id.unique" in rules(session)
@@ -115,15 +115,15 @@ def test_a_request_id_is_told_once() -> None:
 
 def test_a_request_id_is_not_echoed() -> None:
     """The client's own request ID must not come back."""
-    session, tell = Session(Target()), Teller()
-    Oracle(session)(tell("/v1/runs/run_1", RUN, sent=(("X-Request-Id", f"req_{1:020}"),)))
+    session, tell = Ledger(Target()), Teller()
+    HistoryCheck(session)(tell("/v1/runs/run_1", RUN, sent=(("X-Request-Id", f"req_{1:020}"),)))
     assert rules(session) == ["conventions.request-id.server-made"]
 
 
 def test_a_replay_is_an_old_story() -> None:
     """A replay shows the run as it was, which is no step back."""
-    session, tell = Session(Target()), Teller()
-    oracle, sent = Oracle(session), (("Idempotency-Key", "k"),)
+    session, tell = Ledger(Target()), Teller()
+    oracle, sent = HistoryCheck(session), (("Idempotency-Key", "k"),)
     headers = (QUOTA[0], ("x-ratelimit-remaining", "98"), QUOTA[2])
     oracle(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent))
     oracle(tell("/v1/runs/run_1", RUN, headers=headers))
@@ -144,8 +144,8 @@ def test_a_replay_is_an_old_story() -> None:
 )
 def test_the_quota_falls_within_a_window(remaining: str, reset: int, broken: list[str]) -> None:
     """Remaining falls, by more where others share the key, and Reset stays where it was."""
-    session, tell = Session(Target()), Teller()
-    oracle = Oracle(session)
+    session, tell = Ledger(Target()), Teller()
+    oracle = HistoryCheck(session)
     oracle(tell("/v1/runs/run_1", RUN))
     oracle(
         tell(
@@ -175,13 +175,13 @@ def test_a_cursor_is_given_while_more_follow(page: dict[str, Any], broken: list[
 def test_a_page_is_no_longer_than_asked_for() -> None:
     """More items than limit, or than 20, violate; a rising created_at only differs."""
     runs = [{**RUN, "id": f"run_{place}"} for place in range(21)]
-    session, tell = Session(Target()), Teller()
-    oracle = Oracle(session)
+    session, tell = Ledger(Target()), Teller()
+    oracle = HistoryCheck(session)
     oracle(tell("/v1/runs", {"data": runs, "has_more": False, "next_cursor": None}))
     assert rules(session) == ["pages.default"]
     older = [{**RUN, "created_at": "2025-01-01T00:00:00Z"}, {**RUN, "id": "run_2"}]
-    session = Session(Target())
-    Oracle(session)(tell("/v1/runs", {"data": older, "has_more": False, "next_cursor": None}, query="limit=1"))
+    session = Ledger(Target())
+    HistoryCheck(session)(tell("/v1/runs", {"data": older, "has_more": False, "next_cursor": None}, query="limit=1"))
     assert rules(session) == ["pages.limit", "pages.newest-first"]
 
 

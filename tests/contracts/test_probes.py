@@ -8,16 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from zof_contracts.client import Client
-from zof_contracts.findings import Verdict
-from zof_contracts.oracle import Oracle
-from zof_contracts.probes import PROBES, Bench, Unsettled
+from zof_contracts.checks.conformance import ConformanceCheck
+from zof_contracts.checks.history import HistoryCheck
+from zof_contracts.contract.rules import RULES
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.probes import PROBES, ProbeContext, Unsettled
 from zof_contracts.probes.runs import capacity
-from zof_contracts.rules import RULES
-from zof_contracts.runner import run
-from zof_contracts.session import Session
-from zof_contracts.tap import Tap
-from zof_contracts.target import Target
+from zof_contracts.target.client import Client
+from zof_contracts.target.target import Target
+from zof_contracts.verification.run import run
 
 from tests.contracts.answers import QUOTA, answering
 from tests.mutants.catalogue import target
@@ -26,7 +26,7 @@ from tests.mutants.layer import Mutant, always
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.exchange import Response
 
     from tests.mutants.layer import Ask, Inner
 
@@ -34,11 +34,11 @@ BUDGET = 250
 ERROR = json.dumps({"error": {"code": "no", "message": "No."}}).encode()
 
 
-def probed(where: Target) -> tuple[Session, Client]:
+def probed(where: Target) -> tuple[Ledger, Client]:
     """Every probe, one after another, without a look at whether there is anything to probe."""
-    session, client = Session(where), Client(where)
-    client.observers = [Tap(session), Oracle(session)]
-    bench = Bench(client, session, "test")
+    session, client = Ledger(where), Client(where)
+    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
+    bench = ProbeContext(client, session, "test")
     for probe in PROBES:
         try:
             probe.settle(bench)
@@ -151,9 +151,9 @@ def test_a_deployment_that_differs_where_it_may_violates_nothing() -> None:
 def test_a_target_with_more_places_is_not_over_capacity() -> None:
     """Where as many runs go at once as are started, nothing is said about the queue."""
     where = target(capacity=50)
-    session, client = Session(where), Client(where)
+    session, client = Ledger(where), Client(where)
     with pytest.raises(Unsettled, match="not over capacity"):
-        capacity(Bench(client, session, "test"))
+        capacity(ProbeContext(client, session, "test"))
     assert session.evidence["runs.capacity"] == 0
 
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+from zof_contracts.contract.rules import RULES
 from zof_contracts.report import render
-from zof_contracts.rules import RULES
 
 from tests.served import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.report.facts import Facts
+    from zof_contracts.evidence.verification import Verification
 
 ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "zof_secret_main_1"
@@ -40,7 +40,7 @@ items.document = lambda _: json.loads(pathlib.Path("said.json").read_text())
 
 
 @pytest.fixture
-def folder(tmp_path: Path, make: Callable[..., Facts]) -> Path:
+def folder(tmp_path: Path, make: Callable[..., Verification]) -> Path:
     """A project that has nothing to do with ours."""
     (tmp_path / "fake.py").write_text(FAKE)
     (tmp_path / "said.json").write_text(render(make(), "json"))

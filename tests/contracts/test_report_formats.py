@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from zof_contracts.report import FILES, render, write
 from zof_contracts.report.document import document
-from zof_contracts.target import Target
+from zof_contracts.target.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.report.facts import Facts
+    from zof_contracts.evidence.verification import Verification
 
 ROOT: Final = Path(__file__).parents[2]
 SCHEMA: Final = json.loads((ROOT / "contracts" / "zof_contracts" / "report" / "report.schema.json").read_text())
@@ -37,7 +37,7 @@ def valid(schema: Any, text: str) -> Any:  # noqa: ANN401  JSON
 
 
 @pytest.mark.parametrize("text", ["it", NASTY])
-def test_json_is_valid(make: Callable[..., Facts], text: str) -> None:
+def test_json_is_valid(make: Callable[..., Verification], text: str) -> None:
     """The JSON report is valid against its own schema, which is closed and says what every field is."""
     said = valid(SCHEMA, render(make(text), "json"))
     assert said["summary"]["violated"] == 1
@@ -45,7 +45,7 @@ def test_json_is_valid(make: Callable[..., Facts], text: str) -> None:
     assert sum(section["rules"] for section in said["sections"]) == len(said["rules"])
 
 
-def test_the_schema_is_not_empty(make: Callable[..., Facts]) -> None:
+def test_the_schema_is_not_empty(make: Callable[..., Verification]) -> None:
     """The schema refuses a report with a field more, and one with a field less."""
     said = document(make())
     for changed in ({**said, "more": 1}, {name: value for name, value in said.items() if name != "receipt"}):
@@ -54,7 +54,7 @@ def test_the_schema_is_not_empty(make: Callable[..., Facts]) -> None:
 
 
 @pytest.mark.parametrize("text", ["it", NASTY])
-def test_junit(make: Callable[..., Facts], text: str) -> None:
+def test_junit(make: Callable[..., Verification], text: str) -> None:
     """One test case a rule; a violation fails, a rule that was not exercised is skipped with its reason."""
     facts = make(text)
     root = ET.fromstring(render(facts, "junit"))  # noqa: S314  our own
@@ -70,14 +70,14 @@ def test_junit(make: Callable[..., Facts], text: str) -> None:
     assert sum(int(suite.get("tests", 0)) for suite in root) == len(cases)
 
 
-def test_junit_when_strict(make: Callable[..., Facts]) -> None:
+def test_junit_when_strict(make: Callable[..., Verification]) -> None:
     """Strictly, a difference fails its test case too."""
     root = ET.fromstring(render(make(target=Target(strict=True)), "junit"))  # noqa: S314  our own
     assert root.get("failures") == "2"
 
 
 @pytest.mark.parametrize("text", ["it", NASTY])
-def test_sarif_is_valid(make: Callable[..., Facts], text: str) -> None:
+def test_sarif_is_valid(make: Callable[..., Verification], text: str) -> None:
     """SARIF is valid against what we use of its schema, and each result names a rule that is described."""
     said = valid(json.loads((HERE / "sarif.schema.json").read_text()), render(make(text), "sarif"))
     run = said["runs"][0]
@@ -90,7 +90,7 @@ def test_sarif_is_valid(make: Callable[..., Facts], text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["it", NASTY])
-def test_har_is_valid(make: Callable[..., Facts], text: str) -> None:
+def test_har_is_valid(make: Callable[..., Verification], text: str) -> None:
     """HAR has every exchange, with what 1.2 asks for, bodies as they were, and a name in place of the key."""
     entries = valid(json.loads((HERE / "har.schema.json").read_text()), render(make(text), "har"))["log"]["entries"]
     assert [entry["response"]["status"] for entry in entries] == [201, 200, 200]
@@ -99,7 +99,7 @@ def test_har_is_valid(make: Callable[..., Facts], text: str) -> None:
     assert entries[2]["response"]["content"]["text"] == text
 
 
-def test_har_of_bytes(make: Callable[..., Facts]) -> None:
+def test_har_of_bytes(make: Callable[..., Verification]) -> None:
     """A body that is no text is there in base64."""
     facts = make()
     last = facts.journal[-1]
@@ -127,7 +127,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page(make: Callable[..., Facts]) -> None:
+def test_the_page(make: Callable[..., Verification]) -> None:
     """The page loads nothing, escapes what a target said, and has a row a rule that can be filtered."""
     facts = make(NASTY)
     text = render(facts, "html")
@@ -143,7 +143,7 @@ def test_the_page(make: Callable[..., Facts]) -> None:
     assert not re.search(r"\{\{(?!title\}\})", text)
 
 
-def test_reports_are_files(make: Callable[..., Facts], tmp_path: Path) -> None:
+def test_reports_are_files(make: Callable[..., Verification], tmp_path: Path) -> None:
     """Each report has its file in the folder, which is made."""
     written = write(make(), FILES, tmp_path / "new" / "folder")
     assert [path.name for path in written] == list(FILES.values())
@@ -154,10 +154,10 @@ KEYS: Final = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_si
 
 
 @pytest.fixture
-def ordinary(make: Callable[..., Facts]) -> Callable[[str], bool]:
+def ordinary(make: Callable[..., Verification]) -> Callable[[str], bool]:
     """Whether a word is in the reports whatever the keys are."""
     package = ROOT / "contracts" / "zof_contracts"
-    catalogue = (package / "catalogue.yaml").read_text()
+    catalogue = (package / "contract" / "rules.yaml").read_text()
     reports = "".join(render(make("it", target=Target()), form) for form in FILES)
     return (
         catalogue + (ROOT / "contracts" / "zof_contracts" / "report" / "page.html").read_text() + reports
@@ -167,7 +167,7 @@ def ordinary(make: Callable[..., Facts]) -> Callable[[str], bool]:
 @given(main=KEYS, readonly=KEYS)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_key_in_any_report(
-    make: Callable[..., Facts], ordinary: Callable[[str], bool], main: str, readonly: str
+    make: Callable[..., Verification], ordinary: Callable[[str], bool], main: str, readonly: str
 ) -> None:
     """Whatever the keys are, and wherever the target puts them, no report holds one, in whatever way it is written."""
     assume(not ordinary(main) and not ordinary(readonly))

@@ -7,15 +7,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from zof_contracts.events import Began, Exchanged, Found, PartBegan, PartEnded, Waiting
-from zof_contracts.findings import Settled, Verdict
+from zof_contracts.evidence.events import (
+    ExchangeRecorded,
+    FindingRecorded,
+    PartFinished,
+    PartStarted,
+    VerificationStarted,
+    Waiting,
+)
+from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import render
 from zof_contracts.report.progress import Lines, animated, coloured, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.report.facts import Facts
+    from zof_contracts.evidence.verification import Verification
 
 
 class Terminal(io.StringIO):
@@ -33,7 +40,7 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
 
 
-def test_a_finding_has_all_that_is_needed(make: Callable[..., Facts]) -> None:
+def test_a_finding_has_all_that_is_needed(make: Callable[..., Verification]) -> None:
     """A finding tells its rule, source, expectation, what came, request, seed and the commands that repeat it."""
     text = render(make("it"), "text")
     for said in (
@@ -54,7 +61,7 @@ def test_a_finding_has_all_that_is_needed(make: Callable[..., Facts]) -> None:
         assert said in text
 
 
-def test_one_defect_in_two_operations(make: Callable[..., Facts]) -> None:
+def test_one_defect_in_two_operations(make: Callable[..., Verification]) -> None:
     """The same defect in several operations is one finding, and what it says counts all of them."""
     facts = make()
     index, each = next((index, each) for index, each in enumerate(facts.settled) if each.verdict is Verdict.VIOLATED)
@@ -66,7 +73,7 @@ def test_one_defect_in_two_operations(make: Callable[..., Facts]) -> None:
     assert "seen      6 times, in startRun, cancelRun" in text
 
 
-def test_what_ended_it(make: Callable[..., Facts]) -> None:
+def test_what_ended_it(make: Callable[..., Verification]) -> None:
     """An interruption, a cap and throttling are said."""
     assert "Interrupted" in render(make(interrupted=True, stopped="interrupted"), "text")
     text = render(make(stopped="the budget is used up", throttled=2), "text")
@@ -74,44 +81,44 @@ def test_what_ended_it(make: Callable[..., Facts]) -> None:
     assert "throttled us 2 times" in text
 
 
-def test_nothing_was_tested(make: Callable[..., Facts]) -> None:
+def test_nothing_was_tested(make: Callable[..., Verification]) -> None:
     """A target that let nothing be tested does not look perfect."""
     nothing = tuple(
-        Settled(each.rule, Verdict.NOT_EXERCISED, 0, f"because {i}", ()) for i, each in enumerate(make().settled)
+        RuleResult(each.rule, Verdict.NOT_EXERCISED, 0, f"because {i}", ()) for i, each in enumerate(make().settled)
     )
     text = render(make(settled=nothing), "text")
     assert "Nothing was tested" in text
     assert "other reasons" in text
 
 
-def test_nothing_found(make: Callable[..., Facts]) -> None:
+def test_nothing_found(make: Callable[..., Verification]) -> None:
     """A target that keeps every rule hears so."""
-    kept = tuple(Settled(each.rule, Verdict.KEPT, 9, "", ()) for each in make().settled)
+    kept = tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in make().settled)
     assert render(make(settled=kept), "text").endswith(f"keeps the {len(kept)} rules that were exercised.\n")
 
 
-def test_known_findings_do_not_count(make: Callable[..., Facts]) -> None:
+def test_known_findings_do_not_count(make: Callable[..., Verification]) -> None:
     """What the baseline has is shown as such and counted no more."""
     text = render(make(known=frozenset(one.key for one in make().findings)), "text")
     assert "1. VIOLATED (in the baseline)" in text
     assert "rules that were exercised" in text
 
 
-def test_progress_on_a_pipe(make: Callable[..., Facts]) -> None:
+def test_progress_on_a_pipe(make: Callable[..., Verification]) -> None:
     """A pipe gets plain lines: what is tried, waits, findings."""
     stream = io.StringIO()
     with progress(stream) as listener:
         assert isinstance(listener, Lines)
         for event in (
-            Began("http://x", "full", 207, 2),
-            PartBegan("cancel"),
-            Exchanged(make().journal[0], 5, 250),
+            VerificationStarted("http://x", "full", 207, 2),
+            PartStarted("cancel"),
+            ExchangeRecorded(make().journal[0], 5, 250),
             Waiting(0.1, "a 5xx"),
             Waiting(12, "Retry-After"),
-            Found(make().findings[0]),
-            Found(make().findings[0]),
-            PartEnded("cancel", "the budget is used up"),
-            PartBegan("pages"),
+            FindingRecorded(make().findings[0]),
+            FindingRecorded(make().findings[0]),
+            PartFinished("cancel", "the budget is used up"),
+            PartStarted("pages"),
         ):
             listener(event)
     assert stream.getvalue().splitlines() == [
@@ -124,16 +131,16 @@ def test_progress_on_a_pipe(make: Callable[..., Facts]) -> None:
     ]
 
 
-def test_progress_on_a_terminal(make: Callable[..., Facts]) -> None:
+def test_progress_on_a_terminal(make: Callable[..., Verification]) -> None:
     """A terminal gets a bar with what is tried, rules, requests and findings, and each finding above it."""
     stream = Terminal()
     with progress(stream) as listener:
-        listener(Began("http://x", "full", 200, 2))
-        listener(PartBegan("[cancel]"))
+        listener(VerificationStarted("http://x", "full", 200, 2))
+        listener(PartStarted("[cancel]"))
         listener(Waiting(12, "Retry-After"))
-        listener(Exchanged(make().journal[0], 5, 250))
-        listener(PartEnded("cancel"))
-        listener(Found(make("[red]").findings[0]))
+        listener(ExchangeRecorded(make().journal[0], 5, 250))
+        listener(PartFinished("cancel"))
+        listener(FindingRecorded(make("[red]").findings[0]))
     text = stream.getvalue()
     assert "violated" in text
     assert "200 with [red]" in text
@@ -148,12 +155,12 @@ def test_no_bar(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     assert not animated(Terminal())
 
 
-def test_no_colour(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Facts]) -> None:
+def test_no_colour(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification]) -> None:
     """NO_COLOR is honoured, by the bar too."""
     assert coloured(Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
     assert not coloured(Terminal())
     stream = Terminal()
     with progress(stream) as listener:
-        listener(Found(make().findings[0]))
+        listener(FindingRecorded(make().findings[0]))
     assert "\x1b[31m" not in stream.getvalue()

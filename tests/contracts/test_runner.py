@@ -9,13 +9,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from zof_contracts.client import Caps, Client, Stopped
-from zof_contracts.events import Began, Ended, Exchanged, PartBegan, PartEnded
-from zof_contracts.findings import Verdict
-from zof_contracts.rules import RULES
-from zof_contracts.runner import run
-from zof_contracts.target import Target
-from zof_contracts.wire import Unreachable
+from zof_contracts.contract.rules import RULES
+from zof_contracts.evidence.events import (
+    ExchangeRecorded,
+    PartFinished,
+    PartStarted,
+    VerificationFinished,
+    VerificationStarted,
+)
+from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.target.client import Budget, Client, Stopped
+from zof_contracts.target.target import Target
+from zof_contracts.verification.run import run
 
 from tests.contracts.answers import answering
 from tests.mutants.catalogue import target
@@ -23,8 +29,8 @@ from tests.mutants.layer import Mutant, always, error
 from tests.served import Server
 
 if TYPE_CHECKING:
-    from zof_contracts.events import Event
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.events import Event
+    from zof_contracts.evidence.exchange import Response
 
     from tests.mutants.layer import Ask, Inner
 
@@ -101,12 +107,12 @@ def test_one_broken_list_does_not_stop_a_verification() -> None:
 @pytest.mark.parametrize(
     ("caps", "reason"),
     [
-        (Caps(requests=40), "the budget of 40 requests is used up"),
-        (Caps(runs=1), "the 1 runs that may be started are used up"),
-        (Caps(seconds=0.02), "the 0.02 seconds are used up"),
+        (Budget(requests=40), "the budget of 40 requests is used up"),
+        (Budget(runs=1), "the 1 runs that may be started are used up"),
+        (Budget(seconds=0.02), "the 0.02 seconds are used up"),
     ],
 )
-def test_a_cap_leaves_the_rest_not_exercised(caps: Caps, reason: str) -> None:
+def test_a_cap_leaves_the_rest_not_exercised(caps: Budget, reason: str) -> None:
     """What a cap did not let be tried says so, and is neither kept nor broken."""
     facts = run(target(), caps=caps, max_examples=0)
     assert facts.stopped == reason
@@ -121,7 +127,7 @@ def test_what_was_started_is_canceled_after_an_interrupt() -> None:
     where = target()
 
     def interrupt(event: Event) -> None:
-        if isinstance(event, Exchanged) and event.used == 3:
+        if isinstance(event, ExchangeRecorded) and event.used == 3:
             raise KeyboardInterrupt
 
     facts = run(where, listeners=[interrupt], max_examples=0)
@@ -176,16 +182,16 @@ def test_a_listener_hears_of_everything() -> None:
     """Began, each part, each exchange, ended: in this order."""
     heard: list[Event] = []
     facts = run(target(), listeners=[heard.append], max_examples=0)
-    assert isinstance(next(each for each in heard if not isinstance(each, Exchanged)), Began)
-    assert heard[-1] == Ended(facts.settled)
-    begun, ended = ([each.name for each in heard if isinstance(each, kind)] for kind in (PartBegan, PartEnded))
+    assert isinstance(next(each for each in heard if not isinstance(each, ExchangeRecorded)), VerificationStarted)
+    assert heard[-1] == VerificationFinished(facts.settled)
+    begun, ended = ([each.name for each in heard if isinstance(each, kind)] for kind in (PartStarted, PartFinished))
     assert begun == ended
-    assert sum(isinstance(each, Exchanged) for each in heard) == len(facts.journal)
+    assert sum(isinstance(each, ExchangeRecorded) for each in heard) == len(facts.journal)
 
 
 def test_what_is_made_up_goes_on_after_the_probes() -> None:
     """Inputs that are made up come after the probes, are counted, and keep to the caps too."""
-    facts = run(target(), caps=Caps(requests=300), max_examples=2)
+    facts = run(target(), caps=Budget(requests=300), max_examples=2)
     assert facts.examples > 0
     assert facts.findings == ()
     assert facts.stopped in {"", "the budget of 300 requests is used up"}

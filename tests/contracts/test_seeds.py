@@ -7,28 +7,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from zof_contracts import machine
-from zof_contracts.client import Client
-from zof_contracts.machine import Machine
-from zof_contracts.oracle import Oracle
-from zof_contracts.runner import run
-from zof_contracts.session import Session
-from zof_contracts.tap import Tap
-from zof_contracts.wire import HttpTransport
+from zof_contracts.checks.conformance import ConformanceCheck
+from zof_contracts.checks.history import HistoryCheck
+from zof_contracts.evidence.exchange import HttpTransport
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.search import state_machine
+from zof_contracts.search.state_machine import StoryMachine
+from zof_contracts.target.client import Client
+from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import target
 from tests.served import Server
 
 if TYPE_CHECKING:
-    from zof_contracts.findings import Finding
-    from zof_contracts.target import Target
+    from zof_contracts.evidence.findings import Finding
+    from zof_contracts.target.target import Target
 
 
-def _searched(client: Client, seed: int) -> Session:
+def _searched(client: Client, seed: int) -> Ledger:
     """What the machine found."""
-    session = Session(client.target, seed=seed)
-    client.observers = [Tap(session), Oracle(session)]
-    machine.run(client, session, seed=seed, max_examples=12)
+    session = Ledger(client.target, seed=seed)
+    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
+    state_machine.run(client, session, seed=seed, max_examples=12)
     return session
 
 
@@ -62,8 +62,8 @@ def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
 def test_no_two_verifications_of_a_server_use_the_same_idempotency_keys() -> None:
     """What an earlier one left is met by nobody; in process the same seed sends the same bytes."""
     served = replace(target(), app=None)
-    first, second = (Machine(Client(served), Session(served, seed=1), {}).salt for _ in range(2))
+    first, second = (StoryMachine(Client(served), Ledger(served, seed=1), {}).salt for _ in range(2))
     assert first != second
     here = target()
-    first, second = (Machine(Client(here), Session(here, seed=1), {}).salt for _ in range(2))
+    first, second = (StoryMachine(Client(here), Ledger(here, seed=1), {}).salt for _ in range(2))
     assert first == second

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from zof_contracts.client import Client
-from zof_contracts.session import Session
-from zof_contracts.steps import Steps
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.search.actions import Steps
+from zof_contracts.target.client import Client
 from zof_emulator.settings import OFF
 
 from tests.mutants.catalogue import target
@@ -15,7 +15,7 @@ from tests.mutants.catalogue import target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.wire import Exchange
+    from zof_contracts.evidence.exchange import Exchange
 
 STEPS: dict[str, Callable[[Steps, str], object]] = {
     "artifacts": lambda steps, run: steps.artifacts(run),
@@ -33,7 +33,7 @@ def test_a_run_that_ends_meanwhile_is_no_finding(name: str) -> None:
     """Between any two requests of a step the run may end."""
     for end in range(1, 8):
         client = Client(target(rate=OFF))
-        session = Session(client.target)
+        session = Ledger(client.target)
         steps = Steps(client, session)
         steps.start(("tc_login_001", "tc_pay_fail_001"))
         last = len(client.journal) + end

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from zof_contracts.findings import Verdict
-from zof_contracts.session import Session
-from zof_contracts.tap import Tap
-from zof_contracts.target import Target
+from zof_contracts.checks.conformance import ConformanceCheck
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.target.target import Target
 
 from tests.contracts.answers import QUOTA, RESULT, RUN, Teller, one, rules
 
@@ -17,9 +17,9 @@ ERROR = {"error": {"code": "not_found", "message": "There is none."}}
 
 
 @pytest.fixture
-def session() -> Session:
+def session() -> Ledger:
     """A verification of nothing yet."""
-    return Session(Target())
+    return Ledger(Target())
 
 
 @pytest.fixture
@@ -28,23 +28,23 @@ def tell() -> Teller:
     return Teller()
 
 
-def test_a_right_answer_breaks_nothing(session: Session, tell: Teller) -> None:
+def test_a_right_answer_breaks_nothing(session: Ledger, tell: Teller) -> None:
     """An answer as documented is evidence for many rules and against none."""
-    Tap(session)(tell("/v1/runs/run_1", RUN))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", RUN))
     assert rules(session) == []
     assert {"runs.shape", "runs.fields", "conventions.timestamps", "limits.headers"} <= set(session.evidence)
 
 
-def test_news_break_nothing(session: Session, tell: Teller) -> None:
+def test_news_break_nothing(session: Ledger, tell: Teller) -> None:
     """New fields and new enum values are no finding unless strict mode asks for them."""
-    Tap(session)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": {"hue": 1}}))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": {"hue": 1}}))
     assert rules(session) == []
 
 
 def test_strict_mode_names_news_as_differences(tell: Teller) -> None:
     """In strict mode new fields and values are differences, and no violations."""
-    session = Session(Target(strict=True))
-    Tap(session)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": 1}))
+    session = Ledger(Target(strict=True))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": 1}))
     assert rules(session) == ["versioning.unknown-field", "versioning.unknown-value"]
     assert {finding.verdict for finding in session.findings.values()} == {Verdict.DIFFERS}
 
@@ -64,10 +64,10 @@ def test_strict_mode_names_news_as_differences(tell: Teller) -> None:
     ],
 )
 def test_a_wrong_value_is_of_one_rule(
-    session: Session, tell: Teller, change: dict[str, Any], rule: str, verdict: Verdict
+    session: Ledger, tell: Teller, change: dict[str, Any], rule: str, verdict: Verdict
 ) -> None:
     """A wrong value is a finding of the rule that speaks of it, with the basis that this has."""
-    Tap(session)(tell("/v1/runs/run_1", {**RUN, **change}))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", {**RUN, **change}))
     finding = one(session)
     assert (finding.rule.name, finding.verdict) == (rule, verdict)
     assert "run_1" not in finding.got
@@ -77,54 +77,54 @@ def test_a_wrong_value_is_of_one_rule(
     ("field", "rule"),
     [("status", "runs.shape"), ("case_outcomes", "runs.shape"), ("environment", "runs.fields")],
 )
-def test_a_missing_field_is_as_grave_as_its_basis(session: Session, tell: Teller, field: str, rule: str) -> None:
+def test_a_missing_field_is_as_grave_as_its_basis(session: Ledger, tell: Teller, field: str, rule: str) -> None:
     """A documented field that is missing violates; one that was assumed only differs."""
-    Tap(session)(tell("/v1/runs/run_1", {name: value for name, value in RUN.items() if name != field}))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", {name: value for name, value in RUN.items() if name != field}))
     assert rules(session) == [rule]
 
 
-def test_camel_case_is_seen(session: Session, tell: Teller) -> None:
+def test_camel_case_is_seen(session: Ledger, tell: Teller) -> None:
     """A documented field under a camelCase name is named as such."""
     changed = {"createdAt" if name == "created_at" else name: value for name, value in RUN.items()}
-    Tap(session)(tell("/v1/runs/run_1", changed))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", changed))
     assert "conventions.snake-case" in rules(session)
 
 
-def test_a_result_is_judged_too(session: Session, tell: Teller) -> None:
+def test_a_result_is_judged_too(session: Ledger, tell: Teller) -> None:
     """A result's documented content violates, its other fields differ."""
-    Tap(session)(tell("/v1/results/res_1", {**RESULT, "failure_summary": "none", "environment": None}))
+    ConformanceCheck(session)(tell("/v1/results/res_1", {**RESULT, "failure_summary": "none", "environment": None}))
     assert rules(session) == ["results.fields", "results.shape"]
 
 
-def test_an_undocumented_status_differs(session: Session, tell: Teller) -> None:
+def test_an_undocumented_status_differs(session: Ledger, tell: Teller) -> None:
     """A status that the operation does not document is a difference, and no violation."""
-    Tap(session)(tell("/v1/runs/run_1/cancel", {}, 202, method="POST"))
+    ConformanceCheck(session)(tell("/v1/runs/run_1/cancel", {}, 202, method="POST"))
     assert one(session).verdict is Verdict.DIFFERS
     assert rules(session) == ["conventions.status"]
 
 
-def test_html_is_no_answer(session: Session, tell: Teller) -> None:
+def test_html_is_no_answer(session: Ledger, tell: Teller) -> None:
     """An error page of a proxy is one violation."""
     page = (("content-type", "text/html"), *QUOTA)
-    Tap(session)(tell("/v1/runs/run_1", b"<html>", 404, headers=page))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", b"<html>", 404, headers=page))
     assert rules(session) == ["conventions.json"]
 
 
-def test_the_envelope_is_documented_the_code_is_not(session: Session, tell: Teller) -> None:
+def test_the_envelope_is_documented_the_code_is_not(session: Ledger, tell: Teller) -> None:
     """An error without its envelope violates; another code than the assumed one differs."""
-    tap = Tap(session)
+    tap = ConformanceCheck(session)
     tap(tell("/v1/runs/run_1", {"error": {"code": "gone", "message": "It is."}}, 404))
     assert (one(session).rule.name, one(session).verdict) == ("errors.not-found.code", Verdict.DIFFERS)
     tap(tell("/v1/runs/run_1", {"detail": "gone"}, 404))
     assert rules(session) == ["errors.envelope", "errors.not-found.code"]
 
 
-def test_a_401_needs_no_quota(session: Session, tell: Teller) -> None:
+def test_a_401_needs_no_quota(session: Ledger, tell: Teller) -> None:
     """A refused key is told nothing of a rate limit, but how to authenticate."""
     error = {"error": {"code": "unauthorized", "message": "Who are you?"}}
-    Tap(session)(tell("/v1/runs", error, 401, headers=(("www-authenticate", "Bearer"),)))
+    ConformanceCheck(session)(tell("/v1/runs", error, 401, headers=(("www-authenticate", "Bearer"),)))
     assert rules(session) == []
-    Tap(session)(tell("/v1/runs", error, 401, headers=()))
+    ConformanceCheck(session)(tell("/v1/runs", error, 401, headers=()))
     assert rules(session) == ["errors.unauthorized.challenge"]
 
 
@@ -132,45 +132,45 @@ def test_a_401_needs_no_quota(session: Session, tell: Teller) -> None:
     ("status", "body", "rule"),
     [(200, RUN, "limits.headers"), (404, ERROR, "limits.headers.errors")],
 )
-def test_the_quota_is_told(session: Session, tell: Teller, status: int, body: object, rule: str) -> None:
+def test_the_quota_is_told(session: Ledger, tell: Teller, status: int, body: object, rule: str) -> None:
     """Without its headers a success violates, an error only differs."""
-    Tap(session)(tell("/v1/runs/run_1", body, status, without="x-ratelimit-reset"))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", body, status, without="x-ratelimit-reset"))
     assert rules(session) == [rule]
 
 
 @pytest.mark.parametrize("reset", ["60", "1767225660000", "soon"])
-def test_reset_is_unix_seconds(session: Session, tell: Teller, reset: str) -> None:
+def test_reset_is_unix_seconds(session: Ledger, tell: Teller, reset: str) -> None:
     """Seconds to go, milliseconds and words are no Unix seconds."""
-    Tap(session)(tell("/v1/runs/run_1", RUN, headers=(*QUOTA[:2], ("x-ratelimit-reset", reset))))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", RUN, headers=(*QUOTA[:2], ("x-ratelimit-reset", reset))))
     assert rules(session) == ["limits.headers.form"]
 
 
-def test_a_request_id_is_looked_for(session: Session, tell: Teller) -> None:
+def test_a_request_id_is_looked_for(session: Ledger, tell: Teller) -> None:
     """An everyday answer without X-Request-Id violates; an unknown path without it only differs."""
-    Tap(session)(tell("/v1/runs/run_1", RUN, without="x-request-id"))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", RUN, without="x-request-id"))
     assert rules(session) == ["conventions.request-id.present"]
-    Tap(session)(tell("/v1/nowhere", ERROR, 404, without="x-request-id"))
+    ConformanceCheck(session)(tell("/v1/nowhere", ERROR, 404, without="x-request-id"))
     assert rules(session) == ["conventions.request-id.everywhere", "conventions.request-id.present"]
 
 
-def test_other_places_are_not_judged(session: Session, tell: Teller) -> None:
+def test_other_places_are_not_judged(session: Ledger, tell: Teller) -> None:
     """A page outside of the API is nobody's business."""
-    Tap(session)(tell("/runs/run_1", b"<html>", 500))
+    ConformanceCheck(session)(tell("/runs/run_1", b"<html>", 500))
     assert rules(session) == []
     assert not session.evidence
 
 
 def test_a_link_belongs_to_the_target(tell: Teller) -> None:
     """A link elsewhere differs, and violates nothing."""
-    session = Session(Target(url="https://zof.test/v1"))
-    Tap(session)(tell("/v1/runs/run_1", RUN))
+    session = Ledger(Target(url="https://zof.test/v1"))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", RUN))
     assert rules(session) == ["conventions.links.absolute"]
     assert one(session).verdict is Verdict.DIFFERS
 
 
 def test_keys_never_show(tell: Teller) -> None:
     """What a target echoes of a key is taken out of the finding."""
-    session = Session(replace(Target(), keys={"main": "zof_secret"}))
+    session = Ledger(replace(Target(), keys={"main": "zof_secret"}))
     error = {"error": {"code": "zof_secret", "message": "No."}}
-    Tap(session)(tell("/v1/runs/run_1", error, 404))
+    ConformanceCheck(session)(tell("/v1/runs/run_1", error, 404))
     assert "zof_secret" not in one(session).got

@@ -10,13 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from zof_emulator.core.catalogue import Catalogue, Order
 from zof_emulator.core.refusal import Refused
-from zof_emulator.core.tenants import Data, Organization, Project
+from zof_emulator.core.tenants import Organization, Project, SeedData
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CASE = re.compile(r"tc_[A-Za-z0-9_-]{1,64}")
-DATA = Data(
+DATA = SeedData(
     organizations=(Organization("org_a"), Organization("org_b")),
     keys=(),
     projects=(Project("proj_a", "org_a", "A", 2_000), Project("proj_b", "org_b", "B", 1_000)),
@@ -115,7 +115,7 @@ def test_strict_references_make_nothing(story: list[tuple[str, Order]]) -> None:
 @pytest.mark.parametrize("references", ["open", "strict"])
 def test_a_missing_id_never_exists(references: str) -> None:
     """An ID that contains `missing` does not exist, though the data may hold it."""
-    data = Data(DATA.organizations, (), (Project("proj_missing", "org_a", "Gone", 0),), {"tc_missing": "org_a"})
+    data = SeedData(DATA.organizations, (), (Project("proj_missing", "org_a", "Gone", 0),), {"tc_missing": "org_a"})
     catalogue = Catalogue(data, 0, references=references)
     with pytest.raises(Refused, match="project_not_found"):
         catalogue.resolve("org_a", Order("proj_missing", "staging", ("tc_missing",)), 0)
@@ -129,7 +129,7 @@ def test_a_missing_id_never_exists(references: str) -> None:
 @example("suite_" + "a" * 64)
 def test_a_suite_of_any_name_holds_valid_cases(suite: str) -> None:
     """A suite that comes into being holds three cases whose IDs are valid, named after it, however long its name is."""
-    catalogue = Catalogue(Data(DATA.organizations, ()), 0, references="open")
+    catalogue = Catalogue(SeedData(DATA.organizations, ()), 0, references="open")
     found = catalogue.resolve("org_a", Order("proj_a", "staging", (), suite), 0)
     assert len(set(found)) == 3
     assert all(CASE.fullmatch(case) for case in found)
@@ -143,7 +143,7 @@ def test_a_suite_of_any_name_holds_valid_cases(suite: str) -> None:
 def test_projects_are_in_the_order_of_their_age() -> None:
     """The data may name projects in any order; they are listed by when they were made, the oldest first."""
     ages = {"proj_c": 1, "proj_a": 3, "proj_b": 2}
-    data = Data(DATA.organizations, (), tuple(Project(name, "org_a", name, age) for name, age in ages.items()))
+    data = SeedData(DATA.organizations, (), tuple(Project(name, "org_a", name, age) for name, age in ages.items()))
     found = Catalogue(data, 10, references="strict").projects("org_a")
     assert [(one.id, one.created_at) for one in found] == [("proj_a", 7), ("proj_b", 8), ("proj_c", 9)]
 

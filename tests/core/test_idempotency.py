@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from zof_emulator.core.idempotency import Keeper, Scope
+from zof_emulator.core.idempotency import IdempotencyStore, Scope
 from zof_emulator.core.refusal import Refused
 
 KEEP_MS = 1_000
@@ -26,7 +26,7 @@ class Answers(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.keeper: Keeper[str] = Keeper(KEEP_MS, MOST_BYTES)
+        self.keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
         self.model: dict[Scope, tuple[bytes, str, int, int]] = {}
         self.now = 0
         self.count = 0
@@ -80,7 +80,7 @@ TestAnswers.settings = settings(max_examples=60, stateful_step_count=30)
 
 def test_an_answer_expires_to_the_millisecond() -> None:
     """An answer is replayed until a millisecond before its time is over, and then its key is free for any body."""
-    keeper: Keeper[str] = Keeper(KEEP_MS, MOST_BYTES)
+    keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
     keeper.keep(SCOPES[0], b"one", "first", 1, now=5)
     assert keeper.recall(SCOPES[0], b"one", KEEP_MS + 4) == "first"
     assert keeper.recall(SCOPES[0], b"two", KEEP_MS + 5) is None
@@ -88,14 +88,14 @@ def test_an_answer_expires_to_the_millisecond() -> None:
 
 def test_the_oldest_is_forgotten_first_and_counted() -> None:
     """When there is no room the oldest answers go, and how many of them were still good is said."""
-    keeper: Keeper[str] = Keeper(KEEP_MS, MOST_BYTES)
+    keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
     assert [keeper.keep(scope, b"one", "kept", 40, now) for now, scope in enumerate(SCOPES[:4])] == [0, 0, 1, 1]
     assert [keeper.recall(scope, b"one", 4) for scope in SCOPES[:4]] == [None, None, "kept", "kept"]
 
 
 def test_an_expired_answer_that_goes_is_not_counted() -> None:
     """Room that is made of what had expired costs nobody anything."""
-    keeper: Keeper[str] = Keeper(KEEP_MS, MOST_BYTES)
+    keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
     keeper.keep(SCOPES[0], b"one", "old", 90, now=0)
     assert keeper.keep(SCOPES[1], b"one", "new", 90, now=KEEP_MS) == 0
     assert len(keeper) == 1
@@ -103,7 +103,7 @@ def test_an_expired_answer_that_goes_is_not_counted() -> None:
 
 def test_an_answer_that_is_kept_again_is_the_youngest() -> None:
     """A key that is used anew after its time begins a time of its own."""
-    keeper: Keeper[str] = Keeper(KEEP_MS, MOST_BYTES)
+    keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
     keeper.keep(SCOPES[0], b"one", "first", 60, now=0)
     keeper.keep(SCOPES[0], b"two", "second", 60, now=KEEP_MS)
     assert keeper.recall(SCOPES[0], b"two", 2 * KEEP_MS - 1) == "second"

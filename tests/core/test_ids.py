@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from zof_emulator.core.ids import Names, Walk
+from zof_emulator.core.ids import IdScheme, Permutation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +19,12 @@ seeds = st.integers(-(2**40), 2**70)
 numbers = st.integers(0, 5) | st.integers(0, 2**64 - 1)
 indexes = st.integers(0, 998)
 slots = st.integers(0, 9_998)
-worlds = st.builds(Names, seeds, st.sampled_from([(), SAMPLES]))
-readers: list[Callable[[Names, str], object]] = [Names.read_run, Names.read_result, Names.read_artifact]
+worlds = st.builds(IdScheme, seeds, st.sampled_from([(), SAMPLES]))
+readers: list[Callable[[IdScheme, str], object]] = [IdScheme.read_run, IdScheme.read_result, IdScheme.read_artifact]
 
 
 @given(worlds, numbers, indexes, slots)
-def test_an_id_is_read_back(names: Names, number: int, index: int, slot: int) -> None:
+def test_an_id_is_read_back(names: IdScheme, number: int, index: int, slot: int) -> None:
     """The ID of a run, a result or an artifact tells which one it is."""
     assert names.read_run(names.run(number)) == number
     assert names.read_result(names.result(number, index)) == (number, index)
@@ -32,7 +32,7 @@ def test_an_id_is_read_back(names: Names, number: int, index: int, slot: int) ->
 
 
 @given(worlds, numbers, indexes, slots)
-def test_an_id_has_the_form_of_the_contract(names: Names, number: int, index: int, slot: int) -> None:
+def test_an_id_has_the_form_of_the_contract(names: IdScheme, number: int, index: int, slot: int) -> None:
     """An ID is a prefix and 1 to 64 letters, digits, _ or -; a request's has 20 characters after it."""
     made = [names.run(number), names.result(number, index), names.artifact(number, slot), names.log(number, slot)]
     assert all(ID.fullmatch(one) for one in made)
@@ -40,7 +40,7 @@ def test_an_id_has_the_form_of_the_contract(names: Names, number: int, index: in
 
 
 @given(worlds, st.sets(numbers, max_size=30), st.sets(indexes, max_size=5))
-def test_ids_never_repeat(names: Names, found: set[int], places: set[int]) -> None:
+def test_ids_never_repeat(names: IdScheme, found: set[int], places: set[int]) -> None:
     """Two things have two IDs, whatever kinds they are of."""
     made = [names.run(number) for number in found] + [names.request(number) for number in found]
     for number in found:
@@ -51,7 +51,7 @@ def test_ids_never_repeat(names: Names, found: set[int], places: set[int]) -> No
 @given(seeds, st.text(st.sampled_from("ab/"), max_size=4), st.sampled_from([8]))
 def test_a_walk_meets_every_number_once(seed: int, purpose: str, bits: int) -> None:
     """A walk goes through all words of its length before it could repeat one, and knows each one's place."""
-    walk = Walk.seeded(seed, purpose, bits)
+    walk = Permutation.seeded(seed, purpose, bits)
     words = [walk.word(number) for number in range(2**bits)]
     assert len(set(words)) == 2**bits
     assert [walk.number(word) for word in words] == list(range(2**bits))
@@ -60,11 +60,11 @@ def test_a_walk_meets_every_number_once(seed: int, purpose: str, bits: int) -> N
 @given(seeds)
 def test_samples_have_their_words_under_every_seed(seed: int) -> None:
     """The first runs have the IDs that the spec's examples show, and no other word names them."""
-    names = Names(seed, SAMPLES)
+    names = IdScheme(seed, SAMPLES)
     assert [names.run(number) for number in range(2)] == ["run_sample_passed", "run_sample_failed"]
     assert names.result(1, 1) == "res_sample_failed_002"
     assert names.artifact(1, 5) == "art_sample_failed_0006"
-    plain = Names(seed)
+    plain = IdScheme(seed)
     assert [names.read_run(plain.run(number)) for number in range(3)] == [None, None, 2]
 
 
@@ -72,12 +72,12 @@ def test_samples_have_their_words_under_every_seed(seed: int) -> None:
 def test_another_seed_has_other_ids(one: int, other: int, number: int) -> None:
     """An ID of another seed's world does not name the same run here."""
     assume(one != other)
-    assert Names(one).run(number) != Names(other).run(number)
-    assert Names(one).request(number) != Names(other).request(number)
+    assert IdScheme(one).run(number) != IdScheme(other).run(number)
+    assert IdScheme(one).request(number) != IdScheme(other).request(number)
 
 
 @given(worlds, st.text(max_size=90) | st.from_regex(r"\A(run|res|art)_.{0,30}\Z"), numbers, indexes)
-def test_any_text_is_an_id_or_none(names: Names, text: str, number: int, index: int) -> None:
+def test_any_text_is_an_id_or_none(names: IdScheme, text: str, number: int, index: int) -> None:
     """No text breaks a reader; what it reads as an ID is exactly that ID."""
     for name in (text, names.run(number) + text, names.result(number, index), names.artifact(number, index)):
         run, result, artifact = names.read_run(name), names.read_result(name), names.read_artifact(name)
@@ -87,7 +87,7 @@ def test_any_text_is_an_id_or_none(names: Names, text: str, number: int, index: 
 
 
 @given(worlds, numbers, indexes, st.data())
-def test_an_id_written_otherwise_is_none(names: Names, number: int, index: int, data: st.DataObject) -> None:
+def test_an_id_written_otherwise_is_none(names: IdScheme, number: int, index: int, data: st.DataObject) -> None:
     """The words of an ID in other letters, with other zeros, or with anything before or after it, name nothing."""
     run, result = names.run(number), names.result(number, index)
     around = data.draw(st.sampled_from(["0x{}", " {}", "{} ", "{}\n", "+{}", "{}_", "{}__0", "_{}"]))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core import runs
-from zof_emulator.core.lifecycle import AFTER, TERMINAL, Event, Status, after, ending
+from zof_emulator.core.lifecycle import AFTER, TERMINAL, Status, Trigger, after, ending
 from zof_emulator.core.refusal import Refused
 
 from tests.core.worlds import ENDINGS, lives
@@ -16,21 +16,21 @@ from tests.core.worlds import ENDINGS, lives
 if TYPE_CHECKING:
     from zof_emulator.core.runs import Run
 
-PAIRS = [(status, event) for status in Status for event in Event]
+PAIRS = [(status, event) for status in Status for event in Trigger]
 ENDED = frozenset({Status.PASSED, Status.FAILED, Status.ERROR, Status.CANCELED})
 POSSIBLE = {
-    Status.QUEUED: {Event.BEGIN: Status.RUNNING, Event.CANCEL: Status.CANCELED},
+    Status.QUEUED: {Trigger.BEGIN: Status.RUNNING, Trigger.CANCEL: Status.CANCELED},
     Status.RUNNING: {
-        Event.PASS: Status.PASSED,
-        Event.FAIL: Status.FAILED,
-        Event.BREAK: Status.ERROR,
-        Event.CANCEL: Status.CANCELED,
+        Trigger.PASS: Status.PASSED,
+        Trigger.FAIL: Status.FAILED,
+        Trigger.BREAK: Status.ERROR,
+        Trigger.CANCEL: Status.CANCELED,
     },
 }
 
 
 @pytest.mark.parametrize(("status", "event"), PAIRS)
-def test_what_follows_what(status: Status, event: Event) -> None:
+def test_what_follows_what(status: Status, event: Trigger) -> None:
     """A queued run begins, a running one passes, fails or breaks, either is canceled, and nothing else can happen."""
     following = POSSIBLE.get(status, {}).get(event)
     if following is not None:
@@ -48,8 +48,8 @@ def test_the_table_is_closed() -> None:
     assert ENDED == TERMINAL
 
 
-@given(st.lists(st.sampled_from(Event), max_size=12))
-def test_a_terminal_status_absorbs(events: list[Event]) -> None:
+@given(st.lists(st.sampled_from(Trigger), max_size=12))
+def test_a_terminal_status_absorbs(events: list[Trigger]) -> None:
     """Whatever happens, a run that has reached a terminal status stays in it."""
     status = Status.QUEUED
     for event in events:

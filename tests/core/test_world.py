@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.outcomes import duration
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.words import run_detail
+from zof_emulator.handlers.views import run_detail
 
 from tests.core import model
 from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, fresh, order, snapshot

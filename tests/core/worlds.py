@@ -11,7 +11,7 @@ from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.runs import Run
-from zof_emulator.core.tenants import Data, Organization
+from zof_emulator.core.tenants import Organization, SeedData
 from zof_emulator.core.timeline import Clock
 from zof_emulator.core.world import Policy, World
 
@@ -22,13 +22,15 @@ PROJECTS: Final = ("proj_one", "proj_two")
 ENDINGS: Final = (Status.PASSED, Status.FAILED, Status.ERROR)
 """What a case that ran to its end can come to."""
 WORDS: Final = ("login", "search", "cart", "pay_fail", "load_error", "sync_flaky", "import_slow", "sort_fail_slow")
-DATA: Final = Data(organizations=tuple(Organization(one) for one in ORGANIZATIONS), keys=())
+DATA: Final = SeedData(organizations=tuple(Organization(one) for one in ORGANIZATIONS), keys=())
 
 case_lists: Final = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True).map(tuple)
 """What a run is of, without an organization: in open references a case belongs to who names it first."""
 
 
-def fresh(*, seed: int = 0, capacity: int = 4, now: int = BEGAN, data: Data = DATA, references: str = "open") -> World:
+def fresh(
+    *, seed: int = 0, capacity: int = 4, now: int = BEGAN, data: SeedData = DATA, references: str = "open"
+) -> World:
     """A world with a manual clock and, by default, nothing in it."""
     return World(seed, Policy(Rate(), capacity, references), data, Clock("manual"), now)
 

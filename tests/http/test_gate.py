@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from zof_emulator.app import EPOCH
-from zof_emulator.core.tenants import DEFAULT, PERMITS, Data, Key, Role
+from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role, SeedData
 
 from tests.http.exchanges import FAR, JSON, START, fresh
 from tests.zof import ADMIN, CI, EXPIRED, OTHER, STAGING, VIEWER, Zof
@@ -44,7 +44,7 @@ BODIES: Final = {"/v1/runs": b'{"project_id":"proj_abc","environment":"staging",
 EXPORT: Final = b'{"format":"json"}'
 
 
-def keyed(*keys: Key) -> Data:
+def keyed(*keys: Key) -> SeedData:
     """The default data with more keys."""
     return replace(DEFAULT, keys=(*DEFAULT.keys, *keys))
 

@@ -13,7 +13,7 @@ from tests.mutants.layer import ADMIN, Ask, Defect, Inner, Mutant, always, answe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.exchange import Response
 
 _LIMITS: Final = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _VIEWER: Final = "Bearer zof_test_viewer"

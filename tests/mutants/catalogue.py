@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.target import Target
+from zof_contracts.target.target import Target
 from zof_emulator import Settings, create_app
 from zof_emulator.core.tenants import DEFAULT, Key
 
@@ -17,7 +17,7 @@ from tests.mutants import access, conventions, outcomes, promises, runs, starts
 from tests.mutants.layer import Mutant
 
 if TYPE_CHECKING:
-    from zof_contracts.wire import App
+    from zof_contracts.evidence.exchange import App
 
 MUTANTS: Final = {
     mutant.name: mutant for part in (conventions, access, promises, runs, starts, outcomes) for mutant in part.ALL

@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode
 
-from zof_contracts.spec import spec
+from zof_contracts.contract.document import spec
 
 from tests.mutants.layer import (
     ADMIN,
@@ -38,7 +38,7 @@ from tests.mutants.layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.exchange import Response
 
 
 def _known(ask: Ask) -> set[str]:

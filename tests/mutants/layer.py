@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from zof_contracts.spec import spec
-from zof_contracts.wire import AsgiTransport, Headers, Response
+from zof_contracts.contract.document import spec
+from zof_contracts.evidence.exchange import AsgiTransport, Headers, Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, MutableMapping
 
-    from zof_contracts.wire import App
+    from zof_contracts.evidence.exchange import App
     from zof_emulator.core.world import World
 
 ADMIN: Final = "Bearer zof_test_admin"

@@ -41,7 +41,7 @@ from tests.mutants.layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.exchange import Response
     from zof_emulator.core.world import World
 
 _NOT_PNG: Final = b"GIF89a, more or less"

@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_emulator.core.idempotency import Keeper
+from zof_emulator.core.idempotency import IdempotencyStore
 from zof_emulator.core.instants import DAY
 
 from tests.mutants.layer import (
@@ -32,7 +32,7 @@ from tests.mutants.layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.exchange import Response
     from zof_emulator.core.world import World
 
 
@@ -296,7 +296,7 @@ def _short_key(ask: Ask) -> Ask:
 
 def _keeps_for(milliseconds: int) -> Callable[[World], None]:
     def plant(world: World) -> None:
-        world.answers = Keeper(milliseconds, 1 << 26)
+        world.answers = IdempotencyStore(milliseconds, 1 << 26)
 
     return plant
 

@@ -34,7 +34,7 @@ from tests.mutants.layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.exchange import Response
     from zof_emulator.core.lifecycle import Status
     from zof_emulator.core.runs import Run
 

@@ -30,7 +30,7 @@ from tests.mutants.layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.wire import Response
+    from zof_contracts.evidence.exchange import Response
 
 
 def _refused(when: Callable[[dict[str, Any]], bool], number: int = 400, code: str = "invalid_request") -> Callable[[], Defect]:  # fmt: skip

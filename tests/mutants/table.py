@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.findings import Verdict
-from zof_contracts.rules import RULES, SECTIONS
-from zof_contracts.runner import run
+from zof_contracts.contract.rules import RULES, SECTIONS
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import MUTANTS, target
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
-from zof_emulator.connection import Connection, connection_type
+from zof_emulator.server.protocol import Connection, connection_type
 
 from tests.served import request
 

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from zof_contracts.probes import access, artifacts, limits, pages, replays, results, runs, story, wrong
-from zof_contracts.probes.bench import Bench, Probe, Unsettled
+from zof_contracts.probes import (
+    access,
+    artifacts,
+    idempotency,
+    invalid_requests,
+    lifecycle,
+    limits,
+    pages,
+    results,
+    runs,
+)
+from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
 
-__all__ = ["PROBES", "Bench", "Probe", "Unsettled"]
+__all__ = ["PROBES", "Probe", "ProbeContext", "Unsettled"]
 
 PROBES: Final = (
     Probe(
         "one run from start to end",
-        story.story,
+        lifecycle.story,
         (
             "runs.start.accepted",
             "runs.start.created",
@@ -39,7 +49,7 @@ PROBES: Final = (
             "results.not-before",
         ),
     ),
-    Probe("a run that has ended", story.reading, ("runs.url", "logs.readable", "logs.follow", "logs.has-more")),
+    Probe("a run that has ended", lifecycle.reading, ("runs.url", "logs.readable", "logs.follow", "logs.has-more")),
     Probe(
         "a cancel at once",
         runs.cancel_at_once,
@@ -135,15 +145,15 @@ PROBES: Final = (
     Probe("runs that were left alone", runs.endings, ("runs.outcome", "runs.status.terminal")),
     Probe(
         "reused idempotency keys",
-        replays.reuse,
+        idempotency.reuse,
         (
             "idempotency.spacing",
             "idempotency.other-body",
             "idempotency.scope.path",
         ),
     ),
-    Probe("a refused start, mended", replays.refused_not_kept, ("idempotency.refused-not-kept",)),
-    Probe("equal starts at once", replays.simultaneous, ("idempotency.simultaneous",)),
+    Probe("a refused start, mended", idempotency.refused_not_kept, ("idempotency.refused-not-kept",)),
+    Probe("equal starts at once", idempotency.simultaneous, ("idempotency.simultaneous",)),
     Probe(
         "keys",
         access.keys,
@@ -176,12 +186,12 @@ PROBES: Final = (
     Probe("what does not count", limits.uncounted, ("limits.uncounted", "limits.per-key")),
     Probe(
         "unknown IDs",
-        wrong.unknown_ids,
+        invalid_requests.unknown_ids,
         ("runs.get.unknown", "results.get.unknown", "artifacts.unknown", "conventions.path-id"),
     ),
     Probe(
         "unknown paths and wrong methods",
-        wrong.strange_paths,
+        invalid_requests.strange_paths,
         (
             "errors.unknown-path",
             "errors.method-not-allowed",
@@ -190,7 +200,7 @@ PROBES: Final = (
     ),
     Probe(
         "wrong queries",
-        wrong.wrong_queries,
+        invalid_requests.wrong_queries,
         (
             "pages.limit.refused",
             "conventions.repeated-parameter",
@@ -203,7 +213,7 @@ PROBES: Final = (
     ),
     Probe(
         "wrong exports",
-        wrong.wrong_exports,
+        invalid_requests.wrong_exports,
         (
             "exports.refused",
             "conventions.malformed-body",
@@ -216,7 +226,7 @@ PROBES: Final = (
     ),
     Probe(
         "idempotency keys of all forms",
-        wrong.idempotency_keys,
+        invalid_requests.idempotency_keys,
         (
             "idempotency.key-form",
             "idempotency.key-form.accepted",
@@ -226,7 +236,7 @@ PROBES: Final = (
     ),
     Probe(
         "wrong starts",
-        wrong.wrong_starts,
+        invalid_requests.wrong_starts,
         (
             "runs.start.required",
             "runs.start.either",
@@ -247,6 +257,6 @@ PROBES: Final = (
         ("limits.refused", "limits.exact", "limits.retry-after.honest"),
         limits.nearly,
     ),
-    Probe("a day, and ninety", replays.later, ("idempotency.expiry", "artifacts.expiry")),
+    Probe("a day, and ninety", idempotency.later, ("idempotency.expiry", "artifacts.expiry")),
 )
 """All probes, in order."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zof_contracts.client import asked, posted
-from zof_contracts.probes.bench import FORBIDDEN, NOT_FOUND, UNKNOWN_RESULT, UNKNOWN_RUN, Bench, told
-from zof_contracts.sights import alike
+from zof_contracts.checks.objects import alike
+from zof_contracts.probes.context import FORBIDDEN, NOT_FOUND, UNKNOWN_RESULT, UNKNOWN_RUN, ProbeContext, told
+from zof_contracts.target.client import asked, posted
 
 if TYPE_CHECKING:
-    from zof_contracts.wire import Exchange, Request
+    from zof_contracts.evidence.exchange import Exchange, Request
 
 _EXPORT = {"format": "json", "run_id": UNKNOWN_RUN}
 
 
-def _every_operation(bench: Bench) -> list[Request]:
+def _every_operation(bench: ProbeContext) -> list[Request]:
     reading = [
         asked("GET", path)
         for path in (
@@ -34,7 +34,7 @@ def _every_operation(bench: Bench) -> list[Request]:
     return [*reading, posted("/results/export", _EXPORT), *changing]
 
 
-def keys(bench: Bench) -> None:
+def keys(bench: ProbeContext) -> None:
     """No key, made-up keys and an expired one open nothing; the valid one opens the lists."""
     for path in ("/runs", "/results", "/projects"):
         answer = bench.client.get(path)
@@ -62,13 +62,13 @@ def keys(bench: Bench) -> None:
         bench.unauthorized(rule, bench.client.send(request), "a wrong query or body without a key")
 
 
-def _forbidden(bench: Bench, rule: str, exchange: Exchange, what: str) -> None:
+def _forbidden(bench: ProbeContext, rule: str, exchange: Exchange, what: str) -> None:
     if bench.judged(rule, exchange, FORBIDDEN) or exchange.response.status == NOT_FOUND:
         right = exchange.response.status == FORBIDDEN
         bench.check(rule, right, expected=f"403 for {what}", got=told(exchange), trace=exchange)
 
 
-def permissions(bench: Bench) -> None:
+def permissions(bench: ProbeContext) -> None:
     """A key without runs:create reads everything, and starts and cancels nothing."""
     run = bench.ended()
     run_id = run.response.fields["id"]
@@ -99,7 +99,7 @@ def permissions(bench: Bench) -> None:
     _forbidden(bench, "conventions.order.permission-before-body", empty, "an empty start without runs:create")
 
 
-def _starts_nothing(bench: Bench, before: Exchange) -> None:
+def _starts_nothing(bench: ProbeContext, before: Exchange) -> None:
     rule = "auth.start-permission"
     started = bench.client.start(key="readonly")
     after = bench.must(bench.client.get("/runs", key="readonly", limit=1))
@@ -114,13 +114,13 @@ def _first(page: Exchange) -> object:
     return next((item.get("id") for item in page.response.items), None)
 
 
-def _reader(bench: Bench, exchange: Exchange) -> None:
+def _reader(bench: ProbeContext, exchange: Exchange) -> None:
     if exchange.response.ok or exchange.response.status in {401, FORBIDDEN, NOT_FOUND}:
         rule = "auth.readers"
         bench.check(rule, exchange.response.ok, expected="2xx for any key", got=told(exchange), trace=exchange)
 
 
-def tenants(bench: Bench) -> None:
+def tenants(bench: ProbeContext) -> None:
     """Another organization sees nothing of ours."""
     if not bench.has("other-org"):
         return

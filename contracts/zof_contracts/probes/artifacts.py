@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
-from zof_contracts.probes.bench import Bench, Unsettled, terminal, told
+from zof_contracts.probes.context import ProbeContext, Unsettled, terminal, told
 
 if TYPE_CHECKING:
-    from zof_contracts.wire import Exchange
+    from zof_contracts.evidence.exchange import Exchange
 
-Thing = dict[str, Any]
+JsonObject = dict[str, Any]
 
 _KEPT: Final = timedelta(days=90)
 _DOWNLOADS: Final = 4
@@ -25,7 +25,7 @@ _RESULTS: Final = 2
 _LARGEST_XML: Final = 1 << 22
 
 
-def artifacts(bench: Bench) -> None:
+def artifacts(bench: ProbeContext) -> None:
     """The lists of a run and of its results, and the bytes of one artifact of each kind."""
     run = bench.ended()
     run_id = run.response.fields["id"]
@@ -42,7 +42,7 @@ def artifacts(bench: Bench) -> None:
     _bytes(bench, listed)
 
 
-def _of_results(bench: Bench, results: list[Thing], listed: Exchange) -> None:
+def _of_results(bench: ProbeContext, results: list[JsonObject], listed: Exchange) -> None:
     own: list[str] = []
     trace = [listed]
     chosen = sorted(results, key=lambda each: each.get("status") == "passed")[:_RESULTS]
@@ -65,7 +65,7 @@ def _of_results(bench: Bench, results: list[Thing], listed: Exchange) -> None:
         bench.check("artifacts.run-holds-all", right, expected=expected, got="otherwise", trace=trace)
 
 
-def _when(bench: Bench, run: Exchange, results: list[Thing], listed: Exchange) -> None:
+def _when(bench: ProbeContext, run: Exchange, results: list[JsonObject], listed: Exchange) -> None:
     if not terminal(run.response.fields) or listed.response.fields.get("has_more") is not False:
         return
     kinds = Counter((each.get("result_id"), each.get("type")) for each in listed.response.items)
@@ -81,7 +81,7 @@ def _when(bench: Bench, run: Exchange, results: list[Thing], listed: Exchange) -
     bench.check("artifacts.when", not wrong, expected=expected, got=got, trace=[run, listed])
 
 
-def _retention(bench: Bench, listed: Exchange) -> None:
+def _retention(bench: ProbeContext, listed: Exchange) -> None:
     for artifact in listed.response.items:
         try:
             created, expires = (
@@ -94,7 +94,7 @@ def _retention(bench: Bench, listed: Exchange) -> None:
         bench.check("artifacts.retention", right, expected="90 days", got=f"{days:g} days", trace=listed)
 
 
-def _bytes(bench: Bench, listed: Exchange) -> None:
+def _bytes(bench: ProbeContext, listed: Exchange) -> None:
     kinds = {str(each.get("content_type")): each for each in listed.response.items}
     for place, (kind, artifact) in enumerate(list(kinds.items())[:_DOWNLOADS]):
         url = artifact.get("url")
@@ -115,7 +115,7 @@ def _bytes(bench: Bench, listed: Exchange) -> None:
             bench.unauthorized("artifacts.download.key", bench.client.follow(url, key=""), "a download without a key")
 
 
-def _said(bench: Bench, artifact: Thing, answer: Exchange, trace: list[Exchange]) -> None:
+def _said(bench: ProbeContext, artifact: JsonObject, answer: Exchange, trace: list[Exchange]) -> None:
     body = answer.response.body
     size, digest, kind = (artifact.get(name) for name in ("size_bytes", "sha256", "content_type"))
     bench.check("artifacts.size", size == len(body), expected="as many bytes as it says", got="others", trace=trace)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.client import asked, server_time
-from zof_contracts.probes.bench import OK, Bench, Unsettled, told, whole
+from zof_contracts.probes.context import OK, ProbeContext, Unsettled, told, whole
+from zof_contracts.target.client import asked, server_time
 
 if TYPE_CHECKING:
-    from zof_contracts.wire import Exchange
+    from zof_contracts.evidence.exchange import Exchange
 
 _MOST: Final = 150
 """Requests that the window may have left when it is used up."""
@@ -22,7 +22,7 @@ _REMAINING: Final = "x-ratelimit-remaining"
 _RESET: Final = "x-ratelimit-reset"
 
 
-def _between(bench: Bench, key: str, rule: str, uncounted: list[Exchange], before: Exchange) -> None:
+def _between(bench: ProbeContext, key: str, rule: str, uncounted: list[Exchange], before: Exchange) -> None:
     after = bench.client.get("/runs", key=key, limit=1)
     first, last = whole(before, _REMAINING), whole(after, _REMAINING)
     if first is None or last is None or whole(before, _RESET) != whole(after, _RESET):
@@ -34,7 +34,7 @@ def _between(bench: Bench, key: str, rule: str, uncounted: list[Exchange], befor
         bench.check(rule, last == first - 1, expected="Remaining less by 1", got=got, trace=trace)
 
 
-def uncounted(bench: Bench) -> None:
+def uncounted(bench: ProbeContext) -> None:
     """401, unknown paths and 405 do not count; another key has a bucket of its own."""
     bench.room(8)
     before = bench.must(bench.client.get("/runs", limit=1))
@@ -56,14 +56,14 @@ def uncounted(bench: Bench) -> None:
         _between(bench, "main", "limits.per-key", [bench.client.get("/runs", key=other, limit=1)], before)
 
 
-def nearly(bench: Bench) -> bool:
+def nearly(bench: ProbeContext) -> bool:
     """Whether the window of the main key is nearly used up, so that the rest costs little."""
     last = next((each for each in reversed(bench.client.journal) if each.request.key == "main"), None)
     left = whole(last, _REMAINING) if last is not None else None
     return bench.target.spends and left is not None and left <= _NEARLY
 
 
-def used_up(bench: Bench) -> None:
+def used_up(bench: ProbeContext) -> None:
     """The window is used up: 429, with a Retry-After that is honest."""
     if not bench.target.spends:
         return
@@ -83,7 +83,7 @@ def used_up(bench: Bench) -> None:
         _honest(bench, refused)
 
 
-def _spend(bench: Bench, left: int, first: Exchange) -> Exchange | None:
+def _spend(bench: ProbeContext, left: int, first: Exchange) -> Exchange | None:
     answer = first
     for sent in range(left + _BURST):
         answer = bench.client.get("/runs", limit=1)
@@ -102,7 +102,7 @@ def _spend(bench: Bench, left: int, first: Exchange) -> Exchange | None:
     return None
 
 
-def _exact(bench: Bench, limit: int, refused: Exchange) -> None:
+def _exact(bench: ProbeContext, limit: int, refused: Exchange) -> None:
     same = [
         each
         for each in bench.client.journal
@@ -116,7 +116,7 @@ def _exact(bench: Bench, limit: int, refused: Exchange) -> None:
     bench.check("limits.exact", len(served) == limit, expected="Limit requests in a window", got=got, trace=refused)
 
 
-def _honest(bench: Bench, refused: Exchange) -> None:
+def _honest(bench: ProbeContext, refused: Exchange) -> None:
     rule = "limits.retry-after.honest"
     wait = whole(refused, "retry-after")
     reset = whole(refused, _RESET) or 0

@@ -5,24 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from zof_contracts.probes.bench import NOT_FOUND, Bench, Unsettled, told
+from zof_contracts.probes.context import NOT_FOUND, ProbeContext, Unsettled, told
 
 if TYPE_CHECKING:
-    from zof_contracts.wire import Exchange
+    from zof_contracts.evidence.exchange import Exchange
 
-Thing = dict[str, Any]
+JsonObject = dict[str, Any]
 
-_UNKNOWN: tuple[tuple[str, Thing], ...] = (
+_UNKNOWN: tuple[tuple[str, JsonObject], ...] = (
     ("/runs", {"project_id": "proj_missing"}),
     ("/results", {"run_id": "run_missing"}),
 )
 
 
-def _ids(items: list[Thing]) -> list[str]:
+def _ids(items: list[JsonObject]) -> list[str]:
     return [str(item.get("id")) for item in items]
 
 
-def every_list(bench: Bench) -> None:
+def every_list(bench: ProbeContext) -> None:
     """Every list honours limit and its greatest value."""
     run_id = bench.ended().response.fields["id"]
     results = sorted(bench.results(run_id), key=lambda each: each.get("status") == "passed")
@@ -37,14 +37,14 @@ def every_list(bench: Bench) -> None:
             _projects(bench, answer)
 
 
-def _projects(bench: Bench, answer: Exchange) -> None:
+def _projects(bench: ProbeContext, answer: Exchange) -> None:
     projects = answer.response.fields.get("data")
     named = isinstance(projects, list) and all(isinstance(one.get("id"), str) for one in answer.response.items)
     got = "a project without an id" if isinstance(projects, list) else told(answer)
     bench.check("projects.shape", named, expected="projects, each with an id", got=got, trace=answer)
 
 
-def walk(bench: Bench, path: str, **query: Any) -> list[Exchange]:  # noqa: ANN401  parameters
+def walk(bench: ProbeContext, path: str, **query: Any) -> list[Exchange]:  # noqa: ANN401  parameters
     """All pages of a list."""
     pages = [bench.must(bench.client.get(path, **query))]
     while pages[-1].response.fields.get("has_more") is True:
@@ -58,7 +58,7 @@ def walk(bench: Bench, path: str, **query: Any) -> list[Exchange]:  # noqa: ANN4
     return pages
 
 
-def walks(bench: Bench) -> None:
+def walks(bench: ProbeContext) -> None:
     """A list walked with a small limit is the list read at once."""
     run_id = bench.ended().response.fields["id"]
     at_once = bench.listed(run_id)
@@ -83,7 +83,7 @@ def _lost(walked: list[str], whole: list[str]) -> str:
     return "not every item" if set(whole) - set(walked) else "other items, or in another order"
 
 
-def _cursors(bench: Bench, cursor: str, run_id: str) -> None:
+def _cursors(bench: ProbeContext, cursor: str, run_id: str) -> None:
     get = bench.client.get
     tampered = cursor[:-2] + ("A" if cursor[-2] != "A" else "B") + cursor[-1] if len(cursor) > 1 else "A"
     for strange, what in (("no-cursor-at-all", "a made-up cursor"), (tampered, "a tampered cursor")):
@@ -96,7 +96,7 @@ def _cursors(bench: Bench, cursor: str, run_id: str) -> None:
     bench.refused(rule, filtered, "a cursor of other filters", param="starting_after", own=True)
 
 
-def walk_under_change(bench: Bench) -> None:
+def walk_under_change(bench: ProbeContext) -> None:
     """A walk while runs are started skips and repeats nothing."""
     page = bench.must(bench.client.get("/runs", limit=2))
     if page.response.fields.get("has_more") is not True:
@@ -122,7 +122,7 @@ def walk_under_change(bench: Bench) -> None:
     bench.check(rule, seen == there, expected="each item once", got=_lost(seen, there), trace=[*pages, after])
 
 
-def unknown_filters(bench: Bench) -> None:
+def unknown_filters(bench: ProbeContext) -> None:
     """A filter that names nothing selects nothing."""
     bench.awake()
     for path, query in _UNKNOWN:
@@ -133,7 +133,7 @@ def unknown_filters(bench: Bench) -> None:
             bench.check(rule, empty, expected="an empty list", got=told(answer), trace=answer)
 
 
-def run_filters(bench: Bench) -> None:
+def run_filters(bench: ProbeContext) -> None:
     """Runs by project, status and date."""
     run = bench.ended().response.fields
     get = bench.client.get
@@ -160,7 +160,7 @@ def run_filters(bench: Bench) -> None:
     _dates(bench, "/runs", run, unfiltered)
 
 
-def _begins(bench: Bench, at_once: Exchange) -> None:
+def _begins(bench: ProbeContext, at_once: Exchange) -> None:
     """The first two pages are the beginning of the list read at once."""
     first = bench.must(bench.client.get("/runs", limit=2))
     cursor = first.response.fields.get("next_cursor")
@@ -173,7 +173,7 @@ def _begins(bench: Bench, at_once: Exchange) -> None:
     bench.check("pages.walk", walked == whole, expected="each run once", got=_lost(walked, whole), trace=trace)
 
 
-def _dates(bench: Bench, path: str, run: Thing, unfiltered: Exchange) -> None:
+def _dates(bench: ProbeContext, path: str, run: JsonObject, unfiltered: Exchange) -> None:
     created = str(run.get("created_at"))
     inside = bench.must(bench.client.get(path, created_after=created, limit=100))
     outside = bench.must(bench.client.get(path, created_before=created, limit=100))
@@ -205,7 +205,7 @@ def _moved(timestamp: str, seconds: int) -> str:
     return (moment + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def result_filters(bench: Bench) -> None:
+def result_filters(bench: ProbeContext) -> None:
     """Results by run, status and date."""
     run = bench.ended().response.fields
     ours = bench.listed(run["id"])
@@ -221,7 +221,7 @@ def result_filters(bench: Bench) -> None:
     expected = "the results of the run with that status"
     bench.check("results.filter.status", right, expected=expected, got="otherwise", trace=[ours, answer])
     later = _moved(str(result.get("created_at")), 1)
-    dated: tuple[tuple[Thing, bool], ...] = (({"created_after": later}, False), ({"created_before": later}, True))
+    dated: tuple[tuple[JsonObject, bool], ...] = (({"created_after": later}, False), ({"created_before": later}, True))
     for query, there in dated:
         answer = bench.must(bench.client.get("/results", run_id=run["id"], limit=100, **query))
         seen = str(result.get("id")) in _ids(answer.response.items)
@@ -234,7 +234,7 @@ def _status(page: Exchange, result_id: str) -> object:
     return next((item.get("status") for item in page.response.items if item.get("id") == result_id), None)
 
 
-def _agrees(bench: Bench, run: Exchange, listed: Exchange) -> None:
+def _agrees(bench: ProbeContext, run: Exchange, listed: Exchange) -> None:
     """A list shows a run as its retrieval does."""
     fields = run.response.fields
     same = next((each for each in listed.response.items if each.get("id") == fields["id"]), None)

@@ -6,13 +6,13 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.probes.bench import CONFLICT, Bench, Unsettled, terminal, told
-from zof_contracts.sights import alike
+from zof_contracts.checks.objects import alike
+from zof_contracts.probes.context import CONFLICT, ProbeContext, Unsettled, terminal, told
 
 if TYPE_CHECKING:
-    from zof_contracts.wire import Exchange
+    from zof_contracts.evidence.exchange import Exchange
 
-Thing = dict[str, Any]
+JsonObject = dict[str, Any]
 
 COLUMNS: Final = (
     "id",
@@ -31,7 +31,7 @@ COLUMNS: Final = (
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def results(bench: Bench) -> None:
+def results(bench: ProbeContext) -> None:
     """One result for each case, that agrees with the run and can be retrieved."""
     run = bench.ended()
     fields = run.response.fields
@@ -55,14 +55,14 @@ def results(bench: Bench) -> None:
         bench.session.skip("results.logs-url", "the logs are on another host, which is not asked")
 
 
-def _outcomes(run: Exchange) -> list[Thing]:
+def _outcomes(run: Exchange) -> list[JsonObject]:
     outcomes = run.response.fields.get("case_outcomes")
     if not isinstance(outcomes, list) or not outcomes:
         raise Unsettled("the run shows no case outcomes")
     return [each for each in outcomes if isinstance(each, dict)]
 
 
-def _per_case(bench: Bench, run: Exchange, listed: Exchange) -> None:
+def _per_case(bench: ProbeContext, run: Exchange, listed: Exchange) -> None:
     cases = [each.get("test_case_id") for each in _outcomes(run)]
     found = [each.get("test_case_id") for each in listed.response.items]
     trace = [run, listed]
@@ -75,7 +75,7 @@ def _per_case(bench: Bench, run: Exchange, listed: Exchange) -> None:
         bench.check("results.order", right, expected="the run's order", got="another", trace=trace)
 
 
-def _agree(bench: Bench, run: Exchange, listed: Exchange) -> None:
+def _agree(bench: ProbeContext, run: Exchange, listed: Exchange) -> None:
     fields = run.response.fields
     by_case = {each.get("test_case_id"): each for each in _outcomes(run)}
     differ: set[str] = set()
@@ -95,7 +95,7 @@ def _agree(bench: Bench, run: Exchange, listed: Exchange) -> None:
         bench.check("results.times", not early, expected=expected, got="an earlier one", trace=[run, listed])
 
 
-def exports(bench: Bench) -> None:
+def exports(bench: ProbeContext) -> None:
     """An export is the list, as JSON and as CSV; repeated under its key it is the same."""
     run_id = bench.ended().response.fields["id"]
     body = {"format": "json", "run_id": run_id}
@@ -116,7 +116,7 @@ def exports(bench: Bench) -> None:
     _filtered(bench, body, wanted, listed)
 
 
-def _theirs(bench: Bench, ours: Exchange, theirs: Exchange) -> None:
+def _theirs(bench: ProbeContext, ours: Exchange, theirs: Exchange) -> None:
     rule = "idempotency.scope.organization"
     leaked = theirs.response.status == CONFLICT or theirs.response.body == ours.response.body
     if theirs.response.ok or leaked:
@@ -126,7 +126,7 @@ def _theirs(bench: Bench, ours: Exchange, theirs: Exchange) -> None:
         bench.session.skip(rule, f"the other organization's export was answered {told(theirs)}")
 
 
-def _exported(bench: Bench, body: Thing, word: str | None) -> Exchange:
+def _exported(bench: ProbeContext, body: JsonObject, word: str | None) -> Exchange:
     answer = bench.client.post("/results/export", body, idempotency_key=word)
     kind = (answer.response.header("content-type") or "").partition(";")[0].strip()
     if not bench.judged("exports.formats", answer, 200):
@@ -147,7 +147,7 @@ def _exported(bench: Bench, body: Thing, word: str | None) -> Exchange:
     return answer
 
 
-def _csv(bench: Bench, as_json: Exchange, as_csv: Exchange) -> None:
+def _csv(bench: ProbeContext, as_json: Exchange, as_csv: Exchange) -> None:
     check = bench.check
     text = as_csv.response.body.decode("utf-8-sig", errors="replace")
     try:
@@ -174,7 +174,7 @@ def _number(cell: str) -> bool:
     return cell.lstrip("+-").replace(".", "", 1).isdigit()
 
 
-def _row(result: Thing) -> dict[str, str]:
+def _row(result: JsonObject) -> dict[str, str]:
     failure = result.get("failure_summary") or {}
     said = {**result, "failure_category": failure.get("category"), "failure_message": failure.get("message")}
     return {name: "" if said.get(name) is None else str(said[name]) for name in COLUMNS}
@@ -185,7 +185,7 @@ def _plain(row: dict[str, str]) -> dict[str, str]:
     return {name: cell.removeprefix("'") for name, cell in row.items()}
 
 
-def _filtered(bench: Bench, body: Thing, wanted: list[Thing], listed: Exchange) -> None:
+def _filtered(bench: ProbeContext, body: JsonObject, wanted: list[JsonObject], listed: Exchange) -> None:
     status = next((str(each.get("status")) for each in wanted), "passed")
     answer = bench.must(bench.client.post("/results/export", {**body, "status": status}))
     there = [each for each in wanted if each.get("status") == status]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.probes.bench import CONFLICT, Bench, Unsettled, terminal, told
+from zof_contracts.probes.context import CONFLICT, ProbeContext, Unsettled, terminal, told
 
 if TYPE_CHECKING:
-    from zof_contracts.wire import Exchange
+    from zof_contracts.evidence.exchange import Exchange
 
-Thing = dict[str, Any]
+JsonObject = dict[str, Any]
 
 _MANY: Final = 6
 _LEFT: Final = 2
@@ -19,7 +19,7 @@ _BEFORE_THE_END: Final = 20
 _ENDED_ITSELF: Final = frozenset({"passed", "failed", "error"})
 
 
-def cancel_at_once(bench: Bench) -> None:
+def cancel_at_once(bench: ProbeContext) -> None:
     """A run of a suite is started and canceled at once; canceled it stays."""
     bench.room(8)
     suite = bench.target.suite
@@ -47,7 +47,7 @@ def cancel_at_once(bench: Bench) -> None:
     bench.run(str(after.response.fields["id"]))
 
 
-def _accepted(bench: Bench, began: Exchange, canceled: Exchange) -> Exchange:
+def _accepted(bench: ProbeContext, began: Exchange, canceled: Exchange) -> Exchange:
     """The run after a cancel that must be accepted."""
     run_id = str(began.response.fields.get("id"))
     trace = [began, canceled]
@@ -71,7 +71,7 @@ def _accepted(bench: Bench, began: Exchange, canceled: Exchange) -> Exchange:
     return after
 
 
-def cancel_midway(bench: Bench) -> None:
+def cancel_midway(bench: ProbeContext) -> None:
     """A run against production is canceled on its way: what has finished stays, the rest is canceled."""
     bench.room(12)
     began = bench.client.start(*bench.cases(), environment="production")
@@ -95,13 +95,13 @@ def cancel_midway(bench: Bench) -> None:
     _results(bench, after, waiting, trace)
 
 
-def _followed(was: Thing, now: Thing) -> bool:
+def _followed(was: JsonObject, now: JsonObject) -> bool:
     if was.get("status") in {"queued", "running"}:
         return now.get("status") in {"canceled", *_ENDED_ITSELF}
     return now.get("status") == was.get("status")
 
 
-def _results(bench: Bench, after: Exchange, waiting: list[object], trace: list[Exchange]) -> None:
+def _results(bench: ProbeContext, after: Exchange, waiting: list[object], trace: list[Exchange]) -> None:
     fields = after.response.fields
     listed = bench.must(bench.client.get("/results", run_id=fields["id"], limit=100))
     left = bench.must(bench.client.get(f"/runs/{fields['id']}/artifacts", limit=100))
@@ -119,7 +119,7 @@ def _results(bench: Bench, after: Exchange, waiting: list[object], trace: list[E
         bench.check(rule, not traces, expected="no artifact of a canceled case", got="one", trace=[*trace, left])
 
 
-def capacity(bench: Bench) -> None:
+def capacity(bench: ProbeContext) -> None:
     """Several equal starts make as many runs; over capacity they wait, and go on in their order."""
     bench.room(16)
     known = bench.target.error_case
@@ -154,7 +154,7 @@ def capacity(bench: Bench) -> None:
         _accepted(bench, began[-1], bench.client.post(f"/runs/{ids[-1]}/cancel"))
 
 
-def _statuses(bench: Bench, began: list[Exchange]) -> dict[str, str]:
+def _statuses(bench: ProbeContext, began: list[Exchange]) -> dict[str, str]:
     """How the runs stand, in one request where it can be."""
     ids = [str(each.response.fields["id"]) for each in began]
     listed = bench.must(bench.client.get("/runs", limit=100))
@@ -168,7 +168,7 @@ def _statuses(bench: Bench, began: list[Exchange]) -> dict[str, str]:
     raise Unsettled("the runs are not among the first 100")
 
 
-def _order(bench: Bench, ids: list[str], statuses: dict[str, str]) -> None:
+def _order(bench: ProbeContext, ids: list[str], statuses: dict[str, str]) -> None:
     waiting = [statuses[each] == "queued" for each in ids]
     trace = bench.client.journal[-1]
     bench.check(
@@ -176,7 +176,7 @@ def _order(bench: Bench, ids: list[str], statuses: dict[str, str]) -> None:
     )
 
 
-def race(bench: Bench) -> None:
+def race(bench: ProbeContext) -> None:
     """A cancel is sent when the run is about to end: one of the two wins."""
     took = next((each.get("duration_ms") for each in bench.ended().response.fields.get("case_outcomes") or ()), None)
     bench.room(8)
@@ -204,7 +204,7 @@ def race(bench: Bench) -> None:
     bench.check("runs.cancel.race", one, expected="one story", got=f"{told(canceled)}, then {status}", trace=trace)
 
 
-def endings(bench: Bench) -> None:
+def endings(bench: ProbeContext) -> None:
     """Runs that were left alone have ended as their cases did, and stay as they are; the oracle sees to it."""
     for run_id in bench.runs:
         bench.until(run_id, terminal)

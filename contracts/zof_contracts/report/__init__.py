@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from zof_contracts.report.facts import Facts
+    from zof_contracts.evidence.verification import Verification
 
 
 def as_json(said: Document) -> str:
@@ -42,12 +42,12 @@ FILES: Final = {
 """What a report is called in its folder."""
 
 
-def render(facts: Facts, form: str) -> str:
+def render(facts: Verification, form: str) -> str:
     """A report as text."""
     return har.render(facts) if form == "har" else RENDERINGS[form](document(facts))
 
 
-def write(facts: Facts, forms: Iterable[str], folder: Path) -> list[Path]:
+def write(facts: Verification, forms: Iterable[str], folder: Path) -> list[Path]:
     """Write reports into a folder, which is made if need be; the files. `OSError` when that cannot be."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []

@@ -9,16 +9,16 @@ import time
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.curl import script
-from zof_contracts.findings import Verdict
-from zof_contracts.redaction import Redactor
-from zof_contracts.rules import NEEDS, SECTIONS
+from zof_contracts.contract.rules import NEEDS, SECTIONS
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.report.curl import script
+from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
-    from zof_contracts.findings import Finding, Settled
-    from zof_contracts.report.facts import Facts
-    from zof_contracts.rules import Rule
-    from zof_contracts.wire import Exchange
+    from zof_contracts.contract.rules import Rule
+    from zof_contracts.evidence.exchange import Exchange
+    from zof_contracts.evidence.findings import Finding, RuleResult
+    from zof_contracts.evidence.verification import Verification
 
 FORMAT: Final = 1
 """Grows when a reader of an earlier report would be led astray."""
@@ -39,7 +39,7 @@ def version() -> str:
         return "0"
 
 
-def document(facts: Facts) -> Document:
+def document(facts: Verification) -> Document:
     """Everything that a report says."""
     made: Document = redacted(_document(facts), Redactor(facts.target.keys))
     return made
@@ -79,7 +79,7 @@ def source_of(source: str) -> Document:
     return {"name": PAGES.get(source, source)}
 
 
-def _document(facts: Facts) -> Document:
+def _document(facts: Verification) -> Document:
     defects = _defects(facts)
     return {
         "format": FORMAT,
@@ -93,7 +93,7 @@ def _document(facts: Facts) -> Document:
     }
 
 
-def _defects(facts: Facts) -> list[list[Finding]]:
+def _defects(facts: Verification) -> list[list[Finding]]:
     """The findings in groups that are one defect, met in several operations; the one that is shortest to show first."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for one in facts.findings:
@@ -101,7 +101,7 @@ def _defects(facts: Facts) -> list[list[Finding]]:
     return [sorted(group, key=lambda one: len(one.trace)) for group in groups.values()]
 
 
-def _target(facts: Facts) -> Document:
+def _target(facts: Verification) -> Document:
     target = facts.target
     return {
         "url": target.base,
@@ -115,7 +115,7 @@ def _target(facts: Facts) -> Document:
     }
 
 
-def _summary(facts: Facts) -> Document:
+def _summary(facts: Verification) -> Document:
     requests, seconds = len(facts.journal), max(facts.seconds, 1e-9)
     return {
         "outcome": _outcome(facts),
@@ -136,7 +136,7 @@ def _summary(facts: Facts) -> Document:
     }
 
 
-def _outcome(facts: Facts) -> str:
+def _outcome(facts: Verification) -> str:
     if not facts.tested:
         return "nothing was tested"
     verdicts = {one.verdict for one in facts.fresh}
@@ -145,7 +145,7 @@ def _outcome(facts: Facts) -> str:
     return "differences" if verdicts else "nothing found"
 
 
-def _counts(settled: tuple[Settled, ...]) -> dict[str, int]:
+def _counts(settled: tuple[RuleResult, ...]) -> dict[str, int]:
     return {name_of(verdict): sum(each.verdict is verdict for each in settled) for verdict in Verdict}
 
 
@@ -154,12 +154,12 @@ def name_of(verdict: Verdict) -> str:
     return verdict.value.replace(" ", "_")
 
 
-def _section(facts: Facts, number: int, title: str) -> Document:
+def _section(facts: Verification, number: int, title: str) -> Document:
     mine = tuple(each for each in facts.settled if each.rule.section == number)
     return {"number": number, "title": title, "rules": len(mine), **_counts(mine)}
 
 
-def _rule(each: Settled, findings: list[str]) -> Document:
+def _rule(each: RuleResult, findings: list[str]) -> Document:
     return {
         **rule_of(each.rule),
         "verdict": each.verdict.value,
@@ -169,7 +169,7 @@ def _rule(each: Settled, findings: list[str]) -> Document:
     }
 
 
-def _finding(facts: Facts, finding: Finding, *others: Finding) -> Document:
+def _finding(facts: Verification, finding: Finding, *others: Finding) -> Document:
     return {
         "key": finding.key,
         "rule": finding.rule.name,

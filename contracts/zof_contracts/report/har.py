@@ -8,15 +8,15 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from zof_contracts.redaction import Redactor
 from zof_contracts.report.document import redacted, version
+from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
-    from zof_contracts.report.facts import Facts
-    from zof_contracts.wire import Exchange, Headers, Request, Response
+    from zof_contracts.evidence.exchange import Exchange, Headers, Request, Response
+    from zof_contracts.evidence.verification import Verification
 
 
-def render(facts: Facts) -> str:
+def render(facts: Verification) -> str:
     """The journal as JSON."""
     redactor = Redactor(facts.target.keys)
     entries = [_entry(exchange, facts.target.base, redactor) for exchange in facts.journal]

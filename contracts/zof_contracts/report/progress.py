@@ -14,12 +14,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from zof_contracts.events import Began, Exchanged, Found, PartBegan, PartEnded, Waiting
+from zof_contracts.evidence.events import (
+    ExchangeRecorded,
+    FindingRecorded,
+    PartFinished,
+    PartStarted,
+    VerificationStarted,
+    Waiting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zof_contracts.events import Event, Listener
+    from zof_contracts.evidence.events import Event, Listener
 
 _WORTH_SAYING: Final = 1.0
 """Seconds of waiting that a reader is told of."""
@@ -59,13 +66,13 @@ class _State:
     def learn(self, event: Event) -> bool:
         """Take in what happened; whether it is news, which a defect met in one operation more is not."""
         match event:
-            case Began(rules=rules, parts=parts):
+            case VerificationStarted(rules=rules, parts=parts):
                 self.rules, self.parts = rules, parts
-            case Exchanged(used=used, budget=budget):
+            case ExchangeRecorded(used=used, budget=budget):
                 self.used, self.budget = used, budget
-            case PartEnded():
+            case PartFinished():
                 self.done += 1
-            case Found(finding=finding):
+            case FindingRecorded(finding=finding):
                 found = self.found
                 self._broken.add((finding.rule.name, finding.expected))
                 return self.found > found
@@ -102,18 +109,18 @@ class Lines:
         """Say what a reader of a log wants to know."""
         news = self.state.learn(event)
         match event:
-            case Began(target=target, profile=profile, rules=rules):
+            case VerificationStarted(target=target, profile=profile, rules=rules):
                 self._say(f"verifying {target}, profile {profile}: {rules} rules")
-            case PartBegan(name=name):
+            case PartStarted(name=name):
                 self._now = name
                 self._say(f"[{self.state.done + 1}/{self.state.parts}] {name} ({self.state.requests})")
-            case PartEnded(name=name, stopped=stopped) if stopped:
+            case PartFinished(name=name, stopped=stopped) if stopped:
                 self._say(f"{name} ended early: {stopped}")
             case Waiting(seconds=seconds, why=why) if seconds >= _WORTH_SAYING:
                 self._say(f"waiting {seconds:.0f} s: {why}")
-            case Found(finding=finding) if news:
+            case FindingRecorded(finding=finding) if news:
                 self._say(f"{finding.verdict}: {finding.rule.name}: {finding.got}")
-            case Exchanged() if time.monotonic() - self._said > _QUIET:
+            case ExchangeRecorded() if time.monotonic() - self._said > _QUIET:
                 self._say(f"still at {self._now or 'it'} ({self.state.requests})")
             case _:
                 pass
@@ -145,11 +152,11 @@ class Bar:
         """Move the bar; print findings above it."""
         news = self.state.learn(event)
         match event:
-            case PartBegan(name=name):
+            case PartStarted(name=name):
                 self.shown.update(self.task, description=escape(name))
             case Waiting(seconds=seconds, why=why) if seconds >= _WORTH_SAYING:
                 self.shown.update(self.task, description=escape(f"waiting {seconds:.0f} s: {why}"))
-            case Found(finding=finding) if news:
+            case FindingRecorded(finding=finding) if news:
                 colour = "red" if finding.rule.basis.binding else "yellow"
                 said = f"[{colour}]{finding.verdict}[/{colour}] {finding.rule.name}: {escape(finding.got)}"
                 self.shown.console.print(said, soft_wrap=True)

@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.spec import location, spec
+from zof_contracts.contract.document import location, spec
 
 if TYPE_CHECKING:
     from zof_contracts.report.document import Document

@@ -11,7 +11,7 @@ from zof_emulator.core.refusal import Refused
 if TYPE_CHECKING:
     from collections.abc import KeysView, Mapping
 
-    from zof_emulator.core.tenants import Data
+    from zof_emulator.core.tenants import SeedData
 
 _NEVER: Final = "missing"
 _SUITE_CASES: Final = ("_001", "_002", "_003")
@@ -41,7 +41,7 @@ class Catalogue:
 
     __slots__ = ("_known", "_open", "_owners", "_projects", "_suites")
 
-    def __init__(self, data: Data, now: int, *, references: str) -> None:
+    def __init__(self, data: SeedData, now: int, *, references: str) -> None:
         self._open = references == "open"
         self._owners: dict[str, str] = dict(data.cases)
         self._suites: dict[str, tuple[str, ...]] = {}

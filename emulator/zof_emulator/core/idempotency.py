@@ -30,7 +30,7 @@ class _Kept(Generic[Answer]):
     expires_at: int
 
 
-class Keeper(Generic[Answer]):
+class IdempotencyStore(Generic[Answer]):
     """Keeps answers for `keep_ms`, at most `most_bytes` of them; when there are more, the oldest make room."""
 
     __slots__ = ("_keep_ms", "_kept", "_most_bytes", "_size")

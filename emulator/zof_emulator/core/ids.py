@@ -16,7 +16,7 @@ _PART: Final = re.compile(r"(.+)_([0-9]{3,4})")
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Permutation:
     """A walk over all numbers of `bits` bits that meets each once: the nth step is at `base + n * step`, `step` odd."""
 
     base: int
@@ -28,7 +28,7 @@ class Walk:
     """How a word is written, for `%`."""
 
     @classmethod
-    def seeded(cls, seed: int, purpose: str, bits: int) -> Walk:
+    def seeded(cls, seed: int, purpose: str, bits: int) -> Permutation:
         """The walk that a seed tells for a purpose."""
         digest = blake2b(f"{seed}/{purpose}".encode(), digest_size=bits // 4).digest()
         base, step = int.from_bytes(digest[: bits // 8], "big"), int.from_bytes(digest[bits // 8 :], "big") | 1
@@ -49,7 +49,7 @@ class Walk:
         return (place - self.base) * self.back & self.mask
 
 
-class Names:
+class IdScheme:
     """The IDs of one world: runs by number, and what belongs to a run by its place in it.
 
     `samples` are the words of the first runs, so that the spec's examples hold under every seed.
@@ -60,8 +60,8 @@ class Names:
     def __init__(self, seed: int, samples: tuple[str, ...] = ()) -> None:
         self.samples = samples
         self._numbers = {word: number for number, word in enumerate(samples)}
-        self._runs = Walk.seeded(seed, "run", _RUN_BITS)
-        self._requests = Walk.seeded(seed, "request", _REQUEST_BITS)
+        self._runs = Permutation.seeded(seed, "run", _RUN_BITS)
+        self._requests = Permutation.seeded(seed, "request", _REQUEST_BITS)
 
     def request(self, number: int) -> str:
         """The ID of the nth answer: `req_` and 20 hexadecimal digits."""

@@ -25,7 +25,7 @@ class Status(StrEnum):
     CANCELED = "canceled"
 
 
-class Event(StrEnum):
+class Trigger(StrEnum):
     """What can happen to a run."""
 
     BEGIN = "begin"
@@ -35,14 +35,14 @@ class Event(StrEnum):
     CANCEL = "cancel"
 
 
-AFTER: Final[Mapping[tuple[Status, Event], Status]] = MappingProxyType(
+AFTER: Final[Mapping[tuple[Status, Trigger], Status]] = MappingProxyType(
     {
-        (Status.QUEUED, Event.BEGIN): Status.RUNNING,
-        (Status.QUEUED, Event.CANCEL): Status.CANCELED,
-        (Status.RUNNING, Event.PASS): Status.PASSED,
-        (Status.RUNNING, Event.FAIL): Status.FAILED,
-        (Status.RUNNING, Event.BREAK): Status.ERROR,
-        (Status.RUNNING, Event.CANCEL): Status.CANCELED,
+        (Status.QUEUED, Trigger.BEGIN): Status.RUNNING,
+        (Status.QUEUED, Trigger.CANCEL): Status.CANCELED,
+        (Status.RUNNING, Trigger.PASS): Status.PASSED,
+        (Status.RUNNING, Trigger.FAIL): Status.FAILED,
+        (Status.RUNNING, Trigger.BREAK): Status.ERROR,
+        (Status.RUNNING, Trigger.CANCEL): Status.CANCELED,
     },
 )
 """The transitions; a pair that is not here cannot happen."""
@@ -50,10 +50,10 @@ AFTER: Final[Mapping[tuple[Status, Event], Status]] = MappingProxyType(
 TERMINAL: Final = frozenset(Status) - {status for status, _ in AFTER}
 """The statuses that nothing ever leaves."""
 
-_ENDING: Final = ((Status.ERROR, Event.BREAK), (Status.FAILED, Event.FAIL))
+_ENDING: Final = ((Status.ERROR, Trigger.BREAK), (Status.FAILED, Trigger.FAIL))
 
 
-def after(status: Status, event: Event) -> Status:
+def after(status: Status, event: Trigger) -> Status:
     """The status that follows; `Refused("run_ended")` when the event cannot happen in this one."""
     following = AFTER.get((status, event))
     if following is None:
@@ -61,7 +61,7 @@ def after(status: Status, event: Event) -> Status:
     return following
 
 
-def ending(outcomes: Iterable[Status]) -> Event:
+def ending(outcomes: Iterable[Status]) -> Trigger:
     """How a run ends whose cases came to these outcomes: an error outweighs a failure, a failure a pass."""
     found = set(outcomes)
-    return next((event for status, event in _ENDING if status in found), Event.PASS)
+    return next((event for status, event in _ENDING if status in found), Trigger.PASS)

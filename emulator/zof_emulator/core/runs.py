@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from zof_emulator.core.lifecycle import TERMINAL, Event, Status, after, ending
+from zof_emulator.core.lifecycle import TERMINAL, Status, Trigger, after, ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ class Run(_Fields):
 
 def begun(run: Run, now: int) -> Run:
     """The run, started."""
-    return run._replace(status=after(run.status, Event.BEGIN), started_at=now)
+    return run._replace(status=after(run.status, Trigger.BEGIN), started_at=now)
 
 
 def case_ended(run: Run, outcome: Status, now: int) -> Run:
@@ -105,4 +105,4 @@ def case_ended(run: Run, outcome: Status, now: int) -> Run:
 
 def canceled(run: Run, now: int) -> Run:
     """The run, canceled; `Refused("run_ended")` when it has ended before."""
-    return run._replace(status=after(run.status, Event.CANCEL), completed_at=now)
+    return run._replace(status=after(run.status, Trigger.CANCEL), completed_at=now)

@@ -6,12 +6,12 @@ from hashlib import sha256
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
-from zof_emulator.core.ids import Names
+from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.runs import Run
-from zof_emulator.core.tenants import Data, Organization
+from zof_emulator.core.tenants import Organization, SeedData
 from zof_emulator.core.timeline import Agenda, Clock
 from zof_emulator.core.world import Policy, World
 
@@ -58,9 +58,9 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
     organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
     known = tuple(key for key in keys if key.organization in state["organizations"])
     policy = Policy(Rate(*state["rate"]), state["capacity"], state["references"], *state["keep"])
-    world = World(state["seed"], policy, Data(organizations, known), Clock(*state["clock"]), state["now"])
+    world = World(state["seed"], policy, SeedData(organizations, known), Clock(*state["clock"]), state["now"])
     world.answered = state["answered"]
-    world.names = Names(world.seed, tuple(state["samples"]))
+    world.names = IdScheme(world.seed, tuple(state["samples"]))
     world.catalogue.restore(state["catalogue"])
     world.started, world.forgotten = state["started"], state["forgotten"]
     world.runs = {run.number: run for run in map(_run, state["runs"])}

@@ -82,7 +82,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class SeedData:
     """What a fresh world holds."""
 
     organizations: tuple[Organization, ...]
@@ -101,7 +101,7 @@ _OTHER: Final = "org_other"
 _NAMED: Final = ("tc_login_001", "tc_checkout_014")
 _WORDED: Final = ("tc_refund_fail_002", "tc_search_error_003", "tc_cart_flaky_004", "tc_import_slow_005")
 
-DEFAULT: Final = Data(
+DEFAULT: Final = SeedData(
     organizations=(Organization(_ABC), Organization(_OTHER)),
     keys=(
         Key("zof_test_admin", _ABC, PERMITS[Role.ADMIN], "everything"),

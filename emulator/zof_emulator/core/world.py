@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core import artifacts, runs
 from zof_emulator.core.catalogue import Catalogue, Order
-from zof_emulator.core.idempotency import Keeper
-from zof_emulator.core.ids import Names
+from zof_emulator.core.idempotency import IdempotencyStore
+from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex, RunIndex
 from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
 from zof_emulator.core.lifecycle import Status
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from zof_emulator.core.artifacts import Artifact
-    from zof_emulator.core.tenants import Data, Key, Organization, Sample
+    from zof_emulator.core.tenants import Key, Organization, Sample, SeedData
 
 _MIB: Final = 1 << 20
 _CENTURY: Final = 100 * 365 * DAY
 
 
-class Happening(NamedTuple):
+class Event(NamedTuple):
     """Something that came due: at an instant in ms, to a run, or to a case of it."""
 
     at: int
@@ -95,18 +95,18 @@ class World:
         "tenancies",
     )
 
-    def __init__(self, seed: int, policy: Policy, data: Data, clock: Clock, now: int) -> None:
+    def __init__(self, seed: int, policy: Policy, data: SeedData, clock: Clock, now: int) -> None:
         self.seed = seed
         self.policy = policy
         self.clock = clock
         self.now = now
         samples = sorted(data.samples, key=lambda sample: -sample.age_ms)
-        self.names = Names(seed, tuple(sample.word for sample in samples))
+        self.names = IdScheme(seed, tuple(sample.word for sample in samples))
         self.organizations: dict[str, Organization] = {one.id: one for one in data.organizations}
         self.keys: dict[str, Key] = {key.secret: key for key in data.keys}
         self.catalogue = Catalogue(data, now, references=policy.references)
         self.limiter = Limiter(policy.rate)
-        self.answers: Keeper[Any] = Keeper(policy.keep_answers_ms, policy.keep_answers_bytes)
+        self.answers: IdempotencyStore[Any] = IdempotencyStore(policy.keep_answers_ms, policy.keep_answers_bytes)
         self.answered = 0
         """How many requests this world has answered."""
         self.runs: dict[int, Run] = {}
@@ -121,7 +121,7 @@ class World:
         """How often each flaky case of an organization has run."""
         self.seen: dict[int, Status] = {}
         """As what a client was last shown a run that had not ended, where time jumps when it asks again."""
-        self.heard: Callable[[Happening], None] | None = None
+        self.heard: Callable[[Event], None] | None = None
         """Hears of what happens, if somebody wants to know."""
         self._live_through(samples, now)
 
@@ -366,4 +366,4 @@ class World:
 
     def _tell(self, event: str, run: Run, case: str | None = None, status: Status | None = None) -> None:
         if self.heard is not None:
-            self.heard(Happening(self.now, event, self.names.run(run.number), case, (status or run.status).value))
+            self.heard(Event(self.now, event, self.names.run(run.number), case, (status or run.status).value))

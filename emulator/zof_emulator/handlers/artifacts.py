@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zof_emulator.handlers import files
-from zof_emulator.messages import Call, File, Reply
+from zof_emulator.handlers.messages import File, Reply, Request
 
 if TYPE_CHECKING:
     from zof_emulator.core.world import World
 
 
-def download_artifact(world: World, call: Call) -> Reply:
+def download_artifact(world: World, call: Request) -> Reply:
     """The bytes of an artifact."""
     run, artifact = world.artifact(call.organization, call.id)
     file = files.kept(world, run, artifact)

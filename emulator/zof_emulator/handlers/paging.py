@@ -8,10 +8,10 @@ from zof_emulator.core.pages import seal, unseal
 
 if TYPE_CHECKING:
     from zof_emulator.core.world import World
-    from zof_emulator.messages import Call
+    from zof_emulator.handlers.messages import Request
 
 
-class Walk(NamedTuple):
+class PageRequest(NamedTuple):
     """A walk through one list with its filters: a cursor of another walk is refused."""
 
     seed: int
@@ -24,10 +24,10 @@ class Walk(NamedTuple):
         return seal(self.seed, self.scope, position)
 
 
-def walk(world: World, call: Call, start: int = 0) -> Walk:
+def walk(world: World, call: Request, start: int = 0) -> PageRequest:
     """The walk that a call is on, from `start` unless it brings a cursor; `Refused` when that is another walk's."""
     query = call.query
     filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", "starting_after"}]
     scope = "/".join((call.organization, call.operation, call.id, *filters))
     cursor = query.get("starting_after")
-    return Walk(world.seed, scope, start if cursor is None else unseal(world.seed, scope, cursor))
+    return PageRequest(world.seed, scope, start if cursor is None else unseal(world.seed, scope, cursor))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_emulator.core import artifacts
 from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.handlers import words
+from zof_emulator.handlers import views
+from zof_emulator.handlers.messages import Export, File, Item, Page, Reply, Request
 from zof_emulator.handlers.paging import walk
 from zof_emulator.handlers.runs import artifact_page
-from zof_emulator.messages import Call, Export, File, Item, Page, Reply
 from zof_emulator.render import csv
 
 if TYPE_CHECKING:
@@ -24,42 +24,42 @@ if TYPE_CHECKING:
 _BATCH: Final = 500
 
 
-def list_results(world: World, call: Call) -> Reply:
+def list_results(world: World, call: Request) -> Reply:
     """One page of the organization's results, those visible last first."""
     here = walk(world, call, NO_END)
     run = world.find_run(call.organization, call.query.get("run_id", ""))
     if run is not None:
         world.polled((run,))
     ranks, more = _found(world, call.organization, call.query)(here.start, call.query["limit"])
-    found = [words.ResultAt(*world.ranked(call.organization, rank)) for rank in ranks]
-    return Reply(200, Page(found, words.result_object, more, here.cursor(ranks[-1]) if more else None))
+    found = [views.ResultAt(*world.ranked(call.organization, rank)) for rank in ranks]
+    return Reply(200, Page(found, views.result_object, more, here.cursor(ranks[-1]) if more else None))
 
 
-def get_result(world: World, call: Call) -> Reply:
+def get_result(world: World, call: Request) -> Reply:
     """Retrieve a result."""
-    return Reply(200, Item(words.ResultAt(*world.result_run(call.organization, call.id)), words.result_object))
+    return Reply(200, Item(views.ResultAt(*world.result_run(call.organization, call.id)), views.result_object))
 
 
-def list_result_artifacts(world: World, call: Call) -> Reply:
+def list_result_artifacts(world: World, call: Request) -> Reply:
     """One page of a result's artifacts, newest first."""
     run, index = world.result_run(call.organization, call.id)
     return artifact_page(world, call, run, artifacts.slots_of_case(run, index))
 
 
-def export_results(world: World, call: Call) -> Reply:
+def export_results(world: World, call: Request) -> Reply:
     """Export all results that match, as they are now."""
     find = _found(world, call.organization, call.body)
     end = world.tenancies[call.organization].results.end
 
-    def subjects() -> Iterator[words.ResultAt]:
+    def subjects() -> Iterator[views.ResultAt]:
         below, more = end, True
         while more:
             ranks, more = find(below, _BATCH)
             for below in ranks:
-                yield words.ResultAt(*world.ranked(call.organization, below))
+                yield views.ResultAt(*world.ranked(call.organization, below))
 
     if call.body["format"] == "json":
-        return Reply(200, Export("results.json", subjects, words.result_object))
+        return Reply(200, Export("results.json", subjects, views.result_object))
 
     def lines() -> Iterator[bytes]:
         yield csv.header()

@@ -9,16 +9,16 @@ from zof_emulator.core.catalogue import Order
 from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.pages import newest
-from zof_emulator.handlers import words
+from zof_emulator.handlers import views
+from zof_emulator.handlers.messages import Item, Page, Reply, Request
 from zof_emulator.handlers.paging import walk
-from zof_emulator.messages import Call, Item, Page, Reply
 
 if TYPE_CHECKING:
     from zof_emulator.core.runs import Run
     from zof_emulator.core.world import World
 
 
-def list_runs(world: World, call: Call) -> Reply:
+def list_runs(world: World, call: Request) -> Reply:
     """One page of the organization's runs, newest first."""
     query = call.query
     here = walk(world, call, NO_END)
@@ -31,56 +31,56 @@ def list_runs(world: World, call: Call) -> Reply:
     if world.polled(found):
         numbers, more = index.page(*asked)
         found = [world.runs[number] for number in numbers]
-    return Reply(200, Page(found, words.run_object, more, here.cursor(numbers[-1]) if more else None))
+    return Reply(200, Page(found, views.run_object, more, here.cursor(numbers[-1]) if more else None))
 
 
-def start_run(world: World, call: Call) -> Reply:
+def start_run(world: World, call: Request) -> Reply:
     """Accept a run."""
     asked = call.body
     cases = tuple(asked.get("test_case_ids", ()))
     run = world.start(
         call.organization, Order(asked["project_id"], asked["environment"], cases, asked.get("test_suite_id"))
     )
-    location = f"{call.base}{words.PREFIX}/runs/{world.names.run(run.number)}"
-    return Reply(201, Item(run, words.run_detail), (("location", location),))
+    location = f"{call.base}{views.PREFIX}/runs/{world.names.run(run.number)}"
+    return Reply(201, Item(run, views.run_detail), (("location", location),))
 
 
-def get_run(world: World, call: Call) -> Reply:
+def get_run(world: World, call: Request) -> Reply:
     """Retrieve a run."""
-    return Reply(200, Item(_polled(world, call), words.run_detail))
+    return Reply(200, Item(_polled(world, call), views.run_detail))
 
 
-def cancel_run(world: World, call: Call) -> Reply:
+def cancel_run(world: World, call: Request) -> Reply:
     """Cancel a run."""
-    return Reply(200, Item(world.cancel(world.run(call.organization, call.id)), words.run_detail))
+    return Reply(200, Item(world.cancel(world.run(call.organization, call.id)), views.run_detail))
 
 
-def get_run_logs(world: World, call: Call) -> Reply:
+def get_run_logs(world: World, call: Request) -> Reply:
     """One page of a run's log lines, oldest first."""
     run = _polled(world, call)
     here = walk(world, call)
     written = logs.count(run)
     end = min(written, here.start + call.query["limit"])
-    lines = [words.LineAt(run, place) for place in range(here.start, end)]
+    lines = [views.LineAt(run, place) for place in range(here.start, end)]
     more = end < written
-    return Reply(200, Page(lines, words.log_object, more, here.cursor(end) if more or not run.ended else None))
+    return Reply(200, Page(lines, views.log_object, more, here.cursor(end) if more or not run.ended else None))
 
 
-def list_run_artifacts(world: World, call: Call) -> Reply:
+def list_run_artifacts(world: World, call: Request) -> Reply:
     """One page of a run's artifacts, its cases' and its own, newest first."""
     run = _polled(world, call)
     return artifact_page(world, call, run, artifacts.slots(run))
 
 
-def artifact_page(world: World, call: Call, run: Run, slots: list[int]) -> Reply:
+def artifact_page(world: World, call: Request, run: Run, slots: list[int]) -> Reply:
     """One page of those of a run's artifacts that are in these slots, newest first."""
     here = walk(world, call, NO_END)
     page, more = newest(world.kept(run, slots), 0, here.start, call.query["limit"])
-    found = [words.ArtifactAt(run, slot) for slot in page]
-    return Reply(200, Page(found, words.artifact_object, more, here.cursor(page[-1]) if more else None))
+    found = [views.ArtifactAt(run, slot) for slot in page]
+    return Reply(200, Page(found, views.artifact_object, more, here.cursor(page[-1]) if more else None))
 
 
-def _polled(world: World, call: Call) -> Run:
+def _polled(world: World, call: Request) -> Run:
     """The run that a call asks for, as it stands once that has moved the clock, if it does."""
     run = world.run(call.organization, call.id)
     return world.runs[run.number] if world.polled((run,)) else run

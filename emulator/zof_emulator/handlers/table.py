@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zof_emulator.core.world import World
-    from zof_emulator.messages import Call, Reply
+    from zof_emulator.handlers.messages import Reply, Request
 
-TABLE: Final[Mapping[str, Callable[[World, Call], Reply]]] = MappingProxyType(
+TABLE: Final[Mapping[str, Callable[[World, Request], Reply]]] = MappingProxyType(
     {
         "listRuns": runs.list_runs,
         "startRun": runs.start_run,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from zof_emulator.messages import Document, Export, File, Item, Page, Reply
+from zof_emulator.handlers.messages import Document, Export, File, Item, Page, Reply
 from zof_emulator.spec.operation import JSON, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
-    from zof_emulator.messages import Words
+    from zof_emulator.handlers.messages import Words
 
 _MOST_STORES: Final = 32
 _MOST_KEPT: Final = 4096

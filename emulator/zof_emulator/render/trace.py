@@ -13,7 +13,7 @@ from zof_emulator.render import story
 if TYPE_CHECKING:
     from zof_emulator.core.results import Result
 
-    Event = dict[str, object]
+    Trigger = dict[str, object]
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """The first moment that a ZIP can write: its members carry no time of their own."""
@@ -51,20 +51,20 @@ def _trace(result: Result) -> dict[str, object]:
     return {"displayTimeUnit": "ms", "traceEvents": events}
 
 
-def _name(kind: str, name: str) -> Event:
+def _name(kind: str, name: str) -> Trigger:
     return {"ph": "M", "name": kind, **_THREAD, "args": {"name": name}}
 
 
-def _span(category: str, name: str, begin: int, end: int, args: dict[str, str]) -> Event:
+def _span(category: str, name: str, begin: int, end: int, args: dict[str, str]) -> Trigger:
     times = {"ts": begin * _MICROSECONDS, "dur": (end - begin) * _MICROSECONDS}
     return {"ph": "X", "cat": category, "name": name, **_THREAD, **times, "args": args}
 
 
-def _step(step: story.Step) -> Event:
+def _step(step: story.Step) -> Trigger:
     return _span("step", step.title, step.begin, step.end, {"method": step.method, "url": step.url})
 
 
-def _failure(result: Result) -> list[Event]:
+def _failure(result: Result) -> list[Trigger]:
     """The moment at which a case failed: its end, as an instant event."""
     if result.failure is None:
         return []

@@ -1,0 +1,1 @@
+"""The checks: judges that send nothing."""

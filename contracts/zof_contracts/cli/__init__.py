@@ -1,0 +1,1 @@
+"""The command line of the harness: commands, options and the configuration file."""

@@ -1,0 +1,1 @@
+"""The contract: what is promised, as read from `openapi.yaml` and `rules.yaml`."""

@@ -1,0 +1,158 @@
+"""The contract as the harness reads it: operations, references and bases of `openapi.yaml`, and nothing of any server.
+
+Plug in: `spec()` is the one loaded document. `spec().route("GET", "/v1/runs/run_x")` names the operation that a request
+means; `spec().basis("cancelRun/409")` tells on what a place of the document rests; `spec().resolve(node)` follows a
+`$ref`. Model and machine read statuses from `spec().transitions` and never type them again.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+PREFIX: Final = "/v1"
+"""What every path of the API begins with."""
+_PACKAGE: Final = Path(__file__).parent.parent
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """On what a statement rests: D documented, I inferred, A assumed; and the sources that state it."""
+
+    tag: str
+    sources: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, text: str) -> Basis:
+        """The basis that an `x-basis` such as `D S0 /docs/api/pagination` names."""
+        tag, *sources = text.replace(",", " ").split()
+        if tag not in {"D", "I", "A"}:
+            raise ValueError(f"{text!r} begins with none of D, I and A")
+        return cls(tag, tuple(sources))
+
+    @property
+    def binding(self) -> bool:
+        """Whether who differs violates the contract; else it differs from an assumption."""
+        return self.tag != "A"
+
+    def __str__(self) -> str:
+        return " ".join((self.tag, *self.sources))
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the document."""
+
+    id: str
+    method: str
+    path: str
+    """The template, below `/v1`."""
+    pattern: re.Pattern[str]
+    node: dict[str, Any]
+
+    @property
+    def responses(self) -> dict[str, Any]:
+        """Its documented answers by status."""
+        responses: dict[str, Any] = self.node["responses"]
+        return responses
+
+
+class Spec:
+    """A loaded document."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.operations = {operation.id: operation for operation in _operations(document)}
+
+    def resolve(self, node: Any) -> Any:  # noqa: ANN401  a JSON value
+        """The node, or what its `$ref` leads to, with what stands beside the reference on top."""
+        while isinstance(node, dict) and "$ref" in node:
+            beside = {name: value for name, value in node.items() if name != "$ref"}
+            node = {**self.at(node["$ref"]), **beside}
+        return node
+
+    def at(self, pointer: str) -> Any:  # noqa: ANN401  a JSON value
+        """What a JSON pointer such as `#/components/schemas/Run` leads to."""
+        node: Any = self.document
+        for part in pointer.removeprefix("#/").split("/"):
+            node = self.resolve(node)[part.replace("~1", "/").replace("~0", "~")]
+        return node
+
+    def pointer(self, place: str) -> str:
+        """The JSON pointer of a place in short: `cancelRun`, `cancelRun/409`, `schemas/Run/status`, `headers/X`."""
+        head, *rest = place.split("/")
+        if head in self.operations:
+            operation = self.operations[head]
+            path = operation.path.replace("~", "~0").replace("/", "~1")
+            tail = f"/responses/{rest[0]}" if rest else ""
+            return f"#/paths/{path}/{operation.method.lower()}{tail}"
+        if head == "schemas":
+            return "#/components/schemas/" + "/properties/".join(rest)
+        return f"#/x-elsewhere/{rest[0]}" if head == "elsewhere" else f"#/components/{place}"
+
+    def basis(self, place: str) -> Basis:
+        """On what a place rests; `KeyError` when it does not say."""
+        return Basis.read(self.resolve(self.at(self.pointer(place)))["x-basis"])
+
+    def route(self, method: str, path: str) -> Operation | None:
+        """The operation of a request to a path, `/v1` included; None when there is none."""
+        if not path.startswith(PREFIX + "/"):
+            return None
+        below = path.removeprefix(PREFIX)
+        found = (each for each in self.operations.values() if each.method == method and each.pattern.fullmatch(below))
+        # A fixed path goes before a template that would match it too.
+        return min(found, key=lambda each: each.path.count("{"), default=None)
+
+    @property
+    def transitions(self) -> dict[str, tuple[str, ...]]:
+        """What may follow each status of a run, directly."""
+        table = self.at("#/components/schemas/RunStatus")["x-transitions"]
+        return {status: tuple(after) for status, after in table.items()}
+
+    @property
+    def terminal(self) -> frozenset[str]:
+        """The statuses that nothing leaves."""
+        return frozenset(status for status, after in self.transitions.items() if not after)
+
+    def reachable(self, before: str, after: str) -> bool:
+        """Whether a run seen in one status may be seen in another later; unknown statuses are not judged."""
+        table = self.transitions
+        if before not in table or after not in table:
+            return before not in self.terminal
+        seen, todo = {before}, [before]
+        while todo:
+            new = set(table[todo.pop()]) - seen
+            seen |= new
+            todo += new
+        return after in seen
+
+
+def _operations(document: dict[str, Any]) -> list[Operation]:
+    found = []
+    for path, item in document["paths"].items():
+        pattern = re.compile("[^/]+".join(re.escape(part) for part in re.split(r"\{\w+\}", path)))
+        found += [
+            Operation(node["operationId"], method.upper(), path, pattern, node)
+            for method, node in item.items()
+            if method in _METHODS
+        ]
+    return found
+
+
+def location() -> Path:
+    """Where `openapi.yaml` lies: beside the modules when installed, else at the root of the checkout."""
+    beside = _PACKAGE / "openapi.yaml"
+    return beside if beside.exists() else _PACKAGE.parent.parent / "openapi.yaml"
+
+
+@cache
+def spec() -> Spec:
+    """The contract; read once."""
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return Spec(yaml.load(location().read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  both are safe

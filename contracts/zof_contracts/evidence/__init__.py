@@ -1,0 +1,1 @@
+"""The evidence: exchanges, events, findings, the ledger and the finished verification."""

@@ -1,0 +1,89 @@
+"""What a report is made of: how a verification went, as one value, and the counts that readers ask for.
+
+`zof_contracts.verification.run` makes a `Verification`; every report reads it through `document`, which holds no key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from zof_contracts.evidence.findings import Verdict
+
+if TYPE_CHECKING:
+    from zof_contracts.evidence.exchange import Exchange
+    from zof_contracts.evidence.findings import Finding, RuleResult
+    from zof_contracts.target.target import Target
+
+NOTHING_FOUND: Final = 0
+FOUND: Final = 1
+COULD_NOT: Final = 2
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A run that was started on the target, and what has become of it."""
+
+    run: str
+    key: str
+    """The name of the key that started it."""
+    state: str
+    """`ended`, `canceled`, or what else is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """A verification that has ended."""
+
+    target: Target
+    settled: tuple[RuleResult, ...]
+    journal: tuple[Exchange, ...] = ()
+    receipt: tuple[Receipt, ...] = ()
+    seed: int = 0
+    began: float = 0.0
+    """Unix seconds."""
+    seconds: float = 0.0
+    examples: int = 0
+    """Inputs that were made up: Schemathesis's cases and the machine's steps."""
+    throttled: int = 0
+    """How often the target said 429 to us."""
+    stopped: str = ""
+    """Why it ended before its end: a cap, say; empty when it did not."""
+    interrupted: bool = False
+    known: frozenset[str] = frozenset()
+    """The findings, by their key, that a baseline holds already."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, violations first, flaky ones last."""
+        found = [finding for each in self.settled for finding in each.findings]
+        return tuple(sorted(found, key=lambda one: (one.flaky, one.verdict is not Verdict.VIOLATED)))
+
+    @property
+    def fresh(self) -> tuple[Finding, ...]:
+        """The findings that count: neither flaky nor known."""
+        return tuple(one for one in self.findings if not one.flaky and one.key not in self.known)
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """How many rules ended how."""
+        return Counter(each.verdict for each in self.settled)
+
+    @property
+    def tested(self) -> bool:
+        """Whether anything was."""
+        return any(each.verdict is not Verdict.NOT_EXERCISED for each in self.settled)
+
+    def failing(self, *, strict: bool) -> tuple[Finding, ...]:
+        """The findings that a pipeline should stop for."""
+        return tuple(one for one in self.fresh if strict or one.verdict is Verdict.VIOLATED)
+
+    def exit_code(self, *, strict: bool) -> int:
+        """0 nothing found, 1 violations (or differences, when strict), 2 nothing was tested, 130 interrupted."""
+        if self.interrupted:
+            return INTERRUPTED
+        if not self.tested:
+            return COULD_NOT
+        return FOUND if self.failing(strict=strict) else NOTHING_FOUND

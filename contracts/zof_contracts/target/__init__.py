@@ -1,0 +1,1 @@
+"""The target: where to knock, and what carries a request there."""

@@ -1,0 +1,1 @@
+"""One verification, from the preflight to the receipt."""

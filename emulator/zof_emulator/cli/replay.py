@@ -1,0 +1,220 @@
+"""Replay: a journal sent to a fresh world, request by request, each at its own instant; what differs is told."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from zof_emulator.app import create_app
+from zof_emulator.cli.snapshot_files import UnusableFile
+from zof_emulator.control.journal import FORMAT, VERSION
+from zof_emulator.core.instants import LAST
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.http.hosted_world import Origin
+from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
+from zof_emulator.journal.view import digest, message
+from zof_emulator.settings import Settings
+from zof_emulator.spec.schema import compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from zof_emulator.http.dispatch import Dispatcher
+
+
+def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+_LONGEST: Final = 200
+_MARK: Final = re.compile(r"\(([0-9a-f]{12})\)\Z")
+_MOST_SENT: Final = 1 << 26
+"""How long a body may be made that was not read; one as long as it was is answered like it, whatever it says."""
+_WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
+_TEXT: Final = {"type": "string"}
+_IS_ABOUT: Final = compiled(
+    _object(
+        world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+        seed={"type": "integer", "minimum": 0},
+        clock={"enum": ["real", "manual", "auto"]},
+        scenario={"enum": ["default", "empty"]},
+        began_ms=_WHOLE,
+        from_snapshot={"type": "boolean"},
+        rate={
+            "type": "array",
+            "prefixItems": [_WHOLE, _WHOLE, {"enum": ["key", "organization"]}, _WHOLE],
+            "minItems": 4,
+        },
+        capacity={"type": "integer", "minimum": 1},
+        max_runs={"type": "integer", "minimum": 1},
+        references={"enum": ["open", "strict"]},
+        environments={"type": "array", "items": _TEXT},
+        public_url=_TEXT,
+        dropped=_WHOLE,
+    )
+)
+_HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
+_MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
+_IS_EXCHANGE: Final = compiled(
+    _object(
+        number=_WHOLE,
+        at_ms=_WHOLE,
+        request=_object(
+            **_MESSAGE,
+            method=_TEXT,
+            path=_TEXT,
+            target=_TEXT,
+            encoding={"enum": ["text", "base64"]},
+            truncated={"type": "boolean"},
+        ),
+        response=_object(**_MESSAGE, status=_WHOLE),
+    )
+)
+_KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where an answer is another than the journal's."""
+
+    number: int
+    request: str
+    what: str
+    expected: str
+    got: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of a replay."""
+
+    exchanges: int
+    differing: tuple[Difference, ...]
+
+    def as_text(self) -> str:
+        """For a person."""
+        lines = [
+            f"number {one.number}, {one.request}: {one.what} differs\n"
+            f"  journal: {one.expected[:_LONGEST]}\n  now:     {one.got[:_LONGEST]}"
+            for one in self.differing
+        ]
+        same = self.exchanges - len({one.number for one in self.differing})
+        return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
+
+    def as_json(self) -> str:
+        """For a machine."""
+        return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
+
+
+def replay(journal: bytes) -> Replayed:
+    """Send a journal (NDJSON) to a fresh world; `UnusableFile` when it is none, or not a whole one."""
+    about, exchanges = _read(journal)
+    now = [about["began_ms"]]
+    rate = about["rate"]
+    settings = Settings(
+        seed=about["seed"],
+        clock=about["clock"],
+        rate=Rate(*rate),
+        capacity=about["capacity"],
+        max_runs=about["max_runs"],
+        references=about["references"],
+        samples=about["scenario"] == "default",
+        environments=tuple(about["environments"]),
+        public_url=about["public_url"],
+        journal=0,
+    )
+    app = create_app(settings, system=lambda: now[0])
+    if about["world"] != DEFAULT_WORLD:
+        app.worlds.create(about["world"], Origin(about["seed"], about["clock"], about["scenario"]))
+    differing: list[Difference] = []
+    for one in exchanges:
+        stage = app.worlds.find(about["world"])
+        now[0] = one["at_ms"] - stage.world.clock.offset
+        differing += _differences(one, _sent(app, one, stage.mount))
+    return Replayed(len(exchanges), tuple(differing))
+
+
+def _read(journal: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    try:
+        about, *exchanges = (orjson.loads(line) for line in journal.splitlines() if line)
+    except ValueError as error:
+        raise UnusableFile("this is no journal: a line is not valid JSON, or there is none") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise UnusableFile("this is no journal: its first line is not that of one (GET /_emulator/journal.ndjson)")
+    if about.get("version") != VERSION:
+        raise UnusableFile(f"this journal has version {about.get('version')}, and this emulator reads {VERSION}")
+    if not _IS_ABOUT(about):
+        raise UnusableFile("this is no journal: its first line lacks what a journal says of its world")
+    if about["dropped"]:
+        raise UnusableFile(f"the first {about['dropped']} exchanges are gone; keep more of them with --journal")
+    if about["from_snapshot"]:
+        raise UnusableFile("this journal begins with a snapshot or a fork, not with a fresh world")
+    for line, one in enumerate(exchanges, 2):
+        if not _IS_EXCHANGE(one):
+            raise UnusableFile(f"this is no journal: line {line} is no exchange")
+        if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
+            raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
+    return about, exchanges
+
+
+def _sent(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, Any]:
+    """The answer to a request of the journal, as the journal would show it."""
+    asked = one["request"]
+    raw, _, query = asked["target"].partition("?")
+    headers = [(name.encode("latin-1", "replace"), _unmasked(name, value)) for name, value in asked["headers"]]
+    body = b64decode(asked["body"]) if asked["encoding"] == "base64" else asked["body"].encode()
+    if asked["truncated"] and not any(name == b"content-length" for name, _ in headers):
+        body = bytes(min(asked["size"], _MOST_SENT))
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": asked["method"],
+        "scheme": "http",
+        "path": mount + asked["path"],
+        "raw_path": (mount + raw).encode("latin-1", "replace"),
+        "query_string": query.encode("latin-1", "replace"),
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 9630),
+    }
+    messages: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(told: Mapping[str, Any]) -> None:
+        messages.append(told)
+
+    coroutine = app(scope, receive, send)
+    try:
+        while True:
+            coroutine.send(None)
+    except StopIteration:
+        pass
+    head, *rest = messages
+    return message(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
+
+
+def _unmasked(name: str, value: str) -> bytes:
+    """A header as it was sent; a key that is none of the default data's is as good as any other."""
+    mark = _MARK.search(value) if name == "authorization" else None
+    return _KEYS.get(mark[1] if mark else "", value.encode("latin-1", "replace"))
+
+
+def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
+    before, request = one["response"], f"{one['request']['method']} {one['request']['target']}"
+    own = one["request"]["path"].startswith("/_emulator/")
+    for what in ("status", "headers", "body", "sha256"):
+        expected, found = before[what], got[what]
+        if what == "headers" and own:  # answers that belong to no world are numbered by themselves
+            continue
+        if expected != found:
+            yield Difference(one["number"], request, what, str(expected), str(found))
+            if what == "body":
+                return

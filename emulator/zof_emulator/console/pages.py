@@ -1,0 +1,153 @@
+"""Pages for a browser: what this is, and a run; plain HTML, no script, everything escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import HTMLResponse
+
+from zof_emulator.core import artifacts, logs
+from zof_emulator.core.instants import SECOND, http_date, rfc3339
+from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers import files, views
+from zof_emulator.http.decode import base_of, headers_of
+from zof_emulator.http.world_registry import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from zof_emulator.core.runs import Run
+    from zof_emulator.core.world import World
+    from zof_emulator.http.hosted_world import HostedWorld
+    from zof_emulator.http.world_registry import WorldRegistry
+
+_NOTHING: Final = "&mdash;"
+_MOST_LINKS: Final = 50
+_MOST_RUNS: Final = 10
+_STYLE: Final = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
+h1{font-size:1.4rem}code,pre{font:14px/1.5 ui-monospace,monospace;background:#f3f4f6;border-radius:4px}
+code{padding:.1em .3em}pre{padding:1rem;overflow-x:auto}table{border-collapse:collapse;width:100%;margin:1rem 0}
+td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #d8dce1;vertical-align:top}
+.passed{color:#116329}.failed,.error{color:#a40e26}.canceled,.queued,.running{color:#7a4b00}
+@media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#14171a}code,pre{background:#22272d}
+td,th{border-color:#343a41}a{color:#8ab4f8}.passed{color:#56d364}.failed,.error{color:#ff7b72}
+.canceled,.queued,.running{color:#e3b341}}
+"""
+
+
+class Pages:
+    """The pages of all worlds."""
+
+    def __init__(self, worlds: WorldRegistry, public_url: str = "") -> None:
+        """Links begin with `public_url`, or with what the client called us."""
+        self._worlds = worlds
+        self._public_url = public_url
+
+    async def home(self, request: Request) -> Response:
+        """What this is, and how to begin."""
+        stage = self._stage(request)
+        base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + stage.mount
+        world = stage.settled()
+        keys = ((f"<code>{escape(key.secret)}</code>", key.organization, key.note) for key in world.keys.values())
+        curl = f'curl -H "Authorization: Bearer {next(iter(world.keys), "")}" {base}{views.PREFIX}/runs'
+        title = f"Zof emulator, world {stage.name}" if stage.name else "Zof emulator"
+        others = ((f'<a href="{one.mount}/">{escape(one.name or DEFAULT)}</a>',) for one in self._worlds)
+        return self._page(
+            stage,
+            title,
+            f"""<p>This is a stand-in for the Zof API, in memory and on this machine alone: no account, no network, and
+nothing here is the vendor's service. The API is under <code>{escape(base + views.PREFIX)}</code>.</p>
+<pre>{escape(curl)}</pre>
+{_table(("Key", "Organization", "May"), keys)}
+<p><a href="{stage.mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
+<a href="{stage.mount}/_emulator/version">version</a> · <a href="{stage.mount}/_emulator/clock">clock</a> ·
+<a href="{stage.mount}/_emulator/journal">journal</a></p>
+{_table(("Newest runs", "Status", "Created"), _newest(world, stage.mount))}
+{_table(("Worlds",), islice(others, _MOST_LINKS))}""",
+        )
+
+    async def run(self, request: Request) -> Response:
+        """A run, whosesoever it is."""
+        stage = self._stage(request)
+        world = stage.settled()
+        try:
+            run = world.any_run(request.path_params["id"])
+        except Refused:
+            nothing = f"<p>No run has this ID. <a href='{stage.mount}/'>Back</a></p>"
+            return self._page(stage, "No such run", nothing, status=404)
+        page = _run(world, run) + f"<p><a href='{stage.mount}/'>Back</a></p>"
+        return self._page(stage, world.names.run(run.number), page, refresh=not run.ended)
+
+    def _stage(self, request: Request) -> HostedWorld:
+        """The world that a page is of: the entrance has mounted it there."""
+        name = request.scope.get("root_path", "").rpartition("/")[2]
+        return self._worlds.find(name) if name else self._worlds.default
+
+    def _page(self, stage: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False) -> Response:
+        again = '<meta http-equiv="refresh" content="2">' if refresh else ""
+        date = http_date(stage.world.now // SECOND)
+        headers = {"x-request-id": stage.outside_id(), "date": date, "cache-control": "no-store"}
+        return HTMLResponse(
+            f"<!doctype html><html lang=en><meta charset=utf-8>{again}"
+            '<meta name="viewport" content="width=device-width">'
+            f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>{body}</html>",
+            status,
+            headers,
+        )
+
+
+def _run(world: World, run: Run) -> str:
+    facts = (
+        ("Status", _status(run.status)),
+        ("Organization", escape(run.organization)),
+        ("Project", escape(run.project_id)),
+        ("Environment", escape(run.environment)),
+        ("Suite", escape(run.test_suite_id or "none")),
+        ("Created", rfc3339(run.created_at)),
+        ("Started", rfc3339(run.started_at) if run.started_at is not None else _NOTHING),
+        ("Completed", rfc3339(run.completed_at) if run.completed_at is not None else _NOTHING),
+        ("Duration", _ms(run.duration_ms)),
+    )
+    cases = (
+        (f"<code>{escape(case)}</code>", _status(run.case_status(index)), _ms(run.case_duration_ms(index)))
+        for index, case in enumerate(run.cases)
+    )
+    lines = (logs.line(run, place) for place in range(logs.count(run)))
+    log = "\n".join(f"{rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
+    found = (artifacts.find(run, slot) for slot in world.kept(run, artifacts.slots(run)))
+    kept = ((escape(files.name_of(world, run, one)), one.kind) for one in found if one is not None)
+    return (
+        f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"
+        f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_table(('Name', 'Kind'), kept)}"
+    )
+
+
+def _newest(world: World, mount: str) -> Iterable[tuple[str, str, str]]:
+    for run in islice(reversed(world.runs.values()), _MOST_RUNS):
+        name = world.names.run(run.number)
+        yield (
+            f'<a href="{mount}/runs/{escape(name)}"><code>{escape(name)}</code></a>',
+            _status(run.status),
+            rfc3339(run.created_at),
+        )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    top = "<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>" if head else ""
+    return (
+        f"<table>{top}{''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in rows)}</table>"
+    )
+
+
+def _status(status: str) -> str:
+    return f'<b class="{status}">{status}</b>'
+
+
+def _ms(duration: int | None) -> str:
+    return _NOTHING if duration is None else f"{duration} ms"

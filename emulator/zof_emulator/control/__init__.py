@@ -1,0 +1,1 @@
+"""The control operations, under `/_emulator`: one module a resource."""

@@ -1,0 +1,142 @@
+"""Reading: the emulator's own operations on the journal of a world."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers.messages import Document, File, Reply, Request
+from zof_emulator.http.world_registry import DEFAULT
+from zof_emulator.journal import har
+from zof_emulator.journal.view import differences, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from zof_emulator.http.hosted_world import HostedWorld
+    from zof_emulator.journal.ring import Journal
+    from zof_emulator.journal.view import Shown
+
+FORMAT: Final = "zof-emulator-journal"
+VERSION: Final = 1
+"""Of the journal as a file."""
+_COUNTS: Final = ("exactly", "at_least", "at_most")
+
+
+def list_exchanges(stage: HostedWorld, call: Request) -> Reply:
+    """One page of the exchanges that match, the oldest first."""
+    query = dict(call.query)
+    limit, above = query.pop("limit"), query.pop("starting_after", 0)
+    found: list[Shown] = []
+    for one in _shown(stage, above):
+        if not differences(one, query):
+            found.append(one)
+            if len(found) > limit:
+                break
+    more = len(found) > limit
+    page = {
+        "data": found[:limit],
+        "has_more": more,
+        "next_cursor": found[limit - 1]["number"] if more else None,
+        "dropped": _journal(stage).dropped,
+    }
+    return Reply(200, Document(page))
+
+
+def clear_journal(stage: HostedWorld, _call: Request) -> Reply:
+    """Forget all exchanges."""
+    journal = _journal(stage)
+    gone = journal.count - journal.dropped
+    journal.clear()
+    return Reply(200, Document({"cleared": gone}))
+
+
+def verify_journal(stage: HostedWorld, call: Request) -> Reply:
+    """Say whether there were as many exchanges of a kind as asked for; if not, which one comes nearest, and why."""
+    journal, asked = _journal(stage), dict(call.body)
+    given = {name: asked.pop(name) for name in _COUNTS if name in asked} or {"at_least": 1}
+    low = max(given.get("exactly", 0), given.get("at_least", 0))
+    high = min((given[name] for name in ("exactly", "at_most") if name in given), default=None)
+    count, nearest, amiss = 0, None, list[dict[str, Any]]()
+    for one in _shown(stage):
+        found = differences(one, asked)
+        count += not found
+        if found and (nearest is None or len(found) <= len(amiss)):
+            nearest, amiss = one, found
+    verified = count >= low and (high is None or count <= high)
+    told = None if count >= low or nearest is None else {"exchange": nearest, "differences": amiss}
+    wanted = " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
+    message = f"{count} of {journal.count - journal.dropped} exchanges match, as asked: {wanted}."
+    if not verified:
+        message = f"{count} of {journal.count - journal.dropped} exchanges match; asked for {wanted}. " + _why(told)
+    answer = {"verified": verified, "count": count, "message": message.strip(), "dropped": journal.dropped}
+    return Reply(200, Document({**answer, "nearest": told}))
+
+
+def export_journal(stage: HostedWorld, public_url: str) -> Reply:
+    """The journal as NDJSON: a line about the world, whose links begin with `public_url`, then a line an exchange."""
+    header = orjson.dumps(_about(stage) | {"public_url": public_url}) + b"\n"
+
+    def lines() -> Iterator[bytes]:
+        yield header
+        for one in _shown(stage):
+            yield orjson.dumps(one) + b"\n"
+
+    content = tuple(lines())
+    return Reply(200, File("application/x-ndjson", f"{stage.name or DEFAULT}.ndjson", lambda: content))
+
+
+def export_har(stage: HostedWorld, call: Request) -> Reply:
+    """The journal as an HTTP archive."""
+    content = har.har(_shown(stage), call.base)
+    return Reply(200, File("application/json", f"{stage.name or DEFAULT}.har", lambda: (content,), len(content)))
+
+
+def _journal(stage: HostedWorld) -> Journal:
+    if stage.journal is None:
+        raise Refused("no_journal")
+    return stage.journal
+
+
+def _shown(stage: HostedWorld, above: int = 0) -> Iterator[Shown]:
+    return (shown(number, entry) for number, entry in _journal(stage).numbered(stage.world, above))
+
+
+def _why(told: Mapping[str, Any] | None) -> str:
+    """What sets the nearest exchange apart, in one sentence."""
+    if told is None:
+        return ""
+    one = told["exchange"]
+    amiss = "; ".join(
+        f"{one['what']} is {orjson.dumps(one['got']).decode()}, not {orjson.dumps(one['expected']).decode()}"
+        for one in told["differences"]
+    )
+    return f"The nearest is number {one['number']}, {one['request']['method']} {one['request']['target']}: {amiss}."
+
+
+def _about(stage: HostedWorld) -> dict[str, Any]:
+    """What a fresh world must be like for the journal to be replayed in it."""
+    world, journal = stage.world, _journal(stage)
+    rate = world.policy.rate
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "world": stage.name or DEFAULT,
+        "seed": stage.origin.seed,
+        "clock": stage.origin.clock,
+        "scenario": stage.origin.scenario,
+        "began": rfc3339_ms(stage.began),
+        "began_ms": stage.began,
+        "from_snapshot": stage.from_snapshot,
+        "rate": [rate.limit, rate.window_ms, rate.scope, rate.burst],
+        "capacity": world.policy.capacity,
+        "max_runs": world.policy.keep_runs,
+        "references": world.policy.references,
+        "environments": list(
+            dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
+        ),
+        "dropped": journal.cleared + journal.dropped,
+    }

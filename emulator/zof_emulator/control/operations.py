@@ -1,0 +1,133 @@
+"""Control: the emulator's own operations by their IDs, and those about the server and its worlds."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from zof_emulator.control import clock, journal, snapshots
+from zof_emulator.handlers import views
+from zof_emulator.handlers.messages import Document, Reply, Request
+from zof_emulator.http.hosted_world import Origin
+from zof_emulator.http.world_registry import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from zof_emulator.core.world import World
+    from zof_emulator.http.hosted_world import HostedWorld
+    from zof_emulator.http.world_registry import WorldRegistry
+    from zof_emulator.spec.document import Node
+
+
+def installed_version() -> str:
+    """The version of the installed distribution; in a checkout that is not installed, `0+checkout`."""
+    try:
+        return version("zof-emulator")
+    except PackageNotFoundError:
+        return "0+checkout"
+
+
+def table(
+    contract: Node, worlds: WorldRegistry, public_url: str = ""
+) -> Mapping[str, Callable[[HostedWorld, Request], Reply]]:
+    """Which function answers which operation; `contract` is the document of the API, `public_url` that of its links."""
+    about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
+    return MappingProxyType(
+        {
+            "getHealth": lambda _stage, _call: Reply(200, Document({"status": "ok"})),
+            "getReady": lambda _stage, _call: Reply(200, Document({"status": "ready"})),
+            "getVersion": lambda stage, _call: Reply(200, Document({**about, "seed": stage.world.seed})),
+            "getOpenapi": lambda stage, call: Reply(200, Document(_served(contract, stage.world, call.base))),
+            "getClock": clock.get_clock,
+            "advanceClock": clock.advance_clock,
+            "advanceRun": clock.advance_run,
+            "resetWorld": _reset,
+            "listWorlds": lambda _stage, call: _list_worlds(worlds, call),
+            "createWorld": lambda _stage, call: _create_world(worlds, call),
+            "getWorld": lambda _stage, call: Reply(200, Document(_world(worlds.find(call.id), call))),
+            "deleteWorld": lambda _stage, call: _delete_world(worlds, call),
+            "forkWorld": lambda _stage, call: _fork_world(worlds, call),
+            "listExchanges": journal.list_exchanges,
+            "clearJournal": journal.clear_journal,
+            "verifyJournal": journal.verify_journal,
+            "exportJournal": lambda stage, _call: journal.export_journal(stage, public_url),
+            "exportHar": journal.export_har,
+            "getSnapshot": snapshots.get_snapshot,
+            "restoreSnapshot": snapshots.restore_snapshot,
+        },
+    )
+
+
+def _reset(stage: HostedWorld, call: Request) -> Reply:
+    stage.reset()
+    return clock.get_clock(stage, call)
+
+
+def _list_worlds(worlds: WorldRegistry, call: Request) -> Reply:
+    host = _host(call)
+    return Reply(200, Document({"data": [_world(one, call._replace(base=host)) for one in worlds]}))
+
+
+def _create_world(worlds: WorldRegistry, call: Request) -> Reply:
+    asked, usual = call.body, worlds.default.origin
+    origin = Origin(
+        asked.get("seed", usual.seed), asked.get("clock", usual.clock), asked.get("scenario", usual.scenario)
+    )
+    return Reply(201, Document(_world(worlds.create(asked["name"], origin), call)))
+
+
+def _fork_world(worlds: WorldRegistry, call: Request) -> Reply:
+    parent = worlds.find(call.id)
+    parent.settled()
+    found = worlds.create(call.body["name"], parent.origin)
+    found.restore(snapshots.copied(parent))
+    return Reply(201, Document(_world(found, call)))
+
+
+def _delete_world(worlds: WorldRegistry, call: Request) -> Reply:
+    gone = _world(worlds.find(call.id), call)
+    worlds.delete(call.id)
+    return Reply(200, Document(gone))
+
+
+def _world(stage: HostedWorld, call: Request) -> dict[str, Any]:
+    world = stage.looked_at()
+    journal = stage.journal
+    return {
+        "name": stage.name or DEFAULT,
+        "base_url": f"{_host(call)}{stage.mount}{views.PREFIX}",
+        "seed": world.seed,
+        "scenario": stage.origin.scenario,
+        "from_snapshot": stage.from_snapshot,
+        "clock": clock.clock(world),
+        "runs": len(world.runs),
+        "forgotten_runs": world.forgotten,
+        "requests": world.answered,
+        "exchanges": 0 if journal is None else journal.count - journal.dropped,
+    }
+
+
+def _host(call: Request) -> str:
+    """Scheme and host under which the client knows us, whatever world it spoke of."""
+    scheme, _, rest = call.base.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def _served(contract: Node, world: World, base: str) -> Node:
+    """The contract with this server as its server, and the labels of this world's organizations."""
+    labels = dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
+    return {
+        **_extended(contract, {"environments": list(labels)}),
+        "servers": [{"url": base + views.PREFIX, "description": "This emulator"}],
+    }
+
+
+def _extended(node: Any, labels: Mapping[str, list[str]]) -> Any:  # noqa: ANN401  a JSON value
+    if isinstance(node, list):
+        return [_extended(one, labels) for one in node]
+    if not isinstance(node, dict):
+        return node
+    copy = {key: _extended(value, labels) for key, value in node.items()}
+    return copy | {"enum": labels[node["x-extended-by"]]} if "x-extended-by" in node else copy

@@ -1,0 +1,94 @@
+"""Snapshots: a world as one JSON document, and back; one that is damaged or of the future changes nothing."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from zof_emulator.control.snapshot_schema import is_world
+from zof_emulator.core.refusal import Refused
+from zof_emulator.core.snapshot import restored, saved
+from zof_emulator.handlers.messages import Document, File, Reply, Request
+from zof_emulator.http.encode import Encoded
+from zof_emulator.http.world_registry import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zof_emulator.core.world import World
+    from zof_emulator.http.hosted_world import HostedWorld
+
+FORMAT: Final = "zof-emulator-world"
+VERSION: Final = 1
+
+
+def get_snapshot(stage: HostedWorld, _call: Request) -> Reply:
+    """The world as a document to keep."""
+    content = document(stage)
+    name = f"{stage.name or DEFAULT}.json"
+    return Reply(200, File("application/json", name, lambda: (content,), len(content)))
+
+
+def restore_snapshot(stage: HostedWorld, call: Request) -> Reply:
+    """Go on with the world in a document."""
+    restore(stage, call.body)
+    world = stage.world
+    return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
+
+
+def document(stage: HostedWorld) -> bytes:
+    """A stage's world as it stands, as a JSON document in bytes."""
+    state = orjson.dumps(saved(stage.settled(), _written))
+    head = orjson.dumps({"format": FORMAT, "version": VERSION, "sha256": sha256(state).hexdigest()})
+    return head[:-1] + b',"world":' + state + b"}"
+
+
+def restore(stage: HostedWorld, found: Mapping[str, Any]) -> None:
+    """Go on with the world in a parsed document; `Refused` when there is none in it, and then nothing changes."""
+    if found.get("format") != FORMAT or type(found.get("version")) is not int:
+        raise Refused("snapshot_unreadable", why="it is no snapshot of a world")
+    if found["version"] != VERSION:
+        raise Refused(
+            "snapshot_unreadable", why=f"it has version {found['version']}, and this emulator reads {VERSION}"
+        )
+    state: Any = found.get("world")
+    if _digest(state) != found.get("sha256"):
+        raise Refused("snapshot_unreadable", why="it is damaged: its sha256 is another")
+    if not is_world(state):
+        raise Refused("snapshot_unreadable", why="it holds what no world does")
+    try:
+        world = restored(state, stage.world.keys.values(), _read)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Refused("snapshot_unreadable", why=f"it holds what no world does ({error!r})") from error
+    stage.restore(world)
+
+
+def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
+    """The SHA-256 of a value as it was written; None when it is nested as no world is."""
+    try:
+        return sha256(orjson.dumps(state)).hexdigest()
+    except orjson.JSONEncodeError:
+        return None
+
+
+def copied(stage: HostedWorld) -> World:
+    """The same world again, that goes its own way from now on."""
+    return restored(saved(stage.world, _written), stage.world.keys.values(), _read)
+
+
+def _written(answer: Encoded) -> list[Any]:
+    """A kept answer as JSON; one that is made in pieces is made now."""
+    headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in answer.headers]
+    content = b"".join(answer.pieces())
+    whole = isinstance(answer.content, bytes)
+    return [answer.status, headers, b64encode(content).decode(), whole]
+
+
+def _read(row: Any) -> Encoded:  # noqa: ANN401  JSON
+    status, headers, content, whole = row
+    heads = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+    found = b64decode(content, validate=True)
+    return Encoded(status, heads, found if whole else lambda: (found,))

@@ -1,0 +1,76 @@
+"""Messages: what walks down the corridor, `Request`, and what comes back, `Reply`; both frozen.
+
+Named tuples, since one is made for every request and a frozen dataclass takes five times as long to make.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+    Words = Callable[[Any, Any, str], dict[str, Any]]
+    """Turns a subject into the object of the wire, given its world, the subject, and the base of absolute links."""
+
+
+class Request(NamedTuple):
+    """A request, judged as far as the spec can: who asks for what, in the words of the wire."""
+
+    operation: str
+    """The operation's ID in its document."""
+    organization: str
+    id: str
+    """The `{id}` of the path, or nothing."""
+    query: Mapping[str, Any]
+    body: Mapping[str, Any]
+    base: str
+    """Scheme and host under which the client knows us; links in answers begin with it."""
+
+
+class Item(NamedTuple):
+    """One object. `subject` never changes, so its encoding may be kept."""
+
+    subject: Hashable
+    words: Words
+
+
+class Page(NamedTuple):
+    """A page of a list; the subjects never change, so their encodings may be kept."""
+
+    subjects: Sequence[Hashable]
+    words: Words
+    has_more: bool
+    next_cursor: str | None
+
+
+class Document(NamedTuple):
+    """An object that is made for this answer."""
+
+    value: dict[str, Any]
+
+
+class File(NamedTuple):
+    """A file to download, in pieces that can be made again: the same each time."""
+
+    media_type: str
+    name: str
+    pieces: Callable[[], Iterable[bytes]]
+    size: int | None = None
+    """In bytes, where it is known before the pieces are made."""
+
+
+class Export(NamedTuple):
+    """All that a list would show, as one JSON document in pieces; its subjects are the same each time."""
+
+    name: str
+    subjects: Callable[[], Iterable[Hashable]]
+    words: Words
+
+
+class Reply(NamedTuple):
+    """An answer: its status, what it holds, and the headers beyond those that every answer has."""
+
+    status: int
+    body: Item | Page | Document | File | Export
+    headers: tuple[tuple[str, str], ...] = ()

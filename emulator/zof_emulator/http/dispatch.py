@@ -1,0 +1,97 @@
+"""The entrance: which world a request is for, and which corridor it walks down, told by its path and one header."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from zof_emulator.core.refusal import Refused
+from zof_emulator.http.control_access import PREFIX
+from zof_emulator.http.decode import headers_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from zof_emulator.http.api import OpenApiApp
+    from zof_emulator.http.control_access import ControlGuard
+    from zof_emulator.http.world_registry import WorldRegistry
+
+_WORLD: Final = b"x-zof-world"
+_MARK: Final = len("/w/")
+_CONTROL: Final = PREFIX + "/"
+
+
+class Dispatcher:
+    """An emulator as an ASGI application: the API's corridor, the emulator's own, or the pages behind them."""
+
+    def __init__(
+        self, pages: ASGIApp, *, worlds: WorldRegistry, api: OpenApiApp, control: OpenApiApp, door: ControlGuard
+    ) -> None:
+        """`door` says who may use the emulator's own operations and pages."""
+        self.worlds = worlds
+        self.stage = worlds.default
+        self.api = api
+        self.control = control
+        self._pages = pages
+        self._door = door
+
+    def unread(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        """The answer to what could not be read as a request: its body and its headers."""
+        return self.api.unread(self.stage)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on."""
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        headers = headers_of(scope)
+        name, inner, path = None, scope, scope["path"]
+        try:
+            if path.startswith("/w/") or _WORLD in headers:
+                name, inner = _named(scope, headers.get(_WORLD))
+                path = inner["path"]
+            of_control = path.startswith(_CONTROL)
+            if of_control:
+                self._door.check(scope, headers)  # before a world comes into being
+            stage = self.stage if name is None else self.worlds.entered(name)
+        except Refused as refused:
+            await self.control.refuse(scope, send, refused, self.stage)
+            return
+        if of_control:
+            await self.control(inner, receive, send, headers, stage)
+        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._door.at_home(scope):
+            await self._pages({**scope, "path": stage.mount + path, "root_path": stage.mount}, receive, send)
+        else:
+            await self.api(inner, receive, send, headers, stage)
+
+
+def _named(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
+    """The world that a request names, if any, and the request without the mark in its path. Raises `Refused`."""
+    named, path, raw = _mark(scope)
+    name = None if given is None else given.decode("latin-1")
+    if named is None:
+        return name, scope
+    if name not in {None, named}:
+        raise Refused("conflicting_world", "X-Zof-World")
+    return named, {**scope, "path": path, "raw_path": raw}
+
+
+def _mark(scope: Scope) -> tuple[str | None, str, bytes]:
+    """The world in a path, None when it has none; and the path and raw path behind it."""
+    path, raw = scope["path"], scope.get("raw_path") or b""
+    if not path.startswith("/w/"):
+        return None, path, raw
+    if b"%" not in raw:
+        named, _, rest = path[_MARK:].partition("/")
+        return named, "/" + rest, b"/" + raw[_MARK + len(named) + 1 :]
+    # An encoded slash (%2F) is part of its segment, not the end of it.
+    _, first, *more = raw.split(b"/", 3)
+    if not more or unquote(first.decode("latin-1")) != "w":
+        return None, path, raw
+    behind = b"/" + b"".join(more[1:])
+    return unquote(more[0].decode("latin-1")), unquote(behind.decode("latin-1")), behind
+
+
+def _is_page(path: str) -> bool:
+    folder, _, name = path[1:].partition("/")
+    return path == "/" or (folder == "runs" and name != "" and "/" not in name)

@@ -1,0 +1,83 @@
+"""Worlds: all that one process holds, by name; how one comes into being, and what ends it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Final
+
+from zof_emulator.core.instants import SECOND
+from zof_emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from zof_emulator.http.hosted_world import HostedWorld, Origin
+
+    Make = Callable[[str, Origin | None], HostedWorld]
+
+DEFAULT: Final = "default"
+_LOG: Final = logging.getLogger("zof_emulator")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class WorldRegistry:
+    """The stages of all worlds; the default one is always there."""
+
+    def __init__(self, make: Make, system: Callable[[], int], *, most: int, idle_ms: int) -> None:
+        """`make` makes a stage with a name (empty for the default one) and an origin; `system` reads its clock, in ms.
+
+        At most `most` worlds; one that nobody has asked for in `idle_ms` is dropped when another comes.
+        """
+        self.default = make("", None)
+        self._make = make
+        self._system = system
+        self._most = most
+        self._idle_ms = idle_ms
+        self._by_name = {DEFAULT: self.default}
+
+    def __iter__(self) -> Iterator[HostedWorld]:
+        return iter(tuple(self._by_name.values()))
+
+    def entered(self, name: str) -> HostedWorld:
+        """The world with this name, made if there is none; `Refused` when there can be none."""
+        return self._by_name.get(name) or self.create(name, None)
+
+    def find(self, name: str) -> HostedWorld:
+        """The world with this name; `Refused` when there is none."""
+        found = self._by_name.get(name)
+        if found is None:
+            raise Refused("world_not_found", name=name[:64])
+        return found
+
+    def create(self, name: str, origin: Origin | None) -> HostedWorld:
+        """A new world; `Refused` when there is one of this name, or as many as there may be."""
+        if not _NAME.fullmatch(name):
+            raise Refused("invalid_world", "name")
+        if name in self._by_name:
+            raise Refused("world_exists", "name", name=name)
+        self._drop_idle()
+        if len(self._by_name) >= self._most:
+            _LOG.warning("there are %d worlds, and may be no more; to raise that: --max-worlds", self._most)
+            raise Refused("too_many_worlds", most=self._most)
+        found = self._by_name[name] = self._make(name, origin)
+        return found
+
+    def delete(self, name: str) -> None:
+        """Forget a world; `Refused` when there is none, or it is the default one."""
+        if self.find(name) is self.default:
+            raise Refused("world_needed")
+        del self._by_name[name]
+
+    def _drop_idle(self) -> None:
+        before = self._system() - self._idle_ms
+        idle = [name for name, one in self._by_name.items() if one.used_at < before and one is not self.default]
+        for name in idle:
+            del self._by_name[name]
+        if idle:
+            _LOG.warning(
+                "dropped %d worlds that nobody asked for in %d s, %s first; to keep them longer: --world-idle",
+                len(idle),
+                self._idle_ms // SECOND,
+                idle[0],
+            )

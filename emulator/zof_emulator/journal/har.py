@@ -1,0 +1,81 @@
+"""The archive: a journal as HAR 1.2, which browsers and other tools open."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zof_emulator.journal.view import Shown
+
+_UNKNOWN: Final = -1
+_HTTP: Final = "HTTP/1.1"
+
+
+def har(exchanges: Iterable[Shown], base: str) -> bytes:
+    """Exchanges as a HAR 1.2 document; `base` is what their targets stand below."""
+    log = {
+        "version": "1.2",
+        "creator": {"name": "zof-emulator", "version": "1"},
+        "entries": [_entry(one, base) for one in exchanges],
+    }
+    return orjson.dumps({"log": log})
+
+
+def _entry(one: Shown, base: str) -> Shown:
+    asked, got = one["request"], one["response"]
+    return {
+        "startedDateTime": one["at"],
+        "time": 0,
+        "request": {
+            "method": asked["method"],
+            "url": base + asked["target"],
+            "httpVersion": _HTTP,
+            "cookies": [],
+            "headers": _pairs(asked["headers"]),
+            "queryString": _pairs(asked["query"]),
+            "headersSize": _UNKNOWN,
+            "bodySize": asked["size"],
+            **({"postData": _posted(asked)} if asked["size"] else {}),
+        },
+        "response": {
+            "status": got["status"],
+            "statusText": HTTPStatus(got["status"]).phrase,
+            "httpVersion": _HTTP,
+            "cookies": [],
+            "headers": _pairs(got["headers"]),
+            "content": _content(got),
+            "redirectURL": "",
+            "headersSize": _UNKNOWN,
+            "bodySize": got["size"],
+        },
+        "cache": {},
+        "timings": {"send": 0, "wait": 0, "receive": 0},
+        "comment": f"{one['operation'] or 'no operation'}, number {one['number']}",
+    }
+
+
+def _posted(asked: Shown) -> Shown:
+    return {"mimeType": _type(asked), "params": [], "text": asked["body"]} | _cut(asked)
+
+
+def _content(got: Shown) -> Shown:
+    found = {"size": got["size"], "mimeType": _type(got), "text": got["body"]}
+    return found | ({"encoding": "base64"} if got["encoding"] == "base64" else {}) | _cut(got)
+
+
+def _cut(message: Shown) -> Shown:
+    return {"comment": "cut at 64 KiB"} if message["truncated"] else {}
+
+
+def _type(message: Shown) -> str:
+    found: str = next((value for name, value in message["headers"] if name == "content-type"), "")
+    return found
+
+
+def _pairs(pairs: Any) -> list[Shown]:  # noqa: ANN401  lists and tuples of two
+    return [{"name": name, "value": value} for name, value in pairs]

@@ -1,0 +1,151 @@
+"""Exchanges: how one out of the journal is shown, found, and told from another."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.http.auth import canonical
+from zof_emulator.journal.ring import MOST_BODY, Cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from zof_emulator.journal.ring import Entry, Headers
+
+    Shown = dict[str, Any]
+    Content = bytes | Cut | Callable[[], Iterable[bytes]]
+
+_RUN: Final = re.compile(r"run_([A-Za-z0-9_-]+)")
+_OF_RUN: Final = re.compile(r"(?:res|art)_([A-Za-z0-9_-]+)_[0-9]{3,4}")
+_LAST: Final = re.compile(r"/(run_[A-Za-z0-9_-]+)$")
+_SECRET: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
+"""The headers that say who asks."""
+_SCHEMES: Final = frozenset({b"bearer", b"basic", b"digest", b"token"})
+"""The first words of such a header that are no secret."""
+_KEY: Final = re.compile(rb"Bearer ([\w-]{4})[\w.-]{5,}([\w-]{4})", re.ASCII)
+
+
+def shown(number: int, entry: Entry) -> Shown:
+    """An exchange as JSON, its key masked and its bodies cut where they are long."""
+    authorization = next((value for name, value in entry.headers if name == b"authorization"), None)
+    return {
+        "number": number,
+        "at": rfc3339_ms(entry.at),
+        "at_ms": entry.at,
+        "operation": entry.operation or None,
+        "organization": entry.organization or None,
+        "key": None if authorization is None else masked(authorization),
+        "run_ids": _run_ids(entry),
+        "refused": entry.reason or None,
+        "fault": None,
+        "request": {
+            "method": entry.method,
+            "path": entry.path,
+            "target": (entry.raw_path + (b"?" + entry.query if entry.query else b"")).decode("latin-1"),
+            "query": _pairs(entry.query),
+            "headers": _headers(entry.headers),
+            **_body(entry.body),
+        },
+        "response": message(entry.status, entry.answer_headers, entry.content),
+    }
+
+
+def message(status: int, headers: Headers, content: Content) -> Shown:
+    """An answer as JSON."""
+    return {"status": status, "headers": _headers(headers), **_body(content)}
+
+
+def masked(secret: bytes) -> str:
+    """What may be shown of a header that says who asks: its scheme, the ends of a long key, and its `digest`."""
+    if not secret.strip():
+        return secret.decode("latin-1")
+    scheme, _, rest = secret.partition(b" ")
+    word = f"{scheme.decode()} " if scheme.lower() in _SCHEMES and rest else ""
+    key = _KEY.fullmatch(canonical(secret))
+    ends = f"{key[1].decode()}...{key[2].decode()}" if key else "..."
+    return f"{word}{ends} ({digest(secret)})"
+
+
+def digest(secret: bytes) -> str:
+    """Tells a header that says who asks from others that say otherwise, and does not tell it."""
+    return sha256(canonical(secret) or secret).hexdigest()[:12]
+
+
+def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """In what an exchange differs from what is asked for, each with what was expected and got; nothing if it is one."""
+    found: dict[str, Any] = {
+        "operation": one["operation"],
+        "organization": one["organization"],
+        "method": one["request"]["method"],
+        "path": one["request"]["path"],
+        "status": one["response"]["status"],
+        "refused": one["refused"],
+    }
+    amiss = [(name, asked[name], got) for name, got in found.items() if name in asked and asked[name] != got]
+    if "run_id" in asked and asked["run_id"] not in one["run_ids"]:
+        amiss.append(("run_id", asked["run_id"], one["run_ids"]))
+    if "after" in asked and one["at_ms"] < asked["after"]:
+        amiss.append(("after", rfc3339_ms(asked["after"]), one["at"]))
+    if "before" in asked and one["at_ms"] >= asked["before"]:
+        amiss.append(("before", rfc3339_ms(asked["before"]), one["at"]))
+    if "body" in asked:
+        sent = _object(one["request"]["body"])
+        amiss += [
+            (f"body.{name}", value, sent.get(name)) for name, value in asked["body"].items() if sent.get(name) != value
+        ]
+    return [{"what": what, "expected": expected, "got": got} for what, expected, got in amiss]
+
+
+def _run_ids(entry: Entry) -> list[str]:
+    """The runs that an exchange is about: by its path, its query, and where it says that a new one is."""
+    parts = entry.path.split("/")
+    found = {f"run_{match[1]}" for part in parts if (match := _RUN.fullmatch(part) or _OF_RUN.fullmatch(part))}
+    found |= {value for name, value in _pairs(entry.query) if name == "run_id"}
+    located = (value.decode("latin-1") for name, value in entry.answer_headers if name == b"location")
+    return sorted(found | {match[1] for one in located if (match := _LAST.search(one))})
+
+
+def _body(content: Content) -> Shown:
+    """A body as JSON: text as it is, other bytes in base 64; cut at 64 KiB, with the length and digest of all of it."""
+    if not isinstance(content, Cut):
+        content = _cut(content() if callable(content) else (content,))
+    cut = content
+    told = {"size": cut.size, "truncated": cut.size > len(cut.kept), "sha256": cut.sha256}
+    try:
+        return {"body": cut.kept.decode(), "encoding": "text", **told}
+    except UnicodeDecodeError:
+        return {"body": b64encode(cut.kept).decode(), "encoding": "base64", **told}
+
+
+def _cut(pieces: Iterable[bytes]) -> Cut:
+    kept, size, hashed = b"", 0, sha256()
+    for piece in pieces:
+        kept += piece[: MOST_BODY - len(kept)]
+        size += len(piece)
+        hashed.update(piece)
+    return Cut(kept, size, hashed.hexdigest())
+
+
+def _headers(headers: Headers) -> list[list[str]]:
+    return [
+        [name.decode("latin-1"), masked(value) if name in _SECRET else value.decode("latin-1")]
+        for name, value in headers
+    ]
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
+
+
+def _object(body: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

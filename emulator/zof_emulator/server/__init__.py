@@ -1,0 +1,1 @@
+"""The server: uvicorn, the connection, and what a terminal shows."""

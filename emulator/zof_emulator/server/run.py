@@ -1,0 +1,110 @@
+"""The server: a socket and an application in, answers until it is told to stop. Uvicorn: here and in `connection`."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import socket
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from zof_emulator.server.protocol import connection_type
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import FrameType
+
+    from zof_emulator.server.protocol import Unread
+
+    Application = Callable[..., Awaitable[None]]
+
+_KEEP_ALIVE: Final = 75
+"""Seconds: longer than the pools of the usual clients keep a connection, so that none is closed under a request."""
+_BACKLOG: Final = 2048
+_COLLECTED_AFTER: Final = (50_000, 20, 50)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address; port 0 picks a free one. `OSError` when it cannot be had."""
+    family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    found = socket.socket(family, kind, proto)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+        found.listen(_BACKLOG)
+    except OSError:
+        found.close()
+        raise
+    return found
+
+
+def run(
+    app: Application,
+    listener: socket.socket,
+    *,
+    started: Callable[[], None],
+    stopped: Callable[[], object],
+    unread: Unread,
+) -> None:
+    """Serve an application until SIGINT or SIGTERM.
+
+    `started` is called once requests are taken, `stopped` when no more are.
+    `unread` makes the answer to what cannot be read as a request. Raises `KeyboardInterrupt` when SIGINT ended it.
+    """
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what cannot be read is answered, and no news
+    STATUS_LINE[413] = b"HTTP/1.1 413 Content Too Large\r\n"  # as RFC 9110 has it, and Python since 3.13
+    config = uvicorn.Config(
+        app,
+        http=connection_type(unread),
+        ws="none",
+        lifespan="off",
+        workers=1,
+        log_config=None,
+        access_log=False,
+        server_header=False,  # its own headers follow the system's clock, ours the world's
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=0,
+    )
+    server = _Server(config, started, stopped)
+    server.run(sockets=[listener])
+    if server.interrupted:
+        raise KeyboardInterrupt
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, that says when it has started, and ends at once and without a word."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stopped: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._tell_started = started
+        self._tell_stopped = stopped
+        self.interrupted = False
+        """Whether SIGINT ended it."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End, and remember why: where SIGINT was ignored before, as in a script's background, nobody else tells."""
+        self.interrupted = self.interrupted or sig == signal.SIGINT
+        super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open for requests, and say so."""
+        await super().startup(sockets)
+        # What was made at boot stays: to look through it again and again for cycles costs a start a tenth. Requests
+        # leave hardly any, so they are looked for less often than Python would.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_COLLECTED_AFTER)
+        self._tell_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close; a client that is cut off is no news to whoever asked for the end."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
+        self._tell_stopped()

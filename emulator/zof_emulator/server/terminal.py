@@ -1,0 +1,175 @@
+"""The console: what a person or a machine reads of a running emulator: banner, ready line, log lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+from contextlib import suppress
+from queue import Full, Queue
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+from zof_emulator.core.instants import rfc3339_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO, TextIO
+
+    from zof_emulator.core.tenants import SeedData
+    from zof_emulator.http.hosted_world import Exchange
+
+RAISE_THE_LIMIT: Final = (
+    "rate limit reached, as in production; to raise it: --rate-limit N/SECONDS (ZOF_EMULATOR_RATE_LIMIT), "
+    "or --rate-limit off"
+)
+
+
+class Log:
+    """Writes log lines, as text for a person or as JSON for a machine; `quiet` leaves out what is no warning."""
+
+    def __init__(self, form: str, *, quiet: bool, to: TextIO | Drain | None) -> None:
+        self._json = form == "json"
+        self._quiet = quiet
+        self._to = to
+        self._limit_told = False
+
+    @property
+    def told(self) -> Callable[[Exchange], None] | None:
+        """What to call after every exchange, if there is anything to say of each."""
+        return None if self._quiet else self._exchange
+
+    def limited(self) -> None:
+        """Say once how a rate limit is raised."""
+        if not self._limit_told:
+            self._limit_told = True
+            self.warn(RAISE_THE_LIMIT)
+
+    def warn(self, message: str, level: str = "warning") -> None:
+        """Say what somebody should know of."""
+        line = json.dumps({"level": level, "message": message}) if self._json else f"zof-emulator: {level}: {message}"
+        self._write(line)
+
+    def _exchange(self, exchange: Exchange) -> None:
+        at = rfc3339_ms(exchange.at)
+        if self._json:
+            self._write(json.dumps({"level": "info", "time": at, **exchange._asdict(), "at": exchange.at}))
+        else:
+            path = exchange.path if exchange.path.isprintable() else ascii(exchange.path)
+            words = (exchange.method, path, str(exchange.status), exchange.reason, exchange.request_id)
+            self._write(f"{at} {' '.join(filter(None, words))}")
+
+    def _write(self, line: str) -> None:
+        say(self._to, line)
+
+
+class Drain:
+    """Takes lines, and hands them on from a thread of its own: nobody waits for whoever reads them slowly or not.
+
+    Lines beyond `most` that wait are dropped, and how many is said.
+    """
+
+    def __init__(self, to: TextIO | None, most: int = 10_000) -> None:
+        self._to = to
+        self._lines: Queue[str | None] = Queue(most)
+        self._dropped = 0
+        self._thread = Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def write(self, text: str) -> int:
+        """Take a text; never waits."""
+        try:
+            if self._dropped:
+                self._lines.put_nowait(f"zof-emulator: warning: {self._dropped} log lines were dropped, unread\n")
+                self._dropped = 0
+            self._lines.put_nowait(text)
+        except Full:
+            self._dropped += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do: the thread writes what there is."""
+
+    def close(self, within: float) -> None:
+        """Let the thread write what waits, for so many seconds at the most."""
+        try:
+            self._lines.put_nowait(None)
+        except Full:
+            return
+        self._thread.join(within)
+
+    def _drain(self) -> None:
+        while (text := self._lines.get()) is not None:
+            say(self._to, text, end="")
+
+
+def may_block(to: TextIO | None) -> bool:
+    """Whether a stream is a pipe, whose writer waits when nobody reads."""
+    try:
+        return to is not None and stat.S_ISFIFO(os.fstat(to.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def say(to: TextIO | IO[str] | Drain | None, text: str, end: str = "\n") -> None:
+    """Write a text; when whoever read it has gone, it is lost and nothing else happens."""
+    if to is None:
+        return
+    try:
+        to.write(text + end)
+        to.flush()
+    except (OSError, ValueError):
+        _leave(to)
+
+
+def _leave(to: TextIO | IO[str] | Drain) -> None:
+    """Point a stream that nobody reads at nowhere, so that Python does not stumble over it at the end."""
+    with suppress(AttributeError, OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, to.fileno())  # type: ignore[union-attr]
+        os.close(nowhere)
+
+
+class Handler(logging.Handler):
+    """Hands the records of the standard library's logging to a log, each in one line and without a traceback."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        cause = f": {record.exc_info[1]!r}" if record.exc_info else ""
+        self._log.warn(" ".join((record.getMessage() + cause).split()), record.levelname.lower())
+
+
+def banner(base_url: str, data: SeedData, clock: str, *, token: str) -> str:
+    """What a person reads first: where it is, with which keys, and a line to paste."""
+    width = max(len(key.secret) for key in data.keys)
+    keys = "\n".join(f"    {key.secret:<{width}}  {key.organization:<9}  {key.note}" for key in data.keys)
+    also = ", and so does a client that polls what is unfinished" if clock == "auto" else ""
+    stands = "" if clock == "real" else f"\n  The clock stands still; POST /_emulator/clock/advance moves it{also}.\n"
+    warning = (
+        "\n  Not a loopback address: others on the network can reach it with these keys."
+        f"\n  Token for /_emulator (Authorization: Bearer ...): {token}\n"
+        if token
+        else ""
+    )
+    return f"""
+  Zof emulator, an unofficial stand-in: everything in memory, nothing leaves this machine.
+
+  Base URL  {base_url}
+  Keys
+{keys}
+{stands}{warning}
+  Try it:
+    curl -s -H 'Authorization: Bearer {data.keys[0].secret}' {base_url}/runs
+
+  Ctrl-C ends it.
+"""
+
+
+def ready_line(base_url: str, host: str, port: int, pid: int) -> str:
+    """What a machine waits for on standard output: one line of JSON."""
+    return json.dumps({"event": "ready", "base_url": base_url, "host": host, "port": port, "pid": pid})
