@@ -20,7 +20,7 @@ from zof_contracts.evidence.findings import Finding, RuleResult, Verdict
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.events import Listener
-    from zof_contracts.target.target import Target
+    from zof_contracts.evidence.subject import Subject
 
 Trace = Exchange | Sequence[Exchange]
 
@@ -29,14 +29,14 @@ class Ledger:
     """Collects evidence."""
 
     def __init__(
-        self, target: Target, *, rules: Sequence[Rule] | None = None, seed: int = 0, listeners: Sequence[Listener] = ()
+        self, target: Subject, *, rules: Sequence[Rule] | None = None, seed: int = 0, listeners: Sequence[Listener] = ()
     ) -> None:
         self.target = target
         self.rules = {rule.name: rule for rule in (RULES.values() if rules is None else rules)}
         """The rules that are asked for; evidence about others is dropped."""
         self.seed = seed
         # In process the same seed sends the same bytes; elsewhere what earlier verifications left must not be met.
-        self.nonce = f"{seed}" if target.app else f"{seed}-{secrets.token_hex(6)}"
+        self.nonce = f"{seed}" if target.in_process else f"{seed}-{secrets.token_hex(6)}"
         """What tells this verification's idempotency keys from those of others."""
         self.listeners = tuple(listeners)
         self.evidence: Counter[str] = Counter()
