@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 def _searched(client: Client, seed: int) -> Ledger:
     """What the machine found."""
-    session = Ledger(client.target, seed=seed)
-    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
-    state_machine.run(client, session, seed=seed, max_examples=12)
-    return session
+    ledger = Ledger(client.target, seed=seed)
+    client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
+    state_machine.run(client, ledger, seed=seed, max_examples=12)
+    return ledger
 
 
 def _over_http(where: Target) -> dict[str, Finding]:
