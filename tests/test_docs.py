@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
-from zof_emulator.cli.main import serve
+from zof_emulator.cli.serve import serve
 from zof_emulator.core.tenants import DEFAULT
 
 from tests.served import Server, environment
