@@ -175,5 +175,6 @@ def test_a_wheel_from_the_source_distribution_is_the_same(wheel: Path, tmp_path:
 
 def test_no_symbolic_link_is_committed() -> None:
     """A checkout works where there are no symbolic links: on Windows, and from an archive."""
-    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = ["git", "ls-files", "--stage"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
