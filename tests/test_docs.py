@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
-from zof_contracts.cli.main import verify
 from zof_emulator.cli.main import serve
 from zof_emulator.core.tenants import DEFAULT
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text()
-CONTRACTS: Final = (ROOT / "docs" / "contracts.md").read_text()
 SHELL: Final = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "ci_gate" not in block]
 PYTHON: Final = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
@@ -95,18 +93,6 @@ def test_a_flag_is_named(option: click.Option) -> None:
     assert variable.strip() == f"`{option.envvar}`"
     shown = {"True": "on", "False": "off", "()": "", "": ""}.get(str(option.default), f"`{option.default}`")
     assert default.strip() == ("" if option.multiple else shown)
-
-
-@pytest.mark.parametrize(
-    "option", [one for one in verify.params if isinstance(one, click.Option)], ids=lambda one: one.name
-)
-def test_an_option_of_the_harness_is_named(option: click.Option) -> None:
-    """docs/contracts.md names every option of `zof-contracts verify` with its environment variable."""
-    rows = [line for line in CONTRACTS.splitlines() if line.startswith(f"| `{option.opts[-1]}`")]
-    assert len(rows) == 1
-    _, flags, variable, *_ = rows[0].split("|")
-    assert re.findall(r"`(.*?)`", flags) == [*option.opts, *option.secondary_opts]
-    assert variable.strip() == f"`{option.envvar}`"
 
 
 def test_every_key_is_named() -> None:
