@@ -206,3 +206,25 @@ def test_an_api_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert GATE["main"](["proj_abc", "staging", "--case", "tc_a"], slept.append) == 2
     assert len(slept) == GATE["ATTEMPTS"]
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def named_files(text: str) -> set[str]:
+    """What stands in backticks in a document and looks like the path of a file or folder."""
+    spans = {span for line in text.splitlines() for span in re.findall(r"`([^`]+)`", line)}
+    return {span for span in spans if re.fullmatch(r"[\w./-]+(\.(py|yaml|toml|md)|/)", span)}
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "tests/README.md", "README.md"])
+def test_a_map_names_what_exists(document: str) -> None:
+    """Each file and folder that a document for contributors names exists in the checkout or in one of the packages."""
+    folders = (ROOT, ROOT / "emulator" / "zof_emulator", ROOT / "contracts" / "zof_contracts")
+    named = named_files((ROOT / document).read_text())
+    assert {path for path in named if not any((folder / path).exists() for folder in folders)} == set()
+
+
+def test_a_map_names_every_room() -> None:
+    """ARCHITECTURE.md names every room of both packages."""
+    named = named_files((ROOT / "ARCHITECTURE.md").read_text())
+    packages = (ROOT / "emulator" / "zof_emulator", ROOT / "contracts" / "zof_contracts")
+    rooms = {f"{path.parent.name}/" for package in packages for path in package.glob("*/__init__.py")}
+    assert rooms - named == set()
