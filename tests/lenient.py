@@ -129,7 +129,7 @@ class Lenient:
     used: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def advance(self, milliseconds: int) -> None:
-        """Move the clock."""
+        """Action the clock."""
         self.now += milliseconds
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI

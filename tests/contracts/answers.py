@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.contract.document import spec
+from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.exchange import Exchange, Request, Response
 
 if TYPE_CHECKING:
@@ -77,25 +77,25 @@ class Teller:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = (("content-type", "application/json"), ("x-request-id", f"req_{self.number:020}"), *headers)
         kept = tuple((name, value) for name, value in dict(given).items() if name != without)
-        operation = spec().route(method, path)
+        operation = load_contract().route(method, path)
         name = operation.id if operation else ""
         request = Request(method, path, query, sent)
         return Exchange(self.number, request, Response(status, kept, content), name, NOW + self.number, 0.001)
 
 
-def rules(session: Ledger) -> list[str]:
+def rules(ledger: Ledger) -> list[str]:
     """The rules that were seen broken, each once."""
-    return sorted({finding.rule.name for finding in session.findings.values()})
+    return sorted({finding.rule.name for finding in ledger.findings.values()})
 
 
-def one(session: Ledger) -> Finding:
+def one(ledger: Ledger) -> Finding:
     """The only finding."""
-    (finding,) = session.findings.values()
+    (finding,) = ledger.findings.values()
     return finding
 
 
 def answering(status: int, body: bytes, *headers: tuple[str, str]) -> App:
-    """An application that answers everything alike."""
+    """An application that answers everything is_consistent."""
 
     async def app(
         scope: MutableMapping[str, Any],

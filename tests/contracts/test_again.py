@@ -29,10 +29,10 @@ REAL: int = 1_000_000
 def searched(mutant: Mutant, *, requests: int | None = REAL, examples: int = 20) -> tuple[Ledger, Client]:
     """What the machine found."""
     client = Client(target(mutant, rate=OFF), caps=Budget(requests=requests))
-    session = Ledger(client.target)
-    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
-    state_machine.run(client, session, seed=1, max_examples=examples)
-    return session, client
+    ledger = Ledger(client.target)
+    client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
+    state_machine.run(client, ledger, seed=1, max_examples=examples)
+    return ledger, client
 
 
 def _empty_once(operation: str) -> Mutant:
@@ -56,14 +56,14 @@ def _empty_once(operation: str) -> Mutant:
 @pytest.mark.parametrize("requests", [None, REAL])
 def test_what_the_machine_finds_once_is_flaky(requests: int | None) -> None:
     """A list that was empty one time is not empty when the moves are made again: flaky, not violated."""
-    session, _ = searched(_empty_once("listResults"), requests=requests)
-    assert {(one.rule.name, one.flaky) for one in session.findings.values()} == {("results.per-case", True)}
+    ledger, _ = searched(_empty_once("listResults"), requests=requests)
+    assert {(one.rule.name, one.flaky) for one in ledger.findings.values()} == {("results.per-case", True)}
 
 
 def test_what_the_machine_finds_again_is_not_flaky() -> None:
     """A cancel that is accepted twice is, each time."""
-    session, _ = searched(MUTANTS["canceled-twice"])
-    assert {(one.rule.name, one.flaky) for one in session.findings.values()} == {("runs.cancel.again-conflict", False)}
+    ledger, _ = searched(MUTANTS["canceled-twice"])
+    assert {(one.rule.name, one.flaky) for one in ledger.findings.values()} == {("runs.cancel.again-conflict", False)}
 
 
 def test_what_the_machine_finds_is_cut_down() -> None:
@@ -77,19 +77,19 @@ def test_cutting_down_keeps_to_the_budget() -> None:
     """A budget that ends while a finding is tried again comes through, and the finding stays."""
     for requests in range(60, 400, 20):
         client = Client(target(MUTANTS["canceled-twice"], rate=OFF), caps=Budget(requests=requests))
-        session = Ledger(client.target)
+        ledger = Ledger(client.target)
         with pytest.raises(BudgetExceeded):
-            state_machine.run(client, session, seed=1, max_examples=20)
+            state_machine.run(client, ledger, seed=1, max_examples=20)
         assert client.used == requests
-        assert not any(one.flaky for one in session.findings.values())
+        assert not any(one.flaky for one in ledger.findings.values())
 
 
 def _fuzzed(mutant: Mutant) -> Ledger:
     client = Client(target(mutant, rate=OFF))
-    session = Ledger(client.target)
-    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
-    fuzz.run(client, session, seed=1, max_examples=1)
-    return session
+    ledger = Ledger(client.target)
+    client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
+    fuzz.run(client, ledger, seed=1, max_examples=1)
+    return ledger
 
 
 def _both(one: Mutant, other: Mutant) -> Mutant:
@@ -100,9 +100,9 @@ def _both(one: Mutant, other: Mutant) -> Mutant:
     return Mutant(name="both", rule="", make=lambda: lambda ask, inner: front(ask, lambda each: back(each, inner)))
 
 
-def _flaky(session: Ledger) -> dict[str, bool]:
+def _flaky(ledger: Ledger) -> dict[str, bool]:
     """Which rules were broken, and whether that was flaky."""
-    return {one.rule.name: one.flaky for one in session.findings.values()}
+    return {one.rule.name: one.flaky for one in ledger.findings.values()}
 
 
 def test_what_schemathesis_finds_once_is_flaky() -> None:
@@ -122,17 +122,17 @@ def test_what_schemathesis_finds_once_is_flaky() -> None:
             return mended
         return answer
 
-    session = _fuzzed(Mutant(name="once", rule="", make=lambda: once))
-    assert _flaky(session) == {"conventions.no-server-error": True, "pages.limit.refused": True}
+    ledger = _fuzzed(Mutant(name="once", rule="", make=lambda: once))
+    assert _flaky(ledger) == {"conventions.no-server-error": True, "pages.limit.refused": True}
 
 
 def test_what_schemathesis_finds_again_is_not_flaky() -> None:
     """What passes each time is no accident, and is the finding that a probe makes, however they word it."""
     names = ("limit-clamped", "logs-without-key")
-    session = _fuzzed(_both(*(MUTANTS[name] for name in names)))
-    assert [_flaky(session)[MUTANTS[name].rule] for name in names] == [False, False]
+    ledger = _fuzzed(_both(*(MUTANTS[name] for name in names)))
+    assert [_flaky(ledger)[MUTANTS[name].rule] for name in names] == [False, False]
     by_probe = _keys(run(target(MUTANTS["limit-clamped"]), max_examples=0), "pages.limit.refused")
-    assert by_probe & _keys(session, "pages.limit.refused")
+    assert by_probe & _keys(ledger, "pages.limit.refused")
 
 
 MET_TWICE = ("canceled-twice", "cancel-not-done", "status-filter-lossy", "list-is-stale")
@@ -155,12 +155,12 @@ def test_what_a_probe_and_the_machine_find_is_one_finding(name: str) -> None:
 
 def test_healthy() -> None:
     """Nothing is found by the machine where there is nothing."""
-    session, _ = searched(HEALTHY)
-    assert not session.findings
+    ledger, _ = searched(HEALTHY)
+    assert not ledger.findings
 
 
 def test_an_answer_that_nobody_foresaw_ends_nothing() -> None:
     """Outcomes that are numbers leave a move undone, and no more."""
     numbers = Mutant(name="numbers", rule="", make=objects(setting(case_outcomes=[5]), "getRun"))
-    session, _ = searched(numbers)
-    assert "runs.shape" in {one.rule.name for one in session.findings.values()}
+    ledger, _ = searched(numbers)
+    assert "runs.shape" in {one.rule.name for one in ledger.findings.values()}

@@ -34,7 +34,7 @@ def test_unless_told_otherwise() -> None:
     where = Target(app=create_app(Settings(clock="real")), keys=KEYS, find_clock=False)
     facts = run(where, rules=[RULE], max_examples=0)
     assert [each.verdict for each in facts.settled] == [Verdict.NOT_EXERCISED]
-    assert not facts.target.spends
+    assert facts.target.lacks(RULES["limits.exact"]) == ("quota",)
     assert replace(where, quota=True).spends
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from zof_contracts.contract.document import spec
+from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import fuzz
 from zof_contracts.target.client import Budget, BudgetExceeded, Client
@@ -17,10 +17,10 @@ from tests.mutants.catalogue import HEALTHY, target
 def test_healthy() -> None:
     """Nothing is found on the emulator, and every operation was answered with success."""
     client = Client(target(seed=1, rate=OFF))
-    session = Ledger(client.target)
-    successes = fuzz.run(client, session, seed=1, max_examples=2)
-    assert not session.findings
-    assert set(successes) == set(spec().operations)
+    ledger = Ledger(client.target)
+    successes = fuzz.run(client, ledger, seed=1, max_examples=2)
+    assert not ledger.findings
+    assert set(successes) == set(load_contract().operations)
 
 
 def test_read_only() -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.search.actions import Steps
-from zof_contracts.search.minimize import minimized, related, sent
+from zof_contracts.search.actions import Actions
+from zof_contracts.search.minimize import find_related, minimize, resend
 from zof_contracts.target.client import Client
 
 from tests.mutants.catalogue import MUTANTS, target
@@ -32,25 +32,25 @@ class _Patient(Client):
 def test_minimized() -> None:
     """Start, cancel, cancel: the other run, the projects and the looks between are left out."""
     client = Client(target(MUTANTS["canceled-twice"]))
-    session = Ledger(client.target)
-    steps = Steps(client, session)
+    ledger = Ledger(client.target)
+    steps = Actions(client, ledger)
     steps.start(("tc_a",))
     steps.start(("tc_login_001",))
     client.get("/projects")
     steps.cancel(steps.mine[0])
     steps.cancel(steps.mine[0])
-    (finding,) = session.findings.values()
-    shorter = minimized(finding, client)
+    (finding,) = ledger.findings.values()
+    shorter = minimize(finding, client)
     assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun"]
-    assert len(related(finding.trace)) < len(finding.trace)
+    assert len(find_related(finding.trace)) < len(finding.trace)
 
 
 def test_what_shows_it_stays() -> None:
     """The last exchanges show a finding together, also where they name nothing in common."""
     client = Client(target())
     trace = [client.get("/projects"), client.get("/results", limit=1), client.get("/projects"), client.get("/projects")]
-    assert related(trace, 2) == tuple(trace[2:])
-    assert related(trace, 1) == tuple(trace[3:])
+    assert find_related(trace, 2) == tuple(trace[2:])
+    assert find_related(trace, 1) == tuple(trace[3:])
 
 
 def test_what_is_sent_again_does_not_wait_for_long_in_real_time() -> None:
@@ -60,5 +60,5 @@ def test_what_is_sent_again_does_not_wait_for_long_in_real_time() -> None:
     client.wait(3600, "an hour")
     trace = [first, client.get("/projects")]
     real = _Patient(replace(client.target, advance=None))
-    sent(trace, real)
+    resend(trace, real)
     assert real.waited == [5]

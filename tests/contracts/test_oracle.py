@@ -26,20 +26,20 @@ QUEUED: dict[str, Any] = {
 
 def seen(*answers: object, path: str = "/v1/runs/run_1") -> Ledger:
     """What an oracle says to these answers, one after another, each taking one request of the quota."""
-    session, tell = Ledger(Target()), Teller()
-    oracle = HistoryCheck(session)
+    ledger, tell = Ledger(Target()), Teller()
+    oracle = HistoryCheck(ledger)
     for place, answer in enumerate(answers):
         left = ("x-ratelimit-remaining", str(99 - place))
         oracle(tell(path, answer, headers=(QUOTA[0], left, QUOTA[2])))
-    return session
+    return ledger
 
 
 def test_a_run_may_go_on() -> None:
     """Queued, then ended, then the same: nothing is broken, and there is evidence."""
-    session = seen(QUEUED, RUN, RUN)
-    assert rules(session) == []
+    ledger = seen(QUEUED, RUN, RUN)
+    assert rules(ledger) == []
     wanted = {"runs.status.transitions", "runs.status.terminal", "runs.terminal.frozen", "runs.summary.total"}
-    assert wanted <= set(session.evidence)
+    assert wanted <= set(ledger.evidence)
 
 
 def test_a_run_may_be_seen_late() -> None:
@@ -86,8 +86,8 @@ def test_a_run_is_of_one_piece(change: dict[str, Any], broken: list[str]) -> Non
 
 def test_a_result_never_changes() -> None:
     """A result that is seen otherwise later violates."""
-    session = seen(RESULT, {**RESULT, "duration_ms": 1}, path="/v1/results/res_1")
-    assert rules(session) == ["results.stable"]
+    ledger = seen(RESULT, {**RESULT, "duration_ms": 1}, path="/v1/results/res_1")
+    assert rules(ledger) == ["results.stable"]
 
 
 @pytest.mark.parametrize(
@@ -106,29 +106,29 @@ def test_a_failure_says_why(status: str, summary: object, broken: list[str]) -> 
 
 def test_a_request_id_is_told_once() -> None:
     """The same request ID twice is a difference."""
-    session, tell = Ledger(Target()), Teller()
-    oracle, answer = HistoryCheck(session), tell("/v1/runs/run_1", RUN)
+    ledger, tell = Ledger(Target()), Teller()
+    oracle, answer = HistoryCheck(ledger), tell("/v1/runs/run_1", RUN)
     oracle(answer)
     oracle(replace(answer, number=2))
-    assert "conventions.request-id.unique" in rules(session)
+    assert "conventions.request-id.unique" in rules(ledger)
 
 
 def test_a_request_id_is_not_echoed() -> None:
     """The client's own request ID must not come back."""
-    session, tell = Ledger(Target()), Teller()
-    HistoryCheck(session)(tell("/v1/runs/run_1", RUN, sent=(("X-Request-Id", f"req_{1:020}"),)))
-    assert rules(session) == ["conventions.request-id.server-made"]
+    ledger, tell = Ledger(Target()), Teller()
+    HistoryCheck(ledger)(tell("/v1/runs/run_1", RUN, sent=(("X-Request-Id", f"req_{1:020}"),)))
+    assert rules(ledger) == ["conventions.request-id.server-made"]
 
 
 def test_a_replay_is_an_old_story() -> None:
     """A replay shows the run as it was, which is no step back."""
-    session, tell = Ledger(Target()), Teller()
-    oracle, sent = HistoryCheck(session), (("Idempotency-Key", "k"),)
+    ledger, tell = Ledger(Target()), Teller()
+    oracle, sent = HistoryCheck(ledger), (("Idempotency-Key", "k"),)
     headers = (QUOTA[0], ("x-ratelimit-remaining", "98"), QUOTA[2])
     oracle(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent))
     oracle(tell("/v1/runs/run_1", RUN, headers=headers))
     oracle(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent, headers=()))
-    assert rules(session) == []
+    assert rules(ledger) == []
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_a_replay_is_an_old_story() -> None:
 )
 def test_the_quota_falls_within_a_window(remaining: str, reset: int, broken: list[str]) -> None:
     """Remaining falls, by more where others share the key, and Reset stays where it was."""
-    session, tell = Ledger(Target()), Teller()
-    oracle = HistoryCheck(session)
+    ledger, tell = Ledger(Target()), Teller()
+    oracle = HistoryCheck(ledger)
     oracle(tell("/v1/runs/run_1", RUN))
     oracle(
         tell(
@@ -154,7 +154,7 @@ def test_the_quota_falls_within_a_window(remaining: str, reset: int, broken: lis
             headers=(QUOTA[0], ("x-ratelimit-remaining", remaining), ("x-ratelimit-reset", str(reset))),
         )
     )
-    assert rules(session) == broken
+    assert rules(ledger) == broken
 
 
 @pytest.mark.parametrize(
@@ -175,14 +175,14 @@ def test_a_cursor_is_given_while_more_follow(page: dict[str, Any], broken: list[
 def test_a_page_is_no_longer_than_asked_for() -> None:
     """More items than limit, or than 20, violate; a rising created_at only differs."""
     runs = [{**RUN, "id": f"run_{place}"} for place in range(21)]
-    session, tell = Ledger(Target()), Teller()
-    oracle = HistoryCheck(session)
+    ledger, tell = Ledger(Target()), Teller()
+    oracle = HistoryCheck(ledger)
     oracle(tell("/v1/runs", {"data": runs, "has_more": False, "next_cursor": None}))
-    assert rules(session) == ["pages.default"]
+    assert rules(ledger) == ["pages.default"]
     older = [{**RUN, "created_at": "2025-01-01T00:00:00Z"}, {**RUN, "id": "run_2"}]
-    session = Ledger(Target())
-    HistoryCheck(session)(tell("/v1/runs", {"data": older, "has_more": False, "next_cursor": None}, query="limit=1"))
-    assert rules(session) == ["pages.limit", "pages.newest-first"]
+    ledger = Ledger(Target())
+    HistoryCheck(ledger)(tell("/v1/runs", {"data": older, "has_more": False, "next_cursor": None}, query="limit=1"))
+    assert rules(ledger) == ["pages.limit", "pages.newest-first"]
 
 
 def test_a_log_is_only_added_to() -> None:
@@ -190,10 +190,10 @@ def test_a_log_is_only_added_to() -> None:
     line = {"id": "log_1", "timestamp": "2026-01-01T00:00:00.500Z", "message": "Began.", "level": "info"}
     earlier = {**line, "id": "log_2", "timestamp": "2026-01-01T00:00:00.400Z"}
     page = {"has_more": False, "next_cursor": None}
-    session = seen(
+    ledger = seen(
         {"data": [line, earlier], **page}, {"data": [{**line, "message": "?"}], **page}, path="/v1/runs/run_1/logs"
     )
-    assert rules(session) == ["logs.append-only", "logs.oldest-first"]
+    assert rules(ledger) == ["logs.append-only", "logs.oldest-first"]
 
 
 def test_other_places_are_not_remembered() -> None:

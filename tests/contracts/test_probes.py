@@ -36,16 +36,16 @@ ERROR = json.dumps({"error": {"code": "no", "message": "No."}}).encode()
 
 def probed(where: Target) -> tuple[Ledger, Client]:
     """Every probe, one after another, without a look at whether there is anything to probe."""
-    session, client = Ledger(where), Client(where)
-    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
-    bench = ProbeContext(client, session, "test")
+    ledger, client = Ledger(where), Client(where)
+    client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
+    context = ProbeContext(client, ledger, "test")
     for probe in PROBES:
         try:
-            probe.settle(bench)
+            probe.settle(context)
         except Unsettled as error:
             for rule in probe.rules:
-                session.skip(rule, str(error))
-    return session, client
+                ledger.record_skip(rule, str(error))
+    return ledger, client
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -86,12 +86,12 @@ def test_a_target_that_answers_everything_alike_keeps_nothing_it_does(
 ) -> None:
     """Rules about what the target does are not kept by a target that does nothing, and seldom broken."""
     where = Target(app=answering(status, body, *headers), keys={"main": "k", "readonly": "r", "other-org": "o"})
-    session, client = probed(where)
-    kept = {each.rule.name for each in session.settled() if each.verdict is Verdict.KEPT}
+    ledger, client = probed(where)
+    kept = {each.rule.name for each in ledger.results() if each.verdict is Verdict.KEPT}
     active = {rule for probe in PROBES for rule in probe.rules}
     assert kept & active == set()
     assert client.used <= BUDGET
-    violated = {finding.rule.name for finding in session.findings.values() if finding.verdict is Verdict.VIOLATED}
+    violated = {finding.rule.name for finding in ledger.findings.values() if finding.verdict is Verdict.VIOLATED}
     shapes = {name for name in violated if name.startswith(("conventions.", "limits.", "errors."))}
     assert violated - shapes <= {"runs.start.accepted"}
 
@@ -151,10 +151,10 @@ def test_a_deployment_that_differs_where_it_may_violates_nothing() -> None:
 def test_a_target_with_more_places_is_not_over_capacity() -> None:
     """Where as many runs go at once as are started, nothing is said about the queue."""
     where = target(capacity=50)
-    session, client = Ledger(where), Client(where)
+    ledger, client = Ledger(where), Client(where)
     with pytest.raises(Unsettled, match="not over capacity"):
-        capacity(ProbeContext(client, session, "test"))
-    assert session.evidence["runs.capacity"] == 0
+        capacity(ProbeContext(client, ledger, "test"))
+    assert ledger.evidence["runs.capacity"] == 0
 
 
 def test_every_rule_has_a_probe_or_an_observer() -> None:

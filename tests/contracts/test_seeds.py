@@ -14,6 +14,7 @@ from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import state_machine
 from zof_contracts.search.state_machine import StoryMachine
 from zof_contracts.target.client import Client
+from zof_contracts.target.clock import mover
 from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import target
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 def _searched(client: Client, seed: int) -> Ledger:
     """What the machine found."""
-    session = Ledger(client.target, seed=seed)
-    client.observers = [ConformanceCheck(session), HistoryCheck(session)]
-    state_machine.run(client, session, seed=seed, max_examples=12)
-    return session
+    ledger = Ledger(client.target, seed=seed)
+    client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
+    state_machine.run(client, ledger, seed=seed, max_examples=12)
+    return ledger
 
 
 def _over_http(where: Target) -> dict[str, Finding]:
@@ -51,7 +52,7 @@ def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
     with Server("--clock", "manual", "--rate-limit", "20/60", "--quiet") as server:
         where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}", keys=keys)
         facts = run(where, seed=1, max_examples=1)
-        where = replace(where, advance=facts.target.advance)
+        where = replace(where, advance=mover(where))
         found = [_over_http(where), _over_http(where)]
     assert facts.findings == ()
     assert facts.stopped == ""

@@ -1,4 +1,4 @@
-"""Steps: what happens while we look is no finding."""
+"""Actions: what happens while we look is no finding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.search.actions import Steps
+from zof_contracts.search.actions import Actions
 from zof_contracts.target.client import Client
 from zof_emulator.settings import OFF
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.exchange import Exchange
 
-STEPS: dict[str, Callable[[Steps, str], object]] = {
+STEPS: dict[str, Callable[[Actions, str], object]] = {
     "artifacts": lambda steps, run: steps.artifacts(run),
     "cancel": lambda steps, run: steps.cancel(run),
     "export": lambda steps, run: steps.export(run),
@@ -33,8 +33,8 @@ def test_a_run_that_ends_meanwhile_is_no_finding(name: str) -> None:
     """Between any two requests of a step the run may end."""
     for end in range(1, 8):
         client = Client(target(rate=OFF))
-        session = Ledger(client.target)
-        steps = Steps(client, session)
+        ledger = Ledger(client.target)
+        steps = Actions(client, ledger)
         steps.start(("tc_login_001", "tc_pay_fail_001"))
         last = len(client.journal) + end
 
@@ -44,4 +44,4 @@ def test_a_run_that_ends_meanwhile_is_no_finding(name: str) -> None:
 
         client.observers = [ends]
         STEPS[name](steps, steps.mine[0])
-        assert session.findings == {}
+        assert ledger.findings == {}

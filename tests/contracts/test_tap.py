@@ -17,7 +17,7 @@ ERROR = {"error": {"code": "not_found", "message": "There is none."}}
 
 
 @pytest.fixture
-def session() -> Ledger:
+def ledger() -> Ledger:
     """A verification of nothing yet."""
     return Ledger(Target())
 
@@ -28,25 +28,25 @@ def tell() -> Teller:
     return Teller()
 
 
-def test_a_right_answer_breaks_nothing(session: Ledger, tell: Teller) -> None:
+def test_a_right_answer_breaks_nothing(ledger: Ledger, tell: Teller) -> None:
     """An answer as documented is evidence for many rules and against none."""
-    ConformanceCheck(session)(tell("/v1/runs/run_1", RUN))
-    assert rules(session) == []
-    assert {"runs.shape", "runs.fields", "conventions.timestamps", "limits.headers"} <= set(session.evidence)
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", RUN))
+    assert rules(ledger) == []
+    assert {"runs.shape", "runs.fields", "conventions.timestamps", "limits.headers"} <= set(ledger.evidence)
 
 
-def test_news_break_nothing(session: Ledger, tell: Teller) -> None:
+def test_news_break_nothing(ledger: Ledger, tell: Teller) -> None:
     """New fields and new enum values are no finding unless strict mode asks for them."""
-    ConformanceCheck(session)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": {"hue": 1}}))
-    assert rules(session) == []
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": {"hue": 1}}))
+    assert rules(ledger) == []
 
 
 def test_strict_mode_names_news_as_differences(tell: Teller) -> None:
     """In strict mode new fields and values are differences, and no violations."""
-    session = Ledger(Target(strict=True))
-    ConformanceCheck(session)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": 1}))
-    assert rules(session) == ["versioning.unknown-field", "versioning.unknown-value"]
-    assert {finding.verdict for finding in session.findings.values()} == {Verdict.DIFFERS}
+    ledger = Ledger(Target(strict=True))
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": 1}))
+    assert rules(ledger) == ["versioning.unknown-field", "versioning.unknown-value"]
+    assert {finding.verdict for finding in ledger.findings.values()} == {Verdict.DIFFERS}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_strict_mode_names_news_as_differences(tell: Teller) -> None:
     ],
 )
 def test_a_wrong_value_is_of_one_rule(
-    session: Ledger, tell: Teller, change: dict[str, Any], rule: str, verdict: Verdict
+    ledger: Ledger, tell: Teller, change: dict[str, Any], rule: str, verdict: Verdict
 ) -> None:
     """A wrong value is a finding of the rule that speaks of it, with the basis that this has."""
-    ConformanceCheck(session)(tell("/v1/runs/run_1", {**RUN, **change}))
-    finding = one(session)
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, **change}))
+    finding = one(ledger)
     assert (finding.rule.name, finding.verdict) == (rule, verdict)
     assert "run_1" not in finding.got
 
@@ -77,100 +77,100 @@ def test_a_wrong_value_is_of_one_rule(
     ("field", "rule"),
     [("status", "runs.shape"), ("case_outcomes", "runs.shape"), ("environment", "runs.fields")],
 )
-def test_a_missing_field_is_as_grave_as_its_basis(session: Ledger, tell: Teller, field: str, rule: str) -> None:
+def test_a_missing_field_is_as_grave_as_its_basis(ledger: Ledger, tell: Teller, field: str, rule: str) -> None:
     """A documented field that is missing violates; one that was assumed only differs."""
-    ConformanceCheck(session)(tell("/v1/runs/run_1", {name: value for name, value in RUN.items() if name != field}))
-    assert rules(session) == [rule]
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", {name: value for name, value in RUN.items() if name != field}))
+    assert rules(ledger) == [rule]
 
 
-def test_camel_case_is_seen(session: Ledger, tell: Teller) -> None:
+def test_camel_case_is_seen(ledger: Ledger, tell: Teller) -> None:
     """A documented field under a camelCase name is named as such."""
     changed = {"createdAt" if name == "created_at" else name: value for name, value in RUN.items()}
-    ConformanceCheck(session)(tell("/v1/runs/run_1", changed))
-    assert "conventions.snake-case" in rules(session)
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", changed))
+    assert "conventions.snake-case" in rules(ledger)
 
 
-def test_a_result_is_judged_too(session: Ledger, tell: Teller) -> None:
+def test_a_result_is_judged_too(ledger: Ledger, tell: Teller) -> None:
     """A result's documented content violates, its other fields differ."""
-    ConformanceCheck(session)(tell("/v1/results/res_1", {**RESULT, "failure_summary": "none", "environment": None}))
-    assert rules(session) == ["results.fields", "results.shape"]
+    ConformanceCheck(ledger)(tell("/v1/results/res_1", {**RESULT, "failure_summary": "none", "environment": None}))
+    assert rules(ledger) == ["results.fields", "results.shape"]
 
 
-def test_an_undocumented_status_differs(session: Ledger, tell: Teller) -> None:
+def test_an_undocumented_status_differs(ledger: Ledger, tell: Teller) -> None:
     """A status that the operation does not document is a difference, and no violation."""
-    ConformanceCheck(session)(tell("/v1/runs/run_1/cancel", {}, 202, method="POST"))
-    assert one(session).verdict is Verdict.DIFFERS
-    assert rules(session) == ["conventions.status"]
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1/cancel", {}, 202, method="POST"))
+    assert one(ledger).verdict is Verdict.DIFFERS
+    assert rules(ledger) == ["conventions.status"]
 
 
-def test_html_is_no_answer(session: Ledger, tell: Teller) -> None:
+def test_html_is_no_answer(ledger: Ledger, tell: Teller) -> None:
     """An error page of a proxy is one violation."""
     page = (("content-type", "text/html"), *QUOTA)
-    ConformanceCheck(session)(tell("/v1/runs/run_1", b"<html>", 404, headers=page))
-    assert rules(session) == ["conventions.json"]
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", b"<html>", 404, headers=page))
+    assert rules(ledger) == ["conventions.json"]
 
 
-def test_the_envelope_is_documented_the_code_is_not(session: Ledger, tell: Teller) -> None:
+def test_the_envelope_is_documented_the_code_is_not(ledger: Ledger, tell: Teller) -> None:
     """An error without its envelope violates; another code than the assumed one differs."""
-    tap = ConformanceCheck(session)
+    tap = ConformanceCheck(ledger)
     tap(tell("/v1/runs/run_1", {"error": {"code": "gone", "message": "It is."}}, 404))
-    assert (one(session).rule.name, one(session).verdict) == ("errors.not-found.code", Verdict.DIFFERS)
+    assert (one(ledger).rule.name, one(ledger).verdict) == ("errors.not-found.code", Verdict.DIFFERS)
     tap(tell("/v1/runs/run_1", {"detail": "gone"}, 404))
-    assert rules(session) == ["errors.envelope", "errors.not-found.code"]
+    assert rules(ledger) == ["errors.envelope", "errors.not-found.code"]
 
 
-def test_a_401_needs_no_quota(session: Ledger, tell: Teller) -> None:
+def test_a_401_needs_no_quota(ledger: Ledger, tell: Teller) -> None:
     """A refused key is told nothing of a rate limit, but how to authenticate."""
     error = {"error": {"code": "unauthorized", "message": "Who are you?"}}
-    ConformanceCheck(session)(tell("/v1/runs", error, 401, headers=(("www-authenticate", "Bearer"),)))
-    assert rules(session) == []
-    ConformanceCheck(session)(tell("/v1/runs", error, 401, headers=()))
-    assert rules(session) == ["errors.unauthorized.challenge"]
+    ConformanceCheck(ledger)(tell("/v1/runs", error, 401, headers=(("www-authenticate", "Bearer"),)))
+    assert rules(ledger) == []
+    ConformanceCheck(ledger)(tell("/v1/runs", error, 401, headers=()))
+    assert rules(ledger) == ["errors.unauthorized.challenge"]
 
 
 @pytest.mark.parametrize(
     ("status", "body", "rule"),
     [(200, RUN, "limits.headers"), (404, ERROR, "limits.headers.errors")],
 )
-def test_the_quota_is_told(session: Ledger, tell: Teller, status: int, body: object, rule: str) -> None:
+def test_the_quota_is_told(ledger: Ledger, tell: Teller, status: int, body: object, rule: str) -> None:
     """Without its headers a success violates, an error only differs."""
-    ConformanceCheck(session)(tell("/v1/runs/run_1", body, status, without="x-ratelimit-reset"))
-    assert rules(session) == [rule]
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", body, status, without="x-ratelimit-reset"))
+    assert rules(ledger) == [rule]
 
 
 @pytest.mark.parametrize("reset", ["60", "1767225660000", "soon"])
-def test_reset_is_unix_seconds(session: Ledger, tell: Teller, reset: str) -> None:
+def test_reset_is_unix_seconds(ledger: Ledger, tell: Teller, reset: str) -> None:
     """Seconds to go, milliseconds and words are no Unix seconds."""
-    ConformanceCheck(session)(tell("/v1/runs/run_1", RUN, headers=(*QUOTA[:2], ("x-ratelimit-reset", reset))))
-    assert rules(session) == ["limits.headers.form"]
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", RUN, headers=(*QUOTA[:2], ("x-ratelimit-reset", reset))))
+    assert rules(ledger) == ["limits.headers.form"]
 
 
-def test_a_request_id_is_looked_for(session: Ledger, tell: Teller) -> None:
+def test_a_request_id_is_looked_for(ledger: Ledger, tell: Teller) -> None:
     """An everyday answer without X-Request-Id violates; an unknown path without it only differs."""
-    ConformanceCheck(session)(tell("/v1/runs/run_1", RUN, without="x-request-id"))
-    assert rules(session) == ["conventions.request-id.present"]
-    ConformanceCheck(session)(tell("/v1/nowhere", ERROR, 404, without="x-request-id"))
-    assert rules(session) == ["conventions.request-id.everywhere", "conventions.request-id.present"]
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", RUN, without="x-request-id"))
+    assert rules(ledger) == ["conventions.request-id.present"]
+    ConformanceCheck(ledger)(tell("/v1/nowhere", ERROR, 404, without="x-request-id"))
+    assert rules(ledger) == ["conventions.request-id.everywhere", "conventions.request-id.present"]
 
 
-def test_other_places_are_not_judged(session: Ledger, tell: Teller) -> None:
+def test_other_places_are_not_judged(ledger: Ledger, tell: Teller) -> None:
     """A page outside of the API is nobody's business."""
-    ConformanceCheck(session)(tell("/runs/run_1", b"<html>", 500))
-    assert rules(session) == []
-    assert not session.evidence
+    ConformanceCheck(ledger)(tell("/runs/run_1", b"<html>", 500))
+    assert rules(ledger) == []
+    assert not ledger.evidence
 
 
 def test_a_link_belongs_to_the_target(tell: Teller) -> None:
     """A link elsewhere differs, and violates nothing."""
-    session = Ledger(Target(url="https://zof.test/v1"))
-    ConformanceCheck(session)(tell("/v1/runs/run_1", RUN))
-    assert rules(session) == ["conventions.links.absolute"]
-    assert one(session).verdict is Verdict.DIFFERS
+    ledger = Ledger(Target(url="https://zof.test/v1"))
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", RUN))
+    assert rules(ledger) == ["conventions.links.absolute"]
+    assert one(ledger).verdict is Verdict.DIFFERS
 
 
 def test_keys_never_show(tell: Teller) -> None:
     """What a target echoes of a key is taken out of the finding."""
-    session = Ledger(replace(Target(), keys={"main": "zof_secret"}))
+    ledger = Ledger(replace(Target(), keys={"main": "zof_secret"}))
     error = {"error": {"code": "zof_secret", "message": "No."}}
-    ConformanceCheck(session)(tell("/v1/runs/run_1", error, 404))
-    assert "zof_secret" not in one(session).got
+    ConformanceCheck(ledger)(tell("/v1/runs/run_1", error, 404))
+    assert "zof_secret" not in one(ledger).got

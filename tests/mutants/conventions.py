@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode
 
-from zof_contracts.contract.document import spec
+from zof_contracts.contract.document import load_contract
 
 from tests.mutants.layer import (
     ADMIN,
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 
 
 def _known(ask: Ask) -> set[str]:
-    found = spec().route(ask.method, ask.path)
+    found = load_contract().route(ask.method, ask.path)
     if found is None:
         return set()
-    given = (spec().resolve(each) for each in found.node.get("parameters", ()))
+    given = (load_contract().resolve(each) for each in found.node.get("parameters", ()))
     return {each["name"] for each in given if each["in"] == "query"}
 
 

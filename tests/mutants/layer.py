@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from zof_contracts.contract.document import spec
+from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.exchange import AsgiTransport, Headers, Response
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Ask:
     @property
     def operation(self) -> str:
         """The `operationId` it means; empty when there is none."""
-        found = spec().route(self.method, self.path)
+        found = load_contract().route(self.method, self.path)
         return found.id if found else ""
 
     @property

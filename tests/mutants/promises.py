@@ -112,8 +112,8 @@ def _forgiving_cursor(when: Callable[[str, set[str]], bool]) -> Callable[[], Def
             answer = inner(ask)
             if isinstance(cursor := answer.fields.get("next_cursor"), str):
                 given.add(cursor)
-            blamed = answer.error.get("param") == "starting_after"
-            if blamed and when(ask.params["starting_after"], given):
+            find_broken_rule = answer.error.get("param") == "starting_after"
+            if find_broken_rule and when(ask.params["starting_after"], given):
                 return inner(ask.querying(starting_after=None))
             return answer
 

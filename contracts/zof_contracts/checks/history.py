@@ -1,6 +1,6 @@
 """The oracle: every exchange against what was seen before it, and every object against itself.
 
-Plug in: `client.observers.append(Oracle(session))`. It sends nothing, and remembers what it needs: request IDs, each
+Plug in: `client.observers.append(Oracle(ledger))`. It sends nothing, and remembers what it needs: request IDs, each
 run, result and log line as it was last seen, and the rate-limit window of each key.
 """
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
-from zof_contracts.checks.objects import JsonObject, alike, names, result_flaws, run_flaws
-from zof_contracts.checks.schemas import masked
-from zof_contracts.contract.document import PREFIX, spec
+from zof_contracts.checks.objects import JsonObject, check_result, check_run, is_consistent, names
+from zof_contracts.checks.schemas import mask
+from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.target.client import server_time
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class _Window:
 class HistoryCheck:
     """Remembers, and compares."""
 
-    def __init__(self, session: Ledger) -> None:
-        self.session = session
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
         self._ids: dict[str, Exchange] = {}
         self._runs: dict[str, tuple[JsonObject, Exchange]] = {}
         self._details: dict[str, tuple[JsonObject, Exchange]] = {}
@@ -66,7 +66,7 @@ class HistoryCheck:
             return
         before = self._ids.setdefault(value, exchange)
         if before is not exchange or len(self._ids) > 1:
-            self.session.check(
+            self.ledger.check(
                 "conventions.request-id.unique",
                 before is exchange,
                 expected="an ID of its own",
@@ -74,7 +74,7 @@ class HistoryCheck:
                 trace=[before, exchange],
             )
         if (ours := exchange.request.header("x-request-id")) is not None:
-            self.session.check(
+            self.ledger.check(
                 "conventions.request-id.server-made",
                 value != ours,
                 expected="an ID of the server's own",
@@ -101,7 +101,7 @@ class HistoryCheck:
             return
         self._remaining(window, exchange, remaining, limit)
         if near:
-            self.session.kept("limits.window")
+            self.ledger.record_kept("limits.window")
 
     def _remaining(self, window: _Window, exchange: Exchange, remaining: int, limit: int) -> None:
         before = _whole(window.last, "x-ratelimit-remaining") or 0
@@ -112,16 +112,16 @@ class HistoryCheck:
         elif remaining in window.seen or (remaining > before and not overlapped):
             self._remaining_broken(trace, "no less than before")
         else:
-            self.session.kept("limits.remaining.falls")
+            self.ledger.record_kept("limits.remaining.falls")
         window.seen.add(remaining)
         window.last = exchange
 
     def _remaining_broken(self, trace: list[Exchange], got: str) -> None:
         expected = "less than before, and not more than Limit"
-        self.session.broken("limits.remaining.falls", expected=expected, got=got, trace=trace)
+        self.ledger.record_violation("limits.remaining.falls", expected=expected, got=got, trace=trace)
 
     def _window_broken(self, expected: str, got: str, trace: list[Exchange]) -> None:
-        self.session.broken("limits.window", expected=expected, got=got, trace=trace)
+        self.ledger.record_violation("limits.window", expected=expected, got=got, trace=trace)
 
     def _replayed(self, exchange: Exchange) -> bool:
         """Whether the answer may be an earlier one, told again."""
@@ -154,11 +154,11 @@ class HistoryCheck:
         self._history(exchange, run)
         if detail:
             self._frozen(exchange, run)
-        for rule, expected, got in run_flaws(run):
+        for rule, expected, got in check_run(run):
             if got:
-                self.session.broken(rule, expected=expected, got=got, trace=exchange)
+                self.ledger.record_violation(rule, expected=expected, got=got, trace=exchange)
             else:
-                self.session.kept(rule)
+                self.ledger.record_kept(rule)
 
     def _history(self, exchange: Exchange, run: JsonObject) -> None:
         before = self._runs.get(run["id"])
@@ -166,18 +166,22 @@ class HistoryCheck:
         if before is None:
             return
         was, status = before[0]["status"], run["status"]
-        ended = was in spec().terminal
-        moved = f"{masked(was)}, then {masked(status)}"
-        fine = was == status or spec().reachable(was, status)
+        ended = was in load_contract().terminal
+        moved = f"{mask(was)}, then {mask(status)}"
+        fine = was == status or load_contract().reachable(was, status)
         rule = "runs.status.terminal" if ended else "runs.status.transitions"
-        self.session.check(
+        self.ledger.check(
             rule, fine, expected="a status that may follow the one before", got=moved, trace=[before[1], exchange]
         )
 
     def _frozen(self, exchange: Exchange, run: JsonObject) -> None:
         before = self._details.get(run["id"])
         self._details[run["id"]] = (run, exchange)
-        if before is None or before[0]["status"] not in spec().terminal or before[0]["status"] != run["status"]:
+        if (
+            before is None
+            or before[0]["status"] not in load_contract().terminal
+            or before[0]["status"] != run["status"]
+        ):
             return
         self._same("runs.terminal.frozen", before, (run, exchange), names("RunDetail") - {"url"})
 
@@ -188,17 +192,19 @@ class HistoryCheck:
         self._results[result["id"]] = (result, exchange)
         if before is not None:
             self._same("results.stable", before, (result, exchange), names("Result") - {"logs_url"})
-        for rule, expected, got in result_flaws(result):
+        for rule, expected, got in check_result(result):
             if got:
-                self.session.broken(rule, expected=expected, got=got, trace=exchange)
+                self.ledger.record_violation(rule, expected=expected, got=got, trace=exchange)
             else:
-                self.session.kept(rule)
+                self.ledger.record_kept(rule)
 
     def _same(
         self, rule: str, before: tuple[JsonObject, Exchange], now: tuple[JsonObject, Exchange], fields: frozenset[str]
     ) -> None:
-        changed = sorted(name for name in fields if name in before[0] and not alike(before[0][name], now[0].get(name)))
-        self.session.check(
+        changed = sorted(
+            name for name in fields if name in before[0] and not is_consistent(before[0][name], now[0].get(name))
+        )
+        self.ledger.check(
             rule,
             not changed,
             expected="the same as before",
@@ -210,7 +216,7 @@ class HistoryCheck:
         lines = [line for line in exchange.response.items if isinstance(line.get("timestamp"), str)]
         times = [line["timestamp"] for line in lines]
         if len(times) > 1:
-            self.session.check(
+            self.ledger.check(
                 "logs.oldest-first",
                 times == sorted(times),
                 expected="rising timestamps",
@@ -232,26 +238,26 @@ class HistoryCheck:
         more, cursor = page.get("has_more"), page.get("next_cursor")
         if more is True:
             given = isinstance(cursor, str) and cursor
-            self.session.check(
+            self.ledger.check(
                 "pages.next-cursor.given",
                 given,
                 expected="a cursor, since more follow",
-                got=masked(cursor),
+                got=mask(cursor),
                 trace=exchange,
             )
         elif more is False:
             there = "next_cursor" in page and cursor is None
-            self.session.check(
+            self.ledger.check(
                 "pages.next-cursor.null",
                 there,
                 expected="null, since nothing follows",
-                got=masked(cursor),
+                got=mask(cursor),
                 trace=exchange,
             )
         times = [item["created_at"] for item in exchange.response.items if isinstance(item.get("created_at"), str)]
         if operation in _BY_TIME and len(times) > 1:
             newest = times == sorted(times, reverse=True)
-            self.session.check(
+            self.ledger.check(
                 "pages.newest-first", newest, expected="falling created_at", got="a rising one", trace=exchange
             )
 
@@ -261,14 +267,14 @@ class HistoryCheck:
         if asked is not None and len(asked) > 1:
             return  # which of them a server goes by is its own affair
         if asked is None:
-            self.session.check(
+            self.ledger.check(
                 "pages.default", size <= _DEFAULT, expected=f"at most {_DEFAULT} items", got=size, trace=exchange
             )
         elif asked[0].isdigit() and 1 <= int(asked[0]) <= _MOST:
             if size > int(asked[0]):
-                self.session.broken("pages.limit", expected="at most limit items", got="more", trace=exchange)
+                self.ledger.record_violation("pages.limit", expected="at most limit items", got="more", trace=exchange)
             elif size:
-                self.session.kept("pages.limit")
+                self.ledger.record_kept("pages.limit")
 
 
 def _whole(exchange: Exchange, name: str) -> int | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from zof_contracts.checks.schemas import masked
-from zof_contracts.contract.document import spec
+from zof_contracts.checks.schemas import mask
+from zof_contracts.contract.document import load_contract
 
 JsonObject = dict[str, Any]
 Told = tuple[str, str, str]
@@ -18,21 +18,21 @@ _OPEN: Final = frozenset({"queued", "running"})
 @cache
 def names(schema: str) -> frozenset[str]:
     """The documented fields of an object."""
-    node = spec().at(f"#/components/schemas/{schema}")
-    parts = [spec().resolve(part) for part in node.get("allOf", [node])]
+    node = load_contract().at(f"#/components/schemas/{schema}")
+    parts = [load_contract().resolve(part) for part in node.get("allOf", [node])]
     return frozenset(name for part in parts for name in part["properties"])
 
 
-def alike(one: object, other: object) -> bool:
+def is_consistent(one: object, other: object) -> bool:
     """Whether two values tell the same, as far as both tell anything: fields that only one has are no difference."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return all(alike(one[name], other[name]) for name in one.keys() & other.keys())
+        return all(is_consistent(one[name], other[name]) for name in one.keys() & other.keys())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other))
+        return len(one) == len(other) and all(map(is_consistent, one, other))
     return one == other
 
 
-def run_flaws(run: JsonObject) -> list[Told]:
+def check_run(run: JsonObject) -> list[Told]:
     """The rules that one sight of a run shows."""
     told = [*_times(run)]
     summary, outcomes = run.get("summary"), run.get("case_outcomes")
@@ -51,7 +51,7 @@ def _times(run: JsonObject) -> list[Told]:
     status = run["status"]
     created, started, completed = (run.get(name) for name in ("created_at", "started_at", "completed_at"))
     wrong = ""
-    if status not in spec().transitions:
+    if status not in load_contract().transitions:
         return []
     if status == "queued" and started is not None:
         wrong = "started_at of a queued run"
@@ -75,20 +75,20 @@ def _outcomes(run: JsonObject, counts: dict[str, int], outcomes: list[JsonObject
     told = []
     statuses = [each.get("status") for each in outcomes]
     if counts.keys() >= names("RunSummary"):
-        counted = {name: statuses.count(name) for name in spec().transitions}
+        counted = {name: statuses.count(name) for name in load_contract().transitions}
         differ = sorted(name for name, count in counted.items() if counts[name] != count)
         if counts["total"] != len(outcomes):
             differ.insert(0, "total")
-        known = all(status in spec().transitions for status in statuses)
+        known = all(status in load_contract().transitions for status in statuses)
         told += [("runs.summary.outcomes", "counts of the case outcomes", ", ".join(differ))] if known else []
-    ended = run["status"] in spec().terminal
+    ended = run["status"] in load_contract().terminal
     if ended:
         left = [status for status in statuses if status in _OPEN]
-        told.append(("runs.outcomes.settled", "no case queued or running", masked(left[:1]) if left else ""))
+        told.append(("runs.outcomes.settled", "no case queued or running", mask(left[:1]) if left else ""))
         gravest = next((status for status in ("error", "failed") if status in statuses), "passed")
         if run["status"] != "canceled" and not left:
             right = run["status"] == gravest
-            told.append(("runs.outcome", f"{gravest}, the gravest outcome", "" if right else masked(run["status"])))
+            told.append(("runs.outcome", f"{gravest}, the gravest outcome", "" if right else mask(run["status"])))
     ids = [each.get("result_id") for each in outcomes]
     wrong = any(each is None for each in ids) if ended else any(each is not None for each in ids)
     expected = "an ID for each case" if ended else "null until the run has ended"
@@ -96,7 +96,7 @@ def _outcomes(run: JsonObject, counts: dict[str, int], outcomes: list[JsonObject
     return told
 
 
-def result_flaws(result: JsonObject) -> list[Told]:
+def check_result(result: JsonObject) -> list[Told]:
     """The rules that one sight of a result shows."""
     told = []
     summary, status = result.get("failure_summary"), result.get("status")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
-from zof_contracts.contract.document import spec
+from zof_contracts.contract.document import load_contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class SchemaError:
     """A place where a value is not as its schema says."""
 
     rule: str
@@ -65,7 +65,7 @@ class Flaw:
 class Judgement:
     """What a body showed."""
 
-    flaws: tuple[Flaw, ...]
+    flaws: tuple[SchemaError, ...]
     shown: frozenset[str]
     """The rules that it could have broken and did not."""
     unknown_fields: tuple[str, ...]
@@ -91,7 +91,7 @@ def judge(value: Value, schema: Mapping[str, Any]) -> Judgement:
     )
 
 
-def masked(value: object) -> str:
+def mask(value: object) -> str:
     """A value as text without IDs and times, so that one defect reads the same each time."""
     text = re.sub(r"\b([a-z]{2,5})_[A-Za-z0-9_-]+", r"\1_…", repr(value))
     text = re.sub(r"[0-9]", "0", text)
@@ -103,7 +103,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.shown: set[str] = set()
-        self.flaws: list[Flaw] = []
+        self.flaws: list[SchemaError] = []
         self.unknown_fields: list[str] = []
         self.unknown_values: list[str] = []
         self.links: list[str] = []
@@ -129,7 +129,7 @@ class _Walk:
             elif shape.properties:
                 self.unknown_fields.append(where)
                 if (snake := _snake(name)) in shape.properties and snake not in value:
-                    self.flaws.append(Flaw("conventions.snake-case", f"the field {snake}", f"the field {name}"))
+                    self.flaws.append(SchemaError("conventions.snake-case", f"the field {snake}", f"the field {name}"))
 
 
 def _snake(name: str) -> str:
@@ -157,7 +157,7 @@ def _compiled(node: Mapping[str, Any], basis: str) -> Shape:
     names: list[str] = []
     while "$ref" in node:
         names.append(node["$ref"].rpartition("/")[2])
-        node = {**spec().at(node["$ref"]), **{key: value for key, value in node.items() if key != "$ref"}}
+        node = {**load_contract().at(node["$ref"]), **{key: value for key, value in node.items() if key != "$ref"}}
     basis = str(node["x-basis"])[0] if "x-basis" in node else basis
     parts = [_compiled(part, basis) for word in ("allOf", "anyOf") for part in node.get(word, ())]
     properties = {name: field for part in parts for name, field in part.properties.items()}
@@ -173,7 +173,7 @@ def _compiled(node: Mapping[str, Any], basis: str) -> Shape:
 
 @cache
 def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
-    components = {"schemas": _open(spec().document["components"]["schemas"])}
+    components = {"schemas": _open(load_contract().document["components"]["schemas"])}
     return jsonschema_rs.Draft202012Validator({"$ref": reference, "components": components}, validate_formats=True)
 
 
@@ -190,7 +190,7 @@ def _open(node: Any) -> Any:  # noqa: ANN401  a JSON value
     }
 
 
-def _flaws(reference: str, shape: Shape, value: Value) -> Iterator[Flaw]:
+def _flaws(reference: str, shape: Shape, value: Value) -> Iterator[SchemaError]:
     for error in _validator(reference).iter_errors(value):
         path: list[str | int] = list(error.instance_path)
         at = _at(value, path)
@@ -228,13 +228,13 @@ def _owner(shape: Shape, known: str) -> str:
     return next((name for name in shape.names if name in _TOLD), known)
 
 
-def _flaw(owner: str, leaf: Shape, path: Sequence[str | int], keyword: str, value: Value) -> Flaw:
+def _flaw(owner: str, leaf: Shape, path: Sequence[str | int], keyword: str, value: Value) -> SchemaError:
     place = "".join("[]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "the body"
     if keyword == "required":
-        return Flaw(_general(owner, leaf), f"{place} is there", f"{place} is not there")
+        return SchemaError(_general(owner, leaf), f"{place} is there", f"{place} is not there")
     kind = next((name for name in reversed(leaf.names) if name not in _TOLD), "")
     expected = f"{place} is a {kind}" if kind else f"{place} is as documented"
-    return Flaw(_particular(leaf, value) or _general(owner, leaf), expected, f"{masked(value)} ({keyword})")
+    return SchemaError(_particular(leaf, value) or _general(owner, leaf), expected, f"{mask(value)} ({keyword})")
 
 
 def _general(owner: str, leaf: Shape) -> str:
@@ -252,7 +252,7 @@ def _particular(leaf: Shape, value: Value) -> str | None:
         if name == "Duration":
             return "conventions.durations" if leaf.basis == "A" else None
         if name.endswith("Id") and isinstance(value, str):
-            prefix = spec().at(f"#/components/schemas/{name}")["pattern"].partition("[")[0].removeprefix("^")
+            prefix = load_contract().at(f"#/components/schemas/{name}")["pattern"].partition("[")[0].removeprefix("^")
             strange = name in _DOCUMENTED_IDS and not value.startswith(prefix)
             return "conventions.ids.prefix" if strange else "conventions.ids.pattern"
     return None

@@ -1,8 +1,8 @@
 """The contract as the harness reads it: operations, references and bases of `openapi.yaml`, and nothing of any server.
 
-Plug in: `spec()` is the one loaded document. `spec().route("GET", "/v1/runs/run_x")` names the operation that a request
-means; `spec().basis("cancelRun/409")` tells on what a place of the document rests; `spec().resolve(node)` follows a
-`$ref`. Model and machine read statuses from `spec().transitions` and never type them again.
+Plug in: `load_contract()` is the one loaded document. `load_contract().route("GET", "/v1/runs/run_x")` names the operation that a request
+means; `load_contract().basis("cancelRun/409")` tells on what a place of the document rests; `load_contract().resolve(node)` follows a
+`$ref`. Model and machine read statuses from `load_contract().transitions` and never type them again.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Operation:
         return responses
 
 
-class Spec:
+class Contract:
     """A loaded document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -152,7 +152,7 @@ def location() -> Path:
 
 
 @cache
-def spec() -> Spec:
+def load_contract() -> Contract:
     """The contract; read once."""
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Spec(yaml.load(location().read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  both are safe
+    return Contract(yaml.load(location().read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  both are safe

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from zof_contracts.contract.document import Basis, Spec, spec
+from zof_contracts.contract.document import Basis, Contract, load_contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Rule:
     section: int
     """The section of the contract: 1 conventions, 2 errors, … 9 results, 11 projects."""
     at: str
-    """The place of `openapi.yaml` it goes by, in short; see `Spec.pointer`."""
+    """The place of `openapi.yaml` it goes by, in short; see `Contract.pointer`."""
     basis: Basis
     needs: frozenset[str]
     least: int
@@ -75,7 +75,7 @@ SECTIONS: Final = {
 """The sections of the contract that the catalogue covers."""
 
 
-def _rule(name: str, said: dict[str, Any], section: int, document: Spec) -> Rule:
+def _rule(name: str, said: dict[str, Any], section: int, document: Contract) -> Rule:
     basis = document.basis(said["at"])
     if "tag" in said:  # A part of a documented place may be assumed, and the other way round.
         basis = Basis(said["tag"], basis.sources if said["tag"] != "A" else ())
@@ -100,7 +100,7 @@ def catalogue() -> Mapping[str, Rule]:
     """All rules by name, in the order of the contract."""
     text = (Path(__file__).parent / "rules.yaml").read_text(encoding="utf-8")
     sections: dict[int, dict[str, Any]] = yaml.safe_load(text)
-    document = spec()
+    document = load_contract()
     return {
         name: _rule(name, said, section, document)
         for section, rules in sections.items()

@@ -20,7 +20,7 @@ from zof_contracts.evidence.findings import Finding, RuleResult, Verdict
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.events import Listener
-    from zof_contracts.target.target import Target
+    from zof_contracts.evidence.subject import Subject
 
 Trace = Exchange | Sequence[Exchange]
 
@@ -29,25 +29,25 @@ class Ledger:
     """Collects evidence."""
 
     def __init__(
-        self, target: Target, *, rules: Sequence[Rule] | None = None, seed: int = 0, listeners: Sequence[Listener] = ()
+        self, target: Subject, *, rules: Sequence[Rule] | None = None, seed: int = 0, listeners: Sequence[Listener] = ()
     ) -> None:
         self.target = target
         self.rules = {rule.name: rule for rule in (RULES.values() if rules is None else rules)}
         """The rules that are asked for; evidence about others is dropped."""
         self.seed = seed
         # In process the same seed sends the same bytes; elsewhere what earlier verifications left must not be met.
-        self.nonce = f"{seed}" if target.app else f"{seed}-{secrets.token_hex(6)}"
+        self.nonce = f"{seed}" if target.in_process else f"{seed}-{secrets.token_hex(6)}"
         """What tells this verification's idempotency keys from those of others."""
         self.listeners = tuple(listeners)
         self.evidence: Counter[str] = Counter()
         self.findings: dict[str, Finding] = {}
         self.reasons: dict[str, str] = {}
 
-    def kept(self, rule: str, exchange: Exchange | None = None, *, times: int = 1) -> None:  # noqa: ARG002  for readers
+    def record_kept(self, rule: str, exchange: Exchange | None = None, *, times: int = 1) -> None:  # noqa: ARG002  for readers
         """A rule was seen kept."""
         self.evidence[RULES[rule].name] += times
 
-    def broken(self, rule: str, *, expected: str, got: str, trace: Trace, place: str = "") -> None:
+    def record_violation(self, rule: str, *, expected: str, got: str, trace: Trace, place: str = "") -> None:
         """A rule was seen broken, by the last exchange of the trace.
 
         Two findings are one when rule, operation and `place` are the same, however they are worded; so name a place
@@ -60,7 +60,7 @@ class Ledger:
         known = self.findings.get(finding.key)
         if known is None:
             self.findings[finding.key] = finding
-            self.tell(FindingRecorded(finding))
+            self.publish(FindingRecorded(finding))
         else:
             shorter = min(known, finding, key=lambda each: len(each.trace))
             self.findings[finding.key] = replace(shorter, times=known.times + 1, flaky=False)
@@ -68,25 +68,25 @@ class Ledger:
     def check(self, rule: str, holds: object, *, expected: str, got: object, trace: Trace, place: str = "") -> bool:  # noqa: PLR0913
         """One or the other: `kept` when it holds, `broken` when it does not; whether it held."""
         if holds:
-            self.kept(rule)
+            self.record_kept(rule)
         else:
-            self.broken(rule, expected=expected, got=str(got), trace=trace, place=place)
+            self.record_violation(rule, expected=expected, got=str(got), trace=trace, place=place)
         return bool(holds)
 
-    def skip(self, rule: str, reason: str) -> None:
+    def record_skip(self, rule: str, reason: str) -> None:
         """A rule could not be settled, and why; the first reason stays."""
         self.reasons.setdefault(RULES[rule].name, reason)
 
-    def tell(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
         """Tell every listener."""
         for listener in self.listeners:
             listener(event)
 
-    def settled(self) -> tuple[RuleResult, ...]:
+    def results(self) -> tuple[RuleResult, ...]:
         """How every rule that was asked for stands, in the order of the contract."""
-        return tuple(self._settled(rule) for rule in self.rules.values())
+        return tuple(self._result(rule) for rule in self.rules.values())
 
-    def _settled(self, rule: Rule) -> RuleResult:
+    def _result(self, rule: Rule) -> RuleResult:
         findings = tuple(finding for finding in self.findings.values() if finding.rule.name == rule.name)
         seen = self.evidence[rule.name]
         if any(not finding.flaky for finding in findings):

@@ -14,7 +14,7 @@ from zof_contracts.evidence.findings import Verdict
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.findings import Finding, RuleResult
-    from zof_contracts.target.target import Target
+    from zof_contracts.evidence.subject import Subject
 
 NOTHING_FOUND: Final = 0
 FOUND: Final = 1
@@ -37,7 +37,7 @@ class Receipt:
 class Verification:
     """A verification that has ended."""
 
-    target: Target
+    target: Subject
     settled: tuple[RuleResult, ...]
     journal: tuple[Exchange, ...] = ()
     receipt: tuple[Receipt, ...] = ()

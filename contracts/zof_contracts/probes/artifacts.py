@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
-from zof_contracts.probes.context import ProbeContext, Unsettled, terminal, told
+from zof_contracts.probes.context import ProbeContext, Unsettled, describe, has_ended
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -25,36 +25,36 @@ _RESULTS: Final = 2
 _LARGEST_XML: Final = 1 << 22
 
 
-def artifacts(bench: ProbeContext) -> None:
+def artifacts(context: ProbeContext) -> None:
     """The lists of a run and of its results, and the bytes of one artifact of each kind."""
-    run = bench.ended()
+    run = context.find_ended_run()
     run_id = run.response.fields["id"]
-    listed = bench.client.get(f"/runs/{run_id}/artifacts", limit=100)
-    found = bench.judged("artifacts.listed", listed, 200)
+    listed = context.client.get(f"/runs/{run_id}/artifacts", limit=100)
+    found = context.is_conclusive("artifacts.listed", listed, 200)
     if found:
-        bench.check("artifacts.listed", listed.response.ok, expected="2xx", got=told(listed), trace=listed)
-    results = bench.results(run_id)
-    _of_results(bench, results, listed)
-    if not bench.must(listed).response.items:
+        context.check("artifacts.listed", listed.response.ok, expected="2xx", got=describe(listed), trace=listed)
+    results = context.results(run_id)
+    _of_results(context, results, listed)
+    if not context.require_ok(listed).response.items:
         raise Unsettled("the run left no artifacts")
-    _when(bench, run, results, listed)
-    _retention(bench, listed)
-    _bytes(bench, listed)
+    _when(context, run, results, listed)
+    _retention(context, listed)
+    _bytes(context, listed)
 
 
-def _of_results(bench: ProbeContext, results: list[JsonObject], listed: Exchange) -> None:
+def _of_results(context: ProbeContext, results: list[JsonObject], listed: Exchange) -> None:
     own: list[str] = []
     trace = [listed]
     chosen = sorted(results, key=lambda each: each.get("status") == "passed")[:_RESULTS]
     for result in chosen:
-        answer = bench.client.get(f"/results/{result.get('id')}/artifacts", limit=100)
-        bench.check("artifacts.listed", answer.response.ok, expected="2xx", got=told(answer), trace=answer)
+        answer = context.client.get(f"/results/{result.get('id')}/artifacts", limit=100)
+        context.check("artifacts.listed", answer.response.ok, expected="2xx", got=describe(answer), trace=answer)
         foreign = [each for each in answer.response.items if each.get("result_id") != result.get("id")]
         own += [str(each.get("id")) for each in answer.response.items]
         trace.append(answer)
         if foreign:
             rule = "artifacts.run-holds-all"
-            bench.session.broken(rule, expected="the result's own artifacts", got="others", trace=trace)
+            context.ledger.record_violation(rule, expected="the result's own artifacts", got="others", trace=trace)
             return
     in_run = [str(each.get("id")) for each in listed.response.items]
     mine = {str(result.get("id")) for result in chosen}
@@ -62,11 +62,11 @@ def _of_results(bench: ProbeContext, results: list[JsonObject], listed: Exchange
     right = set(own) == wanted and set(own) <= set(in_run)
     if results and listed.response.fields.get("has_more") is False:
         expected = "the artifacts of the results within the run's"
-        bench.check("artifacts.run-holds-all", right, expected=expected, got="otherwise", trace=trace)
+        context.check("artifacts.run-holds-all", right, expected=expected, got="otherwise", trace=trace)
 
 
-def _when(bench: ProbeContext, run: Exchange, results: list[JsonObject], listed: Exchange) -> None:
-    if not terminal(run.response.fields) or listed.response.fields.get("has_more") is not False:
+def _when(context: ProbeContext, run: Exchange, results: list[JsonObject], listed: Exchange) -> None:
+    if not has_ended(run.response.fields) or listed.response.fields.get("has_more") is not False:
         return
     kinds = Counter((each.get("result_id"), each.get("type")) for each in listed.response.items)
     wrong = []
@@ -78,10 +78,10 @@ def _when(bench: ProbeContext, run: Exchange, results: list[JsonObject], listed:
     wrong += [] if kinds[None, "export"] == 2 else ["export"]  # noqa: PLR2004  a HAR and a JUnit file
     got = f"otherwise: {', '.join(sorted(set(wrong)))}"
     expected = "a trace for a case, a screenshot for a failure, two exports for the run"
-    bench.check("artifacts.when", not wrong, expected=expected, got=got, trace=[run, listed])
+    context.check("artifacts.when", not wrong, expected=expected, got=got, trace=[run, listed])
 
 
-def _retention(bench: ProbeContext, listed: Exchange) -> None:
+def _retention(context: ProbeContext, listed: Exchange) -> None:
     for artifact in listed.response.items:
         try:
             created, expires = (
@@ -91,43 +91,47 @@ def _retention(bench: ProbeContext, listed: Exchange) -> None:
         except (ValueError, TypeError):
             continue
         right = expires - created == _KEPT
-        bench.check("artifacts.retention", right, expected="90 days", got=f"{days:g} days", trace=listed)
+        context.check("artifacts.retention", right, expected="90 days", got=f"{days:g} days", trace=listed)
 
 
-def _bytes(bench: ProbeContext, listed: Exchange) -> None:
+def _bytes(context: ProbeContext, listed: Exchange) -> None:
     kinds = {str(each.get("content_type")): each for each in listed.response.items}
     for place, (kind, artifact) in enumerate(list(kinds.items())[:_DOWNLOADS]):
         url = artifact.get("url")
         if not isinstance(url, str):
             continue
-        if not url.startswith(bench.target.base + "/"):
-            bench.session.skip("artifacts.download", "the bytes are on another host, which is not asked")
+        if not url.startswith(context.target.base + "/"):
+            context.ledger.record_skip("artifacts.download", "the bytes are on another host, which is not asked")
             continue
-        answer = bench.client.follow(url)
+        answer = context.client.follow(url)
         trace = [listed, answer]
-        if not bench.check("artifacts.download", answer.response.ok, expected="2xx", got=told(answer), trace=trace):
+        if not context.check(
+            "artifacts.download", answer.response.ok, expected="2xx", got=describe(answer), trace=trace
+        ):
             continue
-        _said(bench, artifact, answer, trace)
+        _said(context, artifact, answer, trace)
         real = _real(kind, answer.response.body)
         if real is not None:
-            bench.check("artifacts.content", real, expected=f"a real {kind}", got="none", trace=trace, place=kind)
+            context.check("artifacts.content", real, expected=f"a real {kind}", got="none", trace=trace, place=kind)
         if place == 0:
-            bench.unauthorized("artifacts.download.key", bench.client.follow(url, key=""), "a download without a key")
+            context.expect_unauthorized(
+                "artifacts.download.key", context.client.follow(url, key=""), "a download without a key"
+            )
 
 
-def _said(bench: ProbeContext, artifact: JsonObject, answer: Exchange, trace: list[Exchange]) -> None:
+def _said(context: ProbeContext, artifact: JsonObject, answer: Exchange, trace: list[Exchange]) -> None:
     body = answer.response.body
     size, digest, kind = (artifact.get(name) for name in ("size_bytes", "sha256", "content_type"))
-    bench.check("artifacts.size", size == len(body), expected="as many bytes as it says", got="others", trace=trace)
+    context.check("artifacts.size", size == len(body), expected="as many bytes as it says", got="others", trace=trace)
     same = digest == hashlib.sha256(body).hexdigest()
-    bench.check("artifacts.hash", same, expected="the SHA-256 that it says", got="another", trace=trace)
+    context.check("artifacts.hash", same, expected="the SHA-256 that it says", got="another", trace=trace)
     sent = answer.response.header("content-type") or ""
     right = sent.partition(";")[0].strip() == str(kind).partition(";")[0].strip()
-    bench.check("artifacts.type", right, expected="the content_type that it says", got=sent, trace=trace)
+    context.check("artifacts.type", right, expected="the content_type that it says", got=sent, trace=trace)
     disposition = answer.response.header("content-disposition") or ""
     attached = disposition.startswith("attachment") and "filename" in disposition
     got = "no such header" if not disposition else "otherwise"
-    bench.check("artifacts.attachment", attached, expected="an attachment with a name", got=got, trace=trace)
+    context.check("artifacts.attachment", attached, expected="an attachment with a name", got=got, trace=trace)
 
 
 def _real(kind: str, content: bytes) -> bool | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from zof_contracts.probes.context import CONFLICT, UNKNOWN_RUN, ProbeContext, Unsettled, told
+from zof_contracts.probes.context import CONFLICT, UNKNOWN_RUN, ProbeContext, Unsettled, describe
 from zof_contracts.target.client import posted
 
 _AT_ONCE: Final = 4
@@ -14,8 +14,8 @@ _NINETY_DAYS: Final = 90 * _DAY
 _SLACK: Final = 120
 
 
-def _body(bench: ProbeContext, **changes: object) -> dict[str, object]:
-    target = bench.target
+def _body(context: ProbeContext, **changes: object) -> dict[str, object]:
+    target = context.target
     return {
         "project_id": target.project,
         "environment": target.environment,
@@ -24,76 +24,76 @@ def _body(bench: ProbeContext, **changes: object) -> dict[str, object]:
     }
 
 
-def reuse(bench: ProbeContext) -> None:
+def reuse(context: ProbeContext) -> None:
     """One key with the same value in other spacing, with another body, and on another path."""
-    word = bench.word("reuse")
-    client, body = bench.client, _body(bench)
-    first = bench.must(client.post("/runs", body, idempotency_key=word))
+    word = context.idempotency_key("reuse")
+    client, body = context.client, _body(context)
+    first = context.require_ok(client.post("/runs", body, idempotency_key=word))
     run_id = first.response.fields.get("id")
     turned = dict(reversed(body.items()))
     spaced = client.post("/runs", json.dumps(turned, indent=3).encode(), idempotency_key=word)
     same = spaced.response.fields.get("id") == run_id
-    bench.check("idempotency.spacing", same, expected="the replay", got=told(spaced), trace=[first, spaced])
-    other = client.post("/runs", _body(bench, test_case_ids=list(bench.target.cases)), idempotency_key=word)
+    context.check("idempotency.spacing", same, expected="the replay", got=describe(spaced), trace=[first, spaced])
+    other = client.post("/runs", _body(context, test_case_ids=list(context.target.cases)), idempotency_key=word)
     right = other.response.status == CONFLICT and other.response.error.get("param") == "Idempotency-Key"
     expected = "409 with param Idempotency-Key"
-    bench.check("idempotency.other-body", right, expected=expected, got=told(other), trace=[first, other])
+    context.check("idempotency.other-body", right, expected=expected, got=describe(other), trace=[first, other])
     path = client.post("/results/export", {"format": "json", "run_id": UNKNOWN_RUN}, idempotency_key=word)
     rule = "idempotency.scope.path"
     own = path.response.ok and isinstance(path.response.fields.get("data"), list)
-    bench.check(rule, own, expected="a request of its own", got=told(path), trace=[first, path])
+    context.check(rule, own, expected="a request of its own", got=describe(path), trace=[first, path])
 
 
-def refused_not_kept(bench: ProbeContext) -> None:
+def refused_not_kept(context: ProbeContext) -> None:
     """A refused start, mended, is accepted under its key."""
-    word = bench.word("mended")
-    wrong = bench.client.post("/runs", _body(bench, environment=5), idempotency_key=word)
+    word = context.idempotency_key("mended")
+    wrong = context.client.post("/runs", _body(context, environment=5), idempotency_key=word)
     if wrong.response.ok:
         raise Unsettled("the wrong start was accepted")
-    right = bench.client.post("/runs", _body(bench), idempotency_key=word)
+    right = context.client.post("/runs", _body(context), idempotency_key=word)
     rule = "idempotency.refused-not-kept"
-    if bench.judged(rule, right, 201):
-        bench.check(rule, right.response.ok, expected="2xx, once mended", got=told(right), trace=[wrong, right])
+    if context.is_conclusive(rule, right, 201):
+        context.check(rule, right.response.ok, expected="2xx, once mended", got=describe(right), trace=[wrong, right])
 
 
-def simultaneous(bench: ProbeContext) -> None:
+def simultaneous(context: ProbeContext) -> None:
     """Several equal starts under one key, at once, make one run."""
-    word = bench.word("at-once")
-    request = posted("/runs", _body(bench), idempotency_key=word)
-    answers = bench.client.together([request] * _AT_ONCE)
+    word = context.idempotency_key("at-once")
+    request = posted("/runs", _body(context), idempotency_key=word)
+    answers = context.client.together([request] * _AT_ONCE)
     made = {each.response.fields.get("id") for each in answers if each.response.ok and each.response.fields}
     if not made:
-        raise Unsettled(f"no start was accepted: {told(answers[0])}")
+        raise Unsettled(f"no start was accepted: {describe(answers[0])}")
     expected = "one run"
-    bench.check("idempotency.simultaneous", len(made) == 1, expected=expected, got="several", trace=answers)
+    context.check("idempotency.simultaneous", len(made) == 1, expected=expected, got="several", trace=answers)
 
 
-def later(bench: ProbeContext) -> None:
+def later(context: ProbeContext) -> None:
     """After 24 hours a key is forgotten, after 90 days an artifact is gone; not before."""
-    if bench.target.advance is None:
+    if context.target.advance is None:
         return
-    run_id = bench.ended().response.fields["id"]
-    artifact = next((each.get("id") for each in bench.artifacts(run_id)), None)
-    word = bench.word("day")
-    first = bench.must(bench.client.post("/runs", _body(bench), idempotency_key=word))
-    bench.client.wait(_DAY - _SLACK, "almost a day")
-    early = bench.client.post("/runs", _body(bench), idempotency_key=word)
-    bench.client.wait(2 * _SLACK, "the rest of the day")
-    late = bench.client.post("/runs", _body(bench), idempotency_key=word)
+    run_id = context.find_ended_run().response.fields["id"]
+    artifact = next((each.get("id") for each in context.artifacts(run_id)), None)
+    word = context.idempotency_key("day")
+    first = context.require_ok(context.client.post("/runs", _body(context), idempotency_key=word))
+    context.client.wait(_DAY - _SLACK, "almost a day")
+    early = context.client.post("/runs", _body(context), idempotency_key=word)
+    context.client.wait(2 * _SLACK, "the rest of the day")
+    late = context.client.post("/runs", _body(context), idempotency_key=word)
     names = [each.response.fields.get("id") for each in (first, early, late)]
     right = names[0] == names[1] != names[2] and late.response.ok
     got = "forgotten before" if names[0] != names[1] else "kept longer"
     expected = "kept for 24 hours"
-    bench.check("idempotency.expiry", right, expected=expected, got=got, trace=[first, early, late])
+    context.check("idempotency.expiry", right, expected=expected, got=got, trace=[first, early, late])
     if artifact is None:
         raise Unsettled("the run left no artifacts")
-    bench.client.wait(_NINETY_DAYS - 2 * _DAY, "almost 90 days")
+    context.client.wait(_NINETY_DAYS - 2 * _DAY, "almost 90 days")
     path = f"/artifacts/{artifact}/content"
-    there = bench.client.get(path)
-    bench.client.wait(2 * _DAY, "the rest of 90 days")
-    gone, listed = bench.client.get(path), bench.client.get(f"/runs/{run_id}/artifacts", limit=100)
+    there = context.client.get(path)
+    context.client.wait(2 * _DAY, "the rest of 90 days")
+    gone, listed = context.client.get(path), context.client.get(f"/runs/{run_id}/artifacts", limit=100)
     still = artifact in [each.get("id") for each in listed.response.items]
     right = there.response.ok and gone.response.status == 404 and not still  # noqa: PLR2004  the documented status
-    got = f"{told(there)}, then {told(gone)}"
+    got = f"{describe(there)}, then {describe(gone)}"
     trace = [there, gone, listed]
-    bench.check("artifacts.expiry", right, expected="there for 90 days, then gone", got=got, trace=trace)
+    context.check("artifacts.expiry", right, expected="there for 90 days, then gone", got=got, trace=trace)

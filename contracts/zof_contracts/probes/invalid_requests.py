@@ -12,7 +12,7 @@ from zof_contracts.probes.context import (
     UNKNOWN_RESULT,
     UNKNOWN_RUN,
     ProbeContext,
-    told,
+    describe,
 )
 from zof_contracts.target.client import asked, posted, with_header
 
@@ -28,9 +28,9 @@ _LONGEST_KEY: Final = 255
 _ENVIRONMENT: Final = "environment must be one of: staging, production"
 
 
-def _start(bench: ProbeContext, **changes: object) -> dict[str, Any]:
+def _start(context: ProbeContext, **changes: object) -> dict[str, Any]:
     """The body of a start, changed; a field that is `...` is left out."""
-    target = bench.target
+    target = context.target
     body: dict[str, Any] = {
         "project_id": target.project,
         "environment": target.environment,
@@ -40,15 +40,15 @@ def _start(bench: ProbeContext, **changes: object) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not ...}
 
 
-def _newest(bench: ProbeContext) -> object:
-    runs = bench.must(bench.client.get("/runs", limit=1)).response.items
+def _newest(context: ProbeContext) -> object:
+    runs = context.require_ok(context.client.get("/runs", limit=1)).response.items
     return runs[0].get("id") if runs else None
 
 
-def wrong_starts(bench: ProbeContext) -> None:
+def wrong_starts(context: ProbeContext) -> None:
     """Starts that must be refused make no run."""
-    before = _newest(bench)
-    cases = list(bench.target.cases)
+    before = _newest(context)
+    cases = list(context.target.cases)
     table: tuple[tuple[str, dict[str, Any], str, str], ...] = (
         ("runs.start.required", {"project_id": ...}, "project_id", "a start without project_id"),
         ("runs.start.required", {"environment": ...}, "environment", "a start without environment"),
@@ -66,81 +66,89 @@ def wrong_starts(bench: ProbeContext) -> None:
         ("conventions.null-field", {"test_suite_id": None}, "", "a start with test_suite_id: null"),
     )
     for rule, changes, param, what in table:
-        bench.refused(rule, bench.client.post("/runs", _start(bench, **changes)), what, param=param or None)
+        context.expect_refusal(
+            rule, context.client.post("/runs", _start(context, **changes)), what, param=param or None
+        )
     own = (
-        ("runs.start.either", {"test_suite_id": bench.target.suite}, "test_suite_id", "cases and suite together"),
+        ("runs.start.either", {"test_suite_id": context.target.suite}, "test_suite_id", "cases and suite together"),
         ("runs.start.either", {"test_case_ids": ...}, "test_case_ids", "neither cases nor suite"),
         ("conventions.unknown-field", {"colour": "blue"}, "colour", "a start with an unknown field"),
     )
     for rule, more, param, what in own:
-        bench.refused(rule, bench.client.post("/runs", _start(bench, **more)), what, param=param, own=True)
-    _missing_references(bench)
-    _nested(bench, cases)
-    _environment(bench)
-    _bodies(bench)
+        context.expect_refusal(rule, context.client.post("/runs", _start(context, **more)), what, param=param, own=True)
+    _missing_references(context)
+    _nested(context, cases)
+    _environment(context)
+    _bodies(context)
     if before is not None:
-        after = _newest(bench)
-        trace = bench.client.journal[-1]
+        after = _newest(context)
+        trace = context.client.journal[-1]
         rule = "runs.start.refused-makes-nothing"
-        refused = all(not each.response.ok for each in bench.client.journal[-24:] if each.operation == "startRun")
+        refused = all(not each.response.ok for each in context.client.journal[-24:] if each.operation == "startRun")
         if refused:
-            bench.check(rule, after == before, expected="the same newest run", got="another run", trace=trace)
+            context.check(rule, after == before, expected="the same newest run", got="another run", trace=trace)
         else:
-            bench.session.skip(rule, "a wrong start was accepted")
+            context.ledger.record_skip(rule, "a wrong start was accepted")
 
 
-def _nested(bench: ProbeContext, cases: list[str]) -> None:
-    answer = bench.client.post("/runs", _start(bench, test_case_ids=[cases[0], "no case!"]))
-    bench.refused("runs.start.id-form", answer, "a malformed case ID")
+def _nested(context: ProbeContext, cases: list[str]) -> None:
+    answer = context.client.post("/runs", _start(context, test_case_ids=[cases[0], "no case!"]))
+    context.expect_refusal("runs.start.id-form", answer, "a malformed case ID")
     if answer.response.status in {400, NOT_FOUND} and "param" in answer.response.error:
         named = answer.response.error["param"] == "test_case_ids[1]"
-        bench.check("errors.param.nested", named, expected="param test_case_ids[1]", got=told(answer), trace=answer)
+        context.check(
+            "errors.param.nested", named, expected="param test_case_ids[1]", got=describe(answer), trace=answer
+        )
     elif answer.response.status in {400, NOT_FOUND}:
-        bench.session.broken("errors.param.nested", expected="param test_case_ids[1]", got=told(answer), trace=answer)
+        context.ledger.record_violation(
+            "errors.param.nested", expected="param test_case_ids[1]", got=describe(answer), trace=answer
+        )
 
 
-def _environment(bench: ProbeContext) -> None:
-    answer = bench.client.post("/runs", _start(bench, environment="nowhere-at-all"))
-    if not bench.judged("errors.environment.param", answer, 400):
+def _environment(context: ProbeContext) -> None:
+    answer = context.client.post("/runs", _start(context, environment="nowhere-at-all"))
+    if not context.is_conclusive("errors.environment.param", answer, 400):
         return
     error = answer.response.error
     named = answer.response.status == 400 and error.get("param") == "environment"  # noqa: PLR2004  the documented status
-    bench.check(
-        "errors.environment.param", named, expected="400 with param environment", got=told(answer), trace=answer
+    context.check(
+        "errors.environment.param", named, expected="400 with param environment", got=describe(answer), trace=answer
     )
     says = str(error.get("message", "")).startswith(_ENVIRONMENT)
-    bench.check("errors.environment.message", says, expected=_ENVIRONMENT, got="another message", trace=answer)
+    context.check("errors.environment.message", says, expected=_ENVIRONMENT, got="another message", trace=answer)
 
 
-def _bodies(bench: ProbeContext) -> None:
-    client = bench.client
-    bench.refused("conventions.malformed-body", client.post("/runs", b'{"project_id": '), "a body that breaks off")
-    bench.refused("conventions.missing-body", client.send(posted("/runs")), "no body")
-    plain = replace(posted("/runs", _start(bench)), headers=(("Content-Type", "text/plain"),))
-    bench.refused("conventions.not-json", client.send(plain), "a start as text/plain", status=_UNSUPPORTED)
-    many = posted("/runs", _start(bench, project_id=..., colour="blue"))
-    bench.refused(
+def _bodies(context: ProbeContext) -> None:
+    client = context.client
+    context.expect_refusal(
+        "conventions.malformed-body", client.post("/runs", b'{"project_id": '), "a body that breaks off"
+    )
+    context.expect_refusal("conventions.missing-body", client.send(posted("/runs")), "no body")
+    plain = replace(posted("/runs", _start(context)), headers=(("Content-Type", "text/plain"),))
+    context.expect_refusal("conventions.not-json", client.send(plain), "a start as text/plain", status=_UNSUPPORTED)
+    many = posted("/runs", _start(context, project_id=..., colour="blue"))
+    context.expect_refusal(
         "conventions.one-fault", client.send(many), "a missing and an unknown field", param="project_id", own=True
     )
 
 
-def _missing_references(bench: ProbeContext) -> None:
+def _missing_references(context: ProbeContext) -> None:
     """Starts that name what does not exist."""
     rule = "runs.start.unknown-reference"
     table: tuple[tuple[dict[str, Any], str], ...] = (
         ({"project_id": "proj_missing"}, "project_id"),
-        ({"test_case_ids": [bench.target.cases[0], "tc_missing_001"]}, "test_case_ids[1]"),
+        ({"test_case_ids": [context.target.cases[0], "tc_missing_001"]}, "test_case_ids[1]"),
         ({"test_case_ids": ..., "test_suite_id": "suite_missing"}, "test_suite_id"),
     )
     for changes, param in table:
-        answer = bench.client.post("/runs", _start(bench, **changes))
-        bench.refused(rule, answer, f"an unknown {param}", status=NOT_FOUND, param=param, own=True)
+        answer = context.client.post("/runs", _start(context, **changes))
+        context.expect_refusal(rule, answer, f"an unknown {param}", status=NOT_FOUND, param=param, own=True)
 
 
-def wrong_exports(bench: ProbeContext) -> None:
+def wrong_exports(context: ProbeContext) -> None:
     """Exports that must be refused."""
-    client = bench.client
-    bench.awake()
+    client = context.client
+    context.ensure_reachable()
     table: tuple[tuple[str, object, str, str], ...] = (
         ("exports.refused", {"format": "xml"}, "format", "an unknown format"),
         ("exports.refused", {}, "format", "no format"),
@@ -149,112 +157,124 @@ def wrong_exports(bench: ProbeContext) -> None:
         ("conventions.null-field", {"format": "json", "run_id": None}, "run_id", "an export with run_id: null"),
     )
     for rule, body, param, what in table:
-        bench.refused(rule, client.post("/results/export", body), what, param=param or None)
+        context.expect_refusal(rule, client.post("/results/export", body), what, param=param or None)
     unknown = client.post("/results/export", {"format": "json", "colour": "blue"})
-    bench.refused("conventions.unknown-field", unknown, "an export with an unknown field", param="colour", own=True)
+    context.expect_refusal(
+        "conventions.unknown-field", unknown, "an export with an unknown field", param="colour", own=True
+    )
     bare = replace(posted("/results/export", {"format": "json"}), headers=())
-    bench.refused("conventions.not-json", client.send(bare), "a body without a type", status=_UNSUPPORTED)
-    bench.refused("conventions.missing-body", client.post("/results/export"), "an export without a body")
+    context.expect_refusal("conventions.not-json", client.send(bare), "a body without a type", status=_UNSUPPORTED)
+    context.expect_refusal("conventions.missing-body", client.post("/results/export"), "an export without a body")
     large = client.post("/results/export", b'{"format": "json"}'.ljust(_MIB + 1))
-    bench.refused("conventions.too-large", large, "a body of 1 MiB and a byte", status=_TOO_LARGE)
+    context.expect_refusal("conventions.too-large", large, "a body of 1 MiB and a byte", status=_TOO_LARGE)
 
 
 def _export(idempotency_key: str) -> Request:
     return posted("/results/export", {"format": "json", "run_id": UNKNOWN_RUN}, idempotency_key=idempotency_key)
 
 
-def idempotency_keys(bench: ProbeContext) -> None:
+def idempotency_keys(context: ProbeContext) -> None:
     """Idempotency keys of all lengths and letters."""
-    bench.awake()
-    longest = bench.client.send(_export(bench.word("long").ljust(_LONGEST_KEY, "x")))
-    if bench.judged("idempotency.key-form.accepted", longest, OK):
-        bench.check(
-            "idempotency.key-form.accepted", longest.response.ok, expected="2xx", got=told(longest), trace=longest
+    context.ensure_reachable()
+    longest = context.client.send(_export(context.idempotency_key("long").ljust(_LONGEST_KEY, "x")))
+    if context.is_conclusive("idempotency.key-form.accepted", longest, OK):
+        context.check(
+            "idempotency.key-form.accepted", longest.response.ok, expected="2xx", got=describe(longest), trace=longest
         )
     for key, what in (
         ("x" * (_LONGEST_KEY + 1), "256 characters"),
         ("clé", "a letter that is not ASCII"),
         ("", "none"),
     ):
-        answer = bench.client.send(_export(key))
-        bench.refused("idempotency.key-form", answer, f"a key of {what}", param="Idempotency-Key", own=True)
+        answer = context.client.send(_export(key))
+        context.expect_refusal("idempotency.key-form", answer, f"a key of {what}", param="Idempotency-Key", own=True)
         if answer.response.status == 400 and len(key) > _LONGEST_KEY:  # noqa: PLR2004  the documented status
             named = answer.response.error.get("param") == "Idempotency-Key"
-            bench.check("errors.param.header", named, expected="param Idempotency-Key", got=told(answer), trace=answer)
+            context.check(
+                "errors.param.header", named, expected="param Idempotency-Key", got=describe(answer), trace=answer
+            )
     faults = with_header(asked("POST", "/results/export", colour="blue"), "Idempotency-Key", "x" * 256)
     faults = replace(with_header(faults, "Content-Type", "application/json"), body=b'{"format": 1}')
-    answer = bench.client.send(faults)
-    bench.refused("conventions.one-fault", answer, "a wrong header, query and body", param="Idempotency-Key", own=True)
+    answer = context.client.send(faults)
+    context.expect_refusal(
+        "conventions.one-fault", answer, "a wrong header, query and body", param="Idempotency-Key", own=True
+    )
 
 
-def wrong_queries(bench: ProbeContext) -> None:
+def wrong_queries(context: ProbeContext) -> None:
     """Lists asked for with parameters that must be refused."""
-    get = bench.client.get
-    bench.awake()
+    get = context.client.get
+    context.ensure_reachable()
     for limit in (0, 101, "many", ""):
         said = f"limit={limit}" if limit != "" else "an empty limit"
-        bench.refused("pages.limit.refused", get("/runs", limit=limit), said, param="limit", own=True)
+        context.expect_refusal("pages.limit.refused", get("/runs", limit=limit), said, param="limit", own=True)
     both = get("/runs", limit=0, colour="blue")
-    bench.refused("conventions.one-fault", both, "a wrong and an unknown parameter", param="limit", own=True)
+    context.expect_refusal("conventions.one-fault", both, "a wrong and an unknown parameter", param="limit", own=True)
     twice = replace(asked("GET", "/runs"), query="limit=1&limit=2")
-    bench.refused("conventions.repeated-parameter", bench.client.send(twice), "limit twice", param="limit", own=True)
+    context.expect_refusal(
+        "conventions.repeated-parameter", context.client.send(twice), "limit twice", param="limit", own=True
+    )
     for path in ("/runs", "/results", "/projects"):
         answer = get(path, colour="blue")
-        bench.refused("conventions.unknown-parameter", answer, "an unknown parameter", param="colour", own=True)
+        context.expect_refusal(
+            "conventions.unknown-parameter", answer, "an unknown parameter", param="colour", own=True
+        )
     hidden = get(f"/runs/{UNKNOWN_RUN}", colour="blue")
-    if hidden.response.status in {OK, 400, NOT_FOUND} and bench.answers():
+    if hidden.response.status in {OK, 400, NOT_FOUND} and context.has_answered():
         first = hidden.response.status != NOT_FOUND
         rule = "conventions.order.query-before-existence"
-        bench.check(rule, first, expected="400, as the query is wrong", got=told(hidden), trace=hidden)
+        context.check(rule, first, expected="400, as the query is wrong", got=describe(hidden), trace=hidden)
     for path, rule in (("/runs", "runs.filter.refused"), ("/results", "results.filter.refused")):
-        bench.refused(rule, get(path, status="gone"), "an unknown status", param="status")
-        bench.refused(rule, get(path, created_after="yesterday"), "a date that is none", param="created_after")
-    bench.refused("results.filter.refused", get("/results", run_id="no run!"), "a malformed run_id", param="run_id")
+        context.expect_refusal(rule, get(path, status="gone"), "an unknown status", param="status")
+        context.expect_refusal(rule, get(path, created_after="yesterday"), "a date that is none", param="created_after")
+    context.expect_refusal(
+        "results.filter.refused", get("/results", run_id="no run!"), "a malformed run_id", param="run_id"
+    )
 
 
-def strange_paths(bench: ProbeContext) -> None:
+def strange_paths(context: ProbeContext) -> None:
     """Unknown paths, wrong methods, and who is told about them."""
-    bench.awake()
-    client, newcomer = bench.client, replace(asked("GET", "/no-such-thing"), key="")
+    context.ensure_reachable()
+    client, newcomer = context.client, replace(asked("GET", "/no-such-thing"), key="")
     lost = client.send(newcomer)
     found = lost if lost.response.status == NOT_FOUND else client.send(asked("GET", "/no-such-thing"))
     for answer in (found, client.send(asked("GET", "/runs/"))):
-        if bench.judged("errors.unknown-path", answer, NOT_FOUND) or answer.response.header("location"):
+        if context.is_conclusive("errors.unknown-path", answer, NOT_FOUND) or answer.response.header("location"):
             right = answer.response.status == NOT_FOUND
-            bench.check("errors.unknown-path", right, expected="404", got=told(answer), trace=answer)
+            context.check("errors.unknown-path", right, expected="404", got=describe(answer), trace=answer)
     rule = "conventions.order.path-before-key"
-    bench.check(rule, lost.response.status == NOT_FOUND, expected="404 without a key", got=told(lost), trace=lost)
+    context.check(rule, lost.response.status == NOT_FOUND, expected="404 without a key", got=describe(lost), trace=lost)
     for method, path in (("DELETE", "/runs"), ("PUT", f"/runs/{UNKNOWN_RUN}"), ("PATCH", "/results")):
-        if not bench.full:
+        if not context.can_start_runs:
             break
         answer = client.send(asked(method, path))
         allow = {each.strip() for each in (answer.response.header("allow") or "").split(",")}
         right = answer.response.status == _NOT_ALLOWED and "GET" in allow and method not in allow
         expected = "405 with Allow, which lists GET"
-        bench.check("errors.method-not-allowed", right, expected=expected, got=told(answer), trace=answer)
-    if bench.full:
+        context.check("errors.method-not-allowed", right, expected=expected, got=describe(answer), trace=answer)
+    if context.can_start_runs:
         answer = client.send(replace(asked("DELETE", "/runs"), key=""))
         right = answer.response.status == _NOT_ALLOWED
-        bench.check(rule, right, expected="405 without a key", got=told(answer), trace=answer)
+        context.check(rule, right, expected="405 without a key", got=describe(answer), trace=answer)
     else:
-        _read_only_methods(bench)
+        _read_only_methods(context)
 
 
-def _read_only_methods(bench: ProbeContext) -> None:
+def _read_only_methods(context: ProbeContext) -> None:
     reason = "a wrong method on a known path is not sent in a profile that changes nothing"
     for rule in ("errors.method-not-allowed", "errors.method-not-allowed.code", "conventions.order.path-before-key"):
-        bench.session.skip(rule, reason)
+        context.ledger.record_skip(rule, reason)
 
 
-def unknown_ids(bench: ProbeContext) -> None:
+def unknown_ids(context: ProbeContext) -> None:
     """Runs, results and artifacts that do not exist."""
-    bench.awake()
+    context.ensure_reachable()
     for path in ("", "/logs", "/artifacts"):
-        bench.missing("runs.get.unknown", bench.client.get(f"/runs/{UNKNOWN_RUN}{path}"))
-    if bench.full:
-        bench.missing("runs.get.unknown", bench.client.post(f"/runs/{UNKNOWN_RUN}/cancel"))
+        context.expect_not_found("runs.get.unknown", context.client.get(f"/runs/{UNKNOWN_RUN}{path}"))
+    if context.can_start_runs:
+        context.expect_not_found("runs.get.unknown", context.client.post(f"/runs/{UNKNOWN_RUN}/cancel"))
     for path in ("", "/artifacts"):
-        bench.missing("results.get.unknown", bench.client.get(f"/results/{UNKNOWN_RESULT}{path}"))
-    bench.missing("artifacts.unknown", bench.client.get(f"/artifacts/{UNKNOWN_ARTIFACT}/content"))
+        context.expect_not_found("results.get.unknown", context.client.get(f"/results/{UNKNOWN_RESULT}{path}"))
+    context.expect_not_found("artifacts.unknown", context.client.get(f"/artifacts/{UNKNOWN_ARTIFACT}/content"))
     for odd in ("x", "run_" + "y" * 80, "%20%F0%9F%98%80"):
-        bench.missing("conventions.path-id", bench.client.get(f"/runs/{odd}"))
+        context.expect_not_found("conventions.path-id", context.client.get(f"/runs/{odd}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.probes.context import OK, ProbeContext, Unsettled, told, whole
+from zof_contracts.probes.context import OK, ProbeContext, Unsettled, describe, read_whole_number
 from zof_contracts.target.client import asked, server_time
 
 if TYPE_CHECKING:
@@ -22,127 +22,133 @@ _REMAINING: Final = "x-ratelimit-remaining"
 _RESET: Final = "x-ratelimit-reset"
 
 
-def _between(bench: ProbeContext, key: str, rule: str, uncounted: list[Exchange], before: Exchange) -> None:
-    after = bench.client.get("/runs", key=key, limit=1)
-    first, last = whole(before, _REMAINING), whole(after, _REMAINING)
-    if first is None or last is None or whole(before, _RESET) != whole(after, _RESET):
-        bench.session.skip(rule, "no two answers of one window say what remains")
+def _between(context: ProbeContext, key: str, rule: str, uncounted: list[Exchange], before: Exchange) -> None:
+    after = context.client.get("/runs", key=key, limit=1)
+    first, last = read_whole_number(before, _REMAINING), read_whole_number(after, _REMAINING)
+    if first is None or last is None or read_whole_number(before, _RESET) != read_whole_number(after, _RESET):
+        context.ledger.record_skip(rule, "no two answers of one window say what remains")
         return
     got = f"less by {first - last}" if last != first - 1 else ""
     for _ in uncounted:
         trace = [before, *uncounted, after]
-        bench.check(rule, last == first - 1, expected="Remaining less by 1", got=got, trace=trace)
+        context.check(rule, last == first - 1, expected="Remaining less by 1", got=got, trace=trace)
 
 
-def uncounted(bench: ProbeContext) -> None:
+def uncounted(context: ProbeContext) -> None:
     """401, unknown paths and 405 do not count; another key has a bucket of its own."""
-    bench.room(8)
-    before = bench.must(bench.client.get("/runs", limit=1))
+    context.ensure_quota(8)
+    before = context.require_ok(context.client.get("/runs", limit=1))
     lost = asked("GET", "/no-such-thing")
     strange = [
-        bench.client.send(replace(asked("GET", "/runs"), key="main", authorization="Basic {key}")),
-        bench.client.send(lost),
-        bench.client.send(asked("DELETE", "/runs") if bench.full else lost),
+        context.client.send(replace(asked("GET", "/runs"), key="main", authorization="Basic {key}")),
+        context.client.send(lost),
+        context.client.send(asked("DELETE", "/runs") if context.can_start_runs else lost),
     ]
     rule = "limits.uncounted"
     carrying = [each for each in strange if each.response.header(_REMAINING) is not None]
     for each in carrying:
-        bench.session.broken(rule, expected="no X-RateLimit headers", got=f"them, with {told(each)}", trace=each)
+        context.ledger.record_violation(
+            rule, expected="no X-RateLimit headers", got=f"them, with {describe(each)}", trace=each
+        )
     if not carrying and all(each.response.status in {401, 404, 405} for each in strange):
-        _between(bench, "main", rule, strange, before)
-    other = next((name for name in ("readonly", "no-webhooks") if bench.has(name)), None)
+        _between(context, "main", rule, strange, before)
+    other = next((name for name in ("readonly", "no-webhooks") if context.has(name)), None)
     if other is not None:
-        before = bench.client.journal[-1]
-        _between(bench, "main", "limits.per-key", [bench.client.get("/runs", key=other, limit=1)], before)
+        before = context.client.journal[-1]
+        _between(context, "main", "limits.per-key", [context.client.get("/runs", key=other, limit=1)], before)
 
 
-def nearly(bench: ProbeContext) -> bool:
+def nearly(context: ProbeContext) -> bool:
     """Whether the window of the main key is nearly used up, so that the rest costs little."""
-    last = next((each for each in reversed(bench.client.journal) if each.request.key == "main"), None)
-    left = whole(last, _REMAINING) if last is not None else None
-    return bench.target.spends and left is not None and left <= _NEARLY
+    last = next((each for each in reversed(context.client.journal) if each.request.key == "main"), None)
+    left = read_whole_number(last, _REMAINING) if last is not None else None
+    return context.target.spends and left is not None and left <= _NEARLY
 
 
-def used_up(bench: ProbeContext) -> None:
+def used_up(context: ProbeContext) -> None:
     """The window is used up: 429, with a Retry-After that is honest."""
-    if not bench.target.spends:
+    if not context.target.spends:
         return
-    first = bench.must(bench.client.get("/runs", limit=1))
-    limit, left, reset = (whole(first, name) for name in ("x-ratelimit-limit", _REMAINING, _RESET))
+    first = context.require_ok(context.client.get("/runs", limit=1))
+    limit, left, reset = (read_whole_number(first, name) for name in ("x-ratelimit-limit", _REMAINING, _RESET))
     if limit is None or left is None or reset is None:
         raise Unsettled("the target does not say what its limit is")
     if left > _MOST:
         raise Unsettled(f"{left} requests are left in the window, too many to use up")
-    bench.client.pacing = False
+    context.client.pacing = False
     try:
-        refused = _spend(bench, left, first)
+        refused = _spend(context, left, first)
     finally:
-        bench.client.pacing = True
+        context.client.pacing = True
     if refused is not None:
-        _exact(bench, limit, refused)
-        _honest(bench, refused)
+        _exact(context, limit, refused)
+        _honest(context, refused)
 
 
-def _spend(bench: ProbeContext, left: int, first: Exchange) -> Exchange | None:
+def _spend(context: ProbeContext, left: int, first: Exchange) -> Exchange | None:
     answer = first
     for sent in range(left + _BURST):
-        answer = bench.client.get("/runs", limit=1)
+        answer = context.client.get("/runs", limit=1)
         if answer.response.status == _THROTTLED:
             right = bool(answer.response.header("retry-after")) and sent >= left
             got = "429 before Remaining was used up" if sent < left else "429 without Retry-After"
             return (
                 answer
-                if bench.check("limits.refused", right, expected="429 at the end", got=got, trace=answer)
+                if context.check("limits.refused", right, expected="429 at the end", got=got, trace=answer)
                 else None
             )
-        if whole(answer, _RESET) != whole(first, _RESET) and server_time(answer) >= (whole(first, _RESET) or 0) - 1:
+        if (
+            read_whole_number(answer, _RESET) != read_whole_number(first, _RESET)
+            and server_time(answer) >= (read_whole_number(first, _RESET) or 0) - 1
+        ):
             raise Unsettled("the window ended before it was used up")
     expected = "429 with Retry-After when Remaining is used up"
-    bench.session.broken("limits.refused", expected=expected, got=told(answer), trace=[first, answer])
+    context.ledger.record_violation("limits.refused", expected=expected, got=describe(answer), trace=[first, answer])
     return None
 
 
-def _exact(bench: ProbeContext, limit: int, refused: Exchange) -> None:
+def _exact(context: ProbeContext, limit: int, refused: Exchange) -> None:
     same = [
         each
-        for each in bench.client.journal
-        if each.request.key == refused.request.key and whole(each, _RESET) == whole(refused, _RESET)
+        for each in context.client.journal
+        if each.request.key == refused.request.key
+        and read_whole_number(each, _RESET) == read_whole_number(refused, _RESET)
     ]
     served = [each for each in same if each.response.status != _THROTTLED]
-    if not served or whole(served[0], _REMAINING) != limit - 1:
-        bench.session.skip("limits.exact", "the window had begun before our first request in it")
+    if not served or read_whole_number(served[0], _REMAINING) != limit - 1:
+        context.ledger.record_skip("limits.exact", "the window had begun before our first request in it")
         return
     got = "more" if len(served) > limit else "fewer"
-    bench.check("limits.exact", len(served) == limit, expected="Limit requests in a window", got=got, trace=refused)
+    context.check("limits.exact", len(served) == limit, expected="Limit requests in a window", got=got, trace=refused)
 
 
-def _honest(bench: ProbeContext, refused: Exchange) -> None:
+def _honest(context: ProbeContext, refused: Exchange) -> None:
     rule = "limits.retry-after.honest"
-    wait = whole(refused, "retry-after")
-    reset = whole(refused, _RESET) or 0
+    wait = read_whole_number(refused, "retry-after")
+    reset = read_whole_number(refused, _RESET) or 0
     if wait is None:
         return
     expected = "served then, and not long before"
     if wait > max(1, reset - server_time(refused) + 1):
         got = "a wait beyond the end of the window"
-        bench.session.broken(rule, expected=expected, got=got, trace=refused)
+        context.ledger.record_violation(rule, expected=expected, got=got, trace=refused)
         return
     if wait > _LONGEST:
-        bench.session.skip(rule, "Retry-After asks for more time than there is")
+        context.ledger.record_skip(rule, "Retry-After asks for more time than there is")
         return
     pointless = False
-    bench.client.pacing = False
+    context.client.pacing = False
     try:
-        if bench.target.advance is not None and wait > 1:
-            bench.client.wait(wait - 1, "a second before Retry-After is over")
-            early = bench.client.get("/runs", limit=1)
+        if context.target.advance is not None and wait > 1:
+            context.client.wait(wait - 1, "a second before Retry-After is over")
+            early = context.client.get("/runs", limit=1)
             pointless = pointless or early.response.status == OK
-            bench.client.wait(1, "the last second of Retry-After")
+            context.client.wait(1, "the last second of Retry-After")
         else:
-            bench.client.wait(wait, "Retry-After")
-        late = bench.client.get("/runs", limit=1)
+            context.client.wait(wait, "Retry-After")
+        late = context.client.get("/runs", limit=1)
     finally:
-        bench.client.pacing = True
-    got = "a wait for nothing" if late.response.ok else told(late)
+        context.client.pacing = True
+    got = "a wait for nothing" if late.response.ok else describe(late)
     right = late.response.ok and not pointless
-    bench.check(rule, right, expected=expected, got=got, trace=[refused, late])
+    context.check(rule, right, expected=expected, got=got, trace=[refused, late])

@@ -6,8 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.checks.objects import alike
-from zof_contracts.probes.context import CONFLICT, ProbeContext, Unsettled, terminal, told
+from zof_contracts.checks.objects import is_consistent
+from zof_contracts.probes.context import CONFLICT, ProbeContext, Unsettled, describe, has_ended
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -31,28 +31,30 @@ COLUMNS: Final = (
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def results(bench: ProbeContext) -> None:
+def results(context: ProbeContext) -> None:
     """One result for each case, that agrees with the run and can be retrieved."""
-    run = bench.ended()
+    run = context.find_ended_run()
     fields = run.response.fields
-    listed = bench.listed(fields["id"])
-    _per_case(bench, run, listed)
+    listed = context.list_results(fields["id"])
+    _per_case(context, run, listed)
     if not listed.response.items:
         raise Unsettled("the run has no results")
-    _agree(bench, run, listed)
+    _agree(context, run, listed)
     first = listed.response.items[0]
     wrong = next((each for each in listed.response.items if each.get("status") != "passed"), first)
-    one = bench.client.get(f"/results/{wrong.get('id')}")
-    same = one.response.fields.get("id") == wrong.get("id") and alike(one.response.json, wrong)
-    bench.check("results.get", same, expected="as it is listed", got=told(one), trace=[listed, one])
+    one = context.client.get(f"/results/{wrong.get('id')}")
+    same = one.response.fields.get("id") == wrong.get("id") and is_consistent(one.response.json, wrong)
+    context.check("results.get", same, expected="as it is listed", got=describe(one), trace=[listed, one])
     url = first.get("logs_url")
-    if isinstance(url, str) and url.startswith(bench.target.base + "/"):
-        logs = bench.client.follow(url)
-        theirs = bench.client.get(f"/runs/{fields['id']}/logs")
+    if isinstance(url, str) and url.startswith(context.target.base + "/"):
+        logs = context.client.follow(url)
+        theirs = context.client.get(f"/runs/{fields['id']}/logs")
         same = logs.response.ok and logs.response.items == theirs.response.items
-        bench.check("results.logs-url", same, expected="the run's logs", got=told(logs), trace=[one, logs, theirs])
+        context.check(
+            "results.logs-url", same, expected="the run's logs", got=describe(logs), trace=[one, logs, theirs]
+        )
     else:
-        bench.session.skip("results.logs-url", "the logs are on another host, which is not asked")
+        context.ledger.record_skip("results.logs-url", "the logs are on another host, which is not asked")
 
 
 def _outcomes(run: Exchange) -> list[JsonObject]:
@@ -62,20 +64,20 @@ def _outcomes(run: Exchange) -> list[JsonObject]:
     return [each for each in outcomes if isinstance(each, dict)]
 
 
-def _per_case(bench: ProbeContext, run: Exchange, listed: Exchange) -> None:
+def _per_case(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
     cases = [each.get("test_case_id") for each in _outcomes(run)]
     found = [each.get("test_case_id") for each in listed.response.items]
     trace = [run, listed]
     same = sorted(map(str, cases)) == sorted(map(str, found))
     got = "fewer" if len(found) < len(cases) else "others"
-    bench.check("results.per-case", same, expected="one result for each case", got=got, trace=trace)
+    context.check("results.per-case", same, expected="one result for each case", got=got, trace=trace)
     if same:
         times = [str(each.get("created_at")) for each in listed.response.items]
         right = cases == found and times == sorted(times, reverse=True)
-        bench.check("results.order", right, expected="the run's order", got="another", trace=trace)
+        context.check("results.order", right, expected="the run's order", got="another", trace=trace)
 
 
-def _agree(bench: ProbeContext, run: Exchange, listed: Exchange) -> None:
+def _agree(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
     fields = run.response.fields
     by_case = {each.get("test_case_id"): each for each in _outcomes(run)}
     differ: set[str] = set()
@@ -86,69 +88,69 @@ def _agree(bench: ProbeContext, run: Exchange, listed: Exchange) -> None:
         wanted |= {name: outcome.get(name) for name in ("status", "duration_ms")}
         differ |= {name for name, value in wanted.items() if result.get(name) != value}
     got = f"another {', '.join(sorted(differ))}"
-    bench.check("results.agree", not differ, expected="as the run says", got=got, trace=[run, listed])
-    if terminal(fields):
+    context.check("results.agree", not differ, expected="as the run says", got=got, trace=[run, listed])
+    if has_ended(fields):
         early = [
             each for each in listed.response.items if str(each.get("created_at")) < str(fields.get("completed_at"))
         ]
         expected = "created_at not before the run's end"
-        bench.check("results.times", not early, expected=expected, got="an earlier one", trace=[run, listed])
+        context.check("results.times", not early, expected=expected, got="an earlier one", trace=[run, listed])
 
 
-def exports(bench: ProbeContext) -> None:
+def exports(context: ProbeContext) -> None:
     """An export is the list, as JSON and as CSV; repeated under its key it is the same."""
-    run_id = bench.ended().response.fields["id"]
+    run_id = context.find_ended_run().response.fields["id"]
     body = {"format": "json", "run_id": run_id}
-    word = bench.word("export")
-    as_json = _exported(bench, body, word)
-    as_csv = _exported(bench, {**body, "format": "csv"}, None)
-    again = bench.client.post("/results/export", body, idempotency_key=word)
+    word = context.idempotency_key("export")
+    as_json = _exported(context, body, word)
+    as_csv = _exported(context, {**body, "format": "csv"}, None)
+    again = context.client.post("/results/export", body, idempotency_key=word)
     same = again.response.body == as_json.response.body and again.response.header("idempotency-replayed") == "true"
     trace = [as_json, again]
-    bench.check("idempotency.export", same, expected="the same bytes", got=told(again), trace=trace)
-    if bench.has("other-org"):
-        _theirs(bench, as_json, bench.client.post("/results/export", body, key="other-org", idempotency_key=word))
-    listed = bench.listed(run_id)
+    context.check("idempotency.export", same, expected="the same bytes", got=describe(again), trace=trace)
+    if context.has("other-org"):
+        _theirs(context, as_json, context.client.post("/results/export", body, key="other-org", idempotency_key=word))
+    listed = context.list_results(run_id)
     wanted = listed.response.items
     equal = as_json.response.items == wanted
-    bench.check("exports.equals-list", equal, expected="the list", got="otherwise", trace=[listed, as_json])
-    _csv(bench, as_json, as_csv)
-    _filtered(bench, body, wanted, listed)
+    context.check("exports.equals-list", equal, expected="the list", got="otherwise", trace=[listed, as_json])
+    _csv(context, as_json, as_csv)
+    _filtered(context, body, wanted, listed)
 
 
-def _theirs(bench: ProbeContext, ours: Exchange, theirs: Exchange) -> None:
+def _theirs(context: ProbeContext, ours: Exchange, theirs: Exchange) -> None:
     rule = "idempotency.scope.organization"
     leaked = theirs.response.status == CONFLICT or theirs.response.body == ours.response.body
     if theirs.response.ok or leaked:
         expected = "an answer of its own"
-        bench.check(rule, not leaked, expected=expected, got="ours, or a conflict", trace=[ours, theirs])
+        context.check(rule, not leaked, expected=expected, got="ours, or a conflict", trace=[ours, theirs])
     else:
-        bench.session.skip(rule, f"the other organization's export was answered {told(theirs)}")
+        context.ledger.record_skip(rule, f"the other organization's export was answered {describe(theirs)}")
 
 
-def _exported(bench: ProbeContext, body: JsonObject, word: str | None) -> Exchange:
-    answer = bench.client.post("/results/export", body, idempotency_key=word)
+def _exported(context: ProbeContext, body: JsonObject, word: str | None) -> Exchange:
+    answer = context.client.post("/results/export", body, idempotency_key=word)
     kind = (answer.response.header("content-type") or "").partition(";")[0].strip()
-    if not bench.judged("exports.formats", answer, 200):
-        raise Unsettled(f"the export was answered {told(answer)}")
+    if not context.is_conclusive("exports.formats", answer, 200):
+        raise Unsettled(f"the export was answered {describe(answer)}")
     form = str(body["format"])
     said = f"2xx for {form}"
-    bench.check("exports.formats", answer.response.ok, expected=said, got=told(answer), trace=answer, place=form)
+    context.check("exports.formats", answer.response.ok, expected=said, got=describe(answer), trace=answer, place=form)
     as_asked = kind == ("text/csv" if form == "csv" else "application/json")
     there = as_asked and (form == "csv" or isinstance(answer.response.fields.get("data"), list))
     at_once = answer.response.status == 200 and there  # noqa: PLR2004  the documented status
-    bench.check("exports.at-once", at_once, expected=f"200 and {form}", got=kind, trace=answer, place=form)
+    context.check("exports.at-once", at_once, expected=f"200 and {form}", got=kind, trace=answer, place=form)
     if not at_once:
         raise Unsettled("the export was not answered at once")
     disposition = answer.response.header("content-disposition") or ""
     attached = disposition.startswith("attachment") and "filename" in disposition
     got = disposition or "no such header"
-    bench.check("exports.attachment", attached, expected="an attachment with a name", got=got, trace=answer)
+    context.check("exports.attachment", attached, expected="an attachment with a name", got=got, trace=answer)
     return answer
 
 
-def _csv(bench: ProbeContext, as_json: Exchange, as_csv: Exchange) -> None:
-    check = bench.check
+def _csv(context: ProbeContext, as_json: Exchange, as_csv: Exchange) -> None:
+    check = context.check
     text = as_csv.response.body.decode("utf-8-sig", errors="replace")
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -185,9 +187,11 @@ def _plain(row: dict[str, str]) -> dict[str, str]:
     return {name: cell.removeprefix("'") for name, cell in row.items()}
 
 
-def _filtered(bench: ProbeContext, body: JsonObject, wanted: list[JsonObject], listed: Exchange) -> None:
+def _filtered(context: ProbeContext, body: JsonObject, wanted: list[JsonObject], listed: Exchange) -> None:
     status = next((str(each.get("status")) for each in wanted), "passed")
-    answer = bench.must(bench.client.post("/results/export", {**body, "status": status}))
+    answer = context.require_ok(context.client.post("/results/export", {**body, "status": status}))
     there = [each for each in wanted if each.get("status") == status]
     same = answer.response.items == there
-    bench.check("exports.filter", same, expected="the list under that filter", got="otherwise", trace=[listed, answer])
+    context.check(
+        "exports.filter", same, expected="the list under that filter", got="otherwise", trace=[listed, answer]
+    )

@@ -105,7 +105,7 @@ def _target(facts: Verification) -> Document:
     target = facts.target
     return {
         "url": target.base,
-        "in_process": target.app is not None,
+        "in_process": target.in_process,
         "profile": target.profile,
         "strict": target.strict,
         "keys": sorted(target.keys),

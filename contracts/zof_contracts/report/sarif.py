@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.contract.document import location, spec
+from zof_contracts.contract.document import load_contract, location
 
 if TYPE_CHECKING:
     from zof_contracts.report.document import Document
@@ -85,7 +85,7 @@ def _location(at: str, lines: dict[str, int]) -> dict[str, Any]:
             "artifactLocation": {"uri": "openapi.yaml"},
             "region": {"startLine": lines.get(at.split("/", maxsplit=1)[0], 1)},
         },
-        "logicalLocations": [{"fullyQualifiedName": spec().pointer(at), "kind": "member"}],
+        "logicalLocations": [{"fullyQualifiedName": load_contract().pointer(at), "kind": "member"}],
     }
 
 

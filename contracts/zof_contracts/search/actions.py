@@ -1,7 +1,7 @@
-"""Steps: what the machine does with a target, each a few requests and the claims that follow from them.
+"""Actions: what the machine does with a target, each a few requests and the claims that follow from them.
 
-Every request goes through the client, every claim to the session; the model says what must be so. Plug in:
-`Steps(client, session)`, then `start`, `cancel`, `finish`, `walk_runs`, … in any order. `hunt`, when given, is told the
+Every request goes through the client, every claim to the ledger; the model says what must be so. Plug in:
+`Actions(client, ledger)`, then `start`, `cancel`, `finish`, `walk_runs`, … in any order. `hunt`, when given, is told the
 key of each finding as it is made, so that a search may stop there.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.contract.document import spec
+from zof_contracts.contract.document import load_contract
 from zof_contracts.search.model import Claim, JsonObject, Model, exported
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ NASTY_VALUES: Final = (
 """Values that no filter takes."""
 
 
-class Steps:
+class Actions:
     """Drives a target and holds it to the model."""
 
-    def __init__(self, client: Client, session: Ledger, hunt: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, client: Client, ledger: Ledger, hunt: Callable[[str], None] = lambda _: None) -> None:
         self.client = client
-        self.session = session
+        self.ledger = ledger
         self.hunt = hunt
-        self.model = Model(spec())
+        self.model = Model(load_contract())
         self.mine: list[str] = []
         """The runs to work with, in the order in which they were started."""
         self.since: str | None = None
@@ -54,12 +54,12 @@ class Steps:
         self.full = client.target.profile == "full"
 
     def claim(self, claims: Iterable[Claim]) -> None:
-        """Hand claims to the session."""
+        """Hand claims to the ledger."""
         for rule, holds, expected, got, of in claims:
-            before = dict(self.session.findings)
+            before = dict(self.ledger.findings)
             trace = self._trace(of)
-            self.session.check(rule, holds, expected=expected, got=got, trace=trace)
-            for key, finding in self.session.findings.items():
+            self.ledger.check(rule, holds, expected=expected, got=got, trace=trace)
+            for key, finding in self.ledger.findings.items():
                 if before.get(key) is not finding:
                     self.hunt(key)
 

@@ -3,7 +3,7 @@
 Its requests go through our client, so that budget, quota, journal and profile hold, and tap and oracle see each answer:
 what one answer shows by itself (statuses, media types, headers, schemas, 5xx) is theirs to judge, with more tolerance.
 Here the engine's other checks are read: wrong input accepted, right input refused, a key that does not matter, a method
-that should not be, a link that leads nowhere. Plug in: `run(client, session, seed=1, max_examples=30)`.
+that should not be, a link that leads nowhere. Plug in: `run(client, ledger, seed=1, max_examples=30)`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from schemathesis.openapi.checks import (
 
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
-from zof_contracts.contract.document import PREFIX, spec
+from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.evidence.exchange import Request, Unreachable
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.search.minimize import grounds, sent
-from zof_contracts.search.recheck import marked, watched
+from zof_contracts.search.minimize import resend, with_prerequisites
+from zof_contracts.search.recheck import judge_separately, mark_flaky
 from zof_contracts.target.client import Stopped
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ _JUDGED_BY_THE_TAP: Final = (
 )
 
 
-def run(client: Client, session: Ledger, *, seed: int, max_examples: int) -> Counter[str]:
+def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Counter[str]:
     """Send made-up requests; how many successes each operation gave. `Stopped` when nothing may be sent any more."""
     bridge = _Bridge(client)
     began = len(client.journal)
-    settled = {key for key, finding in session.findings.items() if not finding.flaky}
+    settled = {key for key, finding in ledger.findings.items() if not finding.flaky}
     stream = engine.from_schema(_schema(bridge, seed, max_examples)).execute()
     for event in stream:
         if bridge.stopped is not None:
@@ -68,19 +68,19 @@ def run(client: Client, session: Ledger, *, seed: int, max_examples: int) -> Cou
             raise bridge.stopped
         if isinstance(event, events.ScenarioFinished):
             for finding in _failures(event):
-                _tell(session, client, *finding)
+                _tell(ledger, client, *finding)
         elif isinstance(event, events.FatalError):
             raise event.exception
     if bridge.stopped is not None:
         raise bridge.stopped
     made_up = client.journal[began:]
-    for key in [key for key in session.findings if key not in settled]:
-        _again(session, client, key)
+    for key in [key for key in ledger.findings if key not in settled]:
+        _again(ledger, client, key)
     return Counter(each.operation for each in made_up if each.operation and each.response.ok)
 
 
 def _schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN401  untyped there
-    document = copy.deepcopy(spec().document)  # links are written into it
+    document = copy.deepcopy(load_contract().document)  # links are written into it
     full = bridge.client.target.profile == "full"
     config = schemathesis.Config.from_dict(
         {
@@ -173,25 +173,29 @@ def _failures(event: events.ScenarioFinished) -> Iterator[tuple[Any, int]]:
                 yield check.failure_info.failure, int(found[0])
 
 
-def _tell(session: Ledger, client: Client, failure: Any, number: int) -> None:  # noqa: ANN401  untyped there
+def _tell(ledger: Ledger, client: Client, failure: Any, number: int) -> None:  # noqa: ANN401  untyped there
     exchange = client.journal[number - 1]
     status = exchange.response.status
     if isinstance(failure, AcceptedNegativeData):
-        if (rule := blamed(exchange)) is not None and not _perhaps_replayed(client, exchange):
-            session.broken(rule, expected="4xx", got=f"{status}", trace=exchange, place=_place(rule, exchange))
+        if (rule := find_broken_rule(exchange)) is not None and not _perhaps_replayed(client, exchange):
+            ledger.record_violation(rule, expected="4xx", got=f"{status}", trace=exchange, place=_place(rule, exchange))
     elif isinstance(failure, RejectedPositiveData):
         if exchange.response.error.get("param") != "starting_after" and "starting_after" not in exchange.request.query:
             rule = _accepting(exchange)
-            session.broken(rule, expected="2xx, or 404", got=f"{status}", trace=exchange, place=_place(rule, exchange))
+            ledger.record_violation(
+                rule, expected="2xx, or 404", got=f"{status}", trace=exchange, place=_place(rule, exchange)
+            )
     elif isinstance(failure, IgnoredAuth):
         rule = "auth.key-invalid" if exchange.request.key else "auth.key-required"
-        session.broken(rule, expected="401", got=f"{status}", trace=exchange)
+        ledger.record_violation(rule, expected="401", got=f"{status}", trace=exchange)
     elif isinstance(failure, UnsupportedMethodResponse):
-        session.broken("errors.method-not-allowed", expected="405 and Allow", got=f"{status}", trace=exchange)
+        ledger.record_violation("errors.method-not-allowed", expected="405 and Allow", got=f"{status}", trace=exchange)
     elif isinstance(failure, EnsureResourceAvailability):
-        session.broken("runs.start.retrievable", expected="the run that was started", got=f"{status}", trace=exchange)
+        ledger.record_violation(
+            "runs.start.retrievable", expected="the run that was started", got=f"{status}", trace=exchange
+        )
     elif isinstance(failure, MissingHeaderNotRejected) and not exchange.request.key:
-        session.broken("auth.key-required", expected="401", got=f"{status}", trace=exchange)
+        ledger.record_violation("auth.key-required", expected="401", got=f"{status}", trace=exchange)
 
 
 def _place(rule: str, exchange: Exchange) -> str:
@@ -204,21 +208,21 @@ def _place(rule: str, exchange: Exchange) -> str:
         return ""
 
 
-def _again(session: Ledger, client: Client, key: str) -> None:
+def _again(ledger: Ledger, client: Client, key: str) -> None:
     """Send what shows a finding once more; what tap and oracle say of it then, or its status, tells if it is so."""
-    finding = session.findings[key]
-    trace = grounds(client.journal, finding.trace)
-    with watched(client, session) as scratch:
-        answer = sent(trace, client)[-1].response
-    if _seen_by_observers(session, finding):
-        marked(session, key, scratch)
+    finding = ledger.findings[key]
+    trace = with_prerequisites(client.journal, finding.trace)
+    with judge_separately(client, ledger) as scratch:
+        answer = resend(trace, client)[-1].response
+    if _seen_by_observers(ledger, finding):
+        mark_flaky(ledger, key, scratch)
     elif answer.status != finding.trace[-1].response.status:
-        session.findings[key] = replace(finding, flaky=True)
+        ledger.findings[key] = replace(finding, flaky=True)
 
 
-def _seen_by_observers(session: Ledger, finding: Finding) -> bool:
+def _seen_by_observers(ledger: Ledger, finding: Finding) -> bool:
     """Whether tap or oracle found it: they find it again in what was recorded."""
-    scratch = Ledger(session.target, rules=tuple(session.rules.values()))
+    scratch = Ledger(ledger.target, rules=tuple(ledger.rules.values()))
     for observer in (ConformanceCheck(scratch), HistoryCheck(scratch)):
         for exchange in finding.trace:
             observer(exchange)
@@ -234,9 +238,9 @@ def _perhaps_replayed(client: Client, exchange: Exchange) -> bool:
     return key is not None and any(each.path == path and each.header("idempotency-key") == key for each in earlier)
 
 
-def blamed(exchange: Exchange) -> str | None:
+def find_broken_rule(exchange: Exchange) -> str | None:
     """The rule that an accepted request breaks: what is wrong with it, the query first; None when nothing is found."""
-    operation = spec().operations.get(exchange.operation)
+    operation = load_contract().operations.get(exchange.operation)
     if operation is None or not exchange.response.ok:
         return None
     return _wrong_query(operation.node, exchange) or _wrong_header(exchange) or _wrong_body(exchange)
@@ -245,7 +249,9 @@ def blamed(exchange: Exchange) -> str | None:
 def _wrong_query(node: dict[str, Any], exchange: Exchange) -> str | None:
     pairs = parse_qsl(exchange.request.query, keep_blank_values=True)
     names = [name for name, _ in pairs]
-    known = {each["name"]: each for each in map(spec().resolve, node.get("parameters", ())) if each["in"] == "query"}
+    known = {
+        each["name"]: each for each in map(load_contract().resolve, node.get("parameters", ())) if each["in"] == "query"
+    }
     if set(names) - set(known):
         return "conventions.unknown-parameter"
     if len(names) > len(set(names)):
@@ -275,7 +281,7 @@ def _wrong_body(exchange: Exchange) -> str | None:
         body = json.loads(exchange.request.body)
     except ValueError:
         return "conventions.malformed-body"
-    schema = spec().at(f"#/components/schemas/{exchange.operation[0].upper()}{exchange.operation[1:]}")
+    schema = load_contract().at(f"#/components/schemas/{exchange.operation[0].upper()}{exchange.operation[1:]}")
     return _wrong_fields(body, schema) or (
         _wrong_start(body, schema) if exchange.operation == "startRun" else _wrong_export(body, schema)
     )
@@ -314,7 +320,7 @@ def _typed(value: Any, name: str) -> bool:  # noqa: ANN401  a JSON value
 
 
 def _fits(schema: dict[str, Any], value: str) -> bool:
-    whole = spec().resolve(schema)
+    whole = load_contract().resolve(schema)
     if "enum" in whole:
         return value in whole["enum"]
     return re.search(whole.get("pattern", _MOMENT), value) is not None

@@ -2,7 +2,7 @@
 
 What has nothing to do with the exchanges that show the finding (no ID, cursor or idempotency key in common, not even by
 way of others) is left out, without sending anything; then halves and singles are left out and what is left is sent
-again, within the client's budget, as long as the last answers still are what they were. Plug in: `minimized(finding,
+again, within the client's budget, as long as the last answers still are what they were. Plug in: `minimize(finding,
 client, last=3)`; a finding whose answers are never the same twice keeps the trace that it has.
 """
 
@@ -37,12 +37,12 @@ _PATIENCE: Final = 30.0
 Trace = tuple["Exchange", ...]
 
 
-def minimized(finding: Finding, client: Client, *, last: int = 1) -> Finding:
+def minimize(finding: Finding, client: Client, *, last: int = 1) -> Finding:
     """The finding with the shortest trace found within the budget that still shows it, by its last exchanges."""
-    trace = related(finding.trace, last)
+    trace = find_related(finding.trace, last)
     if len(trace) <= last or (client.target.profile != "full" and _writes(trace)):
         return finding
-    if not _same(sent(trace, client), trace, last):
+    if not _same(resend(trace, client), trace, last):
         return finding
     cutting = _Cutting(client, trace, last)
     with suppress(Stopped):  # what was left out until then stays out
@@ -50,7 +50,7 @@ def minimized(finding: Finding, client: Client, *, last: int = 1) -> Finding:
     return replace(finding, trace=cutting.trace)
 
 
-def related(trace: Sequence[Exchange], last: int = 1) -> Trace:
+def find_related(trace: Sequence[Exchange], last: int = 1) -> Trace:
     """The exchanges that have something to do with the last ones, by way of others too."""
     kept = set(range(len(trace))[-last:])
     names = {name for place in kept for name in _mentioned(trace[place])}
@@ -65,7 +65,7 @@ def related(trace: Sequence[Exchange], last: int = 1) -> Trace:
     return tuple(trace[place] for place in sorted(kept))
 
 
-def grounds(journal: Sequence[Exchange], trace: Sequence[Exchange]) -> Trace:
+def with_prerequisites(journal: Sequence[Exchange], trace: Sequence[Exchange]) -> Trace:
     """A trace, and before it what made the things that its requests name: a start, say, and what was done to that run.
 
     Only what was written by us is among it; what was there before is there still.
@@ -119,7 +119,7 @@ class _Cutting:
 
     def _shows(self, trace: Trace) -> bool:
         self._tries += 1
-        return _same(sent(trace, self.client), trace, self.last)
+        return _same(resend(trace, self.client), trace, self.last)
 
     def _worth(self) -> bool:
         return self._tries < _TRIES and time.monotonic() < self._since + _PATIENCE
@@ -129,12 +129,12 @@ def _writes(trace: Sequence[Exchange]) -> bool:
     return any(exchange.request.method != "GET" for exchange in trace)
 
 
-def sent(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
+def resend(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
     """Send a trace again, with the IDs and cursors of the new answers, and the pauses that there were."""
     now: dict[str, str] = {}
     again: list[Exchange] = []
     salt = str(len(client.journal))
-    rested(client)
+    settle_runs(client)
     for before, exchange in zip((None, *trace), trace, strict=False):
         if before is not None and (pause := server_time(exchange) - server_time(before)) > 0:
             longest = _LONGEST_WAIT if client.target.advance else _LONGEST_REAL_WAIT
@@ -146,7 +146,7 @@ def sent(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
     return again
 
 
-def rested(client: Client) -> None:
+def settle_runs(client: Client) -> None:
     """Let what was started before come to its end, where that takes no time."""
     if client.target.advance:
         client.wait(_LONGEST_WAIT, "what was started before")

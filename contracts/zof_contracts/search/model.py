@@ -1,8 +1,8 @@
 """The contract as a pure model: what is known of the runs that were started, and what must therefore be so.
 
 It reads statuses and transitions from the document and knows no client: every function takes what was answered and
-gives `Claim`s, each a rule and whether it holds. Plug in: `Model(spec())`; whoever drives a target hands each claim to
-a session. What one answer shows by itself is the tap's to judge, what two show is the oracle's.
+gives `Claim`s, each a rule and whether it holds. Plug in: `Model(load_contract())`; whoever drives a target hands each claim to
+a ledger. What one answer shows by itself is the tap's to judge, what two show is the oracle's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from zof_contracts.contract.document import Spec
+    from zof_contracts.contract.document import Contract
     from zof_contracts.evidence.exchange import Response
 
 JsonObject = dict[str, Any]
@@ -58,7 +58,7 @@ class Kept:
 class Model:
     """What must be so."""
 
-    contract: Spec
+    contract: Contract
     runs: dict[str, Known] = field(default_factory=dict)
     kept: dict[str, Kept] = field(default_factory=dict)
 

@@ -1,7 +1,7 @@
 """Again: what was found is tried once more from scratch, by whoever knows how, and cut down to what shows it.
 
-What is not there then, though its rule was seen kept, is flaky. Plug in: `with watched(client, session) as scratch:`
-for a second try whose evidence is its own; `marked(session, key, scratch)` says what came of it; `shortened(…)` does
+What is not there then, though its rule was seen kept, is flaky. Plug in: `with judge_separately(client, ledger) as scratch:`
+for a second try whose evidence is its own; `mark_flaky(ledger, key, scratch)` says what came of it; `shorten(…)` does
 both for a sequence of moves, and leaves moves out as long as the finding still shows. `client.Stopped` comes through.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.search.minimize import minimized
+from zof_contracts.search.minimize import minimize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.findings import Finding
     from zof_contracts.target.client import Client
 
-    Move = tuple[str, dict[str, Any]]
+    Action = tuple[str, dict[str, Any]]
     """What was done, by its name, and with which arguments."""
-    Play = Callable[[Ledger, Sequence[Move]], Mapping[str, "Seen"]]
+    Play = Callable[[Ledger, Sequence[Action]], Mapping[str, "Sighting"]]
     """Makes moves, and says what was seen on the way, by the findings' keys."""
 
 _TRIES: Final = 20
@@ -36,20 +36,20 @@ _PAIR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Sighting:
     """A finding as it was made."""
 
     finding: Finding
-    moves: tuple[Move, ...]
+    moves: tuple[Action, ...]
     """What was done until then."""
     last: int
     """How many exchanges of its trace are those of the last move, which together show it."""
 
 
 @contextmanager
-def watched(client: Client, session: Ledger) -> Iterator[Ledger]:
-    """While it lasts, what the client sends is judged in a session of its own."""
-    scratch = Ledger(session.target, rules=tuple(session.rules.values()), seed=session.seed)
+def judge_separately(client: Client, ledger: Ledger) -> Iterator[Ledger]:
+    """While it lasts, what the client sends is judged in a ledger of its own."""
+    scratch = Ledger(ledger.target, rules=tuple(ledger.rules.values()), seed=ledger.seed)
     observers = client.observers
     client.observers = [ConformanceCheck(scratch), HistoryCheck(scratch)]
     try:
@@ -58,49 +58,49 @@ def watched(client: Client, session: Ledger) -> Iterator[Ledger]:
         client.observers = observers
 
 
-def there(finding: Finding, scratch: Ledger) -> bool:
+def is_reproduced(finding: Finding, scratch: Ledger) -> bool:
     """Whether the rule of a finding was broken again."""
     return any(one.rule.name == finding.rule.name for one in scratch.findings.values())
 
 
-def marked(session: Ledger, key: str, scratch: Ledger) -> None:
+def mark_flaky(ledger: Ledger, key: str, scratch: Ledger) -> None:
     """Call a finding flaky if it is not there again, though its rule was reached."""
-    finding = session.findings[key]
-    if scratch.evidence[finding.rule.name] and not there(finding, scratch):
-        session.findings[key] = replace(finding, flaky=True)
+    finding = ledger.findings[key]
+    if scratch.evidence[finding.rule.name] and not is_reproduced(finding, scratch):
+        ledger.findings[key] = replace(finding, flaky=True)
 
 
-def shortened(session: Ledger, client: Client, key: str, seen: Seen, play: Play, *, cut: bool) -> None:  # noqa: PLR0913
+def shorten(ledger: Ledger, client: Client, key: str, seen: Sighting, play: Play, *, cut: bool) -> None:  # noqa: PLR0913
     """Play the moves of a finding again; if it is there, and is to be cut, keep the shortest trace that shows it."""
-    search = _Shorter(session, client, key, play)
+    search = _Shorter(ledger, client, key, play)
     again = search.played(seen.moves)
-    marked(session, key, search.scratch)
-    if cut and again is not None and len(session.findings[key].trace) > _PAIR:
+    mark_flaky(ledger, key, search.scratch)
+    if cut and again is not None and len(ledger.findings[key].trace) > _PAIR:
         shortest = search.fewest(again)
-        _keep(session, key, shortest.finding)
-        _keep(session, key, minimized(shortest.finding, client, last=shortest.last))
+        _keep(ledger, key, shortest.finding)
+        _keep(ledger, key, minimize(shortest.finding, client, last=shortest.last))
 
 
 class _Shorter:
     """A search for fewer moves, while it is worth it."""
 
-    def __init__(self, session: Ledger, client: Client, key: str, play: Play) -> None:
-        self.session = session
+    def __init__(self, ledger: Ledger, client: Client, key: str, play: Play) -> None:
+        self.ledger = ledger
         self.client = client
         self.key = key
         self.play = play
-        self.scratch = session
+        self.scratch = ledger
         """Where the last try was judged."""
         self._since = time.monotonic()
         self._tries = 0
 
-    def played(self, moves: Sequence[Move]) -> Seen | None:
+    def played(self, moves: Sequence[Action]) -> Sighting | None:
         """The finding, if these moves show it."""
         self._tries += 1
-        with watched(self.client, self.session) as self.scratch:
+        with judge_separately(self.client, self.ledger) as self.scratch:
             return self.play(self.scratch, moves).get(self.key)
 
-    def fewest(self, seen: Seen) -> Seen:
+    def fewest(self, seen: Sighting) -> Sighting:
         """Leave out ever smaller pieces as long as the finding shows."""
         size = len(seen.moves) // 2
         while size:
@@ -118,7 +118,7 @@ class _Shorter:
         return self._tries < _TRIES and time.monotonic() < self._since + _PATIENCE
 
 
-def _keep(session: Ledger, key: str, shorter: Finding) -> None:
-    known = session.findings[key]
+def _keep(ledger: Ledger, key: str, shorter: Finding) -> None:
+    known = ledger.findings[key]
     if len(shorter.trace) < len(known.trace):
-        session.findings[key] = replace(known, trace=shorter.trace, got=shorter.got)
+        ledger.findings[key] = replace(known, trace=shorter.trace, got=shorter.got)

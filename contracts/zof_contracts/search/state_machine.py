@@ -1,7 +1,7 @@
 """The machine: promises over time, looked for by Hypothesis, which drives target and model side by side.
 
-Plug in: `run(client, session, seed=1, max_examples=30)`. In process a failure is shrunk freely, and the shrunk trace is
-the one that the session keeps; against a real target nothing is sent twice to shrink. Either way the moves that led
+Plug in: `run(client, ledger, seed=1, max_examples=30)`. In process a failure is shrunk freely, and the shrunk trace is
+the one that the ledger keeps; against a real target nothing is sent twice to shrink. Either way the moves that led
 to a finding are played once more at the end, and cut down within the budget (see `zof_contracts.search.recheck`).
 `zof_contracts.target.client.Stopped` comes through.
 """
@@ -21,18 +21,18 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
-from zof_contracts.contract.document import spec
+from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.exchange import Unreachable
-from zof_contracts.search.actions import NASTY_IDS, NASTY_VALUES, Steps
-from zof_contracts.search.minimize import rested
-from zof_contracts.search.recheck import Seen, shortened
+from zof_contracts.search.actions import NASTY_IDS, NASTY_VALUES, Actions
+from zof_contracts.search.minimize import settle_runs
+from zof_contracts.search.recheck import Sighting, shorten
 from zof_contracts.target.client import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from zof_contracts.evidence.ledger import Ledger
-    from zof_contracts.search.recheck import Move
+    from zof_contracts.search.recheck import Action
     from zof_contracts.target.client import Client
 
 _ROUNDS: Final = 3
@@ -91,12 +91,12 @@ class StoryMachine(RuleBasedStateMachine):
     """Any sequence of steps."""
 
     def __init__(
-        self, client: Client, session: Ledger, seen: dict[str, Seen], hunt: Callable[[str], None] = lambda _: None
+        self, client: Client, ledger: Ledger, seen: dict[str, Sighting], hunt: Callable[[str], None] = lambda _: None
     ) -> None:
         super().__init__()
-        self.steps = Steps(client, session, hunt)
-        self.salt = f"{session.nonce}-{len(client.journal)}"
-        self.moves: list[Move] = []
+        self.steps = Actions(client, ledger, hunt)
+        self.salt = f"{ledger.nonce}-{len(client.journal)}"
+        self.moves: list[Action] = []
         self.moved = 0
         """The number of the last exchange before the last move."""
         self.seen = seen
@@ -112,13 +112,13 @@ class StoryMachine(RuleBasedStateMachine):
 
     def note(self) -> None:
         """Remember the moves that led to what was found just now."""
-        for key, finding in self.steps.session.findings.items():
+        for key, finding in self.steps.ledger.findings.items():
             ours = finding.trace and finding.trace[-1].number > self.steps.began
             if ours and (key not in self.seen or self.seen[key].finding.trace is not finding.trace):
                 last = sum(exchange.number > self.moved for exchange in finding.trace)
-                self.seen[key] = Seen(finding, tuple(self.moves), last)
+                self.seen[key] = Sighting(finding, tuple(self.moves), last)
 
-    def play(self, moves: Sequence[Move]) -> None:
+    def play(self, moves: Sequence[Action]) -> None:
         """Make moves that were made before."""
         for name, given in moves:
             with suppress(_Pointless):
@@ -191,7 +191,7 @@ class StoryMachine(RuleBasedStateMachine):
             self.steps.finish(self.steps.mine[-1])
 
     @_full
-    @_rule(runs=st.sampled_from([3, 6]), parts=_parts, status=st.sampled_from(sorted(spec().transitions)))
+    @_rule(runs=st.sampled_from([3, 6]), parts=_parts, status=st.sampled_from(sorted(load_contract().transitions)))
     def crowd(self, runs: int, parts: tuple[int, ...], status: str) -> None:
         for _ in range(runs):
             self.steps.start(self._cases(parts))
@@ -234,7 +234,7 @@ class StoryMachine(RuleBasedStateMachine):
         self.steps.walk_runs(max(2, limit), starting=starting and self.steps.full)
 
     @_running
-    @_rule(status=st.sampled_from(sorted(spec().transitions)))
+    @_rule(status=st.sampled_from(sorted(load_contract().transitions)))
     def filter_status(self, status: str) -> None:
         self.steps.filter_status(status)
 
@@ -254,27 +254,27 @@ class StoryMachine(RuleBasedStateMachine):
         self.steps.nasty_value(name, value)
 
 
-def run(client: Client, session: Ledger, *, seed: int, max_examples: int) -> None:
+def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> None:
     """Drive the target through so many sequences; `Stopped` when nothing may be sent any more."""
     free = client.target.app is not None and client.caps.requests is None
-    settled = {key for key, finding in session.findings.items() if not finding.flaky}
-    search = _Search(client, session, settled, shrinking=free)
+    settled = {key for key, finding in ledger.findings.items() if not finding.flaky}
+    search = _Search(client, ledger, settled, shrinking=free)
     for number in range(_ROUNDS if free else 1):
         if not search.round(seed * 1000 + number, max_examples):
             break
     fresh = [key for key in search.seen if key not in settled]
     for place, key in enumerate(fresh):
-        shortened(session, client, key, search.seen[key], search.play, cut=free or place < _ROUNDS)
+        shorten(ledger, client, key, search.seen[key], search.play, cut=free or place < _ROUNDS)
 
 
 class _Search:
     """A search under way: what was found, and what of it was shrunk."""
 
-    def __init__(self, client: Client, session: Ledger, settled: Collection[str], *, shrinking: bool) -> None:
+    def __init__(self, client: Client, ledger: Ledger, settled: Collection[str], *, shrinking: bool) -> None:
         self.client = client
-        self.session = session
+        self.ledger = ledger
         self.shrinking = shrinking
-        self.seen: dict[str, Seen] = {}
+        self.seen: dict[str, Sighting] = {}
         self._shrunk = set(settled)
         self._kinds: dict[str, type[_Broken]] = {}
         self._since = 0.0
@@ -293,9 +293,9 @@ class _Search:
             self._shrunk |= self._kinds.keys()
         return bool(self._kinds)
 
-    def play(self, scratch: Ledger, moves: Sequence[Move]) -> dict[str, Seen]:
+    def play(self, scratch: Ledger, moves: Sequence[Action]) -> dict[str, Sighting]:
         """Make the moves of one sequence once more: what was seen on the way."""
-        rested(self.client)
+        settle_runs(self.client)
         machine = StoryMachine(self.client, scratch, {})
         try:
             machine.play(moves)
@@ -306,7 +306,7 @@ class _Search:
     def _made(self) -> StoryMachine:
         if self._kinds and time.monotonic() > self._since + _PATIENCE:
             raise _Halt
-        return StoryMachine(self.client, self.session, self.seen, self._hunt)
+        return StoryMachine(self.client, self.ledger, self.seen, self._hunt)
 
     def _hunt(self, key: str) -> None:
         if self.shrinking and key not in self._shrunk:

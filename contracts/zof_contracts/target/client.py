@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
-from zof_contracts.contract.document import PREFIX, spec
+from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.evidence.events import Event, ExchangeRecorded, Waiting
 from zof_contracts.evidence.exchange import Exchange, Headers, Request, Response
 
@@ -189,7 +189,7 @@ class Client:
             raise BudgetExceeded(f"the {self.caps.seconds:g} seconds are used up")
 
     def _noted(self, request: Request, answer: Response, took: float) -> Exchange:
-        operation = spec().route(request.method, request.path)
+        operation = load_contract().route(request.method, request.path)
         name = operation.id if operation else ""
         exchange = Exchange(len(self.journal) + 1, request, answer, name, time.time(), took)
         self.journal.append(exchange)

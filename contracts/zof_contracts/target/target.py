@@ -67,6 +67,11 @@ class Target:
         return self.url.rstrip("/").removesuffix("/v1").rstrip("/")
 
     @property
+    def in_process(self) -> bool:
+        """Whether it is an application in this process."""
+        return self.app is not None
+
+    @property
     def prefix(self) -> str:
         """The path that its base has, before `/v1`; mostly empty."""
         return urlsplit(self.base).path

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.contract.document import spec
+from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.evidence.verification import Receipt
 from zof_contracts.target.client import Budget, Stopped
@@ -73,4 +73,4 @@ def _states(client: Client) -> dict[str, str]:
 def _state(status: object) -> str:
     if status == "canceled":
         return "canceled"
-    return "ended" if status in spec().terminal else ""
+    return "ended" if status in load_contract().terminal else ""

@@ -20,7 +20,7 @@ from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.evidence.verification import Verification
 from zof_contracts.probes import PROBES, Probe, ProbeContext, Unsettled
 from zof_contracts.search import fuzz, state_machine
-from zof_contracts.search.recheck import marked, there, watched
+from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
 from zof_contracts.target.client import Budget, Client, ReadOnly, Stopped
 from zof_contracts.target.clock import mover
 from zof_contracts.verification.cleanup import cleaned
@@ -78,7 +78,7 @@ def run(  # noqa: PLR0913  what a verification may be told
     """
     began, clock = time.time(), time.perf_counter()
     session = Ledger(target, rules=rules, seed=seed, listeners=listeners)
-    client = Client(target, caps=caps, tell=session.tell)
+    client = Client(target, caps=caps, tell=session.publish)
     preflight(client)
     if target.advance is None and target.find_clock:
         target = client.target = session.target = replace(target, advance=mover(target))
@@ -89,7 +89,7 @@ def run(  # noqa: PLR0913  what a verification may be told
         client.transport.close()
     facts = Verification(
         target=target,
-        settled=session.settled(),
+        settled=session.results(),
         journal=tuple(client.journal),
         receipt=receipt,
         seed=seed,
@@ -101,7 +101,7 @@ def run(  # noqa: PLR0913  what a verification may be told
         interrupted=interrupted,
         known=frozenset(known),
     )
-    session.tell(VerificationFinished(facts.settled))
+    session.publish(VerificationFinished(facts.settled))
     return facts
 
 
@@ -122,7 +122,7 @@ class _Running:
         target, parts = self.client.target, [part for part in PARTS if self.max_examples]
         probes = [probe for probe in PROBES if self._wanted(probe)]
         count = len(probes) + len(parts)
-        self.session.tell(VerificationStarted(target.url, target.profile, len(self.session.rules), count))
+        self.session.publish(VerificationStarted(target.url, target.profile, len(self.session.rules), count))
         self.client.observers = [ConformanceCheck(self.session), HistoryCheck(self.session)]
         try:
             self._probe(probes, ProbeContext(self.client, self.session, self.session.nonce), self.session)
@@ -144,34 +144,34 @@ class _Running:
             return True
         return any(not self.client.target.lacks(RULES[rule]) for rule in asked & set(probe.rules))
 
-    def _probe(self, probes: Sequence[Probe], bench: ProbeContext, session: Ledger) -> None:
+    def _probe(self, probes: Sequence[Probe], context: ProbeContext, session: Ledger) -> None:
         left = list(probes)
         while left:
-            probe = next((each for each in left if each.opportune(bench)), left[0])
+            probe = next((each for each in left if each.is_opportune(context)), left[0])
             left.remove(probe)
             before = set(session.findings)
             try:
-                self._settle(probe, bench, session)
+                self._settle(probe, context, session)
             finally:
                 for key in session.findings.keys() - before:
                     self._found_by.setdefault(key, probe)
 
-    def _settle(self, probe: Probe, bench: ProbeContext, session: Ledger) -> None:
-        session.tell(PartStarted(probe.name))
+    def _settle(self, probe: Probe, context: ProbeContext, session: Ledger) -> None:
+        session.publish(PartStarted(probe.name))
         why = ""
         try:
-            probe.settle(bench)
+            probe.settle(context)
         except (Unsettled, ReadOnly) as error:
             why = str(error)
         except (Stopped, Unreachable) as error:
-            session.tell(PartFinished(probe.name, str(error)))
+            session.publish(PartFinished(probe.name, str(error)))
             raise _Over(str(error)) from error
         except Exception as error:  # noqa: BLE001  an answer that no one foresaw must not end the verification
             why = f"the probe could not read an answer: {type(error).__name__}: {self.client.target.redact(str(error))}"
         if why:
             for rule in probe.rules:
-                session.skip(rule, why)
-        session.tell(PartFinished(probe.name, why))
+                session.record_skip(rule, why)
+        session.publish(PartFinished(probe.name, why))
 
     def _again(self, probes: Sequence[Probe]) -> None:
         """Try what was found once more from scratch; what is not there then is flaky."""
@@ -183,18 +183,18 @@ class _Running:
             scratch = self._once_more(probes, "and-again")
             left = self._absent(left, scratch)
         for key in left:
-            marked(self.session, key, scratch)
+            mark_flaky(self.session, key, scratch)
 
     def _once_more(self, probes: Sequence[Probe], word: str) -> Ledger:
-        with watched(self.client, self.session) as scratch:
+        with judge_separately(self.client, self.session) as scratch:
             self._probe(probes, ProbeContext(self.client, scratch, f"{self.session.nonce}-{word}"), scratch)
         return scratch
 
     def _absent(self, keys: Collection[str], scratch: Ledger) -> list[str]:
-        return [key for key in keys if not there(self.session.findings[key], scratch)]
+        return [key for key in keys if not is_reproduced(self.session.findings[key], scratch)]
 
     def _make_up(self, name: str, part: Part) -> None:
-        self.session.tell(PartStarted(name))
+        self.session.publish(PartStarted(name))
         used, why = self.client.used, ""
         try:
             part(self.client, self.session, seed=self.session.seed, max_examples=self.max_examples)
@@ -203,8 +203,8 @@ class _Running:
             raise _Over(why) from error
         finally:
             self.examples += self.client.used - used
-            self.session.tell(PartFinished(name, why))
+            self.session.publish(PartFinished(name, why))
 
     def _leave(self, rules: Collection[str], why: str) -> None:
         for rule in rules:
-            self.session.skip(rule, why)
+            self.session.record_skip(rule, why)
