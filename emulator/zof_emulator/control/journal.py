@@ -11,7 +11,7 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 from zof_emulator.journal import har
-from zof_emulator.journal.view import differences, shown
+from zof_emulator.journal.view import differences, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ def list_exchanges(stage: HostedWorld, call: Request) -> Reply:
     query = dict(call.query)
     limit, above = query.pop("limit"), query.pop("starting_after", 0)
     found: list[Shown] = []
-    for one in _shown(stage, above):
+    for one in _show_all(stage, above):
         if not differences(one, query):
             found.append(one)
             if len(found) > limit:
@@ -61,7 +61,7 @@ def verify_journal(stage: HostedWorld, call: Request) -> Reply:
     low = max(given.get("exactly", 0), given.get("at_least", 0))
     high = min((given[name] for name in ("exactly", "at_most") if name in given), default=None)
     count, nearest, amiss = 0, None, list[dict[str, Any]]()
-    for one in _shown(stage):
+    for one in _show_all(stage):
         found = differences(one, asked)
         count += not found
         if found and (nearest is None or len(found) <= len(amiss)):
@@ -71,18 +71,18 @@ def verify_journal(stage: HostedWorld, call: Request) -> Reply:
     wanted = " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
     message = f"{count} of {journal.count - journal.dropped} exchanges match, as asked: {wanted}."
     if not verified:
-        message = f"{count} of {journal.count - journal.dropped} exchanges match; asked for {wanted}. " + _why(told)
+        message = f"{count} of {journal.count - journal.dropped} exchanges match; asked for {wanted}. " + _explain(told)
     answer = {"verified": verified, "count": count, "message": message.strip(), "dropped": journal.dropped}
     return Reply(200, Document({**answer, "nearest": told}))
 
 
 def export_journal(stage: HostedWorld, public_url: str) -> Reply:
     """The journal as NDJSON: a line about the world, whose links begin with `public_url`, then a line an exchange."""
-    header = orjson.dumps(_about(stage) | {"public_url": public_url}) + b"\n"
+    header = orjson.dumps(_header(stage) | {"public_url": public_url}) + b"\n"
 
     def lines() -> Iterator[bytes]:
         yield header
-        for one in _shown(stage):
+        for one in _show_all(stage):
             yield orjson.dumps(one) + b"\n"
 
     content = tuple(lines())
@@ -91,7 +91,7 @@ def export_journal(stage: HostedWorld, public_url: str) -> Reply:
 
 def export_har(stage: HostedWorld, call: Request) -> Reply:
     """The journal as an HTTP archive."""
-    content = har.har(_shown(stage), call.base)
+    content = har.har(_show_all(stage), call.base)
     return Reply(200, File("application/json", f"{stage.name or DEFAULT}.har", lambda: (content,), len(content)))
 
 
@@ -101,11 +101,11 @@ def _journal(stage: HostedWorld) -> Journal:
     return stage.journal
 
 
-def _shown(stage: HostedWorld, above: int = 0) -> Iterator[Shown]:
-    return (shown(number, entry) for number, entry in _journal(stage).numbered(stage.world, above))
+def _show_all(stage: HostedWorld, above: int = 0) -> Iterator[Shown]:
+    return (show(number, entry) for number, entry in _journal(stage).numbered(stage.world, above))
 
 
-def _why(told: Mapping[str, Any] | None) -> str:
+def _explain(told: Mapping[str, Any] | None) -> str:
     """What sets the nearest exchange apart, in one sentence."""
     if told is None:
         return ""
@@ -117,7 +117,7 @@ def _why(told: Mapping[str, Any] | None) -> str:
     return f"The nearest is number {one['number']}, {one['request']['method']} {one['request']['target']}: {amiss}."
 
 
-def _about(stage: HostedWorld) -> dict[str, Any]:
+def _header(stage: HostedWorld) -> dict[str, Any]:
     """What a fresh world must be like for the journal to be replayed in it."""
     world, journal = stage.world, _journal(stage)
     return {

@@ -76,12 +76,12 @@ class Agenda:
         self.first = self._heap[0].at if self._heap else NEVER
         return due
 
-    def saved(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """All of it, as JSON."""
         return {"sequence": self._sequence, "due": [list(due) for due in self._heap]}
 
     @classmethod
-    def restored(cls, saved: Mapping[str, Any]) -> Agenda:
+    def from_json(cls, saved: Mapping[str, Any]) -> Agenda:
         """What was saved."""
         found = cls()
         found._sequence = saved["sequence"]

@@ -11,7 +11,7 @@ from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded, Request
-from zof_emulator.handlers.paging import walk
+from zof_emulator.handlers.paging import page_request
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
@@ -168,7 +168,7 @@ class OpenApiApp:
         if scope["query_string"]:
             # A cursor is judged with the query, though only the list that it came from knows whether it is good.
             def look(known: Mapping[str, Any]) -> None:
-                walk(world, Request(operation.id, organization, name, known, _NOTHING, ""))
+                page_request(world, Request(operation.id, organization, name, known, _NOTHING, ""))
 
             query = operation.query.decoded(scope["query_string"], look if self._of_api else None)
         body = _NOTHING
