@@ -164,7 +164,7 @@ def _explained(rule: Rule) -> list[tuple[str, str]]:
     sources = ", ".join(source.get("url", source["name"]) for source in said["sources"]) or "no page"
     breach = (
         "violates the contract"
-        if rule.basis.binding
+        if rule.basis.is_binding
         else "only differs from an assumption, which --strict alone fails for"
     )
     rows = [

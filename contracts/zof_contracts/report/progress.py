@@ -157,7 +157,7 @@ class Bar:
             case Waiting(seconds=seconds, why=why) if seconds >= _WORTH_SAYING:
                 self.shown.update(self.task, description=escape(f"waiting {seconds:.0f} s: {why}"))
             case FindingRecorded(finding=finding) if news:
-                colour = "red" if finding.rule.basis.binding else "yellow"
+                colour = "red" if finding.rule.basis.is_binding else "yellow"
                 said = f"[{colour}]{finding.verdict}[/{colour}] {finding.rule.name}: {escape(finding.got)}"
                 self.shown.console.print(said, soft_wrap=True)
             case _:

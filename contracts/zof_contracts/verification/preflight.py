@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.checks.schemas import mask
 from zof_contracts.evidence.exchange import HttpTransport, Unreachable
+from zof_contracts.evidence.findings import quote_value
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -54,7 +54,7 @@ def _refusal(client: Client, exchange: Exchange) -> str:
     if kind == "text/html" or answer.body.lstrip()[:1] == b"<":
         return f"answers {answer.status} with HTML, as no API does; is --url right?"
     if answer.ok:
-        return "" if answer.json is not None else f"answers {mask(kind)}, not JSON; is --url right?"
+        return "" if answer.json is not None else f"answers {quote_value(kind)}, not JSON; is --url right?"
     if answer.status == 404:  # noqa: PLR2004  the documented status
         return f"knows no {exchange.request.path}; is --url right?"
     return f"answers {answer.status} to everything; there is nothing to verify"
