@@ -4,7 +4,6 @@ import ast
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -136,38 +135,3 @@ def test_the_node_lock_keeps_to_the_project() -> None:
     assert {package: packages[f"node_modules/{package}"]["version"] for package in wanted} == wanted
     assert [path for path, package in packages.items() if path and "integrity" not in package] == []
     assert [path for path, package in packages.items() if "resolved" in package] == []
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Path:
-    """A checkout in which nothing is installed yet, in a folder whose name has a space."""
-    root = tmp_path / "a checkout"
-    for folder in ("scripts", "requirements"):
-        shutil.copytree(ROOT / folder, root / folder)
-    shutil.copy(ROOT / "pyproject.toml", root)
-    return root
-
-
-def install(root: Path, *, python: str) -> subprocess.CompletedProcess[str]:
-    """Runs scripts/venv for the server, with the interpreter that the user names."""
-    command = [str(root / "scripts" / "venv"), "serve"]
-    return subprocess.run(command, env={**os.environ, "PYTHON": python}, capture_output=True, text=True, check=False)
-
-
-def test_an_unsuitable_python_is_one_clear_line(bare: Path) -> None:
-    """An interpreter that cannot serve is named in one line on stderr, the exit status is 2, nothing is left behind."""
-    refused = install(bare, python="/bin/false")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.splitlines() == ["zof-emulator: PYTHON=/bin/false is not a Python 3.11 or later"]
-    assert not (bare / ".venv").exists()
-
-
-def test_the_second_use_installs_nothing(bare: Path) -> None:
-    """Where the lock file is the one installed, scripts/venv says nothing and touches nothing."""
-    python = bare / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.symlink_to(sys.executable)
-    shutil.copytree(bare / "requirements", bare / ".venv" / "locked")
-    shutil.copy(bare / "pyproject.toml", bare / ".venv" / "locked")
-    done = install(bare, python=sys.executable)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -13,6 +13,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from zof_contracts.contract.rules import RULES
+from zof_contracts.pytest_plugin import REPEATED, STORED, SWITCHES
+from zof_contracts.pytest_plugin.items import offered
 from zof_contracts.report import render
 
 from tests.served import environment
@@ -26,7 +28,7 @@ ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "zof_secret_main_1"
 FAKE: Final = """
 import json, pathlib, sys
-import zof_contracts.pytest_items as items
+import zof_contracts.pytest_plugin.items as items
 
 def verified(flags):
     with open("verified.txt", "a") as file:
@@ -109,13 +111,20 @@ def test_without_a_target(folder: Path) -> None:
     """Who names no target sees no items of ours, and loads nothing of the harness."""
     (folder / "test_own.py").write_text(
         "import sys\ndef test_own():\n"
-        "    ours = {f'zof_contracts.{name}' for name in ('pytest_items', 'rules', 'runner')}\n"
-        "    heavy = ours | {'rich', 'schemathesis'}\n"
-        "    assert not heavy & set(sys.modules)\n"
+        "    ours = {name for name in sys.modules if name.startswith('zof_')}\n"
+        "    assert ours == {'zof_contracts', 'zof_contracts.pytest_plugin'}\n"
+        "    assert not {'click', 'rich', 'schemathesis', 'yaml'} & set(sys.modules)\n"
     )
     code, printed = pytested(folder, plugins=("zof_contracts.pytest_plugin",))
     assert code == 0, printed
     assert "1 passed" in printed
+
+
+def test_the_options_are_those_of_verify() -> None:
+    """The plugin lists the options of `zof-contracts verify`, which it must not import, and how each is given."""
+    kinds = {option.opts[-1].removeprefix("--"): (option.is_flag, option.multiple) for option in offered()}
+    listed = dict.fromkeys(STORED, (False, False)) | dict.fromkeys(REPEATED, (False, True))
+    assert listed | dict.fromkeys(SWITCHES, (True, False)) == kinds
 
 
 def test_without_a_key(folder: Path) -> None:

@@ -1,61 +1,47 @@
-"""A pytest way: `pytest --zof-url … --zof-key … --pyargs contracts` gives one test item a rule.
+"""The pytest plugin: `pytest --zof-url URL --zof-key KEY --pyargs zof_contracts` runs one test item per rule.
 
-Light on purpose: pytest loads it in every run of whoever has installed the harness. It adds options and no more; where
-a target is named on the command line, `zof_contracts.pytest_plugin.items` is brought in, which does the rest.
+pytest imports this module in every run of every project in whose environment we are installed. It therefore imports
+nothing of the harness and no other package: it adds the options, and where the command line names a target it loads
+`zof_contracts.pytest_plugin.items`, which does the rest.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
-from zof_contracts.cli.options import options
-
 if TYPE_CHECKING:
     import pytest
 
-_PREFIX: Final = "zof_"
-_NOT_OURS: Final = frozenset({"config", "report", "report_dir", "include", "exclude"})
-"""What pytest has its own ways for: -k, --junitxml, its own settings."""
+PREFIX: Final = "zof_"
+"""The prefix of our options in pytest's own namespace of options."""
 
-
-def _flags() -> list[click.Option]:
-    command = click.command(options(lambda: None))
-    return [each for each in command.params if isinstance(each, click.Option) and each.name not in _NOT_OURS]
+STORED: Final = (
+    *("url", "app", "key", "key-readonly", "key-no-webhooks", "key-no-projects", "key-other-org", "key-expired"),
+    *("project", "environment", "suite", "failing-case", "error-case"),
+    *("profile", "budget", "max-time", "max-runs", "seed", "max-examples", "baseline"),
+)
+"""The options of `zof-contracts verify` that take one value. A test holds these three lists against the command."""
+REPEATED: Final = ("case",)
+"""The options that may be given several times."""
+SWITCHES: Final = ("i-may-create-runs", "use-up-quota", "strict")
+"""The options that take no value."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of `zof-contracts verify`, as `--zof-…`."""
-    group = parser.getgroup("zof", "the contract of the Zof API (with --pyargs contracts)")
-    for option in _flags():
-        name = f"--zof-{option.opts[-1].removeprefix('--')}"
-        settings: dict[str, Any] = {"action": "store_true" if option.is_flag else "store"}
-        if option.multiple:
-            settings["action"] = "append"
-        help_text = (option.help or "").replace("%", "%%")
-        group.addoption(name, dest=f"{_PREFIX}{option.name}", default=None, help=help_text, **settings)
+    """Add the options of `zof-contracts verify`, each with the prefix `--zof-`."""
+    group = parser.getgroup("zof", "the contract of the Zof API (with --pyargs zof_contracts)")
+    for action, names in (("store", STORED), ("append", REPEATED), ("store_true", SWITCHES)):
+        for name in names:
+            settings: dict[str, Any] = {"dest": PREFIX + name.replace("-", "_"), "default": None, "action": action}
+            group.addoption(f"--zof-{name}", help=f"as --{name} of `zof-contracts verify`", **settings)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Bring in the items, where a target is named."""
-    if where(config):
+    """Load the test items if the command line names a target."""
+    if target_of(config):
         config.pluginmanager.import_plugin("zof_contracts.pytest_plugin.items")
 
 
-def where(config: pytest.Config) -> str:
-    """The target that the command line names; empty when it names none."""
-    return config.getoption(f"{_PREFIX}url") or config.getoption(f"{_PREFIX}app") or ""
-
-
-def given(config: pytest.Config) -> dict[str, Any]:
-    """The flags of `verify`: from pytest's command line, else the environment, `contracts.toml`, or their defaults."""
-    arguments: list[str] = []
-    for option in _flags():
-        value = config.getoption(f"{_PREFIX}{option.name}")
-        if option.is_flag:
-            arguments += [option.opts[-1]] if value else []
-        elif value is not None:
-            values = value if option.multiple else [value]
-            arguments += [word for each in values for word in (option.opts[-1], each)]
-    return click.command(options(lambda: None)).make_context("pytest", arguments).params
+def target_of(config: pytest.Config) -> str:
+    """The target that the command line names; empty if it names none."""
+    return config.getoption(f"{PREFIX}url") or config.getoption(f"{PREFIX}app") or ""

@@ -17,8 +17,9 @@ import click
 import pytest
 
 from zof_contracts.cli.main import verified
+from zof_contracts.cli.options import options
 from zof_contracts.contract.rules import RULES
-from zof_contracts.pytest_plugin import given, where
+from zof_contracts.pytest_plugin import PREFIX, target_of
 from zof_contracts.report.document import document
 from zof_contracts.report.junit import explained, fails
 
@@ -31,6 +32,27 @@ _HERE: Final = Path(__file__).parent.parent
 _CATALOGUE: Final = _HERE / "contract" / "rules.yaml"
 _VERIFIED: Final = pytest.StashKey["Document"]()
 _LONGEST_WAIT: Final = 3600.0
+_REPLACED: Final = frozenset({"config", "report", "report_dir", "include", "exclude"})
+"""The options of `verify` that pytest replaces with its own: `-k`, `--junitxml` and its settings."""
+
+
+def offered() -> list[click.Option]:
+    """The options of `verify` that the plugin offers."""
+    command = click.command(options(lambda: None))
+    return [each for each in command.params if isinstance(each, click.Option) and each.name not in _REPLACED]
+
+
+def read_flags(config: pytest.Config) -> dict[str, Any]:
+    """The flags of `verify`: from pytest's command line, else the environment, `contracts.toml`, or their defaults."""
+    arguments: list[str] = []
+    for option in offered():
+        value = config.getoption(f"{PREFIX}{option.name}")
+        if option.is_flag:
+            arguments += [option.opts[-1]] if value else []
+        elif value is not None:
+            values = value if option.multiple else [value]
+            arguments += [word for each in values for word in (option.opts[-1], each)]
+    return click.command(options(lambda: None)).make_context("pytest", arguments).params
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -40,7 +62,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def pytest_report_header(config: pytest.Config) -> str:
     """What is verified."""
-    return f"zof-contracts: {where(config)}"
+    return f"zof-contracts: {target_of(config)}"
 
 
 class Catalogue(pytest.File):
@@ -92,7 +114,7 @@ def _document(session: pytest.Session) -> Document:
 def _verify(session: pytest.Session) -> Document:
     names = tuple(item.name for item in session.items if isinstance(item, RuleItem))
     try:
-        return document(verified({**given(session.config), "include": names, "exclude": ()}))
+        return document(verified({**read_flags(session.config), "include": names, "exclude": ()}))
     except click.ClickException as error:
         pytest.exit(f"zof-contracts: {error.format_message()}", returncode=2)
 
