@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from zof_contracts.contract.rules import RULES
 from zof_contracts.pytest_plugin import REPEATED, STORED, SWITCHES
-from zof_contracts.pytest_plugin.items import offered
+from zof_contracts.pytest_plugin.items import list_options
 from zof_contracts.report import render
 
 from tests.served import environment
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.verification import Verification
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 KEY: Final = "zof_secret_main_1"
 FAKE: Final = """
 import json, pathlib, sys
 import zof_contracts.pytest_plugin.items as items
 
-def verified(flags):
+def run_verification(options):
     with open("verified.txt", "a") as file:
-        print(json.dumps([flags["seed"], flags["case"], len(flags["include"]), flags["strict"]]), file=file)
+        print(json.dumps([options["seed"], options["case"], len(options["include"]), options["strict"]]), file=file)
     return None
 
-items.verified = verified
-items.document = lambda _: json.loads(pathlib.Path("said.json").read_text())
+items.run_verification = run_verification
+items.build_report = lambda _: json.loads(pathlib.Path("said.json").read_text())
 """
 """A plugin that puts a verification that never happens in place of the real one."""
 
@@ -122,7 +122,7 @@ def test_without_a_target(folder: Path) -> None:
 
 def test_the_options_are_those_of_verify() -> None:
     """The plugin lists the options of `zof-contracts verify`, which it must not import, and how each is given."""
-    kinds = {option.opts[-1].removeprefix("--"): (option.is_flag, option.multiple) for option in offered()}
+    kinds = {option.opts[-1].removeprefix("--"): (option.is_flag, option.multiple) for option in list_options()}
     listed = dict.fromkeys(STORED, (False, False)) | dict.fromkeys(REPEATED, (False, True))
     assert listed | dict.fromkeys(SWITCHES, (True, False)) == kinds
 
@@ -132,7 +132,7 @@ def test_without_a_key(folder: Path) -> None:
     (folder / "fake.py").write_text("")
     code, printed = pytested(folder, "--zof-url", "http://127.0.0.1:1", "--pyargs", "zof_contracts")
     assert code == 2
-    assert "zof-contracts: name a key" in printed
+    assert "zof-contracts: no API key" in printed
     assert "Traceback" not in printed
 
 

@@ -46,9 +46,9 @@ JSON = ("content-type", "application/json")
         (302, b"", (("location", "https://elsewhere.test/v1"),), "redirects to https://elsewhere.test/v1"),
         (200, b"<!doctype html>", (("content-type", "text/html"),), "HTML"),
         (502, b"<html>", (), "HTML"),
-        (404, b"{}", (JSON,), "knows no /v1/runs"),
+        (404, b"{}", (JSON,), "answers 404 to /v1/runs"),
         (200, b"fine", (("content-type", "text/plain"),), "not JSON"),
-        (500, b"{}", (JSON,), "500 to everything"),
+        (500, b"{}", (JSON,), "answers 500 to every list"),
     ],
 )
 def test_a_target_that_cannot_be_verified_is_one_clear_line(

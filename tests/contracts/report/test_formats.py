@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from zof_contracts.report import FILES, render, write
-from zof_contracts.report.document import document
+from zof_contracts.report.document import build_report
 from zof_contracts.target.target import Target
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.verification import Verification
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 SCHEMA: Final = json.loads((ROOT / "contracts" / "zof_contracts" / "report" / "report.schema.json").read_text())
 HERE: Final = Path(__file__).parent
 NASTY: Final = "</script><img src=x onerror=alert(1)> ]]> & \" ' \x00 \x1b \ud7ff {{title}} [red] \\"
@@ -47,7 +47,7 @@ def test_json_is_valid(make: Callable[..., Verification], text: str) -> None:
 
 def test_the_schema_is_not_empty(make: Callable[..., Verification]) -> None:
     """The schema refuses a report with a field more, and one with a field less."""
-    said = document(make())
+    said = build_report(make())
     for changed in ({**said, "more": 1}, {name: value for name, value in said.items() if name != "receipt"}):
         with pytest.raises(jsonschema_rs.ValidationError):
             valid(SCHEMA, json.dumps(changed))

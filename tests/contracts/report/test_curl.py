@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from zof_contracts.evidence.exchange import Exchange, HttpTransport, Request, Response
-from zof_contracts.report.curl import script, variable
+from zof_contracts.report.curl import key_variable, write_script
 from zof_contracts.target.client import Client, asked, posted, with_header
 from zof_contracts.target.target import Target
 
@@ -40,8 +40,8 @@ def client() -> Iterator[Client]:
 
 def ran(client: Client, folder: Path, *trace: Exchange) -> str:
     """What the script of a trace prints when a shell runs it."""
-    text = script(trace, base=client.target.base, keys=client.target.keys)
-    variables = environment({variable("main"): ADMIN})
+    text = write_script(trace, base=client.target.base, keys=client.target.keys)
+    variables = environment({key_variable("main"): ADMIN})
     done = subprocess.run(
         ["/bin/sh", "-eu"],
         input=text,
@@ -64,7 +64,7 @@ def test_ids_are_threaded(client: Client, tmp_path: Path) -> None:
     started = client.start("tc_a", "tc_b")
     run = started.response.fields["id"]
     canceled = client.post(f"/runs/{run}/cancel")
-    assert run not in script((started, canceled), base="http://x", keys={}).replace(f"# 1. 201, {run}", "")
+    assert run not in write_script((started, canceled), base="http://x", keys={}).replace(f"# 1. 201, {run}", "")
     printed = ran(client, tmp_path, started, canceled)
     assert '"status":"canceled"' in printed
     assert run not in printed
@@ -113,7 +113,7 @@ def test_keys_are_variables() -> None:
         exchange(Request("GET", "/v1/runs", key="")),
         exchange(Request("GET", "/v1/runs", authorization="Basic {key}")),
     ]
-    text = script(trace, base="http://x", keys={"main": "s3cret-main", "readonly": "s3cret-read"})
+    text = write_script(trace, base="http://x", keys={"main": "s3cret-main", "readonly": "s3cret-read"})
     assert "s3cret" not in text
     assert '"Authorization: Bearer ${ZOF_API_KEY_READONLY}"' in text
     assert "'Authorization: Bearer zof_wrong'" in text
@@ -125,13 +125,13 @@ def test_two_values_of_a_kind() -> None:
     """Two runs go by two variables."""
     first, second = (exchange(Request("POST", "/v1/runs"), {"id": name}) for name in ("run_00000001", "run_00000002"))
     ends = [exchange(Request("GET", f"/v1/runs/{name}")) for name in ("run_00000001", "run_00000002")]
-    text = script([first, second, *ends], base="http://x", keys={})
+    text = write_script([first, second, *ends], base="http://x", keys={})
     assert '"$ZOF_BASE_URL/runs/${RUN}"' in text
     assert '"$ZOF_BASE_URL/runs/${RUN2}"' in text
 
 
 def test_outside_of_the_api() -> None:
     """A path outside of /v1 is asked for beside it."""
-    text = script([exchange(Request("HEAD", "/nowhere"))], base="http://x", keys={})
+    text = write_script([exchange(Request("HEAD", "/nowhere"))], base="http://x", keys={})
     assert '"${ZOF_BASE_URL%/v1}/nowhere"' in text
     assert " -I " in text

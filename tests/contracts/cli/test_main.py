@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
-from zof_contracts.cli import main as command
-from zof_contracts.cli.main import main, verify
+from zof_contracts.cli import execution
+from zof_contracts.cli.main import main
+from zof_contracts.cli.verify import verify
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import VerificationStarted
 from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import FILES
-from zof_contracts.report.curl import variable
+from zof_contracts.report.curl import key_variable
+from zof_contracts.report.document import FORMAT
 from zof_contracts.target.client import Budget, BudgetExceeded
 from zof_contracts.target.target import KEYS
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.verification import Verification
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 KEY: Final = "zof_secret_main_1"
 HERE: Final = ("--url", "http://127.0.0.1:1", "--key", KEY)
 OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Option)]
@@ -56,7 +58,7 @@ class Runner:
 def run(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification], tmp_path: Path) -> Runner:
     """A verification that never happens, in an empty folder and with nothing in the environment."""
     runner = Runner(make)
-    monkeypatch.setattr(command, "run", runner)
+    monkeypatch.setattr(execution, "run", runner)
     monkeypatch.chdir(tmp_path)
     for option in OPTIONS:
         monkeypatch.delenv(str(option.envvar), raising=False)
@@ -132,6 +134,29 @@ def test_a_baseline(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("verify", *HERE, "--baseline", "report.json", "--strict") == 0
     assert "VIOLATED (in the baseline)" in capsys.readouterr().out
     assert run.asked
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "invalid --baseline old.json: use a report that --report json wrote"),
+        ("[]", "invalid --baseline old.json: use a report that --report json wrote"),
+        ("[" * 100_000, "invalid --baseline old.json: use a report that --report json wrote"),
+        ('{"format": 1, "findings": []}', f"has format 1: use a report of format {FORMAT}"),
+        ('{"format": [], "findings": []}', f"has format []: use a report of format {FORMAT}"),
+    ],
+    ids=["empty", "no report", "deep", "old", "odd"],
+)
+def test_a_baseline_that_cannot_be_used(
+    run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, said: str
+) -> None:
+    """A baseline of another format, or that is no report, is refused in one line before anything is sent."""
+    (tmp_path / "old.json").write_text(content)
+    assert exit_code("verify", *HERE, "--baseline", "old.json") == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert run.asked == {}
 
 
 VALUES: Final = {
@@ -210,19 +235,25 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "name a key with --key or in ZOF_API_KEY"),
-        (("--key", "k"), "name a target with --url, in ZOF_BASE_URL, or with --app"),
-        (("--key", "k", "--url", "localhost:1"), "is no http:// or https:// address"),
-        (("--key", "k", "--url", "https://api.zof.ai", "--profile", "full"), "say --i-may-create-runs if you may"),
-        ((*HERE, "--include", "runs.cancl.race"), "did you mean 'runs.cancel.race'?"),
-        ((*HERE, "--include", "projects", "--exclude", "projects"), "leave no rule"),
-        ((*HERE, "--report", "pdf"), "'pdf' is no report; there are text, json"),
-        ((*HERE, "--case", "tc_a"), "at least 2 test cases"),
-        ((*HERE, "--baseline", "nowhere.json"), "is no JSON report that can be read"),
-        ((*HERE, "--config", "nowhere.toml"), "nowhere.toml cannot be read"),
+        ((), "no API key: give one with --key or in ZOF_API_KEY"),
+        (("--key", "k"), "no target: give one with --url, in ZOF_BASE_URL, or with --app"),
+        (
+            ("--key", "k", "--url", "localhost:1"),
+            "invalid --url 'localhost:1': it must begin with http:// or https://",
+        ),
+        (
+            ("--key", "k", "--url", "https://api.zof.ai", "--profile", "full"),
+            "add --i-may-create-runs if you",
+        ),
+        ((*HERE, "--include", "runs.cancl.race"), "(did you mean 'runs.cancel.race'?)"),
+        ((*HERE, "--include", "projects", "--exclude", "projects"), "leave no rule to check"),
+        ((*HERE, "--report", "pdf"), "unknown report 'pdf': use text, json"),
+        ((*HERE, "--case", "tc_a"), "give at least 2 with --case"),
+        ((*HERE, "--baseline", "nowhere.json"), "cannot read --baseline nowhere.json: No such file or directory"),
+        ((*HERE, "--config", "nowhere.toml"), "cannot read nowhere.toml"),
         (("--key", "k", "--app", "nope"), "is not module:factory"),
         (("--key", "k", "--app", "nope:x"), "gives no application: ModuleNotFoundError"),
-        ((*HERE, "--report", "json", "--report-dir", "file/x"), "--report-dir file/x cannot be made"),
+        ((*HERE, "--report", "json", "--report-dir", "file/x"), "cannot make --report-dir file/x: Not a directory"),
     ],
 )
 def test_what_cannot_be(
@@ -243,7 +274,7 @@ def test_a_file_with_a_slip(run: Runner, tmp_path: Path, capsys: pytest.CaptureF
     """A key of the file that is no option is refused, with a guess."""
     (tmp_path / "contracts.toml").write_text("bugdet = 1")
     assert exit_code("verify", *HERE) == 2
-    assert "'bugdet', which is no option, did you mean 'budget'?" in capsys.readouterr().err
+    assert "unknown setting 'bugdet' in contracts.toml (did you mean 'budget'?)" in capsys.readouterr().err
     assert run.asked == {}
 
 
@@ -252,7 +283,7 @@ def test_a_file_with_a_slip(run: Runner, tmp_path: Path, capsys: pytest.CaptureF
     [
         (Unreachable(f"127.0.0.1:1 cannot be reached with {KEY}"), "cannot be reached with [key main]"),
         (BudgetExceeded("the budget is used up"), "the budget is used up"),
-        (RuntimeError("oops"), "a fault of ours: RuntimeError: oops ("),
+        (RuntimeError("oops"), "internal error: RuntimeError: oops ("),
     ],
 )
 def test_what_could_not_be_done(run: Runner, capsys: pytest.CaptureFixture[str], error: Exception, said: str) -> None:
@@ -348,4 +379,4 @@ def test_as_a_module() -> None:
 def test_keys_go_by_one_name(key: str) -> None:
     """The variable that a script uses for a key is the one that the option reads."""
     name = "key" if key == "main" else f"key_{key.replace('-', '_')}"
-    assert next(str(option.envvar) for option in OPTIONS if option.name == name) == variable(key)
+    assert next(str(option.envvar) for option in OPTIONS if option.name == name) == key_variable(key)

@@ -17,7 +17,7 @@ from zof_contracts.evidence.events import (
 )
 from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import render
-from zof_contracts.report.progress import Lines, animated, coloured, progress
+from zof_contracts.report.progress import ProgressLines, can_animate, can_color, show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,8 +107,8 @@ def test_known_findings_do_not_count(make: Callable[..., Verification]) -> None:
 def test_progress_on_a_pipe(make: Callable[..., Verification]) -> None:
     """A pipe gets plain lines: what is tried, waits, findings."""
     stream = io.StringIO()
-    with progress(stream) as listener:
-        assert isinstance(listener, Lines)
+    with show_progress(stream) as listener:
+        assert isinstance(listener, ProgressLines)
         for event in (
             VerificationStarted("http://x", "full", 207, 2),
             PartStarted("cancel"),
@@ -134,7 +134,7 @@ def test_progress_on_a_pipe(make: Callable[..., Verification]) -> None:
 def test_progress_on_a_terminal(make: Callable[..., Verification]) -> None:
     """A terminal gets a bar with what is tried, rules, requests and findings, and each finding above it."""
     stream = Terminal()
-    with progress(stream) as listener:
+    with show_progress(stream) as listener:
         listener(VerificationStarted("http://x", "full", 200, 2))
         listener(PartStarted("[cancel]"))
         listener(Waiting(12, "Retry-After"))
@@ -150,17 +150,17 @@ def test_progress_on_a_terminal(make: Callable[..., Verification]) -> None:
 @pytest.mark.parametrize(("name", "value"), [("CI", "true"), ("TERM", "dumb")])
 def test_no_bar(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """CI and a dumb terminal get plain lines."""
-    assert animated(Terminal())
+    assert can_animate(Terminal())
     monkeypatch.setenv(name, value)
-    assert not animated(Terminal())
+    assert not can_animate(Terminal())
 
 
 def test_no_colour(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification]) -> None:
     """NO_COLOR is honoured, by the bar too."""
-    assert coloured(Terminal())
+    assert can_color(Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not coloured(Terminal())
+    assert not can_color(Terminal())
     stream = Terminal()
-    with progress(stream) as listener:
+    with show_progress(stream) as listener:
         listener(FindingRecorded(make().findings[0]))
     assert "\x1b[31m" not in stream.getvalue()
