@@ -145,7 +145,7 @@ def test_a_finding_that_does_not_recur_is_flaky() -> None:
     def once(ask: Ask, inner: Inner) -> Response:
         nonlocal count
         answer = inner(ask)
-        if ask.operation != "listResultArtiverification":
+        if ask.operation != "listResultArtifacts":
             return answer
         count += 1
         return error(answer, 410, "gone") if count == 1 else answer
