@@ -158,7 +158,7 @@ class ProgressBar:
             case Waiting(seconds=seconds, why=why) if seconds >= _SHOWN_WAIT:
                 self.progress.update(self.task, description=escape(f"waiting {seconds:.0f} s: {why}"))
             case FindingRecorded(finding=finding) if news:
-                color = "red" if finding.rule.basis.binding else "yellow"
+                color = "red" if finding.rule.basis.is_binding else "yellow"
                 got = escape(escape_controls(finding.got))
                 line = f"[{color}]{finding.verdict}[/{color}] {finding.rule.name}: {got}"
                 self.progress.console.print(line, soft_wrap=True)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.checks.schemas import mask
+from zof_contracts.checks.schemas XX
 from zof_contracts.evidence.exchange import HttpTransport, Unreachable
+from zof_contracts.evidence.findings import quote_value
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -58,7 +59,7 @@ def _refusal(client: Client, exchange: Exchange) -> str:
     if kind == "text/html" or answer.body.lstrip()[:1] == b"<":
         return f"answers {answer.status} with HTML, not JSON: check --url"
     if answer.ok:
-        return "" if answer.json is not None else f"answers {mask(kind)}, not JSON: check --url"
+        return "" if answer.json is not None else f"answers {quote_value(kind)}, not JSON: check --url"
     if answer.status == 404:  # noqa: PLR2004  the documented status
         return f"answers 404 to {exchange.request.path}: check --url"
     return f"answers {answer.status} to every list, so that nothing can be verified"
