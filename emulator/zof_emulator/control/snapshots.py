@@ -11,8 +11,7 @@ import orjson
 from zof_emulator.control.snapshot_schema import is_world
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import restored, saved
-from zof_emulator.handlers.messages import Document, File, Reply, Request
-from zof_emulator.http.encode import Encoded
+from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:

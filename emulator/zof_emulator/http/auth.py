@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers.authorization import canonical_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
     """The key that a request brings, by its `Authorization` header; `Refused` when it opens nothing at `now` (ms)."""
     if authorization is None:
         raise Refused("key_missing")
-    key = authorizations.get(authorization) or authorizations.get(canonical(authorization))
+    key = authorizations.get(authorization) or authorizations.get(canonical_bearer(authorization))
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")
     if key.dead(now):
@@ -51,9 +52,3 @@ def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int 
 def _of_window(limit: int, reset: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
     """The headers that stay as they are for a whole window."""
     return (b"x-ratelimit-limit", b"%d" % limit), (b"x-ratelimit-reset", b"%d" % reset)
-
-
-def canonical(authorization: bytes) -> bytes:
-    """A header as the table of keys has it, its scheme in any case (RFC 9110); nothing if it is no bearer's."""
-    scheme, _, secret = authorization.partition(b" ")
-    return b"Bearer " + secret.strip() if scheme.lower() == b"bearer" else b""
