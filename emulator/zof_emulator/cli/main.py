@@ -129,8 +129,8 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     drain = Drain(sys.stderr) if may_block(sys.stderr) else None
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
     logging.getLogger().addHandler(Handler(log))
-    app = create_app(settings, told=log.told, limited=log.limited)
-    stopped = _kept(app.stage, flags["load"], flags["save_on_exit"])
+    app = create_app(settings, on_exchange=log.on_exchange, on_rate_limited=log.report_rate_limit)
+    stopped = _kept(app.hosted, flags["load"], flags["save_on_exit"])
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -152,14 +152,14 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     return 0
 
 
-def _kept(stage: HostedWorld, source: str, target: str) -> Callable[[], None]:
+def _kept(hosted: HostedWorld, source: str, target: str) -> Callable[[], None]:
     """Load what there is to load; what saves the world at the end, if it is to be saved."""
     if source:
-        load(stage, Path(source))
+        load(hosted, Path(source))
     if not target:
         return lambda: None
     check_writable(Path(target))
-    return lambda: save(stage, Path(target))
+    return lambda: save(hosted, Path(target))
 
 
 def _greet(settings: Settings, base_url: str, *, quiet: bool, made_up: bool) -> None:

@@ -133,9 +133,9 @@ def replay(journal: bytes) -> Replayed:
         app.worlds.create(about["world"], Origin(about["seed"], about["clock"], about["scenario"]))
     differing: list[Difference] = []
     for one in exchanges:
-        stage = app.worlds.find(about["world"])
-        now[0] = one["at_ms"] - stage.world.clock.offset
-        differing += _differences(one, _sent(app, one, stage.mount))
+        hosted = app.worlds.find(about["world"])
+        now[0] = one["at_ms"] - hosted.world.clock.offset
+        differing += _differences(one, _sent(app, one, hosted.mount))
     return Replayed(len(exchanges), tuple(differing))
 
 
