@@ -63,11 +63,11 @@ class Zof:
         *,
         data: SeedData | None = None,
         system: Callable[[], int] = lambda: EPOCH,
-        told: Callable[[Exchange], None] | None = None,
+        on_exchange: Callable[[Exchange], None] | None = None,
         **settings: Any,  # noqa: ANN401  a setting
     ) -> None:
         chosen = Settings(**{"clock": "manual", "rate": OFF, **settings})
-        self.app = create_app(chosen, data=data, system=system, told=told)
+        self.app = create_app(chosen, data=data, system=system, on_exchange=on_exchange)
         self.key = ADMIN
         self.mount = ""
 
@@ -80,7 +80,7 @@ class Zof:
     @property
     def world(self) -> World:
         """The world behind it."""
-        return self.app.stage.world
+        return self.app.hosted.world
 
     def send(  # noqa: PLR0913  what a request has
         self,

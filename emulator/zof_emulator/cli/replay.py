@@ -129,9 +129,9 @@ def replay(journal: bytes) -> ReplayResult:
         app.worlds.create(about["world"], world)
     differing: list[Difference] = []
     for one in exchanges:
-        stage = app.worlds.find(about["world"])
-        now[0] = one["at_ms"] - stage.world.clock.offset
-        differing += _differences(one, _send(app, one, stage.mount))
+        hosted = app.worlds.find(about["world"])
+        now[0] = one["at_ms"] - hosted.world.clock.offset
+        differing += _differences(one, _send(app, one, hosted.mount))
     return ReplayResult(len(exchanges), tuple(differing))
 
 

@@ -40,14 +40,14 @@ def clock(world: World) -> dict[str, Any]:
     return {"mode": world.clock.mode, "now": rfc3339_ms(world.now), "now_ms": world.now}
 
 
-def get_clock(stage: HostedWorld, _call: Request) -> Reply:
+def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
     """Read the clock."""
-    return Reply(200, Document(clock(stage.world)))
+    return Reply(200, Document(clock(hosted.world)))
 
 
-def advance_clock(stage: HostedWorld, call: Request) -> Reply:
+def advance_clock(hosted: HostedWorld, call: Request) -> Reply:
     """Move the clock, and tell what happened on the way."""
-    world, witness = stage.world, _Witness()
+    world, witness = hosted.world, _Witness()
     before = world.now
     world.on_event = witness
     try:
@@ -59,9 +59,9 @@ def advance_clock(stage: HostedWorld, call: Request) -> Reply:
     return Reply(200, Document(clock(world) | moved))
 
 
-def advance_run(stage: HostedWorld, call: Request) -> Reply:
+def advance_run(hosted: HostedWorld, call: Request) -> Reply:
     """Move the clock until a run has come further."""
-    run = stage.world.move_run(stage.world.any_run(call.id), to_end=call.body.get("to") == "end")
+    run = hosted.world.move_run(hosted.world.any_run(call.id), to_end=call.body.get("to") == "end")
     return Reply(200, Item(run, views.run_detail))
 
 

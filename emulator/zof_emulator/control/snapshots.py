@@ -24,28 +24,28 @@ FORMAT: Final = "zof-emulator-world"
 VERSION: Final = 2
 
 
-def get_snapshot(stage: HostedWorld, _call: Request) -> Reply:
+def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
     """The world as a document to keep."""
-    content = document(stage)
-    name = f"{stage.name or DEFAULT}.json"
+    content = document(hosted)
+    name = f"{hosted.name or DEFAULT}.json"
     return Reply(200, File("application/json", name, lambda: (content,), len(content)))
 
 
-def restore_snapshot(stage: HostedWorld, call: Request) -> Reply:
+def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply:
     """Go on with the world in a document."""
-    restore(stage, call.body)
-    world = stage.world
+    restore(hosted, call.body)
+    world = hosted.world
     return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 
 
-def document(stage: HostedWorld) -> bytes:
-    """A stage's world as it stands, as a JSON document in bytes."""
-    state = orjson.dumps(save_world(stage.settled(), _write_answer))
+def document(hosted: HostedWorld) -> bytes:
+    """A hosted world as it stands, as a JSON document in bytes."""
+    state = orjson.dumps(save_world(hosted.settle(), _write_answer))
     head = orjson.dumps({"format": FORMAT, "version": VERSION, "sha256": sha256(state).hexdigest()})
     return head[:-1] + b',"world":' + state + b"}"
 
 
-def restore(stage: HostedWorld, found: Mapping[str, Any]) -> None:
+def restore(hosted: HostedWorld, found: Mapping[str, Any]) -> None:
     """Go on with the world in a parsed document; `Refused` when there is none in it, and then nothing changes."""
     if found.get("format") != FORMAT or type(found.get("version")) is not int:
         raise Refused("snapshot_unreadable", why="it is no snapshot of a world")
@@ -59,10 +59,10 @@ def restore(stage: HostedWorld, found: Mapping[str, Any]) -> None:
     if not is_world(state):
         raise Refused("snapshot_unreadable", why="it holds what no world does")
     try:
-        world = restore_world(state, stage.world.keys.values(), _read_answer)
+        world = restore_world(state, hosted.world.keys.values(), _read_answer)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise Refused("snapshot_unreadable", why=f"it holds what no world does ({error!r})") from error
-    stage.restore(world)
+    hosted.restore(world)
 
 
 def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
@@ -73,9 +73,9 @@ def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
         return None
 
 
-def copy_world(stage: HostedWorld) -> World:
+def copy_world(hosted: HostedWorld) -> World:
     """The same world again, that goes its own way from now on."""
-    return restore_world(save_world(stage.world, _write_answer), stage.world.keys.values(), _read_answer)
+    return restore_world(save_world(hosted.world, _write_answer), hosted.world.keys.values(), _read_answer)
 
 
 def _write_answer(answer: Encoded) -> list[Any]:

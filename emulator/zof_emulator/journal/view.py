@@ -134,8 +134,7 @@ def _cut(pieces: Iterable[bytes]) -> Cut:
 
 def _headers(headers: Headers) -> list[list[str]]:
     return [
-        [name.decode("latin-1"), mask(value) if name in _SECRET else value.decode("latin-1")]
-        for name, value in headers
+        [name.decode("latin-1"), mask(value) if name in _SECRET else value.decode("latin-1")] for name, value in headers
     ]
 
 
