@@ -104,7 +104,7 @@ class ReplayResult:
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
 
 
-@click.command("replay")
+@click.command("replay", short_help="Compare a journal with a new world, byte for byte.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def replay_command(file: Path, *, as_json: bool) -> int:

@@ -41,7 +41,7 @@ def list_exchanges(hosted: HostedWorld, call: Request) -> Reply:
         "data": found[:limit],
         "has_more": more,
         "next_cursor": found[limit - 1]["number"] if more else None,
-        "dropped": _journal(hosted).dropped,
+        "dropped": _journal(hosted).dropped_count,
     }
     return Reply(200, Document(page))
 
@@ -49,7 +49,7 @@ def list_exchanges(hosted: HostedWorld, call: Request) -> Reply:
 def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
     """Forget all exchanges."""
     journal = _journal(hosted)
-    gone = journal.count - journal.dropped
+    gone = journal.count - journal.dropped_count
     journal.clear()
     return Reply(200, Document({"cleared": gone}))
 
@@ -69,10 +69,11 @@ def verify_journal(hosted: HostedWorld, call: Request) -> Reply:
     verified = count >= low and (high is None or count <= high)
     told = None if count >= low or nearest is None else {"exchange": nearest, "differences": amiss}
     wanted = " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
-    message = f"{count} of {journal.count - journal.dropped} exchanges match, as asked: {wanted}."
+    kept = journal.count - journal.dropped_count
+    message = f"{count} of {kept} exchanges match, as asked: {wanted}."
     if not verified:
-        message = f"{count} of {journal.count - journal.dropped} exchanges match; asked for {wanted}. " + _explain(told)
-    answer = {"verified": verified, "count": count, "message": message.strip(), "dropped": journal.dropped}
+        message = f"{count} of {kept} exchanges match; asked for {wanted}. " + _explain(told)
+    answer = {"verified": verified, "count": count, "message": message.strip(), "dropped": journal.dropped_count}
     return Reply(200, Document({**answer, "nearest": told}))
 
 
@@ -102,7 +103,7 @@ def _journal(hosted: HostedWorld) -> Journal:
 
 
 def _show_all(hosted: HostedWorld, above: int = 0) -> Iterator[Shown]:
-    return (show(number, entry) for number, entry in _journal(hosted).numbered(hosted.world, above))
+    return (show(number, entry) for number, entry in _journal(hosted).entries_of(hosted.world, above))
 
 
 def _explain(told: Mapping[str, Any] | None) -> str:
@@ -128,5 +129,5 @@ def _header(hosted: HostedWorld) -> dict[str, Any]:
         "began": rfc3339_ms(hosted.began),
         "began_ms": hosted.began,
         "from_snapshot": hosted.from_snapshot,
-        "dropped": journal.cleared + journal.dropped,
+        "dropped": journal.cleared + journal.dropped_count,
     }

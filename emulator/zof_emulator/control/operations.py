@@ -104,7 +104,7 @@ def _world(hosted: HostedWorld, call: Request) -> dict[str, Any]:
         "runs": len(world.runs),
         "forgotten_runs": world.forgotten,
         "requests": world.answered,
-        "exchanges": 0 if journal is None else journal.count - journal.dropped,
+        "exchanges": 0 if journal is None else journal.count - journal.dropped_count,
     }
 
 

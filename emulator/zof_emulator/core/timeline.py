@@ -35,7 +35,7 @@ class Clock:
         """The instant it is, given the system's and the last one seen (ms); time never runs backwards."""
         return min(LAST, max(now, system + self.offset)) if self.mode is ClockMode.REAL else now
 
-    def moved(self, by: int) -> Clock:
+    def move_by(self, by: int) -> Clock:
         """The clock after it was told to move by so many ms."""
         return replace(self, offset=self.offset + by)
 

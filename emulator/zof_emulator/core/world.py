@@ -67,7 +67,7 @@ class World(WorldQueries):
         """Move the clock to an instant in ms; what comes due on the way happens. `param` is to blame if it cannot."""
         if not self.now <= instant <= LAST:
             raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
-        self.clock = self.clock.moved(instant - self.now)
+        self.clock = self.clock.move_by(instant - self.now)
         self.settle(instant)
 
     def move_until(self, has_come: Callable[[], bool]) -> None:

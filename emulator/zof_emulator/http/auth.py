@@ -25,7 +25,7 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
     key = authorizations.get(authorization) or authorizations.get(canonical_bearer(authorization))
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")
-    if key.dead(now):
+    if key.is_dead(now):
         raise Refused("key_expired")
     return key
 
