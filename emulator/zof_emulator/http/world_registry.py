@@ -25,7 +25,7 @@ class WorldRegistry:
     """The worlds of one process; the default one is always there."""
 
     def __init__(self, make: Make, system: Callable[[], int], *, most: int, idle_ms: int) -> None:
-        """`make` makes a hosted world from a name (empty: the default one) and an origin; `system` reads the clock in ms.
+        """`make` makes a hosted world from a name (empty: the default one) and an origin; `system` reads its clock, ms.
 
         At most `most` worlds; one that nobody has asked for in `idle_ms` is dropped when another comes.
         """
