@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from zof_emulator import Settings, create_app
+from zof_emulator import ClockMode, Settings, create_app
 
 BASE = "http://localhost:9630/zof"
 KEY = {"Authorization": "Bearer zof_test_admin"}
@@ -42,7 +42,7 @@ class Client:
 @pytest.fixture
 def client() -> Client:
     """A client of an application that mounts an emulator with a manual clock at `/zof`."""
-    return Client(Starlette(routes=[Mount("/zof", app=create_app(Settings(clock="manual")))]))
+    return Client(Starlette(routes=[Mount("/zof", app=create_app(Settings(clock=ClockMode.MANUAL)))]))
 
 
 def start(client: Client, world: str = "") -> httpx.Response:

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zof_emulator.control import clock, journal, snapshots
+from zof_emulator.core.config import WorldConfig
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request
-from zof_emulator.http.hosted_world import Origin
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
@@ -71,17 +71,16 @@ def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> R
 
 
 def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
-    asked, usual = call.body, worlds.default.origin
-    origin = Origin(
-        asked.get("seed", usual.seed), asked.get("clock", usual.clock), asked.get("scenario", usual.scenario)
-    )
-    return Reply(201, Document(_world(worlds.create(asked["name"], origin), _root(hosted, call))))
+    given = dict(call.body)
+    name = given.pop("name")
+    config = WorldConfig.from_json(worlds.default.config.to_json() | given)
+    return Reply(201, Document(_world(worlds.create(name, config), _root(hosted, call))))
 
 
 def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
     parent = worlds.find(call.id)
     parent.settle()
-    found = worlds.create(call.body["name"], parent.origin)
+    found = worlds.create(call.body["name"], parent.config)
     found.restore(snapshots.copied(parent))
     return Reply(201, Document(_world(found, _root(hosted, call))))
 
@@ -99,7 +98,7 @@ def _world(hosted: HostedWorld, root: str) -> dict[str, Any]:
         "name": hosted.name or DEFAULT,
         "base_url": f"{root}{hosted.mount}{views.PREFIX}",
         "seed": world.seed,
-        "scenario": hosted.origin.scenario,
+        "scenario": hosted.config.scenario,
         "from_snapshot": hosted.from_snapshot,
         "clock": clock.clock(world),
         "runs": len(world.runs),
