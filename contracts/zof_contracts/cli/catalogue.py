@@ -57,7 +57,9 @@ def _describe_fields(rule: Rule) -> list[tuple[str, str]]:
     described = describe_rule(rule)
     sources = ", ".join(source.get("url", source["name"]) for source in described["sources"]) or "no page"
     consequence = (
-        "violates the contract" if rule.basis.is_binding else "differs from an assumption, which fails only with --strict"
+        "violates the contract"
+        if rule.basis.is_binding
+        else "differs from an assumption, which fails only with --strict"
     )
     times = "once" if rule.least == 1 else f"{rule.least} times"
     rows = [
