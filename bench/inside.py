@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from zof_emulator import Settings, create_app
+from zof_emulator import ClockMode, Settings, create_app
 from zof_emulator.settings import OFF
 
 from bench.machine import CannotMeasure
@@ -43,7 +43,7 @@ class Caller:
     """An emulator in this process with a manual clock, called with little work besides its own."""
 
     def __init__(self, capacity: int) -> None:
-        self._app: ASGIApp = create_app(Settings(clock="manual", rate=OFF, capacity=capacity))
+        self._app: ASGIApp = create_app(Settings(clock=ClockMode.MANUAL, rate=OFF, capacity=capacity))
         self._messages: list[Message] = []
 
     def prepare(self, method: str, target: str, body: bytes = b"", host: str = "127.0.0.1") -> Callable[[], None]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
-from zof_emulator.cli.main import serve
+from zof_emulator.cli.serve import serve
 from zof_emulator.core.tenants import DEFAULT
 
 from tests.served import Server, environment
@@ -174,6 +174,21 @@ def test_the_gate_honours_retry_after(monkeypatch: pytest.MonkeyPatch, capsys: p
         code = GATE["main"](["proj_abc", "staging", "--case", "tc_slow", "--case", "tc_slow_too"], sleep)
     assert code == 0, capsys.readouterr()
     assert any(seconds > GATE["LONGEST_WAIT"] for seconds in slept)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("Thu, 01 Jan 2026 00:01:00 GMT", 60.0), ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0)],
+)
+def test_the_gate_reads_every_form_of_retry_after(header: str, seconds: float) -> None:
+    """`Retry-After` is honoured in seconds and as a date; a date that has passed means no wait."""
+    assert GATE["delay"](header, 0, 1_767_225_600.0) == seconds
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "Thu, 99 Jan 2026 00:00:00 GMT"])
+def test_the_gate_backs_off_without_a_usable_retry_after(header: str | None) -> None:
+    """Without a `Retry-After`, or with an unreadable one, the gate backs off."""
+    assert GATE["FIRST_WAIT"] / 2 <= GATE["delay"](header, 0, 0.0) <= GATE["FIRST_WAIT"]
 
 
 def test_a_run_that_takes_too_long(gate: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report.curl import write_script
 from zof_contracts.target.client import Client
 from zof_contracts.verification.run import run
-from zof_emulator import Settings, create_app
+from zof_emulator import ClockMode, Settings, create_app
 from zof_emulator.settings import OFF
 
 from tests.mutants.catalogue import target
@@ -28,7 +28,7 @@ def world(base: str, **settings: Any) -> Target:  # noqa: ANN401
     """A world of the emulator, in process, by its URL alone."""
     keys = {**target().keys}
     del keys["no-projects"]
-    app: Any = create_app(Settings(clock="manual", **settings))
+    app: Any = create_app(Settings(clock=ClockMode.MANUAL, **settings))
     return replace(target(), app=app, url=base, keys=keys, advance=None)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 FORMAT: Final = "zof-emulator-world"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def get_snapshot(stage: HostedWorld, _call: Request) -> Reply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.authorization import canonical_bearer
@@ -39,7 +40,7 @@ def permit(key: Key, operation: Operation) -> None:
 def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int | None]:
     """Count a request of a key: the headers that say how it stands, and how many seconds to wait if it must."""
     verdict = world.limiter.admit(key.organization, key.secret, world.now)
-    if verdict.retry_after is not None and world.clock.mode == "auto":
+    if verdict.retry_after is not None and world.clock.mode is ClockMode.AUTO:
         end = world.limiter.waited_for(key.organization, key.secret)
         if end is not None and end <= LAST:  # it was told to wait and has come again: then it has waited
             world.move_to(end)
