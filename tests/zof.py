@@ -187,7 +187,7 @@ class Zof:
         return self.send(method, f"/_emulator{path}", key=key, headers=headers, body=content)
 
     def advance(self, by_ms: int) -> None:
-        """Action the clock."""
+        """Move the clock."""
         assert self.control("/clock/advance", {"by_ms": by_ms}).status == 200
 
 

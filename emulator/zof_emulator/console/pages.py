@@ -125,7 +125,7 @@ def _run(world: World, run: Run) -> str:
     )
     lines = (logs.line(run, place) for place in range(logs.count(run)))
     log = "\n".join(f"{rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
-    found = (artifacts.find(run, slot) for slot in world.kept(run, artifacts.slots(run)))
+    found = (artifacts.find(run, slot) for slot in world.filter_unexpired(run, artifacts.slots(run)))
     kept = ((escape(files.name_of(world, run, one)), one.kind) for one in found if one is not None)
     return (
         f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"

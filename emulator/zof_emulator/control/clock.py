@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.world import EventKind
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Item, Reply, Request
 
@@ -27,11 +28,11 @@ class _Witness:
         self.count = 0
         self.run_ended = False
 
-    def __call__(self, happening: Event) -> None:
+    def __call__(self, event: Event) -> None:
         self.count += 1
-        self.run_ended = self.run_ended or happening.event == "run_ended"
+        self.run_ended = self.run_ended or event.event is EventKind.RUN_ENDED
         if len(self.told) < _MOST_TOLD:
-            self.told.append(happening)
+            self.told.append(event)
 
 
 def clock(world: World) -> dict[str, Any]:
@@ -48,11 +49,11 @@ def advance_clock(hosted: HostedWorld, call: Request) -> Reply:
     """Move the clock, and tell what happened on the way."""
     world, witness = hosted.world, _Witness()
     before = world.now
-    world.heard = witness
+    world.on_event = witness
     try:
         _move(world, call.body, witness)
     finally:
-        world.heard = None
+        world.on_event = None
     happened = [{**one._asdict(), "at": rfc3339_ms(one.at)} for one in witness.told]
     moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": witness.count}
     return Reply(200, Document(clock(world) | moved))

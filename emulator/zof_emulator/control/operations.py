@@ -39,7 +39,7 @@ def table(
             "getHealth": lambda _hosted, _call: Reply(200, Document({"status": "ok"})),
             "getReady": lambda _hosted, _call: Reply(200, Document({"status": "ready"})),
             "getVersion": lambda hosted, _call: Reply(200, Document({**about, "seed": hosted.world.seed})),
-            "getOpenapi": lambda hosted, call: Reply(200, Document(_served(contract, hosted.world, call.base))),
+            "getOpenapi": lambda hosted, call: Reply(200, Document(_serve_contract(contract, hosted.world, call.base))),
             "getClock": clock.get_clock,
             "advanceClock": clock.advance_clock,
             "advanceRun": clock.advance_run,
@@ -81,7 +81,7 @@ def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Re
     parent = worlds.find(call.id)
     parent.settle()
     found = worlds.create(call.body["name"], parent.config)
-    found.restore(snapshots.copied(parent))
+    found.restore(snapshots.copy_world(parent))
     return Reply(201, Document(_world(found, _root(hosted, call))))
 
 
@@ -104,7 +104,7 @@ def _world(hosted: HostedWorld, root: str) -> dict[str, Any]:
         "runs": len(world.runs),
         "forgotten_runs": world.forgotten,
         "requests": world.answered,
-        "exchanges": 0 if journal is None else journal.count - journal.dropped,
+        "exchanges": 0 if journal is None else journal.count - journal.dropped_count,
     }
 
 
@@ -113,19 +113,19 @@ def _root(hosted: HostedWorld, call: Request) -> str:
     return call.base.removesuffix(hosted.mount)
 
 
-def _served(contract: Node, world: World, base: str) -> Node:
+def _serve_contract(contract: Node, world: World, base: str) -> Node:
     """The contract with this server as its server, and the labels of this world's organizations."""
     labels = dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
     return {
-        **_extended(contract, {"environments": list(labels)}),
+        **_extend_labels(contract, {"environments": list(labels)}),
         "servers": [{"url": base + views.PREFIX, "description": "This emulator"}],
     }
 
 
-def _extended(node: Any, labels: Mapping[str, list[str]]) -> Any:  # noqa: ANN401  a JSON value
+def _extend_labels(node: Any, labels: Mapping[str, list[str]]) -> Any:  # noqa: ANN401  a JSON value
     if isinstance(node, list):
-        return [_extended(one, labels) for one in node]
+        return [_extend_labels(one, labels) for one in node]
     if not isinstance(node, dict):
         return node
-    copy = {key: _extended(value, labels) for key, value in node.items()}
+    copy = {key: _extend_labels(value, labels) for key, value in node.items()}
     return copy | {"enum": labels[node["x-extended-by"]]} if "x-extended-by" in node else copy

@@ -10,7 +10,7 @@ import orjson
 
 from zof_emulator.control.snapshot_schema import is_world
 from zof_emulator.core.refusal import Refused
-from zof_emulator.core.snapshot import restored, saved
+from zof_emulator.core.snapshot import restore_world, save_world
 from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 
@@ -40,7 +40,7 @@ def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply:
 
 def document(hosted: HostedWorld) -> bytes:
     """A hosted world as it stands, as a JSON document in bytes."""
-    state = orjson.dumps(saved(hosted.settle(), _written))
+    state = orjson.dumps(save_world(hosted.settle(), _write_answer))
     head = orjson.dumps({"format": FORMAT, "version": VERSION, "sha256": sha256(state).hexdigest()})
     return head[:-1] + b',"world":' + state + b"}"
 
@@ -59,7 +59,7 @@ def restore(hosted: HostedWorld, found: Mapping[str, Any]) -> None:
     if not is_world(state):
         raise Refused("snapshot_unreadable", why="it holds what no world does")
     try:
-        world = restored(state, hosted.world.keys.values(), _read)
+        world = restore_world(state, hosted.world.keys.values(), _read_answer)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise Refused("snapshot_unreadable", why=f"it holds what no world does ({error!r})") from error
     hosted.restore(world)
@@ -73,12 +73,12 @@ def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
         return None
 
 
-def copied(hosted: HostedWorld) -> World:
+def copy_world(hosted: HostedWorld) -> World:
     """The same world again, that goes its own way from now on."""
-    return restored(saved(hosted.world, _written), hosted.world.keys.values(), _read)
+    return restore_world(save_world(hosted.world, _write_answer), hosted.world.keys.values(), _read_answer)
 
 
-def _written(answer: Encoded) -> list[Any]:
+def _write_answer(answer: Encoded) -> list[Any]:
     """A kept answer as JSON; one that is made in pieces is made now."""
     headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in answer.headers]
     content = b"".join(answer.pieces())
@@ -86,7 +86,7 @@ def _written(answer: Encoded) -> list[Any]:
     return [answer.status, headers, b64encode(content).decode(), whole]
 
 
-def _read(row: Any) -> Encoded:  # noqa: ANN401  JSON
+def _read_answer(row: Any) -> Encoded:  # noqa: ANN401  JSON
     status, headers, content, whole = row
     heads = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
     found = b64decode(content, validate=True)

@@ -30,7 +30,7 @@ def find_start(world: World, call: Request) -> int | None:
     return None if cursor is None else unseal(world.seed, _scope(call), cursor)
 
 
-def walk(world: World, call: Request, start: int = 0) -> PageRequest:
+def page_request(world: World, call: Request, start: int = 0) -> PageRequest:
     """The page that a call asks for: from the position of its cursor, or from `start` without a cursor."""
     return PageRequest(world.seed, _scope(call), start if call.start is None else call.start)
 
