@@ -59,12 +59,6 @@ TO_RENAME: Final = word_set("""
     within wrapped written wrong
     """)
 TO_REWORD: Final = word_set("""
-    __init__.py:corridor api.py:corridor
-    artifacts.py:"otherwise" dispatch.py:corridor dispatch.py:entrance
-    lifecycle.py:"otherwise"
-    messages.py:corridor objects.py:"otherwise" objects.py:sights pages.py:"otherwise"
-    pages.py:entrance refusal.py:corridor results.py:"otherwise"
-    runs.py:"otherwise"
     """)
 
 
