@@ -1,4 +1,4 @@
-"""What `server/protocol.py` and `server/run.py` rely on in uvicorn: every name that they use or override exists."""
+"""The names in uvicorn that `server/protocol.py` and `server/run.py` use or override: none may be missing."""
 
 from __future__ import annotations
 
