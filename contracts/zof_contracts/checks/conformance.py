@@ -237,7 +237,7 @@ class ConformanceCheck:
             )
 
     def _envelope(self, exchange: Exchange) -> None:
-        judgement = judge(exchange.response.json, {"$ref": "#/components/schemas/Error"})
+        judgement = judge(exchange.response.json, {"$ref": "#/components/schemas/ErrorResponse"})
         for flaw in judgement.flaws:
             self._flaw(flaw, exchange)
         if not judgement.flaws:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
-from zof_contracts.contract.document import load_contract
+from zof_contracts.contract.document import load_contract, translate_extensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,10 +32,11 @@ _TOLD: Final = {
     "ArtifactPage": ("pages.envelope", "pages.envelope"),
     "ProjectPage": ("pages.envelope", "pages.envelope"),
     "ExportedResults": ("exports.at-once", "exports.at-once"),
-    "Error": ("errors.envelope", "errors.envelope"),
+    "ErrorResponse": ("errors.envelope", "errors.envelope"),
 }
 """Whose rules a schema's flaws are: of what is documented or inferred, and of what is assumed."""
 _DOCUMENTED_IDS: Final = frozenset({"RunId", "ProjectId", "TestCaseId", "TestSuiteId", "OrganizationId"})
+_TIMESTAMPS: Final = frozenset({"Timestamp", "NullableTimestamp"})
 _LINKS: Final = frozenset({"url", "logs_url"})
 
 
@@ -141,7 +142,7 @@ def _shows(name: str, value: Value) -> set[str]:
         return set(_TOLD[name])
     if not isinstance(value, str):
         return {"conventions.durations"} if name == "Duration" and value is not None else set()
-    if name == "Timestamp":
+    if name in _TIMESTAMPS:
         return {"conventions.timestamps"}
     if name in _DOCUMENTED_IDS:
         return {"conventions.ids.prefix", "conventions.ids.pattern"}
@@ -167,13 +168,13 @@ def _compiled(node: Mapping[str, Any], basis: str) -> Shape:
         basis,
         properties,
         _compiled(node["items"], basis) if "items" in node else None,
-        frozenset(each for each in node.get("enum", ()) if isinstance(each, str)),
+        frozenset(each for each in node.get("enum", node.get("x-extensible-enum", ())) if isinstance(each, str)),
     )
 
 
 @cache
 def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
-    components = {"schemas": _open(load_contract().document["components"]["schemas"])}
+    components = {"schemas": _open(translate_extensions(load_contract().document["components"]["schemas"]))}
     return jsonschema_rs.Draft202012Validator({"$ref": reference, "components": components}, validate_formats=True)
 
 
@@ -214,7 +215,7 @@ def _at(value: Value, path: Sequence[str | int]) -> Value:
 
 def _place(shape: Shape, path: Sequence[str | int]) -> tuple[str, Shape]:
     """The schema whose rules speak of a place, and the shape there."""
-    owner = _owner(shape, "Error")
+    owner = _owner(shape, "ErrorResponse")
     for part in path:
         inner = shape.items if isinstance(part, int) else shape.properties.get(part)
         if inner is None:
@@ -247,7 +248,7 @@ def _particular(leaf: Shape, value: Value) -> str | None:
     if value is None:
         return None
     for name in leaf.names:
-        if name == "Timestamp":
+        if name in _TIMESTAMPS:
             return "conventions.timestamps"
         if name == "Duration":
             return "conventions.durations" if leaf.basis == "A" else None

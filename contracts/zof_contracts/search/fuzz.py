@@ -8,7 +8,6 @@ that should not be, a link that leads nowhere. Plug in: `run(client, ledger, see
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections import Counter
@@ -30,7 +29,7 @@ from schemathesis.openapi.checks import (
 
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
-from zof_contracts.contract.document import PREFIX, load_contract
+from zof_contracts.contract.document import PREFIX, load_contract, translate_extensions
 from zof_contracts.evidence.exchange import Request, Unreachable
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search.minimize import resend, with_prerequisites
@@ -80,7 +79,7 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
 
 
 def _schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN401  untyped there
-    document = copy.deepcopy(load_contract().document)  # links are written into it
+    document = translate_extensions(load_contract().document)  # a copy, since links are written into it
     full = bridge.client.target.profile == "full"
     config = schemathesis.Config.from_dict(
         {
@@ -296,7 +295,8 @@ def _wrong_fields(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN
 
 
 def _wrong_export(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
-    good = isinstance(body, dict) and body.get("format") in schema["properties"]["format"]["enum"]
+    formats = load_contract().resolve(schema["properties"]["format"])["enum"]
+    good = isinstance(body, dict) and body.get("format") in formats
     return "results.filter.refused" if good else "exports.refused"
 
 

@@ -130,4 +130,7 @@ def _extended(node: Any, labels: Mapping[str, list[str]]) -> Any:  # noqa: ANN40
     if not isinstance(node, dict):
         return node
     copy = {key: _extended(value, labels) for key, value in node.items()}
-    return copy | {"enum": labels[node["x-extended-by"]]} if "x-extended-by" in node else copy
+    if "x-extended-by" in copy:
+        del copy["x-extensible-enum"]
+        copy["enum"] = labels[copy["x-extended-by"]]
+    return copy
