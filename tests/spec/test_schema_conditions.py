@@ -63,7 +63,7 @@ def test_exactly_one_of_the_alternatives_is_given(condition: dict[str, Any], giv
 )
 def test_a_condition_that_says_something_else_is_refused(condition: dict[str, Any]) -> None:
     """A condition whose faults the emulator could not word stops the boot, and the error says what it may say."""
-    with pytest.raises(ValueError, match="must say that exactly one of .* is given"):
+    with pytest.raises(ValueError, match=r"must say that exactly one of .* is given"):
         rules(condition)
 
 

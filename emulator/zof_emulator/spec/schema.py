@@ -23,7 +23,7 @@ _LONGEST_ECHO: Final = 100
 
 
 def _kind(schema: Node) -> str:
-    return schema.get("format") or schema.get("type") or ""
+    return "date-time" if schema.get("format") == "date-time" else schema.get("type") or ""
 
 
 _READ: Final[Mapping[str, Callable[[Any], int]]] = {"date-time": parse_rfc3339, "integer": int}
