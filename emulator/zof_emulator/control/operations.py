@@ -128,4 +128,7 @@ def _extend_labels(node: Any, labels: Mapping[str, list[str]]) -> Any:  # noqa: 
     if not isinstance(node, dict):
         return node
     copy = {key: _extend_labels(value, labels) for key, value in node.items()}
-    return copy | {"enum": labels[node["x-extended-by"]]} if "x-extended-by" in node else copy
+    if "x-extended-by" in copy:
+        del copy["x-extensible-enum"]
+        copy["enum"] = labels[copy["x-extended-by"]]
+    return copy
