@@ -11,7 +11,8 @@ from zof_contracts.evidence.exchange import Exchange, Request, Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from zof_contracts.evidence.exchange import App, Headers
+    from zof_contracts.evidence.exchange import Headers
+    from zof_contracts.target.transport import App
     from zof_contracts.evidence.findings import Finding
     from zof_contracts.evidence.ledger import Ledger
 

@@ -16,11 +16,11 @@ from zof_contracts.cli import main as command
 from zof_contracts.cli.main import main, verify
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import VerificationStarted
-from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import FILES
 from zof_contracts.report.curl import variable
-from zof_contracts.target.client import Budget, BudgetExceeded
+from zof_contracts.target.budget import Budget, BudgetExceeded
 from zof_contracts.target.target import KEYS
 
 from tests.served import environment
@@ -161,7 +161,7 @@ def check(run: Runner) -> None:
     assert (target.base, target.project, target.environment) == ("http://localhost:7", "proj_mine", "production")
     assert (target.cases, target.suite, target.failing_case) == (("tc_a", "tc_b", "tc_c"), "suite_x", "tc_fail")
     assert (target.profile, target.quota, target.strict) == ("read-only", True, True)
-    assert run.asked["caps"] == Budget(requests=9, seconds=1.5, runs=2)
+    assert run.asked["budget"] == Budget(requests=9, seconds=1.5, runs=2)
     assert (run.asked["seed"], run.asked["max_examples"]) == (3, 4)
     names = {rule.name for rule in run.asked["rules"]}
     assert names == {name for name in RULES if name.startswith("runs.") and not name.startswith("runs.cancel.")}
@@ -204,7 +204,7 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("ZOF_CONTRACTS_SEED", "2")
     exit_code("verify", *HERE, "--seed", "3")
     assert run.asked["seed"] == 3
-    assert run.asked["caps"] == Budget(requests=2, runs=1)
+    assert run.asked["budget"] == Budget(requests=2, runs=1)
 
 
 @pytest.mark.parametrize(

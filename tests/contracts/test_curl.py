@@ -8,9 +8,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from zof_contracts.evidence.exchange import Exchange, HttpTransport, Request, Response
+from zof_contracts.evidence.exchange import Exchange, Request, Response
+from zof_contracts.target.transport import HttpTransport
 from zof_contracts.report.curl import script, variable
-from zof_contracts.target.client import Client, asked, posted, with_header
+from zof_contracts.target.client import Client
+from zof_contracts.target.requests import add_header, build_post, build_request
 from zof_contracts.target.target import Target
 
 from tests.served import Server, environment
@@ -92,7 +94,7 @@ def test_a_body_arrives_as_it_was(client: Client, tmp_path: Path, body: bytes) -
 @pytest.mark.parametrize("path", ["/runs/[1-2]", "/runs/../runs", "/runs/a%2Fb", '/runs/"$HOME"'])
 def test_a_path_arrives_as_it_was(client: Client, tmp_path: Path, path: str) -> None:
     """Neither the shell nor curl changes a path."""
-    first = client.send(asked("GET", path.replace('"', "%22"), limit=1))
+    first = client.send(build_request("GET", path.replace('"', "%22"), limit=1))
     assert ran(client, tmp_path, first).startswith(f"HTTP/1.1 {first.response.status}")
 
 
@@ -100,7 +102,7 @@ def test_a_path_arrives_as_it_was(client: Client, tmp_path: Path, path: str) -> 
 def test_a_header_arrives_as_it_was(client: Client, tmp_path: Path) -> None:
     """A header with what a shell would take for its own is sent as it was."""
     body = {"project_id": "proj_abc123", "environment": "staging", "test_case_ids": ["tc_a"]}
-    first = client.send(with_header(posted("/runs", body), "Idempotency-Key", 'a "$b" `c` \\d'))
+    first = client.send(add_header(build_post("/runs", body), "Idempotency-Key", 'a "$b" `c` \\d'))
     again = ran(client, tmp_path, first)
     assert first.response.fields["id"] in again
 

@@ -1,4 +1,4 @@
-"""The runner: what is refused at once, what caps do, what is left behind, and a real server."""
+"""The runner: what is refused at once, what budget do, what is left behind, and a real server."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from zof_contracts.evidence.events import (
     VerificationFinished,
     VerificationStarted,
 )
-from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.evidence.findings import Verdict
-from zof_contracts.target.client import Budget, Client, Stopped
+from zof_contracts.target.budget import Budget, Stopped
+from zof_contracts.target.client import Client
 from zof_contracts.target.target import Target
 from zof_contracts.verification.run import run
 
@@ -105,16 +106,16 @@ def test_one_broken_list_does_not_stop_a_verification() -> None:
 
 
 @pytest.mark.parametrize(
-    ("caps", "reason"),
+    ("budget", "reason"),
     [
         (Budget(requests=40), "the budget of 40 requests is used up"),
         (Budget(runs=1), "the 1 runs that may be started are used up"),
         (Budget(seconds=0.02), "the 0.02 seconds are used up"),
     ],
 )
-def test_a_cap_leaves_the_rest_not_exercised(caps: Budget, reason: str) -> None:
+def test_a_cap_leaves_the_rest_not_exercised(budget: Budget, reason: str) -> None:
     """What a cap did not let be tried says so, and is neither kept nor broken."""
-    facts = run(target(), caps=caps, max_examples=0)
+    facts = run(target(), budget=budget, max_examples=0)
     assert facts.stopped == reason
     assert facts.findings == ()
     left = {each.reason for each in facts.settled if each.verdict is Verdict.NOT_EXERCISED}
@@ -190,8 +191,8 @@ def test_a_listener_hears_of_everything() -> None:
 
 
 def test_what_is_made_up_goes_on_after_the_probes() -> None:
-    """Inputs that are made up come after the probes, are counted, and keep to the caps too."""
-    facts = run(target(), caps=Budget(requests=300), max_examples=2)
+    """Inputs that are made up come after the probes, are counted, and keep to the budget too."""
+    facts = run(target(), budget=Budget(requests=300), max_examples=2)
     assert facts.examples > 0
     assert facts.findings == ()
     assert facts.stopped in {"", "the budget of 300 requests is used up"}

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from zof_contracts.checks.objects import JsonObject, check_result, check_run, is_consistent, names
 from zof_contracts.checks.schemas import mask
 from zof_contracts.contract.document import PREFIX, load_contract
-from zof_contracts.target.client import server_time
+from zof_contracts.evidence.header_values import read_server_time
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -86,7 +86,7 @@ class HistoryCheck:
         limit, remaining, reset = (_whole(exchange, f"x-ratelimit-{name}") for name in ("limit", "remaining", "reset"))
         if limit is None or remaining is None or reset is None or exchange.response.status == _THROTTLED:
             return
-        now = server_time(exchange)
+        now = read_server_time(exchange)
         near = now - 1 <= reset <= now + _WINDOW + 1
         window = self._windows.get(exchange.request.key)
         trace = [exchange] if window is None else [window.last, exchange]

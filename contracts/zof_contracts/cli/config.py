@@ -1,4 +1,4 @@
-"""What the flags of `verify` mean: a target, rules, caps; `click.UsageError` when they mean nothing."""
+"""What the flags of `verify` mean: a target, rules, budget; `click.UsageError` when they mean nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 
 from zof_contracts.cli.options import meant
 from zof_contracts.contract.rules import RULES
-from zof_contracts.target.client import Budget
-from zof_contracts.target.clock import application
+from zof_contracts.target.budget import Budget
+from zof_contracts.target.clock import load_application
 from zof_contracts.target.target import KEYS, Target
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ class Asked:
 
     target: Target
     rules: tuple[Rule, ...]
-    caps: Budget
+    budget: Budget
     seed: int
     max_examples: int | None
 
 
 def asked(flags: Mapping[str, Any]) -> Asked:
     """What the flags mean; `click.UsageError` when they mean nothing."""
-    caps = Budget(requests=flags["budget"], seconds=flags["max_time"], runs=flags["max_runs"])
+    budget = Budget(requests=flags["budget"], seconds=flags["max_time"], runs=flags["max_runs"])
     rules = chosen(flags["include"], flags["exclude"])
-    return Asked(_target(flags), rules, caps, flags["seed"], flags["max_examples"])
+    return Asked(_target(flags), rules, budget, flags["seed"], flags["max_examples"])
 
 
 def _target(flags: Mapping[str, Any]) -> Target:
@@ -68,7 +68,7 @@ def _field(key: str) -> str:
 def _where(flags: Mapping[str, Any]) -> dict[str, Any]:
     if flags["app"]:
         try:
-            app = application(flags["app"])
+            app = load_application(flags["app"])
         except ValueError as error:
             raise click.UsageError(f"--app {error}") from error
         return {"app": app}
@@ -81,8 +81,8 @@ def _where(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _profile(target: Target, flags: Mapping[str, Any]) -> str:
-    profile: str = flags["profile"] or ("full" if target.loopback else "read-only")
-    if profile == "full" and not target.loopback and not flags["i_may_create_runs"]:
+    profile: str = flags["profile"] or ("full" if target.is_loopback else "read-only")
+    if profile == "full" and not target.is_loopback and not flags["i_may_create_runs"]:
         raise click.UsageError(f"--profile full starts runs on {target.base}; say --i-may-create-runs if you may")
     return profile
 

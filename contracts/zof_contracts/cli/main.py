@@ -18,12 +18,12 @@ import click
 from zof_contracts.cli.config import asked, rule_named
 from zof_contracts.cli.options import options
 from zof_contracts.contract.rules import NEEDS, RULES, SECTIONS
-from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.evidence.verification import COULD_NOT, INTERRUPTED
 from zof_contracts.report import render, write
 from zof_contracts.report.document import BASES, rule_of, version
 from zof_contracts.report.progress import coloured, progress
-from zof_contracts.target.client import Stopped
+from zof_contracts.target.budget import Stopped
 from zof_contracts.target.redaction import Redactor
 from zof_contracts.verification.run import run
 
@@ -66,7 +66,7 @@ def verified(flags: Mapping[str, Any], *listeners: Listener) -> Verification:
         return run(
             wanted.target,
             rules=wanted.rules,
-            caps=wanted.caps,
+            budget=wanted.budget,
             seed=wanted.seed,
             max_examples=wanted.max_examples,
             listeners=listeners,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_contracts.report.curl import variable
-from zof_contracts.target.target import KEYS, Target
+from zof_contracts.target.target import CASES, ENVIRONMENT, KEYS, PROJECT, SUITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,6 @@ FILE: Final = "contracts.toml"
 """The file that is read when it is there."""
 FORMS: Final = ("text", "json", "junit", "html", "sarif", "har")
 """The reports that there are."""
-_DEFAULT: Final = Target()
 
 
 class Forms(click.ParamType[Any]):
@@ -58,15 +57,15 @@ _WHERE: Final = [
     flag("--url", envvar="ZOF_BASE_URL", help="The deployment's address, with or without /v1."),
     flag("--app", metavar="MODULE:FACTORY", help="An ASGI application to call in process, instead of an address."),
     *_keys(),
-    flag("--project", default=_DEFAULT.project, help="The project in which runs are started."),
-    flag("--environment", default=_DEFAULT.environment, help="The environment in which they are."),
+    flag("--project", default=PROJECT, help="The project in which runs are started."),
+    flag("--environment", default=ENVIRONMENT, help="The environment in which they are."),
     flag(
         "--case",
         multiple=True,
         help="A test case that may be run; two at least.",
-        default=_DEFAULT.cases,
+        default=CASES,
     ),
-    flag("--suite", default=_DEFAULT.suite, help="A test suite that may be run."),
+    flag("--suite", default=SUITE, help="A test suite that may be run."),
     flag("--failing-case", default="", help="A test case that fails."),
     flag("--error-case", default="", help="A test case that ends in error."),
 ]

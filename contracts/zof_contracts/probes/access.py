@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zof_contracts.checks.objects import is_consistent
 from zof_contracts.probes.context import FORBIDDEN, NOT_FOUND, UNKNOWN_RESULT, UNKNOWN_RUN, ProbeContext, describe
-from zof_contracts.target.client import asked, posted
+from zof_contracts.target.requests import build_post, build_request
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange, Request
@@ -17,7 +17,7 @@ _EXPORT = {"format": "json", "run_id": UNKNOWN_RUN}
 
 def _every_operation(context: ProbeContext) -> list[Request]:
     reading = [
-        asked("GET", path)
+        build_request("GET", path)
         for path in (
             "/runs",
             f"/runs/{UNKNOWN_RUN}",
@@ -30,8 +30,8 @@ def _every_operation(context: ProbeContext) -> list[Request]:
             "/projects",
         )
     ]
-    changing = [posted("/runs", {}), posted(f"/runs/{UNKNOWN_RUN}/cancel")] if context.can_start_runs else []
-    return [*reading, posted("/results/export", _EXPORT), *changing]
+    changing = [build_post("/runs", {}), build_post(f"/runs/{UNKNOWN_RUN}/cancel")] if context.can_start_runs else []
+    return [*reading, build_post("/results/export", _EXPORT), *changing]
 
 
 def keys(context: ProbeContext) -> None:
@@ -49,14 +49,14 @@ def keys(context: ProbeContext) -> None:
     for request in _every_operation(context):
         answer = context.client.send(replace(request, key=""))
         context.expect_unauthorized("auth.key-required", answer, "no key")
-    made_up = replace(asked("GET", "/runs"), key="zof_no_such_key_at_all")
-    basic = replace(asked("GET", "/runs"), key="main", authorization="Basic {key}")
-    empty = replace(asked("GET", "/runs"), key="main", authorization="Bearer")
+    made_up = replace(build_request("GET", "/runs"), key="zof_no_such_key_at_all")
+    basic = replace(build_request("GET", "/runs"), key="main", authorization="Basic {key}")
+    empty = replace(build_request("GET", "/runs"), key="main", authorization="Bearer")
     for request, what in ((made_up, "a made-up key"), (basic, "Basic"), (empty, "Bearer without a key")):
         context.expect_unauthorized("auth.key-invalid", context.client.send(request), what)
     if context.has("expired"):
         context.expect_unauthorized("auth.key-expired", context.client.get("/runs", key="expired"), "an expired key")
-    wrong = [replace(asked("GET", "/runs", limit=0), key=""), replace(posted("/results/export", b"{"), key="")]
+    wrong = [replace(build_request("GET", "/runs", limit=0), key=""), replace(build_post("/results/export", b"{"), key="")]
     for request in wrong:
         rule = "conventions.order.key-before-query"
         context.expect_unauthorized(rule, context.client.send(request), "a wrong query or body without a key")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.checks.schemas import mask
 from zof_contracts.contract.document import load_contract
-from zof_contracts.target.client import server_time
+from zof_contracts.evidence.header_values import read_server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -183,7 +183,7 @@ class ProbeContext:
             else (None, None)
         )
         if last is not None and left is not None and reset is not None and left < requests and self.client.pacing:
-            now = server_time(last)
+            now = read_server_time(last)
             if reset >= now:
                 self.client.wait(reset - now + 1, "the target's rate limit")
 

@@ -6,7 +6,7 @@ import json
 from typing import Final
 
 from zof_contracts.probes.context import CONFLICT, UNKNOWN_RUN, ProbeContext, Unsettled, describe
-from zof_contracts.target.client import posted
+from zof_contracts.target.requests import build_post
 
 _AT_ONCE: Final = 4
 _DAY: Final = 86_400
@@ -59,8 +59,8 @@ def refused_not_kept(context: ProbeContext) -> None:
 def simultaneous(context: ProbeContext) -> None:
     """Several equal starts under one key, at once, make one run."""
     word = context.idempotency_key("at-once")
-    request = posted("/runs", _body(context), idempotency_key=word)
-    answers = context.client.together([request] * _AT_ONCE)
+    request = build_post("/runs", _body(context), idempotency_key=word)
+    answers = context.client.send_together([request] * _AT_ONCE)
     made = {each.response.fields.get("id") for each in answers if each.response.ok and each.response.fields}
     if not made:
         raise Unsettled(f"no start was accepted: {describe(answers[0])}")

@@ -100,7 +100,7 @@ def _retrievable(context: ProbeContext, began: Exchange, run_id: str) -> None:
     location = began.response.header("location")
     if location is None:
         context.ledger.record_violation("runs.start.location", expected="Location", got="no such header", trace=began)
-    elif context.target.within(location) is None:
+    elif context.target.find_path(location) is None:
         got = "a place that is not below the base URL"
         context.ledger.record_violation("runs.start.location", expected="the run, there", got=got, trace=began)
     else:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from zof_contracts.probes.context import OK, ProbeContext, Unsettled, describe, read_whole_number
-from zof_contracts.target.client import asked, server_time
+from zof_contracts.evidence.header_values import read_server_time
+from zof_contracts.target.requests import build_request
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -38,11 +39,11 @@ def uncounted(context: ProbeContext) -> None:
     """401, unknown paths and 405 do not count; another key has a bucket of its own."""
     context.ensure_quota(8)
     before = context.require_ok(context.client.get("/runs", limit=1))
-    lost = asked("GET", "/no-such-thing")
+    lost = build_request("GET", "/no-such-thing")
     strange = [
-        context.client.send(replace(asked("GET", "/runs"), key="main", authorization="Basic {key}")),
+        context.client.send(replace(build_request("GET", "/runs"), key="main", authorization="Basic {key}")),
         context.client.send(lost),
-        context.client.send(asked("DELETE", "/runs") if context.can_start_runs else lost),
+        context.client.send(build_request("DELETE", "/runs") if context.can_start_runs else lost),
     ]
     rule = "limits.uncounted"
     carrying = [each for each in strange if each.response.header(_REMAINING) is not None]
@@ -62,12 +63,12 @@ def nearly(context: ProbeContext) -> bool:
     """Whether the window of the main key is nearly used up, so that the rest costs little."""
     last = next((each for each in reversed(context.client.journal) if each.request.key == "main"), None)
     left = read_whole_number(last, _REMAINING) if last is not None else None
-    return context.target.spends and left is not None and left <= _NEARLY
+    return context.target.may_exhaust_quota and left is not None and left <= _NEARLY
 
 
 def used_up(context: ProbeContext) -> None:
     """The window is used up: 429, with a Retry-After that is honest."""
-    if not context.target.spends:
+    if not context.target.may_exhaust_quota:
         return
     first = context.require_ok(context.client.get("/runs", limit=1))
     limit, left, reset = (read_whole_number(first, name) for name in ("x-ratelimit-limit", _REMAINING, _RESET))
@@ -99,7 +100,7 @@ def _spend(context: ProbeContext, left: int, first: Exchange) -> Exchange | None
             )
         if (
             read_whole_number(answer, _RESET) != read_whole_number(first, _RESET)
-            and server_time(answer) >= (read_whole_number(first, _RESET) or 0) - 1
+            and read_server_time(answer) >= (read_whole_number(first, _RESET) or 0) - 1
         ):
             raise Unsettled("the window ended before it was used up")
     expected = "429 with Retry-After when Remaining is used up"
@@ -129,7 +130,7 @@ def _honest(context: ProbeContext, refused: Exchange) -> None:
     if wait is None:
         return
     expected = "served then, and not long before"
-    if wait > max(1, reset - server_time(refused) + 1):
+    if wait > max(1, reset - read_server_time(refused) + 1):
         got = "a wait beyond the end of the window"
         context.ledger.record_violation(rule, expected=expected, got=got, trace=refused)
         return

@@ -31,11 +31,12 @@ from schemathesis.openapi.checks import (
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.contract.document import PREFIX, load_contract
-from zof_contracts.evidence.exchange import Request, Unreachable
+from zof_contracts.evidence.exchange import Request
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search.minimize import resend, with_prerequisites
 from zof_contracts.search.recheck import judge_separately, mark_flaky
-from zof_contracts.target.client import Stopped
+from zof_contracts.target.budget import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

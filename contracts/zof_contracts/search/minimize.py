@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.target.client import Stopped, server_time
+from zof_contracts.evidence.header_values import read_server_time
+from zof_contracts.target.budget import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +137,7 @@ def resend(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
     salt = str(len(client.journal))
     settle_runs(client)
     for before, exchange in zip((None, *trace), trace, strict=False):
-        if before is not None and (pause := server_time(exchange) - server_time(before)) > 0:
+        if before is not None and (pause := read_server_time(exchange) - read_server_time(before)) > 0:
             longest = _LONGEST_WAIT if client.target.advance else _LONGEST_REAL_WAIT
             client.wait(min(pause, longest), "a trace that is sent again")
         again.append(client.send(_renamed(exchange.request, now, salt)))

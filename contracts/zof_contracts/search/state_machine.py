@@ -3,7 +3,7 @@
 Plug in: `run(client, ledger, seed=1, max_examples=30)`. In process a failure is shrunk freely, and the shrunk trace is
 the one that the ledger keeps; against a real target nothing is sent twice to shrink. Either way the moves that led
 to a finding are played once more at the end, and cut down within the budget (see `zof_contracts.search.recheck`).
-`zof_contracts.target.client.Stopped` comes through.
+`zof_contracts.target.budget.Stopped` comes through.
 """
 
 # ruff: noqa: D102  a rule is told by its name, and by the step that it takes
@@ -22,11 +22,11 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
 from zof_contracts.contract.document import load_contract
-from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.search.actions import NASTY_IDS, NASTY_VALUES, Actions
 from zof_contracts.search.minimize import settle_runs
 from zof_contracts.search.recheck import Sighting, shorten
-from zof_contracts.target.client import Stopped
+from zof_contracts.target.budget import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -256,7 +256,7 @@ class StoryMachine(RuleBasedStateMachine):
 
 def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> None:
     """Drive the target through so many sequences; `Stopped` when nothing may be sent any more."""
-    free = client.target.app is not None and client.caps.requests is None
+    free = client.target.app is not None and client.budget.requests is None
     settled = {key for key, finding in ledger.findings.items() if not finding.flaky}
     search = _Search(client, ledger, settled, shrinking=free)
     for number in range(_ROUNDS if free else 1):

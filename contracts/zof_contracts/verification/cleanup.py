@@ -1,6 +1,6 @@
 """After everything: what we started and still runs is canceled, and a receipt says what has become of each run.
 
-Plug in: `cleaned(client)`; it also works when every cap is used up, and when the verification was interrupted.
+Plug in: `clean_up(client)`; it also works when every cap is used up, and when the verification was interrupted.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from zof_contracts.contract.document import load_contract
-from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.evidence.verification import Receipt
-from zof_contracts.target.client import Budget, Stopped
+from zof_contracts.target.budget import Budget, Stopped
 
 if TYPE_CHECKING:
     from zof_contracts.target.client import Client
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 _CONFLICT: Final = 409
 
 
-def cleaned(client: Client) -> tuple[Receipt, ...]:
+def clean_up(client: Client) -> tuple[Receipt, ...]:
     """Cancel what still runs of what we started."""
     client.observers = []
-    client.caps = Budget()
+    client.budget = Budget()
     client.pacing = True
     receipts = []
     reached = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from zof_contracts.checks.schemas import mask
-from zof_contracts.evidence.exchange import HttpTransport, Unreachable
+from zof_contracts.target.transport import HttpTransport, Unreachable
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange

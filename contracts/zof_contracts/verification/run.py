@@ -15,15 +15,16 @@ from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import PartFinished, PartStarted, VerificationFinished, VerificationStarted
-from zof_contracts.evidence.exchange import HttpTransport, Unreachable
+from zof_contracts.target.transport import HttpTransport, Unreachable
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.evidence.verification import Verification
 from zof_contracts.probes import PROBES, Probe, ProbeContext, Unsettled
 from zof_contracts.search import fuzz, state_machine
 from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
-from zof_contracts.target.client import Budget, Client, ReadOnly, Stopped
-from zof_contracts.target.clock import mover
-from zof_contracts.verification.cleanup import cleaned
+from zof_contracts.target.budget import Budget, ReadOnly, Stopped
+from zof_contracts.target.client import Client
+from zof_contracts.target.clock import find_clock_control
+from zof_contracts.verification.cleanup import clean_up
 from zof_contracts.verification.preflight import preflight
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ PARTS: Final[tuple[tuple[str, Part], ...]] = (
 """What goes on when the probes are done, by what is being tried."""
 
 _EXAMPLES: Final = 30
-_NO_CAPS: Final = Budget()
+_NO_BUDGET: Final = Budget()
 _SETTLED_BY_PROBES: Final = frozenset(rule for probe in PROBES for rule in probe.rules)
 
 
@@ -55,7 +56,7 @@ def run(  # noqa: PLR0913  what a verification may be told
     target: Target,
     *,
     rules: Sequence[Rule] | None = None,
-    caps: Budget = _NO_CAPS,
+    budget: Budget = _NO_BUDGET,
     seed: int = 0,
     max_examples: int | None = None,
     listeners: Sequence[Listener] = (),
@@ -66,7 +67,7 @@ def run(  # noqa: PLR0913  what a verification may be told
     Args:
         target: where, with which keys, and what may be done there. A clock that can be moved is found by itself.
         rules: what is asked for; the whole catalogue by default.
-        caps: what it may cost; what it did not reach is *not exercised*, with the reason.
+        budget: what it may cost; what it did not reach is *not exercised*, with the reason.
         seed: what repeats it.
         max_examples: how many inputs each part after the probes may make up; 0 leaves those parts out.
         listeners: are told what happens.
@@ -74,17 +75,17 @@ def run(  # noqa: PLR0913  what a verification may be told
 
     Raises:
         Unreachable: the target is down, redirects, speaks no TLS or HTML, or refuses the key.
-        Stopped: the caps or the target allow not even the first requests.
+        Stopped: the budget or the target allow not even the first requests.
     """
     began, clock = time.time(), time.perf_counter()
     session = Ledger(target, rules=rules, seed=seed, listeners=listeners)
-    client = Client(target, caps=caps, tell=session.publish)
+    client = Client(target, budget=budget, tell=session.publish)
     preflight(client)
     if target.advance is None and target.find_clock:
-        target = client.target = session.target = replace(target, advance=mover(target))
+        target = client.target = session.target = replace(target, advance=find_clock_control(target))
     verification = _Running(client, session, _EXAMPLES if max_examples is None else max_examples)
     stopped, interrupted = verification.done()
-    receipt = cleaned(client)
+    receipt = clean_up(client)
     if isinstance(client.transport, HttpTransport):
         client.transport.close()
     facts = Verification(
