@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from zof_contracts.evidence.exchange import Headers
-    from zof_contracts.target.transport import App
     from zof_contracts.evidence.findings import Finding
     from zof_contracts.evidence.ledger import Ledger
+    from zof_contracts.target.transport import App
 
 NOW: Final = 1_767_225_600
 QUOTA: Final = (

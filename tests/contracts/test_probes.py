@@ -85,7 +85,10 @@ def test_a_target_that_answers_everything_alike_keeps_nothing_it_does(
     status: int, body: bytes, headers: tuple[tuple[str, str], ...]
 ) -> None:
     """Rules about what the target does are not kept by a target that does nothing, and seldom broken."""
-    where = Target(app=answering(status, body, *headers), keys={"main": "k", "readonly": "r", "other-org": "o"})
+    where = Target(
+        app=answering(status, body, *headers),
+        keys={"main": "zof_key_1", "readonly": "zof_key_2", "other-org": "zof_key_3"},
+    )
     ledger, client = probed(where)
     kept = {each.rule.name for each in ledger.results() if each.verdict is Verdict.KEPT}
     active = {rule for probe in PROBES for rule in probe.rules}

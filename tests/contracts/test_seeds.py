@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
-from zof_contracts.target.transport import HttpTransport
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import state_machine
 from zof_contracts.search.state_machine import StoryMachine
 from zof_contracts.target.client import Client
 from zof_contracts.target.clock import find_clock_control
+from zof_contracts.target.http_transport import HttpTransport
 from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import target

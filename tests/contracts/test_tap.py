@@ -19,7 +19,7 @@ ERROR = {"error": {"code": "not_found", "message": "There is none."}}
 @pytest.fixture
 def ledger() -> Ledger:
     """A verification of nothing yet."""
-    return Ledger(Target())
+    return Ledger(Target(url="http://127.0.0.1:9630"))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_news_break_nothing(ledger: Ledger, tell: Teller) -> None:
 
 def test_strict_mode_names_news_as_differences(tell: Teller) -> None:
     """In strict mode new fields and values are differences, and no violations."""
-    ledger = Ledger(Target(strict=True))
+    ledger = Ledger(Target(url="http://127.0.0.1:9630", strict=True))
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": 1}))
     assert rules(ledger) == ["versioning.unknown-field", "versioning.unknown-value"]
     assert {finding.verdict for finding in ledger.findings.values()} == {Verdict.DIFFERS}
@@ -170,7 +170,7 @@ def test_a_link_belongs_to_the_target(tell: Teller) -> None:
 
 def test_keys_never_show(tell: Teller) -> None:
     """What a target echoes of a key is taken out of the finding."""
-    ledger = Ledger(replace(Target(), keys={"main": "zof_secret"}))
+    ledger = Ledger(replace(Target(url="http://127.0.0.1:9630"), keys={"main": "zof_secret"}))
     error = {"error": {"code": "zof_secret", "message": "No."}}
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", error, 404))
     assert "zof_secret" not in one(ledger).got

@@ -125,11 +125,10 @@ def refused(content: bytes) -> str:
 
 
 @settings(max_examples=300)
-@given(place=st.integers(0, len(SNAPSHOT) - 1), byte=st.integers(0, 255))
-def test_one_damaged_byte(place: int, byte: int) -> None:
-    """A snapshot of which any one byte is another is refused, and changes nothing."""
-    if SNAPSHOT[place] != byte:
-        refused(SNAPSHOT[:place] + bytes([byte]) + SNAPSHOT[place + 1 :])
+@given(index=st.integers(0, len(SNAPSHOT) - 1), flipped=st.integers(1, 255))
+def test_one_damaged_byte(index: int, flipped: int) -> None:
+    """A snapshot in which bits of any one byte are flipped is refused, and changes nothing."""
+    refused(SNAPSHOT[:index] + bytes([SNAPSHOT[index] ^ flipped]) + SNAPSHOT[index + 1 :])
 
 
 @given(size=st.integers(0, len(SNAPSHOT) - 1))
@@ -167,11 +166,7 @@ def test_other_json(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(json.loads(SNAPSHOT)["world"]))
-@pytest.mark.parametrize("value", [None, "x", -1, [1], {"x": 1}, [[1, 2]]], ids=repr)
+@pytest.mark.parametrize("value", [None, True, "x", -1, 1.5, [1], {"x": 1}, [[1, 2]]], ids=repr)
 def test_a_world_that_cannot_be(name: str, value: object) -> None:
-    """A snapshot that somebody wrote, digest and all, is refused when something in it is of another kind."""
-    world = json.loads(SNAPSHOT)["world"]
-    kinds = {type(world[name]), *(type(one) for one in (world[name] if isinstance(world[name], list) else ()))}
-    if type(value) in kinds or not value:
-        return
-    refused(signed(world | {name: value}))
+    """A snapshot with a right digest is refused when one field of its world has a value of another kind."""
+    refused(signed(json.loads(SNAPSHOT)["world"] | {name: value}))

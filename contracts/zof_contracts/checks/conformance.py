@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.checks.schemas import judge, mask
 from zof_contracts.contract.document import PREFIX, Operation, load_contract
+from zof_contracts.evidence.exchange import NO_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,8 @@ class ConformanceCheck:
         """Judge one exchange."""
         if not exchange.request.path.startswith(PREFIX + "/"):
             return
+        if not self._answered(exchange):
+            return
         self._server(exchange)
         self._request_id(exchange)
         self._quota_form(exchange)
@@ -62,6 +65,17 @@ class ConformanceCheck:
         if operation is not None:
             self._documented(exchange, operation)
         self._error(exchange)
+
+    def _answered(self, exchange: Exchange) -> bool:
+        """Whether the request was answered."""
+        answer = exchange.response
+        return self.ledger.check(
+            "conventions.answered",
+            answer.status != NO_STATUS,
+            expected="an answer",
+            got=answer.flaw,
+            trace=exchange,
+        )
 
     def _server(self, exchange: Exchange) -> None:
         status = exchange.response.status

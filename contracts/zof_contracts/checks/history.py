@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from zof_contracts.checks.objects import JsonObject, check_result, check_run, is_consistent, names
 from zof_contracts.checks.schemas import mask
 from zof_contracts.contract.document import PREFIX, load_contract
+from zof_contracts.evidence.exchange import NO_STATUS
 from zof_contracts.evidence.header_values import read_server_time
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class HistoryCheck:
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange by those before it."""
-        if not exchange.request.path.startswith(PREFIX + "/"):
+        if not exchange.request.path.startswith(PREFIX + "/") or exchange.response.status == NO_STATUS:
             return
         self._request_id(exchange)
         self._window(exchange)

@@ -50,7 +50,11 @@ class Verification:
     throttled: int = 0
     """How often the target said 429 to us."""
     stopped: str = ""
-    """Why it ended before its end: a cap, say; empty when it did not."""
+    """Why it ended early; empty if it did not."""
+    is_target_lost: bool = False
+    """Whether it ended because the target no longer answers."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know about the target and what is no finding."""
     interrupted: bool = False
     known: frozenset[str] = frozenset()
     """The findings, by their key, that a baseline holds already."""
@@ -81,9 +85,13 @@ class Verification:
         return tuple(one for one in self.fresh if strict or one.verdict is Verdict.VIOLATED)
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 nothing found, 1 violations (or differences, when strict), 2 nothing was tested, 130 interrupted."""
+        """The exit status of the command line.
+
+        0: nothing was found. 1: violations, or differences when strict. 2: nothing was tested, or the target was lost.
+        130: interrupted.
+        """
         if self.interrupted:
             return INTERRUPTED
-        if not self.tested:
+        if self.is_target_lost or not self.tested:
             return COULD_NOT
         return FOUND if self.failing(strict=strict) else NOTHING_FOUND

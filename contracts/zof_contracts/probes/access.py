@@ -56,7 +56,10 @@ def keys(context: ProbeContext) -> None:
         context.expect_unauthorized("auth.key-invalid", context.client.send(request), what)
     if context.has("expired"):
         context.expect_unauthorized("auth.key-expired", context.client.get("/runs", key="expired"), "an expired key")
-    wrong = [replace(build_request("GET", "/runs", limit=0), key=""), replace(build_post("/results/export", b"{"), key="")]
+    wrong = [
+        replace(build_request("GET", "/runs", limit=0), key=""),
+        replace(build_post("/results/export", b"{"), key=""),
+    ]
     for request in wrong:
         rule = "conventions.order.key-before-query"
         context.expect_unauthorized(rule, context.client.send(request), "a wrong query or body without a key")

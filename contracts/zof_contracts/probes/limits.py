@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.probes.context import OK, ProbeContext, Unsettled, describe, read_whole_number
 from zof_contracts.evidence.header_values import read_server_time
+from zof_contracts.probes.context import OK, ProbeContext, Unsettled, describe, read_whole_number
 from zof_contracts.target.requests import build_request
 
 if TYPE_CHECKING:

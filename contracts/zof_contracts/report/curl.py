@@ -1,7 +1,7 @@
-"""Exchanges as a shell script of curl commands, which whoever reads a finding can run as it stands.
+"""Exchanges as a shell script of curl commands that a reader of a finding can run as printed.
 
-What an answer gave and a later request uses (an ID, a cursor) is threaded through a variable; keys are variables too.
-Plug in: `script(finding.trace, base=target.base, keys=target.keys)`; it holds no key.
+A value of an answer that a later request uses (an ID, a cursor) becomes a shell variable, and so does each API key:
+`write_script(finding.trace, base=target.base, keys=target.keys)` returns a script without any API key.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange, Request
 
 _SHORTEST: Final = 8
-"""Characters that a value of an answer must have to be taken for one that a later request uses."""
+"""The least length of an answer's value that is looked for in later requests."""
 _INLINE: Final = 2_000
-"""Bytes of a body that are printed as they are."""
+"""The longest body, in bytes, that is printed literally."""
 _RUN: Final = re.compile(rb"(.)\1{63,}", re.DOTALL)
 
 
 @dataclass(slots=True)
 class _Names:
-    """Which value of which answer goes by which variable."""
+    """The shell variable of each value."""
 
     values: dict[str, str] = field(default_factory=dict)
 
@@ -42,13 +42,13 @@ class _Names:
         return self.values[value]
 
 
-def variable(key: str) -> str:
-    """The environment variable that holds a key."""
+def key_variable(key: str) -> str:
+    """Return the environment variable that holds an API key."""
     return "ZOF_API_KEY" if key == "main" else "ZOF_API_KEY_" + key.upper().replace("-", "_")
 
 
-def script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str]) -> str:
-    """The commands that repeat a trace, with comments that say what came."""
+def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str]) -> str:
+    """Return the commands that repeat a trace, with the status of each answer as a comment."""
     redact, names = Redactor(keys), _Names()
     lines = [f"export ZOF_BASE_URL={shlex.quote(redact.text(base) + PREFIX)}"]
     for step, exchange in enumerate(trace, 1):
@@ -122,11 +122,11 @@ def _authorization(request: Request, redact: Redactor, keys: Mapping[str, str]) 
     before, brace, after = request.authorization.partition("{key}")
     if not brace or request.key not in keys:
         return shlex.quote(redact.text(f"Authorization: {before}{request.key if brace else ''}{after}"))
-    return f'"Authorization: {_escaped(before)}${{{variable(request.key)}}}{_escaped(after)}"'
+    return f'"Authorization: {_escape(before)}${{{key_variable(request.key)}}}{_escape(after)}"'
 
 
 def _body(request: Request, names: _Names, redact: Redactor) -> tuple[str, str]:
-    """What goes before curl, and the option that names the body."""
+    """Return what precedes curl in the command, and the option that names the body."""
     body = redact.bytes(request.body)
     if not body:
         return "", ""
@@ -136,12 +136,12 @@ def _body(request: Request, names: _Names, redact: Redactor) -> tuple[str, str]:
         text = "\0"
     if len(body) <= _INLINE and "\0" not in text and not text.startswith("@"):
         return "", f"--data-binary {_single(text, names, redact)}"
-    code = f"import sys; sys.stdout.buffer.write({' + '.join(_packed(body))})"
+    code = f"import sys; sys.stdout.buffer.write({' + '.join(_pack(body))})"
     return f"python3 -c {shlex.quote(code)} | ", "--data-binary @-"
 
 
-def _packed(body: bytes) -> Iterator[str]:
-    """Python that makes the bytes, with long repetitions written short."""
+def _pack(body: bytes) -> Iterator[str]:
+    """Yield Python expressions that make the bytes; long repetitions are written as multiplications."""
     at = 0
     for run in _RUN.finditer(body):
         if run.start() > at:
@@ -153,23 +153,23 @@ def _packed(body: bytes) -> Iterator[str]:
 
 
 def _parts(text: str, names: _Names) -> Iterator[tuple[str, str]]:
-    """The text in pieces: what stands there, and the variable that it is, if any."""
+    """Split a text into pieces, each with the name of its variable, if it has one."""
     known = sorted(names.values, key=len, reverse=True)
     pieces = re.split("(" + "|".join(re.escape(value) for value in known) + ")", text) if known else [text]
     return ((piece, names.values.get(piece, "")) for piece in pieces if piece)
 
 
 def _double(text: str, names: _Names, redact: Redactor) -> str:
-    """What stands between double quotes, with known values as variables."""
-    return "".join(f"${{{name}}}" if name else _escaped(redact.text(piece)) for piece, name in _parts(text, names))
+    """Return the content of a double-quoted word, with known values as variables."""
+    return "".join(f"${{{name}}}" if name else _escape(redact.text(piece)) for piece, name in _parts(text, names))
 
 
 def _single(text: str, names: _Names, redact: Redactor) -> str:
-    """A word in single quotes, with known values as variables."""
+    """Return a single-quoted word, with known values as variables."""
     return "".join(f'"${name}"' if name else shlex.quote(redact.text(piece)) for piece, name in _parts(text, names))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return re.sub(r'([\\"$`])', r"\\\1", text)
 
 

@@ -22,11 +22,11 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
 from zof_contracts.contract.document import load_contract
-from zof_contracts.target.transport import Unreachable
 from zof_contracts.search.actions import NASTY_IDS, NASTY_VALUES, Actions
 from zof_contracts.search.minimize import settle_runs
 from zof_contracts.search.recheck import Sighting, shorten
 from zof_contracts.target.budget import Stopped
+from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

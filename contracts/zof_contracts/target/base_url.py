@@ -34,9 +34,9 @@ class BaseUrl:
             parts = urlsplit(text.strip())
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise ValueError("the address has an invalid host or port: use http://HOST:PORT with a port up to 65535") from (
-                error
-            )
+            raise ValueError(
+                "the address has an invalid host or port: use http://HOST:PORT with a port up to 65535"
+            ) from (error)
         if parts.scheme not in _PORTS or not host:
             raise ValueError("the address must begin with http:// or https:// and name a host")
         if port == 0:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from zof_contracts.evidence.events import Event, ExchangeRecorded, Waiting
 from zof_contracts.evidence.exchange import NO_STATUS, Exchange, Headers, Request, Response
 from zof_contracts.evidence.header_values import parse_whole_number, read_retry_after, read_server_time
 from zof_contracts.evidence.strict_json import BOM
-from zof_contracts.target.budget import Budget, BudgetExceeded, ReadOnly, Stopped, Throttled
+from zof_contracts.target.budget import Budget, BudgetExceeded, ReadOnly, Throttled
 from zof_contracts.target.requests import build_post, build_request
 from zof_contracts.target.timer import SystemTimer, Timer
 from zof_contracts.target.transport import TIMEOUT, NoAnswer, Unreachable
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 Observer = Callable[[Exchange], None]
 
+_NO_LIMIT: Final = Budget()
+_SYSTEM_TIMER: Final = SystemTimer()
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
 _TRIES: Final = 3
@@ -100,9 +102,9 @@ class Client:
         self,
         target: Target,
         *,
-        budget: Budget = Budget(),
+        budget: Budget = _NO_LIMIT,
         tell: Callable[[Event], None] = lambda _: None,
-        timer: Timer = SystemTimer(),
+        timer: Timer = _SYSTEM_TIMER,
     ) -> None:
         self.target = target
         self.transport = target.make_transport()
@@ -404,7 +406,9 @@ class Client:
         if seconds is None:
             raise Throttled("the target answered 429 without a Retry-After that says how long to wait")
         if seconds > MAX_BACK_OFF:
-            raise Throttled(f"the target answered 429 and asked to wait {seconds:.0f} s; {MAX_BACK_OFF:.0f} s is the most")
+            raise Throttled(
+                f"the target answered 429 and asked to wait {seconds:.0f} s; {MAX_BACK_OFF:.0f} s is the most"
+            )
         if attempt < _TRIES:
             self.wait(seconds, "Retry-After")
 

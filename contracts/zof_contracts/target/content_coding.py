@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from typing import Final, Protocol
 
-import brotli
+import brotli  # type: ignore[import-untyped] # it has no stubs
 
 ACCEPT_ENCODING: Final = "gzip, deflate, br"
 """The codings that are decoded, as the header names them."""
@@ -16,7 +16,7 @@ _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _PIECE: Final = 1 << 16
 
 
-class BodyTooLong(Exception):
+class BodyTooLong(Exception):  # noqa: N818  a bound, not a fault
     """A body exceeds the bound."""
 
 

@@ -19,7 +19,16 @@ MIN_KEY: Final = 8
 """Characters of the shortest key; a shorter one could not be told from other text."""
 _LONG: Final = 20
 """Characters from which a key is replaced even within a word."""
-_HTML_NAMES: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "/": "sol", "+": "plus", "=": "equals"}
+_HTML_NAMES: Final = {
+    "&": "amp",
+    "<": "lt",
+    ">": "gt",
+    '"': "quot",
+    "'": "apos",
+    "/": "sol",
+    "+": "plus",
+    "=": "equals",
+}
 _WORD_START: Final = r"(?<![A-Za-z0-9])|(?<=%[0-9a-f]{2})|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4})|(?<=\\x[0-9a-f]{2})"
 """A position at which a word starts, or which follows an escaped character."""
 _BASE64_BLOCK: Final = 3

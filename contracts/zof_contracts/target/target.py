@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from zof_contracts.target.base_url import BaseUrl
+from zof_contracts.target.http_transport import HttpTransport
 from zof_contracts.target.redaction import Redactor, check_key
-from zof_contracts.target.transport import AsgiTransport, HttpTransport
+from zof_contracts.target.transport import AsgiTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

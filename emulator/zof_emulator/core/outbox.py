@@ -1,0 +1,383 @@
+"""The outbox: events on their way to endpoints, one queue an endpoint, in order; whoever sends them takes them here.
+
+A delivery is taken when it is due and it is the first of its queue, and then nothing else of that queue is taken until
+the result of the attempt is known. So events reach an endpoint in order, and endpoints do not wait for one another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from zof_emulator.core.deliveries import (
+    LONGEST_HOLD_MS,
+    Action,
+    Delivery,
+    DeliveryKind,
+    DeliveryRule,
+    DeliveryStatus,
+    Tampering,
+    WebhookEvent,
+    delivery_from,
+    rule_from,
+)
+from zof_emulator.core.endpoints import EndpointIds, EndpointStore
+from zof_emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from zof_emulator.core.deliveries import AttemptResult, EventFacts
+    from zof_emulator.core.endpoints import Endpoint, EventType
+
+MOST_QUEUED: Final = 20_000
+"""How many deliveries wait for one endpoint; what comes then is dropped, and counted."""
+MOST_OPEN: Final = 100_000
+"""How many deliveries wait for all endpoints of a world."""
+MOST_FINISHED: Final = 10_000
+"""How many deliveries are remembered after their end; the oldest are forgotten first."""
+MOST_RULES: Final = 100
+QUEUE_FULL: Final = "too many deliveries were waiting"
+DROPPED_BY_RULE: Final = "a rule dropped it"
+DROPPED_ON_DEMAND: Final = "it was dropped on demand"
+
+
+class Outbox:
+    """The endpoints of a world, and the deliveries to them. All instants are in ms."""
+
+    __slots__ = (
+        "_deliveries",
+        "_finished",
+        "_open",
+        "_queues",
+        "_ready",
+        "_rule_count",
+        "_schedule",
+        "delivery_count",
+        "endpoints",
+        "event_count",
+        "forgotten",
+        "ids",
+        "overflowed",
+        "rules",
+    )
+
+    def __init__(self, seed: int, schedule: Callable[[int, int], None], samples: tuple[str, ...] = ()) -> None:
+        """`schedule` asks for a call of `wake` with an endpoint's number at an instant; `samples` go to the IDs."""
+        self.ids = EndpointIds(seed, samples)
+        self.endpoints = EndpointStore()
+        self.rules: dict[int, DeliveryRule] = {}
+        """The rules that disturb deliveries, the first that matches applies."""
+        self.event_count = 0
+        self.delivery_count = 0
+        self.forgotten = 0
+        """How many finished deliveries have been forgotten."""
+        self.overflowed = 0
+        """How many deliveries were dropped because too many were waiting."""
+        self._schedule = schedule
+        self._deliveries: dict[int, Delivery] = {}
+        self._queues: dict[int, deque[int]] = {}
+        self._ready: dict[int, None] = {}
+        self._finished: deque[int] = deque()
+        self._open = 0
+        self._rule_count = 0
+
+    # --- what happens
+
+    def publish(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> int:
+        """Send an event to every endpoint that subscribes to it; how many there are."""
+        subscribers = self.endpoints.subscribers(organization, kind)
+        if subscribers:
+            event = self._event(kind, organization, facts, now)
+            for endpoint in subscribers:
+                self._send(endpoint, event, DeliveryKind.EVENT, now)
+        return len(subscribers)
+
+    def send_test(self, endpoint: Endpoint, facts: EventFacts, now: int) -> WebhookEvent:
+        """Send an endpoint a test: an event of the first type that it subscribes to."""
+        event = self._event(endpoint.events[0], endpoint.organization, facts, now)
+        self._send(endpoint.number, event, DeliveryKind.TEST, now)
+        return event
+
+    def _event(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> WebhookEvent:
+        event = WebhookEvent(self.event_count, kind, organization, now, facts)
+        self.event_count += 1
+        return event
+
+    def _send(self, endpoint: int, event: WebhookEvent, kind: DeliveryKind, now: int) -> None:
+        """Put the delivery of an event into its endpoint's queue, disturbed by the first rule that matches."""
+        rule = self._match(endpoint, event) if self.rules else None
+        action = None if rule is None else rule.action
+        if rule is not None and action is Action.TAMPER:
+            self._add_tampered(endpoint, event, rule.tampering, now)
+        delivery = self._new(endpoint, event, kind, now)
+        if action is Action.DROP:
+            self._close(delivery.drop(DROPPED_BY_RULE))
+            return
+        if rule is not None and action is Action.DELAY:
+            delivery = delivery._replace(due_at=now + rule.delay_ms)
+        elif action is Action.REORDER:
+            delivery = delivery._replace(due_at=now + LONGEST_HOLD_MS, is_held=True)
+        self._append(delivery, now)
+        if action is Action.DUPLICATE:
+            self._append(self._new(endpoint, event, DeliveryKind.DUPLICATE, now), now)
+
+    def _match(self, endpoint: int, event: WebhookEvent) -> DeliveryRule | None:
+        rule = next((one for one in self.rules.values() if one.matches(endpoint, event)), None)
+        if rule is not None and rule.times is not None:
+            if rule.times > 1:
+                self.rules[rule.number] = rule._replace(times=rule.times - 1)
+            else:
+                del self.rules[rule.number]
+        return rule
+
+    def _new(self, endpoint: int, event: WebhookEvent, kind: DeliveryKind, now: int) -> Delivery:
+        delivery = Delivery(self.delivery_count, endpoint, event, kind, now)
+        self.delivery_count += 1
+        return delivery
+
+    def _append(self, delivery: Delivery, now: int) -> None:
+        queue = self._queues.setdefault(delivery.endpoint, deque())
+        if len(queue) >= MOST_QUEUED or self._open >= MOST_OPEN:
+            self.overflowed += 1
+            self._close(delivery.drop(QUEUE_FULL))
+            return
+        self._deliveries[delivery.number] = delivery
+        self._open += 1
+        last = self._deliveries[queue[-1]] if queue else None
+        if last is not None and last.is_held:
+            queue.insert(len(queue) - 1, delivery.number)
+            self._deliveries[last.number] = last._replace(is_held=False, due_at=now)
+        else:
+            queue.append(delivery.number)
+        self._look(delivery.endpoint, now)
+
+    def _close(self, delivery: Delivery) -> None:
+        """Remember a delivery that has ended, and forget the oldest ones."""
+        self._deliveries[delivery.number] = delivery
+        self._finished.append(delivery.number)
+        if len(self._finished) > MOST_FINISHED:
+            del self._deliveries[self._finished.popleft()]
+            self.forgotten += 1
+
+    def _look(self, endpoint: int, now: int) -> None:
+        """Have the first delivery of a queue taken when it is due."""
+        queue = self._queues[endpoint]
+        if queue:
+            first = self._deliveries[queue[0]]
+            if first.status is DeliveryStatus.PENDING:
+                if first.due_at <= now:
+                    self._ready[endpoint] = None
+                else:
+                    self._schedule(first.due_at, endpoint)
+
+    # --- sending
+
+    def wake(self, endpoint: int) -> None:
+        """An instant has come that `schedule` was asked for."""
+        if self._queues.get(endpoint):
+            self._ready[endpoint] = None
+
+    def take(self, now: int) -> list[Delivery]:
+        """The deliveries that are to be sent now; their attempts have begun, and end with `finish`."""
+        if not self._ready:
+            return []
+        due = [delivery for endpoint in self._ready if (delivery := self._due(endpoint, now)) is not None]
+        self._ready.clear()
+        taken = [delivery.start(now) for delivery in due]
+        self._deliveries.update((delivery.number, delivery) for delivery in taken)
+        return taken
+
+    def _due(self, endpoint: int, now: int) -> Delivery | None:
+        queue = self._queues.get(endpoint)
+        first = self._deliveries[queue[0]] if queue else None
+        is_due = first is not None and first.status is DeliveryStatus.PENDING and first.due_at <= now
+        return first if is_due else None
+
+    def finish(self, number: int, result: AttemptResult, now: int) -> Delivery | None:
+        """End the attempt to send a delivery; the delivery as it then stands, or None when no attempt was under way."""
+        delivery = self._deliveries.get(number)
+        if delivery is None or delivery.status is not DeliveryStatus.SENDING:
+            return None
+        after = delivery.finish(result, now)
+        if after.is_open:
+            self._deliveries[number] = after
+        else:
+            self._remove(after)
+        self._look(after.endpoint, now)
+        return after
+
+    def _remove(self, ended: Delivery) -> None:
+        queue = self._queues[ended.endpoint]
+        if queue[0] == ended.number:
+            queue.popleft()
+        else:
+            queue.remove(ended.number)
+        self._open -= 1
+        self._close(ended)
+
+    # --- on demand
+
+    def redeliver(self, delivery: Delivery, now: int) -> Delivery:
+        """Send the event of a delivery once more, behind all that waits."""
+        again = self._new(delivery.endpoint, delivery.event, DeliveryKind.REDELIVERY, now)
+        self._append(again, now)
+        return self._deliveries[again.number]
+
+    def duplicate(self, delivery: Delivery, now: int) -> Delivery:
+        """Send the event of a delivery twice: the copy follows it at once, or now when it has ended."""
+        copy = self._new(delivery.endpoint, delivery.event, DeliveryKind.DUPLICATE, now)
+        self._append(copy, now)
+        if delivery.is_open and self._deliveries[copy.number].is_open:
+            queue = self._queues[delivery.endpoint]
+            queue.remove(copy.number)
+            queue.insert(queue.index(delivery.number) + 1, copy.number)
+        return self._deliveries[copy.number]
+
+    def tamper(self, delivery: Delivery, tampering: Tampering, now: int) -> Delivery:
+        """Send a falsified copy of a delivery's event, behind all that waits; `Refused` when there is no older one."""
+        found = self._add_tampered(delivery.endpoint, delivery.event, tampering, now)
+        if found is None:
+            raise Refused("no_older_event")
+        return found
+
+    def _add_tampered(self, endpoint: int, event: WebhookEvent, tampering: Tampering, now: int) -> Delivery | None:
+        older = self._older_event(endpoint, event) if tampering is Tampering.OLD_EVENT else event
+        if older is None:
+            return None
+        copy = self._new(endpoint, older, DeliveryKind.TAMPERED, now)._replace(tampering=tampering)
+        self._append(copy, now)
+        return self._deliveries[copy.number]
+
+    def _older_event(self, endpoint: int, event: WebhookEvent) -> WebhookEvent | None:
+        """The first event that the endpoint is known to have been sent before this one."""
+        delivered = (one for one in self._deliveries.values() if one.status is DeliveryStatus.DELIVERED)
+        older = (one.event for one in delivered if one.endpoint == endpoint and one.event.number < event.number)
+        return next(older, None)
+
+    def delay(self, delivery: Delivery, by_ms: int, now: int) -> Delivery:
+        """Send a delivery so many ms later, and all that waits behind it; `Refused` when it is not pending."""
+        return self._change(self._pending(delivery)._replace(due_at=max(now, delivery.due_at) + by_ms), now)
+
+    def drop(self, delivery: Delivery, now: int) -> Delivery:
+        """Never send a delivery; `Refused` when it is not pending."""
+        dropped = self._pending(delivery).drop(DROPPED_ON_DEMAND)
+        self._remove(dropped)
+        self._look(delivery.endpoint, now)
+        return dropped
+
+    def reorder(self, delivery: Delivery, now: int) -> Delivery:
+        """Send the next delivery before this one, and wait for one to come; `Refused` when it is not pending."""
+        self._pending(delivery)
+        queue = self._queues[delivery.endpoint]
+        index = queue.index(delivery.number)
+        if index + 1 == len(queue):
+            return self._change(delivery._replace(is_held=True, due_at=now + LONGEST_HOLD_MS), now)
+        queue[index], queue[index + 1] = queue[index + 1], queue[index]
+        return self._change(delivery._replace(due_at=now), now)
+
+    def _change(self, delivery: Delivery, now: int) -> Delivery:
+        self._deliveries[delivery.number] = delivery
+        self._look(delivery.endpoint, now)
+        return delivery
+
+    @staticmethod
+    def _pending(delivery: Delivery) -> Delivery:
+        if delivery.status is not DeliveryStatus.PENDING:
+            raise Refused("delivery_not_pending", status=delivery.status.value)
+        return delivery
+
+    def add_rule(self, rule: DeliveryRule) -> DeliveryRule:
+        """Add a rule behind those that there are; its number is given here. `Refused` when there are too many."""
+        if len(self.rules) >= MOST_RULES:
+            raise Refused("too_many_rules", most=MOST_RULES)
+        numbered = rule._replace(number=self._rule_count)
+        self.rules[self._rule_count] = numbered
+        self._rule_count += 1
+        return numbered
+
+    # --- questions
+
+    def delivery(self, name: str) -> Delivery:
+        """The delivery with this ID; `Refused` when there is none."""
+        number = self.ids.read_delivery(name)
+        found = None if number is None else self._deliveries.get(number)
+        if found is None:
+            raise Refused("delivery_not_found")
+        return found
+
+    def deliveries(self, above: int = -1) -> Iterator[Delivery]:
+        """The deliveries with higher numbers than `above`, the oldest first."""
+        return (one for _, one in sorted(self._deliveries.items()) if one.number > above)
+
+    def endpoint(self, organization: str, name: str) -> Endpoint:
+        """The organization's endpoint with this ID; `Refused` when there is none."""
+        found = self.endpoints.find(organization, self.ids.read_endpoint(name))
+        if found is None:
+            raise Refused("webhook_not_found")
+        return found
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `take` may have something to give, if not now then at another instant."""
+        return bool(self._ready)
+
+    @property
+    def open_count(self) -> int:
+        """How many deliveries are neither delivered nor given up."""
+        return self._open
+
+    def has_due(self, now: int) -> bool:
+        """Whether a delivery is being sent, or is to be sent now."""
+        firsts = (self._deliveries[queue[0]] for queue in self._queues.values() if queue)
+        return any(one.status is DeliveryStatus.SENDING or one.due_at <= now for one in firsts)
+
+    # --- snapshots
+
+    def save(self) -> dict[str, Any]:
+        """All of it, as JSON. An attempt that is under way is saved as one that has yet to begin."""
+        return {
+            "samples": list(self.ids.samples),
+            "endpoints": self.endpoints.save(),
+            "deliveries": [list(_without_attempt(one)) for one in self._deliveries.values()],
+            "queues": [[endpoint, list(queue)] for endpoint, queue in self._queues.items() if queue],
+            "finished": list(self._finished),
+            "rules": [list(rule) for rule in self.rules.values()],
+            "counts": [self.event_count, self.delivery_count, self.forgotten, self.overflowed, self._rule_count],
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take what was saved into an empty outbox. Raises `ValueError` when parts do not belong together."""
+        self.ids = EndpointIds(self.ids.seed, tuple(saved["samples"]))
+        self.endpoints.restore(saved["endpoints"])
+        self._deliveries = {one.number: one for one in map(delivery_from, saved["deliveries"])}
+        self._queues = {endpoint: deque(numbers) for endpoint, numbers in saved["queues"]}
+        self._finished = deque(saved["finished"])
+        self.rules = {rule.number: rule for rule in map(rule_from, saved["rules"])}
+        self.event_count, self.delivery_count, self.forgotten, self.overflowed, self._rule_count = saved["counts"]
+        self._ready = dict.fromkeys(self._queues)
+        self._open = sum(map(len, self._queues.values()))
+        self._check()
+
+    def _check(self) -> None:
+        queued = [(number, endpoint) for endpoint, queue in self._queues.items() for number in queue]
+        opened = {(one.number, one.endpoint) for one in self._deliveries.values() if one.is_open}
+        ended = {one.number for one in self._deliveries.values() if not one.is_open}
+        is_whole = len(queued) == len(opened) and set(queued) == opened
+        is_whole = is_whole and len(self._finished) == len(ended) and set(self._finished) == ended
+        numbers = _numbers(self._deliveries.values(), self.rules.values())
+        is_known = all(0 <= one < len(self.endpoints) for one in numbers)
+        counted = max(self._deliveries, default=-1) < self.delivery_count
+        if not (is_whole and is_known and counted and max(self.rules, default=-1) < self._rule_count):
+            raise ValueError("a delivery is missing")
+
+
+def _numbers(deliveries: Iterable[Delivery], rules: Iterable[DeliveryRule]) -> set[int]:
+    """The numbers of the endpoints that these are for."""
+    return {one.endpoint for one in deliveries} | {one.endpoint for one in rules if one.endpoint is not None}
+
+
+def _without_attempt(delivery: Delivery) -> Delivery:
+    if delivery.status is not DeliveryStatus.SENDING:
+        return delivery
+    return delivery._replace(status=DeliveryStatus.PENDING, started_at=None)

@@ -1,0 +1,1 @@
+"""Webhooks: signing what is sent, and sending it; the emulator's only outbound connections."""

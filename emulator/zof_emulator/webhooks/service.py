@@ -1,0 +1,167 @@
+"""The delivery service: a thread that takes what is due from the outboxes of all worlds, and has it sent.
+
+The thread starts when there is something to deliver for the first time, and httpx is imported in it: an emulator
+without webhooks pays for neither. It touches a world only with the lock held with which requests touch it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from importlib import import_module
+from threading import Thread
+from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakKeyDictionary
+
+from zof_emulator.core.timeline import NEVER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from zof_emulator.core.deliveries import AttemptResult, Delivery
+    from zof_emulator.core.world import World
+    from zof_emulator.webhooks.post import CallPolicy, Post
+
+_COURIER: Final = "zof_emulator.webhooks.courier"
+_SECOND_MS: Final = 1_000
+_LONGEST_PAUSE_MS: Final = 60_000
+
+
+class Sender(Protocol):
+    """What sends a request; `Courier` does it over the network."""
+
+    async def send(self, post: Post, /) -> AttemptResult:
+        """Send a request; what came of it. Raises nothing."""
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class WorldHolder(Protocol):
+    """What holds a world, and may replace it by another one."""
+
+    world: World
+
+    def observe(self) -> World:
+        """The world at the instant that it is now, which does not count as use."""
+
+
+def load_courier(policy: CallPolicy) -> Sender:
+    """The courier, imported when it is called: httpx takes 100 ms, which an emulator without webhooks is not to pay."""
+    sender: Sender = import_module(_COURIER).Courier(policy)
+    return sender
+
+
+class DeliveryService:
+    """Sends what is due; there is one for all worlds of an emulator."""
+
+    def __init__(
+        self,
+        lock: AbstractContextManager[object],
+        compose: Callable[[World, Delivery], Post],
+        make_sender: Callable[[], Sender],
+    ) -> None:
+        """`lock` guards all worlds; `compose` makes a delivery's request; `make_sender` is called once, in it."""
+        self._lock = lock
+        self._compose = compose
+        self._make_sender = make_sender
+        self._asleep: WeakKeyDictionary[WorldHolder, int] = WeakKeyDictionary()
+        """Until which instant of its own each world needs no look, unless its outbox changes."""
+        self._waiting: list[tuple[WorldHolder, Future[None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
+        self._thread: Thread | None = None
+        self._is_woken = False
+        self._is_closed = False
+
+    # --- called with the lock held
+
+    def notify(self, holder: WorldHolder) -> None:
+        """Look at a world whose outbox may have changed, or that has come to another instant."""
+        world = holder.world
+        if world.outbox.is_ready or (not world.clock.stands and world.agenda.first < self._asleep.get(holder, NEVER)):
+            self._asleep[holder] = 0
+            self._rouse()
+
+    def when_idle(self, holder: WorldHolder) -> Future[None]:
+        """Done when nothing of a world is being sent, or is due, any more."""
+        found: Future[None] = Future()
+        self._waiting.append((holder, found))
+        self._settle_waiting()
+        self.notify(holder)
+        return found
+
+    def _rouse(self) -> None:
+        if self._thread is None and not self._is_closed:
+            self._thread = Thread(target=self._run, name="zof-webhooks", daemon=True)
+            self._thread.start()
+        elif self._loop is not None and not self._is_woken and not self._is_closed:
+            self._is_woken = True
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    def _settle_waiting(self) -> None:
+        still = []
+        for holder, future in self._waiting:
+            if holder.world.outbox.has_due(holder.world.now):
+                still.append((holder, future))
+            elif not future.done():
+                future.set_result(None)
+        self._waiting = still
+
+    # --- called without the lock
+
+    def close(self) -> None:
+        """Send nothing more; attempts that are under way end without a result."""
+        with self._lock:
+            self._is_closed = True
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._wake.set)
+        if self._thread is not None:
+            self._thread.join(1)
+
+    # --- in the thread
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        sender = self._make_sender()
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+        while not self._is_closed:
+            self._wake.clear()
+            with self._lock:
+                self._is_woken = False
+                pause = min([self._advance(one, sender) for one in tuple(self._asleep)], default=_LONGEST_PAUSE_MS)
+            waker = asyncio.get_running_loop().call_later(max(pause, 1) / _SECOND_MS, self._wake.set)
+            await self._wake.wait()
+            waker.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await sender.aclose()
+
+    def _advance(self, holder: WorldHolder, sender: Sender) -> int:
+        """Begin what is due in a world; for how many ms nothing more will be, as far as is known now."""
+        world = holder.observe()
+        for delivery in world.outbox.take(world.now):
+            post = self._compose(world, delivery)
+            task = asyncio.get_running_loop().create_task(self._deliver(holder, world, delivery.number, post, sender))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._asleep[holder] = until = NEVER if world.clock.stands else world.agenda.first
+        return min(_LONGEST_PAUSE_MS, until - world.now)
+
+    async def _deliver(self, holder: WorldHolder, world: World, number: int, post: Post, sender: Sender) -> None:
+        result = await sender.send(post)
+        with self._lock:
+            before = self._asleep.get(holder, NEVER)
+            if holder.world is world:
+                holder.observe()
+            world.outbox.finish(number, result, world.now)
+            self._advance(holder, sender)
+            self._settle_waiting()
+            if self._asleep[holder] < before:
+                self._wake.set()
