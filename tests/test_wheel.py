@@ -15,6 +15,8 @@ from tests.wheels import ROOT, Environment, build, install, unpack
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.xdist_group("wheel")  # one process builds and installs the wheel for all these tests
+
 FILES: Final = {
     "contracts/money.py": "EURO = 100\n",
     "emulator/screen.py": "WIDTH = 80\n",

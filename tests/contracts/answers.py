@@ -1,4 +1,4 @@
-"""What tests of tap, oracle, probes and runner share: answers that were never given, and targets of one answer."""
+"""Made-up answers and targets with one answer, for the tests of checks, probes and runner."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Teller:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = (("content-type", "application/json"), ("x-request-id", f"req_{self.number:020}"), *headers)
         kept = tuple((name, value) for name, value in dict(given).items() if name != without)
-        operation = load_contract().route(method, path)
+        operation = load_contract().find_operation(method, path)
         name = operation.id if operation else ""
         request = Request(method, path, query, sent)
         return Exchange(self.number, request, Response(status, kept, content), name, NOW + self.number, 0.001)

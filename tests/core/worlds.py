@@ -7,13 +7,12 @@ from typing import Final
 from hypothesis import strategies as st
 from zof_emulator.core import runs
 from zof_emulator.core.catalogue import Order
+from zof_emulator.core.config import ClockMode, References, WorldConfig
 from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.limits import Rate
 from zof_emulator.core.runs import Run
 from zof_emulator.core.tenants import Organization, SeedData
-from zof_emulator.core.timeline import Clock
-from zof_emulator.core.world import Policy, World
+from zof_emulator.core.world import World
 
 BEGAN: Final = 1_767_225_600_123
 """2026-01-01T00:00:00.123Z: no whole second, so that rounding shows."""
@@ -29,10 +28,15 @@ case_lists: Final = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, uni
 
 
 def fresh(
-    *, seed: int = 0, capacity: int = 4, now: int = BEGAN, data: SeedData = DATA, references: str = "open"
+    *,
+    seed: int = 0,
+    capacity: int = 4,
+    now: int = BEGAN,
+    data: SeedData = DATA,
+    references: References = References.OPEN,
 ) -> World:
     """A world with a manual clock and, by default, nothing in it."""
-    return World(seed, Policy(Rate(), capacity, references), data, Clock("manual"), now)
+    return World(WorldConfig(seed=seed, clock=ClockMode.MANUAL, capacity=capacity, references=references), data, now)
 
 
 def order(organization: str, cases: tuple[str, ...], project: str = PROJECTS[0]) -> Order:
@@ -52,11 +56,11 @@ def from_life(draw: st.DrawFn, *, most_cases: int = 6) -> tuple[Run, ...]:
         if run.ended:
             break
         if draw(st.integers(0, 5)) == 0:
-            states.append(runs.canceled(run, now))
+            states.append(runs.cancel(run, now))
         elif run.status is Status.QUEUED:
-            states.append(runs.begun(run, now))
+            states.append(runs.begin(run, now))
         else:
-            states.append(runs.case_ended(run, draw(st.sampled_from(ENDINGS)), now))
+            states.append(runs.end_case(run, draw(st.sampled_from(ENDINGS)), now))
     return tuple(states)
 
 
@@ -73,7 +77,7 @@ def snapshot(world: World) -> object:
             lists.append(tenancy.results.page(None, status, Period(), NO_END, 1_000))
         lists.append(([tenancy.running, *tenancy.waiting], False))
     ranked = [
-        world.result(*world.ranked(organization, rank))
+        world.result(*world.result_at_rank(organization, rank))
         for organization, tenancy in world.tenancies.items()
         for rank in range(tenancy.results.start, tenancy.results.end)
     ]

@@ -57,13 +57,18 @@ def _describe_fields(rule: Rule) -> list[tuple[str, str]]:
     described = describe_rule(rule)
     sources = ", ".join(source.get("url", source["name"]) for source in described["sources"]) or "no page"
     consequence = (
-        "violates the contract" if rule.basis.binding else "differs from an assumption, which fails only with --strict"
+        "violates the contract"
+        if rule.basis.is_binding
+        else "differs from an assumption, which fails only with --strict"
     )
     times = "once" if rule.least == 1 else f"{rule.least} times"
     rows = [
         ("promise", rule.sentence),
         ("section", f"{rule.section} {SECTIONS[rule.section]}"),
-        ("basis", f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. A deployment without it {consequence}."),
+        (
+            "basis",
+            f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. A deployment that breaks it {consequence}.",
+        ),
         ("needs", "; ".join(NEEDS[need] for need in sorted(rule.needs)) or "a key only"),
         ("evidence", f"counts as kept when it was observed at least {times}"),
         ("checked", rule.how),

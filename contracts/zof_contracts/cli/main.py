@@ -15,6 +15,7 @@ from zof_contracts.cli.catalogue import explain, rules
 from zof_contracts.cli.verify import verify
 from zof_contracts.evidence.verification import COULD_NOT, INTERRUPTED
 from zof_contracts.report.document import read_version
+from zof_contracts.report.escape import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = commands.main(arguments, prog_name="zof-contracts", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"zof-contracts: error: {' '.join(error.format_message().split())}", err=True)
+        click.echo(f"zof-contracts: error: {' '.join(escape_controls(error.format_message()).split())}", err=True)
         sys.exit(COULD_NOT)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)

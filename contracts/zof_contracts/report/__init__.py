@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 from zof_contracts.report import har, html, junit, sarif, text
 from zof_contracts.report.document import Report, build_report
+from zof_contracts.report.escape import dump_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def render_json(report: Report) -> str:
     """Render the report as JSON."""
-    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    return dump_json(report)
 
 
 RENDERERS: Final[dict[str, Callable[[Report], str]]] = {

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_contracts.contract.rules import NEEDS, SECTIONS
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report.curl import write_script
+from zof_contracts.report.escape import escape_controls
 from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zof_contracts.contract.rules import Rule
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.findings import Finding, RuleResult
@@ -40,19 +43,20 @@ def read_version() -> str:
 
 
 def build_report(verification: Verification) -> Report:
-    """Build the report of a verification, with every API key replaced by its name."""
-    report: Report = redact_value(_build(verification), Redactor(verification.target.keys))
+    """Build the report of a verification, without API keys, and with control characters escaped."""
+    redactor = Redactor(verification.target.keys)
+    report: Report = redact_value(_build(verification), lambda text: escape_controls(redactor.text(text)))
     return report
 
 
-def redact_value(node: Any, redactor: Redactor) -> Any:  # noqa: ANN401  a JSON value
-    """Return a JSON value with the API keys in its strings replaced by their names."""
+def redact_value(node: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401  a JSON value
+    """Return a JSON value with every string in it, names too, redacted."""
     if isinstance(node, str):
-        return redactor.text(node)
+        return redact(node)
     if isinstance(node, dict):
-        return {name: redact_value(value, redactor) for name, value in node.items()}
+        return {redact(name): redact_value(value, redact) for name, value in node.items()}
     if isinstance(node, list):
-        return [redact_value(value, redactor) for value in node]
+        return [redact_value(value, redact) for value in node]
     return node
 
 

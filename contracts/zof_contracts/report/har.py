@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from zof_contracts.report.document import read_version, redact_value
+from zof_contracts.report.escape import dump_json
 from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ def render(verification: Verification) -> str:
     redactor = Redactor(verification.target.keys)
     entries = [_entry(exchange, verification.target.base, redactor) for exchange in verification.journal]
     creator = {"name": "zof-contracts", "version": read_version()}
-    log = {"version": "1.2", "creator": creator, "pages": [], "entries": redact_value(entries, redactor)}
-    return json.dumps({"log": log}, indent=1, ensure_ascii=False) + "\n"
+    log = {"version": "1.2", "creator": creator, "pages": [], "entries": redact_value(entries, redactor.text)}
+    return dump_json({"log": log}, indent=1)
 
 
 def _entry(exchange: Exchange, base: str, redactor: Redactor) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from zof_contracts.evidence.events import (
     VerificationStarted,
     Waiting,
 )
+from zof_contracts.report.escape import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +128,7 @@ class ProgressLines:
 
     def _print(self, line: str) -> None:
         self._printed = time.monotonic()
-        print(" ".join(line.split()), file=self.stream, flush=True)
+        print(" ".join(escape_controls(line).split()), file=self.stream, flush=True)
 
 
 class ProgressBar:
@@ -157,9 +158,10 @@ class ProgressBar:
             case Waiting(seconds=seconds, why=why) if seconds >= _SHOWN_WAIT:
                 self.progress.update(self.task, description=escape(f"waiting {seconds:.0f} s: {why}"))
             case FindingRecorded(finding=finding) if news:
-                colour = "red" if finding.rule.basis.binding else "yellow"
-                said = f"[{colour}]{finding.verdict}[/{colour}] {finding.rule.name}: {escape(finding.got)}"
-                self.progress.console.print(said, soft_wrap=True)
+                color = "red" if finding.rule.basis.is_binding else "yellow"
+                got = escape(escape_controls(finding.got))
+                line = f"[{color}]{finding.verdict}[/{color}] {finding.rule.name}: {got}"
+                self.progress.console.print(line, soft_wrap=True)
             case _:
                 pass
         state = self.state

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.contract.document import load_contract, location
+from zof_contracts.report.escape import dump_json
 
 if TYPE_CHECKING:
     from zof_contracts.report.document import Report
@@ -33,7 +33,7 @@ def render(report: Report) -> str:
         "results": [_result(one, rules[index[one["rule"]]], index, lines) for one in report["findings"]],
         "properties": {"target": report["target"], "summary": report["summary"]},
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+    return dump_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:

@@ -282,7 +282,7 @@ class Client:
         )
 
     def _record(self, request: Request, answer: Response, took: float) -> Exchange:
-        operation = load_contract().route(request.method, request.path)
+        operation = load_contract().find_operation(request.method, request.path)
         name = operation.id if operation else ""
         exchange = Exchange(len(self.journal) + 1, request, answer, name, time.time(), took)
         self.journal.append(exchange)

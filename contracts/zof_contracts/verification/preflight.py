@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from zof_contracts.checks.schemas import mask
+from zof_contracts.evidence.findings import quote_value
 from zof_contracts.target.budget import BudgetExceeded, Stopped
 from zof_contracts.target.client import Unanswered
 from zof_contracts.target.transport import Unreachable
@@ -93,7 +93,7 @@ def _explain_refusal(client: Client, exchange: Exchange) -> str:  # noqa: PLR091
     if kind == "text/html" or answer.body.lstrip()[:1] == b"<":
         return f"answers {answer.status} with HTML, not JSON: check --url"
     if answer.ok:
-        return f"answers {mask(kind)}, not JSON ({answer.flaw or answer.json_flaw}): check --url"
+        return f"answers {quote_value(kind)}, not JSON ({answer.flaw or answer.json_flaw}): check --url"
     if answer.status == _NOT_FOUND:
         return f"answers 404 to {exchange.request.path}: check --url"
     return f"answers {answer.status} to every list, so that nothing can be verified"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from zof_emulator.core import config
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.spec.schema import compiled
@@ -23,13 +24,12 @@ def _table(of: _Schema) -> _Schema:
     return {"type": "object", "additionalProperties": of}
 
 
-def _whole(**parts: _Schema) -> _Schema:
+def _object_of(**parts: _Schema) -> _Schema:
     return {"type": "object", "properties": parts, "required": list(parts), "additionalProperties": False}
 
 
 _TEXT: Final[_Schema] = {"type": "string"}
 _COUNT: Final[_Schema] = {"type": "integer", "minimum": 0}
-_ONE: Final[_Schema] = {"type": "integer", "minimum": 1}
 _NUMBER: Final[_Schema] = {"type": "integer", "minimum": -1}
 _INSTANT: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": LAST}
 _END: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": 1 << 60}
@@ -53,25 +53,22 @@ _RUN: Final = _row(
     _NUMBER,
 )
 _ANSWER: Final = _row({"type": "integer", "minimum": 100, "maximum": 599}, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN)
-_WORLD: Final = _whole(
-    seed=_COUNT,
-    clock=_row({"enum": ["real", "manual", "auto"]}, {"type": "integer"}),
+_WORLD: Final = _object_of(
+    config=config.schema(),
+    clock_offset_ms=_COUNT,
     now=_INSTANT,
     answered=_COUNT,
-    rate=_row(_COUNT, _ONE, {"enum": ["key", "organization"]}, _COUNT),
-    capacity=_ONE,
-    references={"enum": ["open", "strict"]},
-    keep=_row(_COUNT, _COUNT, _COUNT, _ONE),
+    retention=_row(_COUNT, _COUNT, _COUNT),
     organizations=_table(_rows(_TEXT)),
     samples=_rows(_TEXT),
-    catalogue=_whole(
+    catalogue=_object_of(
         owners=_table(_TEXT), suites=_table(_rows(_TEXT)), projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT)))
     ),
     started=_COUNT,
     forgotten=_COUNT,
     runs=_rows(_RUN),
     tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT)),
-    agenda=_whole(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _TEXT, _NUMBER, _TEXT))),
+    agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _TEXT, _NUMBER, _TEXT))),
     flaky=_rows(_row(_TEXT, _TEXT, _COUNT)),
     seen=_rows(_row(_COUNT, _STATUS)),
     limits=_table(_row(_END, _COUNT, _BOOLEAN)),

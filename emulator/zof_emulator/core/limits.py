@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zof_emulator.core.instants import SECOND
@@ -11,14 +12,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+class RateScope(StrEnum):
+    """Whose requests a rate limit counts together."""
+
+    KEY = "key"
+    """Those of each key."""
+    ORGANIZATION = "organization"
+    """Those of all keys of an organization."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How many requests a window admits, and whose requests it counts."""
 
     limit: int = 100
     window_ms: int = 60 * SECOND
-    scope: str = "key"
-    """`key` counts each key of an organization by itself, `organization` all of them together."""
+    scope: RateScope = RateScope.KEY
+    """Whose requests are counted together."""
     burst: int = 0
     """How many requests beyond the limit a window still admits."""
 
@@ -54,11 +64,11 @@ class Limiter:
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
         self._most = rate.limit + rate.burst
-        self._by_key = rate.scope == "key"
+        self._by_key = rate.scope is RateScope.KEY
         self.windows: dict[str, Window] = {}
         """The newest window of each bucket."""
 
-    def waited_for(self, organization: str, key: str) -> int | None:
+    def end_of_wait(self, organization: str, key: str) -> int | None:
         """When the key's window ends, in ms, if the key was told before to wait for that; from now on it was."""
         window = self.windows[key if self._by_key else organization]
         told, window.refused = window.refused, True
@@ -68,7 +78,7 @@ class Limiter:
         """When the first window ends after `now`, in ms; None when no window is open."""
         return min((window.end for window in self.windows.values() if window.end > now), default=None)
 
-    def saved(self, name: Callable[[str], str]) -> dict[str, Any]:
+    def to_json(self, name: Callable[[str], str]) -> dict[str, Any]:
         """All windows, as JSON; `name` is what a bucket is called there."""
         return {name(bucket): [one.end, one.used, one.refused] for bucket, one in self.windows.items()}
 

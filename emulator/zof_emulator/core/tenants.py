@@ -41,6 +41,10 @@ class Organization:
     id: str
     environments: tuple[str, ...] = ("staging", "production")
 
+    def with_environments(self, labels: tuple[str, ...]) -> Organization:
+        """The organization with these environments too, each once."""
+        return Organization(self.id, tuple(dict.fromkeys((*self.environments, *labels)))) if labels else self
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -54,7 +58,7 @@ class Key:
     expires_at: int | None = None
     revoked: bool = False
 
-    def dead(self, now: int) -> bool:
+    def is_dead(self, now: int) -> bool:
         """Whether the key no longer opens anything."""
         return self.revoked or (self.expires_at is not None and self.expires_at <= now)
 

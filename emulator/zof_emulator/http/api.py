@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.messages import Request
-from zof_emulator.handlers.paging import walk
+from zof_emulator.handlers.messages import Encoded, Request
+from zof_emulator.handlers.paging import page_request
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
-from zof_emulator.http.encode import Encoded
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
 from zof_emulator.journal.ring import Cut
@@ -49,7 +48,7 @@ class OpenApiApp:
     """Answers the operations of one document, below a prefix, as an ASGI application.
 
     A document with security is the API itself, and its operations act on the world; one without is the emulator's own,
-    and its operations act on the stage.
+    and its operations act on the hosted world.
     """
 
     def __init__(self, document: Document, table: Table, prefix: str, public_url: str = "") -> None:
@@ -69,7 +68,7 @@ class OpenApiApp:
         self._date = (-1, b"")
 
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], stage: HostedWorld
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], hosted: HostedWorld
     ) -> None:
         """Answer a request in a world, unless the client goes away before it is complete."""
         route, name = self._routes.find(scope)
@@ -81,41 +80,41 @@ class OpenApiApp:
             except ClientGone:
                 return
         # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
-        at = stage.settled().now
+        at = hosted.settle().now
         if operation is not None:
-            encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, stage)
+            encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, hosted)
         else:
             encoded, organization, limits = self._lost(scope, route), "", ()
             reason = "unknown_path" if route is None else "method_not_allowed"
         status, content = encoded.status, encoded.content
-        heads = encoded.headers + self._last_headers(stage) + limits
-        if stage.audience.told is not None:
-            self._tell(scope, status, organization, reason, stage)
-        if stage.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
+        heads = encoded.headers + self._last_headers(hosted) + limits
+        if hosted.listeners.on_exchange is not None:
+            self._tell(scope, status, organization, reason, hosted)
+        if hosted.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
             body = _unread(operation, headers) if raw is None else raw
-            outside = "" if self._of_api else stage.newest_id(of_world=False)
-            now = stage.world.now
-            stage.journal.add(at, now, operation, organization, reason, scope, body, encoded, outside, limits)
+            outside = "" if self._of_api else hosted.newest_id(of_world=False)
+            now = hosted.world.now
+            hosted.journal.add(at, now, operation, organization, reason, scope, body, encoded, outside, limits)
         if isinstance(content, bytes):  # a call that waits is paid for by each request
             await send({"type": "http.response.start", "status": status, "headers": heads})
             await send({"type": "http.response.body", "body": content})
         else:
             await _send(send, scope, encoded, heads)
 
-    async def refuse(self, scope: Scope, send: Send, refused: Refused, stage: HostedWorld) -> None:
+    async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer with a reason that the spec words elsewhere than under an operation."""
-        stage.settled()
+        hosted.settle()
         encoded = _refused(self._elsewhere, refused)
-        heads = encoded.headers + self._last_headers(stage)
-        self._tell(scope, encoded.status, "", refused.reason, stage)
+        heads = encoded.headers + self._last_headers(hosted)
+        self._tell(scope, encoded.status, "", refused.reason, hosted)
         await _send(send, scope, encoded, heads)
 
-    def unread(self, stage: HostedWorld) -> tuple[bytes, Headers]:
+    def unread(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
         """The answer to what could not be read as a request: its body and its headers."""
-        stage.settled()
+        hosted.settle()
         encoded = _refused(self._elsewhere, Refused("not_http"))
-        heads = encoded.headers + self._last_headers(stage, of_world=False)
-        self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", stage, of_world=False)
+        heads = encoded.headers + self._last_headers(hosted, of_world=False)
+        self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", hosted, of_world=False)
         return b"".join(encoded.pieces()), heads
 
     def _answer(  # noqa: PLR0913, PLR0917  a request, as far as it was read
@@ -125,23 +124,23 @@ class OpenApiApp:
         operation: Operation,
         name: str,
         raw: bytes | None,
-        stage: HostedWorld,
+        hosted: HostedWorld,
     ) -> tuple[Encoded, str, str, Headers]:
         """The answer to a request of an operation, whose it was, why it was refused, and how its limit stands."""
-        world = stage.world
+        world = hosted.world
         organization, reason = "", ""
         limits: Headers = ()
         try:
             if operation.secured:
-                key = key_of(headers.get(b"authorization"), stage.authorizations, world.now)
+                key = key_of(headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
                 limits, wait = admit(world, key)
                 if wait is not None:
-                    if stage.audience.limited is not None:
-                        stage.audience.limited()
+                    if hosted.listeners.on_rate_limited is not None:
+                        hosted.listeners.on_rate_limited()
                     raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  the one way out of the corridor
                 permit(key, operation)
-            encoded = self._perform(scope, headers, operation, name, raw, organization, stage)
+            encoded = self._perform(scope, headers, operation, name, raw, organization, hosted)
         except Refused as refused:
             reason = refused.reason
             encoded = _refused(operation.reasons, refused)
@@ -160,39 +159,39 @@ class OpenApiApp:
         name: str,
         raw: bytes | None,
         organization: str,
-        stage: HostedWorld,
+        hosted: HostedWorld,
     ) -> Encoded:
         """Judge headers, query and body, replay what is to be replayed, and do what is asked. Raises `Refused`."""
-        world = stage.world
+        world = hosted.world
         check_headers(operation, headers)
         query: Mapping[str, Any] = operation.query.defaults
         if scope["query_string"]:
             # A cursor is judged with the query, though only the list that it came from knows whether it is good.
             def look(known: Mapping[str, Any]) -> None:
-                walk(world, Request(operation.id, organization, name, known, _NOTHING, ""))
+                page_request(world, Request(operation.id, organization, name, known, _NOTHING, ""))
 
             query = operation.query.decoded(scope["query_string"], look if self._of_api else None)
         body = _NOTHING
         if operation.body is not None:
-            body = json_of(operation.body, raw, headers, stage.labels(organization))
-        base = (self._public_url or base_of(scope, headers)) + stage.mount
+            body = json_of(operation.body, raw, headers, hosted.labels(organization))
+        base = (self._public_url or base_of(scope, headers)) + hosted.mount
         call = Request(operation.id, organization, name, query, body, base)
         key = headers.get(b"idempotency-key") if operation.idempotent else None
         if key is None:
-            return self._do(operation, call, stage)
+            return self._do(operation, call, hosted)
         mark = KeyScope(organization, operation.method, scope["path"], key.decode("latin-1"))
         print_of_body = fingerprint(raw if operation.body is not None else None)
         kept: Encoded | None = world.answers.recall(mark, print_of_body, world.now)
         if kept is not None:
             return Encoded(kept.status, (*kept.headers, _REPLAYED), kept.content)
-        encoded = self._do(operation, call, stage).whole()
+        encoded = self._do(operation, call, hosted).whole()
         if world.answers.keep(mark, print_of_body, encoded, encoded.size, world.now):
             _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
         return encoded
 
-    def _do(self, operation: Operation, call: Request, stage: HostedWorld) -> Encoded:
-        reply = self._table[operation.id](stage.world if self._of_api else stage, call)
-        return stage.encoder.encoded(reply, operation.answers[reply.status], call.base)
+    def _do(self, operation: Operation, call: Request, hosted: HostedWorld) -> Encoded:
+        reply = self._table[operation.id](hosted.world if self._of_api else hosted, call)
+        return hosted.encoder.encoded(reply, operation.answers[reply.status], call.base)
 
     def _lost(self, scope: Scope, route: Route | None) -> Encoded:
         """The answer to a request that reaches no operation."""
@@ -203,18 +202,18 @@ class OpenApiApp:
         return encoded._replace(headers=(*encoded.headers, (b"allow", route.allowed.encode())))
 
     def _tell(  # noqa: PLR0913  what an exchange is
-        self, scope: Scope, status: int, organization: str, reason: str, stage: HostedWorld, *, of_world: bool = True
+        self, scope: Scope, status: int, organization: str, reason: str, hosted: HostedWorld, *, of_world: bool = True
     ) -> None:
         """Tell of an exchange, after its answer was given an ID."""
-        if stage.audience.told is not None:
-            request_id = stage.newest_id(of_world=of_world and self._of_api)
-            now, path = stage.world.now, stage.mount + scope["path"]
-            stage.audience.told(Exchange(now, scope["method"], path, status, request_id, organization, reason))
+        if hosted.listeners.on_exchange is not None:
+            request_id = hosted.newest_id(of_world=of_world and self._of_api)
+            now, path = hosted.world.now, hosted.mount + scope["path"]
+            hosted.listeners.on_exchange(Exchange(now, scope["method"], path, status, request_id, organization, reason))
 
-    def _last_headers(self, stage: HostedWorld, *, of_world: bool = True) -> Headers:
+    def _last_headers(self, hosted: HostedWorld, *, of_world: bool = True) -> Headers:
         """The headers that every answer has; `of_world` is false where no world was asked."""
-        request_id = stage.request_id() if of_world and self._of_api else stage.outside_id()
-        second = stage.world.now // SECOND
+        request_id = hosted.request_id() if of_world and self._of_api else hosted.outside_id()
+        second = hosted.world.now // SECOND
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])

@@ -1,4 +1,4 @@
-"""The stage: a world as it stands, how to make it anew, its journal, and whom to tell what happened."""
+"""A hosted world: a world as it stands, how to make it anew, its journal, and whom to tell what happened."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from zof_emulator.journal.ring import Journal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import Key, Organization
     from zof_emulator.core.world import World
 
@@ -33,23 +34,13 @@ class Exchange(NamedTuple):
     """Why it was refused; empty when it was not."""
 
 
-class Origin(NamedTuple):
-    """How a world begins."""
-
-    seed: int
-    clock: str
-    """`real`, `manual` or `auto`."""
-    scenario: str = "default"
-    """`default`, with the ended runs that the spec's examples show, or `empty`."""
-
-
 class Listeners(NamedTuple):
-    """Who hears of what happens on the stages."""
+    """Callbacks for what happens in the hosted worlds."""
 
-    told: Callable[[Exchange], None] | None = None
-    """Of every exchange."""
-    limited: Callable[[], None] | None = None
-    """Of each that the rate limit refused."""
+    on_exchange: Callable[[Exchange], None] | None = None
+    """Called after every exchange."""
+    on_rate_limited: Callable[[], None] | None = None
+    """Called for every request that the rate limit refuses."""
 
 
 class HostedWorld:
@@ -62,26 +53,26 @@ class HostedWorld:
         "_labels",
         "_outside",
         "_system",
-        "audience",
         "authorizations",
         "began",
+        "config",
         "encoder",
         "from_snapshot",
         "journal",
+        "listeners",
         "mount",
         "name",
-        "origin",
         "used_at",
         "world",
     )
 
     def __init__(  # noqa: PLR0913  what a world needs around it
         self,
-        origin: Origin,
-        fresh: Callable[[Origin, int], World],
+        config: WorldConfig,
+        fresh: Callable[[WorldConfig, int], World],
         system: Callable[[], int],
         access: Callable[[World], Access],
-        audience: Listeners,
+        listeners: Listeners,
         *,
         name: str = "",
         most_exchanges: int = 0,
@@ -93,8 +84,9 @@ class HostedWorld:
         self.name = name
         self.mount = f"/w/{name}" if name else ""
         """What stands between the host and the API's own path."""
-        self.origin = origin
-        self.audience = audience
+        self.config = config
+        """How the world begins, and begins again after a reset."""
+        self.listeners = listeners
         self.journal = Journal(most_exchanges) if most_exchanges else None
         self._fresh = fresh
         self._system = system
@@ -107,7 +99,7 @@ class HostedWorld:
         self.used_at = self._system()
         """When a request last came, by the system's clock."""
         self.from_snapshot = False
-        self._show(self._fresh(self.origin, self.used_at))
+        self._show(self._fresh(self.config, self.used_at))
         self.began = self.world.now
         """When the world began, by its own clock."""
 
@@ -125,7 +117,7 @@ class HostedWorld:
         if self.journal is not None:
             self.journal.begin()
 
-    def settled(self) -> World:
+    def settle(self) -> World:
         """The world, at the instant that it is."""
         world = self.world
         self.used_at = now = self._system()
@@ -135,10 +127,10 @@ class HostedWorld:
             self._forgotten = NEVER
         return world
 
-    def looked_at(self) -> World:
+    def settle_without_use(self) -> World:
         """The world, at the instant that it is, without its having been used."""
         before = self.used_at
-        world = self.settled()
+        world = self.settle()
         self.used_at = before
         return world
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from zof_emulator.core.instants import rfc3339_ms
-from zof_emulator.http.auth import canonical
+from zof_emulator.handlers.authorization import canonical_bearer
 from zof_emulator.journal.ring import MOST_BODY, Cut
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SCHEMES: Final = frozenset({b"bearer", b"basic", b"digest", b"token"})
 _KEY: Final = re.compile(rb"Bearer ([\w-]{4})[\w.-]{5,}([\w-]{4})", re.ASCII)
 
 
-def shown(number: int, entry: Entry) -> Shown:
+def show(number: int, entry: Entry) -> Shown:
     """An exchange as JSON, its key masked and its bodies cut where they are long."""
     authorization = next((value for name, value in entry.headers if name == b"authorization"), None)
     return {
@@ -40,7 +40,7 @@ def shown(number: int, entry: Entry) -> Shown:
         "at_ms": entry.at,
         "operation": entry.operation or None,
         "organization": entry.organization or None,
-        "key": None if authorization is None else masked(authorization),
+        "key": None if authorization is None else mask(authorization),
         "run_ids": _run_ids(entry),
         "refused": entry.reason or None,
         "fault": None,
@@ -61,20 +61,20 @@ def message(status: int, headers: Headers, content: Content) -> Shown:
     return {"status": status, "headers": _headers(headers), **_body(content)}
 
 
-def masked(secret: bytes) -> str:
+def mask(secret: bytes) -> str:
     """What may be shown of a header that says who asks: its scheme, the ends of a long key, and its `digest`."""
     if not secret.strip():
         return secret.decode("latin-1")
     scheme, _, rest = secret.partition(b" ")
     word = f"{scheme.decode()} " if scheme.lower() in _SCHEMES and rest else ""
-    key = _KEY.fullmatch(canonical(secret))
+    key = _KEY.fullmatch(canonical_bearer(secret))
     ends = f"{key[1].decode()}...{key[2].decode()}" if key else "..."
     return f"{word}{ends} ({digest(secret)})"
 
 
 def digest(secret: bytes) -> str:
     """Tells a header that says who asks from others that say otherwise, and does not tell it."""
-    return sha256(canonical(secret) or secret).hexdigest()[:12]
+    return sha256(canonical_bearer(secret) or secret).hexdigest()[:12]
 
 
 def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -134,8 +134,7 @@ def _cut(pieces: Iterable[bytes]) -> Cut:
 
 def _headers(headers: Headers) -> list[list[str]]:
     return [
-        [name.decode("latin-1"), masked(value) if name in _SECRET else value.decode("latin-1")]
-        for name, value in headers
+        [name.decode("latin-1"), mask(value) if name in _SECRET else value.decode("latin-1")] for name, value in headers
     ]
 
 

@@ -50,7 +50,7 @@ def test_a_finding_has_all_that_is_needed(make: Callable[..., Verification]) -> 
         "got       200 with it",
         "seen      3 times, in cancelRun",
         "request req_00000000000000000003, seed 42",
-        'curl -sS -i -X POST "$ZOF_BASE_URL/runs/${RUN}/cancel"',
+        'curl -sS -i -X POST -g "$ZOF_BASE_URL/runs/${RUN}/cancel"',
         "2. DIFFERS  ",
         "3. FLAKY  conventions.json",
         "3 requests (1.5/s), 100 examples (50/s) in 2.0 s; seed 42",
