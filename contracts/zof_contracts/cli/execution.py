@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_contracts.cli.config import read_config
-from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.report import render, write
 from zof_contracts.report.document import FORMAT
 from zof_contracts.report.progress import can_color, show_progress
-from zof_contracts.target.client import Stopped
+from zof_contracts.target.budget import Stopped
 from zof_contracts.target.redaction import Redactor
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.verification.run import run
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run_verification(options: Mapping[str, Any], *listeners: Listener) -> Verifi
         return run(
             config.target,
             rules=config.rules,
-            caps=config.budget,
+            budget=config.budget,
             seed=config.seed,
             max_examples=config.max_examples,
             listeners=listeners,

@@ -51,7 +51,11 @@ class Verification:
     throttled: int = 0
     """How often the target answered 429 to the client."""
     stopped: str = ""
-    """Why it ended early, such as a budget; empty when it did not."""
+    """Why it ended early; empty if it did not."""
+    is_target_lost: bool = False
+    """Whether it ended because the target no longer answers."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know about the target and what is no finding."""
     interrupted: bool = False
     known: frozenset[str] = frozenset()
     """The keys of the findings that a baseline holds."""
@@ -82,9 +86,13 @@ class Verification:
         return tuple(one for one in self.new_findings if strict or one.verdict is Verdict.VIOLATED)
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 nothing found, 1 violations (or differences, when strict), 2 nothing was tested, 130 interrupted."""
+        """The exit status of the command line.
+
+        0: nothing was found. 1: violations, or differences when strict. 2: nothing was tested, or the target was lost.
+        130: interrupted.
+        """
         if self.interrupted:
             return INTERRUPTED
-        if not self.has_evidence:
+        if self.is_target_lost or not self.has_evidence:
             return COULD_NOT
         return FOUND if self.failing(strict=strict) else NOTHING_FOUND

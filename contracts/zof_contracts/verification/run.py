@@ -15,15 +15,17 @@ from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import PartFinished, PartStarted, VerificationFinished, VerificationStarted
-from zof_contracts.evidence.exchange import HttpTransport, Unreachable
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.evidence.verification import Verification
 from zof_contracts.probes import PROBES, Probe, ProbeContext, Unsettled
 from zof_contracts.search import fuzz, state_machine
 from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
-from zof_contracts.target.client import Budget, Client, ReadOnly, Stopped
-from zof_contracts.target.clock import mover
+from zof_contracts.target.budget import Budget, ReadOnly, Stopped
+from zof_contracts.target.client import Client, Unanswered
+from zof_contracts.target.clock import find_clock_control
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.verification.cleanup import clean_up
+from zof_contracts.verification.notes import collect_notes
 from zof_contracts.verification.preflight import check_target
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ PARTS: Final[tuple[tuple[str, Part], ...]] = (
 """The parts that follow the probes, by name."""
 
 _EXAMPLES: Final = 30
-_NO_CAPS: Final = Budget()
+_NO_BUDGET: Final = Budget()
 _SETTLED_BY_PROBES: Final = frozenset(rule for probe in PROBES for rule in probe.rules)
 
 
@@ -55,7 +57,7 @@ def run(  # noqa: PLR0913  the options of a verification
     target: Target,
     *,
     rules: Sequence[Rule] | None = None,
-    caps: Budget = _NO_CAPS,
+    budget: Budget = _NO_BUDGET,
     seed: int = 0,
     max_examples: int | None = None,
     listeners: Sequence[Listener] = (),
@@ -66,7 +68,7 @@ def run(  # noqa: PLR0913  the options of a verification
     Args:
         target: the deployment, its keys and what is permitted there. A clock that can be moved is found automatically.
         rules: the rules to check; the whole catalogue by default.
-        caps: the maximum numbers of requests, seconds and runs. Rules that they leave out are *not exercised*.
+        budget: the maximum numbers of requests, seconds and runs. Rules that they leave out are *not exercised*.
         seed: the seed for generated requests; the same seed sends the same requests.
         max_examples: the number of examples of each part with generated requests; 0 leaves these parts out.
         listeners: functions that are called with each event.
@@ -78,17 +80,15 @@ def run(  # noqa: PLR0913  the options of a verification
     """
     began, clock = time.time(), time.perf_counter()
     ledger = Ledger(target, rules=rules, seed=seed, listeners=listeners)
-    client = Client(target, caps=caps, tell=ledger.publish)
-    check_target(client)
-    if target.advance is None and target.find_clock:
-        target = client.target = ledger.target = replace(target, advance=mover(target))
+    client = Client(target, budget=budget, tell=ledger.publish)
     runner = _Runner(client, ledger, _EXAMPLES if max_examples is None else max_examples)
-    stopped, interrupted = runner.run()
-    receipt = clean_up(client)
-    if isinstance(client.transport, HttpTransport):
-        client.transport.close()
+    try:
+        runner.run()
+    finally:
+        receipt = clean_up(client)
+        client.close()
     verification = Verification(
-        target=target,
+        target=client.target,
         results=ledger.results(),
         journal=tuple(client.journal),
         receipt=receipt,
@@ -97,8 +97,10 @@ def run(  # noqa: PLR0913  the options of a verification
         seconds=time.perf_counter() - clock,
         examples=runner.examples,
         throttled=client.throttled,
-        stopped=stopped,
-        interrupted=interrupted,
+        stopped=runner.stopped,
+        interrupted=runner.is_interrupted,
+        is_target_lost=runner.is_target_lost,
+        notes=collect_notes(client),
         known=frozenset(known),
     )
     ledger.publish(VerificationFinished(verification.results))
@@ -114,28 +116,40 @@ class _Runner:
         self.max_examples = max_examples
         self.examples = 0
         """The number of generated requests."""
+        self.stopped = ""
+        """Why the verification ended early; empty if it did not."""
+        self.is_interrupted = False
+        self.is_target_lost = False
+        """Whether it ended because the target no longer answers."""
         self._found_by: dict[str, Probe] = {}
         """The probe during which each finding was made, by the finding's key."""
 
-    def run(self) -> tuple[str, bool]:
-        """Run every part; return why it ended early (empty if it did not) and whether it was interrupted."""
-        target, parts = self.client.target, [part for part in PARTS if self.max_examples]
-        probes = [probe for probe in PROBES if self._is_needed(probe)]
-        count = len(probes) + len(parts)
-        self.ledger.publish(VerificationStarted(target.url, target.profile, len(self.ledger.rules), count))
-        self.client.observers = [ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
+    def run(self) -> None:
+        """Run every part, and keep why it ended early."""
+        parts = [part for part in PARTS if self.max_examples]
         try:
+            self._prepare()
+            probes = [probe for probe in PROBES if self._is_needed(probe)]
+            target, count = self.client.target, len(probes) + len(parts)
+            self.ledger.publish(VerificationStarted(target.url, target.profile, len(self.ledger.rules), count))
             self._run_probes(probes, ProbeContext(self.client, self.ledger, self.ledger.nonce), self.ledger)
             self._recheck(probes)
             for name, part in parts:
                 self._generate(name, part)
         except _Ended as end:
-            self._skip_all(self.ledger.rules, str(end))
-            return str(end), False
+            self.stopped, self.is_target_lost = str(end), isinstance(end.__cause__, Unreachable)
         except KeyboardInterrupt:
-            self._skip_all(self.ledger.rules, "interrupted")
-            return "interrupted", True
-        return "", False
+            self.stopped, self.is_interrupted = "interrupted", True
+        if self.stopped:
+            self._skip_all(self.ledger.rules, self.stopped)
+
+    def _prepare(self) -> None:
+        """Check that the target can be verified, and find its clock; `Unreachable` or `Stopped` if it cannot be."""
+        check_target(self.client, starts=any("full" in rule.needs for rule in self.ledger.rules.values()))
+        target = self.client.target
+        if target.advance is None and target.find_clock:
+            self.client.target = self.ledger.target = replace(target, advance=find_clock_control(target))
+        self.client.observers = [ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
 
     def _is_needed(self, probe: Probe) -> bool:
         """Whether the probe is needed. Rules that no single probe settles need the traffic of all probes."""
@@ -161,7 +175,7 @@ class _Runner:
         why = ""
         try:
             probe.settle(context)
-        except (Unsettled, ReadOnly) as error:
+        except (Unsettled, ReadOnly, Unanswered) as error:
             why = str(error)
         except (Stopped, Unreachable) as error:
             ledger.publish(PartFinished(probe.name, str(error)))
