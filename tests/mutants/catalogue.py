@@ -34,6 +34,7 @@ _KEYS: Final = {
     "no-projects": "zof_test_creates",
     "other-org": "zof_test_other",
     "expired": "zof_test_expired",
+    "ci": "zof_test_ci",
 }
 _DATA: Final = replace(
     DEFAULT,

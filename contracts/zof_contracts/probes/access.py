@@ -77,6 +77,30 @@ def try_keys(context: ProbeContext) -> None:
         context.expect_unauthorized(rule, context.client.send(request), "a wrong query or body without a key")
 
 
+def read_with_ci_key(context: ProbeContext) -> None:
+    """A key with runs:create and projects:read only reads its run, and the results, logs and artifacts of runs."""
+    if not context.has("ci"):
+        return
+    ended = str(context.find_ended_run().response.fields["id"])
+    own, trace = ended, []
+    if context.can_start_runs:
+        began = context.start(key="ci")
+        own, trace = str(began.response.fields["id"]), [began]
+    result = next(iter(context.results(ended)), {}).get("id")
+    paths = [f"/runs/{own}", "/runs", f"/runs/{own}/logs", f"/runs/{own}/artifacts", "/results"]
+    paths += [f"/results/{result}"] if isinstance(result, str) else []
+    get = context.client.get
+    answers = [get(path, key="ci", run_id=own if path == "/results" else None) for path in paths]
+    answers.append(context.client.post("/results/export", {"format": "json", "run_id": own}, key="ci"))
+    for answer in answers:
+        if answer.response.ok or answer.response.status in {401, FORBIDDEN, NOT_FOUND}:
+            rule, got = "auth.ci-reader", describe(answer.response)
+            place = answer.operation
+            context.check(
+                rule, answer.response.ok, expected="2xx for a CI key", got=got, trace=[*trace, answer], place=place
+            )
+
+
 def _expect_forbidden(context: ProbeContext, rule: str, exchange: Exchange, what: str) -> None:
     if context.is_conclusive(rule, exchange, FORBIDDEN) or exchange.response.status == NOT_FOUND:
         context.record(check_status(rule, exchange.response, FORBIDDEN, what), exchange)
@@ -199,6 +223,7 @@ PROBES: Final = (
             "conventions.order.permission-before-body",
         ),
     ),
+    Probe("a key for CI", read_with_ci_key, ("auth.ci-reader",)),
     Probe(
         "another organization",
         visit_as_other_organization,
