@@ -10,7 +10,7 @@ import click
 
 from zof_contracts.cli.options import suggest
 from zof_contracts.contract.rules import RULES
-from zof_contracts.target.base_url import BaseUrl
+from zof_contracts.target.base_url import BaseUrl, has_user_info
 from zof_contracts.target.budget import Budget
 from zof_contracts.target.clock import load_application
 from zof_contracts.target.target import KEYS, Target
@@ -46,12 +46,15 @@ def read_config(options: Mapping[str, Any]) -> Config:
 
 
 def _read_target(options: Mapping[str, Any]) -> Target:
-    keys = {name: options[_key_option(name)] for name in KEYS if options[_key_option(name)]}
+    keys = {name: options[_key_option(name)] for name in KEYS if (options[_key_option(name)] or "").strip()}
     if "main" not in keys:
         raise click.UsageError("no API key: give one with --key or in ZOF_API_KEY")
     if len(options["case"]) < _FEWEST_CASES:
         raise click.UsageError(f"too few test cases: give at least {_FEWEST_CASES} with --case")
     address = _read_address(options)
+    for name, key in keys.items():
+        if key != key.strip():
+            click.echo(f"note: white space around the key {name!r} was removed", err=True)
     try:
         target = Target(
             keys=keys,
@@ -87,6 +90,8 @@ def _read_address(options: Mapping[str, Any]) -> dict[str, Any]:
         BaseUrl.parse(options["url"])
     except ValueError as error:
         raise click.UsageError(f"invalid --url: {error}") from error
+    if has_user_info(options["url"]):
+        click.echo("note: the user name and password in --url were removed, since they are not used", err=True)
     return {"url": options["url"]}
 
 

@@ -95,6 +95,7 @@ def _build(verification: Verification) -> Report:
             _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.settled
         ],
         "findings": [_finding(verification, *defect) for defect in defects],
+        "notes": list(verification.notes),
         "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in verification.receipt],
     }
 

@@ -125,6 +125,8 @@ def _figures(report: Report) -> Iterator[str]:
         yield f"Ended early: {summary['stopped']}."
     if summary["interrupted"]:
         yield "Interrupted: the report covers what was done until then."
+    for note in report["notes"]:
+        yield from textwrap.wrap(f"Note: {note}.", _WIDTH, break_on_hyphens=False)
     yield format_verdict_line(report)
 
 

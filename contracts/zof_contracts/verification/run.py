@@ -24,6 +24,7 @@ from zof_contracts.target.budget import Budget, ReadOnly, Stopped
 from zof_contracts.target.client import Client, Unanswered
 from zof_contracts.target.clock import find_clock_control
 from zof_contracts.target.transport import Unreachable
+from zof_contracts.verification.arguments import ArgumentCheck, WrongArgument
 from zof_contracts.verification.cleanup import clean_up
 from zof_contracts.verification.notes import collect_notes
 from zof_contracts.verification.preflight import check_target
@@ -76,7 +77,7 @@ def run(  # noqa: PLR0913  the options of a verification
 
     Raises:
         Unreachable: the target is down, redirects, answers HTML, fails TLS, or refuses the key.
-        Stopped: the budget or the target does not permit the first requests.
+        Stopped: the budget or the target does not permit the first requests, or the target refuses an argument.
     """
     began, clock = time.time(), time.perf_counter()
     ledger = Ledger(target, rules=rules, seed=seed, listeners=listeners)
@@ -145,11 +146,11 @@ class _Runner:
 
     def _prepare(self) -> None:
         """Check that the target can be verified, and find its clock; `Unreachable` or `Stopped` if it cannot be."""
-        check_target(self.client, starts=any("full" in rule.needs for rule in self.ledger.rules.values()))
+        check_target(self.client)
         target = self.client.target
         if target.advance is None and target.find_clock:
             self.client.target = self.ledger.target = replace(target, advance=find_clock_control(target))
-        self.client.observers = [ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
+        self.client.observers = [ArgumentCheck(target), ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
 
     def _is_needed(self, probe: Probe) -> bool:
         """Whether the probe is needed. Rules that no single probe settles need the traffic of all probes."""
@@ -175,6 +176,8 @@ class _Runner:
         why = ""
         try:
             probe.settle(context)
+        except WrongArgument:
+            raise
         except (Unsettled, ReadOnly, Unanswered) as error:
             why = str(error)
         except (Stopped, Unreachable) as error:
@@ -214,6 +217,8 @@ class _Runner:
         used, why = self.client.used, ""
         try:
             part(self.client, self.ledger, seed=self.ledger.seed, max_examples=self.max_examples)
+        except WrongArgument:
+            raise
         except (Stopped, Unreachable) as error:
             why = str(error)
             raise _Ended(why) from error

@@ -382,3 +382,21 @@ def test_keys_go_by_one_name(key: str) -> None:
     """A script reads each API key from the variable that the option reads."""
     name = "key" if key == "main" else f"key_{key.replace('-', '_')}"
     assert next(str(option.envvar) for option in OPTIONS if option.name == name) == key_variable(key)
+
+
+def test_white_space_around_a_key_is_removed(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key that was read with its line end is trimmed, with a note; the note does not quote it."""
+    exit_code("verify", "--url", "http://127.0.0.1:1", "--key", f"{KEY}\r\n")
+    assert run.asked["target"].keys == {"main": KEY}
+    err = capsys.readouterr().err
+    assert "note: white space around the key 'main' was removed\n" in err
+    assert KEY not in err
+
+
+def test_a_password_in_the_address_is_printed_nowhere(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """User name and password are dropped, with a note."""
+    exit_code("verify", "--url", "HTTP://ann:s3cret@LOCALHOST:80/v1", "--key", KEY, "--report", "text")
+    assert run.asked["target"].url == "http://localhost"
+    out, err = capsys.readouterr()
+    assert "note: the user name and password in --url were removed" in err
+    assert "s3cret" not in out + err
