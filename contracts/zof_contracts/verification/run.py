@@ -90,7 +90,7 @@ def run(  # noqa: PLR0913  the options of a verification
         client.close()
     verification = Verification(
         target=client.target,
-        settled=ledger.results(),
+        results=ledger.results(),
         journal=tuple(client.journal),
         receipt=receipt,
         seed=seed,
@@ -104,7 +104,7 @@ def run(  # noqa: PLR0913  the options of a verification
         notes=collect_notes(client),
         known=frozenset(known),
     )
-    ledger.publish(VerificationFinished(verification.settled))
+    ledger.publish(VerificationFinished(verification.results))
     return verification
 
 

@@ -155,7 +155,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
 
     try:
-        run(app, listener, started=started, stopped=stopped, unread=app.unread)
+        run(app, listener, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

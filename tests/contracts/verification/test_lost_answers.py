@@ -41,11 +41,11 @@ def test_a_request_that_is_not_answered_is_a_finding_and_the_verification_goes_o
         return inner(ask)
 
     verification = run(mutate(drop), max_examples=0)
-    found = [one for one in verification.fresh if one.rule.name == "conventions.answered"]
+    found = [one for one in verification.new_findings if one.rule.name == "conventions.answered"]
     assert [(one.operation, one.got) for one in found] == [
         ("getRunLogs", "the application raised ConnectionResetError")
     ]
-    assert {one.rule.name for one in verification.fresh} == {"conventions.answered"}
+    assert {one.rule.name for one in verification.new_findings} == {"conventions.answered"}
     assert verification.exit_code(strict=False) == 1
     assert verification.counts[Verdict.KEPT] > 150
     assert {receipt.state for receipt in verification.receipt} <= {"ended", "canceled"}
@@ -109,7 +109,7 @@ def test_a_wrong_argument_is_one_line(option: str, changes: dict[str, Any], para
     with pytest.raises(WrongArgument) as raised:
         run(mutate(refuse, **changes), max_examples=0)
     message = str(raised.value)
-    assert option.split()[0] in message
+    assert option.split(maxsplit=1)[0] in message
     assert value in message
     assert "\n" not in message
     assert message.startswith(f"{BaseUrl.parse('http://127.0.0.1:9630')} ")
@@ -137,4 +137,4 @@ def test_json_that_is_called_html_is_a_finding() -> None:
         return replace(answer, headers=pairs)
 
     verification = run(mutate(mislabel), rules=[RULES["conventions.json"]], max_examples=0)
-    assert {one.rule.name for one in verification.fresh} == {"conventions.json"}
+    assert {one.rule.name for one in verification.new_findings} == {"conventions.json"}
