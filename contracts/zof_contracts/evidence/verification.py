@@ -1,6 +1,6 @@
-"""What a report is made of: how a verification went, as one value, and the counts that readers ask for.
+"""A finished verification as one value, with its counts and its exit status.
 
-`zof_contracts.verification.run` makes a `Verification`; every report reads it through `document`, which holds no key.
+`zof_contracts.verification.run` makes a `Verification`; `zof_contracts.report` turns it into reports.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ INTERRUPTED: Final = 130
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A run that was started on the target, and what has become of it."""
+    """A run that was started on the target, and its last known state."""
 
     run: str
     key: str
     """The name of the key that started it."""
     state: str
-    """`ended`, `canceled`, or what else is known."""
+    """`ended`, `canceled`, or why it was left running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +46,18 @@ class Verification:
     """Unix seconds."""
     seconds: float = 0.0
     examples: int = 0
-    """Inputs that were made up: Schemathesis's cases and the machine's steps."""
+    """The number of generated requests."""
     throttled: int = 0
-    """How often the target said 429 to us."""
+    """The number of answers with status 429."""
     stopped: str = ""
-    """Why it ended before its end: a cap, say; empty when it did not."""
+    """Why it ended early: the budget, for example; empty if it did not."""
     interrupted: bool = False
+    error: str = ""
+    """Why it could not be finished: the target was lost, or an internal error; empty if it was finished."""
+    fail_under: float = 0.0
+    """The percentage of the rules that must have been exercised."""
     known: frozenset[str] = frozenset()
-    """The findings, by their key, that a baseline holds already."""
+    """The keys of the findings that a baseline holds."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -68,22 +72,32 @@ class Verification:
 
     @property
     def counts(self) -> Counter[Verdict]:
-        """How many rules ended how."""
+        """The number of rules by verdict."""
         return Counter(each.verdict for each in self.settled)
 
     @property
+    def exercised(self) -> int:
+        """The number of rules that were exercised."""
+        return sum(each.verdict is not Verdict.NOT_EXERCISED for each in self.settled)
+
+    @property
     def tested(self) -> bool:
-        """Whether anything was."""
-        return any(each.verdict is not Verdict.NOT_EXERCISED for each in self.settled)
+        """Whether any rule was exercised."""
+        return self.exercised > 0
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether fewer rules were exercised than `fail_under` demands."""
+        return 100 * self.exercised < self.fail_under * len(self.settled)
 
     def failing(self, *, strict: bool) -> tuple[Finding, ...]:
-        """The findings that a pipeline should stop for."""
+        """The findings that fail a pipeline."""
         return tuple(one for one in self.fresh if strict or one.verdict is Verdict.VIOLATED)
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 nothing found, 1 violations (or differences, when strict), 2 nothing was tested, 130 interrupted."""
+        """0 nothing found; 1 violations, or differences if strict; 2 not finished or too thin; 130 interrupted."""
         if self.interrupted:
             return INTERRUPTED
-        if not self.tested:
-            return COULD_NOT
-        return FOUND if self.failing(strict=strict) else NOTHING_FOUND
+        if self.failing(strict=strict):
+            return FOUND
+        return COULD_NOT if self.error or not self.tested or self.is_thin else NOTHING_FOUND

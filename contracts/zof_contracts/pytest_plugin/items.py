@@ -32,7 +32,7 @@ _PACKAGE: Final = Path(__file__).parent.parent
 _CATALOGUE: Final = _PACKAGE / "contract" / "rules.yaml"
 _REPORT: Final = pytest.StashKey["Report"]()
 _LONGEST_WAIT: Final = 3600.0
-_REPLACED: Final = frozenset({"config", "report", "report_dir", "include", "exclude"})
+_REPLACED: Final = frozenset({"config", "report", "report_dir", "include", "exclude", "quiet", "fail_under"})
 """The options of `verify` that pytest replaces with its own: `-k`, `--junitxml` and its settings."""
 
 

@@ -80,7 +80,7 @@ def test_what_ended_it(make: Callable[..., Verification]) -> None:
     assert "Interrupted" in render(make(interrupted=True, stopped="interrupted"), "text")
     text = render(make(stopped="the budget is used up", throttled=2), "text")
     assert "Ended early: the budget is used up." in text
-    assert "throttled us 2 times" in text
+    assert "throttled 2 requests" in text
 
 
 def test_nothing_was_tested(make: Callable[..., Verification]) -> None:
@@ -96,7 +96,12 @@ def test_nothing_was_tested(make: Callable[..., Verification]) -> None:
 def test_nothing_found(make: Callable[..., Verification]) -> None:
     """A verification without findings says how many rules are kept."""
     kept = tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in make().settled)
-    assert render(make(settled=kept), "text").endswith(f"keeps the {len(kept)} rules that were exercised.\n")
+    count = len(kept)
+    assert render(make(settled=kept), "text").endswith(
+        f"Rules: {count} kept, {count} exercised, {count} asked for.\n"
+        f"http://127.0.0.1:9630 keeps the {count} rules that were exercised.\n"
+        "Exit status 0: no violation was found.\n"
+    )
 
 
 def test_known_findings_do_not_count(make: Callable[..., Verification]) -> None:
