@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zof_contracts.evidence.events import Event, Listener
+    from zof_contracts.evidence.events import Listener
     from zof_contracts.evidence.verification import Verification
 
 _COLORS: Final = {"VIOLATED": "red", "DIFFERS": "yellow", "FLAKY": "cyan"}
@@ -38,15 +37,11 @@ def execute(options: Mapping[str, Any]) -> int:
         click.ClickException: the verification could not be done, or a report cannot be written.
     """
     _prepare_folder(options["report"], options["report_dir"])
-    with nullcontext(_ignore_event) if options["quiet"] else show_progress(sys.stderr) as listener:
+    with show_progress(None if options["quiet"] else sys.stderr) as listener:
         verification = run_verification(options, listener)
     with hold_signals():
         _write_reports(verification, options)
     return verification.exit_code(strict=options["strict"])
-
-
-def _ignore_event(_: Event) -> None:
-    """Show no progress."""
 
 
 def run_verification(options: Mapping[str, Any], *listeners: Listener) -> Verification:
