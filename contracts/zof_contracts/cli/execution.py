@@ -64,7 +64,7 @@ def run_verification(options: Mapping[str, Any], *listeners: Listener) -> Verifi
     except Exception as error:
         message = str(error) if isinstance(error, Unreachable | Stopped) else describe_internal_error(error)
         raise click.ClickException(Redactor(config.target.keys).text(message)) from error
-    return replace(verification, fail_under=options["fail_under"])
+    return replace(verification, fail_under=options["fail_under"], has_baseline=options["baseline"] is not None)
 
 
 def read_baseline(path: Path | None) -> frozenset[str]:

@@ -54,6 +54,8 @@ class Verification:
     interrupted: bool = False
     error: str = ""
     """Why it could not be finished: the target was lost, or an internal error; empty if it was finished."""
+    has_baseline: bool = False
+    """Whether there is a baseline; it may hold no finding."""
     fail_under: float = 0.0
     """The percentage of the rules that must have been exercised."""
     known: frozenset[str] = frozenset()

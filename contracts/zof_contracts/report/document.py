@@ -131,6 +131,7 @@ def _summary(verification: Verification) -> Report:
         "exit_status": verification.exit_code(strict=verification.target.strict),
         "exit_reason": _exit_reason(verification),
         "fail_under": verification.fail_under,
+        "baseline": verification.has_baseline,
         "rules": len(verification.settled),
         "exercised": verification.exercised,
         **_counts(verification.settled),

@@ -61,6 +61,14 @@ def test_a_finding_has_all_that_is_needed(make: Callable[..., Verification]) -> 
         assert said in text
 
 
+def test_the_report_fits_80_columns(make: Callable[..., Verification]) -> None:
+    """No line is longer than 80 characters, except commands and words that cannot be broken."""
+    text = render(make("a long text that a target sent " * 10, stopped="a reason " * 20, throttled=2), "text")
+    assert [line for line in text.splitlines() if len(line) > 80 and not line.startswith("     ")] == []
+    long_word = render(make("x" * 200), "text")
+    assert max(len(line.split()) for line in long_word.splitlines() if len(line) > 120) < 6
+
+
 def test_one_defect_in_two_operations(make: Callable[..., Verification]) -> None:
     """A defect in several operations is one finding that names them and counts all occurrences."""
     verification = make()
