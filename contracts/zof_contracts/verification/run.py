@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
@@ -28,7 +32,7 @@ from zof_contracts.verification.cleanup import clean_up
 from zof_contracts.verification.preflight import check_target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from zof_contracts.contract.rules import Rule
     from zof_contracts.evidence.events import Listener
@@ -109,7 +113,8 @@ def run(  # noqa: PLR0913  the options of a verification
     if target.advance is None and target.find_clock:
         target = client.target = ledger.target = replace(target, advance=mover(target))
     runner = _Runner(client, ledger, _EXAMPLES if max_examples is None else max_examples)
-    end = runner.run()
+    with _store_elsewhere():
+        end = runner.run()
     receipt = clean_up(client)
     if isinstance(client.transport, HttpTransport):
         client.transport.close()
@@ -130,6 +135,18 @@ def run(  # noqa: PLR0913  the options of a verification
     )
     ledger.publish(VerificationFinished(verification.settled))
     return verification
+
+
+@contextmanager
+def _store_elsewhere() -> Iterator[None]:
+    """Let Hypothesis store its caches in a temporary folder, so that it leaves nothing in the caller's."""
+    before = storage_directory(intent_to_write=False).home_directory
+    with tempfile.TemporaryDirectory(prefix="zof-contracts-") as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(before)
 
 
 class _Runner:

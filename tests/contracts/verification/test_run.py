@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import (
     ExchangeRecorded,
@@ -30,6 +31,8 @@ from tests.mutants.layer import Mutant, always, error
 from tests.served import Server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zof_contracts.evidence.events import Event
     from zof_contracts.evidence.exchange import Response
 
@@ -137,6 +140,19 @@ def test_what_was_started_is_canceled_after_an_interrupt() -> None:
     assert [receipt.state for receipt in verification.receipt] == ["canceled"]
     seen = Client(where).get(f"/runs/{verification.receipt[0].run}")
     assert seen.response.fields["status"] == "canceled"
+
+
+def test_nothing_is_left_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verification with generated requests leaves no file in the caller's folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
+    before = storage_directory(intent_to_write=False).home_directory
+    set_hypothesis_home_dir(tmp_path / ".hypothesis")
+    try:
+        assert run(target(), rules=[RULES["runs.start.types"]], max_examples=1).examples > 0
+    finally:
+        set_hypothesis_home_dir(before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_interrupt_ends_the_clean_up_and_not_the_report() -> None:
