@@ -1,4 +1,4 @@
-"""The assembly: settings in, an ASGI application out."""
+"""The assembly: makes an ASGI application from settings."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from zof_emulator.http.api import OpenApiApp
 from zof_emulator.http.control_access import ControlGuard
 from zof_emulator.http.dispatch import Dispatcher
 from zof_emulator.http.hosted_world import HostedWorld, Listeners, access_to
+from zof_emulator.http.policy import ApiPolicy, ControlPolicy
 from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
 from zof_emulator.spec import document
@@ -45,8 +46,8 @@ def create_app(
     *,
     data: SeedData | None = None,
     system: Callable[[], int] = system_clock,
-    told: Callable[[Exchange], None] | None = None,
-    limited: Callable[[], None] | None = None,
+    on_exchange: Callable[[Exchange], None] | None = None,
+    on_rate_limited: Callable[[], None] | None = None,
 ) -> Dispatcher:
     """An emulator as an ASGI application, with worlds of its own.
 
@@ -54,8 +55,8 @@ def create_app(
         settings: how it is set up; `Settings()` by default. Host and port only tell who is let in.
         data: what a fresh world holds; by default `zof_emulator.core.tenants.DEFAULT`, with the settings' environments.
         system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
-        told: hears of every exchange.
-        limited: hears of each that the rate limit refused.
+        on_exchange: called after every exchange.
+        on_rate_limited: called for every request that the rate limit refuses.
 
     Raises:
         SpecError: the contract cannot be used.
@@ -63,30 +64,34 @@ def create_app(
     chosen = settings or Settings()
     contract = document.load(document.find("openapi.yaml"))
     make, usual = _make_worlds(data or DEFAULT), chosen.world
-    audience = Listeners(told, limited)
+    listeners = Listeners(on_exchange, on_rate_limited)
     shared = access_to(make(usual, EPOCH))
 
-    def stage(name: str, config: WorldConfig | None) -> HostedWorld:
+    def host(name: str, config: WorldConfig | None) -> HostedWorld:
         return HostedWorld(
             config or usual,
             make,
             system,
             lambda world: shared if shared.fits(world) else access_to(world),
-            audience,
+            listeners,
             name=name,
             most_exchanges=chosen.journal,
         )
 
-    worlds = WorldRegistry(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
-    api = OpenApiApp(contract, table.TABLE, views.PREFIX, chosen.public_url)
+    worlds = WorldRegistry(host, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
+    api = OpenApiApp(contract, table.TABLE, views.PREFIX, policy=ApiPolicy(), public_url=chosen.public_url)
     own = document.load(document.find("control.yaml"))
     control_api = OpenApiApp(
-        own, operations.table(contract.root, worlds, chosen.public_url), control_access.PREFIX, chosen.public_url
+        own,
+        operations.table(contract.root, worlds, chosen.public_url),
+        control_access.PREFIX,
+        policy=ControlPolicy(),
+        public_url=chosen.public_url,
     )
     pages = Pages(worlds, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
-    door = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
-    return Dispatcher(browser, worlds=worlds, api=api, control=control_api, door=door)
+    control_guard = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
+    return Dispatcher(browser, worlds=worlds, api=api, control=control_api, control_guard=control_guard)
 
 
 def _make_worlds(data: SeedData) -> Callable[[WorldConfig, int], World]:

@@ -13,6 +13,7 @@ from zof_emulator.core.instants import parse_rfc3339
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import table, views
 from zof_emulator.http.api import OpenApiApp
+from zof_emulator.http.policy import ApiPolicy
 from zof_emulator.spec.document import SpecError, checked, find, load
 from zof_emulator.spec.operation import Refusal, elsewhere, operations
 
@@ -210,6 +211,6 @@ def test_a_table_that_differs_from_the_document_stops_the_boot(without: list[str
     """Each operation has a handler and each handler an operation; what differs is named."""
     changed = {name: handler for name, handler in table.TABLE.items() if name not in without}
     changed |= dict.fromkeys(more, table.TABLE["listRuns"])
-    assert OpenApiApp(CONTRACT, table.TABLE, views.PREFIX) is not None
+    assert OpenApiApp(CONTRACT, table.TABLE, views.PREFIX, policy=ApiPolicy()) is not None
     with pytest.raises(SpecError, match=f"^#/paths: operations and handlers differ in {amiss}$"):
-        OpenApiApp(CONTRACT, changed, views.PREFIX)
+        OpenApiApp(CONTRACT, changed, views.PREFIX, policy=ApiPolicy())

@@ -38,7 +38,7 @@ class Verification:
     """A verification that has ended."""
 
     target: Subject
-    settled: tuple[RuleResult, ...]
+    results: tuple[RuleResult, ...]
     journal: tuple[Exchange, ...] = ()
     receipt: tuple[Receipt, ...] = ()
     seed: int = 0
@@ -64,37 +64,37 @@ class Verification:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings, violations first, flaky ones last."""
-        found = [finding for each in self.settled for finding in each.findings]
+        found = [finding for each in self.results for finding in each.findings]
         return tuple(sorted(found, key=lambda one: (one.flaky, one.verdict is not Verdict.VIOLATED)))
 
     @property
-    def fresh(self) -> tuple[Finding, ...]:
+    def new_findings(self) -> tuple[Finding, ...]:
         """The findings that count: neither flaky nor known."""
         return tuple(one for one in self.findings if not one.flaky and one.key not in self.known)
 
     @property
     def counts(self) -> Counter[Verdict]:
         """The number of rules by verdict."""
-        return Counter(each.verdict for each in self.settled)
+        return Counter(each.verdict for each in self.results)
 
     @property
     def exercised(self) -> int:
         """The number of rules that were exercised."""
-        return sum(each.verdict is not Verdict.NOT_EXERCISED for each in self.settled)
+        return sum(each.verdict is not Verdict.NOT_EXERCISED for each in self.results)
 
     @property
-    def tested(self) -> bool:
+    def has_evidence(self) -> bool:
         """Whether any rule was exercised."""
         return self.exercised > 0
 
     @property
     def is_thin(self) -> bool:
         """Whether fewer rules were exercised than `fail_under` demands."""
-        return 100 * self.exercised < self.fail_under * len(self.settled)
+        return 100 * self.exercised < self.fail_under * len(self.results)
 
     def failing(self, *, strict: bool) -> tuple[Finding, ...]:
         """The findings that fail a pipeline."""
-        return tuple(one for one in self.fresh if strict or one.verdict is Verdict.VIOLATED)
+        return tuple(one for one in self.new_findings if strict or one.verdict is Verdict.VIOLATED)
 
     def exit_code(self, *, strict: bool) -> int:
         """0 nothing found; 1 violations, or differences if strict; 2 not finished or too thin; 130 interrupted."""
@@ -102,4 +102,4 @@ class Verification:
             return INTERRUPTED
         if self.failing(strict=strict):
             return FOUND
-        return COULD_NOT if self.error or not self.tested or self.is_thin else NOTHING_FOUND
+        return COULD_NOT if self.error or not self.has_evidence or self.is_thin else NOTHING_FOUND

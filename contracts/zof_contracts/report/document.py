@@ -92,7 +92,7 @@ def _build(verification: Verification) -> Report:
         "summary": _summary(verification),
         "sections": [_section(verification, number, title) for number, title in SECTIONS.items()],
         "rules": [
-            _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.settled
+            _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.results
         ],
         "findings": [_finding(verification, *defect) for defect in defects],
         "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in verification.receipt],
@@ -132,9 +132,9 @@ def _summary(verification: Verification) -> Report:
         "exit_reason": _exit_reason(verification),
         "fail_under": verification.fail_under,
         "baseline": verification.has_baseline,
-        "rules": len(verification.settled),
+        "rules": len(verification.results),
         "exercised": verification.exercised,
-        **_counts(verification.settled),
+        **_counts(verification.results),
         "flaky": sum(one.flaky for one in verification.findings),
         "known": sum(one.key in verification.known for one in verification.findings),
         "requests": requests,
@@ -157,18 +157,18 @@ def _exit_reason(verification: Verification) -> str:
         return f"{count} rule{' is' if count == 1 else 's are'} broken"
     if verification.error:
         return f"the verification could not be finished: {verification.error}"
-    if not verification.tested:
+    if not verification.has_evidence:
         return "no rule was exercised"
     if verification.is_thin:
-        percent = 100 * verification.exercised / len(verification.settled)
+        percent = 100 * verification.exercised / len(verification.results)
         return f"{percent:.1f}% of the rules were exercised, and --fail-under demands {verification.fail_under:g}%"
     return "no violation was found"
 
 
 def _outcome(verification: Verification) -> str:
-    if not verification.tested:
+    if not verification.has_evidence:
         return "nothing was tested"
-    verdicts = {one.verdict for one in verification.fresh}
+    verdicts = {one.verdict for one in verification.new_findings}
     if Verdict.VIOLATED in verdicts:
         return "violations"
     return "differences" if verdicts else "nothing found"
@@ -184,7 +184,7 @@ def field_name(verdict: Verdict) -> str:
 
 
 def _section(verification: Verification, number: int, title: str) -> Report:
-    mine = tuple(each for each in verification.settled if each.rule.section == number)
+    mine = tuple(each for each in verification.results if each.rule.section == number)
     return {"number": number, "title": title, "rules": len(mine), **_counts(mine)}
 
 

@@ -120,7 +120,7 @@ def run(  # noqa: PLR0913  the options of a verification
         client.transport.close()
     verification = Verification(
         target=target,
-        settled=ledger.results(),
+        results=ledger.results(),
         journal=tuple(client.journal),
         receipt=receipt,
         seed=seed,
@@ -133,7 +133,7 @@ def run(  # noqa: PLR0913  the options of a verification
         error=end.error,
         known=frozenset(known),
     )
-    ledger.publish(VerificationFinished(verification.settled))
+    ledger.publish(VerificationFinished(verification.results))
     return verification
 
 

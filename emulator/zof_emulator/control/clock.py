@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.world import EventKind
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Item, Reply, Request
 
@@ -27,11 +28,11 @@ class _Witness:
         self.count = 0
         self.run_ended = False
 
-    def __call__(self, happening: Event) -> None:
+    def __call__(self, event: Event) -> None:
         self.count += 1
-        self.run_ended = self.run_ended or happening.event == "run_ended"
+        self.run_ended = self.run_ended or event.event is EventKind.RUN_ENDED
         if len(self.told) < _MOST_TOLD:
-            self.told.append(happening)
+            self.told.append(event)
 
 
 def clock(world: World) -> dict[str, Any]:
@@ -39,28 +40,28 @@ def clock(world: World) -> dict[str, Any]:
     return {"mode": world.clock.mode, "now": rfc3339_ms(world.now), "now_ms": world.now}
 
 
-def get_clock(stage: HostedWorld, _call: Request) -> Reply:
+def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
     """Read the clock."""
-    return Reply(200, Document(clock(stage.world)))
+    return Reply(200, Document(clock(hosted.world)))
 
 
-def advance_clock(stage: HostedWorld, call: Request) -> Reply:
+def advance_clock(hosted: HostedWorld, call: Request) -> Reply:
     """Move the clock, and tell what happened on the way."""
-    world, witness = stage.world, _Witness()
+    world, witness = hosted.world, _Witness()
     before = world.now
-    world.heard = witness
+    world.on_event = witness
     try:
         _move(world, call.body, witness)
     finally:
-        world.heard = None
+        world.on_event = None
     happened = [{**one._asdict(), "at": rfc3339_ms(one.at)} for one in witness.told]
     moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": witness.count}
     return Reply(200, Document(clock(world) | moved))
 
 
-def advance_run(stage: HostedWorld, call: Request) -> Reply:
+def advance_run(hosted: HostedWorld, call: Request) -> Reply:
     """Move the clock until a run has come further."""
-    run = stage.world.move_run(stage.world.any_run(call.id), to_end=call.body.get("to") == "end")
+    run = hosted.world.move_run(hosted.world.any_run(call.id), to_end=call.body.get("to") == "end")
     return Reply(200, Item(run, views.run_detail))
 
 

@@ -77,13 +77,13 @@ def exit_code(*arguments: str) -> int:
 def keep_all(verification: Verification) -> Verification:
     """The same verification with every rule kept."""
     return replace(
-        verification, settled=tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in verification.settled)
+        verification, results=tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in verification.results)
     )
 
 
 def keep_only(verification: Verification, verdict: Verdict) -> Verification:
     """The same verification with only the rules of one verdict."""
-    return replace(verification, settled=tuple(each for each in verification.settled if each.verdict is verdict))
+    return replace(verification, results=tuple(each for each in verification.results if each.verdict is verdict))
 
 
 @pytest.mark.parametrize(
@@ -329,9 +329,9 @@ def test_too_few_rules_exercised(
     """--fail-under gives the percentage of the selected rules that must have been exercised."""
 
     def leave_one(**values: Any) -> Verification:  # noqa: ANN401  as run has it
-        results = keep_all(complete(**values)).settled
+        results = keep_all(complete(**values)).results
         skipped = RuleResult(results[0].rule, Verdict.NOT_EXERCISED, 0, "no answer gave evidence", ())
-        return complete(**values, settled=(skipped, *results[1:]))
+        return complete(**values, results=(skipped, *results[1:]))
 
     complete, run.answer = run.answer, leave_one
     assert exit_code("verify", *HERE, "--fail-under", percent) == code

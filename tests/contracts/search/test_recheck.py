@@ -67,10 +67,11 @@ def test_what_the_machine_finds_again_is_not_flaky() -> None:
 
 
 def test_what_the_machine_finds_is_cut_down() -> None:
-    """Against a real target too the trace is a start and two cancels, each with a retrieval before and after."""
+    """Against a real target too the trace is a start and two cancels, with at most three retrievals of the run."""
     (finding,) = search(MUTANTS["canceled-twice"])[0].findings.values()
     operations = [each.operation for each in finding.trace]
-    assert operations == ["startRun", "getRun", "cancelRun", "getRun", "getRun", "cancelRun"]
+    assert [each for each in operations if each != "getRun"] == ["startRun", "cancelRun", "cancelRun"]
+    assert operations.count("getRun") <= 3
 
 
 def test_cutting_down_keeps_to_the_budget() -> None:
