@@ -78,19 +78,19 @@ class Verification:
         return Counter(each.verdict for each in self.results)
 
     @property
-    def exercised(self) -> int:
+    def exercised_count(self) -> int:
         """The number of rules that were exercised."""
         return sum(each.verdict is not Verdict.NOT_EXERCISED for each in self.results)
 
     @property
     def has_evidence(self) -> bool:
         """Whether any rule was exercised."""
-        return self.exercised > 0
+        return self.exercised_count > 0
 
     @property
     def is_thin(self) -> bool:
         """Whether fewer rules were exercised than `fail_under` demands."""
-        return 100 * self.exercised < self.fail_under * len(self.results)
+        return 100 * self.exercised_count < self.fail_under * len(self.results)
 
     def failing(self, *, strict: bool) -> tuple[Finding, ...]:
         """The findings that fail a pipeline."""

@@ -133,7 +133,7 @@ def _summary(verification: Verification) -> Report:
         "fail_under": verification.fail_under,
         "baseline": verification.has_baseline,
         "rules": len(verification.results),
-        "exercised": verification.exercised,
+        "exercised": verification.exercised_count,
         **_counts(verification.results),
         "flaky": sum(one.flaky for one in verification.findings),
         "known": sum(one.key in verification.known for one in verification.findings),
@@ -160,7 +160,7 @@ def _exit_reason(verification: Verification) -> str:
     if not verification.has_evidence:
         return "no rule was exercised"
     if verification.is_thin:
-        percent = 100 * verification.exercised / len(verification.results)
+        percent = 100 * verification.exercised_count / len(verification.results)
         return f"{percent:.1f}% of the rules were exercised, and --fail-under demands {verification.fail_under:g}%"
     return "no violation was found"
 
