@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.checks.schemas import check_schema
 from zof_contracts.contract.document import PREFIX, Operation, load_contract
+from zof_contracts.evidence.exchange import NO_STATUS
 from zof_contracts.evidence.findings import quote_value
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class ConformanceCheck:
         """Judge one exchange."""
         if not exchange.request.path.startswith(PREFIX + "/"):
             return
+        if not self._check_answered(exchange):
+            return
         self._check_no_server_error(exchange)
         self._check_request_id(exchange)
         self._check_quota_form(exchange)
@@ -64,6 +67,13 @@ class ConformanceCheck:
         if operation is not None:
             self._check_operation(exchange, operation)
         self._check_error(exchange)
+
+    def _check_answered(self, exchange: Exchange) -> bool:
+        """Whether the request was answered; a finding if it was not."""
+        answer = exchange.response
+        return self.ledger.check(
+            "conventions.answered", answer.status != NO_STATUS, expected="an answer", got=answer.flaw, trace=exchange
+        )
 
     def _check_no_server_error(self, exchange: Exchange) -> None:
         status = exchange.response.status

@@ -15,8 +15,9 @@ from zof_contracts.checks.objects import JsonObject, check_result, check_run, is
 from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.contract.resources import list_fields, load_resources
 from zof_contracts.contract.rules import OWNERS
+from zof_contracts.evidence.exchange import NO_STATUS
 from zof_contracts.evidence.findings import quote_value
-from zof_contracts.target.client import server_time
+from zof_contracts.evidence.header_values import read_server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ class HistoryCheck:
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange by those before it."""
-        if not exchange.request.path.startswith(PREFIX + "/"):
+        if not exchange.request.path.startswith(PREFIX + "/") or exchange.response.status == NO_STATUS:
             return
         self._check_request_id(exchange)
         self._check_window(exchange)
@@ -102,7 +103,7 @@ class HistoryCheck:
         limit, remaining, reset = (_read_number(exchange, name) for name in ("limit", "remaining", "reset"))
         if limit is None or remaining is None or reset is None or exchange.response.status == _THROTTLED:
             return
-        now = server_time(exchange)
+        now = read_server_time(exchange)
         near = now - 1 <= reset <= now + _WINDOW + 1
         window = self._windows.get(exchange.request.key)
         trace = [exchange] if window is None else [window.last, exchange]

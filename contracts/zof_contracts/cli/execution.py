@@ -11,13 +11,13 @@ import click
 
 from zof_contracts.cli.config import read_config
 from zof_contracts.cli.terminal import describe_internal_error, hold_signals, print_notice, print_text
-from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.report import write
 from zof_contracts.report.document import FORMAT, build_report
 from zof_contracts.report.progress import can_color, show_progress
 from zof_contracts.report.text import REPORT_PARTS, SHORT_PARTS, render_parts
-from zof_contracts.target.client import Stopped
+from zof_contracts.target.budget import Stopped
 from zof_contracts.target.redaction import Redactor
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.verification.run import run
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run_verification(options: Mapping[str, Any], *listeners: Listener) -> Verifi
         verification = run(
             config.target,
             rules=config.rules,
-            caps=config.budget,
+            budget=config.budget,
             seed=config.seed,
             max_examples=config.max_examples,
             listeners=listeners,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.checks.claims import check_status, describe, has_ended
 from zof_contracts.evidence.findings import Claim, quote_value
-from zof_contracts.target.client import server_time
+from zof_contracts.evidence.header_values import read_server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -162,7 +162,7 @@ class ProbeContext:
             return
         left, reset = (read_whole_number(last, f"x-ratelimit-{name}") for name in ("remaining", "reset"))
         if left is not None and reset is not None and left < requests:
-            now = server_time(last)
+            now = read_server_time(last)
             if reset >= now:
                 self.client.wait(reset - now + 1, "the target's rate limit")
 

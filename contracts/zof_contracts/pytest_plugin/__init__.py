@@ -17,7 +17,7 @@ PREFIX: Final = "zof_"
 STORED: Final = (
     *("url", "app", "key", "key-readonly", "key-no-webhooks", "key-no-projects", "key-other-org", "key-expired"),
     *("project", "environment", "suite", "failing-case", "error-case"),
-    *("profile", "budget", "max-time", "max-runs", "seed", "max-examples", "baseline"),
+    *("profile", "ca-file", "budget", "max-time", "max-runs", "seed", "max-examples", "baseline"),
 )
 """The options of `zof-contracts verify` that take one value. A test holds these three lists against the command."""
 REPEATED: Final = ("case",)

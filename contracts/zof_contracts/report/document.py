@@ -95,6 +95,7 @@ def _build(verification: Verification) -> Report:
             _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.results
         ],
         "findings": [_finding(verification, *defect) for defect in defects],
+        "notes": list(verification.notes),
         "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in verification.receipt],
     }
 
@@ -152,13 +153,13 @@ def _exit_reason(verification: Verification) -> str:
     """Return the reason for the exit status, in the order in which `Verification.exit_code` decides."""
     if verification.interrupted:
         return "the verification was interrupted"
-    if failing := verification.failing(strict=verification.target.strict):
-        count = len({one.rule.name for one in failing})
-        return f"{count} rule{' is' if count == 1 else 's are'} broken"
     if verification.error:
         return f"the verification could not be finished: {verification.error}"
     if not verification.has_evidence:
         return "no rule was exercised"
+    if failing := verification.failing(strict=verification.target.strict):
+        count = len({one.rule.name for one in failing})
+        return f"{count} rule{' is' if count == 1 else 's are'} broken"
     if verification.is_thin:
         percent = 100 * verification.exercised_count / len(verification.results)
         return f"{percent:.1f}% of the rules were exercised, and --fail-under demands {verification.fail_under:g}%"

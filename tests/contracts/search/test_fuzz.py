@@ -8,7 +8,9 @@ import pytest
 from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import fuzz
-from zof_contracts.target.client import Budget, BudgetExceeded, Client
+from zof_contracts.target.budget import Budget, BudgetExceeded
+from zof_contracts.target.client import Client
+from zof_contracts.verification.cleanup import clean_up
 from zof_emulator.settings import OFF
 
 from tests.mutants.catalogue import HEALTHY, target
@@ -31,8 +33,10 @@ def test_read_only() -> None:
 
 
 def test_budget() -> None:
-    """A budget that is used up passes through."""
-    client = Client(target(HEALTHY, rate=OFF), caps=Budget(requests=20))
+    """A budget that is used up passes through, and what the clean-up needs is left of it."""
+    client = Client(target(HEALTHY, rate=OFF), budget=Budget(requests=20))
     with pytest.raises(BudgetExceeded):
         fuzz.run(client, Ledger(client.target), seed=1, max_examples=1)
-    assert len(client.journal) == 20
+    receipts = clean_up(client)
+    assert {receipt.state for receipt in receipts} <= {"canceled", "ended"}
+    assert client.used == len(client.journal) <= 20
