@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE: Final = "contracts.toml"
 """The settings file that is read if the current folder has it."""
-REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har")
+REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har", "gitlab")
 """The formats that `--report` accepts."""
 
 
