@@ -69,10 +69,10 @@ def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_python_of_the_readme() -> None:
-    """The Python of the README runs as printed."""
-    assert len(PYTHON) == 1
+    """The program of the README runs as printed."""
+    _, program = PYTHON
     ran = subprocess.run(
-        [sys.executable, "-c", PYTHON[0]],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -81,6 +81,16 @@ def test_the_python_of_the_readme() -> None:
         timeout=60,
     )
     assert (ran.returncode, ran.stdout) == (0, "run_sample_failed\n"), ran.stderr
+
+
+def test_the_test_of_the_readme(tmp_path: Path) -> None:
+    """The pytest example of the README passes as printed."""
+    test, _ = PYTHON
+    (tmp_path / "test_readme.py").write_text(test)
+    command = [sys.executable, "-m", "pytest", "-p", "zof_emulator.testing.plugin", "-W", "error"]
+    variables = environment({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, measured=False)
+    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize(

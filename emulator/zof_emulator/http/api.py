@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _PIECE: Final = 1 << 16
+_NO_CONTENT: Final = 204
 _JSON: Final = (b"content-type", b"application/json")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
@@ -108,10 +109,12 @@ class OpenApiApp:
         # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
         at = hosted.settle().now
         if operation is None:
-            outcome = self._refuse_route(scope, route)
+            outcome = self._answer_without_operation(scope, route)
         else:
             outcome = self._answer(Arrival(scope, headers, operation, parameters, raw), hosted)
         encoded = outcome.encoded
+        if scope["method"] == "HEAD":
+            encoded = encoded._replace(content=b"")
         heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
@@ -220,10 +223,12 @@ class OpenApiApp:
         reply = self._table[operation.id](self._policy.subject(hosted), request)
         return hosted.encoder.encoded(reply, operation.answers[reply.status], request.base)
 
-    def _refuse_route(self, scope: Scope, route: Route | None) -> Outcome:
+    def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
         """The answer to a request that reaches no operation."""
         if route is None:
             return Outcome(_encode_refusal(self._elsewhere, Refused("unknown_path")), reason="unknown_path")
+        if scope["method"] == "OPTIONS":
+            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allowed.encode()),), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
         encoded = _encode_refusal(self._elsewhere, refused)
         allow = (b"allow", route.allowed.encode())
