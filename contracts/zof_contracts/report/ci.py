@@ -10,7 +10,7 @@ from zof_contracts.contract.document import load_contract
 from zof_contracts.contract.lines import find_line
 from zof_contracts.report.escape import dump_json
 from zof_contracts.report.junit import is_failing
-from zof_contracts.report.text import format_verdict, format_verdict_line
+from zof_contracts.report.text import format_verdict_line
 
 if TYPE_CHECKING:
     from zof_contracts.report.document import Report
