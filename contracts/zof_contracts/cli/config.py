@@ -63,6 +63,7 @@ def _read_target(options: Mapping[str, Any]) -> Target:
             failing_case=options["failing_case"],
             error_case=options["error_case"],
             strict=options["strict"],
+            patience=options["patience"],
             ca_file=options["ca_file"],
             **address,
         )
@@ -96,7 +97,7 @@ def _read_address(options: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise click.UsageError(f"invalid --url: {error}") from error
     if has_user_info(options["url"]):
-        print_notice("zof-contracts: note: the user name and password in --url were removed")
+        print_notice("zof-contracts: note: the user name and password in --url were removed, since they are not used")
     return {"url": options["url"]}
 
 

@@ -69,11 +69,13 @@ class _End:
     interrupted: bool = False
     error: str = ""
     """Why the verification could not be finished; empty if nothing went wrong."""
+    is_target_lost: bool = False
 
     @classmethod
     def from_error(cls, error: Exception) -> _End:
         """Return the end that an error of the client means: a budget is no failure, a lost target is one."""
-        return cls(str(error), error=str(error) if isinstance(error, Unreachable) else "")
+        is_lost = isinstance(error, Unreachable)
+        return cls(str(error), error=str(error) if is_lost else "", is_target_lost=is_lost)
 
 
 class _EndedEarly(Exception):  # noqa: N818  a decision, not a fault
@@ -131,6 +133,7 @@ def run(  # noqa: PLR0913  the options of a verification
         throttled=client.throttled,
         stopped=end.stopped,
         interrupted=end.interrupted,
+        is_target_lost=end.is_target_lost,
         error=end.error,
         notes=collect_notes(client),
         known=frozenset(known),
@@ -160,16 +163,15 @@ class _Runner:
         self.max_examples = max_examples
         self.examples = 0
         """The number of generated requests."""
-        self.stopped = ""
-        """Why the verification ended early; empty if it did not."""
-        self.is_interrupted = False
-        self.is_target_lost = False
-        """Whether it ended because the target no longer answers."""
         self._found_by: dict[str, Probe] = {}
         """The probe during which each finding was made, by the finding's key."""
 
     def run(self) -> _End:
-        """Run every part, and return how it ended."""
+        """Run every part, and return how it ended.
+
+        Raises:
+            Unreachable, Stopped: the target cannot be verified at all, or an argument is wrong.
+        """
         parts = [part for part in PARTS if self.max_examples]
         try:
             self._prepare()
@@ -184,8 +186,8 @@ class _Runner:
             end = early.end
         except KeyboardInterrupt:
             end = _End("interrupted", interrupted=True)
-        except (Stopped, Unreachable):
-            raise  # nothing could be verified, or an argument is wrong
+        except (Unreachable, Stopped):
+            raise
         except Exception as error:  # noqa: BLE001  the runs are canceled and the report is written all the same
             message = self.client.target.redact(_describe_internal_error(error))
             end = _End(message, error=message)

@@ -62,6 +62,8 @@ def run(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification], tmp_
     monkeypatch.chdir(tmp_path)
     for option in OPTIONS:
         monkeypatch.delenv(str(option.envvar), raising=False)
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
     return runner
 
 
