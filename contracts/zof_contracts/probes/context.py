@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.checks.claims import check_status, describe, has_ended
 from zof_contracts.evidence.findings import Claim, quote_value
-from zof_contracts.evidence.header_values import read_server_time
+from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -281,5 +281,4 @@ class ProbeContext:
 
 def read_whole_number(exchange: Exchange, header: str) -> int | None:
     """A header that is a whole number; None when it is not."""
-    value = exchange.response.header(header)
-    return int(value) if value and value.isascii() and value.isdigit() else None
+    return parse_whole_number(exchange.response.header(header))

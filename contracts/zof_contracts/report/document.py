@@ -95,7 +95,6 @@ def _build(verification: Verification) -> Report:
             _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.results
         ],
         "findings": [_finding(verification, *defect) for defect in defects],
-        "notes": list(verification.notes),
         "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in verification.receipt],
     }
 
@@ -131,6 +130,7 @@ def _summary(verification: Verification) -> Report:
         "seed": verification.seed,
         "exit_status": verification.exit_code(strict=verification.target.strict),
         "exit_reason": _exit_reason(verification),
+        "notes": list(verification.notes),
         "fail_under": verification.fail_under,
         "baseline": verification.has_baseline,
         "rules": len(verification.results),

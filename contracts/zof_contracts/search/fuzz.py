@@ -34,6 +34,7 @@ from zof_contracts.contract.document import PREFIX, load_contract, translate_ext
 from zof_contracts.contract.resources import load_resources
 from zof_contracts.contract.rules import OWNERS
 from zof_contracts.evidence.exchange import Request
+from zof_contracts.evidence.header_values import parse_whole_number
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search.minimize import resend, with_prerequisites
 from zof_contracts.search.recheck import judge_separately, mark_flaky
@@ -283,7 +284,7 @@ def _judge_query(operation: Operation, exchange: Exchange) -> str | None:
         return "conventions.repeated-parameter"
     largest = load_resources().largest_page
     for name, value in pairs:
-        if name == "limit" and not (value.isascii() and value.isdigit() and 1 <= int(value) <= largest):
+        if name == "limit" and not 1 <= (parse_whole_number(value) or 0) <= largest:
             return "pages.limit.refused"
         filters = load_resources().filters.get(operation.id, ())
         if name in filters and not _fits(known[name]["schema"], value):

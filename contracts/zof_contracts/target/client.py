@@ -261,7 +261,7 @@ class Client:
         except NoAnswer as error:
             if error.timed_out and seconds < self.timeout:
                 self._remember_lost(request, "the time was used up before its answer came")
-                raise BudgetExceeded(self._say_time_is_up()) from error
+                raise BudgetExceeded(f"{self._say_time_is_up()}; {describe(request)} was not answered") from error
             answer = Response(NO_STATUS, (), b"", str(error))
         except Unreachable as error:
             if not self.journal:
@@ -310,10 +310,9 @@ class Client:
             else:
                 self._record(request, answer, 0.0)
                 return
-        raise Unreachable(
-            f"{self.target.base} no longer answers; the last request was {describe(exchange.request)}: "
-            f"{exchange.response.flaw}"
-        )
+        has_answered = any(each.response.status != NO_STATUS for each in self.journal)
+        what = "no longer answers; the last request was" if has_answered else "answers nothing; the first request was"
+        raise Unreachable(f"{self.target.base} {what} {describe(exchange.request)}: {exchange.response.flaw}")
 
     # --- runs
 

@@ -28,7 +28,8 @@ _AROUND: Final = 10.0
 """Seconds before and after a lost start within which its run may have been created."""
 _CANDIDATES: Final = 5
 """Runs that are looked at for each lost start, at the most."""
-_EXPECTED = (Stopped, Unanswered, Unreachable)
+_EXPECTED = (Stopped, Unanswered)
+"""What concerns one run alone."""
 
 
 def clean_up(client: Client) -> tuple[Receipt, ...]:
@@ -42,15 +43,19 @@ def clean_up(client: Client) -> tuple[Receipt, ...]:
                 client.get("/runs", limit=100)
         for run, key in runs:
             receipts.append(Receipt(run, key, _end_run(client, run, key)))
-        receipts += [_end_lost(client, start) for start in client.lost]
-    except KeyboardInterrupt:
-        receipts += [Receipt(run, key, _describe_left(client, run)) for run, key in runs[len(receipts) :]]
+        for start in client.lost:
+            receipts.append(_end_lost(client, start))  # noqa: PERF401  those so far are kept when one raises
+    except (KeyboardInterrupt, Unreachable) as error:
+        why = "the target no longer answers" if isinstance(error, Unreachable) else "the clean-up was interrupted"
+        receipts += [Receipt(run, key, _describe_left(client, run, why)) for run, key in runs[len(receipts) :]]
+        lost = client.lost[len(receipts) - len(runs) :]
+        receipts += [Receipt(UNKNOWN, start.request.key, f"{_describe_lost(start)}; {why}") for start in lost]
     return tuple(receipts)
 
 
-def _describe_left(client: Client, run: str) -> str:
-    """The state of a run that an interrupted clean-up did not reach."""
-    return _name_state(client.ended[run]) if run in client.ended else "left running: the clean-up was interrupted"
+def _describe_left(client: Client, run: str, why: str) -> str:
+    """The state of a run that the clean-up did not reach."""
+    return _name_state(client.ended[run]) if run in client.ended else f"left running: {why}"
 
 
 def _end_run(client: Client, run: str, key: str) -> str:
@@ -61,6 +66,8 @@ def _end_run(client: Client, run: str, key: str) -> str:
         return _cancel(client, run, key)
     except _EXPECTED as error:
         return f"left running: {error}"
+    except Unreachable:
+        raise
     except Exception as error:  # noqa: BLE001  an odd ID or answer must not keep the other runs from being canceled
         return f"left running: its cancel failed ({type(error).__name__})"
 
@@ -87,11 +94,13 @@ def _name_state(status: str) -> str:
 
 def _end_lost(client: Client, start: LostStart) -> Receipt:
     """Look for the run of a start whose answer was lost, and cancel it; the receipt says what came of it."""
-    key, lost = start.request.key, f"the answer to its start was lost ({start.why})"
+    key, lost = start.request.key, _describe_lost(start)
     try:
         found = _find_runs(client, start)
     except _EXPECTED as error:
         return Receipt(UNKNOWN, key, f"{lost}; it could not be looked for: {error}")
+    except Unreachable:
+        raise
     except Exception as error:  # noqa: BLE001  an odd answer must not end the clean-up
         return Receipt(UNKNOWN, key, f"{lost}; it could not be looked for ({type(error).__name__})")
     if not found:
@@ -100,6 +109,10 @@ def _end_lost(client: Client, start: LostStart) -> Receipt:
         return Receipt(UNKNOWN, key, f"{lost}; left running: {len(found)} runs may be it ({', '.join(found)[:200]})")
     client.started[found[0]] = key
     return Receipt(found[0], key, f"{_end_run(client, found[0], key)}; {lost}")
+
+
+def _describe_lost(start: LostStart) -> str:
+    return f"the answer to its start was lost ({start.why})"
 
 
 def _find_runs(client: Client, start: LostStart) -> list[str]:

@@ -63,8 +63,10 @@ def _explain_refusal(client: Client, exchange: Exchange) -> str:  # noqa: PLR091
         return ""
     if kind == "text/html" or answer.body.lstrip()[:1] == b"<":
         return f"answers {answer.status} with HTML, not JSON: check --url"
+    if answer.flaw:
+        return f"sends an answer that cannot be read: {answer.flaw}"
     if answer.ok:
-        return f"answers {quote_value(kind)}, not JSON ({answer.flaw or answer.json_flaw}): check --url"
+        return f"answers {quote_value(kind)}, not JSON ({answer.json_flaw}): check --url"
     if answer.status == _NOT_FOUND:
         return f"answers 404 to {exchange.request.path}: check --url"
     return f"answers {answer.status} to every list, so that nothing can be verified"

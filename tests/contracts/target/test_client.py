@@ -437,3 +437,26 @@ def test_every_exception_that_stops_is_one_line() -> None:
     with pytest.raises(Stopped) as raised:
         client.get("/runs")
     assert "\n" not in str(raised.value)
+
+
+def test_a_clean_up_of_a_target_that_is_gone_ends_at_once() -> None:
+    """The receipts name every run and every lost start, and no other request is sent than those that find out."""
+    alive = True
+
+    def answer(method: str, *_: object) -> Response:
+        if not alive:
+            raise Unreachable("zof.test cannot be reached: Connection refused")
+        if method == "POST":
+            raise NoAnswer("it closed the connection without an answer")
+        return reply(200, {"data": []})
+
+    client, transport = connect(answer)
+    with pytest.raises(Unanswered):
+        client.start()
+    client.started.update({f"run_{index}": "main" for index in range(20)})
+    alive, before = False, len(transport.sent)
+    receipts = clean_up(client)
+    assert [receipt.state for receipt in receipts[:-1]] == ["left running: the target no longer answers"] * 20
+    assert receipts[-1].run == UNKNOWN
+    assert receipts[-1].state.endswith("; the target no longer answers")
+    assert len(transport.sent) - before < 10

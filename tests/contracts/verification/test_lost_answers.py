@@ -64,7 +64,7 @@ def test_a_target_that_dies_ends_with_status_2_and_a_report(requests: int) -> No
         return inner(ask)
 
     verification = run(mutate(die), max_examples=0)
-    assert verification.is_target_lost
+    assert verification.error == verification.stopped
     assert "no longer answers; the last request was" in verification.stopped
     assert verification.exit_code(strict=False) == 2
     assert all(receipt.state.startswith(("left running", "ended", "canceled")) for receipt in verification.receipt)
