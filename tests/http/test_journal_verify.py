@@ -148,7 +148,7 @@ def test_refused(body: object, param: str | None) -> None:
 
 
 def test_a_body_that_is_no_json_matches_no_field() -> None:
-    """A body that was refused as malformed, such as one with a lone surrogate, has no fields and breaks no verifying."""
+    """A body that was refused as malformed, such as one with a lone surrogate, has no fields to compare."""
     zof = fresh()
     header = [("content-type", "application/json")]
     assert zof.send("POST", "/v1/runs", headers=header, body=rb'{"environment":"\ud800"}').status == 400
