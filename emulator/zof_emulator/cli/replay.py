@@ -23,7 +23,7 @@ from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
 from zof_emulator.journal.view import digest, message
 from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
-from zof_emulator.spec.schema import compiled
+from zof_emulator.spec.schema import compile_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ _MOST_SENT: Final = 1 << 26
 """How long a body may be made that was not read; one as long as it was is answered like it, whatever it says."""
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
-_IS_ABOUT: Final = compiled(
+_IS_ABOUT: Final = compile_schema(
     _object(
         world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
         **config.schema()["properties"],
@@ -53,7 +53,7 @@ _IS_ABOUT: Final = compiled(
 )
 _HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
 _MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
-_IS_EXCHANGE: Final = compiled(
+_IS_EXCHANGE: Final = compile_schema(
     _object(
         number=_WHOLE,
         at_ms=_WHOLE,
@@ -155,13 +155,18 @@ def _read(journal: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]
     if about["from_snapshot"]:
         raise UnusableFile("this journal begins with a snapshot or a fork, not with a fresh world")
     for line, one in enumerate(exchanges, 2):
-        if not _IS_EXCHANGE(one):
-            raise UnusableFile(f"this is no journal: line {line} is no exchange")
-        if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
-            raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
-        if one["request"]["encoding"] == "base64" and not _is_base64(one["request"]["body"]):
-            raise UnusableFile(f"this is no journal: line {line} has a request body that is not valid base64")
+        _check_exchange(line, one)
     return about, exchanges
+
+
+def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON
+    """Raise `UnusableFile` when a line of a journal is no exchange, or one that cannot be sent again."""
+    if not _IS_EXCHANGE(one):
+        raise UnusableFile(f"this is no journal: line {line} is no exchange")
+    if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
+        raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
+    if one["request"]["encoding"] == "base64" and not _is_base64(one["request"]["body"]):
+        raise UnusableFile(f"this is no journal: line {line} has a request body that is not valid base64")
 
 
 def _is_base64(text: str) -> bool:

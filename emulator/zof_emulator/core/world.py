@@ -77,7 +77,8 @@ class World(WorldQueries):
         """
         if self.now + self.most_work_ms() > LAST:
             raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
-        if all(run.ended for run in reversed(self.runs.values())):  # what is due then is for runs that were canceled
+        if all(run.has_ended for run in reversed(self.runs.values())):
+            # What is still on the agenda belongs to canceled runs.
             raise Refused("nothing_due")
         while self.agenda.first < NEVER:
             self.move_to(max(self.now, self.agenda.first))
@@ -86,17 +87,17 @@ class World(WorldQueries):
 
     def move_run(self, run: Run, *, to_end: bool) -> Run:
         """Move the clock until one more case of the run has ended, or the run has; the run as it then stands."""
-        if run.ended:
+        if run.has_ended:
             raise Refused("run_ended", status=run.status.value)
         done, number = len(run.outcomes), run.number
-        self.move_until(lambda: self.runs[number].ended or (not to_end and len(self.runs[number].outcomes) > done))
+        self.move_until(lambda: self.runs[number].has_ended or (not to_end and len(self.runs[number].outcomes) > done))
         return self.runs[number]
 
     def most_work_ms(self) -> int:
         """The time in ms that all runs that have not ended could take at most, one after another."""
         if self.now < LAST - _CENTURY:
             return 0  # so much work there cannot be, and counting it takes time
-        return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.ended) * LONGEST
+        return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.has_ended) * LONGEST
 
     # --- runs
 
@@ -144,11 +145,11 @@ class World(WorldQueries):
         self.agenda.put(ends_at, run.organization, run.number, outcome(case, nth).value)
 
     def _end_case(self, run: Run, came_to: Status) -> None:
-        if run.ended:
+        if run.has_ended:
             return  # it was canceled while this case ran
         after = runs.end_case(run, came_to, self.now)
         self._report(EventKind.CASE_ENDED, run, run.cases[len(run.outcomes)], came_to)
-        if not after.ended:
+        if not after.has_ended:
             self.runs[run.number] = after
             self._begin_case(after)
             return

@@ -105,7 +105,7 @@ def parse_body(
         raise Refused("body_too_large", limit=body.most_bytes)
     if not raw:
         if not body.required:
-            return ParsedBody(None, body.rules.judged({}, labels))
+            return ParsedBody(None, body.rules.judge({}, labels))
         raise Refused("body_missing")
     media_type = headers.get(b"content-type", b"")
     if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
@@ -114,7 +114,7 @@ def parse_body(
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Refused("body_malformed") from None
-    return ParsedBody(value, body.rules.judged(value, labels, _repeated_names(raw, value)))
+    return ParsedBody(value, body.rules.judge(value, labels, _repeated_names(raw, value)))
 
 
 def _repeated_names(raw: bytes, value: object) -> Sequence[str]:
