@@ -16,9 +16,11 @@ from zof_contracts.probes import (
     invalid_requests,
     lifecycle,
     limits,
+    page_sizes,
     pages,
     results,
     runs,
+    strings,
 )
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
 
@@ -33,6 +35,8 @@ PROBES: Final = (
     *idempotency.PROBES,
     *access.PROBES,
     *invalid_requests.PROBES,
+    *strings.PROBES,
+    *page_sizes.PROBES,
     *limits.PROBES,
     *elapsed.PROBES,
 )
