@@ -52,15 +52,15 @@ def test_slots_are_in_order(life: tuple[Run, ...]) -> None:
 
 
 @given(lives)
-def test_a_cases_slots_are_its_own(life: tuple[Run, ...]) -> None:
-    """A case's slots are those of the run's whose artifacts are that case's."""
+def test_the_slots_of_a_case_belong_to_it(life: tuple[Run, ...]) -> None:
+    """The slots of a case are the slots of the run whose artifacts belong to that case."""
     run = life[-1]
     for index in range(len(run.cases)):
         assert slots_of_case(run, index) == [one.slot for one in expected_artifacts(run) if one.index == index]
 
 
 @given(lives)
-def test_what_was_left_stays(life: tuple[Run, ...]) -> None:
-    """A run that goes on takes nothing back: what was in a slot stays there, as it was."""
+def test_an_artifact_stays(life: tuple[Run, ...]) -> None:
+    """A change of a run keeps every artifact that the run had."""
     for before, after in pairwise(life):
-        assert left(before) == left(after)[: len(left(before))]
+        assert expected_artifacts(before) == expected_artifacts(after)[: len(expected_artifacts(before))]
