@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from zof_emulator.core.deliveries import AttemptResult, EventFacts
-    from zof_emulator.core.endpoints import Endpoint, EventType
+    from zof_emulator.core.endpoints import Endpoint, EventType, Registration
 
 MOST_QUEUED: Final = 20_000
 """How many deliveries wait for one endpoint; what comes then is dropped, and counted."""
@@ -81,6 +81,10 @@ class Outbox:
         self._finished: deque[int] = deque()
         self._open = 0
         self._rule_count = 0
+
+    def register(self, organization: str, asked: Registration, now: int) -> Endpoint:
+        """Register an endpoint; `Refused` when it cannot be registered."""
+        return self.endpoints.register(self.ids, organization, asked, now)
 
     # --- what happens
 

@@ -12,7 +12,7 @@ from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.runs import Run
 from zof_emulator.core.tenants import Organization, SeedData
-from zof_emulator.core.timeline import Agenda, Clock
+from zof_emulator.core.timeline import DELIVER, Agenda, Clock
 from zof_emulator.core.world import Policy, World
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def saved(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
         "capacity": policy.capacity,
         "references": policy.references,
         "keep": [policy.keep_answers_ms, policy.keep_answers_bytes, policy.keep_artifacts_ms, policy.keep_runs],
+        "envelope": policy.envelope,
         "organizations": {one.id: list(one.environments) for one in world.organizations.values()},
         "samples": list(world.names.samples),
         "catalogue": world.catalogue.saved(),
@@ -45,6 +46,7 @@ def saved(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
         "agenda": world.agenda.saved(),
         "flaky": [[*key, times] for key, times in world.flaky.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
+        "outbox": world.outbox.save(),
         "limits": world.limiter.saved(_mark),
         "answers": world.answers.saved(write),
     }
@@ -57,7 +59,7 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
     """
     organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
     known = tuple(key for key in keys if key.organization in state["organizations"])
-    policy = Policy(Rate(*state["rate"]), state["capacity"], state["references"], *state["keep"])
+    policy = Policy(Rate(*state["rate"]), state["capacity"], state["references"], *state["keep"], envelope=state["envelope"])
     world = World(state["seed"], policy, SeedData(organizations, known), Clock(*state["clock"]), state["now"])
     world.answered = state["answered"]
     world.names = IdScheme(world.seed, tuple(state["samples"]))
@@ -70,6 +72,7 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
         tenancy.waiting.extend(waiting)
     _list(world)
     world.agenda = Agenda.restored(state["agenda"])
+    world.outbox.restore(state["outbox"])
     world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
     buckets = {_mark(bucket): bucket for bucket in (*world.keys, *world.organizations)}
@@ -82,11 +85,13 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
 def _check(world: World, due: Iterable[Any]) -> None:
     """Raise `ValueError` when parts of a world speak of what is in no other part of it."""
     waiting = {number for one in world.tenancies.values() for number in one.waiting}
-    awaited = waiting | {row[3] for row in due if row[3] >= 0} | world.runs.keys()
+    awaited = waiting | {row[3] for row in due if row[3] >= 0 and row[4] != DELIVER} | world.runs.keys()
     named = {row[2] for row in due} | {run.organization for run in world.runs.values()}
     known = named <= world.organizations.keys() == world.catalogue.organizations
     told = all(row[4] for row in due if row[3] >= 0) and world.seen.keys() <= world.runs.keys()
     whole = all(len(run.outcomes) <= len(run.cases) for run in world.runs.values())
+    endpoints = {row[3] for row in due if row[4] == DELIVER}
+    told = told and all(0 <= one < len(world.outbox.endpoints) for one in endpoints)
     if not (known and told and whole and max(awaited, default=-1) < world.started):
         raise ValueError("a part is missing")
 

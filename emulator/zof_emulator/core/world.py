@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core import artifacts, runs
 from zof_emulator.core.catalogue import Catalogue, Order
+from zof_emulator.core.deliveries import EventFacts
+from zof_emulator.core.endpoints import EventType, Registration
 from zof_emulator.core.idempotency import IdempotencyStore
 from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex, RunIndex
 from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.limits import Limiter, Rate
+from zof_emulator.core.outbox import Outbox
 from zof_emulator.core.outcomes import LONGEST, duration, failure, is_flaky, outcome
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.results import Result
 from zof_emulator.core.runs import Run
-from zof_emulator.core.timeline import NEVER, Agenda, Clock
+from zof_emulator.core.timeline import DELIVER, NEVER, Agenda, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,6 +59,8 @@ class Policy:
     keep_artifacts_ms: int = 90 * DAY
     keep_runs: int = 100_000
     """How many ended runs of an organization are kept; when there are more, those that ended first go."""
+    envelope: str = "present"
+    """The envelope of webhook events: `present`, or `legacy` for the older one."""
 
 
 class Tenancy:
@@ -87,6 +92,7 @@ class World:
         "names",
         "now",
         "organizations",
+        "outbox",
         "policy",
         "runs",
         "seed",
@@ -123,6 +129,7 @@ class World:
         """As what a client was last shown a run that had not ended, where time jumps when it asks again."""
         self.heard: Callable[[Event], None] | None = None
         """Hears of what happens, if somebody wants to know."""
+        self.outbox = self._sample_outbox(data, now)
         self._live_through(samples, now)
 
     def _live_through(self, samples: Iterable[Sample], now: int) -> None:
@@ -133,6 +140,17 @@ class World:
             while self.agenda.first < NEVER:
                 self.settle(self.agenda.first)
         self.now = now
+
+    def _sample_outbox(self, data: SeedData, now: int) -> Outbox:
+        """The outbox with the sample endpoints, each registered in its own past."""
+        outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in data.webhooks))
+        for one in data.webhooks:
+            outbox.register(one.organization, Registration(one.url, one.events), now - one.age_ms)
+        return outbox
+
+    def _schedule_delivery(self, at: int, endpoint: int) -> None:
+        organization = self.outbox.endpoints.get(endpoint).organization
+        self.agenda.put(at, organization, endpoint, DELIVER)
 
     # --- time
 
@@ -148,7 +166,9 @@ class World:
         """Carry out all that has come due until `now` (ms), in order. Time never runs backwards."""
         while self.agenda.first <= now and (due := self.agenda.take(now)) is not None:
             self.now = max(self.now, due.at)
-            if due.number < 0:
+            if due.outcome == DELIVER:
+                self.outbox.wake(due.number)
+            elif due.number < 0:
                 self._fill(due.organization)
             else:
                 run = self.runs.get(due.number)
@@ -319,6 +339,7 @@ class World:
                 tenancy.running += 1
                 begun = self._became(run, runs.begun(run, self.now))
                 self._tell("run_started", begun)
+                self._publish(EventType.RUN_STARTED, begun)
                 self._begin_case(begun)
 
     def _begin_case(self, run: Run) -> None:
@@ -347,6 +368,9 @@ class World:
         self.seen.pop(now.number, None)
         self._tell("run_ended", now)
         ended = self._became(before, now._replace(rank=results.add(now)))
+        self._publish(EventType.RUN_COMPLETED, now)
+        if now.status is Status.FAILED:
+            self._publish(EventType.RUN_FAILED, now)
         if len(results) > self.policy.keep_runs:
             self._forget(self.tenancies[now.organization])
         return ended
@@ -363,6 +387,13 @@ class World:
         self.tenancies[now.organization].runs.move(before, now)
         self.runs[now.number] = now
         return now
+
+    def _publish(self, event: EventType, run: Run) -> None:
+        """Send an event of a run to whom it concerns; what it is about is gathered only if somebody subscribes."""
+        if self.outbox.endpoints.subscribers(run.organization, event):
+            name = self.names.run(run.number)
+            facts = EventFacts(name, name, run.project_id, run.environment, run.status.value, run.duration_ms)
+            self.outbox.publish(event, run.organization, facts, self.now)
 
     def _tell(self, event: str, run: Run, case: str | None = None, status: Status | None = None) -> None:
         if self.heard is not None:
