@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zof_emulator.control import clock, journal, snapshots
+from zof_emulator.control import clock, deliveries, journal, snapshots
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request
 from zof_emulator.http.hosted_world import Origin
@@ -55,6 +55,13 @@ def table(
             "exportJournal": lambda stage, _call: journal.export_journal(stage, public_url),
             "exportHar": journal.export_har,
             "getSnapshot": snapshots.get_snapshot,
+            "listDeliveries": deliveries.list_deliveries,
+            "getDelivery": deliveries.get_delivery,
+            "disturbDelivery": deliveries.disturb_delivery,
+            "listDeliveryRules": deliveries.list_rules,
+            "createDeliveryRule": deliveries.create_rule,
+            "clearDeliveryRules": deliveries.clear_rules,
+            "sendEvent": lambda stage, call: deliveries.send_event(stage, call, contract),
             "restoreSnapshot": snapshots.restore_snapshot,
         },
     )

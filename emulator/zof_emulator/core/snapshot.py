@@ -59,7 +59,9 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
     """
     organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
     known = tuple(key for key in keys if key.organization in state["organizations"])
-    policy = Policy(Rate(*state["rate"]), state["capacity"], state["references"], *state["keep"], envelope=state["envelope"])
+    policy = Policy(
+        Rate(*state["rate"]), state["capacity"], state["references"], *state["keep"], envelope=state["envelope"]
+    )
     world = World(state["seed"], policy, SeedData(organizations, known), Clock(*state["clock"]), state["now"])
     world.answered = state["answered"]
     world.names = IdScheme(world.seed, tuple(state["samples"]))
