@@ -24,6 +24,9 @@ from zof_emulator.http.hosted_world import HostedWorld, Listeners, Origin, acces
 from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
 from zof_emulator.spec import document
+from zof_emulator.webhooks.compose import compose
+from zof_emulator.webhooks.post import CallPolicy
+from zof_emulator.webhooks.service import DeliveryService, load_courier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,10 +81,16 @@ def create_app(
         )
 
     worlds = WorldRegistry(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
-    api = OpenApiApp(contract, table.TABLE, views.PREFIX, chosen.public_url)
+    policy = CallPolicy(chosen.webhook_allow)
+    deliveries = DeliveryService(compose, lambda: load_courier(policy))
+    api = OpenApiApp(contract, table.TABLE, views.PREFIX, deliveries, chosen.public_url)
     own = document.load(document.find("control.yaml"))
     control_api = OpenApiApp(
-        own, operations.table(contract.root, worlds, chosen.public_url), control_access.PREFIX, chosen.public_url
+        own,
+        operations.table(contract.root, worlds, chosen.public_url),
+        control_access.PREFIX,
+        deliveries,
+        chosen.public_url,
     )
     pages = Pages(worlds, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
@@ -96,7 +105,11 @@ def _scenario(settings: Settings) -> str:
 def _worlds(settings: Settings, data: SeedData) -> Callable[[Origin, int], World]:
     """What makes a fresh world under these settings, given how it is to begin and the instant that it is."""
     policy = Policy(
-        rate=settings.rate, capacity=settings.capacity, references=settings.references, keep_runs=settings.max_runs
+        rate=settings.rate,
+        capacity=settings.capacity,
+        references=settings.references,
+        keep_runs=settings.max_runs,
+        envelope=settings.envelope,
     )
     held = replace(
         data,
@@ -105,7 +118,7 @@ def _worlds(settings: Settings, data: SeedData) -> Callable[[Origin, int], World
             for one in data.organizations
         ),
     )
-    empty = replace(held, samples=())
+    empty = replace(held, samples=(), webhooks=())
 
     def fresh(origin: Origin, system: int) -> World:
         clock = Clock(origin.clock)

@@ -50,6 +50,10 @@ class Settings:
     """How many worlds there may be."""
     max_runs: int = 100_000
     """How many ended runs of an organization a world keeps."""
+    envelope: str = "present"
+    """The envelope of webhook events: `present`, or `legacy` for the older one."""
+    webhook_allow: tuple[str, ...] = ()
+    """Hosts besides this machine that webhooks are sent to."""
     world_idle: int = 3_600
     """After how many seconds a world that nobody asked for makes room for others."""
 

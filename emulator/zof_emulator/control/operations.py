@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zof_emulator.control import clock, deliveries, journal, snapshots
 from zof_emulator.handlers import views
-from zof_emulator.handlers.messages import Document, Reply, Request
+from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
 from zof_emulator.http.hosted_world import Origin
 from zof_emulator.http.world_registry import DEFAULT
 
@@ -31,7 +31,7 @@ def installed_version() -> str:
 
 def table(
     contract: Node, worlds: WorldRegistry, public_url: str = ""
-) -> Mapping[str, Callable[[HostedWorld, Request], Reply]]:
+) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting]]:
     """Which function answers which operation; `contract` is the document of the API, `public_url` that of its links."""
     about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
@@ -100,7 +100,7 @@ def _delete_world(worlds: WorldRegistry, call: Request) -> Reply:
 
 
 def _world(stage: HostedWorld, call: Request) -> dict[str, Any]:
-    world = stage.looked_at()
+    world = stage.observe()
     journal = stage.journal
     return {
         "name": stage.name or DEFAULT,

@@ -322,6 +322,11 @@ class Outbox:
         return found
 
     @property
+    def is_active(self) -> bool:
+        """Whether anything has been registered or sent: a fresh world is not active."""
+        return self.delivery_count > 0 or len(self.endpoints) > len(self.ids.samples)
+
+    @property
     def is_ready(self) -> bool:
         """Whether `take` may have something to give, if not now then at another instant."""
         return bool(self._ready)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from typing import TYPE_CHECKING, Any, Final
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.messages import Request
+from zof_emulator.handlers.messages import Request, Waiting
 from zof_emulator.handlers.paging import walk
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
+from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.encode import Encoded
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
@@ -24,6 +26,7 @@ from zof_emulator.spec.operation import elsewhere, operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from starlette.types import Receive, Scope, Send
 
@@ -34,15 +37,41 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Operation, Refusal
 
     Headers = tuple[tuple[bytes, bytes], ...]
-    Table = Mapping[str, Callable[[Any, Request], Reply]]
+    Table = Mapping[str, Callable[[Any, Request], Reply | Waiting]]
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _PIECE: Final = 1 << 16
 _JSON: Final = (b"content-type", b"application/json")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 _NOTHING: Final[Mapping[str, Any]] = {}
-MOVES: Final = frozenset({"advanceClock", "advanceRun"})
+MOVES: Final = frozenset(
+    {"advanceClock", "advanceRun", "disturbDelivery", "createDeliveryRule", "clearDeliveryRules", "sendEvent"}
+)
 """The emulator's own operations that are part of a world's story: without them the journal could not be replayed."""
+
+
+class _Waits(Exception):  # noqa: N818  nothing went wrong
+    """An operation cannot be answered before webhook deliveries have been attempted; then it goes on with `resume`."""
+
+    def __init__(self, resume: Callable[[], Reply | Waiting], base: str) -> None:
+        super().__init__()
+        self.resume = resume
+        self.base = base
+        """What links in its answer begin with."""
+        self.at = 0
+        """When the request came, by the world's clock in ms."""
+        self.idle: Future[None] = Future()
+        """Done when the deliveries have been attempted."""
+
+
+class _Asked(NamedTuple):
+    """A request whose body was read."""
+
+    scope: Scope
+    headers: Mapping[bytes, bytes]
+    route: Route | None
+    name: str
+    raw: bytes | None
 
 
 class OpenApiApp:
@@ -52,7 +81,9 @@ class OpenApiApp:
     and its operations act on the stage.
     """
 
-    def __init__(self, document: Document, table: Table, prefix: str, public_url: str = "") -> None:
+    def __init__(
+        self, document: Document, table: Table, prefix: str, deliveries: Deliveries, public_url: str = ""
+    ) -> None:
         """Links in answers begin with `public_url`, or with what the client called us.
 
         Every operation of the document must be in the table, and the other way round; `SpecError` else.
@@ -61,6 +92,7 @@ class OpenApiApp:
         amiss = {operation.id for operation in found} ^ table.keys()
         if amiss:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
+        self.deliveries = deliveries
         self._public_url = public_url
         self._table = table
         self._routes = Routes(prefix, found)
@@ -80,42 +112,68 @@ class OpenApiApp:
                 raw = await body_of(receive, headers, operation.body.most_bytes)
             except ClientGone:
                 return
-        # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
-        at = stage.settled().now
+        # From here to the answer nothing waits: a request happens at one instant. The lock keeps the thread out that
+        # sends webhooks. Only a control operation that moves the clock waits, for what is to be sent on the way.
+        asked = _Asked(scope, headers, route, name, raw)
+        found = self._attempt(asked, stage, None)
+        while isinstance(found, _Waits):
+            await wait_for(found.idle)
+            found = self._attempt(asked, stage, found)
+        heads, encoded = found
+        content = encoded.content
+        if isinstance(content, bytes):  # a call that waits is paid for by each request
+            await send({"type": "http.response.start", "status": encoded.status, "headers": heads})
+            await send({"type": "http.response.body", "body": content})
+        else:
+            await _send(send, scope, encoded, heads, self.deliveries.lock)
+
+    def _attempt(self, asked: _Asked, stage: HostedWorld, waits: _Waits | None) -> tuple[Headers, Encoded] | _Waits:
+        """Answer a request at one instant, or say that it waits; `waits` when it has waited."""
+        with self.deliveries.lock:
+            at = stage.settled().now if waits is None else waits.at
+            try:
+                found = self._judge(asked, stage, at, waits)
+            except _Waits as more:
+                more.at, more.idle = at, self.deliveries.when_idle(stage)
+                return more
+            self.deliveries.notify(stage)
+            return found
+
+    def _judge(self, asked: _Asked, stage: HostedWorld, at: int, waits: _Waits | None) -> tuple[Headers, Encoded]:
+        """Answer a request, and note the exchange; its headers and its answer."""
+        scope, headers, route, name, raw = asked
+        operation = route.methods.get(scope["method"]) if route else None
         if operation is not None:
-            encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, stage)
+            encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, stage, waits)
         else:
             encoded, organization, limits = self._lost(scope, route), "", ()
             reason = "unknown_path" if route is None else "method_not_allowed"
-        status, content = encoded.status, encoded.content
         heads = encoded.headers + self._last_headers(stage) + limits
         if stage.audience.told is not None:
-            self._tell(scope, status, organization, reason, stage)
+            self._tell(scope, encoded.status, organization, reason, stage)
         if stage.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
             body = _unread(operation, headers) if raw is None else raw
             outside = "" if self._of_api else stage.newest_id(of_world=False)
             now = stage.world.now
             stage.journal.add(at, now, operation, organization, reason, scope, body, encoded, outside, limits)
-        if isinstance(content, bytes):  # a call that waits is paid for by each request
-            await send({"type": "http.response.start", "status": status, "headers": heads})
-            await send({"type": "http.response.body", "body": content})
-        else:
-            await _send(send, scope, encoded, heads)
+        return heads, encoded
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, stage: HostedWorld) -> None:
         """Answer with a reason that the spec words elsewhere than under an operation."""
-        stage.settled()
-        encoded = _refused(self._elsewhere, refused)
-        heads = encoded.headers + self._last_headers(stage)
-        self._tell(scope, encoded.status, "", refused.reason, stage)
-        await _send(send, scope, encoded, heads)
+        with self.deliveries.lock:
+            stage.settled()
+            encoded = _refused(self._elsewhere, refused)
+            heads = encoded.headers + self._last_headers(stage)
+            self._tell(scope, encoded.status, "", refused.reason, stage)
+        await _send(send, scope, encoded, heads, self.deliveries.lock)
 
     def unread(self, stage: HostedWorld) -> tuple[bytes, Headers]:
         """The answer to what could not be read as a request: its body and its headers."""
-        stage.settled()
-        encoded = _refused(self._elsewhere, Refused("not_http"))
-        heads = encoded.headers + self._last_headers(stage, of_world=False)
-        self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", stage, of_world=False)
+        with self.deliveries.lock:
+            stage.settled()
+            encoded = _refused(self._elsewhere, Refused("not_http"))
+            heads = encoded.headers + self._last_headers(stage, of_world=False)
+            self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", stage, of_world=False)
         return b"".join(encoded.pieces()), heads
 
     def _answer(  # noqa: PLR0913, PLR0917  a request, as far as it was read
@@ -126,12 +184,15 @@ class OpenApiApp:
         name: str,
         raw: bytes | None,
         stage: HostedWorld,
+        waits: _Waits | None,
     ) -> tuple[Encoded, str, str, Headers]:
         """The answer to a request of an operation, whose it was, why it was refused, and how its limit stands."""
         world = stage.world
         organization, reason = "", ""
         limits: Headers = ()
         try:
+            if waits is not None:
+                return self._encode(operation, waits.resume(), waits.base, stage), "", "", ()
             if operation.secured:
                 key = key_of(headers.get(b"authorization"), stage.authorizations, world.now)
                 organization = key.organization
@@ -145,6 +206,8 @@ class OpenApiApp:
         except Refused as refused:
             reason = refused.reason
             encoded = _refused(operation.reasons, refused)
+        except _Waits:
+            raise
         except Exception as bug:  # noqa: BLE001  whatever it is, it is ours, and the client is told so
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
@@ -192,7 +255,13 @@ class OpenApiApp:
 
     def _do(self, operation: Operation, call: Request, stage: HostedWorld) -> Encoded:
         reply = self._table[operation.id](stage.world if self._of_api else stage, call)
-        return stage.encoder.encoded(reply, operation.answers[reply.status], call.base)
+        return self._encode(operation, reply, call.base, stage)
+
+    @staticmethod
+    def _encode(operation: Operation, reply: Reply | Waiting, base: str, stage: HostedWorld) -> Encoded:
+        if isinstance(reply, Waiting):
+            raise _Waits(reply.resume, base)
+        return stage.encoder.encoded(reply, operation.answers[reply.status], base)
 
     def _lost(self, scope: Scope, route: Route | None) -> Encoded:
         """The answer to a request that reaches no operation."""
@@ -239,17 +308,25 @@ def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
     return Encoded(refusal.status, tuple(headers), content)
 
 
-async def _send(send: Send, scope: Scope, encoded: Encoded, headers: Headers) -> None:
+async def _send(
+    send: Send, scope: Scope, encoded: Encoded, headers: Headers, lock: AbstractContextManager[object]
+) -> None:
     content = encoded.content
     if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
-        content = b"".join(content())  # such a client cannot read pieces (RFC 9112, 6.1)
+        with lock:
+            content = b"".join(content())  # such a client cannot read pieces (RFC 9112, 6.1)
         if not any(name == b"content-length" for name, _ in headers):
             headers = (*headers, (b"content-length", b"%d" % len(content)))
     await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     if isinstance(content, bytes):
         await send({"type": "http.response.body", "body": content})
         return
-    for piece in _gathered(content()):
+    pieces = _gathered(content())
+    while True:
+        with lock:  # a piece may be made of the world as it stands
+            piece = next(pieces, None)
+        if piece is None:
+            break
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         await asyncio.sleep(0)  # others get their turn while a long answer is made
     await send({"type": "http.response.body", "body": b""})

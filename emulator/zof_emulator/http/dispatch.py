@@ -34,6 +34,8 @@ class Dispatcher:
         self.control = control
         self._pages = pages
         self._door = door
+        self.deliveries = api.deliveries
+        """What sends webhooks."""
 
     def unread(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The answer to what could not be read as a request: its body and its headers."""

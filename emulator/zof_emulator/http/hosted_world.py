@@ -56,6 +56,7 @@ class HostedWorld:
     """Holds a world; the one thing of it that outlives a reset."""
 
     __slots__ = (
+        "__weakref__",
         "_access",
         "_forgotten",
         "_fresh",
@@ -135,7 +136,7 @@ class HostedWorld:
             self._forgotten = NEVER
         return world
 
-    def looked_at(self) -> World:
+    def observe(self) -> World:
         """The world, at the instant that it is, without its having been used."""
         before = self.used_at
         world = self.settled()
