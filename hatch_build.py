@@ -1,4 +1,4 @@
-"""Puts a copy of `openapi.yaml` into both packages of a wheel: each reads the one beside its own modules."""
+"""Build hook: puts a copy of `openapi.yaml` into both packages of a wheel, where each package reads its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class CopyContract(BuildHookInterface[Any]):
-    """Adds the contract to a wheel; an editable install reads the one at the root of the checkout."""
+    """Adds the document to a wheel. An editable install reads the one at the root of the checkout."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Name the files to add. A path can be included once, so the second package takes it from a copy."""
+        """List the files to add. A path can be included only once, so the second package takes a temporary copy."""
         if version == "editable":
             return
         contract = Path(self.root, "openapi.yaml")
@@ -26,6 +26,6 @@ class CopyContract(BuildHookInterface[Any]):
         }
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
-        """Remove the copy."""
+        """Remove the temporary copy."""
         if version != "editable":
             self._folder.cleanup()

@@ -1,1 +1,1 @@
-"""How fast and how big the emulator is, beside the floor and its peers; all of it measured, none of it asserted."""
+"""Benchmarks: the speed and the memory of the emulator, beside a bare ASGI function and other mock servers."""

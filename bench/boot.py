@@ -1,4 +1,4 @@
-"""Boot: how long each server takes from its start to its first answer, and how much memory it then holds."""
+"""Boot: the time from the start of each server to its first answer, and the memory that it then holds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import floor
-from bench.servers import EMULATOR, Server, ask, emulator, floors, running
+from bench.servers import EMULATOR, Server, ask, emulator, floors, run_server
 from bench.stats import Spread
-from bench.throughput import captured
+from bench.throughput import capture_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,20 +23,20 @@ _SAMPLE: Final = "/run_sample_passed"
 
 
 def measure(
-    others: Sequence[Server], *, rounds: int, cores: Cores, folder: Path, tell: Callable[[str], None]
+    others: Sequence[Server], *, rounds: int, cores: Cores, folder: Path, log: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Start each server in turn, in so many rounds; in the last, ask each for a run so many times."""
+    """Start each server once per round. In the last round, retrieve a run `REQUESTS` times from each."""
     file = folder / "boot-answers.json"
-    file.write_bytes(floor.kept(captured(cores.server, folder)[0]))
+    file.write_bytes(floor.dump_answers(capture_answers(cores.server, folder)[0]))
     servers = (emulator(), *floors(file), *others)
     seconds: dict[str, list[float]] = {one.name: [] for one in servers}
     idle: dict[str, list[float]] = {one.name: [] for one in servers}
     work: dict[str, list[float]] = {one.name: [] for one in servers}
     busy: dict[str, float] = {}
-    for nth in range(rounds + 1):  # the first one fills the system's cache of files
-        tell(f"start to the first answer, {f'round {nth} of {rounds}' if nth else 'warming up'}")
+    for nth in range(rounds + 1):  # the first round fills the cache of the file system
+        log(f"start to the first answer, {f'round {nth} of {rounds}' if nth else 'warming up'}")
         for server in servers:
-            with running(server, cores.server, folder / "boot.log") as one:
+            with run_server(server, cores.server, folder / "boot.log") as one:
                 if nth:
                     seconds[server.name].append(one.seconds)
                     work[server.name].append(one.cpu_seconds())

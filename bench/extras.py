@@ -1,4 +1,4 @@
-"""Extras: what a journal and a world of its own cost a request, beside the same emulator without."""
+"""Extras: the cost of a journal and of a selected world for a request, compared with an emulator that has neither."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.servers import Server, emulator, running
+from bench.servers import Server, emulator, run_server
 from bench.stats import Spread, ratios
 from bench.throughput import Loader, operations
 from bench.wire import TWO_CASES, Wire
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 WITHOUT: Final = "neither"
 LEAST: Final = 0.9
-"""What must be left of the work that a core does: each may cost a tenth."""
+"""Target: the answers per CPU second with an extra, as a share of those without. An extra may cost a tenth."""
 _WORLD: Final = "/w/bench"
 _RUNS: Final = 100
 _RUN: Final = "run_sample_failed"
 _WARM_UP: Final = 1
-_ASKED: Final = ("retrieve", "list", "start")
+_OPERATIONS: Final = ("retrieve", "list", "start")
 
 
 def servers() -> tuple[Server, ...]:
-    """An emulator without a journal, one with it, and one whose requests are for another world."""
+    """An emulator without a journal, one with a journal, and one whose requests select another world."""
     bare = emulator("--journal", "0")
     return (
         replace(bare, name=WITHOUT),
@@ -39,33 +39,33 @@ def servers() -> tuple[Server, ...]:
     )
 
 
-def measure(*, rounds: int, seconds: int, cores: Cores, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Measure each operation on each of the servers in turn, in so many rounds."""
+def measure(*, rounds: int, seconds: int, cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
+    """Measure each operation on each server, once per round."""
     paths = folder / "extras.txt"
     paths.write_text("")
     loader = Loader(cores.client, paths)
-    chosen = [one for one in operations(_RUN) if one.name in _ASKED]
+    chosen = [one for one in operations(_RUN) if one.name in _OPERATIONS]
     with ExitStack() as stack:
         found = [
-            stack.enter_context(running(one, cores.server, folder / f"extras-{place}.log"))
+            stack.enter_context(run_server(one, cores.server, folder / f"extras-{place}.log"))
             for place, one in enumerate(servers())
         ]
-        rows = [_measured(one, found, loader, rounds, seconds, tell) for one in chosen]
+        rows = [_measure(one, found, loader, rounds, seconds, log) for one in chosen]
     reached = min(row["least"] for row in rows)
     return {"target": LEAST, "reached": reached, "met": reached >= LEAST, "rows": rows}
 
 
-def _measured(  # noqa: PLR0913, PLR0917  what a measurement depends on
+def _measure(  # noqa: PLR0913, PLR0917  what a measurement depends on
     operation: Operation,
     found: list[Running],
     loader: Loader,
     rounds: int,
     seconds: int,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> dict[str, Any]:
     loads: dict[str, list[Load]] = {one.server.name: [] for one in found}
-    for nth in range(rounds + 1):  # the first one warms up
-        tell(f"{operation.title.lower()}, with extras, {f'round {nth} of {rounds}' if nth else 'warming up'}")
+    for nth in range(rounds + 1):  # the first round warms up
+        log(f"{operation.title.lower()}, with extras, {f'round {nth} of {rounds}' if nth else 'warming up'}")
         for server in found[nth % len(found) :] + found[: nth % len(found)]:
             _begin(server)
             load = loader.load(server, operation, seconds if nth else _WARM_UP)
@@ -75,7 +75,7 @@ def _measured(  # noqa: PLR0913, PLR0917  what a measurement depends on
 
 
 def _begin(server: Running) -> None:
-    """A fresh world with some runs."""
+    """Reset the world and start some runs in it."""
     mount = server.server.prefix.removesuffix("/v1")
     with Wire(server.port) as wire:
         wire.ask("POST", f"{mount}/_emulator/reset")

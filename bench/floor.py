@@ -1,6 +1,6 @@
-"""The floor: a bare ASGI function on the emulator's own uvicorn set-up, that returns ready bytes and does nothing else.
+"""The floor: a bare ASGI function on the same uvicorn configuration, which only returns prepared bytes.
 
-`python -m bench.floor PORT ANSWERS`, where ANSWERS is a file that `kept` wrote.
+`python -m bench.floor PORT ANSWERS`, where ANSWERS is a file that `dump_answers` wrote.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ LIST: Final = "list"
 START: Final = "start"
 
 
-def kept(answers: Mapping[str, Reply]) -> bytes:
-    """Answers of the emulator, as a file for the floor."""
+def dump_answers(answers: Mapping[str, Reply]) -> bytes:
+    """Encode answers of the emulator for a file that the floor reads."""
     return orjson.dumps(
         {
             name: [one.status, [[k.decode(), v.decode()] for k, v in one.headers], one.content.decode()]
@@ -37,8 +37,8 @@ def kept(answers: Mapping[str, Reply]) -> bytes:
     )
 
 
-def bare(answers: Mapping[str, Ready]) -> ASGIApp:
-    """An ASGI function: the least that an application can do to return these bytes."""
+def bare_app(answers: Mapping[str, Ready]) -> ASGIApp:
+    """An ASGI application that does the least possible work to return these bytes."""
     messages = {name: _messages(*one) for name, one in answers.items()}
     retrieve, start = messages[RETRIEVE], messages[START]
     exact = {"/v1/runs": messages[LIST]}
@@ -56,8 +56,8 @@ def bare(answers: Mapping[str, Ready]) -> ASGIApp:
     return app
 
 
-def ready(file: str) -> dict[str, Ready]:
-    """What `kept` wrote."""
+def load_answers(file: str) -> dict[str, Ready]:
+    """Decode a file that `dump_answers` wrote."""
     return {
         name: (status, [(key.encode(), value.encode()) for key, value in headers], content.encode())
         for name, (status, headers, content) in orjson.loads(Path(file).read_bytes()).items()
@@ -65,8 +65,8 @@ def ready(file: str) -> dict[str, Ready]:
 
 
 def serve(app: ASGIApp, port: str) -> None:
-    """Serve until a signal ends it."""
-    # As server.py sets it up, but for the protocol: what ours adds to uvicorn's counts as ours.
+    """Serve an application until a signal arrives."""
+    # Configured as in zof_emulator.server.run, but with uvicorn's own protocol: the emulator bears the cost of its own.
     uvicorn.run(
         app,
         host="127.0.0.1",
@@ -88,4 +88,4 @@ def _messages(status: int, headers: Headers, content: bytes) -> tuple[Message, M
 
 
 if __name__ == "__main__":
-    serve(bare(ready(sys.argv[2])), sys.argv[1])
+    serve(bare_app(load_answers(sys.argv[2])), sys.argv[1])

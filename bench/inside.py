@@ -1,6 +1,6 @@
-"""Inside: the emulator called in this process, without a socket: what a run weighs, and what a page costs.
+"""The emulator called in this process, without a socket: the memory of a run and the time of a page.
 
-`python -m bench.inside memory|pages` prints what it found as JSON, and its progress on stderr.
+`python -m bench.inside memory|pages` prints the figures as JSON on stdout, and its progress on stderr.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from zof_emulator import Settings, create_app
+from zof_emulator import ClockMode, Settings, create_app
 from zof_emulator.settings import OFF
 
 from bench.machine import CannotMeasure
@@ -40,14 +40,14 @@ _BREAKING: Final = ["tc_login_001", "tc_search_error_003"]
 
 
 class Caller:
-    """An emulator in this process, on a manual clock, and how to ask it with little work of our own."""
+    """An emulator in this process with a manual clock, called with little work besides its own."""
 
     def __init__(self, capacity: int) -> None:
-        self._app: ASGIApp = create_app(Settings(clock="manual", rate=OFF, capacity=capacity))
+        self._app: ASGIApp = create_app(Settings(clock=ClockMode.MANUAL, rate=OFF, capacity=capacity))
         self._messages: list[Message] = []
 
-    def prepared(self, method: str, target: str, body: bytes = b"", host: str = "127.0.0.1") -> Callable[[], None]:
-        """What sends this request, as often as it is called."""
+    def prepare(self, method: str, target: str, body: bytes = b"", host: str = "127.0.0.1") -> Callable[[], None]:
+        """A function that sends this request each time it is called."""
         path, _, query = target.partition("?")
         scope = {
             "type": "http",
@@ -88,25 +88,25 @@ class Caller:
         return call
 
     def ask(self, method: str, target: str, body: bytes = b"") -> Any:  # noqa: ANN401  a JSON value
-        """The answer to a request; `CannotMeasure` when it is refused."""
-        self.prepared(method, target, body)()
+        """Send a request and return the JSON of its answer; `CannotMeasure` if it is refused."""
+        self.prepare(method, target, body)()
         content = b"".join(one.get("body", b"") for one in self._messages[1:])
         if self._messages[0]["status"] >= _REFUSED:
             raise CannotMeasure(f"the emulator refused {method} {target}: {content.decode()}")
         return orjson.loads(content)
 
     def advance(self, by_ms: int) -> Any:  # noqa: ANN401  a JSON value
-        """Move the clock; what it then says."""
+        """Move the clock by milliseconds and return the answer."""
         return self.ask("POST", "/_emulator/clock/advance", orjson.dumps({"by_ms": by_ms}))
 
 
-# --- what a run weighs
+# --- the memory of a run
 
 
 def memory() -> dict[str, Any]:
-    """Bytes that Python holds for each of 100,000 runs of two cases: while they wait, and when they have ended."""
+    """Bytes that Python allocates per run of two cases, at 100,000 runs: queued ones and ended ones."""
     emulator = Caller(capacity=10_000)
-    start = emulator.prepared("POST", "/v1/runs", TWO_CASES)
+    start = emulator.prepare("POST", "/v1/runs", TWO_CASES)
     for _ in range(FEW):
         start()
     gc.collect()
@@ -116,18 +116,18 @@ def memory() -> dict[str, Any]:
         start()
     gc.collect()
     waiting = tracemalloc.get_traced_memory()[0] - before
-    _tell("letting 100,000 runs end, in process")
+    _log("letting 100,000 runs end, in process")
     emulator.advance(_HOUR)
     gc.collect()
     ended = tracemalloc.get_traced_memory()[0] - before
     return {"waiting": waiting / MANY, "ended": ended / MANY}
 
 
-# --- what a page costs
+# --- the time of a page
 
 
-def _ended(runs: int) -> tuple[Caller, str, str]:
-    """A world whose runs have all ended, over some minutes; and two instants in them."""
+def _end_runs(runs: int) -> tuple[Caller, str, str]:
+    """An emulator with so many ended runs, started over some minutes, and two instants between their starts."""
     emulator = Caller(capacity=runs)
     instants = []
     for nth in range(runs):
@@ -141,8 +141,8 @@ def _ended(runs: int) -> tuple[Caller, str, str]:
     return emulator, instants[FEW // 4], instants[FEW * 3 // 4]
 
 
-def _open(runs: int) -> Caller:
-    """A world whose runs wait, run or were canceled, a third each."""
+def _start_runs(runs: int) -> Caller:
+    """An emulator whose runs are queued, running and canceled, a third each."""
     emulator = Caller(capacity=runs // 3)
     names = [emulator.ask("POST", "/v1/runs", TWO_CASES)["id"] for _ in range(runs)]
     emulator.advance(0)
@@ -174,40 +174,40 @@ def _targets_of_ended(emulator: Caller, early: str, late: str) -> dict[str, str]
 
 
 def pages() -> dict[str, Any]:
-    """Microseconds of a page with each filter, out of 100 and out of 100,000 runs; as kept, and newly encoded."""
-    _tell("filling worlds of 100 and 100,000 ended runs, in process")
+    """Microseconds for a page with each filter, of 100 and of 100,000 runs; from the cache, and newly encoded."""
+    _log("filling worlds of 100 and 100,000 ended runs, in process")
     found: dict[str, Any] = {}
-    few, many = _ended(FEW), _ended(MANY)
+    few, many = _end_runs(FEW), _end_runs(MANY)
     theirs = _targets_of_ended(*many)
     for name, target in _targets_of_ended(*few).items():
-        found[name] = _compared((few[0], target), (many[0], theirs[name]))
+        found[name] = _compare((few[0], target), (many[0], theirs[name]))
     del few, many
     gc.collect()
-    _tell("filling worlds of 100 and 100,000 open runs, in process")
-    small, large = _open(FEW), _open(MANY)
+    _log("filling worlds of 100 and 100,000 open runs, in process")
+    small, large = _start_runs(FEW), _start_runs(MANY)
     for status in ("queued", "running", "canceled"):
         target = f"/v1/runs?status={status}"
-        found[f"runs, status={status}"] = _compared((small, target), (large, target))
+        found[f"runs, status={status}"] = _compare((small, target), (large, target))
     target = "/v1/runs?project_id=proj_abc123&status=queued"
-    found["runs, project_id and status"] = _compared((small, target), (large, target))
+    found["runs, project_id and status"] = _compare((small, target), (large, target))
     return found
 
 
-def _compared(few: tuple[Caller, str], many: tuple[Caller, str]) -> dict[str, float]:
+def _compare(few: tuple[Caller, str], many: tuple[Caller, str]) -> dict[str, float]:
     counts = [len(caller.ask("GET", target)["data"]) for caller, target in (few, many)]
-    kept = _in_turn([caller.prepared("GET", target) for caller, target in (few, many)], _TIMES)
+    cached = _in_turn([caller.prepare("GET", target) for caller, target in (few, many)], _TIMES)
     # Links in an answer begin with the host that the client named, so nothing encoded for one host serves another.
     fresh = [
-        [caller.prepared("GET", target, host=f"host{nth}.test") for caller, target in (few, many)]
+        [caller.prepare("GET", target, host=f"host{nth}.test") for caller, target in (few, many)]
         for nth in range(_TIMES // 3)
     ]
     new = [median(times) for times in zip(*(_in_turn(pair, 1) for pair in fresh), strict=True)]
     return {
         "items": counts[1],
         "items_of_few": counts[0],
-        "few_us": kept[0],
-        "many_us": kept[1],
-        "ratio": kept[1] / kept[0],
+        "few_us": cached[0],
+        "many_us": cached[1],
+        "ratio": cached[1] / cached[0],
         "few_new_us": new[0],
         "many_new_us": new[1],
         "ratio_new": new[1] / new[0],
@@ -215,18 +215,18 @@ def _compared(few: tuple[Caller, str], many: tuple[Caller, str]) -> dict[str, fl
 
 
 def _in_turn(calls: list[Callable[[], None]], times: int) -> list[float]:
-    """The median microseconds of each call, made in turn."""
+    """The median microseconds of each of several calls, which are made alternately."""
     taken: list[list[int]] = [[] for _ in calls]
     for _ in range(times):
-        for call, place in zip(calls, taken, strict=True):
+        for call, times_of_call in zip(calls, taken, strict=True):
             began = time.perf_counter_ns()
             call()
-            place.append(time.perf_counter_ns() - began)
+            times_of_call.append(time.perf_counter_ns() - began)
     return [median(one) / 1_000 for one in taken]
 
 
-def _tell(what: str) -> None:
-    sys.stderr.write(f"bench: {what}\n")
+def _log(message: str) -> None:
+    sys.stderr.write(f"bench: {message}\n")
 
 
 _KINDS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {"memory": memory, "pages": pages}

@@ -1,4 +1,4 @@
--- What wrk sends, and how it reports. After `--`: METHOD BODY, then one path or a file of paths to take in turn:
+-- The requests that wrk sends, and the report that it prints. After `--`: METHOD BODY, then one path or a file of paths to take in turn:
 --   wrk … -s load.lua URL -- GET "" /v1/runs           wrk … -s load.lua URL -- GET "" @paths.txt
 
 local function headers(body)

@@ -1,4 +1,4 @@
-"""The machine: which cores there are, which tools, and what a reader must know to judge a number."""
+"""The machine: its cores, the tools that it has, and what a reader must know to judge a figure."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _PACKAGES: Final = ("uvicorn", "uvloop", "httptools", "starlette", "orjson", "js
 _TWO: Final = 2
 
 
-class CannotMeasure(Exception):  # noqa: N818  it says what is lacking
-    """Something that a measurement needs is not here, or did not do its part; the message is one line."""
+class CannotMeasure(Exception):  # noqa: N818  it names what is missing
+    """A measurement is not possible: something is missing or has failed. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The core that servers are pinned to, and the one for all that asks them."""
+    """The core to which servers are pinned, and the core of the processes that send requests."""
 
     server: int
     client: int
 
 
 def cores() -> Cores:
-    """The first two cores that this process may use; it moves to the second itself. `CannotMeasure` if it has one."""
-    mine = sorted(os.sched_getaffinity(0))
-    if len(mine) < _TWO:
-        raise CannotMeasure("needs two cores: one for the server, one for what asks it")
-    os.sched_setaffinity(0, {mine[1]})
-    return Cores(mine[0], mine[1])
+    """The first two cores of this process, which is then pinned to the second. `CannotMeasure` if it has one."""
+    available = sorted(os.sched_getaffinity(0))
+    if len(available) < _TWO:
+        raise CannotMeasure("two cores are needed: one for the server, one for the client")
+    os.sched_setaffinity(0, {available[1]})
+    return Cores(available[0], available[1])
 
 
 def tool(name: str, package: str) -> str:
-    """The path of a program; `CannotMeasure`, with the Debian package that holds it, when it is not installed."""
+    """The path of a program. Raises `CannotMeasure` with the name of its Debian package if it is not installed."""
     found = shutil.which(name)
     if found is None:
         raise CannotMeasure(f"no {name} found; install it (Debian: apt install {package})")
@@ -47,7 +47,7 @@ def tool(name: str, package: str) -> str:
 
 
 def output(*command: str) -> str:
-    """What a command writes, or nothing when it cannot be run; some tools fail when asked for their version."""
+    """The output of a command, empty if it cannot be run. The exit status is ignored: some tools fail for a version."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  our own
     except OSError:
@@ -55,8 +55,8 @@ def output(*command: str) -> str:
     return (done.stdout or done.stderr).strip()
 
 
-def described() -> dict[str, str]:
-    """What tells this machine and this tree from others."""
+def describe() -> dict[str, str]:
+    """The facts about this machine and this checkout that a report states."""
     commit = output("git", "describe", "--always", "--dirty")
     return {
         "measured at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -1,4 +1,4 @@
-"""The report: what was found, as tables that can be read both on a terminal and as Markdown."""
+"""The report: the figures as tables that are readable on a terminal and are valid Markdown."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     Found = dict[str, Any]
 
 _LEGEND: Final = (
-    "Answers a second at 32 connections: the median of the rounds, lowest to highest. Ratio: to the bare ASGI function",
-    "in the same round. CPU: the core's time for an answer, and the floor's divided by it; what else the machine does",
-    "touches that least. Of core: how much of its core a server had; well under 100 % means that others worked on it",
-    "meanwhile, which flatters the slower server: then trust the CPU ratio, or measure again. Peers answer from",
-    "mocks of their own, without state.",
+    "answers/s: answers per second at 32 connections, the median of the rounds, with the lowest and the highest.",
+    "ratio: compared with the bare ASGI function in the same round. CPU: CPU time per answer, and its ratio to that of",
+    "the bare ASGI function; other processes on the machine disturb it least. of core: the share of its core that a",
+    "server used; a share well below 100 % means that other processes used the core, which favours the slower server.",
+    "In that case trust the CPU ratio or measure again. Prism and Mockoon answer with examples and keep no state.",
 )
 
 
-def written(found: Found) -> str:
-    """Everything that was found."""
+def render(found: Found) -> str:
+    """The whole report."""
     return "\n".join(_lines(found)) + "\n"
 
 
@@ -50,7 +50,7 @@ def _lines(found: Found) -> Iterator[str]:
 
 def _verdicts(found: Found) -> Iterator[str]:
     rows = [
-        (one["title"], f">= {one['target']:.2f} of the floor", f"{one['reached']:.3f}", _judged(one))
+        (one["title"], f">= {one['target']:.2f} of the floor", f"{one['reached']:.3f}", _verdict(one))
         for one in found.get("throughput", ())
         if one["target"] is not None
     ]
@@ -72,7 +72,7 @@ def _verdicts(found: Found) -> Iterator[str]:
 
 
 def _extras(found: Found) -> Iterator[str]:
-    yield "## With a journal, and in a world of its own"
+    yield "## With a journal, and with a selected world"
     yield ""
     yield from _table(
         ("operation", "with", "answers/s", "ratio", "spread", "CPU µs", "CPU ratio"),
@@ -134,7 +134,7 @@ def _boot(boot: Found) -> Iterator[str]:
 
 
 def _memory(memory: Found) -> Iterator[str]:
-    yield f"## Bytes a run of two cases, at {memory['runs']:,} runs"
+    yield f"## Bytes per run of two cases, with {memory['runs']:,} runs"
     yield ""
     yield from _table(
         ("counted by", "waiting", "ended"),
@@ -144,7 +144,7 @@ def _memory(memory: Found) -> Iterator[str]:
         ],
     )
     rate = memory["runs"] / memory["load_seconds"]
-    yield f"The server then held {memory['server_mib']:.0f} MiB; it took {rate:,.0f} runs a second from one connection."
+    yield f"The server then held {memory['server_mib']:.0f} MiB; it took {rate:,.0f} runs per second on one connection."
     yield ""
 
 
@@ -178,18 +178,18 @@ def _met(one: Found) -> str:
     return "met" if one["met"] else "MISSED"
 
 
-def _judged(one: Found) -> str:
-    return f"{_met(one)}, but disturbed: {one['by_cpu']:.3f} by CPU" if one["disturbed"] else _met(one)
+def _verdict(one: Found) -> str:
+    return f"{_met(one)}, but disturbed: {one['by_cpu']:.3f} by CPU ratio" if one["disturbed"] else _met(one)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for place, row in enumerate((heads, ["-" * width for width in widths], *rows)):
+    for index, row in enumerate((heads, ["-" * width for width in widths], *rows)):
         cells = [
             f"{one:<{width}}" if nth == 0 else f"{one:>{width}}"
             for nth, (one, width) in enumerate(zip(row, widths, strict=True))
         ]
-        if place == 1:
+        if index == 1:
             cells = [cells[0], *(f"{one[:-1]}:" if one else "" for one in cells[1:])]
         yield f"| {' | '.join(cells)} |"
     yield ""

@@ -1,6 +1,6 @@
-"""The same bytes as the floor's, as Starlette's own users would return them: a route and a response an operation.
+"""The bytes of the floor, served by a Starlette application with a route and a response for each operation.
 
-`python -m bench.routes PORT ANSWERS`, where ANSWERS is a file that `bench.floor.kept` wrote.
+`python -m bench.routes PORT ANSWERS`, where ANSWERS is a file that `bench.floor.dump_answers` wrote.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bench.floor import LIST, RETRIEVE, START, ready, serve
+from bench.floor import LIST, RETRIEVE, START, load_answers, serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from bench.floor import Ready
 
 
-def routed(answers: Mapping[str, Ready]) -> Starlette:
+def starlette_app(answers: Mapping[str, Ready]) -> Starlette:
     """An application with a route for each operation."""
 
     async def retrieve(_request: Request) -> Response:
         return _response(*answers[RETRIEVE])
 
-    async def listed(_request: Request) -> Response:
+    async def list_runs(_request: Request) -> Response:
         return _response(*answers[LIST])
 
     async def start(request: Request) -> Response:
@@ -37,7 +37,7 @@ def routed(answers: Mapping[str, Ready]) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/v1/runs", listed, methods=["GET"]),
+            Route("/v1/runs", list_runs, methods=["GET"]),
             Route("/v1/runs", start, methods=["POST"]),
             Route("/v1/runs/{id}", retrieve),
         ]
@@ -51,4 +51,4 @@ def _response(status: int, headers: list[tuple[bytes, bytes]], content: bytes) -
 
 
 if __name__ == "__main__":
-    serve(routed(ready(sys.argv[2])), sys.argv[1])
+    serve(starlette_app(load_answers(sys.argv[2])), sys.argv[1])

@@ -1,4 +1,4 @@
-"""Servers: how each is started on its core, when it first answers, how much memory it holds, and that it ends."""
+"""Servers: starts each on its core, waits for its first answer, reads its memory and CPU time, and ends it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OURS: Final = ("PYTHON", "ZOF_EMULATOR_", "WEB_CONCURRENCY", "NODE_OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A kind of server: what starts it on a port, and under which prefix it answers for `/runs`."""
+    """A kind of server: the command that starts it on a port, and the prefix of its path `/runs`."""
 
     name: str
     command: tuple[str, ...]
@@ -50,13 +50,13 @@ class Server:
 
 
 def emulator(*flags: str) -> Server:
-    """The emulator with everything on."""
+    """The emulator with its default settings and a rate limit that is never reached."""
     command = (sys.executable, "-m", "zof_emulator", "serve", "--port", "{port}", "--quiet")
     return Server(EMULATOR, (*command, "--rate-limit", "999999999/60", *flags))
 
 
 def floors(answers: Path) -> tuple[Server, Server]:
-    """The bare ASGI function and the Starlette routes, with the answers in a file."""
+    """The bare ASGI function and the Starlette application, which both return the answers in a file."""
     return (
         Server(BARE, (sys.executable, "-m", "bench.floor", "{port}", str(answers))),
         Server(STARLETTE, (sys.executable, "-m", "bench.routes", "{port}", str(answers))),
@@ -64,7 +64,7 @@ def floors(answers: Path) -> tuple[Server, Server]:
 
 
 def peers() -> tuple[tuple[Server, ...], str]:
-    """The mock servers from npm, installed on first use; or none, and in one line why not."""
+    """The mock servers from npm, installed on first use; or none, and the reason in one line."""
     node, npm = shutil.which("node"), shutil.which("npm")
     major = output("node", "--version").lstrip("v").split(".")[0]
     if node is None or npm is None or not major.isdigit() or int(major) < _OLDEST_NODE:
@@ -91,7 +91,7 @@ def peers() -> tuple[tuple[Server, ...], str]:
 
 
 class Running:
-    """A server that runs; `seconds` passed from its start to its first answer."""
+    """A running server; `seconds` is the time from its start to its first answer."""
 
     def __init__(self, server: Server, port: int, process: subprocess.Popen[bytes]) -> None:
         self.server = server
@@ -100,30 +100,30 @@ class Running:
         self._process = process
 
     def path(self, below: str = "") -> str:
-        """The path of the runs, or of one below them."""
+        """The path of the list of runs, or a path below it."""
         return f"{self.server.prefix}/runs{below}"
 
     def mebibytes(self) -> float:
-        """How much memory it holds now."""
+        """The resident memory at this moment, in MiB."""
         lines = Path(f"/proc/{self._process.pid}/status").read_text("utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / _KIB
 
     def cpu_seconds(self) -> float:
-        """How much time of a core it has used so far."""
+        """The CPU time used so far, in seconds."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def check(self) -> None:
-        """`CannotMeasure` when it has ended by itself."""
+        """Raise `CannotMeasure` if the server has ended."""
         if self._process.poll() is not None:
             raise CannotMeasure(f"{self.server.name} ended with exit status {self._process.returncode}")
 
 
 @contextmanager
-def running(server: Server, core: int, log: Path) -> Iterator[Running]:
-    """The server on a free loopback port and a core of its own, from its first answer on; it ends with the block.
+def run_server(server: Server, core: int, log: Path) -> Iterator[Running]:
+    """Start a server on a free loopback port and on one core, wait for its first answer, and end it after the block.
 
-    What it says on stderr goes to `log`, and its last line into the error when it does not start.
+    Its stderr is written to `log`. If it does not start, the last line is part of the error.
     """
     port = _free_port()
     command = [tool("taskset", "util-linux"), "-c", str(core), *(one.format(port=port) for one in server.command)]
@@ -137,7 +137,7 @@ def running(server: Server, core: int, log: Path) -> Iterator[Running]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
-            start_new_session=True,  # so that Ctrl-C reaches it through us alone, in order
+            start_new_session=True,  # so that Ctrl-C reaches only this process, which then ends the server
         )
     found = Running(server, port, process)
     try:
@@ -149,7 +149,7 @@ def running(server: Server, core: int, log: Path) -> Iterator[Running]:
 
 
 def ask(connection: HTTPConnection, running_server: Running, below: str = "") -> None:
-    """Ask for the runs, or for one below them; `CannotMeasure` when that is refused."""
+    """Request the list of runs, or a path below it; `CannotMeasure` if the request is refused."""
     connection.request("GET", running_server.path(below), headers={"Authorization": f"Bearer {KEY}"})
     answer = connection.getresponse()
     answer.read()
@@ -196,7 +196,7 @@ def _free_port() -> int:
 
 
 def _install(npm: str) -> str:
-    """Install what the lock file pins, unless that is done; the last line of what went wrong, or nothing."""
+    """Install what the lock file pins, unless it is installed. Returns the last line of an error, or nothing."""
     lock, mark = _PEERS / "package-lock.json", _MODULES / "installed.json"
     if mark.exists() and mark.read_bytes() == lock.read_bytes():
         return ""

@@ -1,4 +1,4 @@
-"""Statistics: a median and how far the values lay apart, of numbers that were measured in turn."""
+"""Statistics: the median, the lowest and the highest of measured values."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ class Spread:
 
 
 def ratios(values: Sequence[float], floor: Sequence[float]) -> Spread:
-    """How values compare with the floor's, round by round: what disturbs a round disturbs both."""
+    """The ratios of values to those of the floor in the same round, since a disturbance in a round affects both."""
     return Spread.of([mine / theirs for mine, theirs in zip(values, floor, strict=True)])

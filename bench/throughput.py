@@ -1,4 +1,4 @@
-"""Throughput: requests a second, server by server in turn, round after round, and how that compares with the floor."""
+"""Throughput: requests per second of each server, measured in rounds and compared with the floor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 
 from bench import floor
 from bench.machine import ROOT, CannotMeasure, tool
-from bench.servers import BARE, EMULATOR, STARLETTE, Running, Server, emulator, floors, running
+from bench.servers import BARE, EMULATOR, STARLETTE, Running, Server, emulator, floors, run_server
 from bench.stats import Spread, ratios
 from bench.wire import TWO_CASES, Wire, request
 
@@ -27,13 +27,13 @@ _CONNECTIONS: Final = 32
 _WARM_UP: Final = 1
 _FLOORS: Final = (BARE, STARLETTE)
 _UNDISTURBED: Final = 0.8
-"""How much of its core a server has that works alone there, at least; with less, ratios of rates flatter the slower."""
+"""The least share of its core that an undisturbed server uses; below it, ratios of rates favour the slower server."""
 _SCRIPT: Final = ROOT / "bench" / "load.lua"
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is measured: what it is called, the request, and the least that we want of the floor."""
+    """One measured operation: its names, its request, and the target as a share of the floor."""
 
     name: str
     title: str
@@ -43,7 +43,7 @@ class Operation:
     body: str = ""
     target: float | None = None
     mocked: bool = True
-    """Whether the peers are asked too."""
+    """Whether the other mock servers are measured too."""
 
 
 def operations(run: str) -> tuple[Operation, ...]:
@@ -61,18 +61,18 @@ NAMES: Final = tuple(one.name for one in operations(""))
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk found."""
+    """The figures of one run of wrk."""
 
     rate: float
     cpu_us: float
-    """How long the server's core worked for an answer: what others on the machine do touches this least."""
+    """CPU time per answer, in microseconds; other processes on the machine disturb it least."""
     share: float
-    """How much of its core the server had."""
+    """The share of its core that the server used."""
     p99_ms: float
 
 
 class Loader:
-    """Runs wrk on the core that is not the servers'."""
+    """Runs wrk on the core of the client."""
 
     def __init__(self, core: int, paths: Path) -> None:
         """`paths` holds the paths of all runs, one a line."""
@@ -114,15 +114,15 @@ class Loader:
 
 
 def fill(port: int, runs: int) -> list[str]:
-    """Start runs of two cases; their IDs."""
+    """Start so many runs of two cases and return their IDs."""
     start = request("POST", "/v1/runs", TWO_CASES)
     with Wire(port) as wire:
         return [orjson.loads(reply.content)["id"] for reply in wire.flood(start for _ in range(runs))]
 
 
-def captured(core: int, folder: Path) -> tuple[dict[str, Reply], list[str]]:
-    """What the emulator answers to each operation when it holds 10,000 runs; and their IDs."""
-    with running(emulator(), core, folder / "capture.log") as source:
+def capture_answers(core: int, folder: Path) -> tuple[dict[str, Reply], list[str]]:
+    """The answers of an emulator with 10,000 runs to each operation, and the IDs of the runs."""
+    with run_server(emulator(), core, folder / "capture.log") as source:
         runs = fill(source.port, RUNS)
         with Wire(source.port) as wire:
             return {
@@ -140,31 +140,31 @@ def measure(  # noqa: PLR0913  what a measurement depends on
     seconds: int,
     cores: Cores,
     folder: Path,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """Measure the operations with these names, our servers and others in turn, in so many rounds."""
-    answers, runs = captured(cores.server, folder)
+    """Measure the operations with these names on each server, once per round."""
+    answers, runs = capture_answers(cores.server, folder)
     file, paths = folder / "answers.json", folder / "paths.txt"
-    file.write_bytes(floor.kept(answers))
+    file.write_bytes(floor.dump_answers(answers))
     with ExitStack() as stack:
 
         def start(server: Server, mark: str = "") -> Running:
             log = folder / f"{server.name}{mark}.log".replace(" ", "-")
-            return stack.enter_context(running(server, cores.server, log))
+            return stack.enter_context(run_server(server, cores.server, log))
 
         ours, *rest = [start(server) for server in (emulator(), *floors(file), *others)]
         asked_to_start = start(emulator(), "-start")
-        runs = fill(ours.port, RUNS)  # another emulator has the same IDs, but nothing says that it must
+        runs = fill(ours.port, RUNS)  # a second emulator has the same IDs today, but does not promise it
         paths.write_text("".join(f"/v1/runs/{run}\n" for run in runs))
         _check_floors(rest, answers, runs[-1])
         loader = Loader(cores.client, paths)
         chosen = [one for one in operations(runs[-1]) if one.name in names]
         series = {one.name: _series(one, ours, asked_to_start, rest) for one in chosen}
         found: dict[str, dict[str, list[Load]]] = {one.name: {} for one in chosen}
-        for nth in range(rounds + 1):  # the first one warms up
+        for nth in range(rounds + 1):  # the first round warms up
             for operation in chosen:
-                tell(f"{operation.title.lower()}, {f'round {nth} of {rounds}' if nth else 'warming up'}")
-                for server in _turned(series[operation.name], nth):
+                log(f"{operation.title.lower()}, {f'round {nth} of {rounds}' if nth else 'warming up'}")
+                for server in _rotate(series[operation.name], nth):
                     if server is asked_to_start:
                         _reset(server)
                     load = loader.load(server, operation, seconds if nth else _WARM_UP)
@@ -178,10 +178,10 @@ def _series(operation: Operation, ours: Running, asked_to_start: Running, rest: 
     return [first, *(one for one in rest if operation.mocked or one.server.command[1:3] == ("-m", "bench.floor"))]
 
 
-def _turned(servers: list[Running], nth: int) -> list[Running]:
-    """Another begins in every round, so that none profits from its place."""
-    place = nth % len(servers)
-    return servers[place:] + servers[:place]
+def _rotate(servers: list[Running], nth: int) -> list[Running]:
+    """Let a different server begin in every round, so that the order favours none."""
+    first = nth % len(servers)
+    return servers[first:] + servers[:first]
 
 
 def _reset(server: Running) -> None:
@@ -190,7 +190,7 @@ def _reset(server: Running) -> None:
 
 
 def _check_floors(servers: Sequence[Running], answers: Mapping[str, Reply], run: str) -> None:
-    """`CannotMeasure` when a floor does not return what the emulator returned, byte for byte."""
+    """Raise `CannotMeasure` if a floor does not return the bytes that the emulator returned."""
     for server in servers:
         if server.server.name in _FLOORS:
             with Wire(server.port) as wire:

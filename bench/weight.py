@@ -1,4 +1,4 @@
-"""Weight: what 100,000 runs add to a server process, and what pages out of them cost over HTTP."""
+"""Weight: the memory that 100,000 runs add to a server process, and the time of pages of them over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 
 from bench.inside import FEW, MANY
 from bench.machine import ROOT, CannotMeasure, tool
-from bench.servers import emulator, running
+from bench.servers import emulator, run_server
 from bench.throughput import fill
 from bench.wire import Wire
 
@@ -41,7 +41,7 @@ _OVER_HTTP: Final = (
 
 
 def inside(kind: str, core: int) -> dict[str, Any]:
-    """What `bench.inside` finds, on the servers' core and in a process of its own."""
+    """The figures of `bench.inside`, measured in a separate process on the core of the servers."""
     command = (tool("taskset", "util-linux"), "-c", str(core), sys.executable, "-m", "bench.inside", kind)
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)  # noqa: S603  a command of ours
     if done.returncode:
@@ -50,12 +50,12 @@ def inside(kind: str, core: int) -> dict[str, Any]:
     return found
 
 
-def measure_memory(cores: Cores, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Bytes a run of two cases, as Python counts them and as the system does."""
-    tell("100,000 runs in process, every allocation counted")
+def measure_memory(cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
+    """Bytes per run of two cases, as counted by Python and by the system."""
+    log("100,000 runs in process, every allocation counted")
     counted = inside("memory", cores.server)
-    tell("100,000 runs in a server process")
-    with running(_loaded_server(), cores.server, folder / "weight.log") as server:
+    log("100,000 runs in a server process")
+    with run_server(_loaded_server(), cores.server, folder / "weight.log") as server:
         fill(server.port, FEW)
         before = server.mebibytes()
         began = time.perf_counter()
@@ -78,19 +78,19 @@ def measure_memory(cores: Cores, folder: Path, tell: Callable[[str], None]) -> d
     }
 
 
-def measure_pages(cores: Cores, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
-    """A page of 20 out of 100,000 runs beside one out of 100, for each filter, in process and over HTTP."""
-    tell("pages out of 100 and out of 100,000 runs, in process")
+def measure_pages(cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
+    """The time of a page of 20 runs, of 100,000 and of 100 runs, for each filter, in process and over HTTP."""
+    log("pages out of 100 and out of 100,000 runs, in process")
     found = inside("pages", cores.server)
-    tell("pages out of 100 and out of 100,000 runs, over HTTP")
+    log("pages out of 100 and out of 100,000 runs, over HTTP")
     with (
-        running(_loaded_server(), cores.server, folder / "few.log") as few,
-        running(_loaded_server(), cores.server, folder / "many.log") as many,
+        run_server(_loaded_server(), cores.server, folder / "few.log") as few,
+        run_server(_loaded_server(), cores.server, folder / "many.log") as many,
     ):
         for server, runs in ((few, FEW), (many, MANY)):
             fill(server.port, runs)
             _end_all(server)
-        over_http = {target: _compared(few, many, target) for target in _OVER_HTTP}
+        over_http = {target: _compare(few, many, target) for target in _OVER_HTTP}
     reached = max(one[name] for one in found.values() for name in ("ratio", "ratio_new"))
     reached = max(reached, *(one["ratio"] for one in over_http.values()))
     return {"target": RATIO, "reached": reached, "met": reached <= RATIO, "filters": found, "over_http": over_http}
@@ -105,7 +105,7 @@ def _end_all(server: Running) -> None:
         wire.ask("POST", "/_emulator/clock/advance", b'{"by_ms":3600000}')
 
 
-def _compared(few: Running, many: Running, target: str) -> dict[str, float]:
+def _compare(few: Running, many: Running, target: str) -> dict[str, float]:
     times: list[list[float]] = [[], []]
     with Wire(few.port) as one, Wire(many.port) as other:
         for _ in range(_TIMES):

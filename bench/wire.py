@@ -1,4 +1,4 @@
-"""The wire: requests as bytes, many at once on one connection, and their answers as they came."""
+"""A bare connection: requests as bytes, many in flight on one connection, and the bytes of their answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REFUSED: Final = 400
 
 
 class Reply(NamedTuple):
-    """An answer: what was read of it, and the bytes that it was."""
+    """An answer: its parts, and its bytes."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -34,7 +34,7 @@ class Reply(NamedTuple):
 
 
 def request(method: str, path: str, body: bytes = b"") -> bytes:
-    """A request with the key of the administrator, as it goes over the wire."""
+    """The bytes of a request with the administrator's key."""
     lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", f"authorization: Bearer {KEY}"]
     if body:
         lines += ["content-type: application/json", f"content-length: {len(body)}"]
@@ -42,7 +42,7 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
 
 
 class Wire:
-    """A connection to a server on this machine whose answers all say how long they are."""
+    """A connection to a loopback server whose answers all have a Content-Length."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), _PATIENCE)
@@ -55,12 +55,12 @@ class Wire:
         self._socket.close()
 
     def ask(self, method: str, path: str, body: bytes = b"") -> Reply:
-        """The answer to one request; `CannotMeasure` when it is refused."""
+        """Send one request and return its answer; `CannotMeasure` if it is refused."""
         self._socket.sendall(request(method, path, body))
         return self._reply()
 
     def flood(self, requests: Iterable[bytes]) -> Iterator[Reply]:
-        """The answers to many requests, in order, some dozens of them on the way at a time."""
+        """Send many requests, up to 64 at a time, and yield their answers in order."""
         waiting = iter(requests)
         while batch := [one for one, _ in zip(waiting, range(_AT_ONCE), strict=False)]:
             self._socket.sendall(b"".join(batch))

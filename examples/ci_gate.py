@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Gate a pipeline on a run: start it, wait for its end, fail when it failed. Standard library only; copy it.
+"""Gate a pipeline on a test run: start it, wait for its end, and fail if it did not pass. Needs only Python; copy it.
 
     ZOF_API_KEY=… ZOF_BASE_URL=http://127.0.0.1:9630/v1 python ci_gate.py proj_abc staging --suite suite_pr_smoke
 
-Exit status: 0 passed, 1 failed, in error or canceled, 2 could not find out.
+Exit status: 0 passed, 1 failed, in error or canceled, 2 the outcome could not be determined.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ ATTEMPTS = 6
 
 
 class UnansweredError(Exception):
-    """The API gave no answer that helps."""
+    """The API gave no usable answer."""
 
 
 class Zof:
-    """The three calls that a gate needs; waits as the API asks, and backs off with jitter where it does not say."""
+    """The three calls that a gate needs. Waits as `Retry-After` says, and otherwise backs off with jitter."""
 
     def __init__(self, base_url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self.base_url = base_url.rstrip("/")
@@ -40,7 +41,7 @@ class Zof:
         self.sleep = sleep
 
     def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:
-        """Send a request until it is answered; a POST must bring an Idempotency-Key, so that it may be repeated."""
+        """Send a request until it is answered; a POST needs an Idempotency-Key, so that it can be repeated safely."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **headers}
         last = "no answer"
@@ -53,18 +54,18 @@ class Zof:
                 last = f"{error.code} {_message(error)} (request {error.headers.get('X-Request-Id', 'unknown')})"
                 if error.code != 429 and error.code < 500:
                     break
-                self.sleep(float(error.headers.get("Retry-After") or back_off(attempt)))
+                self.sleep(delay(error.headers.get("Retry-After"), attempt, time.time()))
             except (OSError, ValueError) as error:
                 last = str(error)
                 self.sleep(back_off(attempt))
         raise UnansweredError(f"{method} {self.base_url}{path}: {last}")
 
     def start(self, order: dict[str, Any]) -> Any:
-        """Start a run, once, however often the request must be sent."""
+        """Start one run, however often the request must be sent."""
         return self.call("POST", "/runs", order, **{"Idempotency-Key": str(uuid.uuid4())})
 
     def wait(self, run: Any, most_seconds: float) -> Any:
-        """Poll until the run has ended; `UnansweredError` when that takes too long."""
+        """Poll until the run has ended; `UnansweredError` if that takes too long."""
         waited, attempt = 0.0, 0
         while run["status"] not in TERMINAL:
             if waited > most_seconds:
@@ -76,8 +77,18 @@ class Zof:
         return run
 
 
+def delay(retry_after: str | None, attempt: int, now: float) -> float:
+    """Seconds to wait before the next attempt: what `Retry-After` says, in seconds or as a date, or a back-off."""
+    try:
+        if retry_after and not retry_after.isdigit():
+            return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except ValueError:
+        return back_off(attempt)
+    return float(retry_after) if retry_after else back_off(attempt)
+
+
 def back_off(attempt: int) -> float:
-    """Seconds to wait before the next try: twice as long each time, up to a bound, with jitter."""
+    """Seconds to wait before the next attempt: twice as long each time, up to a bound, with jitter."""
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt) * random.uniform(0.5, 1.0)
 
 
@@ -90,7 +101,7 @@ def _message(error: urllib.error.HTTPError) -> str:
 
 
 def gate(zof: Zof, order: dict[str, Any], most_seconds: float) -> int:
-    """Start a run, wait for it, say how it ended; the exit status."""
+    """Start a run, wait for its end, print the outcome, and return the exit status."""
     run = zof.start(order)
     print(f"{run['id']} started: {run['url']}")
     run = zof.wait(run, most_seconds)
@@ -103,14 +114,16 @@ def gate(zof: Zof, order: dict[str, Any], most_seconds: float) -> int:
 
 
 def main(arguments: Sequence[str] | None = None, sleep: Callable[[float], None] = time.sleep) -> int:
-    """Read the command line and gate."""
-    parser = argparse.ArgumentParser(description="Start a run, wait for its end, fail when it failed.")
+    """Read the command line, run the gate, and return the exit status."""
+    parser = argparse.ArgumentParser(description="Start a test run, wait for its end, and fail if it did not pass.")
     parser.add_argument("project")
     parser.add_argument("environment")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--suite")
     what.add_argument("--case", action="append")
-    parser.add_argument("--most-seconds", type=float, default=1800.0, help="give up after so long (default: 1800)")
+    parser.add_argument(
+        "--most-seconds", type=float, default=1800.0, help="seconds to wait for the end (default: 1800)"
+    )
     given = parser.parse_args(arguments)
     order = {"project_id": given.project, "environment": given.environment}
     order |= {"test_suite_id": given.suite} if given.suite else {"test_case_ids": given.case}

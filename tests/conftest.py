@@ -1,4 +1,4 @@
-"""What every test shares: how hard Hypothesis searches, and that a failure prints how to see it again."""
+"""Settings of Hypothesis for every test: no deadline, and a failure prints how to reproduce it."""
 
 import os
 

@@ -28,7 +28,7 @@ CHUNKED: Final = b"Transfer-Encoding: chunked"
 CLOSE: Final = b"Connection: close"
 
 _REQUEST_ID: Final = re.compile(r"req_[A-Za-z0-9_-]{20}")
-_OURS: Final = re.compile(r"ZOF_EMULATOR_|WEB_CONCURRENCY$|NO_COLOR$|FORCE_COLOR$|CI$")
+_OURS: Final = re.compile(r"ZOF_EMULATOR_|PYTEST_XDIST_|WEB_CONCURRENCY$|NO_COLOR$|FORCE_COLOR$|CI$")
 _COVERAGE: Final = re.compile(r"COVERAGE_|COV_CORE_")
 
 

@@ -1,4 +1,4 @@
-"""Every JSON answer holds to the contract with its schemas closed, so that no field slips in that is not documented."""
+"""Every JSON answer is valid against the closed schemas of the contract, so that it has no undocumented field."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ CONTRACT: Final = load(find("openapi.yaml"))
 JSON: Final = "application/json"
 
 
-def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema that takes no property that it does not name, at any depth; branches of an `allOf` share theirs."""
-    return _inside(schema) | ({"unevaluatedProperties": False} if _names(schema) else {})
+def close_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a schema that refuses unnamed properties at any depth; branches of an `allOf` share their names."""
+    return _close_below(schema) | ({"unevaluatedProperties": False} if _has_properties(schema) else {})
 
 
-def _names(schema: dict[str, Any]) -> bool:
-    return "properties" in schema or any(_names(one) for one in schema.get("allOf", ()))
+def _has_properties(schema: dict[str, Any]) -> bool:
+    return "properties" in schema or any(_has_properties(one) for one in schema.get("allOf", ()))
 
 
-def _inside(schema: dict[str, Any]) -> dict[str, Any]:
+def _close_below(schema: dict[str, Any]) -> dict[str, Any]:
     found = dict(schema)
     if "properties" in schema:
-        found["properties"] = {name: closed(one) for name, one in schema["properties"].items()}
+        found["properties"] = {name: close_schema(one) for name, one in schema["properties"].items()}
     if "items" in schema:
-        found["items"] = closed(schema["items"])
-    for word, inside in (("anyOf", closed), ("oneOf", closed), ("allOf", _inside)):
-        if word in schema:
-            found[word] = [inside(one) for one in schema[word]]
+        found["items"] = close_schema(schema["items"])
+    for keyword, close in (("anyOf", close_schema), ("oneOf", close_schema), ("allOf", _close_below)):
+        if keyword in schema:
+            found[keyword] = [close(one) for one in schema[keyword]]
     return found
 
 
 def judges() -> Iterator[tuple[tuple[str, re.Pattern[str]], tuple[str, dict[int, Any]]]]:
-    """By method and path, an operation's ID and what judges its JSON answers, by status."""
+    """The method and path of each operation, with its ID and the validators of its JSON answers by status."""
     for path, method, node in CONTRACT.operations():
         pattern = re.compile("/v1" + path.replace("{id}", "(?!export)[^/]+"))
         yield (method, pattern), (node["operationId"], dict(_by_status(node["responses"])))
@@ -56,15 +56,15 @@ def _by_status(responses: dict[str, Any]) -> Iterator[tuple[int, Any]]:
     for status, response in responses.items():
         schema = CONTRACT.resolved(response)["content"].get(JSON, {}).get("schema")
         if schema is not None:
-            yield int(status), jsonschema_rs.Draft202012Validator(closed(schema), validate_formats=True)
+            yield int(status), jsonschema_rs.Draft202012Validator(close_schema(schema), validate_formats=True)
 
 
 JUDGES: Final = dict(judges())
 ELSEWHERE: Final = dict(_by_status(CONTRACT.root["x-elsewhere"]))
 
 
-class Judged(Zof):
-    """An emulator whose answers are held against the closed contract; `met` are operations and statuses seen."""
+class ValidatingClient(Zof):
+    """A client that validates each answer against the closed contract; `met` holds the operations and statuses seen."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401  a setting
         super().__init__(**settings)
@@ -72,7 +72,7 @@ class Judged(Zof):
         self.bodies: list[tuple[Any, Any]] = []
 
     def send(self, method: str, target: str, **more: Any) -> Answer:  # noqa: ANN401  as of the client
-        """Send a request, and hold the answer against what the contract says of it."""
+        """Send a request and validate the answer."""
         answer = super().send(method, target, **more)
         path = target.partition("?")[0]
         if path.startswith("/_emulator"):
@@ -88,7 +88,7 @@ class Judged(Zof):
 
 
 def read_everything(zof: Zof) -> None:
-    """Read all that there is: every list, every run and result, every log line, every artifact."""
+    """Read every list, every run and result, every log line and every artifact."""
     zof.walk("/projects")
     for status in (None, "queued", "running", "passed", "failed", "error", "canceled"):
         zof.walk("/runs", status=status, limit=2)
@@ -108,8 +108,8 @@ def read_everything(zof: Zof) -> None:
 CASES: Final = ("tc_login", "tc_pay_fail", "tc_load_error", "tc_cart_flaky", "tc_import_slow_fail")
 
 
-def told(zof: Zof) -> None:
-    """A story with runs in every state, and all that can be refused."""
+def send_everything(zof: Zof) -> None:
+    """Bring runs into every state, read everything, and send every request that can be refused."""
     ended = zof.ended(*CASES)["id"]
     zof.ended(suite="suite_nightly")
     zof.post("/runs", {**STAGING, "test_suite_id": "suite_pr_smoke"}, idempotency_key="once")
@@ -124,11 +124,11 @@ def told(zof: Zof) -> None:
     waiting = [zof.start(*CASES)["id"] for _ in range(6)]
     zof.post(f"/runs/{waiting[-1]}/cancel")
     read_everything(zof)
-    refused(zof)
+    send_refused_requests(zof)
 
 
-def refused(zof: Zof) -> None:
-    """Whatever a client can do wrong, on every operation."""
+def send_refused_requests(zof: Zof) -> None:
+    """Send requests with every kind of fault to every operation."""
     for method, pattern in JUDGES:
         path = pattern.pattern.replace("(?!export)[^/]+", "none")
         for key in (None, "nobody", EXPIRED, VIEWER, CI, OTHER, "zof_test_powerless"):
@@ -147,18 +147,18 @@ def refused(zof: Zof) -> None:
 
 
 @pytest.fixture(scope="module")
-def story() -> Judged:
-    """An emulator to which much has happened, whose answers have all held."""
+def story() -> ValidatingClient:
+    """A client that has sent everything, and whose answers were all valid."""
     powerless = Key("zof_test_powerless", "org_abc", frozenset())
-    zof = Judged(data=replace(DEFAULT, keys=(*DEFAULT.keys, powerless)))
-    told(zof)
+    zof = ValidatingClient(data=replace(DEFAULT, keys=(*DEFAULT.keys, powerless)))
+    send_everything(zof)
     return zof
 
 
-def test_every_answer_of_a_story_holds_to_the_closed_contract(story: Judged) -> None:
-    """Nothing that a client met in a long story had a field that the contract does not name."""
+def test_every_answer_of_a_story_holds_to_the_closed_contract(story: ValidatingClient) -> None:
+    """No answer in a long sequence of requests has a field that the contract does not name."""
     assert {name for name, status in story.met if status < 300} == {name for name, _ in JUDGES.values()}
-    limited = Judged(rate=Rate(1))
+    limited = ValidatingClient(rate=Rate(1))
     limited.get("/runs")
     for method, pattern in JUDGES:
         limited.send(method, pattern.pattern.replace("(?!export)[^/]+", "none"))
@@ -176,8 +176,8 @@ histories = st.lists(
 @settings(max_examples=15)
 @given(histories)
 def test_every_answer_of_any_history_holds_to_the_closed_contract(history: list[tuple[str, int]]) -> None:
-    """In whatever state runs are, what is read of them has the contract's fields and no others."""
-    zof = Judged(samples=False, capacity=2)
+    """In every state of its runs, an emulator's answers have the fields of the contract and no others."""
+    zof = ValidatingClient(scenario="empty", capacity=2)
     runs: list[str] = []
     for what, number in history:
         if what == "start":
@@ -190,7 +190,7 @@ def test_every_answer_of_any_history_holds_to_the_closed_contract(history: list[
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  JSON
-    """Every object in a JSON value whose fields the contract names; what is in a HAR is HAR's."""
+    """Every object in a JSON value whose fields the contract names; the content of a HAR is not among them."""
     if isinstance(value, dict):
         yield value
         value = [] if value.keys() == {"log"} else list(value.values())
@@ -199,8 +199,8 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  JSON
 
 
 @given(st.data())
-def test_a_field_that_is_planted_anywhere_is_found(story: Judged, data: st.DataObject) -> None:
-    """The closed contract takes no field more at any depth of any answer, so its tests test something."""
+def test_a_field_that_is_planted_anywhere_is_found(story: ValidatingClient, data: st.DataObject) -> None:
+    """The closed contract refuses an additional field at any depth of any answer, so these tests can fail."""
     judge, body = data.draw(st.sampled_from(story.bodies))
     planted = copy.deepcopy(body)
     data.draw(st.sampled_from(list(objects(planted))))["planted"] = None
@@ -208,12 +208,12 @@ def test_a_field_that_is_planted_anywhere_is_found(story: Judged, data: st.DataO
     assert not judge.is_valid(planted)
 
 
-def test_the_open_contract_takes_a_field_more(story: Judged) -> None:
-    """A client that judges by the contract as it stands tolerates what it does not know."""
+def test_the_open_contract_takes_a_field_more(story: ValidatingClient) -> None:
+    """The contract itself admits additional fields, so that clients tolerate new ones."""
     schema = CONTRACT.resolved(CONTRACT.root["components"]["schemas"]["RunDetail"])
     detail = story.start("tc_login")
     assert jsonschema_rs.is_valid(schema, {**detail, "planted": None})
-    assert not jsonschema_rs.is_valid(closed(schema), {**detail, "planted": None})
+    assert not jsonschema_rs.is_valid(close_schema(schema), {**detail, "planted": None})
 
 
 SECOND: Final = 1_000
@@ -222,9 +222,9 @@ LAST: Final = "9999-12-31T23:59:59Z"
 
 @pytest.mark.parametrize("later", [0, SECOND, 3_600 * SECOND])
 def test_a_real_clock_at_the_end_of_time_still_answers(later: int) -> None:
-    """An emulator whose clock was moved to the last second there is answers on, though the system's clock goes on."""
+    """An emulator whose clock was moved to the last possible second still answers while the system's clock goes on."""
     instants = [1_767_225_600_000]
-    zof = Judged(clock="real", system=lambda: instants[0])
+    zof = ValidatingClient(clock="real", system=lambda: instants[0])
     assert zof.control("/clock/advance", {"to": LAST}).status == 200
     instants[0] += later
     assert zof.get("/runs").status == 200

@@ -261,7 +261,7 @@ BAD: Final = [
     ("rate-limit", "100"), ("rate-limit", "0/60"), ("rate-limit", "1/0"), ("rate-limit", "1/60:user"),
     ("rate-limit", "OFF"), ("rate-limit", "٣/٣"), ("rate-limit", "1/60 "),
     ("burst", "-1"), ("burst", "1000001"), ("burst", "x"),
-    ("capacity", "0"), ("capacity", "10001"), ("capacity", "many"),
+    ("capacity", "0"), ("capacity", "1000001"), ("capacity", "many"),
     ("references", "closed"),
     ("environment", "a b"), ("environment", "-x"), ("environment", "ä"), ("environment", "a" * 64),
     ("public-url", "zof.test"), ("public-url", "ftp://zof.test"), ("public-url", "http://zof.test/v1"),

@@ -1,4 +1,4 @@
-"""What README and examples say is so: each command runs as printed, each flag is named, each ending of the example."""
+"""The documents are true: each command runs as printed, each flag is named, each outcome of the example occurs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
-from zof_emulator.cli.main import serve
+from zof_emulator.cli.serve import serve
 from zof_emulator.core.tenants import DEFAULT
 
 from tests.served import Server, environment
@@ -31,13 +31,13 @@ PYTHON: Final = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server whose time stands still."""
+    """A server with a manual clock."""
     with Server("--clock", "manual", "--quiet") as running:
         yield running
 
 
 def control(server: Server, path: str, body: object) -> Any:  # noqa: ANN401  a JSON value
-    """Ask one of the emulator's own operations."""
+    """Send a request to one of the emulator's own operations."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.port}/_emulator{path}",
         json.dumps(body).encode(),
@@ -49,7 +49,7 @@ def control(server: Server, path: str, body: object) -> Any:  # noqa: ANN401  a 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed; .ci/run installs it")
 def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
-    """Every command of the README runs as printed, but for the port, and no answer is an error."""
+    """Every command of the README runs as printed, except for the port, and no answer is an error."""
     assert len(SHELL) == 5
     assert all(len(block.splitlines()) <= 10 for block in SHELL[1:])
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
@@ -96,7 +96,7 @@ def test_a_flag_is_named(option: click.Option) -> None:
 
 
 def test_every_key_is_named() -> None:
-    """README names every key of the default data, its organization, and what it may."""
+    """README names every key of the default data, its organization and its permissions."""
     for key in DEFAULT.keys:
         row = next(line for line in README.splitlines() if line.startswith(f"| `{key.secret}` "))
         assert f"`{key.organization}`" in row
@@ -108,16 +108,16 @@ GATE: Final = runpy.run_path(str(ROOT / "examples" / "ci_gate.py"))
 
 @pytest.fixture
 def gate(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """The example's command line against a fresh world; when it sleeps, the emulator's clock moves instead."""
+    """The command line of the example against a fresh world; the emulator's clock moves while it sleeps."""
     control(server, "/reset", {})
     monkeypatch.setenv("ZOF_API_KEY", "zof_test_ci")
     monkeypatch.setenv("ZOF_BASE_URL", f"http://127.0.0.1:{server.port}/v1")
 
-    def slept(seconds: float) -> None:
+    def sleep(seconds: float) -> None:
         control(server, "/clock/advance", {"by_ms": int(seconds * 1000)})
 
     def run(*arguments: str) -> int:
-        code: int = GATE["main"](arguments, slept)
+        code: int = GATE["main"](arguments, sleep)
         return code
 
     return run
@@ -130,7 +130,7 @@ def gate(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 def test_the_gate(
     gate: Callable[..., int], capsys: pytest.CaptureFixture[str], case: str, status: str, code: int
 ) -> None:
-    """The gate lets a run pass that passed, fails on `failed` and `error`, and prints the run's URL."""
+    """The gate succeeds for `passed`, fails for `failed` and `error`, and prints the URL of the run."""
     assert gate("proj_abc", "staging", "--case", "tc_login_001", "--case", case) == code
     printed = capsys.readouterr().out
     assert re.search(rf"run_\w+ {status}: .*; http://127\.0\.0\.1:\d+/runs/run_\w+\n", printed)
@@ -138,7 +138,7 @@ def test_the_gate(
 
 
 def test_the_gate_as_the_readme_prints_it(gate: Callable[..., int]) -> None:
-    """The command line that the README prints for the example gates the run of a suite."""
+    """The command line of the example in the README gates the run of a suite."""
     line = re.search(r"^python3 examples/ci_gate\.py (.*)$", README, re.MULTILINE)
     assert line
     assert gate(*shlex.split(line[1])) == 0
@@ -147,7 +147,7 @@ def test_the_gate_as_the_readme_prints_it(gate: Callable[..., int]) -> None:
 def test_a_run_that_somebody_cancels(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The gate fails on a run that somebody has canceled."""
+    """The gate fails if the run is canceled."""
     control(server, "/reset", {})
     monkeypatch.setenv("ZOF_API_KEY", "zof_test_admin")
     monkeypatch.setenv("ZOF_BASE_URL", f"http://127.0.0.1:{server.port}/v1")
@@ -161,7 +161,7 @@ def test_a_run_that_somebody_cancels(
 
 
 def test_the_gate_honours_retry_after(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The gate waits as long as `Retry-After` says, and then goes on."""
+    """The gate waits as long as `Retry-After` says, and then continues."""
     slept: list[float] = []
     with Server("--clock", "manual", "--quiet", "--rate-limit", "2/60") as server:
         monkeypatch.setenv("ZOF_API_KEY", "zof_test_ci")
@@ -176,21 +176,36 @@ def test_the_gate_honours_retry_after(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert any(seconds > GATE["LONGEST_WAIT"] for seconds in slept)
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("Thu, 01 Jan 2026 00:01:00 GMT", 60.0), ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0)],
+)
+def test_the_gate_reads_every_form_of_retry_after(header: str, seconds: float) -> None:
+    """`Retry-After` is honoured in seconds and as a date; a date that has passed means no wait."""
+    assert GATE["delay"](header, 0, 1_767_225_600.0) == seconds
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "Thu, 99 Jan 2026 00:00:00 GMT"])
+def test_the_gate_backs_off_without_a_usable_retry_after(header: str | None) -> None:
+    """Without a `Retry-After`, or with an unreadable one, the gate backs off."""
+    assert GATE["FIRST_WAIT"] / 2 <= GATE["delay"](header, 0, 0.0) <= GATE["FIRST_WAIT"]
+
+
 def test_a_run_that_takes_too_long(gate: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
-    """The gate gives up on a run after as long as it was told, and says so with status 2."""
+    """The gate stops waiting for a run after the given time, and reports it with status 2."""
     assert gate("proj_abc", "staging", "--case", "tc_slow", "--most-seconds", "1") == 2
     assert "is still running after 1 s" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("key", "said"), [("", "set ZOF_API_KEY"), ("zof_test_expired", "401 unauthorized")])
-def test_a_gate_that_is_not_let_in(
+def test_a_gate_without_a_valid_key(
     gate: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     key: str,
     said: str,
 ) -> None:
-    """Without a key that is let in, the gate says so in one line, with status 2."""
+    """Without a valid key the gate reports it in one line, with status 2."""
     monkeypatch.setenv("ZOF_API_KEY", key)
     assert gate("proj_abc", "staging", "--case", "tc_a") == 2
     error = capsys.readouterr().err
@@ -199,10 +214,32 @@ def test_a_gate_that_is_not_let_in(
 
 
 def test_an_api_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The gate tries again, and then says in one line that nothing answers, with status 2."""
+    """The gate tries again, and then reports in one line that nothing answers, with status 2."""
     monkeypatch.setenv("ZOF_API_KEY", "zof_test_ci")
     monkeypatch.setenv("ZOF_BASE_URL", "http://127.0.0.1:1/v1")
     slept: list[float] = []
     assert GATE["main"](["proj_abc", "staging", "--case", "tc_a"], slept.append) == 2
     assert len(slept) == GATE["ATTEMPTS"]
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def named_files(text: str) -> set[str]:
+    """What stands in backticks in a document and looks like the path of a file or folder."""
+    spans = {span for line in text.splitlines() for span in re.findall(r"`([^`]+)`", line)}
+    return {span for span in spans if re.fullmatch(r"[\w./-]+(\.(py|yaml|toml|md)|/)", span)}
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "tests/README.md", "README.md"])
+def test_a_map_names_what_exists(document: str) -> None:
+    """Each file and folder that a document for contributors names exists in the checkout or in one of the packages."""
+    folders = (ROOT, ROOT / "emulator" / "zof_emulator", ROOT / "contracts" / "zof_contracts")
+    named = named_files((ROOT / document).read_text())
+    assert {path for path in named if not any((folder / path).exists() for folder in folders)} == set()
+
+
+def test_a_map_names_every_room() -> None:
+    """ARCHITECTURE.md names every room of both packages."""
+    named = named_files((ROOT / "ARCHITECTURE.md").read_text())
+    packages = (ROOT / "emulator" / "zof_emulator", ROOT / "contracts" / "zof_contracts")
+    rooms = {f"{path.parent.name}/" for package in packages for path in package.glob("*/__init__.py")}
+    assert rooms - named == set()

@@ -1,4 +1,4 @@
-"""Every example of the contract is alive: a fresh emulator, asked as the contract says, answers as it shows."""
+"""Every example of the contract is the answer of a fresh emulator to the request that the contract shows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POWERLESS: Final = "zof_test_powerless"
 
 @dataclass(frozen=True)
 class Asked:
-    """An operation of a document, asked with the values of the document's own examples."""
+    """A request for an operation of a document, with the values of the document's own examples."""
 
     document: Document
     prefix: str
@@ -40,7 +40,7 @@ class Asked:
 
     @property
     def node(self) -> dict[str, Any]:
-        """What the document says of it."""
+        """The operation's node in the document."""
         found: dict[str, Any] = self.document.root["paths"][self.path][self.method.lower()]
         return found
 
@@ -51,25 +51,25 @@ class Asked:
         name = next((one["example"] for one in found if one["in"] == "path"), "")
         return self.prefix + self.path.replace("{id}", name)
 
-    def body(self, place: int = 0) -> dict[str, Any]:
-        """The body of an example; empty when there is none."""
+    def body(self, index: int = 0) -> dict[str, Any]:
+        """The body of an example; empty if the operation has none."""
         content = self.node.get("requestBody", {}).get("content", {}).get("application/json", {})
         bodies: list[dict[str, Any]] = [example["value"] for example in content.get("examples", {}).values()]
-        return bodies[place] if bodies else {}
+        return bodies[index] if bodies else {}
 
     def send(self, zof: Zof, *, query: str = "", content: bytes | None = None, **more: Any) -> Answer:  # noqa: ANN401
-        """Ask, but for what is given."""
+        """Send the request; arguments replace parts of it."""
         sent = (json.dumps(self.body()).encode() if self.body() else b"") if content is None else content
         more.setdefault("headers", [JSON] if sent else [])
         return zof.send(self.method, self.target + query, body=sent, **more)
 
     def with_fields(self, zof: Zof, **fields: object) -> Answer:
-        """Ask with other fields; one that is None is left out."""
+        """Send the request with other fields in its body; a field that is None is left out."""
         body = {name: value for name, value in {**self.body(), **fields}.items() if value is not None}
         return self.send(zof, content=json.dumps(body).encode())
 
     def twice(self, zof: Zof, field: str) -> Answer:
-        """Ask with a field that stands there twice."""
+        """Send the request with one field repeated in its body."""
         pair = f'"{field}": {json.dumps(self.body().get(field, "passed"))}'
         rest = json.dumps({name: value for name, value in self.body().items() if name != field})[1:-1]
         return self.send(zof, content=f"{{{pair}, {pair}{rest and ', '}{rest}}}".encode())
@@ -94,7 +94,7 @@ def examples(*, of_errors: bool) -> Iterator[Any]:
 
 
 def fresh(**settings: Any) -> Zof:  # noqa: ANN401
-    """A fresh emulator, with a key besides that holds no permission at all."""
+    """A fresh emulator with an additional key that has no permission."""
     powerless = Key(POWERLESS, "org_abc", frozenset())
     return Zof(data=replace(DEFAULT, keys=(*DEFAULT.keys, powerless)), **settings)
 
@@ -126,8 +126,8 @@ def _bug(asked: Asked, zof: Zof) -> Answer:
     def broken(*_: object) -> Any:  # noqa: ANN401
         raise ZeroDivisionError
 
-    corridor = zof.app.api if asked.document is CONTRACT else zof.app.control
-    corridor._table = {asked.node["operationId"]: broken}  # noqa: SLF001
+    api = zof.app.api if asked.document is CONTRACT else zof.app.control
+    api._table = {asked.node["operationId"]: broken}  # noqa: SLF001
     return asked.send(zof)
 
 
@@ -142,7 +142,7 @@ def _at_the_end_of_time(asked: Asked, zof: Zof) -> Answer:
 
 
 def _sent_as(body: object) -> Callable[[Asked, Zof], Answer]:
-    """Asks with this body."""
+    """A function that sends the request with this body."""
     return lambda asked, zof: asked.send(zof, content=json.dumps(body).encode(), headers=[JSON])
 
 
@@ -305,7 +305,7 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
 
 @pytest.mark.parametrize(("asked", "status", "media", "value"), list(examples(of_errors=True)))
 def test_an_error(asked: Asked, status: int, media: str, value: object) -> None:
-    """Every example of an error can be provoked, and reads to the letter as the contract shows it."""
+    """Every example of an error can be provoked, and the answer is equal to the example."""
     operation = asked.node["operationId"]
     zof = fresh()
     of_control = PROVOKED_OF_CONTROL if asked.document is CONTROL else {}
@@ -315,8 +315,8 @@ def test_an_error(asked: Asked, status: int, media: str, value: object) -> None:
     assert answer.json == value
 
 
-def _story(asked: Asked) -> Answer:
-    """The answer to the example's own request; a run is canceled that the example of a start has started."""
+def _answer_to(asked: Asked) -> Answer:
+    """The answer to the example's own request; for a cancel, of the run that the example of a start describes."""
     zof = Zof()
     if asked.node["operationId"] == "cancelRun":
         return zof.post(f"/runs/{zof.start('tc_login_001', 'tc_checkout_014')['id']}/cancel")
@@ -325,34 +325,34 @@ def _story(asked: Asked) -> Answer:
 
 @pytest.mark.parametrize(("asked", "status", "media", "value"), list(examples(of_errors=False)))
 def test_a_success(asked: Asked, status: int, media: str, value: object) -> None:
-    """Every example of a success is what a fresh emulator answers, IDs and times and all."""
+    """Every example of a success is equal to the answer of a fresh emulator, with its IDs and times."""
     if asked.node["operationId"] == "listResults":
         answer = asked.send(Zof(), query="?run_id=run_sample_failed")
     elif media == "text/csv":
         answer = asked.send(Zof(), content=json.dumps(asked.body(1)).encode())
     else:
-        answer = _story(asked)
+        answer = _answer_to(asked)
     assert (answer.status, answer.headers["content-type"]) == (status, media)
     assert (answer.json if media == "application/json" else answer.content.decode()) == value
 
 
-@pytest.mark.parametrize("place", [0, 1], ids=["cases", "suite"])
-def test_a_request_that_the_pages_print(place: int) -> None:
+@pytest.mark.parametrize("index", [0, 1], ids=["cases", "suite"])
+def test_a_request_that_the_pages_print(index: int) -> None:
     """The starts that S0 and S1 print are accepted as printed."""
-    body = Asked(CONTRACT, "/v1", "POST", "/runs").body(place)
+    body = Asked(CONTRACT, "/v1", "POST", "/runs").body(index)
     answer = Zof().post("/runs", body, key=ADMIN)
     assert answer.status == 201
     assert answer.json["project_id"] == body["project_id"]
 
 
 def test_every_operation_that_answers_json_shows_an_answer() -> None:
-    """Every operation of the contract shows what it answers."""
+    """Every operation of the contract has an example of its answer."""
     shown = {asked.values[0].node["operationId"] for asked in examples(of_errors=False)}
     assert shown >= {node["operationId"] for _, _, node in CONTRACT.operations()}
 
 
-def test_the_ids_in_parameters_are_alive() -> None:
-    """Every ID that the contract gives as an example of a parameter names something on a fresh emulator."""
+def test_the_ids_in_parameters_exist() -> None:
+    """Every ID that is an example of a parameter in the contract exists on a fresh emulator."""
     for asked in all_operations():
         if asked.method == "GET" and "{id}" in asked.path:
             assert asked.send(Zof()).status == 200

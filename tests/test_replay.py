@@ -12,7 +12,7 @@ from zof_emulator.app import EPOCH
 from zof_emulator.cli.main import main
 from zof_emulator.cli.replay import replay
 from zof_emulator.cli.snapshot_files import UnusableFile
-from zof_emulator.core.limits import Rate
+from zof_emulator.core.limits import Rate, RateScope
 
 from tests.http.exchanges import ALL
 from tests.http.stories import REQUESTS, told
@@ -43,7 +43,9 @@ def recorded(*story: str, **settings: Any) -> bytes:  # noqa: ANN401  a setting
 @given(
     steps=STEPS,
     clock=st.sampled_from(["real", "manual", "auto"]),
-    rate=st.sampled_from([Rate(), Rate(limit=4), Rate(limit=4, window_ms=2_000, scope="organization", burst=1)]),
+    rate=st.sampled_from(
+        [Rate(), Rate(limit=4), Rate(limit=4, window_ms=2_000, scope=RateScope.ORGANIZATION, burst=1)]
+    ),
     world=st.sampled_from(["", "alpha"]),
 )
 def test_every_history(steps: list[tuple[str, int]], clock: str, rate: Rate, world: str) -> None:
@@ -62,7 +64,7 @@ def test_every_history(steps: list[tuple[str, int]], clock: str, rate: Rate, wor
 
 def test_settings() -> None:
     """A journal says all that its replay needs: environments in their order, the base of links, strict references."""
-    zof = Zof(environments=("qa", "eu.1"), public_url="https://zof.test", references="strict", samples=False)
+    zof = Zof(environments=("qa", "eu.1"), public_url="https://zof.test", references="strict", scenario="empty")
     told(zof, ["start", "another environment", "start a suite"])
     zof.start(environment="eu.1")
     assert replay(journal(zof)).differing == ()
@@ -70,7 +72,7 @@ def test_settings() -> None:
 
 def test_runs_that_were_forgotten() -> None:
     """A world that keeps few runs is replayed as one."""
-    zof = Zof(max_runs=1, samples=False)
+    zof = Zof(max_runs=1, scenario="empty")
     for _ in range(3):
         zof.ended("tc_a")
     zof.get("/runs")

@@ -1,4 +1,4 @@
-"""The contract and the emulator agree: words that stand twice, reasons, bases, and examples that are alive."""
+"""The contract and the emulator agree on reasons, statuses, permissions and environments; every part has a basis."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ROOT: Final = CONTRACT.root
 
 
 def reasons_of(document: Document) -> set[str]:
-    """All reasons that a document words."""
+    """All reasons for which a document has a message."""
     return {reason for one in operations(document) for reason in one.reasons} | elsewhere(document).keys()
 
 
-WORDED: Final = reasons_of(CONTRACT) | reasons_of(CONTROL)
+DOCUMENTED: Final = reasons_of(CONTRACT) | reasons_of(CONTROL)
 
 
-def named() -> Iterator[str]:
-    """Every string in the code that could be a reason; an f-string stands for each kind of thing that it may name."""
+def possible_reasons() -> Iterator[str]:
+    """Every string in the code that can be a reason; an f-string gives one for a field and one for a parameter."""
     for path in Path("emulator").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -38,8 +38,8 @@ def named() -> Iterator[str]:
                 yield from (f"{node.values[0].value!s}{kind}" for kind in ("field", "parameter"))
 
 
-def refused() -> Iterator[str]:
-    """Every reason that is written where a request is refused."""
+def raised_reasons() -> Iterator[str]:
+    """Every reason that the code passes to `Refused`."""
     for path in Path("emulator").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refused":
@@ -47,20 +47,20 @@ def refused() -> Iterator[str]:
                 yield from (str(one.value) for one in ast.walk(choices) if isinstance(one, ast.Constant))
 
 
-def test_every_reason_that_is_worded_is_raised() -> None:
-    """A reason stands in a document only if some line of the emulator gives it."""
-    assert set(named()) >= WORDED
+def test_every_documented_reason_is_raised() -> None:
+    """A document has a message for a reason only if the emulator can give that reason."""
+    assert set(possible_reasons()) >= DOCUMENTED
 
 
-def test_every_reason_that_is_raised_is_worded() -> None:
-    """A line of the emulator gives a reason only if a document has its status, its code and its text."""
-    found = set(refused())
+def test_every_raised_reason_is_documented() -> None:
+    """The emulator gives a reason only if a document has its status, its code and its message."""
+    found = set(raised_reasons())
     assert len(found) > 20
-    assert found <= WORDED
+    assert found <= DOCUMENTED
 
 
 def test_the_statuses_of_a_run_stand_in_the_contract() -> None:
-    """The core's table of transitions is the contract's."""
+    """The core's table of transitions is equal to that of the contract."""
     schema = ROOT["components"]["schemas"]["RunStatus"]
     assert schema["enum"] == list(Status)
     core = {status.value: {to.value for (since, _), to in AFTER.items() if since is status} for status in Status}
@@ -68,14 +68,14 @@ def test_the_statuses_of_a_run_stand_in_the_contract() -> None:
 
 
 def test_a_result_has_the_terminal_statuses() -> None:
-    """The statuses of a result are those that a run ends in."""
+    """The statuses of a result are the terminal statuses of a run."""
     transitions = ROOT["components"]["schemas"]["RunStatus"]["x-transitions"]
     terminal = [status for status, following in transitions.items() if not following]
     assert ROOT["components"]["schemas"]["ResultStatus"]["enum"] == terminal
 
 
 def test_permissions_are_those_that_roles_grant() -> None:
-    """The contract asks for no permission that no role grants."""
+    """Some role grants each permission that the contract requires."""
     asked = {permission for one in operations(CONTRACT) for permission in one.permissions}
     assert asked <= frozenset().union(*PERMITS.values())
     described = ROOT["components"]["securitySchemes"]["bearerAuth"]["description"]
@@ -83,7 +83,7 @@ def test_permissions_are_those_that_roles_grant() -> None:
 
 
 def test_every_organization_has_the_environments_of_the_contract() -> None:
-    """The environments that the contract lists are those that an organization has of itself."""
+    """The environments that the contract lists are those that every organization has."""
     assert tuple(ROOT["components"]["schemas"]["StartRun"]["properties"]["environment"]["enum"]) == (
         Organization("org_x").environments
     )
@@ -117,13 +117,13 @@ def _walk(node: Any, pointer: str, kind: str) -> Iterator[tuple[str, dict[str, A
 
 
 @pytest.mark.parametrize(("pointer", "node"), [pytest.param(*part, id=part[0]) for part in parts()])
-def test_every_part_says_on_what_it_rests(pointer: str, node: dict[str, Any]) -> None:
+def test_every_part_has_a_basis(pointer: str, node: dict[str, Any]) -> None:
     """Every operation, parameter, header, property and response has a basis: documented, inferred or assumed."""
     assert "x-basis" in node, pointer
 
 
 def test_the_parts_are_all_found() -> None:
-    """The walk over the contract meets parts of each kind, so that the test before this one tests something."""
+    """The parts include every kind of part, so that the test before this one can fail."""
     found = [pointer for pointer, _ in parts()]
     assert len(found) > 100
     assert "#/components/schemas/Run/properties/url" in found
@@ -134,6 +134,6 @@ def test_the_parts_are_all_found() -> None:
 
 
 def test_no_failure_is_documented_by_a_wildcard() -> None:
-    """Every failure has its own status: a wildcard would hide one that is not documented."""
+    """Every failure has its own status, since a wildcard would hide an undocumented one."""
     for _, _, node in CONTRACT.operations():
         assert all(status.isdigit() for status in node["responses"])

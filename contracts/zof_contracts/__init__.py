@@ -1,7 +1,7 @@
-"""The contract harness: does a deployment keep the published contract, and where it differs, whose fault is it?
+"""The contract harness: it verifies that a deployment of the Zof API keeps the published contract.
 
-Use it as a library: `run(Target(url=…, keys={"main": …}))` returns a value that holds every `Finding`.
-The names are looked up when they are asked for, so that pytest may load our plugin without loading the harness.
+As a library, `run(Target(url=…, keys={"main": …}))` returns a `Verification` with every `Finding`. The names are
+loaded on first use, because pytest imports this package, for its plugin, in every run.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Target", "run"]
 
-_ROOMS: Final = {
+_MODULES: Final = {
     "Finding": "zof_contracts.evidence.findings",
     "Target": "zof_contracts.target.target",
     "run": "zof_contracts.verification.run",
 }
+"""The module of each public name."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name is
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -11,16 +10,16 @@ from starlette.routing import Route
 
 from zof_emulator.console.pages import Pages
 from zof_emulator.control import operations
+from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import SECOND
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.core.timeline import Clock
-from zof_emulator.core.world import Policy, World
+from zof_emulator.core.world import World
 from zof_emulator.handlers import table, views
 from zof_emulator.http import control_access
 from zof_emulator.http.api import OpenApiApp
 from zof_emulator.http.control_access import ControlGuard
 from zof_emulator.http.dispatch import Dispatcher
-from zof_emulator.http.hosted_world import HostedWorld, Listeners, Origin, access_to
+from zof_emulator.http.hosted_world import HostedWorld, Listeners, access_to
 from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
 from zof_emulator.spec import document
@@ -31,6 +30,7 @@ from zof_emulator.webhooks.service import DeliveryService, load_courier
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import SeedData
     from zof_emulator.http.hosted_world import Exchange
 
@@ -65,14 +65,14 @@ def create_app(
     """
     chosen = settings or Settings()
     contract = document.load(document.find("openapi.yaml"))
-    fresh, usual = _worlds(chosen, data or DEFAULT), Origin(chosen.seed, chosen.clock, _scenario(chosen))
+    make, usual = _make_worlds(data or DEFAULT), chosen.world
     audience = Listeners(told, limited)
-    shared = access_to(fresh(usual, EPOCH))
+    shared = access_to(make(usual, EPOCH))
 
-    def stage(name: str, origin: Origin | None) -> HostedWorld:
+    def stage(name: str, config: WorldConfig | None) -> HostedWorld:
         return HostedWorld(
-            origin or usual,
-            fresh,
+            config or usual,
+            make,
             system,
             lambda world: shared if shared.fits(world) else access_to(world),
             audience,
@@ -98,31 +98,10 @@ def create_app(
     return Dispatcher(browser, worlds=worlds, api=api, control=control_api, door=door)
 
 
-def _scenario(settings: Settings) -> str:
-    return "default" if settings.samples else "empty"
+def _make_worlds(data: SeedData) -> Callable[[WorldConfig, int], World]:
+    """The function that makes a world with a configuration, given the system's time in ms."""
 
+    def make(config: WorldConfig, system: int) -> World:
+        return World(config, data, system if config.clock is ClockMode.REAL else EPOCH)
 
-def _worlds(settings: Settings, data: SeedData) -> Callable[[Origin, int], World]:
-    """What makes a fresh world under these settings, given how it is to begin and the instant that it is."""
-    policy = Policy(
-        rate=settings.rate,
-        capacity=settings.capacity,
-        references=settings.references,
-        keep_runs=settings.max_runs,
-        envelope=settings.envelope,
-    )
-    held = replace(
-        data,
-        organizations=tuple(
-            replace(one, environments=tuple(dict.fromkeys((*one.environments, *settings.environments))))
-            for one in data.organizations
-        ),
-    )
-    empty = replace(held, samples=(), webhooks=())
-
-    def fresh(origin: Origin, system: int) -> World:
-        clock = Clock(origin.clock)
-        filled = held if origin.scenario == "default" else empty
-        return World(origin.seed, policy, filled, clock, EPOCH if clock.stands else system)
-
-    return fresh
+    return make

@@ -1,61 +1,71 @@
-"""Settings: all that a user may choose, in one frozen value."""
+"""`Settings`: everything that can be chosen about an emulator, in one frozen value that validates itself."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from typing import Final
 
-from zof_emulator.core.limits import Rate
+from zof_emulator.core.config import WorldConfig, check_integer
+from zof_emulator.core.limits import Rate, RateScope
 
 OFF: Final = Rate(limit=1_000_000_000)
-"""The limit that nobody reaches: what `--rate-limit off` means, so that its headers are there all the same."""
+"""The limit that nobody reaches: what `--rate-limit off` means. Answers still carry its headers."""
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})(?::(key|organization))?")
 _ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 _LAST_PORT: Final = 65_535
-_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+BOUNDS: Final = {
+    "port": (0, _LAST_PORT),
+    "journal": (0, 1_000_000),
+    "max_worlds": (1, 100_000),
+    "world_idle": (1, 10_000_000),
+}
+"""The least and greatest value of each integer setting of the process; `WorldConfig` holds those of a world."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How an emulator is set up; the defaults are what `zof-emulator serve` does without a flag."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(WorldConfig):
+    """The configuration of an emulator: that of its worlds, and that of the process.
+
+    The defaults are what `zof-emulator serve` does without a flag.
+
+    Raises `ValueError` when a value is not allowed; the message names the setting and what is allowed.
+    """
 
     host: str = "127.0.0.1"
     """The address to listen on."""
     port: int = 9630
     """The port to listen on; 0 picks a free one."""
-    seed: int = 0
-    """What tells chance: IDs and durations."""
-    clock: str = "real"
-    """`real` follows the system's clock; `manual` begins with 2026 and moves when told, `auto` also when polled."""
-    rate: Rate = field(default_factory=Rate)
-    """The rate limit of a key."""
-    capacity: int = 4
-    """How many runs of an organization run at once."""
-    references: str = "open"
-    """`open`: projects, cases and suites come into being when they are named; `strict`: they must be in the data."""
-    environments: tuple[str, ...] = ()
-    """The organizations' own environments, besides staging and production."""
-    samples: bool = True
-    """Whether a fresh world holds the ended runs that the spec's examples show."""
     public_url: str = ""
-    """Scheme and host that links in answers begin with; empty: what the client called us."""
+    """Scheme and host that links in answers begin with; empty: those that the request used."""
     token: str = ""
-    """What the emulator's own operations ask for; empty: nothing, but that the client is on this machine."""
+    """The token that the operations under `/_emulator` require; empty: none, but the client must be on this machine."""
     journal: int = 1_000
-    """How many exchanges the journal of a world keeps; 0: there is none."""
+    """How many exchanges the journal of a world keeps; 0: no journal."""
     max_worlds: int = 1_000
-    """How many worlds there may be."""
-    max_runs: int = 100_000
-    """How many ended runs of an organization a world keeps."""
-    envelope: str = "present"
-    """The envelope of webhook events: `present`, or `legacy` for the older one."""
+    """How many worlds the process holds at most."""
     webhook_allow: tuple[str, ...] = ()
-    """Hosts besides this machine that webhooks are sent to."""
+    """The hosts besides this machine that webhooks are sent to."""
     world_idle: int = 3_600
-    """After how many seconds a world that nobody asked for makes room for others."""
+    """The seconds after which an unused world may be dropped to make room for another."""
+
+    def __post_init__(self) -> None:
+        WorldConfig.__post_init__(self)
+        for name, (minimum, maximum) in BOUNDS.items():
+            check_integer(name, getattr(self, name), minimum, maximum)
+        for name in ("host", "token"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"invalid {name} {getattr(self, name)!r}: use a string")  # noqa: TRY004
+        object.__setattr__(self, "public_url", parse_url(self.public_url))
+        object.__setattr__(self, "webhook_allow", tuple(parse_host(one) for one in self.webhook_allow))
+
+    @property
+    def world(self) -> WorldConfig:
+        """The configuration of a world that says nothing else."""
+        return WorldConfig(**{one.name: getattr(self, one.name) for one in fields(WorldConfig)})
 
     @property
     def loopback(self) -> bool:
@@ -68,26 +78,28 @@ class Settings:
             return False
 
 
-def rate_from(text: str) -> Rate:
+def parse_rate(text: str) -> Rate:
     """The rate that `off` or `N/SECONDS[:key|organization]` names; `ValueError` when it is neither."""
     if text == "off":
         return OFF
     match = _RATE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is neither off nor N/SECONDS[:key|organization], as in 100/60:key")
-    return Rate(int(match[1]), int(match[2]) * 1000, match[3] or "key")
+    return Rate(int(match[1]), int(match[2]) * 1000, RateScope(match[3] or "key"))
 
 
-def label_from(text: str) -> str:
-    """An environment's label; `ValueError` when it is none."""
-    if not _LABEL.fullmatch(text):
-        raise ValueError(f"{text!r} is no label: up to 63 letters, digits, _, . or -")
-    return text
+def parse_host(text: str) -> str:
+    """A host name or an IP address without a port; `ValueError` when it is neither."""
+    if isinstance(text, str) and _HOST.fullmatch(text):
+        return text
+    raise ValueError(
+        f"invalid host {text!r}: use a host name or an IP address without a port, as in host.docker.internal"
+    )
 
 
-def url_from(text: str) -> str:
+def parse_url(text: str) -> str:
     """Scheme and host of a URL such as `https://zof.test:8443`; `ValueError` when it has more, or less."""
     match = _ORIGIN.fullmatch(text)
     if not text or (match and int(match[1] or 0) <= _LAST_PORT):
         return text.rstrip("/")
-    raise ValueError(f"{text!r} is no scheme and host, as in https://zof.test:8443")
+    raise ValueError(f"invalid URL {text!r}: use a scheme and a host alone, as in https://zof.test:8443")

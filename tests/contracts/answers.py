@@ -77,7 +77,7 @@ class Teller:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = (("content-type", "application/json"), ("x-request-id", f"req_{self.number:020}"), *headers)
         kept = tuple((name, value) for name, value in dict(given).items() if name != without)
-        operation = load_contract().route(method, path)
+        operation = load_contract().find_operation(method, path)
         name = operation.id if operation else ""
         request = Request(method, path, query, sent)
         return Exchange(self.number, request, Response(status, kept, content), name, NOW + self.number, 0.001)

@@ -42,7 +42,7 @@ def fabricated(text: str = "it", **changes: Any) -> Verification:  # noqa: ANN40
     violated = Finding(
         RULES["runs.cancel.terminal-conflict"], f"409 for {text}", f"200 with {text}", trace(text), times=3
     )
-    assumed = next(rule for rule in RULES.values() if not rule.basis.binding)
+    assumed = next(rule for rule in RULES.values() if not rule.basis.is_binding)
     differs = Finding(assumed, f"{text} as assumed", f"{text} otherwise", trace(text)[:1], seed=7)
     shaky = Finding(RULES["conventions.json"], "JSON", text, trace(text)[-1:], flaky=True)
     found = {finding.rule.name: finding for finding in (violated, differs, shaky)}

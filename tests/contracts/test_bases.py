@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from zof_contracts.evidence.exchange import Request
 from zof_contracts.evidence.findings import Verdict
-from zof_contracts.report.curl import script
+from zof_contracts.report.curl import write_script
 from zof_contracts.target.client import Client
 from zof_contracts.verification.run import run
-from zof_emulator import Settings, create_app
+from zof_emulator import ClockMode, Settings, create_app
 from zof_emulator.settings import OFF
 
 from tests.mutants.catalogue import target
@@ -28,7 +28,7 @@ def world(base: str, **settings: Any) -> Target:  # noqa: ANN401
     """A world of the emulator, in process, by its URL alone."""
     keys = {**target().keys}
     del keys["no-projects"]
-    app: Any = create_app(Settings(clock="manual", **settings))
+    app: Any = create_app(Settings(clock=ClockMode.MANUAL, **settings))
     return replace(target(), app=app, url=base, keys=keys, advance=None)
 
 
@@ -62,7 +62,7 @@ def test_over_http() -> None:
         facts = run(where, max_examples=0)
     assert facts.findings == ()
     assert "runs.start.location" in {each.rule.name for each in facts.settled if each.verdict is Verdict.KEPT}
-    assert script(facts.journal[:1], base=where.base, keys=where.keys).startswith(
+    assert write_script(facts.journal[:1], base=where.base, keys=where.keys).startswith(
         f"export ZOF_BASE_URL=http://127.0.0.1:{server.port}/w/beta/v1\n"
     )
 

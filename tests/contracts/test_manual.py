@@ -1,4 +1,4 @@
-"""What docs/contracts.md and the README say of the harness is so: commands run as printed, every option is named."""
+"""docs/contracts.md and the README are right about the harness: commands run as printed, every option is named."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 import pytest
-from zof_contracts.cli.main import verify
+from zof_contracts.cli.verify import verify
 from zof_contracts.contract.rules import RULES
 from zof_contracts.report import FILES
-from zof_contracts.report.curl import variable
+from zof_contracts.report.curl import key_variable
 from zof_contracts.target.target import KEYS
 
 from tests.served import Server, environment
@@ -32,19 +32,19 @@ OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Optio
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server whose time stands still."""
+    """An emulator with a manual clock."""
     with Server("--clock", "manual", "--quiet") as running:
         yield running
 
 
-def ran(script: str, server: Server, folder: Path) -> str:
-    """What a script prints that runs as printed, but for the port and for where the scripts are."""
+def run_script(script: str, server: Server, folder: Path) -> str:
+    """Run a script as printed, but for the port and the path of the command; return its output."""
     script = script.replace("9630", str(server.port)).replace("scripts/contracts", "contracts_of_the_tests")
     here = f'contracts_of_the_tests() {{ "{sys.executable}" -P -m zof_contracts "$@"; }}\nset -eu\n'
     variables = environment({})
     for option in OPTIONS:
         variables.pop(str(option.envvar), None)
-    variables["ZOF_CONTRACTS_MAX_EXAMPLES"] = "0"  # what is made up is other tests' matter, and takes its time
+    variables["ZOF_CONTRACTS_MAX_EXAMPLES"] = "0"  # generated requests take long and are tested elsewhere
     done = subprocess.run(
         ["/bin/sh"],
         input=here + script,
@@ -62,7 +62,7 @@ def ran(script: str, server: Server, folder: Path) -> str:
 @pytest.mark.parametrize("script", SHELL, ids=[f"block {number}" for number in range(1, len(SHELL) + 1)])
 def test_the_commands_of_the_manual(server: Server, tmp_path: Path, script: str) -> None:
     """Every command of the manual runs as printed, and finds nothing in the emulator."""
-    assert ran(script, server, tmp_path)
+    assert run_script(script, server, tmp_path)
     if "html" in script:
         assert {path.name for path in (tmp_path / "contract-report").iterdir()} == {"report.html", "junit.xml"}
 
@@ -71,7 +71,7 @@ def test_the_command_of_the_readme(server: Server, tmp_path: Path) -> None:
     """The command of the README runs as printed, and finds nothing in the emulator."""
     command = re.search(r"^scripts/contracts verify .*$", README, re.MULTILINE)
     assert command
-    assert "rules that were exercised" in ran(command[0], server, tmp_path)
+    assert "rules that were exercised" in run_script(command[0], server, tmp_path)
     assert f"{len(RULES)} rules" in README
 
 
@@ -116,7 +116,7 @@ def test_a_report_is_named(form: str) -> None:
 
 def test_keys_are_named() -> None:
     """The manual names the variable of every key."""
-    assert all(f"`{variable(key)}`" in MANUAL for key in KEYS)
+    assert all(f"`{key_variable(key)}`" in MANUAL for key in KEYS)
 
 
 @pytest.mark.skipif(not (ROOT / ".venv").exists() or shutil.which("sh") is None, reason="needs a checkout's .venv")

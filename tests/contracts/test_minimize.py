@@ -37,8 +37,8 @@ def test_minimized() -> None:
     steps.start(("tc_a",))
     steps.start(("tc_login_001",))
     client.get("/projects")
-    steps.cancel(steps.mine[0])
-    steps.cancel(steps.mine[0])
+    steps.cancel(steps.runs[0])
+    steps.cancel(steps.runs[0])
     (finding,) = ledger.findings.values()
     shorter = minimize(finding, client)
     assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun"]

@@ -14,7 +14,7 @@ from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.probes import PROBES, ProbeContext, Unsettled
-from zof_contracts.probes.runs import capacity
+from zof_contracts.probes.runs import exceed_capacity
 from zof_contracts.target.client import Client
 from zof_contracts.target.target import Target
 from zof_contracts.verification.run import run
@@ -153,7 +153,7 @@ def test_a_target_with_more_places_is_not_over_capacity() -> None:
     where = target(capacity=50)
     ledger, client = Ledger(where), Client(where)
     with pytest.raises(Unsettled, match="not over capacity"):
-        capacity(ProbeContext(client, ledger, "test"))
+        exceed_capacity(ProbeContext(client, ledger, "test"))
     assert ledger.evidence["runs.capacity"] == 0
 
 

@@ -12,7 +12,7 @@ from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.evidence.exchange import HttpTransport
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import state_machine
-from zof_contracts.search.state_machine import StoryMachine
+from zof_contracts.search.state_machine import ContractMachine
 from zof_contracts.target.client import Client
 from zof_contracts.target.clock import mover
 from zof_contracts.verification.run import run
@@ -63,8 +63,8 @@ def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
 def test_no_two_verifications_of_a_server_use_the_same_idempotency_keys() -> None:
     """What an earlier one left is met by nobody; in process the same seed sends the same bytes."""
     served = replace(target(), app=None)
-    first, second = (StoryMachine(Client(served), Ledger(served, seed=1), {}).salt for _ in range(2))
+    first, second = (ContractMachine(Client(served), Ledger(served, seed=1), {}).salt for _ in range(2))
     assert first != second
     here = target()
-    first, second = (StoryMachine(Client(here), Ledger(here, seed=1), {}).salt for _ in range(2))
+    first, second = (ContractMachine(Client(here), Ledger(here, seed=1), {}).salt for _ in range(2))
     assert first == second

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
 
 STEPS: dict[str, Callable[[Actions, str], object]] = {
-    "artifacts": lambda steps, run: steps.artifacts(run),
+    "artifacts": lambda steps, run: steps.list_artifacts(run),
     "cancel": lambda steps, run: steps.cancel(run),
     "export": lambda steps, run: steps.export(run),
     "filter": lambda steps, _: steps.filter_status("running"),
     "logs": lambda steps, run: steps.follow_logs(run, 1),
-    "results": lambda steps, run: steps.results(run, 1),
+    "results": lambda steps, run: steps.list_results(run, 1),
     "walk": lambda steps, _: steps.walk_runs(1, starting=True),
 }
 
@@ -43,5 +43,5 @@ def test_a_run_that_ends_meanwhile_is_no_finding(name: str) -> None:
                 client.target.advance(60_000)
 
         client.observers = [ends]
-        STEPS[name](steps, steps.mine[0])
+        STEPS[name](steps, steps.runs[0])
         assert ledger.findings == {}

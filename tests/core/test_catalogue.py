@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from zof_emulator.core.catalogue import Catalogue, Order
+from zof_emulator.core.config import References
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.tenants import Organization, Project, SeedData
 
@@ -91,7 +92,7 @@ def resolved(catalogue: Catalogue, organization: str, order: Order) -> tuple[str
 @given(st.sampled_from(["open", "strict"]), stories)
 def test_a_catalogue_is_a_dict_of_owners(references: str, story: list[tuple[str, Order]]) -> None:
     """Orders are resolved or refused as the owners say, one after another, so a refused one has changed nothing."""
-    catalogue, model = Catalogue(DATA, 10_000, references=references), Owners(references)
+    catalogue, model = Catalogue(DATA, 10_000, references=References(references)), Owners(references)
     for organization, order in story:
         expected = model.resolve(organization, order)
         assert resolved(catalogue, organization, order) == expected
@@ -102,7 +103,7 @@ def test_a_catalogue_is_a_dict_of_owners(references: str, story: list[tuple[str,
 @given(stories)
 def test_strict_references_make_nothing(story: list[tuple[str, Order]]) -> None:
     """Under strict references there is what the data holds and nothing more, whatever is asked for."""
-    catalogue = Catalogue(DATA, 10_000, references="strict")
+    catalogue = Catalogue(DATA, 10_000, references=References.STRICT)
     for organization, order in story:
         try:
             found = catalogue.resolve(organization, order, 10_000)
@@ -116,7 +117,7 @@ def test_strict_references_make_nothing(story: list[tuple[str, Order]]) -> None:
 def test_a_missing_id_never_exists(references: str) -> None:
     """An ID that contains `missing` does not exist, though the data may hold it."""
     data = SeedData(DATA.organizations, (), (Project("proj_missing", "org_a", "Gone", 0),), {"tc_missing": "org_a"})
-    catalogue = Catalogue(data, 0, references=references)
+    catalogue = Catalogue(data, 0, references=References(references))
     with pytest.raises(Refused, match="project_not_found"):
         catalogue.resolve("org_a", Order("proj_missing", "staging", ("tc_missing",)), 0)
 
@@ -129,7 +130,7 @@ def test_a_missing_id_never_exists(references: str) -> None:
 @example("suite_" + "a" * 64)
 def test_a_suite_of_any_name_holds_valid_cases(suite: str) -> None:
     """A suite that comes into being holds three cases whose IDs are valid, named after it, however long its name is."""
-    catalogue = Catalogue(SeedData(DATA.organizations, ()), 0, references="open")
+    catalogue = Catalogue(SeedData(DATA.organizations, ()), 0, references=References.OPEN)
     found = catalogue.resolve("org_a", Order("proj_a", "staging", (), suite), 0)
     assert len(set(found)) == 3
     assert all(CASE.fullmatch(case) for case in found)
@@ -144,13 +145,13 @@ def test_projects_are_in_the_order_of_their_age() -> None:
     """The data may name projects in any order; they are listed by when they were made, the oldest first."""
     ages = {"proj_c": 1, "proj_a": 3, "proj_b": 2}
     data = SeedData(DATA.organizations, (), tuple(Project(name, "org_a", name, age) for name, age in ages.items()))
-    found = Catalogue(data, 10, references="strict").projects("org_a")
+    found = Catalogue(data, 10, references=References.STRICT).projects("org_a")
     assert [(one.id, one.created_at) for one in found] == [("proj_a", 7), ("proj_b", 8), ("proj_c", 9)]
 
 
 def test_projects_are_as_old_as_the_data_says() -> None:
     """A project of the data is older than the world, one that comes into being is as old as its first run."""
-    catalogue = Catalogue(DATA, 10_000, references="open")
+    catalogue = Catalogue(DATA, 10_000, references=References.OPEN)
     catalogue.resolve("org_a", Order("proj_new", "staging", ("tc_a",)), 12_345)
     catalogue.resolve("org_a", Order("proj_new", "staging", ("tc_a",)), 99_999)
     found = [(one.id, one.name, one.created_at) for one in catalogue.projects("org_a")]

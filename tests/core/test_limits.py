@@ -8,7 +8,7 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.limits import Limiter, Rate, Verdict
+from zof_emulator.core.limits import Limiter, Rate, RateScope, Verdict
 
 from tests.core.worlds import BEGAN
 
@@ -17,7 +17,7 @@ rates = st.builds(
     Rate,
     limit=st.integers(1, 4),
     window_ms=st.sampled_from([1, 999, 1_000, 1_500, 60_000]),
-    scope=st.sampled_from(["key", "organization"]),
+    scope=st.sampled_from(list(RateScope)),
     burst=st.integers(0, 2),
 )
 gaps = st.sampled_from([0, 0, 1, 400, 999, 1_000, 1_499, 30_000, 59_999, 60_000]) | st.integers(0, 70_000)
@@ -48,7 +48,7 @@ def test_a_limiter_counts_as_a_list_of_timestamps_does(rate: Rate, story: list[t
     admitted: defaultdict[str, list[int]] = defaultdict(list)
     for gap, (organization, key) in story:
         now += gap
-        bucket = key if rate.scope == "key" else organization
+        bucket = key if rate.scope is RateScope.KEY else organization
         assert limiter.admit(organization, key, now) == modelled(rate, admitted[bucket], now)
 
 
@@ -84,8 +84,8 @@ def test_a_refused_request_does_not_count() -> None:
     assert verdicts[-1].remaining == 1
 
 
-@pytest.mark.parametrize(("scope", "shared"), [("key", False), ("organization", True)])
-def test_whose_requests_are_counted_together(*, scope: str, shared: bool) -> None:
+@pytest.mark.parametrize(("scope", "shared"), [(RateScope.KEY, False), (RateScope.ORGANIZATION, True)])
+def test_whose_requests_are_counted_together(*, scope: RateScope, shared: bool) -> None:
     """Keys of one organization share a window only when the scope says so; organizations never do."""
     limiter = Limiter(Rate(limit=1, scope=scope))
     assert limiter.admit("org_a", "key_1", BEGAN).retry_after is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.timeline import NEVER, Agenda, Clock
 
@@ -43,7 +44,7 @@ def test_what_is_put_down_is_given_back() -> None:
 @given(instants, st.lists(instants), st.integers(0, 2**40))
 def test_a_manual_clock_moves_only_when_it_is_told(start: int, system: list[int], by: int) -> None:
     """Whatever the system's clock does, a manual one stands still."""
-    clock = Clock("manual").moved(by)
+    clock = Clock(ClockMode.MANUAL).moved(by)
     assert all(clock.read(one, start) == start for one in system)
 
 
@@ -58,8 +59,8 @@ def test_a_real_clock_follows_the_systems_and_never_goes_back(start: int, system
         now = then
 
 
-@given(st.sampled_from(["real", "manual"]), st.lists(st.integers(0, 2**30)))
-def test_moves_add_up(mode: str, moves: list[int]) -> None:
+@given(st.sampled_from([ClockMode.REAL, ClockMode.MANUAL]), st.lists(st.integers(0, 2**30)))
+def test_moves_add_up(mode: ClockMode, moves: list[int]) -> None:
     """A clock that is moved in steps is moved by their sum, and stays the clock that it was."""
     clock = Clock(mode)
     for by in moves:

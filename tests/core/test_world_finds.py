@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.artifacts import slots
 from zof_emulator.core.catalogue import Order
+from zof_emulator.core.config import LARGEST_SEED, ClockMode, Scenario, WorldConfig
 from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.core.timeline import Clock
-from zof_emulator.core.world import Policy, World
+from zof_emulator.core.world import Retention, World
 
 from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, order
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEPT_MS = 5_000
+EMPTY = WorldConfig(clock=ClockMode.MANUAL, scenario=Scenario.EMPTY)
 
 
 def reason(act: Callable[[], object]) -> str:
@@ -96,8 +97,7 @@ def test_a_result_that_never_started_has_no_duration() -> None:
 @given(case_lists)
 def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[str, ...]) -> None:
     """An artifact is there for its time and then gone: not found, not listed, each by its own age."""
-    policy = Policy(keep_artifacts_ms=KEPT_MS)
-    world = World(0, policy, replace(DEFAULT, samples=()), Clock("manual"), BEGAN)
+    world = World(EMPTY, DEFAULT, BEGAN, Retention(artifacts_ms=KEPT_MS))
     run = world.move_run(
         world.start("org_abc", Order("proj_abc", "staging", tuple(f"tc_{one}" for one in cases))), to_end=True
     )
@@ -139,10 +139,10 @@ def test_a_run_that_has_ended_is_not_moved(organization: str) -> None:
     assert world.now == now
 
 
-@given(st.integers(-(2**30), 2**40))
+@given(st.integers(0, LARGEST_SEED))
 def test_the_samples_have_lived(seed: int) -> None:
     """Under every seed the default data's runs have ended before the world begins, as their names say."""
-    world = World(seed, Policy(), DEFAULT, Clock("manual"), BEGAN)
+    world = World(WorldConfig(seed=seed, clock=ClockMode.MANUAL), DEFAULT, BEGAN)
     assert world.now == BEGAN
     found = [world.run("org_abc", f"run_sample_{word}") for word in ("passed", "failed")]
     assert [run.status.value for run in found] == ["passed", "failed"]
@@ -156,7 +156,7 @@ def test_the_newest_sample_is_listed_first(ages: list[int], other: bool) -> None
     """The data may name its samples in any order; they happened in the order of their ages."""
     hour = 3_600_000
     samples = [replace(DEFAULT.samples[0], word=f"age_{age:02d}", age_ms=age * hour) for age in ages]
-    world = World(0, Policy(), replace(DEFAULT, samples=tuple(samples)), Clock("manual"), BEGAN)
+    world = World(WorldConfig(clock=ClockMode.MANUAL), replace(DEFAULT, samples=tuple(samples)), BEGAN)
     index = world.tenancies["org_abc"].runs
     numbers, _ = index.page(None, None, Period(after=BEGAN - 45 * hour if other else None), NO_END, 100)
     listed = [world.names.run(number) for number in numbers]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zof_emulator.core.limits import Rate
-from zof_emulator.core.timeline import Clock
-from zof_emulator.core.world import Policy, World
+from zof_emulator.core.config import ClockMode, WorldConfig
+from zof_emulator.core.world import World
 
 from tests.core.worlds import BEGAN, DATA, ORGANIZATIONS, case_lists, order
 
@@ -21,7 +20,7 @@ deeds = st.lists(
 
 def keeping(count: int) -> World:
     """A world that keeps so many ended runs of an organization."""
-    return World(0, Policy(Rate(), capacity=2, keep_runs=count), DATA, Clock("manual"), BEGAN)
+    return World(WorldConfig(clock=ClockMode.MANUAL, capacity=2, max_runs=count), DATA, BEGAN)
 
 
 @settings(max_examples=60)

@@ -7,13 +7,12 @@ from typing import Final
 from hypothesis import strategies as st
 from zof_emulator.core import runs
 from zof_emulator.core.catalogue import Order
+from zof_emulator.core.config import ClockMode, References, WorldConfig
 from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.limits import Rate
 from zof_emulator.core.runs import Run
 from zof_emulator.core.tenants import Organization, SeedData
-from zof_emulator.core.timeline import Clock
-from zof_emulator.core.world import Policy, World
+from zof_emulator.core.world import World
 
 BEGAN: Final = 1_767_225_600_123
 """2026-01-01T00:00:00.123Z: no whole second, so that rounding shows."""
@@ -29,10 +28,15 @@ case_lists: Final = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, uni
 
 
 def fresh(
-    *, seed: int = 0, capacity: int = 4, now: int = BEGAN, data: SeedData = DATA, references: str = "open"
+    *,
+    seed: int = 0,
+    capacity: int = 4,
+    now: int = BEGAN,
+    data: SeedData = DATA,
+    references: References = References.OPEN,
 ) -> World:
     """A world with a manual clock and, by default, nothing in it."""
-    return World(seed, Policy(Rate(), capacity, references), data, Clock("manual"), now)
+    return World(WorldConfig(seed=seed, clock=ClockMode.MANUAL, capacity=capacity, references=references), data, now)
 
 
 def order(organization: str, cases: tuple[str, ...], project: str = PROJECTS[0]) -> Order:

@@ -32,7 +32,7 @@ def _made(settings: tuple[tuple[str, Any], ...]) -> Zof:
 
 def fresh(**settings: Any) -> Zof:  # noqa: ANN401  a setting
     """An emulator as at its start, without sample runs unless asked for; made once, and reset."""
-    zof = _made(tuple(sorted({"samples": False, **settings}.items())))
+    zof = _made(tuple(sorted({"scenario": "empty", **settings}.items())))
     zof.key = ADMIN
     assert zof.control("/reset").status == 200
     return zof

@@ -32,7 +32,7 @@ def unchanged(zof: Zof) -> bytes:
 @given(history=histories, by_ms=st.integers(0, 20_000), step=st.integers(200, 3_000))
 def test_what_happened_in_steps(history: list[Step], by_ms: int, step: int) -> None:
     """A move tells what moves in steps tell one after another, in the order of time and within the time it moved."""
-    zof, other = fresh(capacity=2), Zof(samples=False, capacity=2)
+    zof, other = fresh(capacity=2), Zof(scenario="empty", capacity=2)
     live(zof, history)
     live(other, history)
     whole = zof.control("/clock/advance", {"by_ms": by_ms}).json

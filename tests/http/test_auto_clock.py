@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.limits import Rate
+from zof_emulator.core.limits import Rate, RateScope
 
 from tests.http.histories import TERMINAL, Step, fresh, histories
 from tests.http.stories import newest
@@ -153,7 +153,7 @@ LISTED: Final[dict[str, Callable[[Zof], Answer]]] = {
 @pytest.mark.parametrize("scope", ["key", "organization"])
 def test_retry_after(way: str, scope: str) -> None:
     """A client that was told to wait and comes again is served, whatever it asks for: it has waited as it was told."""
-    zof = fresh(clock="auto", rate=Rate(limit=2, window_ms=60_000, scope=scope))
+    zof = fresh(clock="auto", rate=Rate(limit=2, window_ms=60_000, scope=RateScope(scope)))
     answers = [LISTED[way](zof) for _ in range(7)]
     assert [answer.status == 429 for answer in answers] == [False, False, True, False, False, True, False]
     assert [answer.headers["retry-after"] for answer in answers if answer.status == 429] == ["60", "60"]

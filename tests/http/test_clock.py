@@ -126,7 +126,7 @@ def test_advance_refused(body: bytes, param: str | None) -> None:
 def test_real_clock() -> None:
     """A real clock follows the system's, never backwards, and goes on from where it is moved."""
     system = [EPOCH]
-    zof = Zof(clock="real", samples=False, system=lambda: system[0])
+    zof = Zof(clock="real", scenario="empty", system=lambda: system[0])
     system[0] += 1_500
     assert now(zof) == 1_500
     zof.advance(60_000)

@@ -67,7 +67,7 @@ def test_no_trace(path: str) -> None:
     """Asking about the emulator changes no byte of what its world answers."""
     plain = fresh()
     expected = plain.get("/runs").raw_headers
-    asked = Zof(samples=False)
+    asked = Zof(scenario="empty")
     asked.control(path)
     assert asked.get("/runs").raw_headers == expected
 
@@ -128,7 +128,7 @@ def test_reset(before: list[Step], history: list[Step]) -> None:
 def test_as_at_the_start() -> None:
     """What is reset answers as what was just made."""
     history = [Step("start", cases=("tc_a", "tc_pay_fail")), Step("advance", number=9_000)]
-    assert story(fresh(), history) == story(Zof(samples=False), history)
+    assert story(fresh(), history) == story(Zof(scenario="empty"), history)
 
 
 def test_samples() -> None:

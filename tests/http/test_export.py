@@ -95,7 +95,7 @@ def test_each_filter(name: str) -> None:
 @pytest.fixture(scope="module")
 def thousands() -> Zof:
     """An emulator with 2,600 results, of runs of up to 500 cases."""
-    zof = Zof(samples=False, capacity=9)
+    zof = Zof(scenario="empty", capacity=9)
     for count in (500, 500, 1, 500, 499, 500, 100):
         zof.start(*(f"tc_fail_{number}" if number % 3 else f"tc_{number}" for number in range(count)))
     zof.advance(3_600_000)

@@ -102,11 +102,11 @@ def test_results(  # noqa: PLR0913, PLR0917  every filter there is
 @pytest.fixture(scope="module", params=["/runs", "/results"])
 def half_past(request: pytest.FixtureRequest) -> tuple[Zof, str]:
     """An emulator with a list of one item, created (or made visible) half a second after a whole one, and the list."""
-    zof = Zof(samples=False)
+    zof = Zof(scenario="empty")
     run = zof.ended("tc_login")
     if request.param == "/results":
         return zof, request.param
-    zof = Zof(samples=False)
+    zof = Zof(scenario="empty")
     zof.advance(run["duration_ms"])
     zof.start("tc_login")
     return zof, request.param

@@ -45,7 +45,7 @@ def amiss(one: Any, asked: dict[str, Any]) -> dict[str, tuple[Any, Any]]:  # noq
 @given(story=stories, asked=asked_for, given_counts=counts)
 def test_count_and_nearest(story: list[str], asked: dict[str, Any], given_counts: dict[str, int]) -> None:
     """The count is that of what matches, all numbers must hold, and the nearest differs in the fewest things."""
-    zof = fresh(samples=True, rate=Rate(limit=12))
+    zof = fresh(scenario="default", rate=Rate(limit=12))
     told(zof, story)
     everything = exchanges(zof, limit=1000)
     faults = [amiss(one, asked) for one in everything]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.app import EPOCH
-from zof_emulator.core.limits import Rate
+from zof_emulator.core.limits import Rate, RateScope
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 
 from tests.http.exchanges import FILES, JUDGED, LIMIT, OUTSIDE, START, STRANGERS, SUCCESSES, fresh
@@ -34,7 +34,7 @@ def limited(limit: int = 3, *, burst: int = 0, scope: str = "key", seconds: int 
     """An emulator with a rate limit that is soon reached."""
     late = Key(LATE, "org_abc", PERMITS[Role.ADMIN], expires_at=EPOCH + 30_000)
     data = replace(DEFAULT, keys=(*DEFAULT.keys, late))
-    return Zof(data=data, rate=Rate(limit, seconds * 1000, scope, burst))
+    return Zof(data=data, rate=Rate(limit, seconds * 1000, RateScope(scope), burst))
 
 
 THREE: Final = limited()
@@ -143,7 +143,7 @@ def test_keys_do_not_share_a_window() -> None:
 
 def test_keys_of_an_organization_share_a_window_by_setting() -> None:
     """With the scope `organization` its keys share one window, and another organization has its own."""
-    zof = limited(scope="organization")
+    zof = limited(scope=RateScope.ORGANIZATION)
     assert [zof.get("/runs", key=key).status for key in (ADMIN, CI, VIEWER, ADMIN, CI)] == [200, 200, 200, 429, 429]
     assert limits(zof.get("/runs", key=OTHER)) == (3, 2, EPOCH // 1000 + 60)
 

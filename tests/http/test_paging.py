@@ -31,7 +31,7 @@ class Lists:
 @pytest.fixture(scope="module")
 def lists() -> Lists:
     """An emulator whose organization has 27 runs, one of 15 cases, in 27 projects; the other organization has 3."""
-    zof = Zof(samples=False)
+    zof = Zof(scenario="empty")
     zof.start("tc_login", project_id="proj_first")
     zof.advance(60_000)
     for number in range(25):

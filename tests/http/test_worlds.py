@@ -42,7 +42,7 @@ def runs(zof: Zof) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_path_and_header_name_the_same_world(name: str) -> None:
     """A world is chosen by path, by header, or by both alike; it is the same one."""
-    zof = Zof(samples=False)
+    zof = Zof(scenario="empty")
     started = zof.within(name).start()["id"]
     assert [one["id"] for one in headed(zof, name).json["data"]] == [started]
     assert [one["id"] for one in headed(zof.within(name), name).json["data"]] == [started]
@@ -51,7 +51,7 @@ def test_path_and_header_name_the_same_world(name: str) -> None:
 
 def test_no_mark() -> None:
     """A request that names no world is for the default one."""
-    zof = Zof(samples=False)
+    zof = Zof(scenario="empty")
     started = zof.start()["id"]
     assert runs(zof.within("default")) == [started]
     assert names(zof) == ["default"]
@@ -97,7 +97,7 @@ def links(value: Any) -> Iterator[str]:  # noqa: ANN401  a JSON value
 @pytest.mark.parametrize("by_header", [False, True])
 def test_links_lead_back(by_header: bool) -> None:  # noqa: FBT001
     """Every link in an answer leads into the same world, and is alive there."""
-    zof = Zof(samples=False)
+    zof = Zof(scenario="empty")
     inside = zof.within("a")
     body = json.dumps({**STAGING, "test_case_ids": ["tc_fail"]}).encode()
     told_by = zof if by_header else inside
@@ -146,13 +146,13 @@ def test_made_with_all_that_may_be_said() -> None:
     expected = {"name": "a", "base_url": "http://127.0.0.1:9630/w/a/v1", "seed": 7, "scenario": "empty", "runs": 0}
     assert made.json.items() >= {**expected, "from_snapshot": False, "requests": 0, "exchanges": 0}.items()
     assert made.json["clock"]["mode"] == "auto"
-    assert zof.within("a").start()["id"] == Zof(seed=7, samples=False).start()["id"]
+    assert zof.within("a").start()["id"] == Zof(seed=7, scenario="empty").start()["id"]
     assert zof.tell("GET", "/worlds/a").json["requests"] == 1
 
 
 def test_made_as_the_default_one() -> None:
     """What is left out is as in the default world, and so is a world that a first request makes."""
-    zof = Zof(seed=5, clock="auto", samples=False)
+    zof = Zof(seed=5, clock="auto", scenario="empty")
     said = zof.tell("POST", "/worlds", {"name": "a"}).json
     runs(zof.within("b"))
     used = zof.tell("GET", "/worlds/b").json
@@ -283,7 +283,7 @@ def test_idle(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("name", ["%61", "a", "%61%2Db"])
 def test_encoded_name(name: str) -> None:
     """A name that is written in percent signs is the same name."""
-    zof = Zof(samples=False)
+    zof = Zof(scenario="empty")
     zof.send("GET", f"/w/{name}/v1/runs")
     assert names(zof) == ["default", {"%61": "a", "a": "a", "%61%2Db": "a-b"}[name]]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from zof_emulator.core.limits import Rate
+from zof_emulator.core.limits import Rate, RateScope
 
 from tests.mutants.layer import ADMIN, Ask, Defect, Inner, Mutant, always, answers, asks, error, header
 
@@ -206,7 +206,7 @@ LIMITS: Final = (
         )
     ),
     Mutant(name="limit-of-50", rule="limits.default", settings={"rate": Rate(limit=50)}),
-    Mutant(name="limit-per-organization", rule="limits.per-key", settings={"rate": Rate(scope="organization")}),
+    Mutant(name="limit-per-organization", rule="limits.per-key", settings={"rate": Rate(scope=RateScope.ORGANIZATION)}),
     Mutant(name="burst-of-5", rule="limits.exact", settings={"rate": Rate(burst=5)}),
 )  # fmt: skip
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def _known(ask: Ask) -> set[str]:
-    found = load_contract().route(ask.method, ask.path)
+    found = load_contract().find_operation(ask.method, ask.path)
     if found is None:
         return set()
     given = (load_contract().resolve(each) for each in found.node.get("parameters", ()))

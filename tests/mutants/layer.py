@@ -37,7 +37,7 @@ class Ask:
     @property
     def operation(self) -> str:
         """The `operationId` it means; empty when there is none."""
-        found = load_contract().route(self.method, self.path)
+        found = load_contract().find_operation(self.method, self.path)
         return found.id if found else ""
 
     @property

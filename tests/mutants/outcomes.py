@@ -123,7 +123,7 @@ def _skipping(ask: Ask, inner: Inner) -> Response:
 
 def _kept_for(days: int) -> Callable[[World], None]:
     def plant(world: World) -> None:
-        world.policy = replace(world.policy, keep_artifacts_ms=days * DAY)
+        world.retention = replace(world.retention, artifacts_ms=days * DAY)
 
     return plant
 

@@ -1,66 +1,80 @@
-"""The oracle: every exchange against what was seen before it, and every object against itself.
+"""Judges of one answer against earlier answers.
 
-Plug in: `client.observers.append(Oracle(ledger))`. It sends nothing, and remembers what it needs: request IDs, each
-run, result and log line as it was last seen, and the rate-limit window of each key.
+`client.observers.append(HistoryCheck(ledger))` has every exchange judged. The check sends nothing. It remembers
+request IDs, each run, result and log line as it was last shown, and the rate-limit window of each key.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from zof_contracts.checks.objects import JsonObject, check_result, check_run, is_consistent, names
-from zof_contracts.checks.schemas import mask
+from zof_contracts.checks.objects import JsonObject, check_result, check_run, is_consistent
 from zof_contracts.contract.document import PREFIX, load_contract
+from zof_contracts.contract.resources import list_fields, load_resources
+from zof_contracts.contract.rules import OWNERS
+from zof_contracts.evidence.findings import quote_value
 from zof_contracts.target.client import server_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.ledger import Ledger
 
 _THROTTLED: Final = 429
 _WINDOW: Final = 60
 _MILLISECONDS: Final = 100_000_000_000
-"""What no count of seconds reaches; that Reset is in another unit is the tap's to say."""
-_DEFAULT: Final = 20
-_MOST: Final = 100
-_LISTS: Final = frozenset({"listRuns", "listResults", "listProjects", "listRunArtifacts", "listResultArtifacts"})
-_BY_TIME: Final = frozenset({"listRuns", "listProjects", "listRunArtifacts", "listResultArtifacts"})
+"""A number that no count of seconds reaches; `checks.conformance` judges a Reset in another unit."""
+_NEWEST_FIRST: Final = frozenset(name for name, rule in OWNERS.order.items() if rule == "pages.newest-first")
+_WITH_CURSOR: Final = frozenset(name for name in load_resources().pages if OWNERS.order[name] != "logs.oldest-first")
+"""The lists whose next_cursor is null at the end; that of a log leads on while the run lasts."""
+
+Sighting = tuple[JsonObject, "Exchange"]
+"""An object, and the exchange that showed it."""
 
 
 @dataclass(slots=True)
 class _Window:
-    """What was seen of one rate-limit window."""
+    """What is known of one rate-limit window."""
 
     last: Exchange
-    seen: set[int] = field(default_factory=set)
+    remaining: set[int] = field(default_factory=set)
+    """The values of Remaining that were given in it."""
 
 
 class HistoryCheck:
-    """Remembers, and compares."""
+    """Compares every exchange with those before it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._ids: dict[str, Exchange] = {}
-        self._runs: dict[str, tuple[JsonObject, Exchange]] = {}
-        self._details: dict[str, tuple[JsonObject, Exchange]] = {}
-        self._results: dict[str, tuple[JsonObject, Exchange]] = {}
-        self._lines: dict[tuple[str, str], tuple[JsonObject, Exchange]] = {}
+        self._runs: dict[str, Sighting] = {}
+        self._details: dict[str, Sighting] = {}
+        self._results: dict[str, Sighting] = {}
+        self._lines: dict[tuple[str, str], Sighting] = {}
         self._windows: dict[str, _Window] = {}
-        self._sent: set[tuple[str, str, str]] = set()
+        self._idempotency_keys: set[tuple[str, str, str]] = set()
+        self._judges: dict[str, Callable[[Exchange, JsonObject], None]] = {
+            "Run": self._check_run,
+            "RunDetail": self._check_run_detail,
+            "Result": self._check_result,
+        }
+        """The judges of objects, by schema."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange by those before it."""
         if not exchange.request.path.startswith(PREFIX + "/"):
             return
-        self._request_id(exchange)
-        self._window(exchange)
-        if exchange.response.ok and exchange.operation and not self._replayed(exchange):
-            self._objects(exchange)
-            self._page(exchange)
+        self._check_request_id(exchange)
+        self._check_window(exchange)
+        if exchange.response.ok and exchange.operation and not self._may_be_replay(exchange):
+            self._check_objects(exchange)
+            self._check_page(exchange)
 
-    def _request_id(self, exchange: Exchange) -> None:
+    def _check_request_id(self, exchange: Exchange) -> None:
         value = exchange.response.header("x-request-id")
         if not value:
             return
@@ -69,21 +83,23 @@ class HistoryCheck:
             self.ledger.check(
                 "conventions.request-id.unique",
                 before is exchange,
-                expected="an ID of its own",
-                got="an ID that another answer had",
+                expected="an X-Request-Id that no earlier answer had",
+                got=f"{value} a second time",
                 trace=[before, exchange],
             )
-        if (ours := exchange.request.header("x-request-id")) is not None:
+        if (given := exchange.request.header("x-request-id")) is not None:
             self.ledger.check(
                 "conventions.request-id.server-made",
-                value != ours,
-                expected="an ID of the server's own",
-                got="ours",
+                value != given,
+                expected="an X-Request-Id made by the server",
+                got=f"{value}, as the request gave it",
                 trace=exchange,
             )
 
-    def _window(self, exchange: Exchange) -> None:
-        limit, remaining, reset = (_whole(exchange, f"x-ratelimit-{name}") for name in ("limit", "remaining", "reset"))
+    # --- rate limits
+
+    def _check_window(self, exchange: Exchange) -> None:
+        limit, remaining, reset = (_read_number(exchange, name) for name in ("limit", "remaining", "reset"))
         if limit is None or remaining is None or reset is None or exchange.response.status == _THROTTLED:
             return
         now = server_time(exchange)
@@ -91,196 +107,177 @@ class HistoryCheck:
         window = self._windows.get(exchange.request.key)
         trace = [exchange] if window is None else [window.last, exchange]
         if not near and reset < _MILLISECONDS:
-            self._window_broken(f"Reset within the next {_WINDOW} s", f"{_when(reset - now)}", trace)
-        if window is None or reset != _whole(window.last, "x-ratelimit-reset"):
-            if window is not None and now < (_whole(window.last, "x-ratelimit-reset") or 0) - 1:
-                self._window_broken("the same Reset within a window", "another Reset before the window's end", trace)
+            got = f"Reset {reset}, {reset - now:+.0f} s from now"
+            self._record_window(f"Reset within the next {_WINDOW} s", got, trace)
+        before = None if window is None else _read_number(window.last, "reset")
+        if window is None or reset != before:
+            if before is not None and now < before - 1:
+                got = f"Reset {reset}, {before - now:.0f} s before the end of the window"
+                self._record_window(f"Reset {before} until the window ends", got, trace)
             self._windows[exchange.request.key] = _Window(exchange, {remaining})
             if remaining > limit:
-                self._remaining_broken(trace, "more than Limit")
+                self._record_remaining(trace, f"at most Limit {limit}", remaining)
             return
-        self._remaining(window, exchange, remaining, limit)
+        self._check_remaining(window, exchange, remaining, limit)
         if near:
             self.ledger.record_kept("limits.window")
 
-    def _remaining(self, window: _Window, exchange: Exchange, remaining: int, limit: int) -> None:
-        before = _whole(window.last, "x-ratelimit-remaining") or 0
+    def _check_remaining(self, window: _Window, exchange: Exchange, remaining: int, limit: int) -> None:
+        before = _read_number(window.last, "remaining") or 0
         overlapped = exchange.at - exchange.took < window.last.at
         trace = [window.last, exchange]
         if remaining > limit:
-            self._remaining_broken(trace, "more than Limit")
-        elif remaining in window.seen or (remaining > before and not overlapped):
-            self._remaining_broken(trace, "no less than before")
+            self._record_remaining(trace, f"at most Limit {limit}", remaining)
+        elif remaining in window.remaining or (remaining > before and not overlapped):
+            self._record_remaining(trace, f"less than {before}", remaining)
         else:
             self.ledger.record_kept("limits.remaining.falls")
-        window.seen.add(remaining)
+        window.remaining.add(remaining)
         window.last = exchange
 
-    def _remaining_broken(self, trace: list[Exchange], got: str) -> None:
-        expected = "less than before, and not more than Limit"
-        self.ledger.record_violation("limits.remaining.falls", expected=expected, got=got, trace=trace)
+    def _record_remaining(self, trace: list[Exchange], expected: str, remaining: int) -> None:
+        rule, got = "limits.remaining.falls", f"X-RateLimit-Remaining {remaining}"
+        self.ledger.record_violation(rule, expected=expected, got=got, trace=trace)
 
-    def _window_broken(self, expected: str, got: str, trace: list[Exchange]) -> None:
+    def _record_window(self, expected: str, got: str, trace: list[Exchange]) -> None:
         self.ledger.record_violation("limits.window", expected=expected, got=got, trace=trace)
 
-    def _replayed(self, exchange: Exchange) -> bool:
-        """Whether the answer may be an earlier one, told again."""
-        name = exchange.request.header("idempotency-key")
-        if name is None:
+    # --- objects
+
+    def _may_be_replay(self, exchange: Exchange) -> bool:
+        """Whether the answer may be a stored one, which shows things as they were earlier."""
+        key = exchange.request.header("idempotency-key")
+        if key is None:
             return False
-        sent = (exchange.request.key, exchange.request.path, name)
-        again = sent in self._sent or exchange.response.header("idempotency-replayed") is not None
-        self._sent.add(sent)
-        return again
+        scope = (exchange.request.key, exchange.request.path, key)
+        repeated = scope in self._idempotency_keys or exchange.response.header("idempotency-replayed") is not None
+        self._idempotency_keys.add(scope)
+        return repeated
 
-    def _objects(self, exchange: Exchange) -> None:
-        answer, operation = exchange.response, exchange.operation
-        if operation in {"startRun", "getRun", "cancelRun"}:
-            self._run(exchange, answer.fields, detail=True)
-        elif operation == "listRuns":
-            for run in answer.items:
-                self._run(exchange, run, detail=False)
-        elif operation == "getResult":
-            self._result(exchange, answer.fields)
-        elif operation in {"listResults", "exportResults"}:
-            for result in answer.items:
-                self._result(exchange, result)
-        elif operation == "getRunLogs":
-            self._log(exchange)
+    def _check_objects(self, exchange: Exchange) -> None:
+        answer, resources = exchange.response, load_resources()
+        item = resources.items.get(exchange.operation)
+        if item == "LogEntry":
+            self._check_log(exchange)
+        elif item in self._judges:
+            for one in answer.items:
+                self._judges[item](exchange, one)
+        elif (schema := resources.answers.get(exchange.operation)) in self._judges:
+            self._judges[schema](exchange, answer.fields)
 
-    def _run(self, exchange: Exchange, run: JsonObject, *, detail: bool) -> None:
+    def _check_run(self, exchange: Exchange, run: JsonObject) -> None:
         if not isinstance(run.get("id"), str) or not isinstance(run.get("status"), str):
             return
-        self._history(exchange, run)
-        if detail:
-            self._frozen(exchange, run)
-        for rule, expected, got in check_run(run):
-            if got:
-                self.ledger.record_violation(rule, expected=expected, got=got, trace=exchange)
-            else:
-                self.ledger.record_kept(rule)
+        self._check_transition(exchange, run)
+        for claim in check_run(run):
+            self.ledger.record(claim, exchange)
 
-    def _history(self, exchange: Exchange, run: JsonObject) -> None:
+    def _check_run_detail(self, exchange: Exchange, run: JsonObject) -> None:
+        if not isinstance(run.get("id"), str) or not isinstance(run.get("status"), str):
+            return
+        before = self._details.get(run["id"])
+        self._details[run["id"]] = (run, exchange)
+        self._check_run(exchange, run)
+        if before and before[0]["status"] in load_contract().terminal and before[0]["status"] == run["status"]:
+            self._check_same("runs.terminal.frozen", before, (run, exchange), list_fields("RunDetail") - {"url"})
+
+    def _check_transition(self, exchange: Exchange, run: JsonObject) -> None:
         before = self._runs.get(run["id"])
         self._runs[run["id"]] = (run, exchange)
         if before is None:
             return
         was, status = before[0]["status"], run["status"]
         ended = was in load_contract().terminal
-        moved = f"{mask(was)}, then {mask(status)}"
-        fine = was == status or load_contract().reachable(was, status)
-        rule = "runs.status.terminal" if ended else "runs.status.transitions"
         self.ledger.check(
-            rule, fine, expected="a status that may follow the one before", got=moved, trace=[before[1], exchange]
+            "runs.status.terminal" if ended else "runs.status.transitions",
+            was == status or load_contract().can_follow(was, status),
+            expected=f"status {was} to stay" if ended else f"a status that may follow {was}",
+            got=f"status {quote_value(status)} after {quote_value(was)}",
+            trace=[before[1], exchange],
         )
 
-    def _frozen(self, exchange: Exchange, run: JsonObject) -> None:
-        before = self._details.get(run["id"])
-        self._details[run["id"]] = (run, exchange)
-        if (
-            before is None
-            or before[0]["status"] not in load_contract().terminal
-            or before[0]["status"] != run["status"]
-        ):
-            return
-        self._same("runs.terminal.frozen", before, (run, exchange), names("RunDetail") - {"url"})
-
-    def _result(self, exchange: Exchange, result: JsonObject) -> None:
+    def _check_result(self, exchange: Exchange, result: JsonObject) -> None:
         if not isinstance(result.get("id"), str):
             return
         before = self._results.get(result["id"])
         self._results[result["id"]] = (result, exchange)
         if before is not None:
-            self._same("results.stable", before, (result, exchange), names("Result") - {"logs_url"})
-        for rule, expected, got in check_result(result):
-            if got:
-                self.ledger.record_violation(rule, expected=expected, got=got, trace=exchange)
-            else:
-                self.ledger.record_kept(rule)
+            self._check_same("results.stable", before, (result, exchange), list_fields("Result") - {"logs_url"})
+        for claim in check_result(result):
+            self.ledger.record(claim, exchange)
 
-    def _same(
-        self, rule: str, before: tuple[JsonObject, Exchange], now: tuple[JsonObject, Exchange], fields: frozenset[str]
-    ) -> None:
-        changed = sorted(
-            name for name in fields if name in before[0] and not is_consistent(before[0][name], now[0].get(name))
-        )
+    def _check_same(self, rule: str, before: Sighting, now: Sighting, fields: frozenset[str]) -> None:
+        was, became = before[0], now[0]
+        changed = sorted(name for name in fields if name in was and not is_consistent(was[name], became.get(name)))
         self.ledger.check(
             rule,
             not changed,
-            expected="the same as before",
-            got=f"another {', '.join(changed)}",
+            expected=_show_fields(was, changed) or "no change",
+            got=_show_fields(became, changed),
             trace=[before[1], now[1]],
         )
 
-    def _log(self, exchange: Exchange) -> None:
+    def _check_log(self, exchange: Exchange) -> None:
         lines = [line for line in exchange.response.items if isinstance(line.get("timestamp"), str)]
-        times = [line["timestamp"] for line in lines]
-        if len(times) > 1:
-            self.ledger.check(
-                "logs.oldest-first",
-                times == sorted(times),
-                expected="rising timestamps",
-                got="falling ones",
-                trace=exchange,
-            )
+        self._check_order(exchange, [line["timestamp"] for line in lines], newest_first=False)
         for line in lines:
             key = (exchange.request.path, str(line.get("id")))
             before = self._lines.get(key)
             self._lines[key] = (line, exchange)
             if before is not None:
-                self._same("logs.append-only", before, (line, exchange), names("LogEntry"))
+                self._check_same("logs.append-only", before, (line, exchange), list_fields("LogEntry"))
 
-    def _page(self, exchange: Exchange) -> None:
+    # --- pages
+
+    def _check_page(self, exchange: Exchange) -> None:
         page, operation = exchange.response.fields, exchange.operation
-        if operation not in _LISTS or not isinstance(page.get("data"), list):
+        if operation not in _WITH_CURSOR or not isinstance(page.get("data"), list):
             return
-        self._size(exchange)
+        self._check_size(exchange)
         more, cursor = page.get("has_more"), page.get("next_cursor")
+        got = f"next_cursor {quote_value(cursor)}" if "next_cursor" in page else "no field next_cursor"
         if more is True:
-            given = isinstance(cursor, str) and cursor
-            self.ledger.check(
-                "pages.next-cursor.given",
-                given,
-                expected="a cursor, since more follow",
-                got=mask(cursor),
-                trace=exchange,
-            )
+            rule, expected = "pages.next-cursor.given", "a next_cursor, since has_more is true"
+            self.ledger.check(rule, isinstance(cursor, str) and cursor, expected=expected, got=got, trace=exchange)
         elif more is False:
-            there = "next_cursor" in page and cursor is None
-            self.ledger.check(
-                "pages.next-cursor.null",
-                there,
-                expected="null, since nothing follows",
-                got=mask(cursor),
-                trace=exchange,
-            )
-        times = [item["created_at"] for item in exchange.response.items if isinstance(item.get("created_at"), str)]
-        if operation in _BY_TIME and len(times) > 1:
-            newest = times == sorted(times, reverse=True)
-            self.ledger.check(
-                "pages.newest-first", newest, expected="falling created_at", got="a rising one", trace=exchange
-            )
+            rule, expected = "pages.next-cursor.null", "next_cursor null, since has_more is false"
+            is_null = "next_cursor" in page and cursor is None
+            self.ledger.check(rule, is_null, expected=expected, got=got, trace=exchange)
+        if operation in _NEWEST_FIRST:
+            times = [item["created_at"] for item in exchange.response.items if isinstance(item.get("created_at"), str)]
+            self._check_order(exchange, times, newest_first=True)
 
-    def _size(self, exchange: Exchange) -> None:
+    def _check_order(self, exchange: Exchange, times: list[str], *, newest_first: bool) -> None:
+        if len(times) < 2:  # noqa: PLR2004  a single item has no order
+            return
+        pairs = pairwise(times)
+        wrong = next(((one, other) for one, other in pairs if (one < other if newest_first else one > other)), None)
+        self.ledger.check(
+            OWNERS.order[exchange.operation],
+            wrong is None,
+            expected="the newest first" if newest_first else "the oldest first",
+            got=" before ".join(wrong or ()),
+            trace=exchange,
+        )
+
+    def _check_size(self, exchange: Exchange) -> None:
         size = len(exchange.response.fields["data"])
-        asked = parse_qs(exchange.request.query).get("limit")
-        if asked is not None and len(asked) > 1:
-            return  # which of them a server goes by is its own affair
-        if asked is None:
-            self.ledger.check(
-                "pages.default", size <= _DEFAULT, expected=f"at most {_DEFAULT} items", got=size, trace=exchange
-            )
-        elif asked[0].isdigit() and 1 <= int(asked[0]) <= _MOST:
-            if size > int(asked[0]):
-                self.ledger.record_violation("pages.limit", expected="at most limit items", got="more", trace=exchange)
-            elif size:
-                self.ledger.record_kept("pages.limit")
+        given = parse_qs(exchange.request.query).get("limit")
+        default, largest = load_resources().page_size, load_resources().largest_page
+        if given is None:
+            rule, expected = "pages.default", f"at most {default} items"
+            self.ledger.check(rule, size <= default, expected=expected, got=f"{size} items", trace=exchange)
+        # Which of several limits a server honours is not documented.
+        elif size and len(given) == 1 and given[0].isdigit() and 1 <= int(given[0]) <= largest:
+            expected, holds = f"at most {given[0]} items", size <= int(given[0])
+            self.ledger.check("pages.limit", holds, expected=expected, got=f"{size} items", trace=exchange)
 
 
-def _whole(exchange: Exchange, name: str) -> int | None:
-    value = exchange.response.header(name)
+def _read_number(exchange: Exchange, name: str) -> int | None:
+    """The value of an X-RateLimit header; None when it is no whole number."""
+    value = exchange.response.header(f"x-ratelimit-{name}")
     return int(value) if value and value.isascii() and value.isdigit() else None
 
 
-def _when(seconds: float) -> str:
-    return "in the past" if seconds < 0 else "later than that"
+def _show_fields(value: dict[str, Any], names: list[str]) -> str:
+    return ", ".join(f"{name} {quote_value(value.get(name))}" for name in names)

@@ -1,30 +1,26 @@
-"""Sights: what one object of an answer, a run or a result, says about itself, and whether that is of one piece."""
+"""Judges of one object: whether what a run or a result states is consistent in itself.
+
+Also the comparison of two forms of one object, which the other judges use.
+"""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.checks.schemas import mask
 from zof_contracts.contract.document import load_contract
+from zof_contracts.contract.resources import list_fields
+from zof_contracts.evidence.findings import Claim, quote_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 JsonObject = dict[str, Any]
-Told = tuple[str, str, str]
-"""A rule, what it expects, and what is wrong; empty when nothing is."""
 
 _OPEN: Final = frozenset({"queued", "running"})
 
 
-@cache
-def names(schema: str) -> frozenset[str]:
-    """The documented fields of an object."""
-    node = load_contract().at(f"#/components/schemas/{schema}")
-    parts = [load_contract().resolve(part) for part in node.get("allOf", [node])]
-    return frozenset(name for part in parts for name in part["properties"])
-
-
 def is_consistent(one: object, other: object) -> bool:
-    """Whether two values tell the same, as far as both tell anything: fields that only one has are no difference."""
+    """Whether two values state the same; a field that only one of them has is no difference."""
     if isinstance(one, dict) and isinstance(other, dict):
         return all(is_consistent(one[name], other[name]) for name in one.keys() & other.keys())
     if isinstance(one, list) and isinstance(other, list):
@@ -32,78 +28,95 @@ def is_consistent(one: object, other: object) -> bool:
     return one == other
 
 
-def check_run(run: JsonObject) -> list[Told]:
-    """The rules that one sight of a run shows."""
-    told = [*_times(run)]
+def list_differences(one: JsonObject, other: JsonObject) -> list[str]:
+    """The names of the fields that both objects have, with different values."""
+    return sorted(name for name in one.keys() & other.keys() if not is_consistent(one[name], other[name]))
+
+
+def check_run(run: JsonObject) -> Iterator[Claim]:
+    """Judge a run by itself: its times, its summary and its case outcomes."""
+    yield from _check_times(run)
     summary, outcomes = run.get("summary"), run.get("case_outcomes")
     counts = {name: count for name, count in summary.items() if type(count) is int} if isinstance(summary, dict) else {}
-    if "total" in counts and counts.keys() >= names("RunSummary"):
-        total = counts["total"]
-        added = {sum(counts.values()) - total, sum(counts[name] for name in names("RunSummary") - {"total"})}
-        told.append(("runs.summary.total", "counts that add up to total", "" if total in added else "another sum"))
-        told.append(("runs.sequence", "at most one case at a time", "more" if counts["running"] > 1 else ""))
+    if counts.keys() >= list_fields("RunSummary"):
+        yield from _check_summary(counts)
     if isinstance(outcomes, list) and outcomes and all(isinstance(each, dict) for each in outcomes):
-        told += _outcomes(run, counts, outcomes)
-    return told
+        yield from _check_counts(counts, outcomes)
+        yield from _check_outcomes(run, outcomes)
 
 
-def _times(run: JsonObject) -> list[Told]:
+def _check_summary(counts: dict[str, int]) -> Iterator[Claim]:
+    total = counts["total"]
+    # A status that the contract does not know may be counted or not.
+    sums = {sum(counts.values()) - total, sum(counts[name] for name in list_fields("RunSummary") - {"total"})}
+    got = f"total {total}, and counts that add up to {' or '.join(map(str, sorted(sums)))}"
+    yield Claim("runs.summary.total", total in sums, "counts that add up to total", got)
+    running = counts["running"]
+    yield Claim("runs.sequence", running <= 1, "at most one case running", f"summary.running {running}")
+
+
+def _check_times(run: JsonObject) -> Iterator[Claim]:
     status = run["status"]
-    created, started, completed = (run.get(name) for name in ("created_at", "started_at", "completed_at"))
-    wrong = ""
     if status not in load_contract().transitions:
-        return []
-    if status == "queued" and started is not None:
-        wrong = "started_at of a queued run"
-    elif status == "running" and started is None:
-        wrong = "no started_at of a running run"
-    elif status in _OPEN and (completed is not None or run.get("duration_ms") is not None):
-        wrong = "completed_at or duration_ms of a run that has not ended"
-    elif status not in _OPEN and completed is None:
-        wrong = "no completed_at of an ended run"
-    elif not _in_order(created, started, completed):
-        wrong = "times out of order"
-    return [("runs.times", "times of what has happened, in order", wrong)]
+        return
+    times = {name: run.get(name) for name in ("created_at", "started_at", "completed_at", "duration_ms")}
+    if status == "queued":
+        expected, holds = "started_at null while queued", times["started_at"] is None
+    elif status == "running":
+        expected, holds = "started_at set while running", times["started_at"] is not None
+    else:
+        expected, holds = "completed_at set after the end", times["completed_at"] is not None
+    if holds and status in _OPEN:
+        expected = "completed_at and duration_ms null before the end"
+        holds = times["completed_at"] is None and times["duration_ms"] is None
+    if holds:
+        expected = "created_at, started_at and completed_at in order"
+        holds = _are_ordered(times["created_at"], times["started_at"], times["completed_at"])
+    got = f"status {status} with {', '.join(f'{name} {quote_value(value)}' for name, value in times.items())}"
+    yield Claim("runs.times", holds, expected, got)
 
 
-def _in_order(*times: object) -> bool:
+def _are_ordered(*times: object) -> bool:
     given = [time for time in times if isinstance(time, str)]
     return given == sorted(given)
 
 
-def _outcomes(run: JsonObject, counts: dict[str, int], outcomes: list[JsonObject]) -> list[Told]:
-    told = []
+def _check_counts(counts: dict[str, int], outcomes: list[JsonObject]) -> Iterator[Claim]:
+    """Whether the summary agrees with the case outcomes; a status that the contract does not know is not judged."""
     statuses = [each.get("status") for each in outcomes]
-    if counts.keys() >= names("RunSummary"):
-        counted = {name: statuses.count(name) for name in load_contract().transitions}
-        differ = sorted(name for name, count in counted.items() if counts[name] != count)
-        if counts["total"] != len(outcomes):
-            differ.insert(0, "total")
-        known = all(status in load_contract().transitions for status in statuses)
-        told += [("runs.summary.outcomes", "counts of the case outcomes", ", ".join(differ))] if known else []
-    ended = run["status"] in load_contract().terminal
+    known = load_contract().transitions
+    if counts.keys() < list_fields("RunSummary") or not all(status in known for status in statuses):
+        return
+    counted = {"total": len(outcomes)} | {name: statuses.count(name) for name in known}
+    differ = [name for name, count in counted.items() if counts.get(name) != count]
+    expected = ", ".join(f"{name} {counted[name]}" for name in differ) or "the counts of the case outcomes"
+    got = ", ".join(f"summary.{name} {counts.get(name)}" for name in differ)
+    yield Claim("runs.summary.outcomes", not differ, expected, got)
+
+
+def _check_outcomes(run: JsonObject, outcomes: list[JsonObject]) -> Iterator[Claim]:
+    status, statuses = run["status"], [each.get("status") for each in outcomes]
+    ended = status in load_contract().terminal
+    left = [f"{each.get('test_case_id')} {each.get('status')}" for each in outcomes if each.get("status") in _OPEN]
     if ended:
-        left = [status for status in statuses if status in _OPEN]
-        told.append(("runs.outcomes.settled", "no case queued or running", mask(left[:1]) if left else ""))
-        gravest = next((status for status in ("error", "failed") if status in statuses), "passed")
-        if run["status"] != "canceled" and not left:
-            right = run["status"] == gravest
-            told.append(("runs.outcome", f"{gravest}, the gravest outcome", "" if right else mask(run["status"])))
-    ids = [each.get("result_id") for each in outcomes]
-    wrong = any(each is None for each in ids) if ended else any(each is not None for each in ids)
-    expected = "an ID for each case" if ended else "null until the run has ended"
-    told.append(("runs.outcomes.result-id", expected, "otherwise" if wrong else ""))
-    return told
+        yield Claim("runs.outcomes.settled", not left, "no case queued or running", ", ".join(left[:3]))
+        gravest = next((each for each in ("error", "failed") if each in statuses), "passed")
+        if status != "canceled" and not left:
+            yield Claim("runs.outcome", status == gravest, f"{gravest}, the gravest outcome", f"status {status}")
+    wrong = [each for each in outcomes if (each.get("result_id") is None) is ended]
+    expected = "a result_id for each case" if ended else "result_id null until the run has ended"
+    got = ", ".join(f"{each.get('test_case_id')} with {quote_value(each.get('result_id'))}" for each in wrong[:3])
+    yield Claim("runs.outcomes.result-id", not wrong, expected, got)
 
 
-def check_result(result: JsonObject) -> list[Told]:
-    """The rules that one sight of a result shows."""
-    told = []
+def check_result(result: JsonObject) -> Iterator[Claim]:
+    """Judge a result by itself: its failure summary and its times."""
     summary, status = result.get("failure_summary"), result.get("status")
+    got = f"status {status} with failure_summary {quote_value(summary)}"
     if status in {"failed", "error"}:
-        told.append(("results.failure-summary", "why it failed", "" if summary else "nothing"))
+        yield Claim("results.failure-summary", bool(summary), f"a failure_summary, since it {status}", got)
     elif status == "passed":
-        told.append(("results.failure-summary", "none, since it passed", "one" if summary else ""))
-    order = _in_order(result.get("started_at"), result.get("completed_at"), result.get("created_at"))
-    told.append(("results.times", "started, completed and created in order", "" if order else "otherwise"))
-    return told
+        yield Claim("results.failure-summary", not summary, "no failure_summary, since it passed", got)
+    times = {name: result.get(name) for name in ("started_at", "completed_at", "created_at")}
+    got = ", ".join(f"{name} {quote_value(value)}" for name, value in times.items())
+    yield Claim("results.times", _are_ordered(*times.values()), "started_at, completed_at and created_at in order", got)

@@ -1,7 +1,7 @@
-"""Shapes: JSON bodies against the schemas of `openapi.yaml`, and which rule of the catalogue a flaw breaks.
+"""JSON bodies against the schemas of `openapi.yaml`, and the rule that each error breaks.
 
-The schemas stay open and enums are not judged, since new fields and values break nothing; what is new is told apart,
-for strict mode. Where a flaw lies decides whose rule it is: a documented field's own, or that of what was assumed.
+Schemas stay open and enums are not judged, because new fields and values are no breaking change; strict mode reports
+them. The place of an error decides which rule it breaks: the owner of the innermost schema that has one.
 """
 
 from __future__ import annotations
@@ -14,37 +14,23 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonschema_rs
 
 from zof_contracts.contract.document import load_contract
+from zof_contracts.contract.resources import load_resources
+from zof_contracts.contract.rules import OWNERS
+from zof_contracts.evidence.findings import quote_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 Value = Any
-_TOLD: Final = {
-    "Run": ("runs.shape", "runs.fields"),
-    "RunDetail": ("runs.shape", "runs.fields"),
-    "Result": ("results.shape", "results.fields"),
-    "Artifact": ("artifacts.kinds", "artifacts.fields"),
-    "LogEntry": ("logs.shape", "logs.shape"),
-    "LogPage": ("logs.shape", "logs.shape"),
-    "Project": ("projects.shape", "projects.fields"),
-    "RunPage": ("pages.envelope", "pages.envelope"),
-    "ResultPage": ("pages.envelope", "pages.envelope"),
-    "ArtifactPage": ("pages.envelope", "pages.envelope"),
-    "ProjectPage": ("pages.envelope", "pages.envelope"),
-    "ExportedResults": ("exports.at-once", "exports.at-once"),
-    "Error": ("errors.envelope", "errors.envelope"),
-}
-"""Whose rules a schema's flaws are: of what is documented or inferred, and of what is assumed."""
-_DOCUMENTED_IDS: Final = frozenset({"RunId", "ProjectId", "TestCaseId", "TestSuiteId", "OrganizationId"})
 _LINKS: Final = frozenset({"url", "logs_url"})
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A schema with its references followed: what is needed to walk a value beside it."""
+    """A schema with its references resolved, to be walked along with a value."""
 
     names: tuple[str, ...]
-    """The components it went through, the outermost first."""
+    """The component schemas it was reached through, the outermost first."""
     basis: str
     """D, I or A."""
     properties: Mapping[str, Shape]
@@ -54,125 +40,122 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class SchemaError:
-    """A place where a value is not as its schema says."""
+    """A place where a value does not fit its schema."""
 
     rule: str
+    place: str
+    """The place within the document: `summary.total`, `data[].id`."""
     expected: str
     got: str
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a body showed."""
+class SchemaResult:
+    """What a body shows about the rules of its schema."""
 
-    flaws: tuple[SchemaError, ...]
-    shown: frozenset[str]
+    errors: tuple[SchemaError, ...]
+    kept: frozenset[str]
     """The rules that it could have broken and did not."""
     unknown_fields: tuple[str, ...]
-    unknown_values: tuple[str, ...]
+    """The places of fields that the schema does not have."""
+    unknown_values: Mapping[str, str]
+    """Values that an enum does not have, by place."""
     links: tuple[str, ...]
 
 
-def judge(value: Value, schema: Mapping[str, Any]) -> Judgement:
-    """A body against the schema of its answer, a reference into the components."""
+def check_schema(value: Value, schema: Mapping[str, Any]) -> SchemaResult:
+    """Judge a body by its schema, a reference into the components."""
     reference = schema["$ref"]
-    shape = _shape(reference)
+    shape = _load_shape(reference)
     walk = _Walk()
     walk.visit(shape, value, "")
-    flaws = {(flaw.rule, flaw.expected): flaw for flaw in _flaws(reference, shape, value)}
-    flaws.update({(flaw.rule, flaw.expected): flaw for flaw in walk.flaws})
-    broken = {rule for rule, _ in flaws}
-    return Judgement(
-        tuple(flaws.values()),
-        frozenset(walk.shown - broken),
+    errors = {(error.rule, error.place): error for error in _find_errors(reference, shape, value)}
+    errors.update({(error.rule, error.place): error for error in walk.errors})
+    broken = {rule for rule, _ in errors}
+    return SchemaResult(
+        tuple(errors.values()),
+        frozenset(walk.rules - broken),
         tuple(dict.fromkeys(walk.unknown_fields)),
-        tuple(dict.fromkeys(walk.unknown_values)),
+        walk.unknown_values,
         tuple(walk.links),
     )
 
 
-def mask(value: object) -> str:
-    """A value as text without IDs and times, so that one defect reads the same each time."""
-    text = re.sub(r"\b([a-z]{2,5})_[A-Za-z0-9_-]+", r"\1_…", repr(value))
-    text = re.sub(r"[0-9]", "0", text)
-    return text if len(text) <= 80 else text[:79] + "…"  # noqa: PLR2004  what fits a line
-
-
 class _Walk:
-    """One walk along a value, beside its shape."""
+    """One walk along a value and its shape."""
 
     def __init__(self) -> None:
-        self.shown: set[str] = set()
-        self.flaws: list[SchemaError] = []
+        self.rules: set[str] = set()
+        self.errors: list[SchemaError] = []
         self.unknown_fields: list[str] = []
-        self.unknown_values: list[str] = []
+        self.unknown_values: dict[str, str] = {}
         self.links: list[str] = []
 
     def visit(self, shape: Shape, value: Value, place: str) -> None:
         for name in shape.names:
-            self.shown |= _shows(name, value)
+            self.rules |= _list_rules(name, value)
         if isinstance(value, dict):
-            self._fields(shape, value, place)
+            self._visit_fields(shape, value, place)
         elif isinstance(value, list) and shape.items is not None:
             for item in value:
                 self.visit(shape.items, item, f"{place}[]")
         elif isinstance(value, str) and shape.enum and value not in shape.enum:
-            self.unknown_values.append(f"{place}: {value}")
+            self.unknown_values.setdefault(place, value)
 
-    def _fields(self, shape: Shape, value: dict[str, Value], place: str) -> None:
+    def _visit_fields(self, shape: Shape, value: dict[str, Value], place: str) -> None:
         for name, inner in value.items():
             where = f"{place}.{name}" if place else name
             if name in shape.properties:
                 self.visit(shape.properties[name], inner, where)
-                self.shown |= {"conventions.snake-case"} if "_" in name else set()
+                self.rules |= {"conventions.snake-case"} if "_" in name else set()
                 self.links += [inner] if name in _LINKS and isinstance(inner, str) else []
             elif shape.properties:
                 self.unknown_fields.append(where)
-                if (snake := _snake(name)) in shape.properties and snake not in value:
-                    self.flaws.append(SchemaError("conventions.snake-case", f"the field {snake}", f"the field {name}"))
+                if (snake := _to_snake_case(name)) in shape.properties and snake not in value:
+                    error = SchemaError("conventions.snake-case", where, f"the field {snake}", f"the field {name}")
+                    self.errors.append(error)
 
 
-def _snake(name: str) -> str:
+def _to_snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])|-", r"_\1", name).lower()
 
 
-def _shows(name: str, value: Value) -> set[str]:
-    if name in _TOLD and isinstance(value, dict):
-        return set(_TOLD[name])
-    if not isinstance(value, str):
-        return {"conventions.durations"} if name == "Duration" and value is not None else set()
-    if name == "Timestamp":
-        return {"conventions.timestamps"}
-    if name in _DOCUMENTED_IDS:
-        return {"conventions.ids.prefix", "conventions.ids.pattern"}
-    return {"conventions.ids.pattern"} if name.endswith("Id") else set()
+def _list_rules(name: str, value: Value) -> set[str]:
+    """The rules that a value of a schema can break."""
+    if name in OWNERS.schemas and isinstance(value, dict):
+        return {OWNERS.schemas[name], OWNERS.assumed[name]}
+    if name not in OWNERS.values or value is None:
+        return set()
+    if not isinstance(value, str) and name != "Duration":
+        return set()
+    return {OWNERS.values[name], *([OWNERS.prefixes[name]] if name in OWNERS.prefixes else [])}
 
 
 @cache
-def _shape(reference: str) -> Shape:
-    return _compiled({"$ref": reference}, "A")
+def _load_shape(reference: str) -> Shape:
+    return _compile({"$ref": reference}, "A")
 
 
-def _compiled(node: Mapping[str, Any], basis: str) -> Shape:
+def _compile(node: Mapping[str, Any], basis: str) -> Shape:
     names: list[str] = []
     while "$ref" in node:
         names.append(node["$ref"].rpartition("/")[2])
         node = {**load_contract().at(node["$ref"]), **{key: value for key, value in node.items() if key != "$ref"}}
     basis = str(node["x-basis"])[0] if "x-basis" in node else basis
-    parts = [_compiled(part, basis) for word in ("allOf", "anyOf") for part in node.get(word, ())]
+    parts = [_compile(part, basis) for word in ("allOf", "anyOf") for part in node.get(word, ())]
     properties = {name: field for part in parts for name, field in part.properties.items()}
-    properties |= {name: _compiled(field, basis) for name, field in node.get("properties", {}).items()}
+    properties |= {name: _compile(field, basis) for name, field in node.get("properties", {}).items()}
     return Shape(
         (*names, *(name for part in parts for name in part.names)),
         basis,
         properties,
-        _compiled(node["items"], basis) if "items" in node else None,
+        _compile(node["items"], basis) if "items" in node else None,
         frozenset(each for each in node.get("enum", ()) if isinstance(each, str)),
     )
 
 
 @cache
-def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
+def _load_validator(reference: str) -> jsonschema_rs.Draft202012Validator:
     components = {"schemas": _open(load_contract().document["components"]["schemas"])}
     return jsonschema_rs.Draft202012Validator({"$ref": reference, "components": components}, validate_formats=True)
 
@@ -190,69 +173,69 @@ def _open(node: Any) -> Any:  # noqa: ANN401  a JSON value
     }
 
 
-def _flaws(reference: str, shape: Shape, value: Value) -> Iterator[SchemaError]:
-    for error in _validator(reference).iter_errors(value):
+def _find_errors(reference: str, shape: Shape, value: Value) -> Iterator[SchemaError]:
+    for error in _load_validator(reference).iter_errors(value):
         path: list[str | int] = list(error.instance_path)
-        at = _at(value, path)
+        found = _follow(value, path)
         keyword = str(error.kind.name)
         if keyword == "required":
             path.append(str(error.kind.property))  # type: ignore[attr-defined]  # of this kind alone
-            at = None
-        owner, leaf = _place(shape, path)
+            found = None
+        owner, leaf = _locate(reference, shape, path)
         if "NextCursor" in leaf.names:
-            continue  # When it must be there is told by has_more: the oracle's matter.
+            continue  # has_more decides whether it must be given: `checks.history` judges it.
         if keyword == "format" and path and path[-1] in _LINKS:
-            continue  # A link that is not absolute is not under the target's base either: the tap's matter.
-        yield _flaw(owner, leaf, path, keyword, at)
+            continue  # A relative link is not below the base URL either: `checks.conformance` judges it.
+        yield _describe_error(owner, leaf, path, keyword, found)
 
 
-def _at(value: Value, path: Sequence[str | int]) -> Value:
+def _follow(value: Value, path: Sequence[str | int]) -> Value:
     for part in path:
         value = value[part]
     return value
 
 
-def _place(shape: Shape, path: Sequence[str | int]) -> tuple[str, Shape]:
-    """The schema whose rules speak of a place, and the shape there."""
-    owner = _owner(shape, "Error")
+def _locate(reference: str, shape: Shape, path: Sequence[str | int]) -> tuple[str, Shape]:
+    """The innermost schema with an owner at a place, and the shape there."""
+    owner = _find_owned(shape, reference.rpartition("/")[2])
     for part in path:
         inner = shape.items if isinstance(part, int) else shape.properties.get(part)
         if inner is None:
             break
         shape = inner
-        owner = _owner(shape, owner)
+        owner = _find_owned(shape, owner)
     return owner, shape
 
 
-def _owner(shape: Shape, known: str) -> str:
-    return next((name for name in shape.names if name in _TOLD), known)
+def _find_owned(shape: Shape, outer: str) -> str:
+    return next((name for name in shape.names if name in OWNERS.schemas), outer)
 
 
-def _flaw(owner: str, leaf: Shape, path: Sequence[str | int], keyword: str, value: Value) -> SchemaError:
-    place = "".join("[]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "the body"
+def _describe_error(owner: str, leaf: Shape, path: Sequence[str | int], keyword: str, value: Value) -> SchemaError:
+    place = "".join("[]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    where = place or "the body"
     if keyword == "required":
-        return SchemaError(_general(owner, leaf), f"{place} is there", f"{place} is not there")
-    kind = next((name for name in reversed(leaf.names) if name not in _TOLD), "")
-    expected = f"{place} is a {kind}" if kind else f"{place} is as documented"
-    return SchemaError(_particular(leaf, value) or _general(owner, leaf), expected, f"{mask(value)} ({keyword})")
+        return SchemaError(_find_general_rule(owner, leaf), place, f"the field {where}", f"no field {where}")
+    kind = next((name for name in reversed(leaf.names) if name not in OWNERS.schemas), "")
+    expected = f"{where} of the form {kind}" if kind else f"{where} as documented"
+    rule = _find_value_rule(leaf, value) or _find_general_rule(owner, leaf)
+    return SchemaError(rule, place, expected, f"{where} {quote_value(value)} (wrong {keyword})")
 
 
-def _general(owner: str, leaf: Shape) -> str:
-    documented, assumed = _TOLD[owner]
-    return assumed if leaf.basis == "A" else documented
+def _find_general_rule(owner: str, leaf: Shape) -> str:
+    return (OWNERS.assumed if leaf.basis == "A" else OWNERS.schemas)[owner]
 
 
-def _particular(leaf: Shape, value: Value) -> str | None:
-    """The rule of a kind of value that all objects share, if one is broken."""
+def _find_value_rule(leaf: Shape, value: Value) -> str | None:
+    """The rule of a kind of value that all objects share, if the value breaks one."""
     if value is None:
         return None
     for name in leaf.names:
-        if name == "Timestamp":
-            return "conventions.timestamps"
         if name == "Duration":
-            return "conventions.durations" if leaf.basis == "A" else None
-        if name.endswith("Id") and isinstance(value, str):
-            prefix = load_contract().at(f"#/components/schemas/{name}")["pattern"].partition("[")[0].removeprefix("^")
-            strange = name in _DOCUMENTED_IDS and not value.startswith(prefix)
-            return "conventions.ids.prefix" if strange else "conventions.ids.pattern"
+            return OWNERS.values[name] if leaf.basis == "A" else None
+        if name in load_resources().formats:
+            return OWNERS.values[name]
+        if name in OWNERS.values and isinstance(value, str):
+            strange = name in OWNERS.prefixes and not value.startswith(load_resources().prefixes[name])
+            return (OWNERS.prefixes if strange else OWNERS.values)[name]
     return None

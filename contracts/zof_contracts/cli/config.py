@@ -1,4 +1,4 @@
-"""What the flags of `verify` mean: a target, rules, caps; `click.UsageError` when they mean nothing."""
+"""Turns the option values of `verify` into a target, rules and a budget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from zof_contracts.cli.options import meant
+from zof_contracts.cli.options import suggest
 from zof_contracts.contract.rules import RULES
 from zof_contracts.target.client import Budget
 from zof_contracts.target.clock import application
@@ -24,90 +24,112 @@ _FEWEST_CASES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a command line asks for."""
+class Config:
+    """The configuration of one verification."""
 
     target: Target
     rules: tuple[Rule, ...]
-    caps: Budget
+    budget: Budget
     seed: int
     max_examples: int | None
 
 
-def asked(flags: Mapping[str, Any]) -> Asked:
-    """What the flags mean; `click.UsageError` when they mean nothing."""
-    caps = Budget(requests=flags["budget"], seconds=flags["max_time"], runs=flags["max_runs"])
-    rules = chosen(flags["include"], flags["exclude"])
-    return Asked(_target(flags), rules, caps, flags["seed"], flags["max_examples"])
+def read_config(options: Mapping[str, Any]) -> Config:
+    """Read the configuration from the option values.
+
+    Raises:
+        click.UsageError: an option is missing or invalid, or two contradict each other.
+    """
+    budget = Budget(requests=options["budget"], seconds=options["max_time"], runs=options["max_runs"])
+    rules = select_rules(options["include"], options["exclude"])
+    return Config(_read_target(options), rules, budget, options["seed"], options["max_examples"])
 
 
-def _target(flags: Mapping[str, Any]) -> Target:
-    keys = {name: flags[_field(name)] for name in KEYS if flags[_field(name)]}
+def _read_target(options: Mapping[str, Any]) -> Target:
+    keys = {name: options[_key_option(name)] for name in KEYS if options[_key_option(name)]}
     if "main" not in keys:
-        raise click.UsageError("name a key with --key or in ZOF_API_KEY")
-    if len(flags["case"]) < _FEWEST_CASES:
-        raise click.UsageError(f"name at least {_FEWEST_CASES} test cases with --case")
+        raise click.UsageError("no API key: give one with --key or in ZOF_API_KEY")
+    if len(options["case"]) < _FEWEST_CASES:
+        raise click.UsageError(f"too few test cases: give at least {_FEWEST_CASES} with --case")
     target = Target(
         keys=keys,
-        project=flags["project"],
-        environment=flags["environment"],
-        cases=tuple(flags["case"]),
-        suite=flags["suite"],
-        failing_case=flags["failing_case"],
-        error_case=flags["error_case"],
-        strict=flags["strict"],
-        **_where(flags),
+        project=options["project"],
+        environment=options["environment"],
+        cases=tuple(options["case"]),
+        suite=options["suite"],
+        failing_case=options["failing_case"],
+        error_case=options["error_case"],
+        strict=options["strict"],
+        **_read_address(options),
     )
-    return replace(target, profile=_profile(target, flags), quota=flags["use_up_quota"])
+    return replace(target, profile=_read_profile(target, options), quota=options["use_up_quota"])
 
 
-def _field(key: str) -> str:
+def _key_option(key: str) -> str:
     return "key" if key == "main" else f"key_{key.replace('-', '_')}"
 
 
-def _where(flags: Mapping[str, Any]) -> dict[str, Any]:
-    if flags["app"]:
+def _read_address(options: Mapping[str, Any]) -> dict[str, Any]:
+    if options["app"]:
         try:
-            app = application(flags["app"])
+            app = application(options["app"])
         except ValueError as error:
             raise click.UsageError(f"--app {error}") from error
         return {"app": app}
-    if not flags["url"]:
-        raise click.UsageError("name a target with --url, in ZOF_BASE_URL, or with --app")
-    parts = urlsplit(flags["url"])
+    if not options["url"]:
+        raise click.UsageError("no target: give one with --url, in ZOF_BASE_URL, or with --app")
+    parts = urlsplit(options["url"])
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise click.UsageError(f"--url {flags['url']!r} is no http:// or https:// address")
-    return {"url": flags["url"]}
+        raise click.UsageError(f"invalid --url {options['url']!r}: it must begin with http:// or https://")
+    return {"url": options["url"]}
 
 
-def _profile(target: Target, flags: Mapping[str, Any]) -> str:
-    profile: str = flags["profile"] or ("full" if target.loopback else "read-only")
-    if profile == "full" and not target.loopback and not flags["i_may_create_runs"]:
-        raise click.UsageError(f"--profile full starts runs on {target.base}; say --i-may-create-runs if you may")
+def _read_profile(target: Target, options: Mapping[str, Any]) -> str:
+    profile: str = options["profile"] or ("full" if target.loopback else "read-only")
+    if profile == "full" and not target.loopback and not options["i_may_create_runs"]:
+        raise click.UsageError(
+            f"--profile full starts runs on {target.base}: add --i-may-create-runs if you are permitted to"
+        )
     return profile
 
 
-def chosen(include: Iterable[str], exclude: Iterable[str]) -> tuple[Rule, ...]:
-    """The rules that patterns choose; `click.UsageError` for a pattern that names none."""
-    wanted = _named(include) if (include := tuple(include)) else set(RULES)
-    left = wanted - _named(exclude)
-    if not left:
-        raise click.UsageError("--include and --exclude leave no rule")
-    return tuple(rule for name, rule in RULES.items() if name in left)
+def select_rules(include: Iterable[str], exclude: Iterable[str]) -> tuple[Rule, ...]:
+    """Select rules by patterns, in the order of the catalogue.
+
+    Args:
+        include: names or patterns of the rules to check; all rules if it is empty.
+        exclude: names or patterns of the rules to leave out.
+
+    Raises:
+        click.UsageError: a pattern matches no rule, or no rule is left.
+    """
+    included = _match_rules(include) if (include := tuple(include)) else set(RULES)
+    selected = included - _match_rules(exclude)
+    if not selected:
+        raise click.UsageError("--include and --exclude leave no rule to check")
+    return tuple(rule for name, rule in RULES.items() if name in selected)
 
 
-def _named(patterns: Iterable[str]) -> set[str]:
+def _match_rules(patterns: Iterable[str]) -> set[str]:
     names: set[str] = set()
     for pattern in patterns:
-        found = {name for name in RULES if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")}
-        if not found:
-            raise click.UsageError(f"no rule is called {pattern!r}{meant(pattern, RULES)}; see zof-contracts rules")
-        names |= found
+        matches = {name for name in RULES if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")}
+        if not matches:
+            raise click.UsageError(_unknown_rule(pattern))
+        names |= matches
     return names
 
 
-def rule_named(name: str) -> Rule:
-    """A rule by its name; `click.UsageError` when there is none."""
+def find_rule(name: str) -> Rule:
+    """Find a rule by its name.
+
+    Raises:
+        click.UsageError: there is no such rule.
+    """
     if name not in RULES:
-        raise click.UsageError(f"no rule is called {name!r}{meant(name, RULES)}; see zof-contracts rules")
+        raise click.UsageError(_unknown_rule(name))
     return RULES[name]
+
+
+def _unknown_rule(name: str) -> str:
+    return f"unknown rule {name!r}{suggest(name, RULES)}: `zof-contracts rules` lists all rules"

@@ -1,6 +1,6 @@
-"""The flags of `zof-contracts verify`, each an environment variable and a key of `contracts.toml` too.
+"""The options of `zof-contracts verify`. Each is also an environment variable and a setting of `contracts.toml`.
 
-Light on purpose: pytest loads this in every run of whoever has installed the harness. What flags mean is for `asked`.
+`zof_contracts.cli.config` turns the values into a target, rules and a budget.
 """
 
 from __future__ import annotations
@@ -12,137 +12,181 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from zof_contracts.report.curl import variable
+from zof_contracts.report.curl import key_variable
 from zof_contracts.target.target import KEYS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-FILE: Final = "contracts.toml"
-"""The file that is read when it is there."""
-FORMS: Final = ("text", "json", "junit", "html", "sarif", "har")
-"""The reports that there are."""
+    Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+CONFIG_FILE: Final = "contracts.toml"
+"""The settings file that is read if the current folder has it."""
+REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har")
+"""The formats that `--report` accepts."""
 _DEFAULT: Final = Target()
 
 
-class Forms(click.ParamType[Any]):
-    """Names of reports with commas between."""
+class ReportFormats(click.ParamType[Any]):
+    """Report formats, separated by commas."""
 
     name = "text,json,…"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401
-        """The names, each once."""
+        """Return the formats without duplicates, in the order given."""
         words = value.split(",") if isinstance(value, str) else value
         names = tuple(dict.fromkeys(str(word).strip() for word in words if str(word).strip()))
-        if unknown := [name for name in names if name not in FORMS]:
-            self.fail(f"{unknown[0]!r} is no report; there are {', '.join(FORMS)}", param, ctx)
+        if unknown := [name for name in names if name not in REPORT_FORMATS]:
+            self.fail(f"unknown report {unknown[0]!r}: use {', '.join(REPORT_FORMATS)}", param, ctx)
         return names
 
 
-def flag(*names: str, envvar: str = "", **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: ANN401
-    """An option that is an environment variable too: the one named, else `ZOF_CONTRACTS_…`."""
+def define_option(*names: str, envvar: str = "", **settings: Any) -> Decorator:  # noqa: ANN401
+    """Define an option with an environment variable: the one given, else `ZOF_CONTRACTS_` and the option's name."""
     word = names[-1].removeprefix("--").partition("/")[0].replace("-", "_").upper()
     envvar = envvar or f"ZOF_CONTRACTS_{word}"
     return click.option(*names, envvar=envvar, show_envvar=True, show_default=True, **settings)
 
 
-def _keys() -> list[Callable[[Callable[..., None]], Callable[..., None]]]:
-    others = [(name, told) for name, told in KEYS.items() if name != "main"]
+def _key_options() -> list[Decorator]:
+    others = [(name, purpose) for name, purpose in KEYS.items() if name != "main"]
     return [
-        flag("--key", metavar="KEY", envvar=variable("main"), help="The key that may do everything that is tried."),
-        *(flag(f"--key-{name}", metavar="KEY", envvar=variable(name), help=f"A key: {told}.") for name, told in others),
+        define_option(
+            "--key", metavar="KEY", envvar=key_variable("main"), help="API key with every permission that is needed."
+        ),
+        *(
+            define_option(
+                f"--key-{name}", metavar="KEY", envvar=key_variable(name), help=f"Additional API key: {purpose}."
+            )
+            for name, purpose in others
+        ),
     ]
 
 
-_WHERE: Final = [
-    flag("--url", envvar="ZOF_BASE_URL", help="The deployment's address, with or without /v1."),
-    flag("--app", metavar="MODULE:FACTORY", help="An ASGI application to call in process, instead of an address."),
-    *_keys(),
-    flag("--project", default=_DEFAULT.project, help="The project in which runs are started."),
-    flag("--environment", default=_DEFAULT.environment, help="The environment in which they are."),
-    flag(
+_TARGET_OPTIONS: Final = [
+    define_option("--url", envvar="ZOF_BASE_URL", help="Base URL of the deployment, with or without /v1."),
+    define_option(
+        "--app", metavar="MODULE:FACTORY", help="ASGI application to call in this process, instead of a URL."
+    ),
+    *_key_options(),
+    define_option("--project", default=_DEFAULT.project, help="ID of the project in which runs are started."),
+    define_option(
+        "--environment", default=_DEFAULT.environment, help="Name of the environment in which runs are started."
+    ),
+    define_option(
         "--case",
         multiple=True,
-        help="A test case that may be run; two at least.",
+        help="ID of a test case that may be run. At least two are needed; repeat the option.",
         default=_DEFAULT.cases,
     ),
-    flag("--suite", default=_DEFAULT.suite, help="A test suite that may be run."),
-    flag("--failing-case", default="", help="A test case that fails."),
-    flag("--error-case", default="", help="A test case that ends in error."),
+    define_option("--suite", default=_DEFAULT.suite, help="ID of a test suite that may be run."),
+    define_option("--failing-case", default="", help="ID of a test case that fails."),
+    define_option("--error-case", default="", help="ID of a test case that ends in error."),
 ]
-_HOW: Final = [
-    flag(
+_VERIFICATION_OPTIONS: Final = [
+    define_option(
         "--profile",
         type=click.Choice(["read-only", "full"]),
-        help="Change nothing, or start and cancel runs.  [default: full on loopback, read-only elsewhere]",
+        help="read-only changes nothing; full starts and cancels runs."
+        "  [default: full on loopback, read-only elsewhere]",
     ),
-    flag(
-        "--i-may-create-runs", is_flag=True, help="Leave to use the profile full on a target that is not on loopback."
+    define_option(
+        "--i-may-create-runs", is_flag=True, help="Permit the profile full on a target that is not on loopback."
     ),
-    flag(
+    define_option(
         "--use-up-quota/--spare-quota",
         default=None,
-        help="Whether a rate-limit window may be used up.  [default: where the target's clock can be moved]",
+        help="Permit or forbid using up a rate-limit window of the target."
+        "  [default: permitted where the target's clock can be moved]",
     ),
-    flag("--budget", type=click.IntRange(1), metavar="N", help="Requests that may be sent."),
-    flag("--max-time", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds that it may take."),
-    flag("--max-runs", type=click.IntRange(0), metavar="N", help="Runs that may be started."),
-    flag("--seed", default=0, type=click.IntRange(0), help="What chance goes by; the same seed tries the same."),
-    flag(
+    define_option("--budget", type=click.IntRange(1), metavar="N", help="Maximum number of requests."),
+    define_option(
+        "--max-time", type=click.FloatRange(0, min_open=True), metavar="S", help="Maximum duration, in seconds."
+    ),
+    define_option("--max-runs", type=click.IntRange(0), metavar="N", help="Maximum number of runs to start."),
+    define_option(
+        "--seed",
+        default=0,
+        type=click.IntRange(0),
+        help="Seed for generated requests; the same seed sends the same requests.",
+    ),
+    define_option(
         "--max-examples",
         type=click.IntRange(0),
         metavar="N",
-        help="Inputs made up; 0 leaves it at the probes.  [default: 30]",
+        help="Number of generated examples for each operation and for the model; 0 runs the probes only."
+        "  [default: 30]",
     ),
-    flag("--include", multiple=True, metavar="RULE", help="Only this rule, or those that a pattern like runs.* names."),
-    flag("--exclude", multiple=True, metavar="RULE", help="Without this rule, or those that a pattern names."),
-    flag("--strict", is_flag=True, help="Differences fail too, and undocumented fields are named."),
-    flag("--baseline", type=click.Path(dir_okay=False, path_type=Path), help="A JSON report; what it has is no news."),
-    flag("--report", type=Forms(), default="text", help=f"What to write: {', '.join(FORMS)}; text is printed."),
-    flag(
+    define_option(
+        "--include",
+        multiple=True,
+        metavar="RULE",
+        help="Check only this rule, or the rules that match a pattern such as runs.*. May be repeated.",
+    ),
+    define_option(
+        "--exclude",
+        multiple=True,
+        metavar="RULE",
+        help="Leave out this rule, or the rules that match a pattern. May be repeated.",
+    ),
+    define_option(
+        "--strict", is_flag=True, help="Fail for differences from assumptions too, and report undocumented fields."
+    ),
+    define_option(
+        "--baseline",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="JSON report of an earlier verification, whose findings do not fail again.",
+    ),
+    define_option(
+        "--report",
+        type=ReportFormats(),
+        default="text",
+        help=f"Reports to write: {', '.join(REPORT_FORMATS)}. text goes to standard output, the others to files.",
+    ),
+    define_option(
         "--report-dir",
         default="contract-report",
         type=click.Path(file_okay=False, path_type=Path),
-        help="The folder of the reports that are files.",
+        help="Folder for the report files.",
     ),
 ]
 
 
-def _read(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
-    """Let the file's values be the defaults."""
-    if path is None and not Path(FILE).is_file():
+def _read_config_file(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Use the file's values as defaults."""
+    if path is None and not Path(CONFIG_FILE).is_file():
         return
-    path = path or Path(FILE)
+    path = path or Path(CONFIG_FILE)
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"{path} cannot be read: {error}") from error
+        raise click.UsageError(f"cannot read {path}: {error}") from error
     known = {name.removeprefix("--"): each for each in ctx.command.params for name in each.opts if name != "--help"}
     values = {}
-    for name, value in given.items():
+    for name, value in settings.items():
         option = known.get(name.replace("_", "-"))
         if option is None or option.name is None:
-            raise click.UsageError(f"{path} says {name!r}, which is no option{meant(name, known)}")
+            raise click.UsageError(f"unknown setting {name!r} in {path}{suggest(name, known)}")
         values[option.name] = [value] if option.multiple and isinstance(value, str) else value
     ctx.default_map = values
 
 
-def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Every option of `verify`."""
-    config = flag(
+def add_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add every option of `verify` to a command."""
+    config = define_option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
         is_eager=True,
         expose_value=False,
-        callback=_read,
-        help=f"A file of these options, without their dashes.  [default: {FILE} if it is there]",
+        callback=_read_config_file,
+        help=f"TOML file with these options, named without dashes.  [default: {CONFIG_FILE} if it exists]",
     )
-    for option in reversed([*_WHERE, *_HOW, config]):
+    for option in reversed([*_TARGET_OPTIONS, *_VERIFICATION_OPTIONS, config]):
         command = option(command)
     return command
 
 
-def meant(word: str, words: Iterable[str]) -> str:
-    """A guess at what somebody meant, to end a message with; empty when there is none."""
+def suggest(word: str, words: Iterable[str]) -> str:
+    """Return " (did you mean …?)" for the most similar of the words; empty if none is similar."""
     close: Sequence[str] = get_close_matches(word, list(words), 1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,8 +1,8 @@
-"""The contract as the harness reads it: operations, references and bases of `openapi.yaml`, and nothing of any server.
+"""The operations, references and bases of `openapi.yaml`, as the harness reads them.
 
-Plug in: `load_contract()` is the one loaded document. `load_contract().route("GET", "/v1/runs/run_x")` names the operation that a request
-means; `load_contract().basis("cancelRun/409")` tells on what a place of the document rests; `load_contract().resolve(node)` follows a
-`$ref`. Model and machine read statuses from `load_contract().transitions` and never type them again.
+`load_contract()` returns the one loaded document. `find_operation("GET", "/v1/runs/run_x")` returns the operation that
+a request addresses, `basis("cancelRun/409")` returns what a place of the document rests on, and `resolve(node)` follows
+a `$ref`. Model and state machine read the statuses of a run from `transitions`.
 """
 
 from __future__ import annotations
@@ -16,29 +16,33 @@ from typing import Any, Final
 import yaml
 
 PREFIX: Final = "/v1"
-"""What every path of the API begins with."""
+"""The start of every path of the API."""
 _PACKAGE: Final = Path(__file__).parent.parent
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """On what a statement rests: D documented, I inferred, A assumed; and the sources that state it."""
+    """What a statement rests on: D documented, I inferred or A assumed, with the sources that state it."""
 
     tag: str
     sources: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, text: str) -> Basis:
-        """The basis that an `x-basis` such as `D S0 /docs/api/pagination` names."""
+        """Parse an `x-basis` such as `D S0 /docs/api/pagination`.
+
+        Raises:
+            ValueError: the text begins with another tag.
+        """
         tag, *sources = text.replace(",", " ").split()
         if tag not in {"D", "I", "A"}:
-            raise ValueError(f"{text!r} begins with none of D, I and A")
+            raise ValueError(f"invalid x-basis {text!r}: it must begin with D, I or A")
         return cls(tag, tuple(sources))
 
     @property
-    def binding(self) -> bool:
-        """Whether who differs violates the contract; else it differs from an assumption."""
+    def is_binding(self) -> bool:
+        """Whether a deployment that differs violates the contract, and not just an assumption."""
         return self.tag != "A"
 
     def __str__(self) -> str:
@@ -52,13 +56,13 @@ class Operation:
     id: str
     method: str
     path: str
-    """The template, below `/v1`."""
+    """The path template below `/v1`."""
     pattern: re.Pattern[str]
     node: dict[str, Any]
 
     @property
     def responses(self) -> dict[str, Any]:
-        """Its documented answers by status."""
+        """The documented answers by status."""
         responses: dict[str, Any] = self.node["responses"]
         return responses
 
@@ -71,21 +75,21 @@ class Contract:
         self.operations = {operation.id: operation for operation in _operations(document)}
 
     def resolve(self, node: Any) -> Any:  # noqa: ANN401  a JSON value
-        """The node, or what its `$ref` leads to, with what stands beside the reference on top."""
+        """Follow the `$ref` of a node; members beside the reference override those of its target."""
         while isinstance(node, dict) and "$ref" in node:
             beside = {name: value for name, value in node.items() if name != "$ref"}
             node = {**self.at(node["$ref"]), **beside}
         return node
 
     def at(self, pointer: str) -> Any:  # noqa: ANN401  a JSON value
-        """What a JSON pointer such as `#/components/schemas/Run` leads to."""
+        """The node at a JSON pointer such as `#/components/schemas/Run`."""
         node: Any = self.document
         for part in pointer.removeprefix("#/").split("/"):
             node = self.resolve(node)[part.replace("~1", "/").replace("~0", "~")]
         return node
 
     def pointer(self, place: str) -> str:
-        """The JSON pointer of a place in short: `cancelRun`, `cancelRun/409`, `schemas/Run/status`, `headers/X`."""
+        """The JSON pointer of a short place: `cancelRun`, `cancelRun/409`, `schemas/Run/status` or `headers/X`."""
         head, *rest = place.split("/")
         if head in self.operations:
             operation = self.operations[head]
@@ -97,31 +101,41 @@ class Contract:
         return f"#/x-elsewhere/{rest[0]}" if head == "elsewhere" else f"#/components/{place}"
 
     def basis(self, place: str) -> Basis:
-        """On what a place rests; `KeyError` when it does not say."""
+        """The basis of a place.
+
+        Raises:
+            KeyError: the place has no `x-basis`.
+        """
         return Basis.read(self.resolve(self.at(self.pointer(place)))["x-basis"])
 
-    def route(self, method: str, path: str) -> Operation | None:
-        """The operation of a request to a path, `/v1` included; None when there is none."""
+    def find_operation(self, method: str, path: str) -> Operation | None:
+        """The operation of a request to a path that begins with `/v1`; None when there is none."""
         if not path.startswith(PREFIX + "/"):
             return None
         below = path.removeprefix(PREFIX)
         found = (each for each in self.operations.values() if each.method == method and each.pattern.fullmatch(below))
-        # A fixed path goes before a template that would match it too.
+        # A fixed path is preferred to a template that matches it too.
         return min(found, key=lambda each: each.path.count("{"), default=None)
 
     @property
     def transitions(self) -> dict[str, tuple[str, ...]]:
-        """What may follow each status of a run, directly."""
+        """The statuses that may directly follow each status of a run."""
         table = self.at("#/components/schemas/RunStatus")["x-transitions"]
         return {status: tuple(after) for status, after in table.items()}
 
     @property
     def terminal(self) -> frozenset[str]:
-        """The statuses that nothing leaves."""
+        """The statuses that a run never leaves."""
         return frozenset(status for status, after in self.transitions.items() if not after)
 
-    def reachable(self, before: str, after: str) -> bool:
-        """Whether a run seen in one status may be seen in another later; unknown statuses are not judged."""
+    @property
+    def initial(self) -> frozenset[str]:
+        """The statuses that no other status leads to: a run begins in one of them."""
+        table = self.transitions
+        return frozenset(table) - {status for after in table.values() for status in after}
+
+    def can_follow(self, before: str, after: str) -> bool:
+        """Whether a run seen in one status may later be seen in another; an unknown status may follow any open one."""
         table = self.transitions
         if before not in table or after not in table:
             return before not in self.terminal
@@ -146,13 +160,13 @@ def _operations(document: dict[str, Any]) -> list[Operation]:
 
 
 def location() -> Path:
-    """Where `openapi.yaml` lies: beside the modules when installed, else at the root of the checkout."""
+    """The path of `openapi.yaml`: inside the package when installed, else at the root of the checkout."""
     beside = _PACKAGE / "openapi.yaml"
     return beside if beside.exists() else _PACKAGE.parent.parent / "openapi.yaml"
 
 
 @cache
 def load_contract() -> Contract:
-    """The contract; read once."""
+    """The contract, read once."""
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return Contract(yaml.load(location().read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  both are safe

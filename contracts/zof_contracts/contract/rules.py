@@ -1,8 +1,8 @@
 """The catalogue: every statement of the contract that HTTP can show, each a rule with a stable name.
 
-What a rule says lies in `rules.yaml`; on what it rests is read from `openapi.yaml` at the place that the rule
-names. Plug in: `RULES["runs.cancel.terminal-conflict"]`; whoever observes evidence for or against a rule tells a
-`zof_contracts.evidence.ledger.Session` its name. A name that is not in the catalogue is a `KeyError` there.
+`rules.yaml` states what a rule promises, how it is checked and which parts of `openapi.yaml` it owns. What the rule
+rests on is read from `openapi.yaml` at the place that the rule names. `RULES["runs.cancel.terminal-conflict"]` is one
+rule; a name that is not in the catalogue is a `KeyError`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from zof_contracts.contract.document import Basis, Contract, load_contract
+from zof_contracts.contract.owners import KINDS, Owners, assign_owners
+from zof_contracts.contract.resources import load_resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,12 +28,14 @@ NEEDS: Final = {
     "key-other-org": "a key of another organization (--key-other-org)",
     "key-expired": "an expired or revoked key (--key-expired)",
     "time": "a target whose clock can be moved",
-    "quota": "leave to use up a rate-limit window (--use-up-quota)",
+    "quota": "permission to use up a rate-limit window (--use-up-quota)",
     "two-keys": "a second valid key of the same organization (--key-readonly or --key-no-webhooks)",
     "strict": "strict mode (--strict)",
     "failing-case": "a test case that fails (--failing-case)",
 }
-"""What a rule may need of the target, and what to say when it is not there."""
+"""What a rule may need of the target, and how a report names what is missing."""
+_MEMBERS: Final = frozenset({"says", "at", "tag", "needs", "least", "how", "mend", *KINDS})
+"""The keys that a rule may have in `rules.yaml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +44,25 @@ class Rule:
 
     name: str
     sentence: str
-    """What is promised."""
+    """The promise."""
     section: int
-    """The section of the contract: 1 conventions, 2 errors, … 9 results, 11 projects."""
+    """The section of the contract, a key of `SECTIONS`."""
     at: str
-    """The place of `openapi.yaml` it goes by, in short; see `Contract.pointer`."""
+    """The place of `openapi.yaml` that states it, in short; see `Contract.pointer`."""
     basis: Basis
     needs: frozenset[str]
+    """What the target must offer, by the keys of `NEEDS`."""
     least: int
-    """How many times it must be seen kept before it counts as kept."""
+    """The number of observations after which the rule counts as kept."""
     how: str
-    """What is done to settle it."""
+    """How it is checked."""
     mend: str
     """What to do about a finding."""
 
     @property
     def breach(self) -> str:
-        """The verdict when it is broken: `violated`, or `differs` from what was merely assumed."""
-        return "violated" if self.basis.binding else "differs"
+        """The verdict on a deployment that breaks it: `violated`, or `differs` where it is only assumed."""
+        return "violated" if self.basis.is_binding else "differs"
 
 
 SECTIONS: Final = {
@@ -75,13 +80,15 @@ SECTIONS: Final = {
 """The sections of the contract that the catalogue covers."""
 
 
-def _rule(name: str, said: dict[str, Any], section: int, document: Contract) -> Rule:
-    basis = document.basis(said["at"])
+def _read_rule(name: str, said: dict[str, Any], section: int, contract: Contract) -> Rule:
+    if unknown := said.keys() - _MEMBERS:
+        raise ValueError(f"rules.yaml: {name} has the unknown keys {sorted(unknown)}; allowed are {sorted(_MEMBERS)}")
+    basis = contract.basis(said["at"])
     if "tag" in said:  # A part of a documented place may be assumed, and the other way round.
         basis = Basis(said["tag"], basis.sources if said["tag"] != "A" else ())
     needs = frozenset(said.get("needs", "").split())
-    if unknown := needs - NEEDS.keys():
-        raise ValueError(f"{name} needs {sorted(unknown)}, which is not known")
+    if lost := needs - NEEDS.keys():
+        raise ValueError(f"rules.yaml: {name} has the unknown needs {sorted(lost)}; allowed are {sorted(NEEDS)}")
     return Rule(
         name=name,
         sentence=said["says"],
@@ -96,17 +103,28 @@ def _rule(name: str, said: dict[str, Any], section: int, document: Contract) -> 
 
 
 @cache
-def catalogue() -> Mapping[str, Rule]:
-    """All rules by name, in the order of the contract."""
+def _read_catalogue() -> dict[int, dict[str, Any]]:
     text = (Path(__file__).parent / "rules.yaml").read_text(encoding="utf-8")
     sections: dict[int, dict[str, Any]] = yaml.safe_load(text)
-    document = load_contract()
+    return sections
+
+
+def load_rules() -> Mapping[str, Rule]:
+    """All rules by name, in the order of the contract."""
+    contract = load_contract()
     return {
-        name: _rule(name, said, section, document)
-        for section, rules in sections.items()
+        name: _read_rule(name, said, section, contract)
+        for section, rules in _read_catalogue().items()
         for name, said in rules.items()
     }
 
 
-RULES: Final = catalogue()
+def load_ownership() -> Mapping[str, Mapping[str, Any]]:
+    """What `rules.yaml` states about each rule, by name."""
+    return {name: said for rules in _read_catalogue().values() for name, said in rules.items()}
+
+
+RULES: Final = load_rules()
 """All rules by name."""
+OWNERS: Final[Owners] = assign_owners(load_ownership(), load_resources())
+"""The rules that own the parts of the document."""

@@ -1,56 +1,75 @@
-"""What was found: verdicts, findings, and when two findings are one.
+"""Verdicts, claims and findings, and what makes two findings one.
 
-Plug in: nobody makes a `Finding` by hand; `Session.broken` does. Reports read `Finding` and `RuleResult`.
+`Ledger` turns claims into findings; reports read `Finding` and `RuleResult`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from zof_contracts.contract.rules import Rule
     from zof_contracts.evidence.exchange import Exchange
 
+_LONGEST: Final = 80
+"""The characters of a value that a finding shows."""
+
 
 class Verdict(StrEnum):
-    """How a rule ended."""
+    """The state of a rule at the end of a verification."""
 
     KEPT = "kept"
-    """Enough evidence for it, and none against."""
+    """There is enough evidence for it, and none against it."""
     VIOLATED = "violated"
-    """Documented or inferred, and broken."""
+    """It is documented or inferred, and was broken."""
     DIFFERS = "differs"
-    """Assumed, and otherwise here."""
+    """It is assumed, and the deployment behaves differently."""
     NOT_EXERCISED = "not exercised"
-    """Too little evidence; the reason says why."""
+    """There is too little evidence; the reason says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A statement about answers: a rule, and whether the answers keep it."""
+
+    rule: str
+    holds: bool
+    expected: str
+    got: str
+    """What came: status, field and value."""
+    place: str = ""
+    """What the rule speaks of there, where it speaks of many things: a field, a header, a parameter."""
+    operation: str = ""
+    """The operation whose last answer decides it; empty when that is the last answer of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that was seen broken."""
+    """A rule that was broken."""
 
     rule: Rule
     expected: str
     got: str
-    """What came instead. Without IDs and times, so that the same defect reads the same each time."""
+    """What came: status, field and value, without any key."""
     trace: tuple[Exchange, ...]
-    """The shortest known script that shows it; the last exchange is the one that breaks the rule."""
+    """The shortest known sequence of requests that shows it; the last exchange breaks the rule."""
     seed: int | None = None
-    """What repeats it, where chance had a part."""
+    """The seed that repeats it, where it was found by generated requests."""
     flaky: bool = False
-    """It was not there when tried again from scratch."""
+    """Whether it did not occur again when it was tried from scratch."""
     times: int = 1
-    """How many times it was seen."""
+    """How many times it occurred."""
     place: str = ""
     """What the rule was broken about, where it speaks of many things: a field, a header, a parameter."""
 
     @property
     def verdict(self) -> Verdict:
-        """Whose fault it is."""
-        return Verdict.VIOLATED if self.rule.basis.binding else Verdict.DIFFERS
+        """Violated, or differs where the rule is only assumed."""
+        return Verdict.VIOLATED if self.rule.basis.is_binding else Verdict.DIFFERS
 
     @property
     def operation(self) -> str:
@@ -64,9 +83,9 @@ class Finding:
 
     @property
     def key(self) -> str:
-        """What one defect has in common however often it is found, and by whom: rule, operation and place."""
-        words = f"{self.rule.name}\0{self.operation}\0{self.place}"
-        return hashlib.sha256(words.encode()).hexdigest()[:16]
+        """The identity of the finding: a hash of rule, operation and place, never of the wording."""
+        parts = f"{self.rule.name}\0{self.operation}\0{self.place}"
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +95,13 @@ class RuleResult:
     rule: Rule
     verdict: Verdict
     evidence: int
-    """How many times it was seen kept."""
+    """The number of times it was kept."""
     reason: str
     """Why it was not exercised; empty otherwise."""
     findings: tuple[Finding, ...]
+
+
+def quote_value(value: object) -> str:
+    """A JSON value as a finding shows it, cut to length."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

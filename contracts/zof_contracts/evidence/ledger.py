@@ -1,8 +1,8 @@
-"""The session: evidence for and against every rule of one verification.
+"""The ledger: the evidence for and against every rule of one verification.
 
-Plug in: probes, tap, oracle, machine and fuzz all hold one `Ledger` and say `kept`, `broken` or `skip`. The first
-finding of a defect is kept with its trace; the same one again is counted. *Kept* needs as much evidence as the rule
-asks for, so that a target that answers 401 or 429 to everything keeps nothing.
+Probes, checks, state machine and fuzzing share one `Ledger` and record what they observe. The first finding of a
+defect is stored with its trace; further ones are counted. A rule is *kept* when it was kept as often as it requires, so
+that a target that answers 401 or 429 to everything keeps none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from zof_contracts.contract.rules import NEEDS, RULES, Rule
 from zof_contracts.evidence.events import Event, FindingRecorded
 from zof_contracts.evidence.exchange import Exchange
-from zof_contracts.evidence.findings import Finding, RuleResult, Verdict
+from zof_contracts.evidence.findings import Claim, Finding, RuleResult, Verdict
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.events import Listener
@@ -33,25 +33,25 @@ class Ledger:
     ) -> None:
         self.target = target
         self.rules = {rule.name: rule for rule in (RULES.values() if rules is None else rules)}
-        """The rules that are asked for; evidence about others is dropped."""
+        """The rules to verify; findings about others are dropped."""
         self.seed = seed
-        # In process the same seed sends the same bytes; elsewhere what earlier verifications left must not be met.
+        # In process the same seed sends the same bytes; a server may hold idempotency keys of earlier verifications.
         self.nonce = f"{seed}" if target.in_process else f"{seed}-{secrets.token_hex(6)}"
-        """What tells this verification's idempotency keys from those of others."""
+        """The part of this verification's idempotency keys that no other verification uses."""
         self.listeners = tuple(listeners)
         self.evidence: Counter[str] = Counter()
         self.findings: dict[str, Finding] = {}
         self.reasons: dict[str, str] = {}
 
-    def record_kept(self, rule: str, exchange: Exchange | None = None, *, times: int = 1) -> None:  # noqa: ARG002  for readers
-        """A rule was seen kept."""
-        self.evidence[RULES[rule].name] += times
+    def record_kept(self, rule: str) -> None:
+        """Record that a rule was kept once."""
+        self.evidence[RULES[rule].name] += 1
 
     def record_violation(self, rule: str, *, expected: str, got: str, trace: Trace, place: str = "") -> None:
-        """A rule was seen broken, by the last exchange of the trace.
+        """Record that the last exchange of a trace broke a rule.
 
-        Two findings are one when rule, operation and `place` are the same, however they are worded; so name a place
-        where a rule speaks of many things, and say neither IDs nor times in it.
+        Two findings are one when rule, operation and place are the same, however they are worded. Give a place where a
+        rule speaks of many things; it must name a part of the document, not an ID or a time.
         """
         if RULES[rule].name not in self.rules:
             return
@@ -66,24 +66,34 @@ class Ledger:
             self.findings[finding.key] = replace(shorter, times=known.times + 1, flaky=False)
 
     def check(self, rule: str, holds: object, *, expected: str, got: object, trace: Trace, place: str = "") -> bool:  # noqa: PLR0913
-        """One or the other: `kept` when it holds, `broken` when it does not; whether it held."""
+        """Record a rule as kept when it holds, else as broken; returns whether it holds."""
         if holds:
             self.record_kept(rule)
         else:
             self.record_violation(rule, expected=expected, got=str(got), trace=trace, place=place)
         return bool(holds)
 
+    def record(self, claim: Claim, trace: Trace) -> bool:
+        """Record a claim that follows from a trace; returns whether it holds."""
+        exchanges = [trace] if isinstance(trace, Exchange) else list(trace)
+        if any(exchange.operation == claim.operation for exchange in exchanges):
+            while exchanges[-1].operation != claim.operation:
+                exchanges.pop()
+        return self.check(
+            claim.rule, claim.holds, expected=claim.expected, got=claim.got, trace=exchanges, place=claim.place
+        )
+
     def record_skip(self, rule: str, reason: str) -> None:
-        """A rule could not be settled, and why; the first reason stays."""
+        """Record why a rule could not be judged; the first reason is the one reported."""
         self.reasons.setdefault(RULES[rule].name, reason)
 
     def publish(self, event: Event) -> None:
-        """Tell every listener."""
+        """Pass an event to every listener."""
         for listener in self.listeners:
             listener(event)
 
     def results(self) -> tuple[RuleResult, ...]:
-        """How every rule that was asked for stands, in the order of the contract."""
+        """The state of every rule to verify, in the order of the contract."""
         return tuple(self._result(rule) for rule in self.rules.values())
 
     def _result(self, rule: Rule) -> RuleResult:
@@ -102,4 +112,4 @@ class Ledger:
             return "needs " + "; ".join(NEEDS[need] for need in lacking)
         if rule.name in self.reasons:
             return self.reasons[rule.name]
-        return f"seen kept {seen} of {rule.least} times" if seen else "nothing that was seen shows it"
+        return f"seen kept {seen} of {rule.least} times" if seen else "no answer gave evidence"

@@ -1,52 +1,64 @@
-"""Who may do what: keys, permissions and tenants (section 3), and when they are judged (section 1)."""
+"""Keys, permissions and tenants (section 3), and when they are judged (section 1)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from zof_contracts.checks.objects import is_consistent
-from zof_contracts.probes.context import FORBIDDEN, NOT_FOUND, UNKNOWN_RESULT, UNKNOWN_RUN, ProbeContext, describe
+from zof_contracts.checks.claims import check_same_run, check_status, describe
+from zof_contracts.contract.document import load_contract
+from zof_contracts.contract.resources import load_resources
+from zof_contracts.evidence.findings import quote_value
+from zof_contracts.probes.context import (
+    FORBIDDEN,
+    NOT_FOUND,
+    UNKNOWN_ARTIFACT,
+    UNKNOWN_RESULT,
+    UNKNOWN_RUN,
+    Probe,
+    ProbeContext,
+)
 from zof_contracts.target.client import asked, posted
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange, Request
 
 _EXPORT = {"format": "json", "run_id": UNKNOWN_RUN}
+_READING: Final = "exportResults"
+"""The operation that reads by POST."""
+_UNKNOWN: Final = {"runs": UNKNOWN_RUN, "results": UNKNOWN_RESULT, "artifacts": UNKNOWN_ARTIFACT}
+"""An ID that names nothing, by the first part of the path of an operation."""
 
 
-def _every_operation(context: ProbeContext) -> list[Request]:
-    reading = [
-        asked("GET", path)
-        for path in (
-            "/runs",
-            f"/runs/{UNKNOWN_RUN}",
-            f"/runs/{UNKNOWN_RUN}/logs",
-            f"/runs/{UNKNOWN_RUN}/artifacts",
-            "/results",
-            f"/results/{UNKNOWN_RESULT}",
-            f"/results/{UNKNOWN_RESULT}/artifacts",
-            "/artifacts/art_that_is_missing/content",
-            "/projects",
-        )
-    ]
-    changing = [posted("/runs", {}), posted(f"/runs/{UNKNOWN_RUN}/cancel")] if context.can_start_runs else []
-    return [*reading, posted("/results/export", _EXPORT), *changing]
+def list_requests(context: ProbeContext) -> list[Request]:
+    """A request for every operation of the document that the profile allows; the IDs in it name nothing."""
+    requests = []
+    for operation in load_contract().operations.values():
+        kind = operation.path.split("/")[1]
+        path = operation.path.replace("{id}", _UNKNOWN.get(kind, ""))
+        if operation.method == "GET":
+            requests.append(asked("GET", path))
+        elif operation.id == _READING:
+            requests.append(posted(path, _EXPORT))
+        elif context.can_start_runs:
+            requests.append(posted(path, {} if operation.id in load_resources().inputs else None))
+    return requests
 
 
-def keys(context: ProbeContext) -> None:
-    """No key, made-up keys and an expired one open nothing; the valid one opens the lists."""
+def try_keys(context: ProbeContext) -> None:
+    """Requests without a key, with made-up keys and with an expired one are 401; the valid key reads the lists."""
     for path in ("/runs", "/results", "/projects"):
         answer = context.client.get(path)
-        said = answer.response.status
         rule = "auth.projects-reader" if path == "/projects" else "auth.key-accepted"
         if answer.response.ok and answer.response.json is not None:
-            context.ledger.record_kept("auth.key-accepted", answer)
-        if said in {401, FORBIDDEN} and context.has_answered():
-            context.ledger.record_violation(rule, expected="2xx for a valid key", got=describe(answer), trace=answer)
+            context.ledger.record_kept("auth.key-accepted")
+        if answer.response.status in {401, FORBIDDEN} and context.has_answered():
+            context.ledger.record_violation(
+                rule, expected="2xx for a valid key", got=describe(answer.response), trace=answer
+            )
         elif answer.response.items and path == "/projects":
-            context.ledger.record_kept(rule, answer)
-    for request in _every_operation(context):
+            context.ledger.record_kept(rule)
+    for request in list_requests(context):
         answer = context.client.send(replace(request, key=""))
         context.expect_unauthorized("auth.key-required", answer, "no key")
     made_up = replace(asked("GET", "/runs"), key="zof_no_such_key_at_all")
@@ -62,66 +74,70 @@ def keys(context: ProbeContext) -> None:
         context.expect_unauthorized(rule, context.client.send(request), "a wrong query or body without a key")
 
 
-def _forbidden(context: ProbeContext, rule: str, exchange: Exchange, what: str) -> None:
+def _expect_forbidden(context: ProbeContext, rule: str, exchange: Exchange, what: str) -> None:
     if context.is_conclusive(rule, exchange, FORBIDDEN) or exchange.response.status == NOT_FOUND:
-        right = exchange.response.status == FORBIDDEN
-        context.check(rule, right, expected=f"403 for {what}", got=describe(exchange), trace=exchange)
+        context.record(check_status(rule, exchange.response, FORBIDDEN, what), exchange)
 
 
-def permissions(context: ProbeContext) -> None:
-    """A key without runs:create reads everything, and starts and cancels nothing."""
+def try_permissions(context: ProbeContext) -> None:
+    """A key without runs:create reads everything, and can neither start nor cancel runs."""
     run = context.find_ended_run()
     run_id = run.response.fields["id"]
     result = next(iter(context.results(run_id)), {}).get("id", UNKNOWN_RESULT)
     for key in ("readonly", "no-webhooks"):
         if context.has(key):
             other = context.client.get(f"/runs/{run_id}", key=key)
-            same = other.response.ok and is_consistent(run.response.json, other.response.json)
-            rule = "auth.several-keys"
-            context.check(rule, same, expected="the same run for another key", got=describe(other), trace=[run, other])
+            context.record(check_same_run(run.response.fields, other.response), [run, other])
             break
     if context.has("no-projects"):
         answer = context.client.get("/projects", key="no-projects")
-        _forbidden(context, "auth.projects-permission", answer, "a key without projects:read")
+        _expect_forbidden(context, "auth.projects-permission", answer, "a key without projects:read")
     if not context.has("readonly"):
         return
     for path in ("/results", f"/runs/{run_id}/logs", f"/runs/{run_id}/artifacts", f"/results/{result}"):
-        _reader(context, context.client.get(path, key="readonly"))
-    _reader(context, context.client.post("/results/export", _EXPORT, key="readonly"))
+        _expect_readable(context, context.client.get(path, key="readonly"))
+    _expect_readable(context, context.client.post("/results/export", _EXPORT, key="readonly"))
     before = context.client.get("/runs", key="readonly", limit=1)
-    _reader(context, before)
+    _expect_readable(context, before)
     if not context.can_start_runs:
         return
-    _starts_nothing(context, context.require_ok(before))
+    _start_with_reader(context, context.require_ok(before))
     canceled = context.client.post(f"/runs/{run_id}/cancel", key="readonly")
-    _forbidden(context, "auth.cancel-permission", canceled, "a cancel with a key without runs:create")
+    _expect_forbidden(context, "auth.cancel-permission", canceled, "a cancel with a key without runs:create")
     empty = context.client.post("/runs", {}, key="readonly")
-    _forbidden(context, "conventions.order.permission-before-body", empty, "an empty start without runs:create")
+    _expect_forbidden(context, "conventions.order.permission-before-body", empty, "an empty start without runs:create")
 
 
-def _starts_nothing(context: ProbeContext, before: Exchange) -> None:
+def _start_with_reader(context: ProbeContext, before: Exchange) -> None:
     rule = "auth.start-permission"
     started = context.client.start(key="readonly")
     after = context.require_ok(context.client.get("/runs", key="readonly", limit=1))
-    if started.response.status == FORBIDDEN and _first(after) != _first(before):
+    if started.response.status == FORBIDDEN and _find_first(after) != _find_first(before):
         trace = [before, started, after]
-        context.ledger.record_violation(rule, expected="no run after a 403", got="another newest run", trace=trace)
+        context.ledger.record_violation(
+            rule,
+            expected=f"no run after a 403, {_find_first(before)} still the newest",
+            got=f"{_find_first(after)} as the newest run",
+            trace=trace,
+        )
     else:
-        _forbidden(context, rule, started, "a start with a key without runs:create")
+        _expect_forbidden(context, rule, started, "a start with a key without runs:create")
 
 
-def _first(page: Exchange) -> object:
+def _find_first(page: Exchange) -> object:
     return next((item.get("id") for item in page.response.items), None)
 
 
-def _reader(context: ProbeContext, exchange: Exchange) -> None:
+def _expect_readable(context: ProbeContext, exchange: Exchange) -> None:
     if exchange.response.ok or exchange.response.status in {401, FORBIDDEN, NOT_FOUND}:
         rule = "auth.readers"
-        context.check(rule, exchange.response.ok, expected="2xx for any key", got=describe(exchange), trace=exchange)
+        context.check(
+            rule, exchange.response.ok, expected="2xx for any key", got=describe(exchange.response), trace=exchange
+        )
 
 
-def tenants(context: ProbeContext) -> None:
-    """Another organization sees nothing of ours."""
+def visit_as_other_organization(context: ProbeContext) -> None:
+    """The key of another organization sees none of our resources."""
     if not context.has("other-org"):
         return
     run = context.find_ended_run()
@@ -145,5 +161,45 @@ def tenants(context: ProbeContext) -> None:
     for answer in (get("/runs", key="other-org", limit=100), get("/results", key="other-org", limit=100), export):
         if answer.response.ok:
             seen = [item for item in answer.response.items if item.get("id") in ours or item.get("run_id") in ours]
-            got = "a resource of the first organization"
-            context.check("tenants.lists", not seen, expected="nothing of ours", got=got, trace=[run, answer])
+            got = f"{describe(answer.response)} with {quote_value([item.get('id') for item in seen[:3]])}"
+            context.check(
+                "tenants.lists",
+                not seen,
+                expected="no resource of the first organization",
+                got=got,
+                trace=[run, answer],
+            )
+
+
+PROBES: Final = (
+    Probe(
+        "keys",
+        try_keys,
+        (
+            "auth.key-required",
+            "auth.key-invalid",
+            "auth.key-expired",
+            "auth.key-accepted",
+            "auth.projects-reader",
+            "conventions.order.key-before-query",
+        ),
+    ),
+    Probe(
+        "permissions",
+        try_permissions,
+        (
+            "auth.several-keys",
+            "auth.readers",
+            "auth.start-permission",
+            "auth.cancel-permission",
+            "auth.projects-permission",
+            "conventions.order.permission-before-body",
+        ),
+    ),
+    Probe(
+        "another organization",
+        visit_as_other_organization,
+        ("tenants.run", "tenants.result", "tenants.artifact", "tenants.lists"),
+    ),
+)
+"""Probes of keys and permissions."""

@@ -1,18 +1,20 @@
-"""Wrong requests: starts, exports and lists that must be refused, and what is said about them (sections 1 and 2)."""
+"""Wrong requests: starts, exports and lists that must be refused, and the errors they get (sections 1 and 2)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from zof_contracts.checks.claims import check_status, describe
+from zof_contracts.evidence.findings import quote_value
 from zof_contracts.probes.context import (
     NOT_FOUND,
     OK,
     UNKNOWN_ARTIFACT,
     UNKNOWN_RESULT,
     UNKNOWN_RUN,
+    Probe,
     ProbeContext,
-    describe,
 )
 from zof_contracts.target.client import asked, posted, with_header
 
@@ -28,7 +30,7 @@ _LONGEST_KEY: Final = 255
 _ENVIRONMENT: Final = "environment must be one of: staging, production"
 
 
-def _start(context: ProbeContext, **changes: object) -> dict[str, Any]:
+def _make_start(context: ProbeContext, **changes: object) -> dict[str, Any]:
     """The body of a start, changed; a field that is `...` is left out."""
     target = context.target
     body: dict[str, Any] = {
@@ -40,14 +42,14 @@ def _start(context: ProbeContext, **changes: object) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not ...}
 
 
-def _newest(context: ProbeContext) -> object:
+def _find_newest(context: ProbeContext) -> object:
     runs = context.require_ok(context.client.get("/runs", limit=1)).response.items
     return runs[0].get("id") if runs else None
 
 
-def wrong_starts(context: ProbeContext) -> None:
+def send_wrong_starts(context: ProbeContext) -> None:
     """Starts that must be refused make no run."""
-    before = _newest(context)
+    before = _find_newest(context)
     cases = list(context.target.cases)
     table: tuple[tuple[str, dict[str, Any], str, str], ...] = (
         ("runs.start.required", {"project_id": ...}, "project_id", "a start without project_id"),
@@ -55,7 +57,7 @@ def wrong_starts(context: ProbeContext) -> None:
         ("runs.start.case-count", {"test_case_ids": []}, "test_case_ids", "a start without cases"),
         (
             "runs.start.case-count",
-            {"test_case_ids": [f"tc_many_{place}" for place in range(_TOO_MANY_CASES)]},
+            {"test_case_ids": [f"tc_many_{index}" for index in range(_TOO_MANY_CASES)]},
             "test_case_ids",
             "a start with 501 cases",
         ),
@@ -67,7 +69,7 @@ def wrong_starts(context: ProbeContext) -> None:
     )
     for rule, changes, param, what in table:
         context.expect_refusal(
-            rule, context.client.post("/runs", _start(context, **changes)), what, param=param or None
+            rule, context.client.post("/runs", _make_start(context, **changes)), what, param=param or None
         )
     own = (
         ("runs.start.either", {"test_suite_id": context.target.suite}, "test_suite_id", "cases and suite together"),
@@ -75,64 +77,82 @@ def wrong_starts(context: ProbeContext) -> None:
         ("conventions.unknown-field", {"colour": "blue"}, "colour", "a start with an unknown field"),
     )
     for rule, more, param, what in own:
-        context.expect_refusal(rule, context.client.post("/runs", _start(context, **more)), what, param=param, own=True)
-    _missing_references(context)
-    _nested(context, cases)
-    _environment(context)
-    _bodies(context)
+        context.expect_refusal(
+            rule, context.client.post("/runs", _make_start(context, **more)), what, param=param, own=True
+        )
+    _name_missing_references(context)
+    _name_malformed_case(context, cases)
+    _name_unknown_environment(context)
+    _send_wrong_bodies(context)
     if before is not None:
-        after = _newest(context)
+        after = _find_newest(context)
         trace = context.client.journal[-1]
         rule = "runs.start.refused-makes-nothing"
         refused = all(not each.response.ok for each in context.client.journal[-24:] if each.operation == "startRun")
         if refused:
-            context.check(rule, after == before, expected="the same newest run", got="another run", trace=trace)
+            context.check(
+                rule,
+                after == before,
+                expected=f"{before} as the newest run",
+                got=f"{after} as the newest run",
+                trace=trace,
+            )
         else:
             context.ledger.record_skip(rule, "a wrong start was accepted")
 
 
-def _nested(context: ProbeContext, cases: list[str]) -> None:
-    answer = context.client.post("/runs", _start(context, test_case_ids=[cases[0], "no case!"]))
+def _name_malformed_case(context: ProbeContext, cases: list[str]) -> None:
+    answer = context.client.post("/runs", _make_start(context, test_case_ids=[cases[0], "no case!"]))
     context.expect_refusal("runs.start.id-form", answer, "a malformed case ID")
     if answer.response.status in {400, NOT_FOUND} and "param" in answer.response.error:
         named = answer.response.error["param"] == "test_case_ids[1]"
         context.check(
-            "errors.param.nested", named, expected="param test_case_ids[1]", got=describe(answer), trace=answer
+            "errors.param.nested", named, expected="param test_case_ids[1]", got=describe(answer.response), trace=answer
         )
     elif answer.response.status in {400, NOT_FOUND}:
         context.ledger.record_violation(
-            "errors.param.nested", expected="param test_case_ids[1]", got=describe(answer), trace=answer
+            "errors.param.nested", expected="param test_case_ids[1]", got=describe(answer.response), trace=answer
         )
 
 
-def _environment(context: ProbeContext) -> None:
-    answer = context.client.post("/runs", _start(context, environment="nowhere-at-all"))
+def _name_unknown_environment(context: ProbeContext) -> None:
+    answer = context.client.post("/runs", _make_start(context, environment="nowhere-at-all"))
     if not context.is_conclusive("errors.environment.param", answer, 400):
         return
     error = answer.response.error
     named = answer.response.status == 400 and error.get("param") == "environment"  # noqa: PLR2004  the documented status
     context.check(
-        "errors.environment.param", named, expected="400 with param environment", got=describe(answer), trace=answer
+        "errors.environment.param",
+        named,
+        expected="400 with param environment",
+        got=describe(answer.response),
+        trace=answer,
     )
     says = str(error.get("message", "")).startswith(_ENVIRONMENT)
-    context.check("errors.environment.message", says, expected=_ENVIRONMENT, got="another message", trace=answer)
+    context.check(
+        "errors.environment.message",
+        says,
+        expected=_ENVIRONMENT,
+        got=f"message {quote_value(error.get('message'))}",
+        trace=answer,
+    )
 
 
-def _bodies(context: ProbeContext) -> None:
+def _send_wrong_bodies(context: ProbeContext) -> None:
     client = context.client
     context.expect_refusal(
         "conventions.malformed-body", client.post("/runs", b'{"project_id": '), "a body that breaks off"
     )
     context.expect_refusal("conventions.missing-body", client.send(posted("/runs")), "no body")
-    plain = replace(posted("/runs", _start(context)), headers=(("Content-Type", "text/plain"),))
+    plain = replace(posted("/runs", _make_start(context)), headers=(("Content-Type", "text/plain"),))
     context.expect_refusal("conventions.not-json", client.send(plain), "a start as text/plain", status=_UNSUPPORTED)
-    many = posted("/runs", _start(context, project_id=..., colour="blue"))
+    many = posted("/runs", _make_start(context, project_id=..., colour="blue"))
     context.expect_refusal(
         "conventions.one-fault", client.send(many), "a missing and an unknown field", param="project_id", own=True
     )
 
 
-def _missing_references(context: ProbeContext) -> None:
+def _name_missing_references(context: ProbeContext) -> None:
     """Starts that name what does not exist."""
     rule = "runs.start.unknown-reference"
     table: tuple[tuple[dict[str, Any], str], ...] = (
@@ -141,11 +161,11 @@ def _missing_references(context: ProbeContext) -> None:
         ({"test_case_ids": ..., "test_suite_id": "suite_missing"}, "test_suite_id"),
     )
     for changes, param in table:
-        answer = context.client.post("/runs", _start(context, **changes))
+        answer = context.client.post("/runs", _make_start(context, **changes))
         context.expect_refusal(rule, answer, f"an unknown {param}", status=NOT_FOUND, param=param, own=True)
 
 
-def wrong_exports(context: ProbeContext) -> None:
+def send_wrong_exports(context: ProbeContext) -> None:
     """Exports that must be refused."""
     client = context.client
     context.ensure_reachable()
@@ -169,29 +189,37 @@ def wrong_exports(context: ProbeContext) -> None:
     context.expect_refusal("conventions.too-large", large, "a body of 1 MiB and a byte", status=_TOO_LARGE)
 
 
-def _export(idempotency_key: str) -> Request:
+def _make_export(idempotency_key: str) -> Request:
     return posted("/results/export", {"format": "json", "run_id": UNKNOWN_RUN}, idempotency_key=idempotency_key)
 
 
-def idempotency_keys(context: ProbeContext) -> None:
-    """Idempotency keys of all lengths and letters."""
+def send_idempotency_keys(context: ProbeContext) -> None:
+    """Idempotency keys of all lengths and with characters of all kinds."""
     context.ensure_reachable()
-    longest = context.client.send(_export(context.idempotency_key("long").ljust(_LONGEST_KEY, "x")))
+    longest = context.client.send(_make_export(context.idempotency_key("long").ljust(_LONGEST_KEY, "x")))
     if context.is_conclusive("idempotency.key-form.accepted", longest, OK):
         context.check(
-            "idempotency.key-form.accepted", longest.response.ok, expected="2xx", got=describe(longest), trace=longest
+            "idempotency.key-form.accepted",
+            longest.response.ok,
+            expected="2xx",
+            got=describe(longest.response),
+            trace=longest,
         )
     for key, what in (
         ("x" * (_LONGEST_KEY + 1), "256 characters"),
         ("clé", "a letter that is not ASCII"),
-        ("", "none"),
+        ("", "no characters"),
     ):
-        answer = context.client.send(_export(key))
+        answer = context.client.send(_make_export(key))
         context.expect_refusal("idempotency.key-form", answer, f"a key of {what}", param="Idempotency-Key", own=True)
         if answer.response.status == 400 and len(key) > _LONGEST_KEY:  # noqa: PLR2004  the documented status
             named = answer.response.error.get("param") == "Idempotency-Key"
             context.check(
-                "errors.param.header", named, expected="param Idempotency-Key", got=describe(answer), trace=answer
+                "errors.param.header",
+                named,
+                expected="param Idempotency-Key",
+                got=describe(answer.response),
+                trace=answer,
             )
     faults = with_header(asked("POST", "/results/export", colour="blue"), "Idempotency-Key", "x" * 256)
     faults = replace(with_header(faults, "Content-Type", "application/json"), body=b'{"format": 1}')
@@ -201,8 +229,8 @@ def idempotency_keys(context: ProbeContext) -> None:
     )
 
 
-def wrong_queries(context: ProbeContext) -> None:
-    """Lists asked for with parameters that must be refused."""
+def send_wrong_queries(context: ProbeContext) -> None:
+    """Lists are requested with parameters that must be refused."""
     get = context.client.get
     context.ensure_reachable()
     for limit in (0, 101, "many", ""):
@@ -223,27 +251,28 @@ def wrong_queries(context: ProbeContext) -> None:
     if hidden.response.status in {OK, 400, NOT_FOUND} and context.has_answered():
         first = hidden.response.status != NOT_FOUND
         rule = "conventions.order.query-before-existence"
-        context.check(rule, first, expected="400, as the query is wrong", got=describe(hidden), trace=hidden)
+        context.check(rule, first, expected="400, as the query is wrong", got=describe(hidden.response), trace=hidden)
     for path, rule in (("/runs", "runs.filter.refused"), ("/results", "results.filter.refused")):
         context.expect_refusal(rule, get(path, status="gone"), "an unknown status", param="status")
-        context.expect_refusal(rule, get(path, created_after="yesterday"), "a date that is none", param="created_after")
+        context.expect_refusal(
+            rule, get(path, created_after="yesterday"), "a value that is no date", param="created_after"
+        )
     context.expect_refusal(
         "results.filter.refused", get("/results", run_id="no run!"), "a malformed run_id", param="run_id"
     )
 
 
-def strange_paths(context: ProbeContext) -> None:
-    """Unknown paths, wrong methods, and who is told about them."""
+def request_unknown_paths(context: ProbeContext) -> None:
+    """Unknown paths and wrong methods are requested, with and without a key."""
     context.ensure_reachable()
     client, newcomer = context.client, replace(asked("GET", "/no-such-thing"), key="")
     lost = client.send(newcomer)
     found = lost if lost.response.status == NOT_FOUND else client.send(asked("GET", "/no-such-thing"))
     for answer in (found, client.send(asked("GET", "/runs/"))):
         if context.is_conclusive("errors.unknown-path", answer, NOT_FOUND) or answer.response.header("location"):
-            right = answer.response.status == NOT_FOUND
-            context.check("errors.unknown-path", right, expected="404", got=describe(answer), trace=answer)
+            context.record(check_status("errors.unknown-path", answer.response, NOT_FOUND), answer)
     rule = "conventions.order.path-before-key"
-    context.check(rule, lost.response.status == NOT_FOUND, expected="404 without a key", got=describe(lost), trace=lost)
+    context.record(check_status(rule, lost.response, NOT_FOUND, "an unknown path without a key"), lost)
     for method, path in (("DELETE", "/runs"), ("PUT", f"/runs/{UNKNOWN_RUN}"), ("PATCH", "/results")):
         if not context.can_start_runs:
             break
@@ -251,22 +280,24 @@ def strange_paths(context: ProbeContext) -> None:
         allow = {each.strip() for each in (answer.response.header("allow") or "").split(",")}
         right = answer.response.status == _NOT_ALLOWED and "GET" in allow and method not in allow
         expected = "405 with Allow, which lists GET"
-        context.check("errors.method-not-allowed", right, expected=expected, got=describe(answer), trace=answer)
+        context.check(
+            "errors.method-not-allowed", right, expected=expected, got=describe(answer.response), trace=answer
+        )
     if context.can_start_runs:
         answer = client.send(replace(asked("DELETE", "/runs"), key=""))
         right = answer.response.status == _NOT_ALLOWED
-        context.check(rule, right, expected="405 without a key", got=describe(answer), trace=answer)
+        context.check(rule, right, expected="405 without a key", got=describe(answer.response), trace=answer)
     else:
-        _read_only_methods(context)
+        _skip_methods(context)
 
 
-def _read_only_methods(context: ProbeContext) -> None:
+def _skip_methods(context: ProbeContext) -> None:
     reason = "a wrong method on a known path is not sent in a profile that changes nothing"
     for rule in ("errors.method-not-allowed", "errors.method-not-allowed.code", "conventions.order.path-before-key"):
         context.ledger.record_skip(rule, reason)
 
 
-def unknown_ids(context: ProbeContext) -> None:
+def request_unknown_ids(context: ProbeContext) -> None:
     """Runs, results and artifacts that do not exist."""
     context.ensure_reachable()
     for path in ("", "/logs", "/artifacts"):
@@ -278,3 +309,75 @@ def unknown_ids(context: ProbeContext) -> None:
     context.expect_not_found("artifacts.unknown", context.client.get(f"/artifacts/{UNKNOWN_ARTIFACT}/content"))
     for odd in ("x", "run_" + "y" * 80, "%20%F0%9F%98%80"):
         context.expect_not_found("conventions.path-id", context.client.get(f"/runs/{odd}"))
+
+
+PROBES: Final = (
+    Probe(
+        "unknown IDs",
+        request_unknown_ids,
+        ("runs.get.unknown", "results.get.unknown", "artifacts.unknown", "conventions.path-id"),
+    ),
+    Probe(
+        "unknown paths and wrong methods",
+        request_unknown_paths,
+        (
+            "errors.unknown-path",
+            "errors.method-not-allowed",
+            "conventions.order.path-before-key",
+        ),
+    ),
+    Probe(
+        "wrong queries",
+        send_wrong_queries,
+        (
+            "pages.limit.refused",
+            "conventions.repeated-parameter",
+            "conventions.unknown-parameter",
+            "conventions.order.query-before-existence",
+            "runs.filter.refused",
+            "results.filter.refused",
+            "errors.param.field",
+        ),
+    ),
+    Probe(
+        "wrong exports",
+        send_wrong_exports,
+        (
+            "exports.refused",
+            "conventions.malformed-body",
+            "conventions.null-field",
+            "conventions.unknown-field",
+            "conventions.not-json",
+            "conventions.too-large",
+            "errors.invalid-request.status",
+        ),
+    ),
+    Probe(
+        "idempotency keys of all forms",
+        send_idempotency_keys,
+        (
+            "idempotency.key-form",
+            "idempotency.key-form.accepted",
+            "errors.param.header",
+            "conventions.one-fault",
+        ),
+    ),
+    Probe(
+        "wrong starts",
+        send_wrong_starts,
+        (
+            "runs.start.required",
+            "runs.start.either",
+            "runs.start.case-count",
+            "runs.start.id-form",
+            "runs.start.types",
+            "runs.start.unknown-reference",
+            "runs.start.refused-makes-nothing",
+            "errors.environment.message",
+            "errors.environment.param",
+            "errors.param.nested",
+            "conventions.missing-body",
+        ),
+    ),
+)
+"""Probes that are refused; the last one would start runs if it were not."""

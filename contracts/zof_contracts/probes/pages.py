@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.probes.context import NOT_FOUND, ProbeContext, Unsettled, describe
+from zof_contracts.checks.claims import check_listed_run, check_status_filter, check_walk, describe
+from zof_contracts.contract.document import load_contract
+from zof_contracts.contract.resources import load_resources
+from zof_contracts.evidence.findings import quote_value
+from zof_contracts.probes.context import NOT_FOUND, Probe, ProbeContext, Unsettled
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -16,40 +20,47 @@ _UNKNOWN: tuple[tuple[str, JsonObject], ...] = (
     ("/runs", {"project_id": "proj_missing"}),
     ("/results", {"run_id": "run_missing"}),
 )
+_PAGES: Final = 20
+"""The pages that a walk may cost."""
 
 
-def _ids(items: list[JsonObject]) -> list[str]:
+def _list_ids(items: list[JsonObject]) -> list[str]:
     return [str(item.get("id")) for item in items]
 
 
-def every_list(context: ProbeContext) -> None:
-    """Every list honours limit and its greatest value."""
+def read_every_list(context: ProbeContext) -> None:
+    """Every list of the document honours limit."""
     run_id = context.find_ended_run().response.fields["id"]
     results = sorted(context.results(run_id), key=lambda each: each.get("status") == "passed")
-    lists = ["/runs", "/results", "/projects", f"/runs/{run_id}/logs", f"/runs/{run_id}/artifacts"]
-    lists += [f"/results/{each.get('id')}/artifacts" for each in results[:1]]
-    for path in lists:
-        answer = context.client.get(path, limit=1)
+    ids = {"runs": run_id, "results": results[0].get("id") if results else None}
+    for operation in load_resources().pages:
+        template = load_contract().operations[operation].path
+        parent = template.split("/")[1]
+        if "{id}" in template and ids.get(parent) is None:
+            continue
+        answer = context.client.get(template.replace("{id}", str(ids.get(parent))), limit=1)
+        size = len(answer.response.items)
         if answer.response.ok:
-            size = len(answer.response.items)
-            context.check("pages.every-list", size <= 1, expected="at most 1 item", got="more", trace=answer)
-        if path == "/projects" and (answer.response.ok or answer.response.status == NOT_FOUND):
-            _projects(context, answer)
+            got = f"{size} items"
+            context.check("pages.every-list", size <= 1, expected="at most 1 item", got=got, trace=answer)
+        if operation == "listProjects" and (answer.response.ok or answer.response.status == NOT_FOUND):
+            _judge_projects(context, answer)
 
 
-def _projects(context: ProbeContext, answer: Exchange) -> None:
+def _judge_projects(context: ProbeContext, answer: Exchange) -> None:
     projects = answer.response.fields.get("data")
-    named = isinstance(projects, list) and all(isinstance(one.get("id"), str) for one in answer.response.items)
-    got = "a project without an id" if isinstance(projects, list) else describe(answer)
-    context.check("projects.shape", named, expected="projects, each with an id", got=got, trace=answer)
+    ids = [one.get("id") for one in answer.response.items]
+    holds = isinstance(projects, list) and all(isinstance(each, str) for each in ids)
+    got = f"{describe(answer.response)} with the ids {quote_value(ids)}"
+    context.check("projects.shape", holds, expected="projects, each with an id", got=got, trace=answer)
 
 
-def walk(context: ProbeContext, path: str, **query: Any) -> list[Exchange]:  # noqa: ANN401  parameters
+def _walk(context: ProbeContext, path: str, **query: Any) -> list[Exchange]:  # noqa: ANN401  parameters
     """All pages of a list."""
     pages = [context.require_ok(context.client.get(path, **query))]
     while pages[-1].response.fields.get("has_more") is True:
         cursor = pages[-1].response.fields.get("next_cursor")
-        if not isinstance(cursor, str) or not cursor or len(pages) > 20:  # noqa: PLR2004  pages that a probe may cost
+        if not isinstance(cursor, str) or not cursor or len(pages) > _PAGES:
             break
         page = context.client.get(path, **query, starting_after=cursor)
         if not page.response.ok:
@@ -58,36 +69,34 @@ def walk(context: ProbeContext, path: str, **query: Any) -> list[Exchange]:  # n
     return pages
 
 
-def walks(context: ProbeContext) -> None:
-    """A list walked with a small limit is the list read at once."""
+def walk_results(context: ProbeContext) -> None:
+    """A list that is walked with a small limit is the list read at once."""
     run_id = context.find_ended_run().response.fields["id"]
     at_once = context.list_results(run_id)
-    pages = walk(context, "/results", run_id=run_id, limit=1)
-    whole = _ids(at_once.response.items)
-    walked = [item for page in pages for item in _ids(page.response.items)]
-    trace = [at_once, *pages]
+    pages = _walk(context, "/results", run_id=run_id, limit=1)
+    whole = _list_ids(at_once.response.items)
+    walked = [item for page in pages for item in _list_ids(page.response.items)]
     if len(whole) > 1:
-        context.check("pages.walk", walked == whole, expected="each item once", got=_lost(walked, whole), trace=trace)
-        for place, page in enumerate(pages, 1):
-            more = page.response.fields.get("has_more")
-            right = more is (place < len(whole))
-            context.check("pages.has-more", right, expected="true while more follow", got=more, trace=[at_once, page])
+        context.record(check_walk("pages.walk", walked, whole, exact=True), [at_once, *pages])
+        for number, page in enumerate(pages, 1):
+            _judge_has_more(context, page, [at_once, page], is_more=number < len(whole))
     cursor = pages[0].response.fields.get("next_cursor")
     if isinstance(cursor, str):
-        _cursors(context, cursor, run_id)
+        _send_wrong_cursors(context, cursor, run_id)
 
 
-def _lost(walked: list[str], whole: list[str]) -> str:
-    if len(set(walked)) < len(walked):
-        return "an item twice"
-    return "not every item" if set(whole) - set(walked) else "other items, or in another order"
+def _judge_has_more(context: ProbeContext, page: Exchange, trace: list[Exchange], *, is_more: bool) -> None:
+    more = page.response.fields.get("has_more")
+    expected = f"has_more {quote_value(is_more)}, since {'more' if is_more else 'no'} items follow"
+    got = f"has_more {quote_value(more)}"
+    context.check("pages.has-more", more is is_more, expected=expected, got=got, trace=trace)
 
 
-def _cursors(context: ProbeContext, cursor: str, run_id: str) -> None:
+def _send_wrong_cursors(context: ProbeContext, cursor: str, run_id: str) -> None:
     get = context.client.get
     tampered = cursor[:-2] + ("A" if cursor[-2] != "A" else "B") + cursor[-1] if len(cursor) > 1 else "A"
-    for strange, what in (("no-cursor-at-all", "a made-up cursor"), (tampered, "a tampered cursor")):
-        answer = get("/results", run_id=run_id, limit=1, starting_after=strange)
+    for wrong, what in (("no-cursor-at-all", "a made-up cursor"), (tampered, "a tampered cursor")):
+        answer = get("/results", run_id=run_id, limit=1, starting_after=wrong)
         context.expect_refusal("pages.cursor.malformed", answer, what, param="starting_after", own=True)
     rule = "pages.cursor.foreign"
     other = get("/runs", limit=1, starting_after=cursor)
@@ -103,145 +112,185 @@ def walk_under_change(context: ProbeContext) -> None:
         for _ in range(4):
             context.start()
         page = context.require_ok(context.client.get("/runs", limit=2))
-        more = page.response.fields.get("has_more")
-        context.check("pages.has-more", more is True, expected="true while more follow", got=more, trace=page)
+        _judge_has_more(context, page, [page], is_more=True)
     pages = [page]
     for _ in range(2):
         context.start()
         cursor = page.response.fields.get("next_cursor")
         if page.response.fields.get("has_more") is not True or not cursor:
-            raise Unsettled("there are too few runs to walk along")
+            raise Unsettled("there are too few runs for a walk")
         page = context.require_ok(context.client.get("/runs", limit=2, starting_after=cursor))
         pages.append(page)
     after = context.require_ok(context.client.get("/runs", limit=100))
-    seen = [item for each in pages for item in _ids(each.response.items)]
-    listed = _ids(after.response.items)
-    begin = listed.index(seen[0]) if seen and seen[0] in listed else 0
-    there = listed[begin : begin + len(seen)]
-    rule = "pages.walk.under-change"
-    context.check(rule, seen == there, expected="each item once", got=_lost(seen, there), trace=[*pages, after])
+    walked = [item for each in pages for item in _list_ids(each.response.items)]
+    listed = _list_ids(after.response.items)
+    begin = listed.index(walked[0]) if walked and walked[0] in listed else 0
+    wanted = listed[begin : begin + len(walked)]
+    context.record(check_walk("pages.walk.under-change", walked, wanted, exact=True), [*pages, after])
 
 
-def unknown_filters(context: ProbeContext) -> None:
+def filter_by_unknown_ids(context: ProbeContext) -> None:
     """A filter that names nothing selects nothing."""
     context.ensure_reachable()
     for path, query in _UNKNOWN:
         answer = context.client.get(path, **query)
         rule = "pages.filter.unknown-id"
         if context.is_conclusive(rule, answer, 200):
-            empty = answer.response.ok and answer.response.fields.get("data") == []
-            context.check(rule, empty, expected="an empty list", got=describe(answer), trace=answer)
+            is_empty = answer.response.ok and answer.response.fields.get("data") == []
+            got = f"{describe(answer.response)} with {len(answer.response.items)} items"
+            context.check(rule, is_empty, expected="200 with an empty list", got=got, trace=answer)
 
 
-def run_filters(context: ProbeContext) -> None:
+def filter_runs(context: ProbeContext) -> None:
     """Runs by project, status and date."""
-    run = context.find_ended_run().response.fields
+    ended = context.find_ended_run()
+    run = ended.response.fields
     get = context.client.get
-    # What a client calls its request has nothing to do with the list; the oracle looks at what became of it.
+    # The request ID has nothing to do with the list; `checks.history` judges whether it is echoed.
     unfiltered = get("/runs", limit=100, headers=(("X-Request-Id", "req_" + "a" * 20),))
     if context.is_conclusive("pages.maximum", unfiltered, 200):
-        right = unfiltered.response.ok
-        context.check("pages.maximum", right, expected="2xx for limit=100", got=describe(unfiltered), trace=unfiltered)
-    _agrees(context, context.find_ended_run(), unfiltered)
-    _begins(context, unfiltered)
-    mine = context.require_ok(get("/runs", project_id=run["project_id"], limit=100))
-    others = [each for each in mine.response.items if each.get("project_id") != run["project_id"]]
-    right = not others and not _lacks(mine, run["id"])
-    got = "others too" if others else "not all of them"
-    context.check("runs.filter.project", right, expected="the runs of the project", got=got, trace=mine)
+        got = describe(unfiltered.response)
+        context.check("pages.maximum", unfiltered.response.ok, expected="2xx for limit=100", got=got, trace=unfiltered)
+    _judge_listed_run(context, ended, unfiltered)
+    _walk_two_pages(context, unfiltered)
+    _filter_by_project(context, run)
     for status in dict.fromkeys((run["status"], "passed")):
         answer = context.require_ok(get("/runs", status=status, limit=100))
-        strange = [each for each in answer.response.items if each.get("status") != status]
-        missing = status == run["status"] and _lacks(answer, run["id"])
-        got = "others too" if strange else "not all of them"
-        context.check(
-            "runs.filter.status", not strange and not missing, expected="the runs in that status", got=got, trace=answer
-        )
-    _dates(context, "/runs", run, unfiltered)
+        missing = [run["id"]] if status == run["status"] and _lacks(answer, run["id"]) else []
+        context.record(check_status_filter(status, answer.response.items, missing), answer)
+    _filter_runs_by_date(context, run, unfiltered)
 
 
-def _begins(context: ProbeContext, at_once: Exchange) -> None:
+def _filter_by_project(context: ProbeContext, run: JsonObject) -> None:
+    project = run["project_id"]
+    answer = context.require_ok(context.client.get("/runs", project_id=project, limit=100))
+    others = [each for each in answer.response.items if each.get("project_id") != project]
+    faults = [f"{each.get('id')} of {quote_value(each.get('project_id'))}" for each in others[:1]]
+    faults += [f"no {run['id']}"] if _lacks(answer, run["id"]) else []
+    expected, got = f"all runs of {project}, and no others", ", ".join(faults)
+    context.check("runs.filter.project", not faults, expected=expected, got=got, trace=answer)
+
+
+def _walk_two_pages(context: ProbeContext, at_once: Exchange) -> None:
     """The first two pages are the beginning of the list read at once."""
     first = context.require_ok(context.client.get("/runs", limit=2))
     cursor = first.response.fields.get("next_cursor")
     if not isinstance(cursor, str) or not cursor:
         return
     second = context.require_ok(context.client.get("/runs", limit=2, starting_after=cursor))
-    walked = _ids([*first.response.items, *second.response.items])
-    whole = _ids(at_once.response.items)[: len(walked)]
-    trace = [at_once, first, second]
-    context.check("pages.walk", walked == whole, expected="each run once", got=_lost(walked, whole), trace=trace)
+    walked = _list_ids([*first.response.items, *second.response.items])
+    whole = _list_ids(at_once.response.items)[: len(walked)]
+    context.record(check_walk("pages.walk", walked, whole, exact=True), [at_once, first, second])
 
 
-def _dates(context: ProbeContext, path: str, run: JsonObject, unfiltered: Exchange) -> None:
+def _filter_runs_by_date(context: ProbeContext, run: JsonObject, unfiltered: Exchange) -> None:
     created = str(run.get("created_at"))
-    inside = context.require_ok(context.client.get(path, created_after=created, limit=100))
-    outside = context.require_ok(context.client.get(path, created_before=created, limit=100))
-    later = _moved(created, 1)
-    after = context.require_ok(context.client.get(path, created_after=later, limit=100))
-    before = context.require_ok(context.client.get(path, created_before=later, limit=100))
-    for answer, there in ((after, False), (before, True)):
-        strange = [each for each in answer.response.items if (str(each.get("created_at")) < later) is not there]
-        seen = not _lacks(answer, run["id"]) if there else run["id"] in _ids(answer.response.items)
-        right = seen is there and not strange
-        context.check("runs.filter.date", right, expected="what was created within", got="otherwise", trace=answer)
-    for answer, there, what in ((inside, True, "created_after includes"), (outside, False, "created_before excludes")):
-        seen = not _lacks(answer, run["id"]) if there else run["id"] in _ids(answer.response.items)
-        expected = f"{what} its very time"
+    later = _add_seconds(created, 1)
+    get = context.client.get
+    inside = context.require_ok(get("/runs", created_after=created, limit=100))
+    outside = context.require_ok(get("/runs", created_before=created, limit=100))
+    after = context.require_ok(get("/runs", created_after=later, limit=100))
+    before = context.require_ok(get("/runs", created_before=later, limit=100))
+    for answer, is_before in ((after, False), (before, True)):
+        times = [str(each.get("created_at")) for each in answer.response.items]
+        strange = [time for time in times if (time < later) is not is_before]
+        is_listed = _is_listed(answer, run["id"], wanted=is_before)
+        expected = f"runs created {'before' if is_before else 'from'} {later}"
+        got = f"{run['id']} {'' if is_listed else 'not '}listed, created_at {quote_value(strange[:2] or times[:2])}"
+        holds = is_listed is is_before and not strange
+        context.check("runs.filter.date", holds, expected=expected, got=got, trace=answer)
+    for answer, wanted, what in ((inside, True, "created_after"), (outside, False, "created_before")):
+        is_listed = _is_listed(answer, run["id"], wanted=wanted)
+        expected = f"{run['id']} {'' if wanted else 'not '}listed under {what}={created}, its own created_at"
+        got = f"{run['id']} {'' if is_listed else 'not '}listed"
         trace = [unfiltered, answer]
-        context.check("runs.filter.date.bounds", seen is there, expected=expected, got="otherwise", trace=trace)
+        context.check("runs.filter.date.bounds", is_listed is wanted, expected=expected, got=got, trace=trace)
+
+
+def _is_listed(page: Exchange, item_id: str, *, wanted: bool) -> bool:
+    """Whether an item is in a list; one that is wanted may be on a later page."""
+    return not _lacks(page, item_id) if wanted else item_id in _list_ids(page.response.items)
 
 
 def _lacks(page: Exchange, item_id: str) -> bool:
-    """Whether an item is not in a list; on a later page it may be."""
-    return item_id not in _ids(page.response.items) and page.response.fields.get("has_more") is not True
+    """Whether an item is not in a list; it may be on a later page."""
+    return item_id not in _list_ids(page.response.items) and page.response.fields.get("has_more") is not True
 
 
-def _moved(timestamp: str, seconds: int) -> str:
+def _add_seconds(timestamp: str, seconds: int) -> str:
     try:
         moment = datetime.fromisoformat(timestamp).astimezone(UTC)
     except ValueError:
-        raise Unsettled("the run's created_at is no timestamp") from None
+        raise Unsettled(f"created_at {quote_value(timestamp)} is no timestamp") from None
     return (moment + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def result_filters(context: ProbeContext) -> None:
+def filter_results(context: ProbeContext) -> None:
     """Results by run, status and date."""
-    run = context.find_ended_run().response.fields
-    ours = context.list_results(run["id"])
-    strange = [each for each in ours.response.items if each.get("run_id") != run["id"]]
-    if not ours.response.items:
+    run_id = context.find_ended_run().response.fields["id"]
+    ours = context.list_results(run_id)
+    items = ours.response.items
+    if not items:
         raise Unsettled("the run has no results")
-    context.check("results.filter.run", not strange, expected="the results of the run", got="others too", trace=ours)
-    result = ours.response.items[0]
-    status = str(result.get("status"))
-    wanted = [each for each in _ids(ours.response.items) if _status(ours, each) == status]
-    answer = context.require_ok(context.client.get("/results", run_id=run["id"], status=status, limit=100))
-    right = _ids(answer.response.items) == wanted
-    expected = "the results of the run with that status"
-    context.check("results.filter.status", right, expected=expected, got="otherwise", trace=[ours, answer])
-    later = _moved(str(result.get("created_at")), 1)
+    strange = [each for each in items if each.get("run_id") != run_id]
+    got = ", ".join(f"{each.get('id')} of {quote_value(each.get('run_id'))}" for each in strange[:1])
+    context.check("results.filter.run", not strange, expected=f"results of {run_id}", got=got, trace=ours)
+    status = str(items[0].get("status"))
+    wanted = [str(each.get("id")) for each in items if each.get("status") == status]
+    answer = context.require_ok(context.client.get("/results", run_id=run_id, status=status, limit=100))
+    found = _list_ids(answer.response.items)
+    expected, got = f"the results {quote_value(wanted)} with status {status}", quote_value(found)
+    context.check("results.filter.status", found == wanted, expected=expected, got=got, trace=[ours, answer])
+    _filter_results_by_date(context, run_id, items[0])
+
+
+def _filter_results_by_date(context: ProbeContext, run_id: str, result: JsonObject) -> None:
+    name = str(result.get("id"))
+    later = _add_seconds(str(result.get("created_at")), 1)
     dated: tuple[tuple[JsonObject, bool], ...] = (({"created_after": later}, False), ({"created_before": later}, True))
-    for query, there in dated:
-        answer = context.require_ok(context.client.get("/results", run_id=run["id"], limit=100, **query))
-        seen = str(result.get("id")) in _ids(answer.response.items)
-        context.check(
-            "results.filter.date", seen is there, expected="what was created within", got="otherwise", trace=answer
-        )
+    for query, wanted in dated:
+        answer = context.require_ok(context.client.get("/results", run_id=run_id, limit=100, **query))
+        is_listed = name in _list_ids(answer.response.items)
+        expected = f"{name} {'' if wanted else 'not '}listed under {next(iter(query))}={later}"
+        got = f"{name} {'' if is_listed else 'not '}listed"
+        context.check("results.filter.date", is_listed is wanted, expected=expected, got=got, trace=answer)
 
 
-def _status(page: Exchange, result_id: str) -> object:
-    return next((item.get("status") for item in page.response.items if item.get("id") == result_id), None)
-
-
-def _agrees(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
-    """A list shows a run as its retrieval does."""
+def _judge_listed_run(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
     fields = run.response.fields
-    same = next((each for each in listed.response.items if each.get("id") == fields["id"]), None)
-    if same is None:
+    item = next((each for each in listed.response.items if each.get("id") == fields["id"]), None)
+    if item is None:
         context.ledger.record_skip("runs.list-agrees", "the run is not among the first 100")
         return
-    differ = sorted(name for name in same if name in fields and same[name] != fields[name])
-    extra = ["case_outcomes"] if "case_outcomes" in same else []
-    got = ", ".join([*differ, *extra])
-    context.check("runs.list-agrees", not got, expected="the same, without case outcomes", got=got, trace=[run, listed])
+    context.record(check_listed_run(fields, item), [run, listed])
+
+
+PROBES: Final = (
+    Probe("every list", read_every_list, ("pages.every-list", "projects.shape")),
+    Probe(
+        "walks and cursors",
+        walk_results,
+        ("pages.walk", "pages.has-more", "pages.cursor.malformed", "pages.cursor.foreign"),
+    ),
+    Probe("a walk while runs are started", walk_under_change, ("pages.walk.under-change",)),
+    Probe("filters that name nothing", filter_by_unknown_ids, ("pages.filter.unknown-id",)),
+    Probe(
+        "filters of runs",
+        filter_runs,
+        (
+            "runs.filter.project",
+            "runs.filter.status",
+            "runs.filter.date",
+            "runs.filter.date.bounds",
+            "runs.list-agrees",
+            "pages.maximum",
+            "conventions.request-id.server-made",
+        ),
+    ),
+    Probe(
+        "filters of results",
+        filter_results,
+        ("results.filter.run", "results.filter.status", "results.filter.date"),
+    ),
+)
+"""Probes that read lists."""

@@ -6,8 +6,16 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.checks.objects import is_consistent
-from zof_contracts.probes.context import CONFLICT, ProbeContext, Unsettled, describe, has_ended
+from zof_contracts.checks.claims import (
+    check_export,
+    check_results,
+    check_retrieved_result,
+    describe,
+    has_ended,
+    list_outcomes,
+)
+from zof_contracts.evidence.findings import quote_value
+from zof_contracts.probes.context import CONFLICT, OK, Probe, ProbeContext, Unsettled
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -28,170 +36,206 @@ COLUMNS: Final = (
     "failure_category",
     "failure_message",
 )
+"""The columns of a CSV export."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""The characters that begin a formula in a spreadsheet."""
 
 
-def results(context: ProbeContext) -> None:
-    """One result for each case, that agrees with the run and can be retrieved."""
+def read_results(context: ProbeContext) -> None:
+    """A run has one result for each case, which agrees with the run and can be retrieved."""
     run = context.find_ended_run()
     fields = run.response.fields
     listed = context.list_results(fields["id"])
-    _per_case(context, run, listed)
-    if not listed.response.items:
-        raise Unsettled("the run has no results")
-    _agree(context, run, listed)
-    first = listed.response.items[0]
-    wrong = next((each for each in listed.response.items if each.get("status") != "passed"), first)
-    one = context.client.get(f"/results/{wrong.get('id')}")
-    same = one.response.fields.get("id") == wrong.get("id") and is_consistent(one.response.json, wrong)
-    context.check("results.get", same, expected="as it is listed", got=describe(one), trace=[listed, one])
-    url = first.get("logs_url")
-    if isinstance(url, str) and url.startswith(context.target.base + "/"):
-        logs = context.client.follow(url)
-        theirs = context.client.get(f"/runs/{fields['id']}/logs")
-        same = logs.response.ok and logs.response.items == theirs.response.items
-        context.check(
-            "results.logs-url", same, expected="the run's logs", got=describe(logs), trace=[one, logs, theirs]
-        )
-    else:
-        context.ledger.record_skip("results.logs-url", "the logs are on another host, which is not asked")
-
-
-def _outcomes(run: Exchange) -> list[JsonObject]:
-    outcomes = run.response.fields.get("case_outcomes")
-    if not isinstance(outcomes, list) or not outcomes:
+    items = listed.response.items
+    outcomes = list_outcomes(fields)
+    if not outcomes:
         raise Unsettled("the run shows no case outcomes")
-    return [each for each in outcomes if isinstance(each, dict)]
-
-
-def _per_case(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
-    cases = [each.get("test_case_id") for each in _outcomes(run)]
-    found = [each.get("test_case_id") for each in listed.response.items]
-    trace = [run, listed]
-    same = sorted(map(str, cases)) == sorted(map(str, found))
-    got = "fewer" if len(found) < len(cases) else "others"
-    context.check("results.per-case", same, expected="one result for each case", got=got, trace=trace)
-    if same:
-        times = [str(each.get("created_at")) for each in listed.response.items]
-        right = cases == found and times == sorted(times, reverse=True)
-        context.check("results.order", right, expected="the run's order", got="another", trace=trace)
-
-
-def _agree(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
-    fields = run.response.fields
-    by_case = {each.get("test_case_id"): each for each in _outcomes(run)}
-    differ: set[str] = set()
-    for result in listed.response.items:
-        outcome = by_case.get(result.get("test_case_id"), {})
-        wanted = {name: fields.get(name) for name in ("project_id", "environment")} | {"run_id": fields["id"]}
-        wanted |= {"id": outcome.get("result_id")}
-        wanted |= {name: outcome.get(name) for name in ("status", "duration_ms")}
-        differ |= {name for name, value in wanted.items() if result.get(name) != value}
-    got = f"another {', '.join(sorted(differ))}"
-    context.check("results.agree", not differ, expected="as the run says", got=got, trace=[run, listed])
+    claims = list(check_results(fields, items))
+    context.record(claims, [run, listed])
+    if claims[0].holds:
+        _judge_order(context, [each.get("test_case_id") for each in outcomes], listed)
+    if not items:
+        raise Unsettled("the run has no results")
     if has_ended(fields):
-        early = [
-            each for each in listed.response.items if str(each.get("created_at")) < str(fields.get("completed_at"))
-        ]
-        expected = "created_at not before the run's end"
-        context.check("results.times", not early, expected=expected, got="an earlier one", trace=[run, listed])
+        _judge_creation(context, run, listed)
+    chosen = next((each for each in items if each.get("status") != "passed"), items[0])
+    one = context.client.get(f"/results/{chosen.get('id')}")
+    context.record(check_retrieved_result(chosen, one.response), [listed, one])
+    _follow_logs_url(context, fields["id"], items[0].get("logs_url"), one)
 
 
-def exports(context: ProbeContext) -> None:
-    """An export is the list, as JSON and as CSV; repeated under its key it is the same."""
+def _follow_logs_url(context: ProbeContext, run_id: str, url: object, one: Exchange) -> None:
+    rule = "results.logs-url"
+    if not isinstance(url, str) or not url.startswith(context.target.base + "/"):
+        context.ledger.record_skip(rule, "the logs are on another host, which is not requested")
+        return
+    logs = context.client.follow(url)
+    log_of_run = context.client.get(f"/runs/{run_id}/logs")
+    is_same = logs.response.ok and logs.response.items == log_of_run.response.items
+    expected = f"the {len(log_of_run.response.items)} lines of the log of {run_id}"
+    got = f"{describe(logs.response)} with {len(logs.response.items)} lines"
+    context.check(rule, is_same, expected=expected, got=got, trace=[one, logs, log_of_run])
+
+
+def _judge_order(context: ProbeContext, cases: list[object], listed: Exchange) -> None:
+    items = listed.response.items
+    found = [each.get("test_case_id") for each in items]
+    times = [str(each.get("created_at")) for each in items]
+    holds = cases == found and times == sorted(times, reverse=True)
+    expected, got = f"the cases {quote_value(cases)}", f"the cases {quote_value(found)}, created {quote_value(times)}"
+    context.check("results.order", holds, expected=expected, got=got, trace=listed)
+
+
+def _judge_creation(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
+    end = str(run.response.fields.get("completed_at"))
+    early = [each for each in listed.response.items if str(each.get("created_at")) < end]
+    expected = f"created_at not before {end}, the end of the run"
+    got = ", ".join(f"{each.get('id')} created_at {quote_value(each.get('created_at'))}" for each in early[:1])
+    context.check("results.times", not early, expected=expected, got=got, trace=[run, listed])
+
+
+def export_results(context: ProbeContext) -> None:
+    """An export is the list, as JSON and as CSV; repeated with its key it is the same."""
     run_id = context.find_ended_run().response.fields["id"]
     body = {"format": "json", "run_id": run_id}
-    word = context.idempotency_key("export")
-    as_json = _exported(context, body, word)
-    as_csv = _exported(context, {**body, "format": "csv"}, None)
-    again = context.client.post("/results/export", body, idempotency_key=word)
-    same = again.response.body == as_json.response.body and again.response.header("idempotency-replayed") == "true"
-    trace = [as_json, again]
-    context.check("idempotency.export", same, expected="the same bytes", got=describe(again), trace=trace)
+    key = context.idempotency_key("export")
+    as_json = _export(context, body, key)
+    as_csv = _export(context, {**body, "format": "csv"}, None)
+    replay = context.client.post("/results/export", body, idempotency_key=key)
+    mark = replay.response.header("idempotency-replayed")
+    is_same = replay.response.body == as_json.response.body and mark == "true"
+    expected = f"{len(as_json.response.body)} bytes with Idempotency-Replayed: true"
+    got = (
+        f"{describe(replay.response)}, {len(replay.response.body)} bytes with Idempotency-Replayed {quote_value(mark)}"
+    )
+    context.check("idempotency.export", is_same, expected=expected, got=got, trace=[as_json, replay])
     if context.has("other-org"):
-        _theirs(context, as_json, context.client.post("/results/export", body, key="other-org", idempotency_key=word))
+        theirs = context.client.post("/results/export", body, key="other-org", idempotency_key=key)
+        _judge_other_organization(context, as_json, theirs)
     listed = context.list_results(run_id)
-    wanted = listed.response.items
-    equal = as_json.response.items == wanted
-    context.check("exports.equals-list", equal, expected="the list", got="otherwise", trace=[listed, as_json])
-    _csv(context, as_json, as_csv)
-    _filtered(context, body, wanted, listed)
+    context.record(check_export(listed.response.items, as_json.response.items), [listed, as_json])
+    _judge_csv(context, as_json, as_csv)
+    _judge_filter(context, body, listed)
 
 
-def _theirs(context: ProbeContext, ours: Exchange, theirs: Exchange) -> None:
+def _judge_other_organization(context: ProbeContext, ours: Exchange, theirs: Exchange) -> None:
     rule = "idempotency.scope.organization"
-    leaked = theirs.response.status == CONFLICT or theirs.response.body == ours.response.body
-    if theirs.response.ok or leaked:
-        expected = "an answer of its own"
-        context.check(rule, not leaked, expected=expected, got="ours, or a conflict", trace=[ours, theirs])
+    is_leaked = theirs.response.status == CONFLICT or theirs.response.body == ours.response.body
+    if theirs.response.ok or is_leaked:
+        expected = "an export of the other organization"
+        got = f"{describe(theirs.response)}" + (", with our export" if theirs.response.ok else "")
+        context.check(rule, not is_leaked, expected=expected, got=got, trace=[ours, theirs])
     else:
-        context.ledger.record_skip(rule, f"the other organization's export was answered {describe(theirs)}")
+        got = describe(theirs.response)
+        context.ledger.record_skip(rule, f"the export of the other organization was answered {got}")
 
 
-def _exported(context: ProbeContext, body: JsonObject, word: str | None) -> Exchange:
-    answer = context.client.post("/results/export", body, idempotency_key=word)
-    kind = (answer.response.header("content-type") or "").partition(";")[0].strip()
-    if not context.is_conclusive("exports.formats", answer, 200):
-        raise Unsettled(f"the export was answered {describe(answer)}")
-    form = str(body["format"])
-    said = f"2xx for {form}"
-    context.check("exports.formats", answer.response.ok, expected=said, got=describe(answer), trace=answer, place=form)
-    as_asked = kind == ("text/csv" if form == "csv" else "application/json")
-    there = as_asked and (form == "csv" or isinstance(answer.response.fields.get("data"), list))
-    at_once = answer.response.status == 200 and there  # noqa: PLR2004  the documented status
-    context.check("exports.at-once", at_once, expected=f"200 and {form}", got=kind, trace=answer, place=form)
-    if not at_once:
+def _export(context: ProbeContext, body: JsonObject, key: str | None) -> Exchange:
+    answer = context.client.post("/results/export", body, idempotency_key=key)
+    response, form = answer.response, str(body["format"])
+    kind = (response.header("content-type") or "").partition(";")[0].strip()
+    if not context.is_conclusive("exports.formats", answer, OK):
+        raise Unsettled(f"the export was answered {describe(response)}")
+    expected, got = f"2xx for {form}", describe(response)
+    context.check("exports.formats", response.ok, expected=expected, got=got, trace=answer, place=form)
+    media_type = "text/csv" if form == "csv" else "application/json"
+    has_data = form == "csv" or isinstance(response.fields.get("data"), list)
+    is_at_once = response.status == OK and kind == media_type and has_data
+    expected = f"200 with {media_type}" + ("" if form == "csv" else " and the field data")
+    got = f"{describe(response)} with Content-Type {quote_value(kind)}" + ("" if has_data else ", no field data")
+    context.check("exports.at-once", is_at_once, expected=expected, got=got, trace=answer, place=form)
+    if not is_at_once:
         raise Unsettled("the export was not answered at once")
-    disposition = answer.response.header("content-disposition") or ""
-    attached = disposition.startswith("attachment") and "filename" in disposition
-    got = disposition or "no such header"
-    context.check("exports.attachment", attached, expected="an attachment with a name", got=got, trace=answer)
+    disposition = response.header("content-disposition")
+    is_attached = (disposition or "").startswith("attachment") and "filename" in (disposition or "")
+    got = f"Content-Disposition {quote_value(disposition)}"
+    context.check("exports.attachment", is_attached, expected="an attachment with a filename", got=got, trace=answer)
     return answer
 
 
-def _csv(context: ProbeContext, as_json: Exchange, as_csv: Exchange) -> None:
-    check = context.check
+def _judge_csv(context: ProbeContext, as_json: Exchange, as_csv: Exchange) -> None:
     text = as_csv.response.body.decode("utf-8-sig", errors="replace")
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error:
         rows = []
-    form = bool(rows) and len({len(row) for row in rows}) == 1 and text.endswith("\r\n")
-    form = form and text.count("\n") == text.count("\r\n")
-    check("exports.csv.form", form, expected="rows of one width, ended by CR LF", got="otherwise", trace=as_csv)
+    widths = sorted({len(row) for row in rows})
+    bare = text.count("\n") - text.count("\r\n")
+    is_form = len(widths) == 1 and text.endswith("\r\n") and not bare
+    expected = "rows of one width, each ended by CR LF"
+    got = f"{len(rows)} rows of {quote_value(widths)} cells, {bare} line ends without CR, last {quote_value(text[-2:])}"
+    context.check("exports.csv.form", is_form, expected=expected, got=got, trace=as_csv)
     header = tuple(rows[0]) if rows else ()
-    columns = header == COLUMNS
-    check("exports.csv.columns", columns, expected=", ".join(COLUMNS), got=", ".join(header)[:200], trace=as_csv)
-    live = [cell for row in rows[1:] for cell in row if cell.startswith(_FORMULA) and not _number(cell)]
+    expected, got = ", ".join(COLUMNS), ", ".join(header)[:200]
+    has_columns = context.check("exports.csv.columns", header == COLUMNS, expected=expected, got=got, trace=as_csv)
+    formulas = [cell for row in rows[1:] for cell in row if cell.startswith(_FORMULA) and not _is_number(cell)]
     if rows[1:]:
-        check("exports.csv.defused", not live, expected="no formula", got="one", trace=as_csv)
-    if columns and form:
-        told_by_csv = [dict(zip(header, row, strict=True)) for row in rows[1:]]
-        same = [_plain(row) for row in told_by_csv] == [_plain(_row(item)) for item in as_json.response.items]
-        trace = [as_json, as_csv]
-        check("exports.csv.equals-json", same, expected="what the JSON says", got="otherwise", trace=trace)
+        expected = "no cell that begins a formula"
+        got = f"the cell {quote_value(formulas[0])}" if formulas else ""
+        context.check("exports.csv.defused", not formulas, expected=expected, got=got, trace=as_csv)
+    if has_columns and is_form:
+        read = [_strip_defusing(dict(zip(header, row, strict=True))) for row in rows[1:]]
+        _compare(context, read, as_json, as_csv)
 
 
-def _number(cell: str) -> bool:
+def _compare(context: ProbeContext, read: list[dict[str, str]], as_json: Exchange, as_csv: Exchange) -> None:
+    wanted = [_strip_defusing(_make_row(item)) for item in as_json.response.items]
+    pairs = zip(wanted, read, strict=False)
+    differ = [(name, one[name], two[name]) for one, two in pairs for name in one if one[name] != two[name]]
+    name, one, two = differ[0] if differ else ("rows", str(len(wanted)), str(len(read)))
+    expected, got, trace = f"{name} {quote_value(one)}", f"{name} {quote_value(two)}", [as_json, as_csv]
+    context.check("exports.csv.equals-json", wanted == read, expected=expected, got=got, trace=trace)
+
+
+def _is_number(cell: str) -> bool:
     return cell.lstrip("+-").replace(".", "", 1).isdigit()
 
 
-def _row(result: JsonObject) -> dict[str, str]:
+def _make_row(result: JsonObject) -> dict[str, str]:
     failure = result.get("failure_summary") or {}
-    said = {**result, "failure_category": failure.get("category"), "failure_message": failure.get("message")}
-    return {name: "" if said.get(name) is None else str(said[name]) for name in COLUMNS}
+    flat = {**result, "failure_category": failure.get("category"), "failure_message": failure.get("message")}
+    return {name: "" if flat.get(name) is None else str(flat[name]) for name in COLUMNS}
 
 
-def _plain(row: dict[str, str]) -> dict[str, str]:
-    """A row without what defuses its cells."""
+def _strip_defusing(row: dict[str, str]) -> dict[str, str]:
+    """A row without the apostrophes that defuse its cells."""
     return {name: cell.removeprefix("'") for name, cell in row.items()}
 
 
-def _filtered(context: ProbeContext, body: JsonObject, wanted: list[JsonObject], listed: Exchange) -> None:
-    status = next((str(each.get("status")) for each in wanted), "passed")
+def _judge_filter(context: ProbeContext, body: JsonObject, listed: Exchange) -> None:
+    items = listed.response.items
+    status = next((str(each.get("status")) for each in items), "passed")
     answer = context.require_ok(context.client.post("/results/export", {**body, "status": status}))
-    there = [each for each in wanted if each.get("status") == status]
-    same = answer.response.items == there
-    context.check(
-        "exports.filter", same, expected="the list under that filter", got="otherwise", trace=[listed, answer]
-    )
+    wanted = [each for each in items if each.get("status") == status]
+    holds = answer.response.items == wanted
+    statuses = sorted({str(each.get("status")) for each in answer.response.items})
+    expected = f"{len(wanted)} results with status {status}"
+    got = f"{len(answer.response.items)} results with status {', '.join(statuses) or 'none'}"
+    context.check("exports.filter", holds, expected=expected, got=got, trace=[listed, answer])
+
+
+PROBES: Final = (
+    Probe(
+        "results of a run",
+        read_results,
+        ("results.per-case", "results.order", "results.agree", "results.get", "results.logs-url"),
+    ),
+    Probe(
+        "exports",
+        export_results,
+        (
+            "exports.formats",
+            "exports.at-once",
+            "exports.attachment",
+            "exports.equals-list",
+            "exports.csv.columns",
+            "exports.csv.form",
+            "exports.csv.equals-json",
+            "exports.csv.defused",
+            "exports.filter",
+            "idempotency.export",
+            "idempotency.scope.organization",
+        ),
+    ),
+)
+"""Probes that read results."""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.probes.context import CONFLICT, ProbeContext, Unsettled, describe, has_ended
+from zof_contracts.checks.claims import (
+    check_cancel,
+    check_canceled_outcomes,
+    check_new_run,
+    check_race,
+    check_refused_cancel,
+    describe,
+    has_ended,
+    list_outcomes,
+)
+from zof_contracts.evidence.findings import quote_value
+from zof_contracts.probes.context import CONFLICT, OK, Probe, ProbeContext, Unsettled
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -12,211 +23,229 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 
 _MANY: Final = 6
-_LEFT: Final = 2
+"""Runs that are started at once."""
+_UNATTENDED: Final = 2
 """How many of them are left alone, to be looked at when they have ended."""
 _BEFORE_THE_END: Final = 20
-"""Milliseconds before a run's end at which it is canceled; on the wire the end may come first."""
-_ENDED_ITSELF: Final = frozenset({"passed", "failed", "error"})
+"""Milliseconds before the end of a run at which it is canceled; on the wire the end may come first."""
+_ACCEPTED: Final = 202
+_OUTCOMES: Final = frozenset({"passed", "failed", "error"})
 
 
 def cancel_at_once(context: ProbeContext) -> None:
-    """A run of a suite is started and canceled at once; canceled it stays."""
+    """A run of a suite is started and canceled at once, and stays canceled."""
     context.ensure_quota(8)
     suite = context.target.suite
     began = context.client.start(test_suite_id=suite)
     if context.is_conclusive("runs.start.suite", began, 201):
-        context.check("runs.start.suite", began.response.ok, expected="2xx", got=describe(began), trace=began)
-    run_id = context.require_ok(began).response.fields.get("id")
+        got = describe(began.response)
+        context.check("runs.start.suite", began.response.ok, expected="2xx", got=got, trace=began)
+    fields = context.require_ok(began).response.fields
+    run_id = fields.get("id")
     if not isinstance(run_id, str):
         raise Unsettled("the start names no run")
-    if "test_suite_id" in began.response.fields:
-        named = began.response.fields["test_suite_id"] == suite
-        context.check("runs.start.echo", named, expected="the suite asked for", got="another", trace=began)
-    word = context.idempotency_key("cancel")
+    if "test_suite_id" in fields:
+        expected, got = f"test_suite_id {suite}", f"test_suite_id {quote_value(fields['test_suite_id'])}"
+        context.check("runs.start.echo", fields["test_suite_id"] == suite, expected=expected, got=got, trace=began)
+    key = context.idempotency_key("cancel")
     path = f"/runs/{run_id}/cancel"
-    canceled = context.client.post(path, idempotency_key=word)
-    after = _accepted(context, began, canceled)
-    again = context.client.post(path)
-    trace = [began, canceled, again]
-    conflict = again.response.status == CONFLICT
-    context.check("runs.cancel.again-conflict", conflict, expected="409", got=describe(again), trace=trace)
-    replay = context.client.post(path, idempotency_key=word)
-    same = (replay.response.status, replay.response.body) == (canceled.response.status, canceled.response.body)
+    canceled = context.client.post(path, idempotency_key=key)
+    after = _judge_cancel(context, began, began, canceled)
+    second = context.client.post(path)
+    context.record(check_refused_cancel(after.response.fields, second.response), [began, canceled, second])
+    replay = context.client.post(path, idempotency_key=key)
+    is_replay = (replay.response.status, replay.response.body) == (canceled.response.status, canceled.response.body)
     rule = "conventions.order.replay-before-state"
-    context.check(rule, same, expected="the replay", got=describe(replay), trace=[began, canceled, replay])
-    context.get_run(str(after.response.fields["id"]))
+    expected, got = f"the first answer, {describe(canceled.response)}", describe(replay.response)
+    context.check(rule, is_replay, expected=expected, got=got, trace=[began, canceled, replay])
+    context.get_run(run_id)
 
 
-def _accepted(context: ProbeContext, began: Exchange, canceled: Exchange) -> Exchange:
-    """The run after a cancel that must be accepted."""
+def _judge_cancel(context: ProbeContext, began: Exchange, before: Exchange, canceled: Exchange) -> Exchange:
+    """Judge a cancel that must be accepted; returns the run when it has settled."""
     run_id = str(began.response.fields.get("id"))
-    trace = [began, canceled]
-    if canceled.response.status == CONFLICT:
-        run = context.get_run(run_id)
-        if run.response.fields.get("status") in _ENDED_ITSELF:
+    answer, rule = canceled.response, "runs.cancel.accepted"
+    if not answer.ok:
+        if not context.is_conclusive(rule, canceled, OK):
+            raise Unsettled(f"the cancel was answered {describe(answer)}")
+        after = context.get_run(run_id)
+        if after.response.fields.get("status") in _OUTCOMES:
             raise Unsettled("the run ended before it could be canceled")
-    if not canceled.response.ok:
-        if context.is_conclusive("runs.cancel.accepted", canceled, 200):
-            context.ledger.record_violation("runs.cancel.accepted", expected="2xx", got=describe(canceled), trace=trace)
-        raise Unsettled(f"the cancel was answered {describe(canceled)}")
+        context.record(check_cancel(before.response.fields, answer, after.response.fields), [began, canceled])
+        raise Unsettled(f"the cancel was answered {describe(answer)}")
     after = context.wait_until(run_id, has_ended)
     status = after.response.fields["status"]
-    if status in _ENDED_ITSELF and canceled.response.status == 202:  # noqa: PLR2004  what HTTP calls accepted
+    if status in _OUTCOMES and answer.status == _ACCEPTED:
         raise Unsettled("the run ended while its cancel was under way")
-    right = status == "canceled"
-    context.check("runs.cancel.accepted", right, expected="canceled", got=status, trace=[*trace, after])
-    fields = canceled.response.fields
-    at_once = canceled.response.status == 200 and (fields.get("id"), fields.get("status")) == (run_id, "canceled")  # noqa: PLR2004
-    context.check(
-        "runs.cancel.answer", at_once, expected="200 with the canceled run", got=describe(canceled), trace=trace
-    )
+    claims = check_cancel(before.response.fields, answer, after.response.fields)
+    context.record(claims, [began, canceled, after])
+    is_canceled = answer.status == OK and (answer.fields.get("id"), answer.fields.get("status")) == (run_id, "canceled")
+    got = f"{describe(answer)} with id {quote_value(answer.fields.get('id'))}, status {answer.fields.get('status')}"
+    expected, trace = f"200 with the run {run_id} canceled", [began, canceled]
+    context.check("runs.cancel.answer", is_canceled, expected=expected, got=got, trace=trace)
     return after
 
 
 def cancel_midway(context: ProbeContext) -> None:
-    """A run against production is canceled on its way: what has finished stays, the rest is canceled."""
+    """A run against production is canceled midway: finished cases keep their outcome, the others are canceled."""
     context.ensure_quota(12)
     began = context.client.start(*context.list_cases(), environment="production")
     if context.is_conclusive("runs.start.production", began, 201):
-        context.check("runs.start.production", began.response.ok, expected="2xx", got=describe(began), trace=began)
+        got = describe(began.response)
+        context.check("runs.start.production", began.response.ok, expected="2xx", got=got, trace=began)
     run_id = str(context.require_ok(began).response.fields.get("id"))
-    context.client.wait(0.4, "a run goes on")
+    context.client.wait(0.4, "a run in progress")
     before = context.get_run(run_id)
     canceled = context.client.post(f"/runs/{run_id}/cancel")
-    after = _accepted(context, began, canceled)
+    after = _judge_cancel(context, began, before, canceled)
     trace = [began, before, canceled, after]
-    was, now = (
-        {each.get("test_case_id"): each for each in run.response.fields.get("case_outcomes") or ()}
-        for run in (before, after)
-    )
-    kept = all(now.get(case) is not None and _followed(was[case], now[case]) for case in was)
-    if was:
-        expected = "finished cases as they were, the others canceled"
-        context.check("runs.cancel.outcomes", kept, expected=expected, got="otherwise", trace=trace)
-    waiting = [case for case, each in was.items() if each.get("status") == "queued"]
-    _results(context, after, waiting, trace)
+    context.record(check_canceled_outcomes(before.response.fields, after.response.fields), trace)
+    outcomes = list_outcomes(before.response.fields)
+    waiting = [each.get("test_case_id") for each in outcomes if each.get("status") == "queued"]
+    _judge_results(context, after, waiting, trace)
 
 
-def _followed(was: JsonObject, now: JsonObject) -> bool:
-    if was.get("status") in {"queued", "running"}:
-        return now.get("status") in {"canceled", *_ENDED_ITSELF}
-    return now.get("status") == was.get("status")
-
-
-def _results(context: ProbeContext, after: Exchange, waiting: list[object], trace: list[Exchange]) -> None:
+def _judge_results(context: ProbeContext, after: Exchange, waiting: list[object], trace: list[Exchange]) -> None:
     fields = after.response.fields
     listed = context.require_ok(context.client.get("/results", run_id=fields["id"], limit=100))
     left = context.require_ok(context.client.get(f"/runs/{fields['id']}/artifacts", limit=100))
     canceled = [each for each in listed.response.items if each.get("status") == "canceled"]
+    end = fields.get("completed_at")
     for result in canceled:
         if result.get("test_case_id") not in waiting:
             continue
-        right = result.get("started_at") is None and result.get("completed_at") == fields.get("completed_at")
-        expected = "no started_at, and the cancel's time as completed_at"
-        context.check("results.canceled-unstarted", right, expected=expected, got="otherwise", trace=[*trace, listed])
+        holds = result.get("started_at") is None and result.get("completed_at") == end
+        expected = f"started_at null and completed_at {quote_value(end)}"
+        times = ", ".join(f"{name} {quote_value(result.get(name))}" for name in ("started_at", "completed_at"))
+        context.check("results.canceled-unstarted", holds, expected=expected, got=times, trace=[*trace, listed])
     ids = {each.get("id") for each in canceled}
     traces = [each for each in left.response.items if each.get("result_id") in ids]
     if canceled:
-        rule = "results.canceled-traceless"
-        context.check(rule, not traces, expected="no artifact of a canceled case", got="one", trace=[*trace, left])
+        rule, expected = "results.canceled-traceless", "no artifact of a canceled case"
+        got = ", ".join(f"{each.get('id')} of {each.get('result_id')}" for each in traces[:3])
+        context.check(rule, not traces, expected=expected, got=got, trace=[*trace, left])
 
 
-def capacity(context: ProbeContext) -> None:
-    """Several equal starts make as many runs; over capacity they wait, and go on in their order."""
+def exceed_capacity(context: ProbeContext) -> None:
+    """Several equal starts make as many runs; over capacity they wait, and start in their order."""
     context.ensure_quota(16)
     known = context.target.error_case
-    began = [context.client.start(*([known] if known and place == _LEFT - 1 else ())) for place in range(_MANY)]
-    refused = [each for each in began if not each.response.ok]
-    for each in refused[:1]:
-        if each.response.status not in {401, 403, 429} and began[0].response.ok:
-            context.ledger.record_violation(
-                "runs.capacity", expected="accepted and queued", got=describe(each), trace=began
-            )
-        raise Unsettled(f"a start was answered {describe(each)}")
-    ids = [str(each.response.fields.get("id")) for each in began]
-    if not all(isinstance(each.response.fields.get("id"), str) for each in began):
-        raise Unsettled("a start names no run")
-    apart = len(set(ids)) == len(ids)
-    rule = "idempotency.without-key"
-    context.check(rule, apart, expected="a run for each start", got="the same run twice", trace=began[:2])
-    context.ledger.record_kept("runs.start.production", began[0])
-    context.unattended_runs = tuple(ids[:_LEFT])
-    before = _statuses(context, began)
+    began = [context.client.start(*([known] if known and index == _UNATTENDED - 1 else ())) for index in range(_MANY)]
+    ids = _read_started(context, began)
+    for index, run_id in enumerate(ids[1:2], 1):
+        context.record(check_new_run(run_id, ids[:index]), began[: index + 1])
+    context.ledger.record_kept("runs.start.production")
+    context.unattended_runs = tuple(ids[:_UNATTENDED])
+    before = _read_statuses(context, began)
     if "queued" not in before.values() or "running" not in before.values():
         raise Unsettled(f"{_MANY} runs at once were not over capacity, or ended too soon")
-    context.ledger.record_kept("runs.capacity", began[-1])
-    _order(context, ids, before)
+    context.ledger.record_kept("runs.capacity")
+    _judge_order(context, ids, before)
     running = next(each for each in reversed(ids) if before[each] == "running")
     canceled = context.client.post(f"/runs/{running}/cancel")
-    after = _statuses(context, began)
-    _order(context, ids, after)
-    freed = [each for each in ids if before[each] == "queued" and after[each] != "queued"]
+    after = _read_statuses(context, began)
+    _judge_order(context, ids, after)
+    waiting = [each for each in ids if before[each] == "queued"]
     if canceled.response.ok:
+        started = [each for each in waiting if after[each] != "queued"]
         trace = [*began, canceled, context.client.journal[-1]]
-        context.check("runs.cancel.frees-place", freed, expected="the next run goes on", got="none does", trace=trace)
+        expected, got = f"{waiting[0]} started in place of {running}", f"{waiting[0]} still queued"
+        context.check("runs.cancel.frees-place", started, expected=expected, got=got, trace=trace)
     if after[ids[-1]] == "queued":
-        _accepted(context, began[-1], context.client.post(f"/runs/{ids[-1]}/cancel"))
+        _judge_cancel(context, began[-1], began[-1], context.client.post(f"/runs/{ids[-1]}/cancel"))
 
 
-def _statuses(context: ProbeContext, began: list[Exchange]) -> dict[str, str]:
-    """How the runs stand, in one request where it can be."""
+def _read_started(context: ProbeContext, began: list[Exchange]) -> list[str]:
+    for each in began:
+        answer = each.response
+        if answer.ok:
+            continue
+        if answer.status not in {401, 403, 429} and began[0].response.ok:
+            got = describe(answer)
+            context.ledger.record_violation("runs.capacity", expected="accepted and queued", got=got, trace=began)
+        raise Unsettled(f"a start was answered {describe(answer)}")
+    if not all(isinstance(each.response.fields.get("id"), str) for each in began):
+        raise Unsettled("a start names no run")
+    return [str(each.response.fields["id"]) for each in began]
+
+
+def _read_statuses(context: ProbeContext, began: list[Exchange]) -> dict[str, str]:
+    """The statuses of the runs, in one request."""
     ids = [str(each.response.fields["id"]) for each in began]
     listed = context.require_ok(context.client.get("/runs", limit=100))
     found = {str(run.get("id")): str(run.get("status")) for run in listed.response.items}
-    if set(ids) <= found.keys():
+    lost = [each for each in ids if each not in found]
+    if not lost:
         return {each: found[each] for each in ids}
     if listed.response.fields.get("has_more") is False:
-        expected = "every run that was started"
+        expected, got = "every run that was started", f"{len(found)} runs, without {', '.join(lost[:3])}"
         trace = [*began, listed]
-        context.ledger.record_violation(
-            "runs.start.retrievable", expected=expected, got="a list without one", trace=trace
-        )
+        context.ledger.record_violation("runs.start.retrievable", expected=expected, got=got, trace=trace)
     raise Unsettled("the runs are not among the first 100")
 
 
-def _order(context: ProbeContext, ids: list[str], statuses: dict[str, str]) -> None:
-    waiting = [statuses[each] == "queued" for each in ids]
+def _judge_order(context: ProbeContext, ids: list[str], statuses: dict[str, str]) -> None:
+    shown = [statuses[each] for each in ids]
+    waiting = [status == "queued" for status in shown]
     trace = context.client.journal[-1]
-    context.check(
-        "runs.capacity.fifo", waiting == sorted(waiting), expected="the oldest first", got="another", trace=trace
-    )
+    expected, got = "the oldest run to start first", f"from the oldest: {', '.join(shown)}"
+    context.check("runs.capacity.fifo", waiting == sorted(waiting), expected=expected, got=got, trace=trace)
 
 
-def race(context: ProbeContext) -> None:
-    """A cancel is sent when the run is about to end: one of the two wins."""
-    took = next(
-        (each.get("duration_ms") for each in context.find_ended_run().response.fields.get("case_outcomes") or ()), None
-    )
+def race_with_end(context: ProbeContext) -> None:
+    """A cancel is sent when the run is about to end: one of the two takes effect."""
+    outcomes = list_outcomes(context.find_ended_run().response.fields)
+    took = next((each.get("duration_ms") for each in outcomes), None)
     context.ensure_quota(8)
     began = context.start(context.target.cases[0])
     run_id = str(began.response.fields["id"])
-    context.client.wait(
-        max(1, (took if isinstance(took, int) else 500) - _BEFORE_THE_END) / 1000, "a run is about to end"
-    )
-    canceled = context.client.post(f"/runs/{run_id}/cancel", {"why": "a body that belongs nowhere"})
-    if canceled.response.status in {200, 202, 400, CONFLICT, 413, 415}:
-        ignored = canceled.response.status in {200, 202, CONFLICT}
-        rule = "conventions.body-ignored"
-        context.check(rule, ignored, expected="the body ignored", got=describe(canceled), trace=[began, canceled])
+    wait = max(1, (took if isinstance(took, int) else 500) - _BEFORE_THE_END) / 1000
+    context.client.wait(wait, "a run that is about to end")
+    canceled = context.client.post(f"/runs/{run_id}/cancel", {"why": "a body that is not expected"})
+    status = canceled.response.status
+    if status in {OK, _ACCEPTED, 400, CONFLICT, 413, 415}:
+        is_ignored = status in {OK, _ACCEPTED, CONFLICT}
+        rule, got = "conventions.body-ignored", describe(canceled.response)
+        context.check(rule, is_ignored, expected="200 or 409", got=got, trace=[began, canceled])
     after = context.wait_until(run_id, has_ended)
     results = context.require_ok(context.client.get("/results", run_id=run_id, limit=100))
-    status = after.response.fields["status"]
-    if canceled.response.status not in {200, 202, CONFLICT}:
-        raise Unsettled(f"the cancel was answered {describe(canceled)}")
-    says = canceled.response.fields.get("status")
-    one = says in {None, status} if canceled.response.ok else status in _ENDED_ITSELF
-    if canceled.response.status == 200:  # noqa: PLR2004  the documented status
-        one = one and status == "canceled"
-    trace = [began, canceled, after, results] if one else [began, canceled, after]
-    one = one and {each.get("status") for each in results.response.items} <= {status, "passed", "failed", "error"}
-    context.check(
-        "runs.cancel.race", one, expected="one story", got=f"{describe(canceled)}, then {status}", trace=trace
-    )
+    if status not in {OK, _ACCEPTED, CONFLICT}:
+        raise Unsettled(f"the cancel was answered {describe(canceled.response)}")
+    claim = check_race(canceled.response, after.response.fields, ())
+    trace = [began, canceled, after]
+    if claim.holds:
+        claim = check_race(canceled.response, after.response.fields, results.response.items)
+        trace = [*trace, results]
+    context.record(claim, trace)
 
 
-def endings(context: ProbeContext) -> None:
-    """Runs that were left alone have ended as their cases did, and stay as they are; the oracle sees to it."""
-    for run_id in context.unattended_runs:
-        context.wait_until(run_id, has_ended)
-    for run_id in context.unattended_runs[:1]:
-        context.get_run(run_id)
+PROBES: Final = (
+    Probe(
+        "a cancel at once",
+        cancel_at_once,
+        (
+            "runs.start.suite",
+            "runs.cancel.accepted",
+            "runs.cancel.answer",
+            "runs.cancel.again-conflict",
+            "conventions.order.replay-before-state",
+        ),
+    ),
+    Probe(
+        "a cancel midway",
+        cancel_midway,
+        (
+            "runs.start.production",
+            "runs.cancel.outcomes",
+            "results.canceled-unstarted",
+            "results.canceled-traceless",
+        ),
+    ),
+    Probe("a cancel and an end that race", race_with_end, ("runs.cancel.race", "conventions.body-ignored")),
+    Probe(
+        "more runs than there is capacity for",
+        exceed_capacity,
+        ("runs.capacity", "runs.capacity.fifo", "runs.cancel.frees-place", "idempotency.without-key"),
+    ),
+)
+"""Several of these start runs, which go on while later probes read."""

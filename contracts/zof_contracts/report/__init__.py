@@ -1,15 +1,16 @@
-"""Reports: how a verification went, for a person, a pipeline and other programs.
+"""Reports of a verification, in formats for people, pipelines and other programs.
 
-Plug in: `write(facts, {"json", "html"}, folder)`; a report is a function from the `document` to text.
+`write(verification, ["json", "html"], folder)` writes report files. Every format but HAR is made from one value, which
+`document.build_report` returns.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 from zof_contracts.report import har, html, junit, sarif, text
-from zof_contracts.report.document import Document, document
+from zof_contracts.report.document import Report, build_report
+from zof_contracts.report.escape import dump_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.verification import Verification
 
 
-def as_json(said: Document) -> str:
-    """The document itself."""
-    return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+def render_json(report: Report) -> str:
+    """Render the report as JSON."""
+    return dump_json(report)
 
 
-RENDERINGS: Final[dict[str, Callable[[Document], str]]] = {
+RENDERERS: Final[dict[str, Callable[[Report], str]]] = {
     "text": text.render,
-    "json": as_json,
+    "json": render_json,
     "junit": junit.render,
     "html": html.render,
     "sarif": sarif.render,
 }
-"""Reports that are made of the document; HAR is made of the journal."""
+"""The formats that are made from the report value; HAR is made from the journal."""
 FILES: Final = {
     "text": "report.txt",
     "json": "report.json",
@@ -39,20 +40,24 @@ FILES: Final = {
     "sarif": "report.sarif",
     "har": "journal.har",
 }
-"""What a report is called in its folder."""
+"""The file name of each format."""
 
 
-def render(facts: Verification, form: str) -> str:
-    """A report as text."""
-    return har.render(facts) if form == "har" else RENDERINGS[form](document(facts))
+def render(verification: Verification, form: str) -> str:
+    """Render a report as text."""
+    return har.render(verification) if form == "har" else RENDERERS[form](build_report(verification))
 
 
-def write(facts: Verification, forms: Iterable[str], folder: Path) -> list[Path]:
-    """Write reports into a folder, which is made if need be; the files. `OSError` when that cannot be."""
+def write(verification: Verification, forms: Iterable[str], folder: Path) -> list[Path]:
+    """Write report files into a folder and return their paths; the folder is made if it does not exist.
+
+    Raises:
+        OSError: the folder cannot be made or a file cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for form in forms:
         path = folder / FILES[form]
-        path.write_text(render(facts, form), encoding="utf-8", errors="replace")
+        path.write_text(render(verification, form), encoding="utf-8", errors="replace")
         written.append(path)
     return written

@@ -1,6 +1,6 @@
-"""The JSON report, of which every other report but HAR is a rendering: plain values, and no key among them.
+"""The report value: plain JSON values, without any API key, from which every format but HAR is rendered.
 
-`report.schema.json` beside this file says what is in it.
+`report.schema.json` in this folder describes it.
 """
 
 from __future__ import annotations
@@ -11,59 +11,63 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.contract.rules import NEEDS, SECTIONS
 from zof_contracts.evidence.findings import Verdict
-from zof_contracts.report.curl import script
+from zof_contracts.report.curl import write_script
+from zof_contracts.report.escape import escape_controls
 from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zof_contracts.contract.rules import Rule
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.findings import Finding, RuleResult
     from zof_contracts.evidence.verification import Verification
 
-FORMAT: Final = 1
-"""Grows when a reader of an earlier report would be led astray."""
+FORMAT: Final = 2
+"""The version of the JSON report. It grows when a reader of the previous version would misread the report."""
 DOCS: Final = "https://zof.ai"
-"""Where the pages are that a rule names by their path."""
+"""The site of the pages that rules name by path."""
 PAGES: Final = {"S0": "Runs API", "S1": "Start run", "S2": "Results API", "S3": "Retrieve result", "S4": "Errors"}
-"""The pages that a rule names in short."""
+"""The titles of the pages that rules name by abbreviation."""
 BASES: Final = {"D": "documented", "I": "inferred", "A": "assumed"}
 
-Document = dict[str, Any]
+Report = dict[str, Any]
 
 
-def version() -> str:
-    """The installed version; `0` in a checkout."""
+def read_version() -> str:
+    """Return the version of the installed distribution; `unknown` where it is not installed."""
     try:
         return metadata.version("zof-emulator")
     except metadata.PackageNotFoundError:
-        return "0"
+        return "unknown"
 
 
-def document(facts: Verification) -> Document:
-    """Everything that a report says."""
-    made: Document = redacted(_document(facts), Redactor(facts.target.keys))
-    return made
+def build_report(verification: Verification) -> Report:
+    """Build the report of a verification, without API keys, and with control characters escaped."""
+    redactor = Redactor(verification.target.keys)
+    report: Report = redact_value(_build(verification), lambda text: escape_controls(redactor.text(text)))
+    return report
 
 
-def redacted(node: Any, redactor: Redactor) -> Any:  # noqa: ANN401  a JSON value
-    """The value with every text in it free of keys."""
+def redact_value(node: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401  a JSON value
+    """Return a JSON value with every string in it, names too, redacted."""
     if isinstance(node, str):
-        return redactor.text(node)
+        return redact(node)
     if isinstance(node, dict):
-        return {name: redacted(value, redactor) for name, value in node.items()}
+        return {redact(name): redact_value(value, redact) for name, value in node.items()}
     if isinstance(node, list):
-        return [redacted(value, redactor) for value in node]
+        return [redact_value(value, redact) for value in node]
     return node
 
 
-def rule_of(rule: Rule) -> Document:
-    """What a rule promises and rests on."""
+def describe_rule(rule: Rule) -> Report:
+    """Describe a rule: its promise, its basis and how it is checked."""
     return {
         "name": rule.name,
         "section": rule.section,
         "sentence": rule.sentence,
         "basis": BASES[rule.basis.tag],
-        "sources": [source_of(source) for source in rule.basis.sources],
+        "sources": [describe_source(source) for source in rule.basis.sources],
         "at": rule.at,
         "needs": [NEEDS[need] for need in sorted(rule.needs)],
         "least": rule.least,
@@ -72,37 +76,39 @@ def rule_of(rule: Rule) -> Document:
     }
 
 
-def source_of(source: str) -> Document:
-    """A page: what it is called, and where it is if that is known."""
+def describe_source(source: str) -> Report:
+    """Describe a source page: its name, and its URL if it is known."""
     if source.startswith("/"):
         return {"name": source, "url": DOCS + source}
     return {"name": PAGES.get(source, source)}
 
 
-def _document(facts: Verification) -> Document:
-    defects = _defects(facts)
+def _build(verification: Verification) -> Report:
+    defects = _defects(verification)
     return {
         "format": FORMAT,
-        "tool": {"name": "zof-contracts", "version": version()},
-        "target": _target(facts),
-        "summary": _summary(facts),
-        "sections": [_section(facts, number, title) for number, title in SECTIONS.items()],
-        "rules": [_rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in facts.settled],
-        "findings": [_finding(facts, *defect) for defect in defects],
-        "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in facts.receipt],
+        "tool": {"name": "zof-contracts", "version": read_version()},
+        "target": _target(verification),
+        "summary": _summary(verification),
+        "sections": [_section(verification, number, title) for number, title in SECTIONS.items()],
+        "rules": [
+            _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.settled
+        ],
+        "findings": [_finding(verification, *defect) for defect in defects],
+        "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in verification.receipt],
     }
 
 
-def _defects(facts: Verification) -> list[list[Finding]]:
-    """The findings in groups that are one defect, met in several operations; the one that is shortest to show first."""
+def _defects(verification: Verification) -> list[list[Finding]]:
+    """Group the findings that are one defect in several operations; the one with the shortest trace comes first."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
-    for one in facts.findings:
-        groups.setdefault((one.rule.name, one.place, one.flaky, one.key in facts.known), []).append(one)
+    for one in verification.findings:
+        groups.setdefault((one.rule.name, one.place, one.flaky, one.key in verification.known), []).append(one)
     return [sorted(group, key=lambda one: len(one.trace)) for group in groups.values()]
 
 
-def _target(facts: Verification) -> Document:
-    target = facts.target
+def _target(verification: Verification) -> Report:
+    target = verification.target
     return {
         "url": target.base,
         "in_process": target.in_process,
@@ -115,53 +121,53 @@ def _target(facts: Verification) -> Document:
     }
 
 
-def _summary(facts: Verification) -> Document:
-    requests, seconds = len(facts.journal), max(facts.seconds, 1e-9)
+def _summary(verification: Verification) -> Report:
+    requests, seconds = len(verification.journal), max(verification.seconds, 1e-9)
     return {
-        "outcome": _outcome(facts),
-        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(facts.began)),
-        "seconds": round(facts.seconds, 3),
-        "seed": facts.seed,
-        "rules": len(facts.settled),
-        **_counts(facts.settled),
-        "flaky": sum(one.flaky for one in facts.findings),
-        "known": sum(one.key in facts.known for one in facts.findings),
+        "outcome": _outcome(verification),
+        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verification.began)),
+        "seconds": round(verification.seconds, 3),
+        "seed": verification.seed,
+        "rules": len(verification.settled),
+        **_counts(verification.settled),
+        "flaky": sum(one.flaky for one in verification.findings),
+        "known": sum(one.key in verification.known for one in verification.findings),
         "requests": requests,
         "requests_per_second": round(requests / seconds, 1),
-        "examples": facts.examples,
-        "examples_per_second": round(facts.examples / seconds, 1),
-        "throttled": facts.throttled,
-        "interrupted": facts.interrupted,
-        "stopped": facts.stopped,
+        "examples": verification.examples,
+        "examples_per_second": round(verification.examples / seconds, 1),
+        "throttled": verification.throttled,
+        "interrupted": verification.interrupted,
+        "stopped": verification.stopped,
     }
 
 
-def _outcome(facts: Verification) -> str:
-    if not facts.tested:
+def _outcome(verification: Verification) -> str:
+    if not verification.tested:
         return "nothing was tested"
-    verdicts = {one.verdict for one in facts.fresh}
+    verdicts = {one.verdict for one in verification.fresh}
     if Verdict.VIOLATED in verdicts:
         return "violations"
     return "differences" if verdicts else "nothing found"
 
 
 def _counts(settled: tuple[RuleResult, ...]) -> dict[str, int]:
-    return {name_of(verdict): sum(each.verdict is verdict for each in settled) for verdict in Verdict}
+    return {field_name(verdict): sum(each.verdict is verdict for each in settled) for verdict in Verdict}
 
 
-def name_of(verdict: Verdict) -> str:
-    """A verdict as a field is called."""
+def field_name(verdict: Verdict) -> str:
+    """Return the field name of a verdict: `not_exercised` for `not exercised`."""
     return verdict.value.replace(" ", "_")
 
 
-def _section(facts: Verification, number: int, title: str) -> Document:
-    mine = tuple(each for each in facts.settled if each.rule.section == number)
+def _section(verification: Verification, number: int, title: str) -> Report:
+    mine = tuple(each for each in verification.settled if each.rule.section == number)
     return {"number": number, "title": title, "rules": len(mine), **_counts(mine)}
 
 
-def _rule(each: RuleResult, findings: list[str]) -> Document:
+def _rule(each: RuleResult, findings: list[str]) -> Report:
     return {
-        **rule_of(each.rule),
+        **describe_rule(each.rule),
         "verdict": each.verdict.value,
         "evidence": each.evidence,
         "reason": each.reason,
@@ -169,7 +175,7 @@ def _rule(each: RuleResult, findings: list[str]) -> Document:
     }
 
 
-def _finding(facts: Verification, finding: Finding, *others: Finding) -> Document:
+def _finding(verification: Verification, finding: Finding, *others: Finding) -> Report:
     return {
         "key": finding.key,
         "rule": finding.rule.name,
@@ -179,16 +185,16 @@ def _finding(facts: Verification, finding: Finding, *others: Finding) -> Documen
         "got": finding.got,
         "times": finding.times,
         "flaky": finding.flaky,
-        "known": finding.key in facts.known,
-        "seed": facts.seed if finding.seed is None else finding.seed,
+        "known": finding.key in verification.known,
+        "seed": verification.seed if finding.seed is None else finding.seed,
         "request_id": finding.request_id,
         "steps": [_step(exchange) for exchange in finding.trace],
-        "also": [_elsewhere(other) for other in others],
-        "script": script(finding.trace, base=facts.target.base, keys=facts.target.keys),
+        "also": [_other_operation(other) for other in others],
+        "script": write_script(finding.trace, base=verification.target.base, keys=verification.target.keys),
     }
 
 
-def _elsewhere(other: Finding) -> Document:
+def _other_operation(other: Finding) -> Report:
     return {
         "key": other.key,
         "operation": other.operation,
@@ -198,7 +204,7 @@ def _elsewhere(other: Finding) -> Document:
     }
 
 
-def _step(exchange: Exchange) -> Document:
+def _step(exchange: Exchange) -> Report:
     return {
         "number": exchange.number,
         "method": exchange.request.method,

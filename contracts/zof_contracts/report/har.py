@@ -1,14 +1,14 @@
-"""HAR 1.2: every exchange of the journal, for browsers' developer tools and other viewers; no key is in it."""
+"""HAR 1.2: every exchange of a verification, for browser developer tools and other viewers, without any API key."""
 
 from __future__ import annotations
 
 import base64
-import json
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from zof_contracts.report.document import redacted, version
+from zof_contracts.report.document import read_version, redact_value
+from zof_contracts.report.escape import dump_json
 from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.verification import Verification
 
 
-def render(facts: Verification) -> str:
-    """The journal as JSON."""
-    redactor = Redactor(facts.target.keys)
-    entries = [_entry(exchange, facts.target.base, redactor) for exchange in facts.journal]
-    creator = {"name": "zof-contracts", "version": version()}
-    log = {"version": "1.2", "creator": creator, "pages": [], "entries": redacted(entries, redactor)}
-    return json.dumps({"log": log}, indent=1, ensure_ascii=False) + "\n"
+def render(verification: Verification) -> str:
+    """Render the journal as HAR."""
+    redactor = Redactor(verification.target.keys)
+    entries = [_entry(exchange, verification.target.base, redactor) for exchange in verification.journal]
+    creator = {"name": "zof-contracts", "version": read_version()}
+    log = {"version": "1.2", "creator": creator, "pages": [], "entries": redact_value(entries, redactor.text)}
+    return dump_json({"log": log}, indent=1)
 
 
 def _entry(exchange: Exchange, base: str, redactor: Redactor) -> dict[str, Any]:
@@ -53,11 +53,11 @@ def _request(request: Request, base: str, redactor: Redactor) -> dict[str, Any]:
         "queryString": _pairs(tuple(parse_qsl(request.query, keep_blank_values=True))),
         "headersSize": -1,
         "bodySize": len(request.body),
-        **({"postData": _posted(request, redactor)} if request.body else {}),
+        **({"postData": _post_data(request, redactor)} if request.body else {}),
     }
 
 
-def _posted(request: Request, redactor: Redactor) -> dict[str, Any]:
+def _post_data(request: Request, redactor: Redactor) -> dict[str, Any]:
     text = redactor.bytes(request.body).decode(errors="replace")
     return {"mimeType": request.header("content-type") or "", "params": [], "text": text}
 

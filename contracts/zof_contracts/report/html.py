@@ -1,6 +1,6 @@
-"""The HTML report: one page that works offline and lets its reader filter; every value in it is escaped.
+"""The HTML report: one page that works offline and can be filtered. Every value in it is escaped.
 
-`page.html` beside this file is the page with places to fill in: `{{title}}`.
+`page.html` in this folder is its template, with placeholders such as `{{title}}`.
 """
 
 from __future__ import annotations
@@ -10,45 +10,43 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.report.text import seen, verdict_line
+from zof_contracts.report.text import describe_occurrences, format_verdict_line
 
 if TYPE_CHECKING:
-    from zof_contracts.report.document import Document
+    from zof_contracts.report.document import Report
 
 _VERDICTS: Final = ("violated", "differs", "not exercised", "kept")
 _NAMES: Final = ("operation", "request_id")
 _PAGE: Final = Path(__file__).parent / "page.html"
 
 
-def render(document: Document) -> str:
-    """The report as a page."""
-    rules = {rule["name"]: rule for rule in document["rules"]}
-    summary = document["summary"]
+def render(report: Report) -> str:
+    """Render the report as an HTML page."""
+    rules = {rule["name"]: rule for rule in report["rules"]}
+    summary = report["summary"]
     parts = {
-        "title": escape(f"Contract report: {document['target']['url']}"),
-        "facts": escape(_facts(document)),
-        "outcome": escape(verdict_line(document)),
+        "title": escape(f"Contract report: {report['target']['url']}"),
+        "facts": escape(_facts(report)),
+        "outcome": escape(format_verdict_line(report)),
         "outcome-class": {"violations": "violated", "differences": "differs", "nothing found": "kept"}.get(
             summary["outcome"], "not-exercised"
         ),
         "notes": _notes(summary),
         "tiles": "".join(_tile(verdict, summary) for verdict in _VERDICTS),
-        "sections": "".join(_section(section) for section in document["sections"] if section["rules"]),
+        "sections": "".join(_section(section) for section in report["sections"] if section["rules"]),
         "verdicts": "".join(f"<option>{verdict}</option>" for verdict in _VERDICTS),
-        "choices": "".join(_choice(section) for section in document["sections"] if section["rules"]),
-        "findings": "".join(_finding(one, rules[one["rule"]]) for one in document["findings"])
+        "choices": "".join(_choice(section) for section in report["sections"] if section["rules"]),
+        "findings": "".join(_finding(one, rules[one["rule"]]) for one in report["findings"])
         or "<p class=soft>None.</p>",
-        "rules": "".join(_rule(rule) for rule in document["rules"]),
-        "receipt": _receipt(document),
-        "footer": escape(
-            f"{document['tool']['name']} {document['tool']['version']}, report format {document['format']}"
-        ),
+        "rules": "".join(_rule(rule) for rule in report["rules"]),
+        "receipt": _receipt(report),
+        "footer": escape(f"{report['tool']['name']} {report['tool']['version']}, report format {report['format']}"),
     }
-    return re.sub(r"\{\{([a-z-]+)\}\}", lambda place: parts[place[1]], _PAGE.read_text(encoding="utf-8"))
+    return re.sub(r"\{\{([a-z-]+)\}\}", lambda match: parts[match[1]], _PAGE.read_text(encoding="utf-8"))
 
 
-def _facts(document: Document) -> str:
-    summary, target = document["summary"], document["target"]
+def _facts(report: Report) -> str:
+    summary, target = report["summary"], report["target"]
     words = [
         summary["began"].replace("T", " ").replace("Z", " UTC"),
         f"profile {target['profile']}" + (", strict" if target["strict"] else ""),
@@ -63,7 +61,7 @@ def _facts(document: Document) -> str:
 def _notes(summary: dict[str, Any]) -> str:
     notes = []
     if summary["interrupted"]:
-        notes.append("Interrupted: this is what was done until then.")
+        notes.append("Interrupted: the report covers what was done until then.")
     if summary["stopped"] and not summary["interrupted"]:
         notes.append(f"Ended early: {summary['stopped']}.")
     if summary["throttled"]:
@@ -110,7 +108,7 @@ def _finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
         "Rests on": _sources(rule),
         "Request": " ".join(f"<code>{escape(finding[name])}</code>" for name in _NAMES if finding[name]),
         "Repeat": f"<code>--include {escape(finding['rule'])} --seed {finding['seed']}</code>",
-        "Seen": escape(seen(finding)),
+        "Seen": escape(describe_occurrences(finding)),
         "To mend": escape(rule["mend"]),
     }
     return (
@@ -125,7 +123,7 @@ def _finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
 def _rule(rule: dict[str, Any]) -> str:
     verdict = rule["verdict"]
     reason = f'<div class="soft">{escape(rule["reason"])}</div>' if rule["reason"] else ""
-    rows = {"Rests on": _sources(rule), "Checked so": escape(rule["how"]), "To mend": escape(rule["mend"])}
+    rows = {"Rests on": _sources(rule), "Checked by": escape(rule["how"]), "To mend": escape(rule["mend"])}
     return (
         f'<tr data-verdict="{verdict}" data-section="{rule["section"]}"><td><details><summary>'
         f"<code>{escape(rule['name'])}</code> {escape(rule['sentence'])}</summary>{_list(rows)}</details></td>"
@@ -148,8 +146,8 @@ def _list(rows: dict[str, str]) -> str:
     return "<dl>" + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows.items() if value) + "</dl>"
 
 
-def _receipt(document: Document) -> str:
-    receipt = document["receipt"]
+def _receipt(report: Report) -> str:
+    receipt = report["receipt"]
     if not receipt:
         return ""
     lines = "\n".join(f"{one['run']}  {one['state']}  (key {one['key']})" for one in receipt)

@@ -1,4 +1,4 @@
-"""JUnit XML: one test case a rule; a rule that was not exercised is skipped, with the reason."""
+"""JUnit XML: one test case per rule. A rule that was not exercised is a skipped test case, with the reason."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from zof_contracts.report.text import seen
+from zof_contracts.report.text import describe_occurrences
 
 if TYPE_CHECKING:
-    from zof_contracts.report.document import Document
+    from zof_contracts.report.document import Report
 
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render(document: Document) -> str:
-    """The report as XML. A difference fails its test case when the target was verified strictly."""
-    summary = document["summary"]
+def render(report: Report) -> str:
+    """Render the report as XML. A difference from an assumption fails its test case in strict mode only."""
+    summary = report["summary"]
     root = Element("testsuites", name="zof-contracts", time=f"{summary['seconds']:.3f}")
-    findings = {finding["key"]: finding for finding in document["findings"]}
-    strict = document["target"]["strict"]
-    for section in document["sections"]:
-        rules = [rule for rule in document["rules"] if rule["section"] == section["number"]]
+    findings = {finding["key"]: finding for finding in report["findings"]}
+    strict = report["target"]["strict"]
+    for section in report["sections"]:
+        rules = [rule for rule in report["rules"] if rule["section"] == section["number"]]
         if rules:
             _suite(
-                root, document, section, [(rule, [findings[key] for key in rule["findings"]]) for rule in rules], strict
+                root, report, section, [(rule, [findings[key] for key in rule["findings"]]) for rule in rules], strict
             )
     for name in ("tests", "failures", "skipped", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
@@ -32,9 +32,9 @@ def render(document: Document) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(root: Element, document: Document, section: dict[str, Any], rules: list[Any], strict: bool) -> None:  # noqa: FBT001
+def _suite(root: Element, report: Report, section: dict[str, Any], rules: list[Any], strict: bool) -> None:  # noqa: FBT001
     suite = SubElement(root, "testsuite", name=f"{section['number']} {section['title']}", errors="0", time="0")
-    suite.set("timestamp", document["summary"]["began"].removesuffix("Z"))
+    suite.set("timestamp", report["summary"]["began"].removesuffix("Z"))
     for rule, findings in rules:
         _case(suite, rule, findings, strict)
     suite.set("tests", str(len(rules)))
@@ -44,37 +44,37 @@ def _suite(root: Element, document: Document, section: dict[str, Any], rules: li
 
 def _case(suite: Element, rule: dict[str, Any], findings: list[dict[str, Any]], strict: bool) -> None:  # noqa: FBT001
     case = SubElement(suite, "testcase", name=rule["name"], classname=f"contract.{rule['section']}", time="0")
-    counted = [one for one in findings if fails(one, strict=strict)]
+    counted = [one for one in findings if is_failing(one, strict=strict)]
     if counted:
         first = counted[0]
         failure = SubElement(case, "failure", type=rule["verdict"])
         failure.set("message", _clean(f"{rule['sentence']} Expected {first['expected']}; got {first['got']}"))
-        failure.text = _clean("\n\n".join(explained(rule, one) for one in counted))
+        failure.text = _clean("\n\n".join(explain_finding(rule, one) for one in counted))
     elif rule["verdict"] == "not exercised":
         SubElement(case, "skipped", message=_clean(rule["reason"]))
     elif findings:
-        SubElement(case, "system-out").text = _clean("\n\n".join(explained(rule, one) for one in findings))
+        SubElement(case, "system-out").text = _clean("\n\n".join(explain_finding(rule, one) for one in findings))
 
 
-def fails(finding: dict[str, Any], *, strict: bool) -> bool:
-    """Whether a finding should stop a pipeline."""
+def is_failing(finding: dict[str, Any], *, strict: bool) -> bool:
+    """Whether a finding fails a pipeline."""
     return not finding["flaky"] and not finding["known"] and (strict or finding["verdict"] == "violated")
 
 
-def explained(rule: dict[str, Any], finding: dict[str, Any]) -> str:
-    """A finding with all that is needed to repeat it."""
+def explain_finding(rule: dict[str, Any], finding: dict[str, Any]) -> str:
+    """Describe a finding with everything that is needed to repeat it."""
     return "\n".join(
         (
             f"{finding['rule']} ({finding['verdict']}): {rule['sentence']}",
             f"expected: {finding['expected']}",
             f"got: {finding['got']}",
             f"rests on: {rule['basis']} {', '.join(source['name'] for source in rule['sources'])}".rstrip(),
-            f"request: {finding['request_id']}; seed: {finding['seed']}; seen {seen(finding)}",
+            f"request: {finding['request_id']}; seed: {finding['seed']}; seen {describe_occurrences(finding)}",
             finding["script"],
         )
     )
 
 
 def _clean(text: str) -> str:
-    """The text without what XML cannot hold."""
+    """Replace the characters that XML does not permit."""
     return _FORBIDDEN.sub("\ufffd", text)

@@ -1,6 +1,6 @@
-"""Progress while a target is verified: a bar on a terminal, plain lines on a pipe or in CI; both on standard error.
+"""Progress of a verification: a bar on a terminal, plain lines on a pipe and in CI.
 
-Plug in: `with progress(sys.stderr) as listener:` gives a listener of events.
+`with show_progress(sys.stderr) as listener:` gives a listener of events.
 """
 
 from __future__ import annotations
@@ -22,49 +22,50 @@ from zof_contracts.evidence.events import (
     VerificationStarted,
     Waiting,
 )
+from zof_contracts.report.escape import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zof_contracts.evidence.events import Event, Listener
 
-_WORTH_SAYING: Final = 1.0
-"""Seconds of waiting that a reader is told of."""
-_QUIET: Final = 10.0
-"""Seconds after which a plain line says that we are still there."""
+_SHOWN_WAIT: Final = 1.0
+"""The shortest wait that is shown, in seconds."""
+_SILENCE: Final = 10.0
+"""Seconds without a line after which a plain line says that the verification goes on."""
 
 
-def animated(stream: IO[str]) -> bool:
-    """Whether a bar may be drawn: on a terminal that can, and not in CI."""
+def can_animate(stream: IO[str]) -> bool:
+    """Whether the stream is a terminal that can show a progress bar, outside CI."""
     return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
 
-def coloured(stream: IO[str]) -> bool:
-    """Whether colours may be used: on a terminal, and where NO_COLOR does not forbid it."""
-    return animated(stream) and not os.environ.get("NO_COLOR")
+def can_color(stream: IO[str]) -> bool:
+    """Whether the stream is a terminal and NO_COLOR is not set."""
+    return can_animate(stream) and not os.environ.get("NO_COLOR")
 
 
 @contextmanager
-def progress(stream: IO[str]) -> Iterator[Listener]:
-    """A listener that shows what happens, as the stream can."""
-    if not animated(stream):
-        yield Lines(stream)
+def show_progress(stream: IO[str]) -> Iterator[Listener]:
+    """Return a listener that shows progress in the form that suits the stream."""
+    if not can_animate(stream):
+        yield ProgressLines(stream)
         return
-    bar = Bar(stream)
-    with bar.shown:
+    bar = ProgressBar(stream)
+    with bar.progress:
         yield bar
 
 
 class _State:
-    """How far it has come."""
+    """The progress so far."""
 
     def __init__(self) -> None:
         self.parts = self.done = self.rules = self.used = 0
         self.budget: int | None = None
         self._broken: set[tuple[str, str]] = set()
 
-    def learn(self, event: Event) -> bool:
-        """Take in what happened; whether it is news, which a defect met in one operation more is not."""
+    def update(self, event: Event) -> bool:
+        """Take in an event. Return false for a finding that repeats a known defect in another operation."""
         match event:
             case VerificationStarted(rules=rules, parts=parts):
                 self.rules, self.parts = rules, parts
@@ -82,61 +83,61 @@ class _State:
 
     @property
     def found(self) -> int:
-        """Defects found."""
+        """The number of defects found."""
         return len(self._broken)
 
     @property
     def rules_done(self) -> int:
-        """Rules behind us, as far as the parts tell."""
+        """An estimate of the rules that are done, from the parts that are done."""
         return min(self.rules, self.rules * self.done // max(self.parts, 1))
 
     @property
     def requests(self) -> str:
-        """Requests used, of the budget if there is one."""
+        """The number of requests sent, and the budget if there is one."""
         return f"{self.used}/{self.budget} requests" if self.budget is not None else f"{self.used} requests"
 
 
-class Lines:
-    """Plain lines: one when it begins, one for each part, finding and long wait."""
+class ProgressLines:
+    """Plain lines: one at the start, and one for each part, finding and long wait."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream = stream
         self.state = _State()
-        self._said = time.monotonic()
-        self._now = ""
+        self._printed = time.monotonic()
+        self._part = ""
 
     def __call__(self, event: Event) -> None:
-        """Say what a reader of a log wants to know."""
-        news = self.state.learn(event)
+        """Print a line for an event that a reader of a log needs."""
+        news = self.state.update(event)
         match event:
             case VerificationStarted(target=target, profile=profile, rules=rules):
-                self._say(f"verifying {target}, profile {profile}: {rules} rules")
+                self._print(f"verifying {target}, profile {profile}: {rules} rules")
             case PartStarted(name=name):
-                self._now = name
-                self._say(f"[{self.state.done + 1}/{self.state.parts}] {name} ({self.state.requests})")
+                self._part = name
+                self._print(f"[{self.state.done + 1}/{self.state.parts}] {name} ({self.state.requests})")
             case PartFinished(name=name, stopped=stopped) if stopped:
-                self._say(f"{name} ended early: {stopped}")
-            case Waiting(seconds=seconds, why=why) if seconds >= _WORTH_SAYING:
-                self._say(f"waiting {seconds:.0f} s: {why}")
+                self._print(f"{name} ended early: {stopped}")
+            case Waiting(seconds=seconds, why=why) if seconds >= _SHOWN_WAIT:
+                self._print(f"waiting {seconds:.0f} s: {why}")
             case FindingRecorded(finding=finding) if news:
-                self._say(f"{finding.verdict}: {finding.rule.name}: {finding.got}")
-            case ExchangeRecorded() if time.monotonic() - self._said > _QUIET:
-                self._say(f"still at {self._now or 'it'} ({self.state.requests})")
+                self._print(f"{finding.verdict}: {finding.rule.name}: {finding.got}")
+            case ExchangeRecorded() if time.monotonic() - self._printed > _SILENCE:
+                self._print(f"still at {self._part or 'the start'} ({self.state.requests})")
             case _:
                 pass
 
-    def _say(self, line: str) -> None:
-        self._said = time.monotonic()
-        print(" ".join(line.split()), file=self.stream, flush=True)
+    def _print(self, line: str) -> None:
+        self._printed = time.monotonic()
+        print(" ".join(escape_controls(line).split()), file=self.stream, flush=True)
 
 
-class Bar:
-    """A bar of the parts, with what is being tried, requests, findings and the time left."""
+class ProgressBar:
+    """A bar over the parts, with the current part, requests, findings and the time left."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.state = _State()
-        console = Console(file=stream, highlight=False, no_color=not coloured(stream))
-        self.shown = Progress(
+        console = Console(file=stream, highlight=False, no_color=not can_color(stream))
+        self.progress = Progress(
             BarColumn(24),
             TextColumn("{task.fields[counts]}"),
             TimeElapsedColumn(),
@@ -146,22 +147,23 @@ class Bar:
             console=console,
             transient=True,
         )
-        self.task = self.shown.add_task("beginning", total=None, counts="")
+        self.task = self.progress.add_task("starting", total=None, counts="")
 
     def __call__(self, event: Event) -> None:
-        """Move the bar; print findings above it."""
-        news = self.state.learn(event)
+        """Move the bar and print findings above it."""
+        news = self.state.update(event)
         match event:
             case PartStarted(name=name):
-                self.shown.update(self.task, description=escape(name))
-            case Waiting(seconds=seconds, why=why) if seconds >= _WORTH_SAYING:
-                self.shown.update(self.task, description=escape(f"waiting {seconds:.0f} s: {why}"))
+                self.progress.update(self.task, description=escape(name))
+            case Waiting(seconds=seconds, why=why) if seconds >= _SHOWN_WAIT:
+                self.progress.update(self.task, description=escape(f"waiting {seconds:.0f} s: {why}"))
             case FindingRecorded(finding=finding) if news:
-                colour = "red" if finding.rule.basis.binding else "yellow"
-                said = f"[{colour}]{finding.verdict}[/{colour}] {finding.rule.name}: {escape(finding.got)}"
-                self.shown.console.print(said, soft_wrap=True)
+                color = "red" if finding.rule.basis.is_binding else "yellow"
+                got = escape(escape_controls(finding.got))
+                line = f"[{color}]{finding.verdict}[/{color}] {finding.rule.name}: {got}"
+                self.progress.console.print(line, soft_wrap=True)
             case _:
                 pass
         state = self.state
         counts = f"{state.rules_done}/{state.rules} rules, {state.requests}, {state.found} found"
-        self.shown.update(self.task, completed=state.done, total=state.parts or None, counts=counts)
+        self.progress.update(self.task, completed=state.done, total=state.parts or None, counts=counts)

@@ -1,25 +1,25 @@
-"""SARIF 2.1.0, which code-scanning services read: a result for each finding, at the place of `openapi.yaml`."""
+"""SARIF 2.1.0, for code-scanning services: one result per finding, located in `openapi.yaml`."""
 
 from __future__ import annotations
 
-import json
-import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.contract.document import load_contract, location
+from zof_contracts.report.escape import dump_json
 
 if TYPE_CHECKING:
-    from zof_contracts.report.document import Document
+    from zof_contracts.report.document import Report
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def render(document: Document) -> str:
-    """The report as JSON."""
+def render(report: Report) -> str:
+    """Render the report as SARIF."""
     lines = _lines()
-    rules = [rule for rule in document["rules"] if rule["verdict"] != "not exercised" or rule["findings"]]
+    rules = [rule for rule in report["rules"] if rule["verdict"] != "not exercised" or rule["findings"]]
     index = {rule["name"]: number for number, rule in enumerate(rules)}
-    tool = document["tool"]
+    tool = report["tool"]
     run = {
         "tool": {
             "driver": {
@@ -29,11 +29,11 @@ def render(document: Document) -> str:
                 "rules": [_rule(rule) for rule in rules],
             }
         },
-        "invocations": [_invocation(document)],
-        "results": [_result(one, rules[index[one["rule"]]], index, lines) for one in document["findings"]],
-        "properties": {"target": document["target"], "summary": document["summary"]},
+        "invocations": [_invocation(report)],
+        "results": [_result(one, rules[index[one["rule"]]], index, lines) for one in report["findings"]],
+        "properties": {"target": report["target"], "summary": report["summary"]},
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+    return dump_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": rule["name"],
         "shortDescription": {"text": rule["sentence"]},
-        "fullDescription": {"text": f"{rule['sentence']} Checked so: {rule['how']}"},
+        "fullDescription": {"text": f"{rule['sentence']} Checked by: {rule['how']}"},
         "help": {"text": rule["mend"]},
         **({"helpUri": pages[0]} if pages else {}),
         "defaultConfiguration": {"level": "note" if rule["basis"] == "assumed" else "error"},
@@ -49,14 +49,14 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _invocation(document: Document) -> dict[str, Any]:
-    summary = document["summary"]
-    began = time.mktime(time.strptime(summary["began"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
-    ended = time.gmtime(began + summary["seconds"])
+def _invocation(report: Report) -> dict[str, Any]:
+    summary = report["summary"]
+    began = datetime.fromisoformat(summary["began"])
+    ended = began + timedelta(seconds=summary["seconds"])
     return {
         "executionSuccessful": summary["outcome"] != "nothing was tested" and not summary["interrupted"],
         "startTimeUtc": summary["began"],
-        "endTimeUtc": time.strftime("%Y-%m-%dT%H:%M:%SZ", ended),
+        "endTimeUtc": ended.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
 

@@ -1,4 +1,4 @@
-"""The report that a person reads at the end: the findings, what each section came to, and the figures."""
+"""The text report: the findings, the verdicts by section, the reasons, the receipt and the figures."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zof_contracts.report.document import Document
+    from zof_contracts.report.document import Report
 
 _WIDTH: Final = 100
 _HEADS: Final = ("kept", "violated", "differs", "not exercised")
 _REASONS: Final = 12
-"""Reasons for rules that were not exercised; the other reports have all."""
+"""The number of reasons for "not exercised" that are printed; the other formats hold all."""
 
 
-def render(document: Document) -> str:
-    """The report as plain text."""
-    parts = (_findings(document), _sections(document), _reasons(document), _receipt(document), _figures(document))
+def render(report: Report) -> str:
+    """Render the report as plain text."""
+    parts = (_findings(report), _sections(report), _reasons(report), _receipt(report), _figures(report))
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
-def _findings(document: Document) -> Iterator[str]:
-    rules = {rule["name"]: rule for rule in document["rules"]}
-    for number, finding in enumerate(document["findings"], 1):
+def _findings(report: Report) -> Iterator[str]:
+    rules = {rule["name"]: rule for rule in report["rules"]}
+    for number, finding in enumerate(report["findings"], 1):
         yield from _finding(number, finding, rules[finding["rule"]])
 
 
 def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any]) -> Iterator[str]:
-    yield f"{number}. {label(finding)}  {finding['rule']}"
+    yield f"{number}. {format_verdict(finding)}  {finding['rule']}"
     yield from _wrapped("", rule["sentence"])
-    yield from _wrapped("rests on  ", f"{rule['basis']}{_sources(rule)}; openapi.yaml: {rule['at']}")
+    yield from _wrapped("basis     ", f"{rule['basis']}{_sources(rule)}; openapi.yaml: {rule['at']}")
     yield from _wrapped("expected  ", finding["expected"])
     yield from _wrapped("got       ", finding["got"])
     if finding["times"] > 1 or finding["also"]:
-        yield from _wrapped("seen      ", seen(finding))
+        yield from _wrapped("seen      ", describe_occurrences(finding))
     said = f"request {finding['request_id']}, " if finding["request_id"] else ""
     yield f"   repeat    {said}seed {finding['seed']}, --include {finding['rule']}, or:"
     yield from (f"     {line}".rstrip() for line in finding["script"].strip().splitlines())
     yield ""
 
 
-def seen(finding: dict[str, Any]) -> str:
-    """How often it was seen, and where."""
+def describe_occurrences(finding: dict[str, Any]) -> str:
+    """Describe how often a finding was observed, and in which operations."""
     times = sum(one["times"] for one in (finding, *finding["also"]))
-    where = dict.fromkeys(one["operation"] or "a path of no operation" for one in (finding, *finding["also"]))
+    where = dict.fromkeys(one["operation"] or "an undocumented path" for one in (finding, *finding["also"]))
     return f"{'once' if times == 1 else f'{times} times'}, in {', '.join(where)}"
 
 
-def label(finding: dict[str, Any]) -> str:
-    """A finding's verdict, with what softens it."""
+def format_verdict(finding: dict[str, Any]) -> str:
+    """Return a finding's verdict in capitals, with a note if the baseline holds it."""
     word = "FLAKY" if finding["flaky"] else finding["verdict"].upper()
     return f"{word} (in the baseline)" if finding["known"] else word
 
@@ -60,13 +60,13 @@ def _sources(rule: dict[str, Any]) -> str:
     return f"{' by' if rule['basis'] == 'documented' else ', see'} {', '.join(names)}" if names else ""
 
 
-def _sections(document: Document) -> Iterator[str]:
-    width = max(len(_title(section)) for section in document["sections"])
+def _sections(report: Report) -> Iterator[str]:
+    width = max(len(_title(section)) for section in report["sections"])
     yield f"{'':{width}}  {'  '.join(f'{head:>13}' for head in _HEADS)}"
-    for section in document["sections"]:
+    for section in report["sections"]:
         if section["rules"]:
             yield f"{_title(section):{width}}  {_row(section)}"
-    yield f"{'all':{width}}  {_row(document['summary'])}"
+    yield f"{'all':{width}}  {_row(report['summary'])}"
 
 
 def _title(section: dict[str, Any]) -> str:
@@ -77,9 +77,9 @@ def _row(counts: dict[str, Any]) -> str:
     return "  ".join(f"{counts[head.replace(' ', '_')] or '·':>13}" for head in _HEADS)
 
 
-def _reasons(document: Document) -> Iterator[str]:
+def _reasons(report: Report) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
-    for rule in document["rules"]:
+    for rule in report["rules"]:
         if rule["verdict"] == "not exercised":
             reasons.setdefault(rule["reason"], []).append(rule["name"])
     if reasons:
@@ -97,22 +97,22 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" …" if names[3:] else "")
 
 
-def _receipt(document: Document) -> Iterator[str]:
-    receipt = document["receipt"]
+def _receipt(report: Report) -> Iterator[str]:
+    receipt = report["receipt"]
     if not receipt:
         return
     states: dict[str, list[str]] = {}
     for one in receipt:
         states.setdefault(one["state"], []).append(one["run"])
-    yield from ("", f"Receipt: {_many(len(receipt), 'run')} started in {document['target']['project']}.")
+    yield from ("", f"Receipt: {_many(len(receipt), 'run')} started in {report['target']['project']}.")
     for state, runs in states.items():
         yield from textwrap.wrap(
             f"{len(runs):>4}  {state}: {_some(runs)}", _WIDTH, subsequent_indent=" " * 6, break_on_hyphens=False
         )
 
 
-def _figures(document: Document) -> Iterator[str]:
-    summary = document["summary"]
+def _figures(report: Report) -> Iterator[str]:
+    summary = report["summary"]
     yield ""
     yield (
         f"{summary['requests']} requests ({summary['requests_per_second']:g}/s), "
@@ -124,14 +124,14 @@ def _figures(document: Document) -> Iterator[str]:
     if summary["stopped"] and not summary["interrupted"]:
         yield f"Ended early: {summary['stopped']}."
     if summary["interrupted"]:
-        yield "Interrupted: this is what was done until then."
-    yield verdict_line(document)
+        yield "Interrupted: the report covers what was done until then."
+    yield format_verdict_line(report)
 
 
-def verdict_line(document: Document) -> str:
-    """What came of it, in one line."""
-    summary, where = document["summary"], document["target"]["url"]
-    counted = [one for one in document["findings"] if not one["flaky"] and not one["known"]]
+def format_verdict_line(report: Report) -> str:
+    """Summarize the outcome in one line."""
+    summary, where = report["summary"], report["target"]["url"]
+    counted = [one for one in report["findings"] if not one["flaky"] and not one["known"]]
     rules = {
         verdict: {one["rule"] for one in counted if one["verdict"] == verdict} for verdict in ("violated", "differs")
     }

@@ -1,9 +1,9 @@
-"""Shapes: Schemathesis makes up requests from the document, right ones and wrong ones; the only module that imports it.
+"""Fuzzing: Schemathesis generates correct and wrong requests from the document; the only module that imports it.
 
-Its requests go through our client, so that budget, quota, journal and profile hold, and tap and oracle see each answer:
-what one answer shows by itself (statuses, media types, headers, schemas, 5xx) is theirs to judge, with more tolerance.
-Here the engine's other checks are read: wrong input accepted, right input refused, a key that does not matter, a method
-that should not be, a link that leads nowhere. Plug in: `run(client, ledger, seed=1, max_examples=30)`.
+Its requests go through our client, so that budget, quota, journal and profile hold and the checks see each answer. They
+judge statuses, media types, headers, schemas and 5xx with more tolerance than Schemathesis does. This module reads the
+other checks of the engine: wrong input accepted, correct input refused, a key that has no effect, an unexpected method,
+a link that leads nowhere. `run(client, ledger, seed=1, max_examples=30)` runs it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ from schemathesis.openapi.checks import (
     UnsupportedMethodResponse,
 )
 
+from zof_contracts.checks.claims import describe
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.contract.document import PREFIX, load_contract
+from zof_contracts.contract.resources import load_resources
+from zof_contracts.contract.rules import OWNERS
 from zof_contracts.evidence.exchange import Request, Unreachable
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search.minimize import resend, with_prerequisites
@@ -38,16 +41,19 @@ from zof_contracts.search.recheck import judge_separately, mark_flaky
 from zof_contracts.target.client import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from zof_contracts.contract.document import Operation
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.findings import Finding
     from zof_contracts.target.client import Client
 
+_LONGEST: Final = 160
+"""The characters of a request that a finding shows."""
 _NUMBER: Final = "x-contracts-exchange"
 _MOMENT: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9:]+)$"
-"""What a timestamp looks like; whether that day exists is not asked."""
-_JUDGED_BY_THE_TAP: Final = (
+"""The form of a timestamp; whether the day exists is not judged."""
+_JUDGED_BY_CHECKS: Final = (
     "not_a_server_error",
     "status_code_conformance",
     "content_type_conformance",
@@ -57,29 +63,33 @@ _JUDGED_BY_THE_TAP: Final = (
 
 
 def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Counter[str]:
-    """Send made-up requests; how many successes each operation gave. `Stopped` when nothing may be sent any more."""
+    """Send generated requests; returns the number of successes of each operation.
+
+    Raises:
+        Stopped: no request may be sent any more.
+    """
     bridge = _Bridge(client)
     began = len(client.journal)
-    settled = {key for key, finding in ledger.findings.items() if not finding.flaky}
-    stream = engine.from_schema(_schema(bridge, seed, max_examples)).execute()
+    confirmed = {key for key, finding in ledger.findings.items() if not finding.flaky}
+    stream = engine.from_schema(_make_schema(bridge, seed, max_examples)).execute()
     for event in stream:
         if bridge.stopped is not None:
             stream.stop()
             raise bridge.stopped
         if isinstance(event, events.ScenarioFinished):
-            for finding in _failures(event):
-                _tell(ledger, client, *finding)
+            for finding in _list_failures(event):
+                _record(ledger, client, *finding)
         elif isinstance(event, events.FatalError):
             raise event.exception
     if bridge.stopped is not None:
         raise bridge.stopped
-    made_up = client.journal[began:]
-    for key in [key for key in ledger.findings if key not in settled]:
-        _again(ledger, client, key)
-    return Counter(each.operation for each in made_up if each.operation and each.response.ok)
+    generated = client.journal[began:]
+    for key in [key for key in ledger.findings if key not in confirmed]:
+        _recheck(ledger, client, key)
+    return Counter(each.operation for each in generated if each.operation and each.response.ok)
 
 
-def _schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN401  untyped there
+def _make_schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN401  untyped there
     document = copy.deepcopy(load_contract().document)  # links are written into it
     full = bridge.client.target.profile == "full"
     config = schemathesis.Config.from_dict(
@@ -91,7 +101,7 @@ def _schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN4
             "continue-on-failure": True,
             "analysis": {"constants": {"enabled": False}},
             "generation": {"max-examples": max_examples, "database": "none"},
-            "checks": {name: {"enabled": False} for name in _JUDGED_BY_THE_TAP},
+            "checks": {name: {"enabled": False} for name in _JUDGED_BY_CHECKS},
             "phases": {} if full else {"coverage": {"unexpected-methods": []}},
             "auth": {"openapi": {"bearerAuth": {"bearer": bridge.client.target.keys["main"]}}},
         }
@@ -102,7 +112,7 @@ def _schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN4
 
 
 class _Bridge:
-    """What the engine takes for the application: hands every request to the client."""
+    """The application that the engine calls: it passes every request to the client."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -117,14 +127,14 @@ class _Bridge:
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        exchange = self._sent(scope, body)
+        exchange = self._send(scope, body)
         answer = exchange.response
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
         pairs.append((_NUMBER.encode(), str(exchange.number).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
         await send({"type": "http.response.body", "body": answer.body})
 
-    def _sent(self, scope: Any, body: bytes) -> Exchange:  # noqa: ANN401  ASGI
+    def _send(self, scope: Any, body: bytes) -> Exchange:  # noqa: ANN401  ASGI
         if self.stopped is not None:
             raise self.stopped
         try:
@@ -159,7 +169,7 @@ async def _lifespan(receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI
 # --- findings
 
 
-def _failures(event: events.ScenarioFinished) -> Iterator[tuple[Any, int]]:
+def _list_failures(event: events.ScenarioFinished) -> Iterator[tuple[Any, int]]:
     """Each failure of a scenario, and the number of its exchange."""
     for name, checks in event.recorder.checks.items():
         interaction = event.recorder.interactions.get(name)
@@ -173,33 +183,39 @@ def _failures(event: events.ScenarioFinished) -> Iterator[tuple[Any, int]]:
                 yield check.failure_info.failure, int(found[0])
 
 
-def _tell(ledger: Ledger, client: Client, failure: Any, number: int) -> None:  # noqa: ANN401  untyped there
+def _record(ledger: Ledger, client: Client, failure: Any, number: int) -> None:  # noqa: ANN401  untyped there
     exchange = client.journal[number - 1]
-    status = exchange.response.status
+    rule, expected = _judge_failure(client, failure, exchange) or ("", "")
+    if rule:
+        got = f"{describe(exchange.response)} for {exchange.request.method} {exchange.request.target}"
+        place = _find_place(rule, exchange)
+        ledger.record_violation(rule, expected=expected, got=got[:_LONGEST], trace=exchange, place=place)
+
+
+def _judge_failure(client: Client, failure: Any, exchange: Exchange) -> tuple[str, str] | None:  # noqa: ANN401, PLR0911
+    """The rule that a failure of the engine breaks, and what is expected; None when it breaks none."""
     if isinstance(failure, AcceptedNegativeData):
-        if (rule := find_broken_rule(exchange)) is not None and not _perhaps_replayed(client, exchange):
-            ledger.record_violation(rule, expected="4xx", got=f"{status}", trace=exchange, place=_place(rule, exchange))
-    elif isinstance(failure, RejectedPositiveData):
-        if exchange.response.error.get("param") != "starting_after" and "starting_after" not in exchange.request.query:
-            rule = _accepting(exchange)
-            ledger.record_violation(
-                rule, expected="2xx, or 404", got=f"{status}", trace=exchange, place=_place(rule, exchange)
-            )
-    elif isinstance(failure, IgnoredAuth):
-        rule = "auth.key-invalid" if exchange.request.key else "auth.key-required"
-        ledger.record_violation(rule, expected="401", got=f"{status}", trace=exchange)
-    elif isinstance(failure, UnsupportedMethodResponse):
-        ledger.record_violation("errors.method-not-allowed", expected="405 and Allow", got=f"{status}", trace=exchange)
-    elif isinstance(failure, EnsureResourceAvailability):
-        ledger.record_violation(
-            "runs.start.retrievable", expected="the run that was started", got=f"{status}", trace=exchange
-        )
-    elif isinstance(failure, MissingHeaderNotRejected) and not exchange.request.key:
-        ledger.record_violation("auth.key-required", expected="401", got=f"{status}", trace=exchange)
+        rule = None if _may_be_replay(client, exchange) else find_broken_rule(exchange)
+        return (rule, "4xx for a wrong request") if rule else None
+    if isinstance(failure, RejectedPositiveData):
+        # The engine makes up cursors, which only look correct.
+        if exchange.response.error.get("param") == "starting_after" or "starting_after" in exchange.request.query:
+            return None
+        rule = OWNERS.accepts.get(exchange.operation)
+        return (rule, "2xx for a correct request, or 404") if rule else None
+    if isinstance(failure, IgnoredAuth):
+        return ("auth.key-invalid" if exchange.request.key else "auth.key-required"), "401"
+    if isinstance(failure, UnsupportedMethodResponse):
+        return "errors.method-not-allowed", "405 and Allow"
+    if isinstance(failure, EnsureResourceAvailability):
+        return "runs.start.retrievable", "the run that was started"
+    if isinstance(failure, MissingHeaderNotRejected) and not exchange.request.key:
+        return "auth.key-required", "401"
+    return None
 
 
-def _place(rule: str, exchange: Exchange) -> str:
-    """What the rule speaks of there, in the word that probes have for it."""
+def _find_place(rule: str, exchange: Exchange) -> str:
+    """The place of a finding, the same as a probe gives it."""
     if rule != "exports.formats":
         return ""
     try:
@@ -208,20 +224,20 @@ def _place(rule: str, exchange: Exchange) -> str:
         return ""
 
 
-def _again(ledger: Ledger, client: Client, key: str) -> None:
-    """Send what shows a finding once more; what tap and oracle say of it then, or its status, tells if it is so."""
+def _recheck(ledger: Ledger, client: Client, key: str) -> None:
+    """Send what shows a finding once more; it is flaky if the checks, or the status, do not show it again."""
     finding = ledger.findings[key]
     trace = with_prerequisites(client.journal, finding.trace)
     with judge_separately(client, ledger) as scratch:
         answer = resend(trace, client)[-1].response
-    if _seen_by_observers(ledger, finding):
+    if _is_found_by_checks(ledger, finding):
         mark_flaky(ledger, key, scratch)
     elif answer.status != finding.trace[-1].response.status:
         ledger.findings[key] = replace(finding, flaky=True)
 
 
-def _seen_by_observers(ledger: Ledger, finding: Finding) -> bool:
-    """Whether tap or oracle found it: they find it again in what was recorded."""
+def _is_found_by_checks(ledger: Ledger, finding: Finding) -> bool:
+    """Whether the checks found it: they find it again in the recorded trace."""
     scratch = Ledger(ledger.target, rules=tuple(ledger.rules.values()))
     for observer in (ConformanceCheck(scratch), HistoryCheck(scratch)):
         for exchange in finding.trace:
@@ -229,8 +245,8 @@ def _seen_by_observers(ledger: Ledger, finding: Finding) -> bool:
     return finding.key in scratch.findings
 
 
-def _perhaps_replayed(client: Client, exchange: Exchange) -> bool:
-    """Whether the idempotency key was used before; what is answered then need not look at the body."""
+def _may_be_replay(client: Client, exchange: Exchange) -> bool:
+    """Whether the idempotency key was used before, so that the body need not be judged."""
     if exchange.response.header("idempotency-replayed") is not None:
         return True
     key, path = exchange.request.header("idempotency-key"), exchange.request.path
@@ -239,39 +255,41 @@ def _perhaps_replayed(client: Client, exchange: Exchange) -> bool:
 
 
 def find_broken_rule(exchange: Exchange) -> str | None:
-    """The rule that an accepted request breaks: what is wrong with it, the query first; None when nothing is found."""
+    """The rule that the acceptance of a wrong request breaks, the query first; None when the request is correct."""
     operation = load_contract().operations.get(exchange.operation)
     if operation is None or not exchange.response.ok:
         return None
-    return _wrong_query(operation.node, exchange) or _wrong_header(exchange) or _wrong_body(exchange)
+    return _judge_query(operation, exchange) or _judge_header(exchange) or _judge_body(operation, exchange)
 
 
-def _wrong_query(node: dict[str, Any], exchange: Exchange) -> str | None:
+def _judge_query(operation: Operation, exchange: Exchange) -> str | None:
     pairs = parse_qsl(exchange.request.query, keep_blank_values=True)
     names = [name for name, _ in pairs]
-    known = {
-        each["name"]: each for each in map(load_contract().resolve, node.get("parameters", ())) if each["in"] == "query"
-    }
+    parameters = map(load_contract().resolve, operation.node.get("parameters", ()))
+    known = {each["name"]: each for each in parameters if each["in"] == "query"}
     if set(names) - set(known):
         return "conventions.unknown-parameter"
     if len(names) > len(set(names)):
         return "conventions.repeated-parameter"
+    largest = load_resources().largest_page
     for name, value in pairs:
-        if name == "limit" and not (value.isascii() and value.isdigit() and 1 <= int(value) <= 100):  # noqa: PLR2004
+        if name == "limit" and not (value.isascii() and value.isdigit() and 1 <= int(value) <= largest):
             return "pages.limit.refused"
-        if name not in {"limit", "starting_after"} and not _fits(known[name]["schema"], value):
-            return f"{'results' if exchange.operation == 'listResults' else 'runs'}.filter.refused"
+        filters = load_resources().filters.get(operation.id, ())
+        if name in filters and not _fits(known[name]["schema"], value):
+            return OWNERS.filters[operation.id]
     return None
 
 
-def _wrong_header(exchange: Exchange) -> str | None:
+def _judge_header(exchange: Exchange) -> str | None:
     key = exchange.request.header("idempotency-key")
     wrong = key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable())  # noqa: PLR2004
     return "idempotency.key-form" if wrong else None
 
 
-def _wrong_body(exchange: Exchange) -> str | None:
-    if exchange.operation not in {"startRun", "exportResults"}:
+def _judge_body(operation: Operation, exchange: Exchange) -> str | None:
+    schema = load_resources().inputs.get(operation.id)
+    if schema is None:
         return None
     if not exchange.request.body:
         return "conventions.missing-body"
@@ -281,13 +299,11 @@ def _wrong_body(exchange: Exchange) -> str | None:
         body = json.loads(exchange.request.body)
     except ValueError:
         return "conventions.malformed-body"
-    schema = load_contract().at(f"#/components/schemas/{exchange.operation[0].upper()}{exchange.operation[1:]}")
-    return _wrong_fields(body, schema) or (
-        _wrong_start(body, schema) if exchange.operation == "startRun" else _wrong_export(body, schema)
-    )
+    node = load_contract().at(f"#/components/schemas/{schema}")
+    return _judge_fields(body, node) or BODY_JUDGES[schema](body, node)
 
 
-def _wrong_fields(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN401  a JSON value
+def _judge_fields(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN401  a JSON value
     if not isinstance(body, dict):
         return None
     if body.keys() - schema["properties"].keys():
@@ -295,25 +311,32 @@ def _wrong_fields(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN
     return "conventions.null-field" if None in body.values() else None
 
 
-def _wrong_export(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
-    good = isinstance(body, dict) and body.get("format") in schema["properties"]["format"]["enum"]
-    return "results.filter.refused" if good else "exports.refused"
+def _judge_export(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
+    has_format = isinstance(body, dict) and body.get("format") in schema["properties"]["format"]["enum"]
+    return "results.filter.refused" if has_format else "exports.refused"
 
 
-def _wrong_start(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
-    if not isinstance(body, dict) or not all(_typed(body[name], name) for name in body):
+def _judge_start(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
+    if not isinstance(body, dict) or not all(_has_type(body[name], name) for name in body):
         return "runs.start.types"
     if set(schema["required"]) - body.keys():
         return "runs.start.required"
     if ("test_case_ids" in body) == ("test_suite_id" in body):
         return "runs.start.either"
     cases = body.get("test_case_ids", [""])
-    if not 1 <= len(cases) <= 500 or len(set(cases)) < len(cases):  # noqa: PLR2004  what the document says
+    if not 1 <= len(cases) <= 500 or len(set(cases)) < len(cases):  # noqa: PLR2004  the documented number
         return "runs.start.case-count"
     return "runs.start.id-form"
 
 
-def _typed(value: Any, name: str) -> bool:  # noqa: ANN401  a JSON value
+BODY_JUDGES: Final[dict[str, Callable[[Any, dict[str, Any]], str]]] = {
+    "StartRun": _judge_start,
+    "ExportResults": _judge_export,
+}
+"""By schema of a request body: what names the rule that an accepted wrong body breaks."""
+
+
+def _has_type(value: Any, name: str) -> bool:  # noqa: ANN401  a JSON value
     if name == "test_case_ids":
         return isinstance(value, list) and all(isinstance(one, str) for one in value)
     return isinstance(value, str)
@@ -324,10 +347,3 @@ def _fits(schema: dict[str, Any], value: str) -> bool:
     if "enum" in whole:
         return value in whole["enum"]
     return re.search(whole.get("pattern", _MOMENT), value) is not None
-
-
-def _accepting(exchange: Exchange) -> str:
-    """The rule that a refusal of a right request breaks."""
-    lists = {"listRuns": "runs.filter.status", "listResults": "results.filter.status"}
-    known = {"startRun": "runs.start.accepted", "exportResults": "exports.formats", **lists}
-    return known.get(exchange.operation, "pages.maximum")

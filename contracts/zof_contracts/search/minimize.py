@@ -1,9 +1,9 @@
-"""Minimizing: a recorded trace cut down to what shows the finding, and sent once more to see that it does.
+"""The minimizer: a recorded trace is cut down to what shows the finding, and sent again to confirm it.
 
-What has nothing to do with the exchanges that show the finding (no ID, cursor or idempotency key in common, not even by
-way of others) is left out, without sending anything; then halves and singles are left out and what is left is sent
-again, within the client's budget, as long as the last answers still are what they were. Plug in: `minimize(finding,
-client, last=3)`; a finding whose answers are never the same twice keeps the trace that it has.
+Exchanges that have nothing in common with those that show the finding (no ID, cursor or idempotency key, not even by
+way of others) are left out without sending anything. Then halves and single exchanges are left out and the rest is sent
+again, within the budget of the client, as long as the last answers stay the same. `minimize(finding, client, last=3)`
+returns the finding with the shorter trace; one whose answers differ each time keeps its trace.
 """
 
 from __future__ import annotations
@@ -28,60 +28,57 @@ _VOLATILE: Final = re.compile(r'\breq_[\w-]+|[0-9-]{10}T[0-9:.]+Z|(?<=_ms":)\s*\
 _CURSOR: Final = re.compile(r'"next_cursor":\s*"([^"]+)"')
 _LONGEST_WAIT: Final = 120.0
 _LONGEST_REAL_WAIT: Final = 5.0
-"""Seconds between two requests of a trace that is sent again, where nothing moves the target's clock."""
+"""The longest pause between two repeated requests in seconds, where the clock of the target cannot be moved."""
 _TRIES: Final = 20
-"""How often a trace is sent again to cut it down, at the most."""
+"""How often a trace is sent again to cut it down."""
 _PATIENCE: Final = 30.0
-"""Seconds after which it is short enough."""
+"""Seconds after which no more is left out."""
 
 Trace = tuple["Exchange", ...]
 
 
 def minimize(finding: Finding, client: Client, *, last: int = 1) -> Finding:
-    """The finding with the shortest trace found within the budget that still shows it, by its last exchanges."""
+    """The finding with the shortest trace, within the budget, whose last exchanges still show it."""
     trace = find_related(finding.trace, last)
     if len(trace) <= last or (client.target.profile != "full" and _writes(trace)):
         return finding
-    if not _same(resend(trace, client), trace, last):
+    if not _are_same(resend(trace, client), trace, last):
         return finding
     cutting = _Cutting(client, trace, last)
-    with suppress(Stopped):  # what was left out until then stays out
+    with suppress(Stopped):  # the exchanges left out so far stay out
         cutting.cut()
     return replace(finding, trace=cutting.trace)
 
 
 def find_related(trace: Sequence[Exchange], last: int = 1) -> Trace:
-    """The exchanges that have something to do with the last ones, by way of others too."""
-    kept = set(range(len(trace))[-last:])
-    names = {name for place in kept for name in _mentioned(trace[place])}
+    """The exchanges that share a name with the last ones, directly or by way of others."""
+    chosen = set(range(len(trace))[-last:])
+    names = {name for index in chosen for name in _list_names(trace[index])}
     grown = True
     while grown:
         grown = False
-        for place, exchange in enumerate(trace):
-            if place not in kept and names & (mentioned := _mentioned(exchange)):
-                kept.add(place)
-                names |= mentioned
+        for index, exchange in enumerate(trace):
+            if index not in chosen and names & (found := _list_names(exchange)):
+                chosen.add(index)
+                names |= found
                 grown = True
-    return tuple(trace[place] for place in sorted(kept))
+    return tuple(trace[index] for index in sorted(chosen))
 
 
 def with_prerequisites(journal: Sequence[Exchange], trace: Sequence[Exchange]) -> Trace:
-    """A trace, and before it what made the things that its requests name: a start, say, and what was done to that run.
-
-    Only what was written by us is among it; what was there before is there still.
-    """
-    places = {exchange.number for exchange in trace}
+    """A trace, preceded by the requests of ours that created what it names, such as the start of a run."""
+    numbers = {exchange.number for exchange in trace}
     wanted = {name for exchange in trace for name in _NAMES.findall(exchange.request.path)}
-    for exchange in journal[: max(places) - 1]:
+    for exchange in journal[: max(numbers) - 1]:
         made = (
             exchange.request.method == "POST" and exchange.response.ok and exchange.response.fields.get("id") in wanted
         )
         if made:
-            places.add(exchange.number)
-    return tuple(journal[number - 1] for number in sorted(places))
+            numbers.add(exchange.number)
+    return tuple(journal[number - 1] for number in sorted(numbers))
 
 
-def _mentioned(exchange: Exchange) -> set[str]:
+def _list_names(exchange: Exchange) -> set[str]:
     request, body = exchange.request, exchange.response.body.decode("utf-8", "replace")
     text = f"{request.target} {request.body.decode('utf-8', 'replace')} {body}"
     key = request.header("idempotency-key")
@@ -94,7 +91,7 @@ def _mentioned(exchange: Exchange) -> set[str]:
 
 
 class _Cutting:
-    """Delta debugging, while it is worth it."""
+    """Delta debugging, within tries and time."""
 
     def __init__(self, client: Client, trace: Trace, last: int) -> None:
         self.client = client
@@ -104,24 +101,24 @@ class _Cutting:
         self._since = time.monotonic()
 
     def cut(self) -> None:
-        """Leave out ever smaller pieces, never the last exchanges nor one that writes."""
+        """Leave out ever smaller pieces, but neither the last exchanges nor one that writes."""
         size = len(self.trace) // 2
         while size:
-            place = 0
-            while place < len(self.trace) - self.last and self._worth():
-                end = min(place + size, len(self.trace) - self.last)
-                without = self.trace[:place] + self.trace[end:]
-                if not _writes(self.trace[place:end]) and self._shows(without):
+            index = 0
+            while index < len(self.trace) - self.last and self._may_continue():
+                end = min(index + size, len(self.trace) - self.last)
+                without = self.trace[:index] + self.trace[end:]
+                if not _writes(self.trace[index:end]) and self._still_shows(without):
                     self.trace = without
                 else:
-                    place = end
+                    index = end
             size //= 2
 
-    def _shows(self, trace: Trace) -> bool:
+    def _still_shows(self, trace: Trace) -> bool:
         self._tries += 1
-        return _same(resend(trace, self.client), trace, self.last)
+        return _are_same(resend(trace, self.client), trace, self.last)
 
-    def _worth(self) -> bool:
+    def _may_continue(self) -> bool:
         return self._tries < _TRIES and time.monotonic() < self._since + _PATIENCE
 
 
@@ -130,7 +127,7 @@ def _writes(trace: Sequence[Exchange]) -> bool:
 
 
 def resend(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
-    """Send a trace again, with the IDs and cursors of the new answers, and the pauses that there were."""
+    """Send a trace again, with the IDs and cursors of the new answers and the pauses of the old ones."""
     now: dict[str, str] = {}
     again: list[Exchange] = []
     salt = str(len(client.journal))
@@ -139,7 +136,7 @@ def resend(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
         if before is not None and (pause := server_time(exchange) - server_time(before)) > 0:
             longest = _LONGEST_WAIT if client.target.advance else _LONGEST_REAL_WAIT
             client.wait(min(pause, longest), "a trace that is sent again")
-        again.append(client.send(_renamed(exchange.request, now, salt)))
+        again.append(client.send(_rename(exchange.request, now, salt)))
         then, new = (each.response.body.decode("utf-8", "replace") for each in (exchange, again[-1]))
         for pattern in (_NAMES, _CURSOR):
             now.update(zip(pattern.findall(then), pattern.findall(new), strict=False))
@@ -147,19 +144,19 @@ def resend(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
 
 
 def settle_runs(client: Client) -> None:
-    """Let what was started before come to its end, where that takes no time."""
+    """Let the runs that were started before end, where the clock can be moved."""
     if client.target.advance:
-        client.wait(_LONGEST_WAIT, "what was started before")
+        client.wait(_LONGEST_WAIT, "runs that were started before")
 
 
-def _renamed(request: Request, now: dict[str, str], salt: str) -> Request:
+def _rename(request: Request, now: dict[str, str], salt: str) -> Request:
     def new(text: str) -> str:
         for name in sorted(now, key=len, reverse=True):
             text = text.replace(name, now[name])
         return text
 
     headers = tuple(
-        (name, f"{value[:200]}-{salt}" if name.lower() == "idempotency-key" and _right(value) else value)
+        (name, f"{value[:200]}-{salt}" if name.lower() == "idempotency-key" and _is_valid_key(value) else value)
         for name, value in request.headers
     )
     path, query = new(request.path), new(request.query)
@@ -172,22 +169,22 @@ def _renamed(request: Request, now: dict[str, str], salt: str) -> Request:
     )
 
 
-def _right(key: str) -> bool:
-    """Whether an idempotency key is one; what is none stays as it is, since that may be the point."""
+def _is_valid_key(key: str) -> bool:
+    """Whether an idempotency key is well-formed; a malformed one, which the finding may be about, is sent unchanged."""
     return 0 < len(key) <= 255 and key.isascii() and key.isprintable()  # noqa: PLR2004  what the document says
 
 
-def _same(again: Sequence[Exchange], trace: Sequence[Exchange], last: int) -> bool:
-    """Whether the last answers are what they were, but for times, and IDs that are the same where they were."""
-    return _faces(again)[-last:] == _faces(trace)[-last:]
+def _are_same(again: Sequence[Exchange], trace: Sequence[Exchange], last: int) -> bool:
+    """Whether the last answers are the same, apart from times and from the IDs of what was created anew."""
+    return _normalize(again)[-last:] == _normalize(trace)[-last:]
 
 
-def _faces(trace: Sequence[Exchange]) -> list[tuple[int, str]]:
+def _normalize(trace: Sequence[Exchange]) -> list[tuple[int, str]]:
     known: dict[str, str] = {}
 
-    def face(exchange: Exchange) -> tuple[int, str]:
+    def normalize_one(exchange: Exchange) -> tuple[int, str]:
         text = _VOLATILE.sub("*", exchange.response.body.decode("utf-8", "replace"))
         named = _NAMES.sub(lambda found: known.setdefault(found[0], f"#{len(known)}"), text)
         return exchange.response.status, named
 
-    return [face(exchange) for exchange in trace]
+    return [normalize_one(exchange) for exchange in trace]

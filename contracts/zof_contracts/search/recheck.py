@@ -1,8 +1,8 @@
-"""Again: what was found is tried once more from scratch, by whoever knows how, and cut down to what shows it.
+"""The recheck: every finding is tried once more from scratch, and cut down to what shows it.
 
-What is not there then, though its rule was seen kept, is flaky. Plug in: `with judge_separately(client, ledger) as scratch:`
-for a second try whose evidence is its own; `mark_flaky(ledger, key, scratch)` says what came of it; `shorten(…)` does
-both for a sequence of moves, and leaves moves out as long as the finding still shows. `client.Stopped` comes through.
+A finding that does not occur again, though its rule was observed, is flaky. `judge_separately(client, ledger)` judges a
+second try in a ledger of its own, `mark_flaky` compares it with the first, and `shorten` repeats a sequence of actions
+and leaves actions out as long as the finding still occurs. All of them let `zof_contracts.target.client.Stopped` pass.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
     from zof_contracts.target.client import Client
 
     Action = tuple[str, dict[str, Any]]
-    """What was done, by its name, and with which arguments."""
-    Play = Callable[[Ledger, Sequence[Action]], Mapping[str, "Sighting"]]
-    """Makes moves, and says what was seen on the way, by the findings' keys."""
+    """The name of an action, and its arguments."""
+    Play = Callable[[Ledger, Sequence[Action]], Mapping[str, "Discovery"]]
+    """Repeats actions; returns the discoveries on the way, by the keys of the findings."""
 
 _TRIES: Final = 20
-"""How often a sequence is played to shorten it, at the most."""
+"""How often a sequence is repeated to shorten it."""
 _PATIENCE: Final = 30.0
-"""Seconds after which it is short enough."""
+"""Seconds after which no more is left out."""
 _PAIR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A finding as it was made."""
+class Discovery:
+    """A finding, and how the state machine came to it."""
 
     finding: Finding
-    moves: tuple[Action, ...]
-    """What was done until then."""
+    actions: tuple[Action, ...]
+    """The actions up to the finding."""
     last: int
-    """How many exchanges of its trace are those of the last move, which together show it."""
+    """The number of exchanges of the last action, which together show the finding."""
 
 
 @contextmanager
 def judge_separately(client: Client, ledger: Ledger) -> Iterator[Ledger]:
-    """While it lasts, what the client sends is judged in a ledger of its own."""
+    """Judge what the client sends in a ledger of its own, for as long as the context lasts."""
     scratch = Ledger(ledger.target, rules=tuple(ledger.rules.values()), seed=ledger.seed)
     observers = client.observers
     client.observers = [ConformanceCheck(scratch), HistoryCheck(scratch)]
@@ -64,25 +64,25 @@ def is_reproduced(finding: Finding, scratch: Ledger) -> bool:
 
 
 def mark_flaky(ledger: Ledger, key: str, scratch: Ledger) -> None:
-    """Call a finding flaky if it is not there again, though its rule was reached."""
+    """Mark a finding as flaky if its rule was kept on the second try and not broken."""
     finding = ledger.findings[key]
     if scratch.evidence[finding.rule.name] and not is_reproduced(finding, scratch):
         ledger.findings[key] = replace(finding, flaky=True)
 
 
-def shorten(ledger: Ledger, client: Client, key: str, seen: Sighting, play: Play, *, cut: bool) -> None:  # noqa: PLR0913
-    """Play the moves of a finding again; if it is there, and is to be cut, keep the shortest trace that shows it."""
-    search = _Shorter(ledger, client, key, play)
-    again = search.played(seen.moves)
+def shorten(ledger: Ledger, client: Client, key: str, found: Discovery, play: Play, *, cut: bool) -> None:  # noqa: PLR0913
+    """Repeat the actions of a finding; if it occurs again and is to be cut, store the shortest trace that shows it."""
+    search = _Shortening(ledger, client, key, play)
+    repeated = search.repeat(found.actions)
     mark_flaky(ledger, key, search.scratch)
-    if cut and again is not None and len(ledger.findings[key].trace) > _PAIR:
-        shortest = search.fewest(again)
-        _keep(ledger, key, shortest.finding)
-        _keep(ledger, key, minimize(shortest.finding, client, last=shortest.last))
+    if cut and repeated is not None and len(ledger.findings[key].trace) > _PAIR:
+        shortest = search.leave_out(repeated)
+        _store_shorter(ledger, key, shortest.finding)
+        _store_shorter(ledger, key, minimize(shortest.finding, client, last=shortest.last))
 
 
-class _Shorter:
-    """A search for fewer moves, while it is worth it."""
+class _Shortening:
+    """A search for fewer actions, within tries and time."""
 
     def __init__(self, ledger: Ledger, client: Client, key: str, play: Play) -> None:
         self.ledger = ledger
@@ -90,35 +90,35 @@ class _Shorter:
         self.key = key
         self.play = play
         self.scratch = ledger
-        """Where the last try was judged."""
+        """The ledger of the last try."""
         self._since = time.monotonic()
         self._tries = 0
 
-    def played(self, moves: Sequence[Action]) -> Sighting | None:
-        """The finding, if these moves show it."""
+    def repeat(self, actions: Sequence[Action]) -> Discovery | None:
+        """Repeat actions; the discovery of the finding, if it occurs."""
         self._tries += 1
         with judge_separately(self.client, self.ledger) as self.scratch:
-            return self.play(self.scratch, moves).get(self.key)
+            return self.play(self.scratch, actions).get(self.key)
 
-    def fewest(self, seen: Sighting) -> Sighting:
-        """Leave out ever smaller pieces as long as the finding shows."""
-        size = len(seen.moves) // 2
+    def leave_out(self, found: Discovery) -> Discovery:
+        """Leave out ever smaller pieces as long as the finding occurs."""
+        size = len(found.actions) // 2
         while size:
-            place = 0
-            while place < len(seen.moves) and self._worth():
-                again = self.played(seen.moves[:place] + seen.moves[place + size :])
-                if again is None:
-                    place += size
+            index = 0
+            while index < len(found.actions) and self._may_continue():
+                shorter = self.repeat(found.actions[:index] + found.actions[index + size :])
+                if shorter is None:
+                    index += size
                 else:
-                    seen = again
+                    found = shorter
             size //= 2
-        return seen
+        return found
 
-    def _worth(self) -> bool:
+    def _may_continue(self) -> bool:
         return self._tries < _TRIES and time.monotonic() < self._since + _PATIENCE
 
 
-def _keep(ledger: Ledger, key: str, shorter: Finding) -> None:
+def _store_shorter(ledger: Ledger, key: str, shorter: Finding) -> None:
     known = ledger.findings[key]
     if len(shorter.trace) < len(known.trace):
         ledger.findings[key] = replace(known, trace=shorter.trace, got=shorter.got)

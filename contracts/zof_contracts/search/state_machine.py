@@ -1,12 +1,12 @@
-"""The machine: promises over time, looked for by Hypothesis, which drives target and model side by side.
+"""The state machine: rules about sequences of requests, searched by Hypothesis, which drives target and model.
 
-Plug in: `run(client, ledger, seed=1, max_examples=30)`. In process a failure is shrunk freely, and the shrunk trace is
-the one that the ledger keeps; against a real target nothing is sent twice to shrink. Either way the moves that led
-to a finding are played once more at the end, and cut down within the budget (see `zof_contracts.search.recheck`).
-`zof_contracts.target.client.Stopped` comes through.
+`run(client, ledger, seed=1, max_examples=30)` searches. In process Hypothesis shrinks a failure, and the ledger stores
+the shrunk trace; against a real target nothing is sent twice to shrink. In both cases the actions that led to a finding
+are repeated once at the end, and cut down within the budget (see `zof_contracts.search.recheck`).
+`zof_contracts.target.client.Stopped` passes through.
 """
 
-# ruff: noqa: D102  a rule is told by its name, and by the step that it takes
+# ruff: noqa: D102  the name of a rule and the action that it calls say what it does
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.search.actions import NASTY_IDS, NASTY_VALUES, Actions
 from zof_contracts.search.minimize import settle_runs
-from zof_contracts.search.recheck import Sighting, shorten
+from zof_contracts.search.recheck import Discovery, shorten
 from zof_contracts.target.client import Stopped
 
 if TYPE_CHECKING:
@@ -36,253 +36,262 @@ if TYPE_CHECKING:
     from zof_contracts.target.client import Client
 
 _ROUNDS: Final = 3
-"""How many defects are shrunk, at the most; what else was found is tried again, and keeps its trace."""
+"""How many defects are shrunk; further findings are tried again, and keep their trace."""
 _PATIENCE: Final = 2.0
-"""Seconds to shrink one."""
+"""Seconds to shrink one defect."""
 _STEPS: Final = 12
 
-_places = st.integers(0, 7)
+_indexes = st.integers(0, 7)
 _limits = st.sampled_from([1, 2, 3, 5, 20])
 _keys = st.sampled_from(["one", "two"])
 _parts = st.sampled_from([(0,), (1,), (0, 1), (1, 0), (0, 2), (2,), (0, 1, 2)])
-_full = precondition(lambda self: self.steps.full)
-_running = precondition(lambda self: self.steps.mine)
+_with_profile_full = precondition(lambda self: self.actions.can_start_runs)
+_with_a_run = precondition(lambda self: self.actions.runs)
 
 
 class _Broken(Exception):  # noqa: N818  a decision to shrink here
-    """A finding that is worth shrinking; each has a class of its own, so that one does not slip into another."""
+    """A finding to shrink. Each finding has a class of its own, so that Hypothesis does not shrink one into another."""
 
 
 class _Halt(BaseException):
-    """Carries `Stopped` and `Unreachable` past Hypothesis, which would else try to shrink them.
+    """Carries `Stopped` and `Unreachable` past Hypothesis, which would try to shrink them.
 
-    Without a cause it says that enough was shrunk.
+    Without a cause it ends a search that has shrunk for long enough.
     """
 
 
-class _Pointless(Exception):  # noqa: N818  a decision, not a fault
-    """A move needs a run, and there is none now that others were left out."""
+class _NoRun(Exception):  # noqa: N818  a decision, not a fault
+    """An action needs a run, and there is none after other actions were left out."""
 
 
-def _guarded(step: Callable[..., None]) -> Callable[..., None]:
+def _guard(step: Callable[..., None]) -> Callable[..., None]:
     @wraps(step)
-    def guarded(self: StoryMachine, **given: Any) -> None:  # noqa: ANN401  what Hypothesis draws
-        self.moves.append((step.__name__, given))
-        self.moved = len(self.steps.client.journal)
+    def guarded(self: ContractMachine, **given: Any) -> None:  # noqa: ANN401  what Hypothesis draws
+        self.history.append((step.__name__, given))
+        self.last_number = len(self.actions.client.journal)
         try:
             step(self, **given)
         except (Stopped, Unreachable) as stopped:
             raise _Halt from stopped
-        except (_Broken, _Pointless):
+        except (_Broken, _NoRun):
             raise
-        except Exception:  # noqa: BLE001, S110  an answer that no one foresaw must not end the verification
+        except Exception:  # noqa: BLE001, S110  an unexpected answer must not end the verification
             pass
         finally:
-            self.note()
+            self.note_findings()
 
     return guarded
 
 
 def _rule(**drawn: Any) -> Callable[[Callable[..., None]], Any]:  # noqa: ANN401  strategies
-    return lambda step: rule(**drawn)(_guarded(step))  # type: ignore[no-untyped-call]
+    return lambda step: rule(**drawn)(_guard(step))  # type: ignore[no-untyped-call]
 
 
-class StoryMachine(RuleBasedStateMachine):
-    """Any sequence of steps."""
+class ContractMachine(RuleBasedStateMachine):
+    """Any sequence of actions."""
 
     def __init__(
-        self, client: Client, ledger: Ledger, seen: dict[str, Sighting], hunt: Callable[[str], None] = lambda _: None
+        self,
+        client: Client,
+        ledger: Ledger,
+        discoveries: dict[str, Discovery],
+        on_finding: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__()
-        self.steps = Actions(client, ledger, hunt)
+        self.actions = Actions(client, ledger, on_finding)
         self.salt = f"{ledger.nonce}-{len(client.journal)}"
-        self.moves: list[Action] = []
-        self.moved = 0
-        """The number of the last exchange before the last move."""
-        self.seen = seen
+        self.history: list[Action] = []
+        self.last_number = 0
+        """The number of the last exchange before the last action."""
+        self.discoveries = discoveries
         target = client.target
         self.cases = (*target.cases[:2], target.failing_case or target.cases[0])
 
-    def run(self, place: int) -> str:
+    def run(self, index: int) -> str:
         """One of the runs."""
-        mine = self.steps.mine
-        if not mine:
-            raise _Pointless
-        return mine[place % len(mine)]
+        runs = self.actions.runs
+        if not runs:
+            raise _NoRun
+        return runs[index % len(runs)]
 
-    def note(self) -> None:
-        """Remember the moves that led to what was found just now."""
-        for key, finding in self.steps.ledger.findings.items():
-            ours = finding.trace and finding.trace[-1].number > self.steps.began
-            if ours and (key not in self.seen or self.seen[key].finding.trace is not finding.trace):
-                last = sum(exchange.number > self.moved for exchange in finding.trace)
-                self.seen[key] = Sighting(finding, tuple(self.moves), last)
+    def note_findings(self) -> None:
+        """Remember the actions that led to the findings of the last action."""
+        for key, finding in self.actions.ledger.findings.items():
+            ours = finding.trace and finding.trace[-1].number > self.actions.began
+            if ours and (key not in self.discoveries or self.discoveries[key].finding.trace is not finding.trace):
+                last = sum(exchange.number > self.last_number for exchange in finding.trace)
+                self.discoveries[key] = Discovery(finding, tuple(self.history), last)
 
-    def play(self, moves: Sequence[Action]) -> None:
-        """Make moves that were made before."""
-        for name, given in moves:
-            with suppress(_Pointless):
+    def play(self, actions: Sequence[Action]) -> None:
+        """Repeat actions."""
+        for name, given in actions:
+            with suppress(_NoRun):
                 getattr(self, name)(**given)
 
     @initialize()
-    @_guarded
+    @_guard
     def begin(self) -> None:
-        """Tell this example's runs from those before, where that costs nothing; or take the runs that are there."""
-        if not self.steps.full:
-            self.steps.adopt()
-        elif self.steps.client.target.advance:
-            self.steps.client.wait(1, "a new example")
+        """Separate the runs of this example from earlier ones in time, or adopt the runs that exist."""
+        if not self.actions.can_start_runs:
+            self.actions.adopt_runs()
+        elif self.actions.client.target.advance:
+            self.actions.client.wait(1, "a new example")
 
-    @_full
+    @_with_profile_full
     @_rule(parts=_parts)
     def start(self, parts: tuple[int, ...]) -> None:
-        self.steps.start(self._cases(parts))
+        self.actions.start(self._cases(parts))
 
-    @_full
-    @_rule(key=_keys, parts=_parts, spaced=st.booleans())
-    def start_keyed(self, key: str, parts: tuple[int, ...], spaced: bool) -> None:  # noqa: FBT001  Hypothesis names it
-        self.steps.start_keyed(f"{self.salt}-{key}", self._cases(parts), spaced=spaced)
+    @_with_profile_full
+    @_rule(key=_keys, parts=_parts, is_spaced=st.booleans())
+    def start_keyed(self, key: str, parts: tuple[int, ...], is_spaced: bool) -> None:  # noqa: FBT001  Hypothesis names it
+        self.actions.start_keyed(f"{self.salt}-{key}", self._cases(parts), is_spaced=is_spaced)
 
-    @_full
+    @_with_profile_full
     @_rule(key=_keys, parts=_parts, seconds=st.sampled_from([1, 5]))
     def start_wait_replay(self, key: str, parts: tuple[int, ...], seconds: int) -> None:
         cases = self._cases(parts)
-        self.steps.start_keyed(f"{self.salt}-{key}", cases, spaced=False)
-        self.steps.client.wait(seconds, "a replay later")
-        self.steps.start_keyed(f"{self.salt}-{key}", cases, spaced=True)
+        self.actions.start_keyed(f"{self.salt}-{key}", cases, is_spaced=False)
+        self.actions.client.wait(seconds, "a later replay")
+        self.actions.start_keyed(f"{self.salt}-{key}", cases, is_spaced=True)
 
     def _cases(self, parts: tuple[int, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.cases[part] for part in parts))
 
-    @_running
-    @_rule(place=_places)
-    def show(self, place: int) -> None:
-        self.steps.show(self.run(place))
+    @_with_a_run
+    @_rule(index=_indexes)
+    def retrieve(self, index: int) -> None:
+        self.actions.retrieve(self.run(index))
 
-    @_full
-    @_running
-    @_rule(place=_places)
-    def cancel(self, place: int) -> None:
-        self.steps.cancel(self.run(place))
+    @_with_profile_full
+    @_with_a_run
+    @_rule(index=_indexes)
+    def cancel(self, index: int) -> None:
+        self.actions.cancel(self.run(index))
 
-    @_full
-    @_running
-    @_rule(place=_places)
-    def cancel_twice(self, place: int) -> None:
-        self.steps.cancel(self.run(place))
-        self.steps.cancel(self.run(place))
+    @_with_profile_full
+    @_with_a_run
+    @_rule(index=_indexes)
+    def cancel_twice(self, index: int) -> None:
+        self.actions.cancel(self.run(index))
+        self.actions.cancel(self.run(index))
 
-    @_full
-    @_running
-    @_rule(place=_places)
-    def finish_then_cancel(self, place: int) -> None:
-        self.steps.finish(self.run(place))
-        self.steps.cancel(self.run(place))
-        self.steps.client.wait(1, "what a cancel does later")
-        self.steps.show(self.run(place))
+    @_with_profile_full
+    @_with_a_run
+    @_rule(index=_indexes)
+    def finish_then_cancel(self, index: int) -> None:
+        self.actions.finish(self.run(index))
+        self.actions.cancel(self.run(index))
+        self.actions.client.wait(1, "a late effect of the cancel")
+        self.actions.retrieve(self.run(index))
 
-    @_full
+    @_with_profile_full
     @_rule(parts=_parts, seconds=st.sampled_from([0.2, 0.4, 0.8, 1.5]))
     def start_wait_cancel(self, parts: tuple[int, ...], seconds: float) -> None:
-        self.steps.start(self._cases(parts))
-        if self.steps.mine:
-            self.steps.client.wait(seconds, "a run that runs")
-            self.steps.cancel(self.steps.mine[-1])
-            self.steps.finish(self.steps.mine[-1])
+        self.actions.start(self._cases(parts))
+        if self.actions.runs:
+            self.actions.client.wait(seconds, "a run in progress")
+            self.actions.cancel(self.actions.runs[-1])
+            self.actions.finish(self.actions.runs[-1])
 
-    @_full
+    @_with_profile_full
     @_rule(runs=st.sampled_from([3, 6]), parts=_parts, status=st.sampled_from(sorted(load_contract().transitions)))
-    def crowd(self, runs: int, parts: tuple[int, ...], status: str) -> None:
+    def start_many(self, runs: int, parts: tuple[int, ...], status: str) -> None:
         for _ in range(runs):
-            self.steps.start(self._cases(parts))
-        if self.steps.mine:
-            self.steps.filter_status(status)
-            self.steps.walk_runs(2, starting=True)
-            self.steps.cancel(self.steps.mine[-2:][0])
+            self.actions.start(self._cases(parts))
+        if self.actions.runs:
+            self.actions.filter_status(status)
+            self.actions.walk_runs(2, starting=True)
+            self.actions.cancel(self.actions.runs[-2:][0])
 
     @_rule(seconds=st.sampled_from([0.3, 1, 4]))
     def wait(self, seconds: float) -> None:
-        if self.steps.full:
-            self.steps.client.wait(seconds, "what time brings")
+        if self.actions.can_start_runs:
+            self.actions.client.wait(seconds, "runs in progress")
 
-    @_running
-    @_rule(place=_places, limit=_limits)
-    def finish_then_results(self, place: int, limit: int) -> None:
-        self.steps.finish(self.run(place))
-        self.steps.results(self.run(place), limit)
-        self.steps.export(self.run(place))
-        self.steps.follow_logs(self.run(place), limit)
+    @_with_a_run
+    @_rule(index=_indexes, limit=_limits)
+    def finish_then_results(self, index: int, limit: int) -> None:
+        self.actions.finish(self.run(index))
+        self.actions.list_results(self.run(index), limit)
+        self.actions.export(self.run(index))
+        self.actions.follow_logs(self.run(index), limit)
 
-    @_running
-    @_rule(place=_places, limit=_limits)
-    def results(self, place: int, limit: int) -> None:
-        self.steps.results(self.run(place), limit)
+    @_with_a_run
+    @_rule(index=_indexes, limit=_limits)
+    def list_results(self, index: int, limit: int) -> None:
+        self.actions.list_results(self.run(index), limit)
 
-    @_running
-    @_rule(place=_places, limit=_limits)
-    def logs(self, place: int, limit: int) -> None:
-        self.steps.follow_logs(self.run(place), limit)
+    @_with_a_run
+    @_rule(index=_indexes, limit=_limits)
+    def follow_logs(self, index: int, limit: int) -> None:
+        self.actions.follow_logs(self.run(index), limit)
 
-    @_running
-    @_rule(place=_places)
-    def artifacts(self, place: int) -> None:
-        self.steps.artifacts(self.run(place))
+    @_with_a_run
+    @_rule(index=_indexes)
+    def list_artifacts(self, index: int) -> None:
+        self.actions.list_artifacts(self.run(index))
 
-    @_running
+    @_with_a_run
     @_rule(limit=_limits, starting=st.booleans())
-    def page(self, limit: int, starting: bool) -> None:  # noqa: FBT001  Hypothesis names it
-        self.steps.walk_runs(max(2, limit), starting=starting and self.steps.full)
+    def walk_runs(self, limit: int, starting: bool) -> None:  # noqa: FBT001  Hypothesis names it
+        self.actions.walk_runs(max(2, limit), starting=starting and self.actions.can_start_runs)
 
-    @_running
+    @_with_a_run
     @_rule(status=st.sampled_from(sorted(load_contract().transitions)))
     def filter_status(self, status: str) -> None:
-        self.steps.filter_status(status)
+        self.actions.filter_status(status)
 
-    @precondition(lambda self: self.steps.mine and "other-org" in self.steps.client.target.keys)
-    @_rule(place=_places)
-    def foreign(self, place: int) -> None:
-        self.steps.foreign(self.run(place))
+    @precondition(lambda self: self.actions.runs and "other-org" in self.actions.client.target.keys)
+    @_rule(index=_indexes)
+    def visit_as_stranger(self, index: int) -> None:
+        self.actions.visit_as_stranger(self.run(index))
 
     @_rule(name=st.sampled_from(NASTY_IDS))
-    def nasty_id(self, name: str) -> None:
-        self.steps.nasty_id(name)
+    def retrieve_nasty_id(self, name: str) -> None:
+        self.actions.retrieve_nasty_id(name)
 
     @_rule(
         name=st.sampled_from(["status", "created_after", "project_id", "limit"]), value=st.sampled_from(NASTY_VALUES)
     )
-    def nasty_value(self, name: str, value: str) -> None:
-        self.steps.nasty_value(name, value)
+    def filter_by_nasty_value(self, name: str, value: str) -> None:
+        self.actions.filter_by_nasty_value(name, value)
 
 
 def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> None:
-    """Drive the target through so many sequences; `Stopped` when nothing may be sent any more."""
+    """Drive the target through `max_examples` sequences.
+
+    Raises:
+        Stopped: no request may be sent any more.
+    """
     free = client.target.app is not None and client.caps.requests is None
-    settled = {key for key, finding in ledger.findings.items() if not finding.flaky}
-    search = _Search(client, ledger, settled, shrinking=free)
+    confirmed = {key for key, finding in ledger.findings.items() if not finding.flaky}
+    search = _Search(client, ledger, confirmed, shrinking=free)
     for number in range(_ROUNDS if free else 1):
-        if not search.round(seed * 1000 + number, max_examples):
+        if not search.search_once(seed * 1000 + number, max_examples):
             break
-    fresh = [key for key in search.seen if key not in settled]
-    for place, key in enumerate(fresh):
-        shorten(ledger, client, key, search.seen[key], search.play, cut=free or place < _ROUNDS)
+    fresh = [key for key in search.discoveries if key not in confirmed]
+    for index, key in enumerate(fresh):
+        shorten(ledger, client, key, search.discoveries[key], search.play, cut=free or index < _ROUNDS)
 
 
 class _Search:
-    """A search under way: what was found, and what of it was shrunk."""
+    """A search: what was found, and which findings were shrunk."""
 
-    def __init__(self, client: Client, ledger: Ledger, settled: Collection[str], *, shrinking: bool) -> None:
+    def __init__(self, client: Client, ledger: Ledger, confirmed: Collection[str], *, shrinking: bool) -> None:
         self.client = client
         self.ledger = ledger
         self.shrinking = shrinking
-        self.seen: dict[str, Sighting] = {}
-        self._shrunk = set(settled)
+        self.discoveries: dict[str, Discovery] = {}
+        self._shrunk = set(confirmed)
         self._kinds: dict[str, type[_Broken]] = {}
         self._since = 0.0
 
-    def round(self, salt: int, max_examples: int) -> bool:
-        """Search once; whether it stopped at a finding, which is then among those that were shrunk."""
+    def search_once(self, salt: int, max_examples: int) -> bool:
+        """Search once; returns whether the search stopped to shrink a finding."""
         self._kinds = {}
-        test = get_state_machine_test(self._made, settings=_settings(max_examples, shrinking=self.shrinking))  # type: ignore[arg-type]
+        chosen = _make_settings(max_examples, shrinking=self.shrinking)
+        test = get_state_machine_test(self._make_machine, settings=chosen)  # type: ignore[arg-type]
         try:
             seeded(salt)(test)()
         except (_Broken, Flaky):
@@ -293,28 +302,28 @@ class _Search:
             self._shrunk |= self._kinds.keys()
         return bool(self._kinds)
 
-    def play(self, scratch: Ledger, moves: Sequence[Action]) -> dict[str, Sighting]:
-        """Make the moves of one sequence once more: what was seen on the way."""
+    def play(self, scratch: Ledger, actions: Sequence[Action]) -> dict[str, Discovery]:
+        """Repeat the actions of a sequence; returns the discoveries on the way."""
         settle_runs(self.client)
-        machine = StoryMachine(self.client, scratch, {})
+        machine = ContractMachine(self.client, scratch, {})
         try:
-            machine.play(moves)
+            machine.play(actions)
         except _Halt as halt:
             raise halt.__cause__ or halt from None
-        return machine.seen
+        return machine.discoveries
 
-    def _made(self) -> StoryMachine:
+    def _make_machine(self) -> ContractMachine:
         if self._kinds and time.monotonic() > self._since + _PATIENCE:
             raise _Halt
-        return StoryMachine(self.client, self.ledger, self.seen, self._hunt)
+        return ContractMachine(self.client, self.ledger, self.discoveries, self._stop_at_finding)
 
-    def _hunt(self, key: str) -> None:
+    def _stop_at_finding(self, key: str) -> None:
         if self.shrinking and key not in self._shrunk:
             self._since = self._since if self._kinds else time.monotonic()
             raise self._kinds.setdefault(key, type(f"Broken_{key}", (_Broken,), {}))
 
 
-def _settings(max_examples: int, *, shrinking: bool) -> settings:
+def _make_settings(max_examples: int, *, shrinking: bool) -> settings:
     return settings(
         max_examples=max_examples,
         stateful_step_count=_STEPS,

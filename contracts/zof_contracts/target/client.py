@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -189,7 +190,7 @@ class Client:
             raise BudgetExceeded(f"the {self.caps.seconds:g} seconds are used up")
 
     def _noted(self, request: Request, answer: Response, took: float) -> Exchange:
-        operation = load_contract().route(request.method, request.path)
+        operation = load_contract().find_operation(request.method, request.path)
         name = operation.id if operation else ""
         exchange = Exchange(len(self.journal) + 1, request, answer, name, time.time(), took)
         self.journal.append(exchange)
@@ -254,7 +255,7 @@ def server_time(exchange: Exchange) -> float:
     """What the target's clock said in its Date header, else ours; Unix seconds."""
     date = exchange.response.header("date")
     try:
-        return time.mktime(time.strptime(date or "", "%a, %d %b %Y %H:%M:%S GMT")) - time.timezone
+        return parsedate_to_datetime(date or "").timestamp()
     except ValueError:
         return exchange.at
 

@@ -1,1 +1,1 @@
-"""One verification, from the preflight to the receipt."""
+"""One verification: preflight, probes, generated requests, clean-up and receipt."""

@@ -1,6 +1,6 @@
-"""After everything: what we started and still runs is canceled, and a receipt says what has become of each run.
+"""The clean-up after a verification: it cancels the runs that the verification started and that have not ended.
 
-Plug in: `cleaned(client)`; it also works when every cap is used up, and when the verification was interrupted.
+`clean_up(client)` returns a receipt for each run. It works outside the budget, and after an interruption too.
 """
 
 from __future__ import annotations
@@ -18,56 +18,56 @@ if TYPE_CHECKING:
 _CONFLICT: Final = 409
 
 
-def cleaned(client: Client) -> tuple[Receipt, ...]:
-    """Cancel what still runs of what we started."""
+def clean_up(client: Client) -> tuple[Receipt, ...]:
+    """Cancel the runs that were started and have not ended; return a receipt for each run that was started."""
     client.observers = []
     client.caps = Budget()
     client.pacing = True
     receipts = []
     reached = True
     try:
-        states = _looked_up(client)
+        states = _look_up_states(client)
     except (Stopped, Unreachable):
-        states = _states(client)
+        states = _known_states(client)
     for run, key in client.started.items():
-        state = states.get(run, "") if reached else "left, since the target no longer answered"
+        state = states.get(run, "") if reached else "left running: the target no longer answers"
         if state not in {"ended", "canceled"} and reached:
             try:
-                state = _canceled(client, run, key)
+                state = _cancel(client, run, key)
             except (Stopped, Unreachable) as error:
-                state, reached = f"left: {error}", False
+                state, reached = f"left running: {error}", False
         receipts.append(Receipt(run, key, state))
     return tuple(receipts)
 
 
-def _canceled(client: Client, run: str, key: str) -> str:
+def _cancel(client: Client, run: str, key: str) -> str:
     answer = client.post(f"/runs/{run}/cancel", key=key).response
     if answer.ok:
         return "canceled"
     if answer.status != _CONFLICT:
-        return f"left: its cancel was answered {answer.status}"
-    seen = client.get(f"/runs/{run}", key=key).response.fields.get("status")
-    return _state(seen) or f"left: {seen}, and its cancel was answered {answer.status}"
+        return f"left running: its cancel was answered {answer.status}"
+    status = client.get(f"/runs/{run}", key=key).response.fields.get("status")
+    return _state(status) or f"left running: its status is {status} and its cancel was answered {answer.status}"
 
 
-def _looked_up(client: Client) -> dict[str, str]:
-    """What has become of our runs; those not known to have ended are looked for in the list first."""
-    states = _states(client)
+def _look_up_states(client: Client) -> dict[str, str]:
+    """Return the state of each run; list the runs first if several are not known to have ended."""
+    states = _known_states(client)
     if len(client.started.keys() - states.keys()) > 1:
         client.get("/runs", limit=100)
-        states = _states(client)
+        states = _known_states(client)
     return states
 
 
-def _states(client: Client) -> dict[str, str]:
-    """Which of our runs have ended, as far as it was seen."""
-    found: dict[str, str] = {}
+def _known_states(client: Client) -> dict[str, str]:
+    """Return the state of each run that an exchange showed as ended or canceled."""
+    states: dict[str, str] = {}
     for exchange in client.journal:
         answer = exchange.response
         for run in (answer.fields, *(answer.items if exchange.operation == "listRuns" else ())):
             if (name := run.get("id")) in client.started and (state := _state(run.get("status"))):
-                found[str(name)] = state
-    return found
+                states[str(name)] = state
+    return states
 
 
 def _state(status: object) -> str:

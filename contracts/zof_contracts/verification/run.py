@@ -1,7 +1,7 @@
 """The runner: one verification from the first request to the receipt.
 
-`run(target)` returns a `Verification`, whatever happened on the way, also when it was interrupted. Only a
-target that cannot be verified at all is an exception: `Unreachable` or `Stopped`, with one clear line.
+`run(target)` returns a `Verification`, also if the budget ran out or the verification was interrupted. It raises
+`Unreachable` or `Stopped`, with a message of one line, only if the target cannot be verified at all.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from zof_contracts.search import fuzz, state_machine
 from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
 from zof_contracts.target.client import Budget, Client, ReadOnly, Stopped
 from zof_contracts.target.clock import mover
-from zof_contracts.verification.cleanup import cleaned
-from zof_contracts.verification.preflight import preflight
+from zof_contracts.verification.cleanup import clean_up
+from zof_contracts.verification.preflight import check_target
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
     from zof_contracts.target.target import Target
 
 Part = Callable[..., object]
-"""What drives the target with inputs that it makes up: `part(client, session, seed=…, max_examples=…)`."""
+"""A part with generated requests: `part(client, ledger, seed=…, max_examples=…)`."""
 
 PARTS: Final[tuple[tuple[str, Part], ...]] = (
-    ("promises over time", state_machine.run),
-    ("shapes of requests", fuzz.run),
+    ("random sequences of requests", state_machine.run),
+    ("generated requests", fuzz.run),
 )
-"""What goes on when the probes are done, by what is being tried."""
+"""The parts that follow the probes, by name."""
 
 _EXAMPLES: Final = 30
 _NO_CAPS: Final = Budget()
 _SETTLED_BY_PROBES: Final = frozenset(rule for probe in PROBES for rule in probe.rules)
 
 
-class _Over(Exception):  # noqa: N818  a decision, not a fault
-    """Nothing more is sent; the message says why."""
+class _Ended(Exception):  # noqa: N818  a decision, not a fault
+    """The verification ends early; the message says why."""
 
 
-def run(  # noqa: PLR0913  what a verification may be told
+def run(  # noqa: PLR0913  the options of a verification
     target: Target,
     *,
     rules: Sequence[Rule] | None = None,
@@ -64,147 +64,149 @@ def run(  # noqa: PLR0913  what a verification may be told
     """Verify a deployment.
 
     Args:
-        target: where, with which keys, and what may be done there. A clock that can be moved is found by itself.
-        rules: what is asked for; the whole catalogue by default.
-        caps: what it may cost; what it did not reach is *not exercised*, with the reason.
-        seed: what repeats it.
-        max_examples: how many inputs each part after the probes may make up; 0 leaves those parts out.
-        listeners: are told what happens.
-        known: findings, by their key, that a baseline holds already.
+        target: the deployment, its keys and what is permitted there. A clock that can be moved is found automatically.
+        rules: the rules to check; the whole catalogue by default.
+        caps: the maximum numbers of requests, seconds and runs. Rules that they leave out are *not exercised*.
+        seed: the seed for generated requests; the same seed sends the same requests.
+        max_examples: the number of examples of each part with generated requests; 0 leaves these parts out.
+        listeners: functions that are called with each event.
+        known: the keys of the findings that a baseline holds.
 
     Raises:
-        Unreachable: the target is down, redirects, speaks no TLS or HTML, or refuses the key.
-        Stopped: the caps or the target allow not even the first requests.
+        Unreachable: the target is down, redirects, answers HTML, fails TLS, or refuses the key.
+        Stopped: the budget or the target does not permit the first requests.
     """
     began, clock = time.time(), time.perf_counter()
-    session = Ledger(target, rules=rules, seed=seed, listeners=listeners)
-    client = Client(target, caps=caps, tell=session.publish)
-    preflight(client)
+    ledger = Ledger(target, rules=rules, seed=seed, listeners=listeners)
+    client = Client(target, caps=caps, tell=ledger.publish)
+    check_target(client)
     if target.advance is None and target.find_clock:
-        target = client.target = session.target = replace(target, advance=mover(target))
-    verification = _Running(client, session, _EXAMPLES if max_examples is None else max_examples)
-    stopped, interrupted = verification.done()
-    receipt = cleaned(client)
+        target = client.target = ledger.target = replace(target, advance=mover(target))
+    runner = _Runner(client, ledger, _EXAMPLES if max_examples is None else max_examples)
+    stopped, interrupted = runner.run()
+    receipt = clean_up(client)
     if isinstance(client.transport, HttpTransport):
         client.transport.close()
-    facts = Verification(
+    verification = Verification(
         target=target,
-        settled=session.results(),
+        settled=ledger.results(),
         journal=tuple(client.journal),
         receipt=receipt,
         seed=seed,
         began=began,
         seconds=time.perf_counter() - clock,
-        examples=verification.examples,
+        examples=runner.examples,
         throttled=client.throttled,
         stopped=stopped,
         interrupted=interrupted,
         known=frozenset(known),
     )
-    session.publish(VerificationFinished(facts.settled))
-    return facts
+    ledger.publish(VerificationFinished(verification.settled))
+    return verification
 
 
-class _Running:
-    """A verification under way."""
+class _Runner:
+    """A verification in progress."""
 
-    def __init__(self, client: Client, session: Ledger, max_examples: int) -> None:
+    def __init__(self, client: Client, ledger: Ledger, max_examples: int) -> None:
         self.client = client
-        self.session = session
+        self.ledger = ledger
         self.max_examples = max_examples
         self.examples = 0
-        """Requests that were made up."""
+        """The number of generated requests."""
         self._found_by: dict[str, Probe] = {}
-        """The probe on whose way a finding came up, by the finding's key."""
+        """The probe during which each finding was made, by the finding's key."""
 
-    def done(self) -> tuple[str, bool]:
-        """Do all of it: why it ended early, if it did, and whether it was interrupted."""
+    def run(self) -> tuple[str, bool]:
+        """Run every part; return why it ended early (empty if it did not) and whether it was interrupted."""
         target, parts = self.client.target, [part for part in PARTS if self.max_examples]
-        probes = [probe for probe in PROBES if self._wanted(probe)]
+        probes = [probe for probe in PROBES if self._is_needed(probe)]
         count = len(probes) + len(parts)
-        self.session.publish(VerificationStarted(target.url, target.profile, len(self.session.rules), count))
-        self.client.observers = [ConformanceCheck(self.session), HistoryCheck(self.session)]
+        self.ledger.publish(VerificationStarted(target.url, target.profile, len(self.ledger.rules), count))
+        self.client.observers = [ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
         try:
-            self._probe(probes, ProbeContext(self.client, self.session, self.session.nonce), self.session)
-            self._again(probes)
+            self._run_probes(probes, ProbeContext(self.client, self.ledger, self.ledger.nonce), self.ledger)
+            self._recheck(probes)
             for name, part in parts:
-                self._make_up(name, part)
-        except _Over as over:
-            self._leave(self.session.rules, str(over))
-            return str(over), False
+                self._generate(name, part)
+        except _Ended as end:
+            self._skip_all(self.ledger.rules, str(end))
+            return str(end), False
         except KeyboardInterrupt:
-            self._leave(self.session.rules, "interrupted")
+            self._skip_all(self.ledger.rules, "interrupted")
             return "interrupted", True
         return "", False
 
-    def _wanted(self, probe: Probe) -> bool:
-        """Whether a probe can settle what is asked for; rules that any traffic shows want all of them."""
-        asked = self.session.rules.keys()
-        if asked - _SETTLED_BY_PROBES:
+    def _is_needed(self, probe: Probe) -> bool:
+        """Whether the probe is needed. Rules that no single probe settles need the traffic of all probes."""
+        selected = self.ledger.rules.keys()
+        if selected - _SETTLED_BY_PROBES:
             return True
-        return any(not self.client.target.lacks(RULES[rule]) for rule in asked & set(probe.rules))
+        return any(not self.client.target.lacks(RULES[rule]) for rule in selected & set(probe.rules))
 
-    def _probe(self, probes: Sequence[Probe], context: ProbeContext, session: Ledger) -> None:
+    def _run_probes(self, probes: Sequence[Probe], context: ProbeContext, ledger: Ledger) -> None:
         left = list(probes)
         while left:
             probe = next((each for each in left if each.is_opportune(context)), left[0])
             left.remove(probe)
-            before = set(session.findings)
+            before = set(ledger.findings)
             try:
-                self._settle(probe, context, session)
+                self._settle(probe, context, ledger)
             finally:
-                for key in session.findings.keys() - before:
+                for key in ledger.findings.keys() - before:
                     self._found_by.setdefault(key, probe)
 
-    def _settle(self, probe: Probe, context: ProbeContext, session: Ledger) -> None:
-        session.publish(PartStarted(probe.name))
+    def _settle(self, probe: Probe, context: ProbeContext, ledger: Ledger) -> None:
+        ledger.publish(PartStarted(probe.name))
         why = ""
         try:
             probe.settle(context)
         except (Unsettled, ReadOnly) as error:
             why = str(error)
         except (Stopped, Unreachable) as error:
-            session.publish(PartFinished(probe.name, str(error)))
-            raise _Over(str(error)) from error
-        except Exception as error:  # noqa: BLE001  an answer that no one foresaw must not end the verification
+            ledger.publish(PartFinished(probe.name, str(error)))
+            raise _Ended(str(error)) from error
+        except Exception as error:  # noqa: BLE001  an unforeseen answer must not end the verification
             why = f"the probe could not read an answer: {type(error).__name__}: {self.client.target.redact(str(error))}"
         if why:
             for rule in probe.rules:
-                session.record_skip(rule, why)
-        session.publish(PartFinished(probe.name, why))
+                ledger.record_skip(rule, why)
+        ledger.publish(PartFinished(probe.name, why))
 
-    def _again(self, probes: Sequence[Probe]) -> None:
-        """Try what was found once more from scratch; what is not there then is flaky."""
+    def _recheck(self, probes: Sequence[Probe]) -> None:
+        """Run the probes of the findings once more; a finding that does not recur is flaky."""
         found_by, self._found_by = self._found_by, {}
         concerned = {probe.name for probe in found_by.values()}
-        scratch = self._once_more([probe for probe in probes if probe.name in concerned], "again")
+        scratch = self._rerun([probe for probe in probes if probe.name in concerned], "again")
         left = self._absent(found_by, scratch)
-        if left and self.client.target.app:  # Another round is free, and shows what only shows between probes.
-            scratch = self._once_more(probes, "and-again")
+        if (
+            left and self.client.target.app
+        ):  # Another round costs no time, and reproduces findings that need several probes.
+            scratch = self._rerun(probes, "and-again")
             left = self._absent(left, scratch)
         for key in left:
-            mark_flaky(self.session, key, scratch)
+            mark_flaky(self.ledger, key, scratch)
 
-    def _once_more(self, probes: Sequence[Probe], word: str) -> Ledger:
-        with judge_separately(self.client, self.session) as scratch:
-            self._probe(probes, ProbeContext(self.client, scratch, f"{self.session.nonce}-{word}"), scratch)
+    def _rerun(self, probes: Sequence[Probe], word: str) -> Ledger:
+        with judge_separately(self.client, self.ledger) as scratch:
+            self._run_probes(probes, ProbeContext(self.client, scratch, f"{self.ledger.nonce}-{word}"), scratch)
         return scratch
 
     def _absent(self, keys: Collection[str], scratch: Ledger) -> list[str]:
-        return [key for key in keys if not is_reproduced(self.session.findings[key], scratch)]
+        return [key for key in keys if not is_reproduced(self.ledger.findings[key], scratch)]
 
-    def _make_up(self, name: str, part: Part) -> None:
-        self.session.publish(PartStarted(name))
+    def _generate(self, name: str, part: Part) -> None:
+        self.ledger.publish(PartStarted(name))
         used, why = self.client.used, ""
         try:
-            part(self.client, self.session, seed=self.session.seed, max_examples=self.max_examples)
+            part(self.client, self.ledger, seed=self.ledger.seed, max_examples=self.max_examples)
         except (Stopped, Unreachable) as error:
             why = str(error)
-            raise _Over(why) from error
+            raise _Ended(why) from error
         finally:
             self.examples += self.client.used - used
-            self.session.publish(PartFinished(name, why))
+            self.ledger.publish(PartFinished(name, why))
 
-    def _leave(self, rules: Collection[str], why: str) -> None:
+    def _skip_all(self, rules: Collection[str], why: str) -> None:
         for rule in rules:
-            self.session.record_skip(rule, why)
+            self.ledger.record_skip(rule, why)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+import sys
 from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import click
 import orjson
 
 from zof_emulator.app import create_app
-from zof_emulator.cli.snapshot_files import UnusableFile
+from zof_emulator.cli.snapshot_files import UnusableFile, read
 from zof_emulator.control.journal import FORMAT, VERSION
+from zof_emulator.core import config
+from zof_emulator.core.config import WorldConfig
 from zof_emulator.core.instants import LAST
-from zof_emulator.core.limits import Rate
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.http.hosted_world import Origin
 from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
 from zof_emulator.journal.view import digest, message
+from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
 from zof_emulator.spec.schema import compiled
 
@@ -40,20 +44,9 @@ _TEXT: Final = {"type": "string"}
 _IS_ABOUT: Final = compiled(
     _object(
         world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
-        seed={"type": "integer", "minimum": 0},
-        clock={"enum": ["real", "manual", "auto"]},
-        scenario={"enum": ["default", "empty"]},
+        **config.schema()["properties"],
         began_ms=_WHOLE,
         from_snapshot={"type": "boolean"},
-        rate={
-            "type": "array",
-            "prefixItems": [_WHOLE, _WHOLE, {"enum": ["key", "organization"]}, _WHOLE],
-            "minItems": 4,
-        },
-        capacity={"type": "integer", "minimum": 1},
-        max_runs={"type": "integer", "minimum": 1},
-        references={"enum": ["open", "strict"]},
-        environments={"type": "array", "items": _TEXT},
         public_url=_TEXT,
         dropped=_WHOLE,
     )
@@ -111,26 +104,29 @@ class Replayed:
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
 
 
+@click.command("replay")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def replay_command(file: Path, *, as_json: bool) -> int:
+    """Send a journal to a new world, and compare the answers byte for byte.
+
+    FILE holds the answer to GET /_emulator/journal.ndjson. Exit status: 0 no difference, 1 differences, 2 the journal
+    could not be replayed.
+    """
+    found = replay(read(file))
+    say(sys.stdout, found.as_json() if as_json else found.as_text())
+    return int(bool(found.differing))
+
+
 def replay(journal: bytes) -> Replayed:
     """Send a journal (NDJSON) to a fresh world; `UnusableFile` when it is none, or not a whole one."""
     about, exchanges = _read(journal)
     now = [about["began_ms"]]
-    rate = about["rate"]
-    settings = Settings(
-        seed=about["seed"],
-        clock=about["clock"],
-        rate=Rate(*rate),
-        capacity=about["capacity"],
-        max_runs=about["max_runs"],
-        references=about["references"],
-        samples=about["scenario"] == "default",
-        environments=tuple(about["environments"]),
-        public_url=about["public_url"],
-        journal=0,
-    )
-    app = create_app(settings, system=lambda: now[0])
+    world = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
+    settings = Settings(**{one.name: getattr(world, one.name) for one in fields(world)}, public_url=about["public_url"])
+    app = create_app(replace(settings, journal=0), system=lambda: now[0])
     if about["world"] != DEFAULT_WORLD:
-        app.worlds.create(about["world"], Origin(about["seed"], about["clock"], about["scenario"]))
+        app.worlds.create(about["world"], world)
     differing: list[Difference] = []
     for one in exchanges:
         stage = app.worlds.find(about["world"])

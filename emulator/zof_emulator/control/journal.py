@@ -120,23 +120,13 @@ def _why(told: Mapping[str, Any] | None) -> str:
 def _about(stage: HostedWorld) -> dict[str, Any]:
     """What a fresh world must be like for the journal to be replayed in it."""
     world, journal = stage.world, _journal(stage)
-    rate = world.policy.rate
     return {
         "format": FORMAT,
         "version": VERSION,
         "world": stage.name or DEFAULT,
-        "seed": stage.origin.seed,
-        "clock": stage.origin.clock,
-        "scenario": stage.origin.scenario,
+        **world.config.to_json(),
         "began": rfc3339_ms(stage.began),
         "began_ms": stage.began,
         "from_snapshot": stage.from_snapshot,
-        "rate": [rate.limit, rate.window_ms, rate.scope, rate.burst],
-        "capacity": world.policy.capacity,
-        "max_runs": world.policy.keep_runs,
-        "references": world.policy.references,
-        "environments": list(
-            dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
-        ),
         "dropped": journal.cleared + journal.dropped,
     }

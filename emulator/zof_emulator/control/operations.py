@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zof_emulator.control import clock, deliveries, journal, snapshots
+from zof_emulator.core.config import WorldConfig
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
-from zof_emulator.http.hosted_world import Origin
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
@@ -78,17 +78,16 @@ def _list_worlds(worlds: WorldRegistry, call: Request) -> Reply:
 
 
 def _create_world(worlds: WorldRegistry, call: Request) -> Reply:
-    asked, usual = call.body, worlds.default.origin
-    origin = Origin(
-        asked.get("seed", usual.seed), asked.get("clock", usual.clock), asked.get("scenario", usual.scenario)
-    )
-    return Reply(201, Document(_world(worlds.create(asked["name"], origin), call)))
+    given = dict(call.body)
+    name = given.pop("name")
+    config = WorldConfig.from_json(worlds.default.config.to_json() | given)
+    return Reply(201, Document(_world(worlds.create(name, config), call)))
 
 
 def _fork_world(worlds: WorldRegistry, call: Request) -> Reply:
     parent = worlds.find(call.id)
     parent.settled()
-    found = worlds.create(call.body["name"], parent.origin)
+    found = worlds.create(call.body["name"], parent.config)
     found.restore(snapshots.copied(parent))
     return Reply(201, Document(_world(found, call)))
 
@@ -106,7 +105,7 @@ def _world(stage: HostedWorld, call: Request) -> dict[str, Any]:
         "name": stage.name or DEFAULT,
         "base_url": f"{_host(call)}{stage.mount}{views.PREFIX}",
         "seed": world.seed,
-        "scenario": stage.origin.scenario,
+        "scenario": stage.config.scenario,
         "from_snapshot": stage.from_snapshot,
         "clock": clock.clock(world),
         "runs": len(world.runs),

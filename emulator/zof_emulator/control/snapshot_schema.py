@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from zof_emulator.core import config
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.spec.schema import compiled
@@ -29,7 +30,6 @@ def _whole(**parts: _Schema) -> _Schema:
 
 _TEXT: Final[_Schema] = {"type": "string"}
 _COUNT: Final[_Schema] = {"type": "integer", "minimum": 0}
-_ONE: Final[_Schema] = {"type": "integer", "minimum": 1}
 _NUMBER: Final[_Schema] = {"type": "integer", "minimum": -1}
 _INSTANT: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": LAST}
 _END: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": 1 << 60}
@@ -71,15 +71,11 @@ _DELIVERY: Final = _row(
     _TEXT,
 )
 _WORLD: Final = _whole(
-    seed=_COUNT,
-    clock=_row({"enum": ["real", "manual", "auto"]}, {"type": "integer"}),
+    config=config.schema(),
+    clock_offset_ms={"type": "integer"},
     now=_INSTANT,
     answered=_COUNT,
-    rate=_row(_COUNT, _ONE, {"enum": ["key", "organization"]}, _COUNT),
-    capacity=_ONE,
-    references={"enum": ["open", "strict"]},
-    envelope={"enum": ["present", "legacy"]},
-    keep=_row(_COUNT, _COUNT, _COUNT, _ONE),
+    retention=_row(_COUNT, _COUNT, _COUNT),
     organizations=_table(_rows(_TEXT)),
     samples=_rows(_TEXT),
     catalogue=_whole(

@@ -11,8 +11,7 @@ import orjson
 from zof_emulator.control.snapshot_schema import is_world
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import restored, saved
-from zof_emulator.handlers.messages import Document, File, Reply, Request
-from zof_emulator.http.encode import Encoded
+from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 FORMAT: Final = "zof-emulator-world"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def get_snapshot(stage: HostedWorld, _call: Request) -> Reply:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from zof_emulator.core.config import References
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Catalogue:
 
     __slots__ = ("_known", "_open", "_owners", "_projects", "_suites")
 
-    def __init__(self, data: SeedData, now: int, *, references: str) -> None:
-        self._open = references == "open"
+    def __init__(self, data: SeedData, now: int, *, references: References) -> None:
+        self._open = references is References.OPEN
         self._owners: dict[str, str] = dict(data.cases)
         self._suites: dict[str, tuple[str, ...]] = {}
         self._projects: dict[str, list[NamedProject]] = {one.id: [] for one in data.organizations}

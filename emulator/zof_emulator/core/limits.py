@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zof_emulator.core.instants import SECOND
@@ -11,14 +12,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+class RateScope(StrEnum):
+    """Whose requests a rate limit counts together."""
+
+    KEY = "key"
+    """Those of each key."""
+    ORGANIZATION = "organization"
+    """Those of all keys of an organization."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How many requests a window admits, and whose requests it counts."""
 
     limit: int = 100
     window_ms: int = 60 * SECOND
-    scope: str = "key"
-    """`key` counts each key of an organization by itself, `organization` all of them together."""
+    scope: RateScope = RateScope.KEY
+    """Whose requests are counted together."""
     burst: int = 0
     """How many requests beyond the limit a window still admits."""
 
@@ -54,7 +64,7 @@ class Limiter:
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
         self._most = rate.limit + rate.burst
-        self._by_key = rate.scope == "key"
+        self._by_key = rate.scope is RateScope.KEY
         self.windows: dict[str, Window] = {}
         """The newest window of each bucket."""
 

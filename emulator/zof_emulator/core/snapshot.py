@@ -6,14 +6,14 @@ from hashlib import sha256
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
+from zof_emulator.core.config import WorldConfig
 from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.limits import Rate
 from zof_emulator.core.runs import Run
 from zof_emulator.core.tenants import Organization, SeedData
 from zof_emulator.core.timeline import DELIVER, Agenda, Clock
-from zof_emulator.core.world import Policy, World
+from zof_emulator.core.world import Retention, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,17 +23,13 @@ if TYPE_CHECKING:
 
 def saved(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
     """All of a world but its keys, whose secrets are nobody's business; `write` writes a kept answer as JSON."""
-    policy, rate = world.policy, world.policy.rate
+    keep = world.retention
     return {
-        "seed": world.seed,
-        "clock": [world.clock.mode, world.clock.offset],
+        "config": world.config.to_json(),
+        "clock_offset_ms": world.clock.offset,
         "now": world.now,
         "answered": world.answered,
-        "rate": [rate.limit, rate.window_ms, rate.scope, rate.burst],
-        "capacity": policy.capacity,
-        "references": policy.references,
-        "keep": [policy.keep_answers_ms, policy.keep_answers_bytes, policy.keep_artifacts_ms, policy.keep_runs],
-        "envelope": policy.envelope,
+        "retention": [keep.answers_ms, keep.answers_bytes, keep.artifacts_ms],
         "organizations": {one.id: list(one.environments) for one in world.organizations.values()},
         "samples": list(world.names.samples),
         "catalogue": world.catalogue.saved(),
@@ -59,10 +55,9 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
     """
     organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
     known = tuple(key for key in keys if key.organization in state["organizations"])
-    policy = Policy(
-        Rate(*state["rate"]), state["capacity"], state["references"], *state["keep"], envelope=state["envelope"]
-    )
-    world = World(state["seed"], policy, SeedData(organizations, known), Clock(*state["clock"]), state["now"])
+    config = WorldConfig.from_json(state["config"])
+    world = World(config, SeedData(organizations, known), state["now"], Retention(*state["retention"]))
+    world.clock = Clock(config.clock, state["clock_offset_ms"])
     world.answered = state["answered"]
     world.names = IdScheme(world.seed, tuple(state["samples"]))
     world.catalogue.restore(state["catalogue"])

@@ -42,6 +42,10 @@ class Organization:
     id: str
     environments: tuple[str, ...] = ("staging", "production")
 
+    def with_environments(self, labels: tuple[str, ...]) -> Organization:
+        """The organization with these environments too, each once."""
+        return Organization(self.id, tuple(dict.fromkeys((*self.environments, *labels)))) if labels else self
+
 
 @dataclass(frozen=True, slots=True)
 class Key:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
 
 if TYPE_CHECKING:
@@ -24,17 +25,17 @@ class Clock:
     `auto` stands still too, and jumps when somebody polls what is unfinished.
     """
 
-    mode: str = "real"
+    mode: ClockMode = ClockMode.REAL
     offset: int = 0
 
     @property
     def stands(self) -> bool:
         """Whether time stands still by itself."""
-        return self.mode != "real"
+        return self.mode is not ClockMode.REAL
 
     def read(self, system: int, now: int) -> int:
         """The instant it is, given the system's and the last one seen (ms); time never runs backwards."""
-        return min(LAST, max(now, system + self.offset)) if self.mode == "real" else now
+        return min(LAST, max(now, system + self.offset)) if self.mode is ClockMode.REAL else now
 
     def moved(self, by: int) -> Clock:
         """The clock after it was told to move by so many ms."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core import artifacts, runs
 from zof_emulator.core.catalogue import Catalogue, Order
+from zof_emulator.core.config import ClockMode, Scenario
 from zof_emulator.core.deliveries import EventFacts
 from zof_emulator.core.endpoints import EventType, Registration
 from zof_emulator.core.idempotency import IdempotencyStore
@@ -15,7 +16,7 @@ from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex, RunIndex
 from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.limits import Limiter, Rate
+from zof_emulator.core.limits import Limiter
 from zof_emulator.core.outbox import Outbox
 from zof_emulator.core.outcomes import LONGEST, duration, failure, is_flaky, outcome
 from zof_emulator.core.refusal import Refused
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from zof_emulator.core.artifacts import Artifact
+    from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import Key, Organization, Sample, SeedData
 
 _MIB: Final = 1 << 20
@@ -46,21 +48,12 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """What may be set about a world; all else is the contract's. Times are in ms."""
+class Retention:
+    """How long and how much of what a world keeps, as the contract says; no setting. Times are in ms."""
 
-    rate: Rate = field(default_factory=Rate)
-    capacity: int = 4
-    """How many runs of an organization run at once."""
-    references: str = "open"
-    """`open`: what is referred to comes into being; `strict`: it must be in the data."""
-    keep_answers_ms: int = DAY
-    keep_answers_bytes: int = 64 * _MIB
-    keep_artifacts_ms: int = 90 * DAY
-    keep_runs: int = 100_000
-    """How many ended runs of an organization are kept; when there are more, those that ended first go."""
-    envelope: str = "present"
-    """The envelope of webhook events: `present`, or `legacy` for the older one."""
+    answers_ms: int = DAY
+    answers_bytes: int = 64 * _MIB
+    artifacts_ms: int = 90 * DAY
 
 
 class Tenancy:
@@ -75,6 +68,11 @@ class Tenancy:
         self.running = 0
 
 
+def samples_of(data: SeedData, config: WorldConfig) -> tuple[Sample, ...]:
+    """The ended runs that a new world with this configuration holds."""
+    return data.samples if config.scenario is Scenario.DEFAULT else ()
+
+
 class World:
     """Organizations, their runs and all that follows, at one instant (`now`, ms)."""
 
@@ -84,6 +82,7 @@ class World:
         "answers",
         "catalogue",
         "clock",
+        "config",
         "flaky",
         "forgotten",
         "heard",
@@ -93,7 +92,7 @@ class World:
         "now",
         "organizations",
         "outbox",
-        "policy",
+        "retention",
         "runs",
         "seed",
         "seen",
@@ -101,18 +100,22 @@ class World:
         "tenancies",
     )
 
-    def __init__(self, seed: int, policy: Policy, data: SeedData, clock: Clock, now: int) -> None:
-        self.seed = seed
-        self.policy = policy
-        self.clock = clock
+    def __init__(self, config: WorldConfig, data: SeedData, now: int, retention: Retention | None = None) -> None:
+        """A world that holds `data` at `now` (ms), without its samples where the scenario is empty."""
+        self.config = config
+        self.retention = retention = retention or Retention()
+        self.seed = seed = config.seed
+        self.clock = Clock(config.clock)
         self.now = now
-        samples = sorted(data.samples, key=lambda sample: -sample.age_ms)
+        samples = sorted(samples_of(data, config), key=lambda sample: -sample.age_ms)
         self.names = IdScheme(seed, tuple(sample.word for sample in samples))
-        self.organizations: dict[str, Organization] = {one.id: one for one in data.organizations}
+        self.organizations: dict[str, Organization] = {
+            one.id: one.with_environments(config.environments) for one in data.organizations
+        }
         self.keys: dict[str, Key] = {key.secret: key for key in data.keys}
-        self.catalogue = Catalogue(data, now, references=policy.references)
-        self.limiter = Limiter(policy.rate)
-        self.answers: IdempotencyStore[Any] = IdempotencyStore(policy.keep_answers_ms, policy.keep_answers_bytes)
+        self.catalogue = Catalogue(data, now, references=config.references)
+        self.limiter = Limiter(config.rate)
+        self.answers: IdempotencyStore[Any] = IdempotencyStore(retention.answers_ms, retention.answers_bytes)
         self.answered = 0
         """How many requests this world has answered."""
         self.runs: dict[int, Run] = {}
@@ -143,8 +146,9 @@ class World:
 
     def _sample_outbox(self, data: SeedData, now: int) -> Outbox:
         """The outbox with the sample endpoints, each registered in its own past."""
-        outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in data.webhooks))
-        for one in data.webhooks:
+        webhooks = data.webhooks if self.config.scenario is Scenario.DEFAULT else ()
+        outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in webhooks))
+        for one in webhooks:
             outbox.register(one.organization, Registration(one.url, one.events), now - one.age_ms)
         return outbox
 
@@ -211,7 +215,7 @@ class World:
         With a clock on `auto` it jumps when each of them that has not ended was shown like this before: until the
         first of them begins or ends.
         """
-        if self.clock.mode != "auto":
+        if self.clock.mode is not ClockMode.AUTO:
             return False
         waiting = {run.number: run.status for run in runs if not run.ended}
         known = all(self.seen.get(number) is status for number, status in waiting.items())
@@ -244,7 +248,7 @@ class World:
         tenancy = self.tenancies[organization]
         tenancy.runs.add(run)
         tenancy.waiting.append(number)
-        if tenancy.running < self.policy.capacity:
+        if tenancy.running < self.config.capacity:
             self.agenda.put(self.now, organization)
         return run
 
@@ -327,13 +331,13 @@ class World:
 
     def expires_at(self, artifact: Artifact) -> int:
         """When an artifact is gone, in ms."""
-        return min(LAST, artifact.created_at + self.policy.keep_artifacts_ms)
+        return min(LAST, artifact.created_at + self.retention.artifacts_ms)
 
     # --- what comes due
 
     def _fill(self, organization: str) -> None:
         tenancy = self.tenancies[organization]
-        while tenancy.waiting and tenancy.running < self.policy.capacity:
+        while tenancy.waiting and tenancy.running < self.config.capacity:
             run = self.runs.get(tenancy.waiting.popleft())
             if run is not None and run.status is Status.QUEUED:
                 tenancy.running += 1
@@ -371,13 +375,13 @@ class World:
         self._publish(EventType.RUN_COMPLETED, now)
         if now.status is Status.FAILED:
             self._publish(EventType.RUN_FAILED, now)
-        if len(results) > self.policy.keep_runs:
+        if len(results) > self.config.max_runs:
             self._forget(self.tenancies[now.organization])
         return ended
 
     def _forget(self, tenancy: Tenancy) -> None:
         """Make room: an eighth of the ended runs goes at once, since each time costs as much as all that stay."""
-        gone = frozenset(tenancy.results.forget(max(1, self.policy.keep_runs // 8)))
+        gone = frozenset(tenancy.results.forget(max(1, self.config.max_runs // 8)))
         tenancy.runs.forget(gone)
         for number in gone:
             del self.runs[number]

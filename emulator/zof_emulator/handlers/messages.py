@@ -80,3 +80,27 @@ class Reply(NamedTuple):
     status: int
     body: Item | Page | Document | File | Export
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Encoded(NamedTuple):
+    """An answer in bytes, without the headers that every answer has. Pieces can be made again, the same each time."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    content: bytes | Callable[[], Iterable[bytes]]
+
+    def pieces(self) -> Iterable[bytes]:
+        """The content, in pieces."""
+        return (self.content,) if isinstance(self.content, bytes) else self.content()
+
+    def whole(self) -> Encoded:
+        """The same answer, to be kept: pieces that are made of a world are made now, for it changes."""
+        if isinstance(self.content, bytes):
+            return self
+        content = b"".join(self.content())
+        return self._replace(content=lambda: (content,))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes to keep it; one that is `whole` is one piece."""
+        return sum(map(len, self.pieces())) + 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zof_emulator.core.config import Envelope
 from zof_emulator.core.instants import rfc3339
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def created_webhook(world: World, endpoint: Endpoint, base: str) -> dict[str, An
 
 def envelope(world: World, event: WebhookEvent) -> dict[str, Any]:
     """An event as it is sent: in the older envelope where the world is set up so, else in the present one."""
-    return _legacy(event) if world.policy.envelope == "legacy" else _present(world, event)
+    return _legacy(event) if world.config.envelope is Envelope.LEGACY else _present(world, event)
 
 
 def _present(world: World, event: WebhookEvent) -> dict[str, Any]:

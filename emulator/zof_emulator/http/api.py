@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.messages import Request, Waiting
+from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import walk
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
 from zof_emulator.http.deliveries import Deliveries, wait_for
-from zof_emulator.http.encode import Encoded
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
 from zof_emulator.journal.ring import Cut

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers.authorization import canonical_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,7 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
     """The key that a request brings, by its `Authorization` header; `Refused` when it opens nothing at `now` (ms)."""
     if authorization is None:
         raise Refused("key_missing")
-    key = authorizations.get(authorization) or authorizations.get(canonical(authorization))
+    key = authorizations.get(authorization) or authorizations.get(canonical_bearer(authorization))
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")
     if key.dead(now):
@@ -38,7 +40,7 @@ def permit(key: Key, operation: Operation) -> None:
 def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int | None]:
     """Count a request of a key: the headers that say how it stands, and how many seconds to wait if it must."""
     verdict = world.limiter.admit(key.organization, key.secret, world.now)
-    if verdict.retry_after is not None and world.clock.mode == "auto":
+    if verdict.retry_after is not None and world.clock.mode is ClockMode.AUTO:
         end = world.limiter.waited_for(key.organization, key.secret)
         if end is not None and end <= LAST:  # it was told to wait and has come again: then it has waited
             world.move_to(end)
@@ -51,9 +53,3 @@ def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int 
 def _of_window(limit: int, reset: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
     """The headers that stay as they are for a whole window."""
     return (b"x-ratelimit-limit", b"%d" % limit), (b"x-ratelimit-reset", b"%d" % reset)
-
-
-def canonical(authorization: bytes) -> bytes:
-    """A header as the table of keys has it, its scheme in any case (RFC 9110); nothing if it is no bearer's."""
-    scheme, _, secret = authorization.partition(b" ")
-    return b"Bearer " + secret.strip() if scheme.lower() == b"bearer" else b""

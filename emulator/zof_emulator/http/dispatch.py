@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.control_access import ControlGuard
     from zof_emulator.http.world_registry import WorldRegistry
 
+_LOG: Final = logging.getLogger("zof_emulator")
 _WORLD: Final = b"x-zof-world"
 _MARK: Final = len("/w/")
 _CONTROL: Final = PREFIX + "/"
@@ -36,6 +38,13 @@ class Dispatcher:
         self._door = door
         self.deliveries = api.deliveries
         """What sends webhooks."""
+
+    def close(self) -> None:
+        """Send no more webhooks, and say how many deliveries were not completed."""
+        self.deliveries.close()
+        left = sum(hosted.world.outbox.open_count for hosted in self.worlds)
+        if left:
+            _LOG.warning("%d webhook deliveries were neither delivered nor given up", left)
 
     def unread(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The answer to what could not be read as a request: its body and its headers."""

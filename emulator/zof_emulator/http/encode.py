@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from zof_emulator.handlers.messages import Document, Export, File, Item, Page, Reply
+from zof_emulator.handlers.messages import Document, Encoded, Export, File, Item, Page, Reply
 from zof_emulator.spec.operation import JSON, Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from zof_emulator.handlers.messages import Words
 
@@ -22,30 +22,6 @@ _JSON_TYPE: Final = (b"content-type", b"application/json")
 
 class SpecBroken(Exception):  # noqa: N818  it names what is broken
     """An answer of ours does not hold to the spec: a bug of the emulator."""
-
-
-class Encoded(NamedTuple):
-    """An answer in bytes, without the headers that every answer has. Pieces can be made again, the same each time."""
-
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    content: bytes | Callable[[], Iterable[bytes]]
-
-    def pieces(self) -> Iterable[bytes]:
-        """The content, in pieces."""
-        return (self.content,) if isinstance(self.content, bytes) else self.content()
-
-    def whole(self) -> Encoded:
-        """The same answer, to be kept: pieces that are made of a world are made now, for it changes."""
-        if isinstance(self.content, bytes):
-            return self
-        content = b"".join(self.content())
-        return self._replace(content=lambda: (content,))
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes to keep it; one that is `whole` is one piece."""
-        return sum(map(len, self.pieces())) + 500
 
 
 @lru_cache(maxsize=4096)

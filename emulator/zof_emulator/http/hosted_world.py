@@ -12,6 +12,7 @@ from zof_emulator.journal.ring import Journal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import Key, Organization
     from zof_emulator.core.world import World
 
@@ -31,16 +32,6 @@ class Exchange(NamedTuple):
     organization: str
     reason: str
     """Why it was refused; empty when it was not."""
-
-
-class Origin(NamedTuple):
-    """How a world begins."""
-
-    seed: int
-    clock: str
-    """`real`, `manual` or `auto`."""
-    scenario: str = "default"
-    """`default`, with the ended runs that the spec's examples show, or `empty`."""
 
 
 class Listeners(NamedTuple):
@@ -66,20 +57,20 @@ class HostedWorld:
         "audience",
         "authorizations",
         "began",
+        "config",
         "encoder",
         "from_snapshot",
         "journal",
         "mount",
         "name",
-        "origin",
         "used_at",
         "world",
     )
 
     def __init__(  # noqa: PLR0913  what a world needs around it
         self,
-        origin: Origin,
-        fresh: Callable[[Origin, int], World],
+        config: WorldConfig,
+        fresh: Callable[[WorldConfig, int], World],
         system: Callable[[], int],
         access: Callable[[World], Access],
         audience: Listeners,
@@ -94,7 +85,8 @@ class HostedWorld:
         self.name = name
         self.mount = f"/w/{name}" if name else ""
         """What stands between the host and the API's own path."""
-        self.origin = origin
+        self.config = config
+        """How the world begins, and begins again after a reset."""
         self.audience = audience
         self.journal = Journal(most_exchanges) if most_exchanges else None
         self._fresh = fresh
@@ -108,7 +100,7 @@ class HostedWorld:
         self.used_at = self._system()
         """When a request last came, by the system's clock."""
         self.from_snapshot = False
-        self._show(self._fresh(self.origin, self.used_at))
+        self._show(self._fresh(self.config, self.used_at))
         self.began = self.world.now
         """When the world began, by its own clock."""
 

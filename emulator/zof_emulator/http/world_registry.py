@@ -12,9 +12,10 @@ from zof_emulator.core.refusal import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from zof_emulator.http.hosted_world import HostedWorld, Origin
+    from zof_emulator.core.config import WorldConfig
+    from zof_emulator.http.hosted_world import HostedWorld
 
-    Make = Callable[[str, Origin | None], HostedWorld]
+    Make = Callable[[str, WorldConfig | None], HostedWorld]
 
 DEFAULT: Final = "default"
 _LOG: Final = logging.getLogger("zof_emulator")
@@ -25,7 +26,7 @@ class WorldRegistry:
     """The stages of all worlds; the default one is always there."""
 
     def __init__(self, make: Make, system: Callable[[], int], *, most: int, idle_ms: int) -> None:
-        """`make` makes a stage with a name (empty for the default one) and an origin; `system` reads its clock, in ms.
+        """`make` makes a world with a name (empty: the default one) and a configuration; `system` reads the clock (ms).
 
         At most `most` worlds; one that nobody has asked for in `idle_ms` is dropped when another comes.
         """
@@ -50,7 +51,7 @@ class WorldRegistry:
             raise Refused("world_not_found", name=name[:64])
         return found
 
-    def create(self, name: str, origin: Origin | None) -> HostedWorld:
+    def create(self, name: str, config: WorldConfig | None) -> HostedWorld:
         """A new world; `Refused` when there is one of this name, or as many as there may be."""
         if not _NAME.fullmatch(name):
             raise Refused("invalid_world", "name")
@@ -60,7 +61,7 @@ class WorldRegistry:
         if len(self._by_name) >= self._most:
             _LOG.warning("there are %d worlds, and may be no more; to raise that: --max-worlds", self._most)
             raise Refused("too_many_worlds", most=self._most)
-        found = self._by_name[name] = self._make(name, origin)
+        found = self._by_name[name] = self._make(name, config)
         return found
 
     def delete(self, name: str) -> None:

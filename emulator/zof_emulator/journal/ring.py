@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zof_emulator.core.instants import SECOND, http_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from starlette.types import Scope
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from zof_emulator.core.world import World
-    from zof_emulator.http.encode import Encoded
+    from zof_emulator.handlers.messages import Encoded
     from zof_emulator.spec.operation import Operation
 
     Headers = Sequence[tuple[bytes, bytes]]
@@ -113,7 +111,7 @@ class Journal:
         operation: Operation | None,
         organization: str,
         reason: str,
-        scope: Scope,
+        scope: Mapping[str, Any],
         body: bytes | Cut,
         answer: Encoded,
         request_id: str,

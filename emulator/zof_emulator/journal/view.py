@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from zof_emulator.core.instants import rfc3339_ms
-from zof_emulator.http.auth import canonical
+from zof_emulator.handlers.authorization import canonical_bearer
 from zof_emulator.journal.ring import MOST_BODY, Cut
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ def masked(secret: bytes) -> str:
         return secret.decode("latin-1")
     scheme, _, rest = secret.partition(b" ")
     word = f"{scheme.decode()} " if scheme.lower() in _SCHEMES and rest else ""
-    key = _KEY.fullmatch(canonical(secret))
+    key = _KEY.fullmatch(canonical_bearer(secret))
     ends = f"{key[1].decode()}...{key[2].decode()}" if key else "..."
     return f"{word}{ends} ({digest(secret)})"
 
 
 def digest(secret: bytes) -> str:
     """Tells a header that says who asks from others that say otherwise, and does not tell it."""
-    return sha256(canonical(secret) or secret).hexdigest()[:12]
+    return sha256(canonical_bearer(secret) or secret).hexdigest()[:12]
 
 
 def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from zof_contracts import Target, run
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.target.clock import mover
-from zof_emulator import Settings, create_app
+from zof_emulator import ClockMode, Settings, create_app
 
 from tests.served import Server
 
@@ -21,7 +21,7 @@ RULE = RULES["idempotency.expiry"]
 @pytest.mark.parametrize("clock", ["real", "manual"])
 def test_in_process(clock: str) -> None:
     """A day passes in no time, and a window is used up."""
-    where = Target(app=create_app(Settings(clock=clock)), keys=KEYS)
+    where = Target(app=create_app(Settings(clock=ClockMode(clock))), keys=KEYS)
     facts = run(where, rules=[RULE, RULES["limits.exact"]], max_examples=0)
     assert {each.rule.name: each.verdict for each in facts.settled} == {
         RULE.name: Verdict.KEPT,
@@ -31,7 +31,7 @@ def test_in_process(clock: str) -> None:
 
 def test_unless_told_otherwise() -> None:
     """The clock stays as it is, and so does the quota."""
-    where = Target(app=create_app(Settings(clock="real")), keys=KEYS, find_clock=False)
+    where = Target(app=create_app(Settings(clock=ClockMode.REAL)), keys=KEYS, find_clock=False)
     facts = run(where, rules=[RULE], max_examples=0)
     assert [each.verdict for each in facts.settled] == [Verdict.NOT_EXERCISED]
     assert facts.target.lacks(RULES["limits.exact"]) == ("quota",)

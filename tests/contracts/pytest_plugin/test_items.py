@@ -1,4 +1,4 @@
-"""The pytest way: one test item a rule, in a pytest of its own."""
+"""The pytest plugin: one test item per rule, in a pytest process of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from zof_contracts.contract.rules import RULES
 from zof_contracts.pytest_plugin import REPEATED, STORED, SWITCHES
-from zof_contracts.pytest_plugin.items import offered
+from zof_contracts.pytest_plugin.items import list_options
 from zof_contracts.report import render
 
 from tests.served import environment
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.verification import Verification
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 KEY: Final = "zof_secret_main_1"
 FAKE: Final = """
 import json, pathlib, sys
 import zof_contracts.pytest_plugin.items as items
 
-def verified(flags):
+def run_verification(options):
     with open("verified.txt", "a") as file:
-        print(json.dumps([flags["seed"], flags["case"], len(flags["include"]), flags["strict"]]), file=file)
+        print(json.dumps([options["seed"], options["case"], len(options["include"]), options["strict"]]), file=file)
     return None
 
-items.verified = verified
-items.document = lambda _: json.loads(pathlib.Path("said.json").read_text())
+items.run_verification = run_verification
+items.build_report = lambda _: json.loads(pathlib.Path("said.json").read_text())
 """
-"""A plugin that puts a verification that never happens in place of the real one."""
+"""A plugin that replaces the verification by a fake."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path, make: Callable[..., Verification]) -> Path:
-    """A project that has nothing to do with ours."""
+    """The folder of another project."""
     (tmp_path / "fake.py").write_text(FAKE)
     (tmp_path / "said.json").write_text(render(make(), "json"))
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     return tmp_path
 
 
-def pytested(
+def run_pytest(
     folder: Path, *arguments: str, plugins: tuple[str, ...] = ("zof_contracts.pytest_plugin", "fake")
 ) -> tuple[int, str]:
-    """What a pytest in a folder ends with, and prints."""
+    """Run pytest in a folder; return its exit status and its output."""
     path = os.pathsep.join((str(ROOT), str(folder)))
     words = [word for plugin in plugins for word in ("-p", plugin)]
     command = [sys.executable, "-m", "pytest", *words, "-p", "no:cacheprovider", *arguments]
@@ -73,8 +73,8 @@ HERE: Final = ("--zof-url", "http://127.0.0.1:1", "--zof-key", KEY, "--pyargs", 
 
 
 def test_one_item_a_rule(folder: Path) -> None:
-    """Each rule is an item: kept passes, violated fails with its finding, not exercised is skipped with the reason."""
-    code, printed = pytested(folder, *HERE, "-rs", "--junitxml", "junit.xml")
+    """A kept rule passes, a violated rule fails with its finding, and a rule not exercised is skipped."""
+    code, printed = run_pytest(folder, *HERE, "-rs", "--junitxml", "junit.xml")
     assert code == 1
     assert f"1 failed, {len(RULES) - 3} passed, 2 skipped" in printed
     assert "expected: 409 for it" in printed
@@ -87,8 +87,8 @@ def test_one_item_a_rule(folder: Path) -> None:
 
 
 def test_a_choice(folder: Path) -> None:
-    """`-k` chooses rules, and only those are verified; the options go through."""
-    code, printed = pytested(
+    """`-k` selects the rules that are verified, and the options reach the verification."""
+    code, printed = run_pytest(
         folder,
         *HERE,
         "-k",
@@ -108,38 +108,38 @@ def test_a_choice(folder: Path) -> None:
 
 
 def test_without_a_target(folder: Path) -> None:
-    """Who names no target sees no items of ours, and loads nothing of the harness."""
+    """Without a target there are no items, and nothing of the harness is loaded."""
     (folder / "test_own.py").write_text(
         "import sys\ndef test_own():\n"
         "    ours = {name for name in sys.modules if name.startswith('zof_')}\n"
         "    assert ours == {'zof_contracts', 'zof_contracts.pytest_plugin'}\n"
         "    assert not {'click', 'rich', 'schemathesis', 'yaml'} & set(sys.modules)\n"
     )
-    code, printed = pytested(folder, plugins=("zof_contracts.pytest_plugin",))
+    code, printed = run_pytest(folder, plugins=("zof_contracts.pytest_plugin",))
     assert code == 0, printed
     assert "1 passed" in printed
 
 
 def test_the_options_are_those_of_verify() -> None:
     """The plugin lists the options of `zof-contracts verify`, which it must not import, and how each is given."""
-    kinds = {option.opts[-1].removeprefix("--"): (option.is_flag, option.multiple) for option in offered()}
+    kinds = {option.opts[-1].removeprefix("--"): (option.is_flag, option.multiple) for option in list_options()}
     listed = dict.fromkeys(STORED, (False, False)) | dict.fromkeys(REPEATED, (False, True))
     assert listed | dict.fromkeys(SWITCHES, (True, False)) == kinds
 
 
 def test_without_a_key(folder: Path) -> None:
-    """What cannot be done is one line, and no item fails for it."""
+    """A verification that cannot be done ends the session with status 2 and one line."""
     (folder / "fake.py").write_text("")
-    code, printed = pytested(folder, "--zof-url", "http://127.0.0.1:1", "--pyargs", "zof_contracts")
+    code, printed = run_pytest(folder, "--zof-url", "http://127.0.0.1:1", "--pyargs", "zof_contracts")
     assert code == 2
-    assert "zof-contracts: name a key" in printed
+    assert "zof-contracts: no API key" in printed
     assert "Traceback" not in printed
 
 
 def test_workers_share_one_verification(folder: Path) -> None:
-    """With a test run's ID, as xdist gives its workers one, the second pytest reads what the first has verified."""
+    """The workers of one xdist run share one verification."""
     worker = f"import os\nos.environ['PYTEST_XDIST_TESTRUNUID'] = '{os.getpid()}-{time.time_ns()}'\n"
     (folder / "fake.py").write_text(worker + FAKE)
-    assert pytested(folder, *HERE)[0] == 1
-    assert pytested(folder, *HERE)[0] == 1
+    assert run_pytest(folder, *HERE)[0] == 1
+    assert run_pytest(folder, *HERE)[0] == 1
     assert (folder / "verified.txt").read_text().count("\n") == 1

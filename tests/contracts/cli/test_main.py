@@ -1,4 +1,4 @@
-"""The command line: options from flags, environment and file; exit codes; one line when it cannot do its job."""
+"""The command line: options from arguments, environment and file, the exit status, and errors of one line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import pytest
-from zof_contracts.cli import main as command
-from zof_contracts.cli.main import main, verify
+from zof_contracts.cli import execution
+from zof_contracts.cli.main import main
+from zof_contracts.cli.verify import verify
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import VerificationStarted
 from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import FILES
-from zof_contracts.report.curl import variable
+from zof_contracts.report.curl import key_variable
+from zof_contracts.report.document import FORMAT
 from zof_contracts.target.client import Budget, BudgetExceeded
 from zof_contracts.target.target import KEYS
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.verification import Verification
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 KEY: Final = "zof_secret_main_1"
 HERE: Final = ("--url", "http://127.0.0.1:1", "--key", KEY)
 OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Option)]
@@ -39,13 +41,13 @@ OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Optio
 
 @dataclass
 class Runner:
-    """Stands in for a verification: remembers what was asked, and answers with what it was given."""
+    """A fake of `run`: it records its arguments and returns the verification that it was given."""
 
     answer: Callable[..., Verification]
     asked: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, target: Any, **asked: Any) -> Verification:  # noqa: ANN401  as run has it
-        """What run does."""
+        """Record the arguments, publish a first event and return the verification."""
         self.asked = {"target": target, **asked}
         for listener in asked["listeners"]:
             listener(VerificationStarted(target.base, target.profile, 207, 3))
@@ -54,9 +56,9 @@ class Runner:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification], tmp_path: Path) -> Runner:
-    """A verification that never happens, in an empty folder and with nothing in the environment."""
+    """A fake of `run`, in an empty folder and without options in the environment."""
     runner = Runner(make)
-    monkeypatch.setattr(command, "run", runner)
+    monkeypatch.setattr(execution, "run", runner)
     monkeypatch.chdir(tmp_path)
     for option in OPTIONS:
         monkeypatch.delenv(str(option.envvar), raising=False)
@@ -64,7 +66,7 @@ def run(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification], tmp_
 
 
 def exit_code(*arguments: str) -> int:
-    """The exit status of a command line."""
+    """Run a command line and return its exit status."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     code = ended.value.code
@@ -72,26 +74,28 @@ def exit_code(*arguments: str) -> int:
     return code
 
 
-def kept(facts: Verification) -> Verification:
-    """The same without any finding."""
-    return replace(facts, settled=tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in facts.settled))
+def keep_all(verification: Verification) -> Verification:
+    """The same verification with every rule kept."""
+    return replace(
+        verification, settled=tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in verification.settled)
+    )
 
 
-def only(facts: Verification, verdict: Verdict) -> Verification:
-    """The same with only the rules that ended so."""
-    return replace(facts, settled=tuple(each for each in facts.settled if each.verdict is verdict))
+def keep_only(verification: Verification, verdict: Verdict) -> Verification:
+    """The same verification with only the rules of one verdict."""
+    return replace(verification, settled=tuple(each for each in verification.settled if each.verdict is verdict))
 
 
 @pytest.mark.parametrize(
     ("change", "flags", "code"),
     [
-        (lambda facts: facts, (), 1),
-        (kept, (), 0),
-        (kept, ("--strict",), 0),
-        (lambda facts: only(facts, Verdict.DIFFERS), (), 0),
-        (lambda facts: only(facts, Verdict.DIFFERS), ("--strict",), 1),
-        (lambda facts: only(facts, Verdict.NOT_EXERCISED), (), 2),
-        (lambda facts: replace(facts, interrupted=True), (), 130),
+        (lambda verification: verification, (), 1),
+        (keep_all, (), 0),
+        (keep_all, ("--strict",), 0),
+        (lambda verification: keep_only(verification, Verdict.DIFFERS), (), 0),
+        (lambda verification: keep_only(verification, Verdict.DIFFERS), ("--strict",), 1),
+        (lambda verification: keep_only(verification, Verdict.NOT_EXERCISED), (), 2),
+        (lambda verification: replace(verification, interrupted=True), (), 130),
     ],
 )
 def test_exit_codes(
@@ -101,13 +105,13 @@ def test_exit_codes(
     flags: tuple[str, ...],
     code: int,
 ) -> None:
-    """0 nothing found, 1 violations or strictly differences, 2 nothing was tested, 130 interrupted."""
+    """0: nothing found; 1: violations, or differences with --strict; 2: nothing was tested; 130: interrupted."""
     run.answer = lambda **values: change(make(**values))
     assert exit_code("verify", *HERE, *flags) == code
 
 
 def test_the_report_is_printed(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard output has the report and nothing else; progress goes to standard error; no key in either."""
+    """Standard output holds the report only, standard error the progress, and neither holds an API key."""
     assert exit_code("verify", *HERE, "--seed", "7") == 1
     out, err = capsys.readouterr()
     assert out.startswith("1. VIOLATED  runs.cancel.terminal-conflict\n")
@@ -118,7 +122,7 @@ def test_the_report_is_printed(run: Runner, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_report(run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Reports that are files are written where they are wanted, text is not among them."""
+    """Every format but text is written to a file in the folder that --report-dir names."""
     assert exit_code("verify", *HERE, "--report", ",".join(FILES), "--report-dir", "out") == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(set(FILES.values()) - {"report.txt"})
     assert capsys.readouterr().err.count("wrote out/") == len(FILES) - 1
@@ -126,12 +130,35 @@ def test_every_report(run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_baseline(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
-    """What an earlier JSON report has does not fail again."""
+    """The findings of an earlier JSON report do not fail again."""
     assert exit_code("verify", *HERE, "--report", "json", "--report-dir", ".") == 1
     assert exit_code("verify", *HERE, "--baseline", "report.json") == 0
     assert exit_code("verify", *HERE, "--baseline", "report.json", "--strict") == 0
     assert "VIOLATED (in the baseline)" in capsys.readouterr().out
     assert run.asked
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "invalid --baseline old.json: use a report that --report json wrote"),
+        ("[]", "invalid --baseline old.json: use a report that --report json wrote"),
+        ("[" * 100_000, "invalid --baseline old.json: use a report that --report json wrote"),
+        ('{"format": 1, "findings": []}', f"has format 1: use a report of format {FORMAT}"),
+        ('{"format": [], "findings": []}', f"has format []: use a report of format {FORMAT}"),
+    ],
+    ids=["empty", "no report", "deep", "old", "odd"],
+)
+def test_a_baseline_that_cannot_be_used(
+    run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, said: str
+) -> None:
+    """A baseline of another format, or that is no report, is refused in one line before anything is sent."""
+    (tmp_path / "old.json").write_text(content)
+    assert exit_code("verify", *HERE, "--baseline", "old.json") == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert run.asked == {}
 
 
 VALUES: Final = {
@@ -155,7 +182,7 @@ VALUES: Final = {
 
 
 def check(run: Runner) -> None:
-    """What was asked for is what `VALUES` say."""
+    """Check that the verification was run with `VALUES`."""
     target = run.asked["target"]
     assert target.keys == {name: f"zof_{name}" for name in KEYS}
     assert (target.base, target.project, target.environment) == ("http://localhost:7", "proj_mine", "production")
@@ -168,7 +195,7 @@ def check(run: Runner) -> None:
 
 
 def test_every_option_as_a_flag(run: Runner) -> None:
-    """Each option is a flag."""
+    """Each option can be given as an argument."""
     words: list[str] = []
     for name, value in VALUES.items():
         flag = f"--{name.replace('_', '-')}"
@@ -179,7 +206,7 @@ def test_every_option_as_a_flag(run: Runner) -> None:
 
 
 def test_every_option_in_the_environment(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each option is an environment variable; the key and the address go by the vendor's own names."""
+    """Each option has an environment variable; those of key and URL have the vendor's names."""
     names = {str(option.name): str(option.envvar) for option in OPTIONS}
     assert (names["key"], names["url"]) == ("ZOF_API_KEY", "ZOF_BASE_URL")
     for name, value in VALUES.items():
@@ -190,7 +217,7 @@ def test_every_option_in_the_environment(run: Runner, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["contracts.toml", "other.toml"])
 def test_every_option_in_a_file(run: Runner, tmp_path: Path, name: str) -> None:
-    """Each option is a key of the file, with dashes or underscores; a file of another name is named."""
+    """Each option can be set in contracts.toml, or in the file that --config names, with dashes or underscores."""
     lines = [f"{key.replace('_', '-')} = {json.dumps(value)}" for key, value in VALUES.items()]
     (tmp_path / name).write_text("\n".join(lines))
     exit_code("verify", *(("--config", name) if name == "other.toml" else ()))
@@ -198,7 +225,7 @@ def test_every_option_in_a_file(run: Runner, tmp_path: Path, name: str) -> None:
 
 
 def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag goes before its variable, that before the file."""
+    """An argument takes precedence over its variable, and the variable over the file."""
     (tmp_path / "contracts.toml").write_text('seed = 1\nbudget = 1\nmax_runs = 1\nexclude = "runs"\nreport = ["text"]')
     monkeypatch.setenv("ZOF_CONTRACTS_BUDGET", "2")
     monkeypatch.setenv("ZOF_CONTRACTS_SEED", "2")
@@ -210,25 +237,31 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "name a key with --key or in ZOF_API_KEY"),
-        (("--key", "k"), "name a target with --url, in ZOF_BASE_URL, or with --app"),
-        (("--key", "k", "--url", "localhost:1"), "is no http:// or https:// address"),
-        (("--key", "k", "--url", "https://api.zof.ai", "--profile", "full"), "say --i-may-create-runs if you may"),
-        ((*HERE, "--include", "runs.cancl.race"), "did you mean 'runs.cancel.race'?"),
-        ((*HERE, "--include", "projects", "--exclude", "projects"), "leave no rule"),
-        ((*HERE, "--report", "pdf"), "'pdf' is no report; there are text, json"),
-        ((*HERE, "--case", "tc_a"), "at least 2 test cases"),
-        ((*HERE, "--baseline", "nowhere.json"), "is no JSON report that can be read"),
-        ((*HERE, "--config", "nowhere.toml"), "nowhere.toml cannot be read"),
+        ((), "no API key: give one with --key or in ZOF_API_KEY"),
+        (("--key", "k"), "no target: give one with --url, in ZOF_BASE_URL, or with --app"),
+        (
+            ("--key", "k", "--url", "localhost:1"),
+            "invalid --url 'localhost:1': it must begin with http:// or https://",
+        ),
+        (
+            ("--key", "k", "--url", "https://api.zof.ai", "--profile", "full"),
+            "add --i-may-create-runs if you",
+        ),
+        ((*HERE, "--include", "runs.cancl.race"), "(did you mean 'runs.cancel.race'?)"),
+        ((*HERE, "--include", "projects", "--exclude", "projects"), "leave no rule to check"),
+        ((*HERE, "--report", "pdf"), "unknown report 'pdf': use text, json"),
+        ((*HERE, "--case", "tc_a"), "give at least 2 with --case"),
+        ((*HERE, "--baseline", "nowhere.json"), "cannot read --baseline nowhere.json: No such file or directory"),
+        ((*HERE, "--config", "nowhere.toml"), "cannot read nowhere.toml"),
         (("--key", "k", "--app", "nope"), "is not module:factory"),
         (("--key", "k", "--app", "nope:x"), "gives no application: ModuleNotFoundError"),
-        ((*HERE, "--report", "json", "--report-dir", "file/x"), "--report-dir file/x cannot be made"),
+        ((*HERE, "--report", "json", "--report-dir", "file/x"), "cannot make --report-dir file/x: Not a directory"),
     ],
 )
 def test_what_cannot_be(
     run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
 ) -> None:
-    """What cannot be done is one line on standard error, exit 2, and nothing is sent."""
+    """Invalid options end with status 2 after one line on standard error, and nothing is sent."""
     (tmp_path / "file").touch()
     assert exit_code("verify", *arguments) == 2
     out, err = capsys.readouterr()
@@ -240,10 +273,10 @@ def test_what_cannot_be(
 
 
 def test_a_file_with_a_slip(run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A key of the file that is no option is refused, with a guess."""
+    """An unknown setting in the file is refused, with a suggestion."""
     (tmp_path / "contracts.toml").write_text("bugdet = 1")
     assert exit_code("verify", *HERE) == 2
-    assert "'bugdet', which is no option, did you mean 'budget'?" in capsys.readouterr().err
+    assert "unknown setting 'bugdet' in contracts.toml (did you mean 'budget'?)" in capsys.readouterr().err
     assert run.asked == {}
 
 
@@ -252,11 +285,11 @@ def test_a_file_with_a_slip(run: Runner, tmp_path: Path, capsys: pytest.CaptureF
     [
         (Unreachable(f"127.0.0.1:1 cannot be reached with {KEY}"), "cannot be reached with [key main]"),
         (BudgetExceeded("the budget is used up"), "the budget is used up"),
-        (RuntimeError("oops"), "a fault of ours: RuntimeError: oops ("),
+        (RuntimeError("oops"), "internal error: RuntimeError: oops ("),
     ],
 )
 def test_what_could_not_be_done(run: Runner, capsys: pytest.CaptureFixture[str], error: Exception, said: str) -> None:
-    """A target that is not there, and a fault of ours, are one line without a key, and exit 2: never 1."""
+    """An unreachable target and an internal error end with status 2 after one line without an API key."""
 
     def fail(**_: object) -> Verification:
         raise error
@@ -267,7 +300,7 @@ def test_what_could_not_be_done(run: Runner, capsys: pytest.CaptureFixture[str],
 
 
 def test_interrupted_before_there_is_a_report(run: Runner) -> None:
-    """An interruption is 130 however early it comes."""
+    """An interruption before there is a report ends with status 130."""
 
     def interrupt(**_: object) -> Verification:
         raise KeyboardInterrupt
@@ -287,13 +320,13 @@ def test_interrupted_before_there_is_a_report(run: Runner) -> None:
     ],
 )
 def test_profiles(run: Runner, url: str, flags: tuple[str, ...], profile: str) -> None:
-    """The profile is full on loopback and read-only elsewhere, unless one says otherwise."""
+    """The profile is full on loopback and read-only elsewhere, unless --profile names one."""
     exit_code("verify", "--url", url, "--key", KEY, *flags)
     assert run.asked["target"].profile == profile
 
 
 def test_in_process(run: Runner) -> None:
-    """An application is called in process; whether its quota may be used up is left to its clock."""
+    """--app calls an application in this process; its clock decides whether the quota may be used up."""
     exit_code("verify", "--app", "zof_emulator:create_app", "--key", ADMIN)
     target = run.asked["target"]
     assert target.app is not None
@@ -301,13 +334,13 @@ def test_in_process(run: Runner) -> None:
 
 
 def test_the_quota_is_spared_on_demand(run: Runner) -> None:
-    """Whatever the clock."""
+    """--spare-quota forbids using up the quota, whatever the clock."""
     exit_code("verify", *HERE, "--spare-quota")
     assert run.asked["target"].quota is False
 
 
 def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every rule is listed with basis, source and what it needs; JSON has the same."""
+    """`rules` lists every rule with its basis, sources and needs, as text and as JSON."""
     assert exit_code("rules") == 0
     lines = capsys.readouterr().out.splitlines()
     for name, rule in RULES.items():
@@ -321,7 +354,7 @@ def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_explain(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """Every rule can be explained: its promise, how it is checked, how to mend a finding."""
+    """`explain` prints every rule's promise, its check and how to mend a finding."""
     assert exit_code("explain", name) == 0
     out = re.sub(r"\s+", " ", capsys.readouterr().out)
     for text in (RULES[name].sentence, RULES[name].how, RULES[name].mend):
@@ -329,13 +362,13 @@ def test_explain(capsys: pytest.CaptureFixture[str], name: str) -> None:
 
 
 def test_explain_a_slip(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that no rule has is refused, with a guess."""
+    """`explain` refuses an unknown rule, with a suggestion."""
     assert exit_code("explain", "runs.cancel.rase") == 2
     assert "did you mean 'runs.cancel.race'?" in capsys.readouterr().err
 
 
 def test_as_a_module() -> None:
-    """`python -m zof_contracts` is the same command."""
+    """`python -m zof_contracts` is the command `zof-contracts`."""
     command = [sys.executable, "-m", "zof_contracts", "explain", "runs.cancel.race"]
     ran = subprocess.run(
         command, cwd=ROOT, env=environment({}), capture_output=True, text=True, check=False, timeout=60
@@ -346,6 +379,6 @@ def test_as_a_module() -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_keys_go_by_one_name(key: str) -> None:
-    """The variable that a script uses for a key is the one that the option reads."""
+    """A script reads each API key from the variable that the option reads."""
     name = "key" if key == "main" else f"key_{key.replace('-', '_')}"
-    assert next(str(option.envvar) for option in OPTIONS if option.name == name) == variable(key)
+    assert next(str(option.envvar) for option in OPTIONS if option.name == name) == key_variable(key)

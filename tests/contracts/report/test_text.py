@@ -1,4 +1,4 @@
-"""The report that a person reads, and progress."""
+"""The text report and the progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zof_contracts.evidence.events import (
 )
 from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import render
-from zof_contracts.report.progress import Lines, animated, coloured, progress
+from zof_contracts.report.progress import ProgressLines, can_animate, can_color, show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ class Terminal(io.StringIO):
     """A stream that says it is a terminal."""
 
     def isatty(self) -> bool:
-        """It is."""
+        """Return true."""
         return True
 
 
@@ -41,7 +41,7 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_finding_has_all_that_is_needed(make: Callable[..., Verification]) -> None:
-    """A finding tells its rule, source, expectation, what came, request, seed and the commands that repeat it."""
+    """A finding shows its rule, sources, expectation, what came, request, seed and script."""
     text = render(make("it"), "text")
     for said in (
         "1. VIOLATED  runs.cancel.terminal-conflict",
@@ -50,7 +50,7 @@ def test_a_finding_has_all_that_is_needed(make: Callable[..., Verification]) -> 
         "got       200 with it",
         "seen      3 times, in cancelRun",
         "request req_00000000000000000003, seed 42",
-        'curl -sS -i -X POST "$ZOF_BASE_URL/runs/${RUN}/cancel"',
+        'curl -sS -i -X POST -g "$ZOF_BASE_URL/runs/${RUN}/cancel"',
         "2. DIFFERS  ",
         "3. FLAKY  conventions.json",
         "3 requests (1.5/s), 100 examples (50/s) in 2.0 s; seed 42",
@@ -62,11 +62,13 @@ def test_a_finding_has_all_that_is_needed(make: Callable[..., Verification]) -> 
 
 
 def test_one_defect_in_two_operations(make: Callable[..., Verification]) -> None:
-    """The same defect in several operations is one finding, and what it says counts all of them."""
-    facts = make()
-    index, each = next((index, each) for index, each in enumerate(facts.settled) if each.verdict is Verdict.VIOLATED)
+    """A defect in several operations is one finding that names them and counts all occurrences."""
+    verification = make()
+    index, each = next(
+        (index, each) for index, each in enumerate(verification.settled) if each.verdict is Verdict.VIOLATED
+    )
     again = replace(each.findings[0], trace=each.findings[0].trace[:1])
-    settled = list(facts.settled)
+    settled = list(verification.settled)
     settled[index] = replace(each, findings=(*each.findings, again))
     text = render(make(settled=tuple(settled)), "text")
     assert text.count("VIOLATED") == 1
@@ -74,7 +76,7 @@ def test_one_defect_in_two_operations(make: Callable[..., Verification]) -> None
 
 
 def test_what_ended_it(make: Callable[..., Verification]) -> None:
-    """An interruption, a cap and throttling are said."""
+    """The report says that the verification was interrupted, stopped by the budget, or throttled."""
     assert "Interrupted" in render(make(interrupted=True, stopped="interrupted"), "text")
     text = render(make(stopped="the budget is used up", throttled=2), "text")
     assert "Ended early: the budget is used up." in text
@@ -82,7 +84,7 @@ def test_what_ended_it(make: Callable[..., Verification]) -> None:
 
 
 def test_nothing_was_tested(make: Callable[..., Verification]) -> None:
-    """A target that let nothing be tested does not look perfect."""
+    """A verification that tested nothing says so."""
     nothing = tuple(
         RuleResult(each.rule, Verdict.NOT_EXERCISED, 0, f"because {i}", ()) for i, each in enumerate(make().settled)
     )
@@ -92,23 +94,23 @@ def test_nothing_was_tested(make: Callable[..., Verification]) -> None:
 
 
 def test_nothing_found(make: Callable[..., Verification]) -> None:
-    """A target that keeps every rule hears so."""
+    """A verification without findings says how many rules are kept."""
     kept = tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in make().settled)
     assert render(make(settled=kept), "text").endswith(f"keeps the {len(kept)} rules that were exercised.\n")
 
 
 def test_known_findings_do_not_count(make: Callable[..., Verification]) -> None:
-    """What the baseline has is shown as such and counted no more."""
+    """A finding of the baseline is marked and does not count."""
     text = render(make(known=frozenset(one.key for one in make().findings)), "text")
     assert "1. VIOLATED (in the baseline)" in text
     assert "rules that were exercised" in text
 
 
 def test_progress_on_a_pipe(make: Callable[..., Verification]) -> None:
-    """A pipe gets plain lines: what is tried, waits, findings."""
+    """On a pipe, progress is one line for each part, long wait and finding."""
     stream = io.StringIO()
-    with progress(stream) as listener:
-        assert isinstance(listener, Lines)
+    with show_progress(stream) as listener:
+        assert isinstance(listener, ProgressLines)
         for event in (
             VerificationStarted("http://x", "full", 207, 2),
             PartStarted("cancel"),
@@ -132,9 +134,9 @@ def test_progress_on_a_pipe(make: Callable[..., Verification]) -> None:
 
 
 def test_progress_on_a_terminal(make: Callable[..., Verification]) -> None:
-    """A terminal gets a bar with what is tried, rules, requests and findings, and each finding above it."""
+    """On a terminal, progress is a bar with counts, and findings above it."""
     stream = Terminal()
-    with progress(stream) as listener:
+    with show_progress(stream) as listener:
         listener(VerificationStarted("http://x", "full", 200, 2))
         listener(PartStarted("[cancel]"))
         listener(Waiting(12, "Retry-After"))
@@ -149,18 +151,18 @@ def test_progress_on_a_terminal(make: Callable[..., Verification]) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("CI", "true"), ("TERM", "dumb")])
 def test_no_bar(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """CI and a dumb terminal get plain lines."""
-    assert animated(Terminal())
+    """In CI and on a dumb terminal there is no bar."""
+    assert can_animate(Terminal())
     monkeypatch.setenv(name, value)
-    assert not animated(Terminal())
+    assert not can_animate(Terminal())
 
 
 def test_no_colour(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification]) -> None:
-    """NO_COLOR is honoured, by the bar too."""
-    assert coloured(Terminal())
+    """NO_COLOR turns colours off, in the bar too."""
+    assert can_color(Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not coloured(Terminal())
+    assert not can_color(Terminal())
     stream = Terminal()
-    with progress(stream) as listener:
+    with show_progress(stream) as listener:
         listener(FindingRecorded(make().findings[0]))
     assert "\x1b[31m" not in stream.getvalue()

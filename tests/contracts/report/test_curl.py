@@ -1,4 +1,4 @@
-"""A finding's script: it runs as it stands, threads what answers give, and holds no key."""
+"""A finding's script: it runs as printed, uses the values of its own answers, and holds no API key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from zof_contracts.evidence.exchange import Exchange, HttpTransport, Request, Response
-from zof_contracts.report.curl import script, variable
+from zof_contracts.report.curl import key_variable, write_script
 from zof_contracts.target.client import Client, asked, posted, with_header
 from zof_contracts.target.target import Target
 
@@ -24,7 +24,7 @@ curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not inst
 
 
 def exchange(request: Request, body: object = None) -> Exchange:
-    """An exchange that never was."""
+    """A fabricated exchange."""
     return Exchange(1, request, Response(200, (), json.dumps(body).encode()), "", 0.0, 0.0)
 
 
@@ -38,10 +38,10 @@ def client() -> Iterator[Client]:
         client.transport._drop()  # noqa: SLF001  a connection that nobody closes is a warning, and that an error
 
 
-def ran(client: Client, folder: Path, *trace: Exchange) -> str:
-    """What the script of a trace prints when a shell runs it."""
-    text = script(trace, base=client.target.base, keys=client.target.keys)
-    variables = environment({variable("main"): ADMIN})
+def run_script(client: Client, folder: Path, *trace: Exchange) -> str:
+    """Run the script of a trace in a shell and return its output."""
+    text = write_script(trace, base=client.target.base, keys=client.target.keys)
+    variables = environment({key_variable("main"): ADMIN})
     done = subprocess.run(
         ["/bin/sh", "-eu"],
         input=text,
@@ -58,14 +58,14 @@ def ran(client: Client, folder: Path, *trace: Exchange) -> str:
 
 @curl
 def test_ids_are_threaded(client: Client, tmp_path: Path) -> None:
-    """The run that the script starts is the one that it cancels, and not the one of the trace."""
+    """The script cancels the run that it started, not the run of the trace."""
     started = client.start("tc_a's", "tc_b")
     assert started.response.status == 400
     started = client.start("tc_a", "tc_b")
     run = started.response.fields["id"]
     canceled = client.post(f"/runs/{run}/cancel")
-    assert run not in script((started, canceled), base="http://x", keys={}).replace(f"# 1. 201, {run}", "")
-    printed = ran(client, tmp_path, started, canceled)
+    assert run not in write_script((started, canceled), base="http://x", keys={}).replace(f"# 1. 201, {run}", "")
+    printed = run_script(client, tmp_path, started, canceled)
     assert '"status":"canceled"' in printed
     assert run not in printed
 
@@ -81,9 +81,9 @@ def test_ids_are_threaded(client: Client, tmp_path: Path) -> None:
     ],
 )
 def test_a_body_arrives_as_it_was(client: Client, tmp_path: Path, body: bytes) -> None:
-    """Whatever the body holds, the shell and curl send the same bytes, and the answer is the same."""
+    """The script sends the same bytes as the original request, whatever they are."""
     first = client.post("/results/export", body)
-    printed = ran(client, tmp_path, first)
+    printed = run_script(client, tmp_path, first)
     assert printed.startswith(f"HTTP/1.1 {first.response.status}")
     assert first.response.error["message"] in printed
 
@@ -91,29 +91,29 @@ def test_a_body_arrives_as_it_was(client: Client, tmp_path: Path, body: bytes) -
 @curl
 @pytest.mark.parametrize("path", ["/runs/[1-2]", "/runs/../runs", "/runs/a%2Fb", '/runs/"$HOME"'])
 def test_a_path_arrives_as_it_was(client: Client, tmp_path: Path, path: str) -> None:
-    """Neither the shell nor curl changes a path."""
+    """The script requests the same path as the original request."""
     first = client.send(asked("GET", path.replace('"', "%22"), limit=1))
-    assert ran(client, tmp_path, first).startswith(f"HTTP/1.1 {first.response.status}")
+    assert run_script(client, tmp_path, first).startswith(f"HTTP/1.1 {first.response.status}")
 
 
 @curl
 def test_a_header_arrives_as_it_was(client: Client, tmp_path: Path) -> None:
-    """A header with what a shell would take for its own is sent as it was."""
+    """The script sends a header with shell syntax unchanged."""
     body = {"project_id": "proj_abc123", "environment": "staging", "test_case_ids": ["tc_a"]}
     first = client.send(with_header(posted("/runs", body), "Idempotency-Key", 'a "$b" `c` \\d'))
-    again = ran(client, tmp_path, first)
+    again = run_script(client, tmp_path, first)
     assert first.response.fields["id"] in again
 
 
 def test_keys_are_variables() -> None:
-    """Each key goes by its variable; what is no key of the target stands as it was sent."""
+    """Each API key of the target is a variable; any other credential is printed as it was sent."""
     trace = [
         exchange(Request("GET", "/v1/runs", key="readonly")),
         exchange(Request("GET", "/v1/runs", key="zof_wrong")),
         exchange(Request("GET", "/v1/runs", key="")),
         exchange(Request("GET", "/v1/runs", authorization="Basic {key}")),
     ]
-    text = script(trace, base="http://x", keys={"main": "s3cret-main", "readonly": "s3cret-read"})
+    text = write_script(trace, base="http://x", keys={"main": "s3cret-main", "readonly": "s3cret-read"})
     assert "s3cret" not in text
     assert '"Authorization: Bearer ${ZOF_API_KEY_READONLY}"' in text
     assert "'Authorization: Bearer zof_wrong'" in text
@@ -122,16 +122,16 @@ def test_keys_are_variables() -> None:
 
 
 def test_two_values_of_a_kind() -> None:
-    """Two runs go by two variables."""
+    """Two runs have two variables."""
     first, second = (exchange(Request("POST", "/v1/runs"), {"id": name}) for name in ("run_00000001", "run_00000002"))
     ends = [exchange(Request("GET", f"/v1/runs/{name}")) for name in ("run_00000001", "run_00000002")]
-    text = script([first, second, *ends], base="http://x", keys={})
+    text = write_script([first, second, *ends], base="http://x", keys={})
     assert '"$ZOF_BASE_URL/runs/${RUN}"' in text
     assert '"$ZOF_BASE_URL/runs/${RUN2}"' in text
 
 
 def test_outside_of_the_api() -> None:
-    """A path outside of /v1 is asked for beside it."""
-    text = script([exchange(Request("HEAD", "/nowhere"))], base="http://x", keys={})
+    """A path outside /v1 is requested outside the base URL's /v1."""
+    text = write_script([exchange(Request("HEAD", "/nowhere"))], base="http://x", keys={})
     assert '"${ZOF_BASE_URL%/v1}/nowhere"' in text
     assert " -I " in text

@@ -46,9 +46,9 @@ JSON = ("content-type", "application/json")
         (302, b"", (("location", "https://elsewhere.test/v1"),), "redirects to https://elsewhere.test/v1"),
         (200, b"<!doctype html>", (("content-type", "text/html"),), "HTML"),
         (502, b"<html>", (), "HTML"),
-        (404, b"{}", (JSON,), "knows no /v1/runs"),
+        (404, b"{}", (JSON,), "answers 404 to /v1/runs"),
         (200, b"fine", (("content-type", "text/plain"),), "not JSON"),
-        (500, b"{}", (JSON,), "500 to everything"),
+        (500, b"{}", (JSON,), "answers 500 to every list"),
     ],
 )
 def test_a_target_that_cannot_be_verified_is_one_clear_line(
@@ -99,9 +99,9 @@ def test_one_broken_list_does_not_stop_a_verification() -> None:
         answer = inner(ask)
         return error(answer, 500, "internal_server_error") if ask.operation == "listRuns" else answer
 
-    facts = run(target(Mutant(name="broken", rule="", make=always(broken))), max_examples=0)
-    assert "conventions.no-server-error" in {one.rule.name for one in facts.findings}
-    assert facts.exit_code(strict=False) == 1
+    verification = run(target(Mutant(name="broken", rule="", make=always(broken))), max_examples=0)
+    assert "conventions.no-server-error" in {one.rule.name for one in verification.findings}
+    assert verification.exit_code(strict=False) == 1
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_one_broken_list_does_not_stop_a_verification() -> None:
 )
 def test_a_cap_leaves_the_rest_not_exercised(caps: Budget, reason: str) -> None:
     """What a cap did not let be tried says so, and is neither kept nor broken."""
-    facts = run(target(), caps=caps, max_examples=0)
-    assert facts.stopped == reason
-    assert facts.findings == ()
-    left = {each.reason for each in facts.settled if each.verdict is Verdict.NOT_EXERCISED}
+    verification = run(target(), caps=caps, max_examples=0)
+    assert verification.stopped == reason
+    assert verification.findings == ()
+    left = {each.reason for each in verification.settled if each.verdict is Verdict.NOT_EXERCISED}
     assert reason in left
-    assert all(receipt.state in {"ended", "canceled"} for receipt in facts.receipt)
+    assert all(receipt.state in {"ended", "canceled"} for receipt in verification.receipt)
 
 
 def test_what_was_started_is_canceled_after_an_interrupt() -> None:
@@ -130,11 +130,11 @@ def test_what_was_started_is_canceled_after_an_interrupt() -> None:
         if isinstance(event, ExchangeRecorded) and event.used == 3:
             raise KeyboardInterrupt
 
-    facts = run(where, listeners=[interrupt], max_examples=0)
-    assert facts.interrupted
-    assert facts.exit_code(strict=False) == 130
-    assert [receipt.state for receipt in facts.receipt] == ["canceled"]
-    seen = Client(where).get(f"/runs/{facts.receipt[0].run}")
+    verification = run(where, listeners=[interrupt], max_examples=0)
+    assert verification.interrupted
+    assert verification.exit_code(strict=False) == 130
+    assert [receipt.state for receipt in verification.receipt] == ["canceled"]
+    seen = Client(where).get(f"/runs/{verification.receipt[0].run}")
     assert seen.response.fields["status"] == "canceled"
 
 
@@ -150,10 +150,10 @@ def test_a_finding_that_does_not_recur_is_flaky() -> None:
         count += 1
         return error(answer, 410, "gone") if count == 1 else answer
 
-    facts = run(target(Mutant(name="once", rule="", make=always(once))), max_examples=0)
-    assert {one.flaky for one in facts.findings} == {True}
-    assert facts.exit_code(strict=False) == 0
-    assert not [each for each in facts.settled if each.verdict is Verdict.VIOLATED]
+    verification = run(target(Mutant(name="once", rule="", make=always(once))), max_examples=0)
+    assert {one.flaky for one in verification.findings} == {True}
+    assert verification.exit_code(strict=False) == 0
+    assert not [each for each in verification.settled if each.verdict is Verdict.VIOLATED]
 
 
 def test_a_finding_that_recurs_is_none() -> None:
@@ -164,37 +164,37 @@ def test_a_finding_that_recurs_is_none() -> None:
         refused = ask.operation == "cancelRun" and answer.status == 409
         return replace(answer, status=200, body=b"{}", _json=[]) if refused else answer
 
-    facts = run(target(Mutant(name="ok", rule="", make=always(always_ok))), max_examples=0)
-    found = [one for one in facts.fresh if one.rule.name == "runs.cancel.terminal-conflict"]
+    verification = run(target(Mutant(name="ok", rule="", make=always(always_ok))), max_examples=0)
+    found = [one for one in verification.fresh if one.rule.name == "runs.cancel.terminal-conflict"]
     assert len(found) == 1
-    assert facts.exit_code(strict=False) == 1
+    assert verification.exit_code(strict=False) == 1
 
 
 def test_only_the_rules_asked_for_are_settled() -> None:
     """Rules that were not asked for are not settled, and cost no requests."""
-    facts = run(target(), rules=[RULES["runs.start.types"]], max_examples=0)
-    assert [each.rule.name for each in facts.settled] == ["runs.start.types"]
-    assert facts.settled[0].verdict is Verdict.KEPT
-    assert len(facts.journal) < 30
+    verification = run(target(), rules=[RULES["runs.start.types"]], max_examples=0)
+    assert [each.rule.name for each in verification.settled] == ["runs.start.types"]
+    assert verification.settled[0].verdict is Verdict.KEPT
+    assert len(verification.journal) < 30
 
 
 def test_a_listener_hears_of_everything() -> None:
     """Began, each part, each exchange, ended: in this order."""
     heard: list[Event] = []
-    facts = run(target(), listeners=[heard.append], max_examples=0)
+    verification = run(target(), listeners=[heard.append], max_examples=0)
     assert isinstance(next(each for each in heard if not isinstance(each, ExchangeRecorded)), VerificationStarted)
-    assert heard[-1] == VerificationFinished(facts.settled)
+    assert heard[-1] == VerificationFinished(verification.settled)
     begun, ended = ([each.name for each in heard if isinstance(each, kind)] for kind in (PartStarted, PartFinished))
     assert begun == ended
-    assert sum(isinstance(each, ExchangeRecorded) for each in heard) == len(facts.journal)
+    assert sum(isinstance(each, ExchangeRecorded) for each in heard) == len(verification.journal)
 
 
 def test_what_is_made_up_goes_on_after_the_probes() -> None:
     """Inputs that are made up come after the probes, are counted, and keep to the caps too."""
-    facts = run(target(), caps=Budget(requests=300), max_examples=2)
-    assert facts.examples > 0
-    assert facts.findings == ()
-    assert facts.stopped in {"", "the budget of 300 requests is used up"}
+    verification = run(target(), caps=Budget(requests=300), max_examples=2)
+    assert verification.examples > 0
+    assert verification.findings == ()
+    assert verification.stopped in {"", "the budget of 300 requests is used up"}
 
 
 def test_over_http() -> None:
@@ -202,9 +202,9 @@ def test_over_http() -> None:
     with Server("--rate-limit", "off") as server:
         where = replace(target(), app=None, advance=None, find_clock=False, url=f"http://127.0.0.1:{server.port}")
         where = replace(where, keys={name: key for name, key in where.keys.items() if name != "no-projects"})
-        facts = run(where, max_examples=0)
-    assert [(one.rule.name, one.expected, one.got, one.flaky) for one in facts.findings] == []
-    left = {each.rule.name: each.reason for each in facts.settled if each.verdict is not Verdict.KEPT}
+        verification = run(where, max_examples=0)
+    assert [(one.rule.name, one.expected, one.got, one.flaky) for one in verification.findings] == []
+    left = {each.rule.name: each.reason for each in verification.settled if each.verdict is not Verdict.KEPT}
     assert {name for name in left if not RULES[name].needs & {"time", "quota", "strict", "key-no-projects"}} <= {
         "runs.capacity",
         "runs.capacity.fifo",
@@ -212,4 +212,4 @@ def test_over_http() -> None:
         "results.canceled-unstarted",
         "results.canceled-traceless",
     }
-    assert all(receipt.state in {"ended", "canceled"} for receipt in facts.receipt)
+    assert all(receipt.state in {"ended", "canceled"} for receipt in verification.receipt)

@@ -1,0 +1,74 @@
+"""The commands `zof-contracts rules` and `zof-contracts explain`."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+from zof_contracts.cli.config import find_rule
+from zof_contracts.contract.rules import NEEDS, RULES, SECTIONS
+from zof_contracts.report.document import BASES, describe_rule
+
+if TYPE_CHECKING:
+    from zof_contracts.contract.rules import Rule
+
+_WIDTH = 80
+
+
+@click.command()
+@click.option(
+    "--section", type=click.Choice([str(number) for number in SECTIONS]), help="List only the rules of a section."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
+)
+def rules(section: str | None, form: str) -> None:
+    """List the rules with their basis and needs."""
+    selected = [rule for rule in RULES.values() if section in {None, str(rule.section)}]
+    if form == "json":
+        click.echo(json.dumps([describe_rule(rule) for rule in selected], indent=2, ensure_ascii=False))
+        return
+    width = max(len(rule.name) for rule in selected)
+    for number, title in SECTIONS.items():
+        mine = [rule for rule in selected if rule.section == number]
+        if mine:
+            click.echo(f"{number} {title}")
+        for rule in mine:
+            needs = f"  needs {', '.join(sorted(rule.needs))}" if rule.needs else ""
+            click.echo(f"  {rule.name:{width}}  {rule.basis!s:34}{needs}".rstrip())
+    bases = ", ".join(f"{tag} {word}" for tag, word in BASES.items())
+    click.echo(f"{len(selected)} rules; {bases}. `zof-contracts explain RULE` describes one.")
+
+
+@click.command()
+@click.argument("rule")
+def explain(rule: str) -> None:
+    """Describe a rule, its check and its remedy."""
+    found = find_rule(rule)
+    click.echo(found.name)
+    for head, text in _describe_fields(found):
+        click.echo(textwrap.fill(text, _WIDTH, initial_indent=f"  {head:10}", subsequent_indent=" " * 12))
+
+
+def _describe_fields(rule: Rule) -> list[tuple[str, str]]:
+    described = describe_rule(rule)
+    sources = ", ".join(source.get("url", source["name"]) for source in described["sources"]) or "no page"
+    consequence = (
+        "violates the contract"
+        if rule.basis.is_binding
+        else "differs from an assumption, which fails only with --strict"
+    )
+    times = "once" if rule.least == 1 else f"{rule.least} times"
+    rows = [
+        ("promise", rule.sentence),
+        ("section", f"{rule.section} {SECTIONS[rule.section]}"),
+        ("basis", f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. A deployment without it {consequence}."),
+        ("needs", "; ".join(NEEDS[need] for need in sorted(rule.needs)) or "a key only"),
+        ("evidence", f"counts as kept when it was observed at least {times}"),
+        ("checked", rule.how),
+        ("mend", rule.mend),
+    ]
+    return [(head, text) for head, text in rows if text]

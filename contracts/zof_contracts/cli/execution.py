@@ -1,0 +1,124 @@
+"""Executes `zof-contracts verify`: reads the configuration, verifies the target, writes the reports."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from zof_contracts.cli.config import read_config
+from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.report import render, write
+from zof_contracts.report.document import FORMAT
+from zof_contracts.report.progress import can_color, show_progress
+from zof_contracts.target.client import Stopped
+from zof_contracts.target.redaction import Redactor
+from zof_contracts.verification.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from zof_contracts.evidence.events import Listener
+    from zof_contracts.evidence.verification import Verification
+
+_COLORS: Final = {"VIOLATED": "red", "DIFFERS": "yellow", "FLAKY": "cyan"}
+
+
+def execute(options: Mapping[str, Any]) -> int:
+    """Verify the target that the options name, write the reports and return the exit status.
+
+    Raises:
+        click.ClickException: the verification could not be done, or a report cannot be written.
+    """
+    _prepare_folder(options["report"], options["report_dir"])
+    with show_progress(sys.stderr) as listener:
+        verification = run_verification(options, listener)
+    _write_reports(verification, options["report"], options["report_dir"])
+    return verification.exit_code(strict=options["strict"])
+
+
+def run_verification(options: Mapping[str, Any], *listeners: Listener) -> Verification:
+    """Run the verification that the options describe.
+
+    Raises:
+        click.ClickException: an option is invalid, or the target cannot be verified.
+    """
+    config, known = read_config(options), read_baseline(options["baseline"])
+    try:
+        return run(
+            config.target,
+            rules=config.rules,
+            caps=config.budget,
+            seed=config.seed,
+            max_examples=config.max_examples,
+            listeners=listeners,
+            known=known,
+        )
+    except Exception as error:
+        raise click.ClickException(Redactor(config.target.keys).text(_describe_error(error))) from error
+
+
+def _describe_error(error: Exception) -> str:
+    if isinstance(error, Unreachable | Stopped):
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"internal error: {type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+
+
+def read_baseline(path: Path | None) -> frozenset[str]:
+    """Read the keys of the findings in an earlier JSON report; none without a path.
+
+    Raises:
+        click.UsageError: the file cannot be read, is no JSON report, or has another format version.
+    """
+    if path is None:
+        return frozenset()
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        version = report["format"]
+        if version == FORMAT:
+            return frozenset(one["key"] for finding in report["findings"] for one in (finding, *finding["also"]))
+    except OSError as error:
+        raise click.UsageError(f"cannot read --baseline {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise click.UsageError(f"invalid --baseline {path}: use a report that --report json wrote") from error
+    raise click.UsageError(
+        f"--baseline {path} has format {version!r}: use a report of format {FORMAT}, which --report json writes"
+    )
+
+
+def _prepare_folder(formats: Sequence[str], folder: Path) -> None:
+    """Make the folder of the report files before anything is sent."""
+    if set(formats) - {"text"}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.UsageError(f"cannot make --report-dir {folder}: {error.strerror or error}") from error
+
+
+def _write_reports(verification: Verification, formats: Sequence[str], folder: Path) -> None:
+    if "text" in formats:
+        text = render(verification, "text")
+        click.echo(_color_text(text) if can_color(sys.stdout) else text, nl=False, color=True)
+    files = [form for form in formats if form != "text"]
+    try:
+        for path in write(verification, files, folder) if files else ():
+            click.echo(f"wrote {path}", err=True)
+    except OSError as error:
+        raise click.ClickException(f"cannot write a report to {folder}: {error.strerror or error}") from error
+
+
+def _color_text(text: str) -> str:
+    return "".join(_color_line(line) for line in text.splitlines(keepends=True))
+
+
+def _color_line(line: str) -> str:
+    number, dot, rest = line.partition(". ")
+    word = rest.partition(" ")[0]
+    if dot and number.isdigit() and word in _COLORS:
+        return f"{number}. {click.style(word, fg=_COLORS[word], bold=True)}{rest.removeprefix(word)}"
+    return line

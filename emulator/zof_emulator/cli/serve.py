@@ -1,0 +1,221 @@
+"""`zof-emulator serve`: flags and environment variables to settings, and a server until a signal ends it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from zof_emulator.app import create_app
+from zof_emulator.cli.snapshot_files import check_writable, load, save
+from zof_emulator.core.config import ClockMode, Envelope, References, Scenario, check_label, schema_of
+from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.server.run import listen, run
+from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, ready_line, say
+from zof_emulator.settings import BOUNDS, Settings, parse_host, parse_rate, parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zof_emulator.core.limits import Rate
+    from zof_emulator.http.hosted_world import HostedWorld
+
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C."""
+_LAST_LINES: Final = 0.5
+"""Seconds that the log may take to be written to its end."""
+_MOST_BURST: Final = 1_000_000
+_TOKEN_BYTES: Final = 24
+_SAME_NAME: Final = frozenset(one.name for one in fields(Settings)) - {"rate", "scenario", "environments", "envelope"}
+"""The settings whose flags have their names."""
+
+
+class _Parsed(click.ParamType[Any]):
+    """A value that a function of ours reads, and refuses with `ValueError`."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """The value, read."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _flag(*names: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
+    """An option that can also be set as `ZOF_EMULATOR_…`."""
+    word = names[-1].removeprefix("--").partition("/")[0].replace("-", "_").upper()
+    return click.option(*names, envvar=f"ZOF_EMULATOR_{word}", show_envvar=True, show_default=True, **settings)
+
+
+def _setting(name: str, *flags: str, **more: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
+    """The option of an integer setting, with the bounds and the default that the setting has."""
+    minimum, maximum = BOUNDS.get(name) or (schema_of(name)["minimum"], schema_of(name)["maximum"])
+    default = getattr(_DEFAULTS, name)
+    return _flag(*flags, name, default=default, type=click.IntRange(minimum, maximum), **more)
+
+
+_DEFAULTS: Final = Settings()
+
+
+@click.command()
+@_flag("--host", default="127.0.0.1", help="Address to listen on.")
+@_setting("port", "-p", "--port", help="Port to listen on; 0 picks a free one.")
+@_setting("seed", "--seed", help="Seed for generated IDs and case durations.")
+@_flag(
+    "--clock",
+    default="real",
+    type=click.Choice([one.value for one in ClockMode]),
+    help="real follows the system's clock; manual starts with 2026 and moves only when a client moves it; "
+    "auto also moves when a client polls.",
+)
+@_flag(
+    "--rate-limit",
+    default="100/60",
+    type=_Parsed("off|N/SECONDS[:key|organization]", parse_rate),
+    help="Requests that a window admits, counted per key or per organization.",
+)
+@_flag(
+    "--burst", default=0, type=click.IntRange(0, _MOST_BURST), help="Requests beyond the limit that a window admits."
+)
+@_setting("capacity", "--capacity", help="Runs of an organization that run at once.")
+@_flag(
+    "--references",
+    default="open",
+    type=click.Choice([one.value for one in References]),
+    help="open creates the projects, cases and suites that a request names; strict refuses unknown ones.",
+)
+@_flag(
+    "--environment",
+    multiple=True,
+    type=_Parsed("label", check_label),
+    help="An environment besides staging and production; may be given more than once.",
+)
+@_flag(
+    "--samples/--no-samples", default=True, help="Whether worlds start with the ended runs of the contract's examples."
+)
+@_flag(
+    "--public-url",
+    default="",
+    type=_Parsed("url", parse_url),
+    help="Scheme and host of the links in answers; by default those of the request.",
+)
+@_setting("journal", "--journal", help="Exchanges that the journal of a world keeps; 0 turns it off.")
+@_setting("max_worlds", "--max-worlds", help="Worlds that the process holds at most.")
+@_setting("max_runs", "--max-runs", help="Ended runs of an organization that a world keeps.")
+@_flag(
+    "--webhook-envelope",
+    default="present",
+    type=click.Choice([one.value for one in Envelope]),
+    help="Envelope of webhook events; legacy is the older one, without an event ID.",
+)
+@_flag(
+    "--webhook-allow",
+    multiple=True,
+    type=_Parsed("host", parse_host),
+    help="Host besides this machine that webhooks are sent to; may be given more than once.",
+)
+@_setting("world_idle", "--world-idle", help="Seconds after which an unused world may be dropped to make room.")
+@_flag(
+    "--token",
+    default="",
+    help="Token that /_emulator requires; generated when clients on other machines can connect.",
+)
+@_flag("--load", default="", help="Snapshot file to start from.")
+@_flag("--save-on-exit", default="", help="File to write a snapshot of the default world to on exit.")
+@_flag("--log-format", default="text", type=click.Choice(["text", "json"]), help="Format of log lines.")
+@_flag("--quiet", is_flag=True, default=False, help="Print no banner, and only warnings and errors.")
+@click.option(
+    "--workers",
+    envvar="WEB_CONCURRENCY",
+    default=1,
+    type=int,
+    help="Only 1 is possible: several processes would not share state.",
+)
+def serve(**flags: Any) -> int:  # noqa: ANN401
+    """Serve the API on a loopback address."""
+    if flags["workers"] != 1:
+        raise click.UsageError(
+            "only 1 worker process is possible: state is kept in memory, and two processes would each have their own"
+        )
+    settings = settings_from(flags)
+    drain = Drain(sys.stderr) if may_block(sys.stderr) else None
+    log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
+    logging.getLogger().addHandler(Handler(log))
+    app = create_app(settings, told=log.told, limited=log.limited)
+    save_world = _open_files(app.stage, flags["load"], flags["save_on_exit"])
+    try:
+        listener = listen(settings.host, settings.port)
+    except (OSError, UnicodeError) as error:
+        raise click.ClickException(_why_not(settings, error)) from error
+    host, port = listener.getsockname()[:2]
+    base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+    def started() -> None:
+        _greet(settings, base_url, quiet=flags["quiet"], made_up=not flags["token"])
+        say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
+
+    def stopped() -> None:
+        app.close()
+        save_world()
+
+    try:
+        run(app, listener, started=started, stopped=stopped, unread=app.unread)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        if drain is not None:
+            drain.close(_LAST_LINES)
+    return 0
+
+
+def _open_files(stage: HostedWorld, source: str, target: str) -> Callable[[], None]:
+    """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given."""
+    if source:
+        load(stage, Path(source))
+    if not target:
+        return lambda: None
+    check_writable(Path(target))
+    return lambda: save(stage, Path(target))
+
+
+def _greet(settings: Settings, base_url: str, *, quiet: bool, made_up: bool) -> None:
+    """Print the banner, or only the token that was generated."""
+    if not quiet:
+        token = "" if settings.loopback else settings.token
+        say(sys.stderr, banner(base_url, DEFAULT, settings.clock, token=token))
+    elif settings.token and made_up:
+        say(sys.stderr, f"zof-emulator: token for /_emulator: {settings.token}")
+
+
+def settings_from(flags: dict[str, Any]) -> Settings:
+    """The settings that the flags of `serve` name; a token is generated where one is needed."""
+    rate: Rate = flags["rate_limit"]
+    named = {name: flags[name] for name in _SAME_NAME}
+    found = Settings(
+        **named,
+        rate=replace(rate, burst=flags["burst"]),
+        scenario=Scenario.DEFAULT if flags["samples"] else Scenario.EMPTY,
+        environments=flags["environment"],
+        envelope=flags["webhook_envelope"],
+    )
+    if found.loopback or found.token:
+        return found
+    return replace(found, token=secrets.token_urlsafe(_TOKEN_BYTES))
+
+
+def _why_not(settings: Settings, error: OSError | UnicodeError) -> str:
+    where = f"{ascii(settings.host)[1:-1]}:{settings.port}"
+    why = getattr(error, "strerror", None) or "this is no address"
+    return f"cannot listen on {where}: {why}; choose another with --host or --port (0 picks a free port)"

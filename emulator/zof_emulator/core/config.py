@@ -1,0 +1,195 @@
+"""`WorldConfig`: everything that can be chosen about a world, in one value with one JSON form and one JSON Schema.
+
+The command line, the control operations, the journal's header, snapshots and replay all use it. To add a setting, add a
+field here, with its JSON Schema and its documentation; then add its flag in `cli/serve.py` and name it in the README.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from zof_emulator.core.limits import Rate, RateScope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LARGEST_SEED: Final = 2**63 - 1
+LABEL: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+"""The pattern of an environment's label."""
+_LARGEST: Final = 2**53
+"""The largest integer that every JSON reader reads exactly."""
+
+
+class ClockMode(StrEnum):
+    """How the clock of a world moves."""
+
+    REAL = "real"
+    """It follows the system's clock."""
+    MANUAL = "manual"
+    """It starts with 2026 and moves only when a client moves it."""
+    AUTO = "auto"
+    """Like `manual`, but it also moves when a client polls a run that has not ended."""
+
+
+class References(StrEnum):
+    """What happens when a request names a project, case or suite that the data does not hold."""
+
+    OPEN = "open"
+    """It is created."""
+    STRICT = "strict"
+    """The request is refused."""
+
+
+class Scenario(StrEnum):
+    """What a new world holds besides organizations, keys and projects."""
+
+    DEFAULT = "default"
+    """The ended runs that the examples of the contract show."""
+    EMPTY = "empty"
+    """No runs."""
+
+
+class Envelope(StrEnum):
+    """The envelope in which webhook events are sent."""
+
+    PRESENT = "present"
+    """The one that the vendor's present pages show."""
+    LEGACY = "legacy"
+    """The one that an older page shows; it carries no event ID."""
+
+
+def _integer(minimum: int, maximum: int) -> dict[str, Any]:
+    return {"schema": {"type": "integer", "minimum": minimum, "maximum": maximum}}
+
+
+def _choice(choices: type[StrEnum]) -> dict[str, Any]:
+    return {"enum": choices, "schema": {"enum": [one.value for one in choices]}}
+
+
+_RATE_BOUNDS: Final = {"limit": (1, _LARGEST), "window_ms": (1, _LARGEST), "burst": (0, 1_000_000)}
+
+
+def _rate_schema() -> dict[str, Any]:
+    numbers = {name: _integer(*bounds)["schema"] for name, bounds in _RATE_BOUNDS.items()}
+    scope = _choice(RateScope)["schema"]
+    places = [numbers["limit"], numbers["window_ms"], scope, numbers["burst"]]
+    return {"type": "array", "prefixItems": places, "minItems": len(places), "maxItems": len(places)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldConfig:
+    """The configuration of a world.
+
+    Raises `ValueError` when a value is not allowed; the message names the field and what is allowed. A choice may be
+    given as its string.
+    """
+
+    seed: int = field(default=0, metadata=_integer(0, LARGEST_SEED))
+    """Seed for generated IDs and case durations."""
+    clock: ClockMode = field(default=ClockMode.REAL, metadata=_choice(ClockMode))
+    """How the clock moves."""
+    scenario: Scenario = field(default=Scenario.DEFAULT, metadata=_choice(Scenario))
+    """What a new world holds."""
+    rate: Rate = field(default_factory=Rate, metadata={"schema": _rate_schema()})
+    """The rate limit; as JSON `[limit, window in ms, scope, burst]`."""
+    capacity: int = field(default=4, metadata=_integer(1, 1_000_000))
+    """How many runs of an organization run at once."""
+    max_runs: int = field(default=100_000, metadata=_integer(1, 10_000_000))
+    """How many ended runs of an organization are kept; beyond that, those that ended first are forgotten."""
+    references: References = field(default=References.OPEN, metadata=_choice(References))
+    """What happens when a request names something unknown."""
+    environments: tuple[str, ...] = field(
+        default=(), metadata={"schema": {"type": "array", "items": {"type": "string", "pattern": f"^{LABEL}$"}}}
+    )
+    """The labels of environments that every organization has besides its own."""
+    envelope: Envelope = field(default=Envelope.PRESENT, metadata=_choice(Envelope))
+    """The envelope of webhook events."""
+
+    def __post_init__(self) -> None:
+        for one in fields(WorldConfig):
+            object.__setattr__(self, one.name, _checked(one.name, getattr(self, one.name), one.metadata))
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as a JSON object with one entry per field."""
+        rate = self.rate
+        values = {one.name: getattr(self, one.name) for one in fields(WorldConfig)}
+        return {
+            **{name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items()},
+            "rate": [rate.limit, rate.window_ms, rate.scope.value, rate.burst],
+            "environments": list(self.environments),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The configuration in a JSON object; a field that is not there has its default.
+
+        Raises `ValueError` or `TypeError` when a value is not allowed or a field is unknown.
+        """
+        given = dict(value)
+        if "rate" in given:
+            given["rate"] = Rate(*given["rate"])
+        if "environments" in given:
+            given["environments"] = tuple(given["environments"])
+        return cls(**given)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a complete configuration: what `WorldConfig.to_json` returns."""
+    properties = {one.name: schema_of(one.name) for one in fields(WorldConfig)}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The JSON Schema of the field `name`."""
+    found: dict[str, Any] = next(one.metadata["schema"] for one in fields(WorldConfig) if one.name == name)
+    return found
+
+
+def _checked(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:  # noqa: ANN401  a field's value
+    """The value of a field in the field's own type; `ValueError` when it is not allowed."""
+    rule = metadata["schema"]
+    if "enum" in metadata:
+        return _checked_choice(name, value, metadata["enum"])
+    if rule["type"] == "integer":
+        return check_integer(name, value, rule["minimum"], rule["maximum"])
+    if name == "rate":
+        return _checked_rate(value)
+    labels = tuple(value) if not isinstance(value, str) else (value,)
+    for label in labels:
+        check_label(label)
+    return labels
+
+
+def check_integer(name: str, value: object, minimum: int, maximum: int) -> int:
+    """The value if it is an integer from `minimum` to `maximum`; `ValueError` when it is not."""
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise ValueError(f"invalid {name} {value!r}: use an integer from {minimum} to {maximum}")
+    return value
+
+
+def check_label(label: object) -> str:
+    """The label of an environment; `ValueError` when it is malformed."""
+    if not isinstance(label, str) or not re.fullmatch(LABEL, label):
+        raise ValueError(
+            f"invalid environment {label!r}: use 1 to 63 letters, digits, '_', '.' or '-', with a letter or digit first"
+        )
+    return label
+
+
+def _checked_choice(name: str, value: Any, choices: type[StrEnum]) -> StrEnum:  # noqa: ANN401
+    try:
+        return choices(value)
+    except ValueError:
+        raise ValueError(f"invalid {name} {value!r}: use {', '.join(choices)}") from None
+
+
+def _checked_rate(value: object) -> Rate:
+    if not isinstance(value, Rate):
+        raise ValueError(f"invalid rate {value!r}: use a Rate")  # noqa: TRY004  all that is not allowed is one error
+    for name, bounds in _RATE_BOUNDS.items():
+        check_integer(f"rate.{name}", getattr(value, name), *bounds)
+    scope = _checked_choice("rate.scope", value.scope, RateScope)
+    return value if scope is value.scope else Rate(value.limit, value.window_ms, RateScope(scope), value.burst)

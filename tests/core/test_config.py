@@ -1,0 +1,77 @@
+"""The configuration of a world: one JSON form, one schema, and nothing that is not allowed."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zof_emulator.core.config import LABEL, LARGEST_SEED, ClockMode, References, Scenario, WorldConfig, schema
+from zof_emulator.core.limits import Rate, RateScope
+from zof_emulator.spec.schema import compiled
+
+configs = st.builds(
+    WorldConfig,
+    seed=st.integers(0, LARGEST_SEED),
+    clock=st.sampled_from(ClockMode),
+    scenario=st.sampled_from(Scenario),
+    rate=st.builds(
+        Rate, st.integers(1, 10**9), st.integers(1, 10**9), st.sampled_from(RateScope), st.integers(0, 10**6)
+    ),
+    capacity=st.integers(1, 10_000),
+    max_runs=st.integers(1, 10_000),
+    references=st.sampled_from(References),
+    environments=st.lists(st.from_regex(LABEL, fullmatch=True), max_size=3).map(tuple),
+)
+is_config = compiled(schema())
+
+
+@given(configs)
+def test_json(config: WorldConfig) -> None:
+    """A configuration comes back from its JSON form, which has every field and holds to the schema."""
+    value = config.to_json()
+    assert WorldConfig.from_json(value) == config
+    assert list(value) == [one.name for one in fields(WorldConfig)]
+    assert is_config(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("seed", -1, "from 0 to 9223372036854775807"),
+        ("seed", "7", "an integer"),
+        ("seed", True, "an integer"),
+        ("clock", "fast", "real, manual, auto"),
+        ("scenario", "full", "default, empty"),
+        ("references", "", "open, strict"),
+        ("capacity", 0, "from 1 to"),
+        ("max_runs", 0, "from 1 to"),
+        ("environments", ("x!",), "letters, digits"),
+        ("environments", ("",), "letters, digits"),
+        ("rate", 100, "a Rate"),
+        ("rate", Rate(0), "from 1 to"),
+        ("rate", Rate(window_ms=0), "from 1 to"),
+        ("rate", Rate(burst=-1), "from 0 to"),
+    ],
+)
+def test_not_allowed(name: str, value: Any, allowed: str) -> None:  # noqa: ANN401  a value of any type
+    """A value that is not allowed is refused at once, by a message that names the field and what is allowed."""
+    said = {"environments": "environment"}.get(name, name)
+    with pytest.raises(ValueError, match=rf"^invalid {said}\b.*{allowed}"):
+        WorldConfig(**{name: value})
+
+
+def test_strings() -> None:
+    """A choice may be given as its string, and is then the choice."""
+    config = WorldConfig.from_json({"clock": "auto", "references": "strict", "scenario": "empty"})
+    assert config.clock is ClockMode.AUTO
+    assert config.references is References.STRICT
+    assert config.scenario is Scenario.EMPTY
+
+
+def test_an_unknown_field() -> None:
+    """A field that no configuration has is refused."""
+    with pytest.raises(TypeError, match="speed"):
+        WorldConfig.from_json({"speed": 1})
