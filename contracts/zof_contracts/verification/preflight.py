@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.checks.schemas XX
 from zof_contracts.evidence.exchange import HttpTransport, Unreachable
 from zof_contracts.evidence.findings import quote_value
 
