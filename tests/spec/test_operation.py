@@ -15,6 +15,9 @@ from zof_emulator.handlers import table, views
 from zof_emulator.http.api import OpenApiApp
 from zof_emulator.spec.document import SpecError, checked, find, load
 from zof_emulator.spec.operation import Refusal, elsewhere, operations
+from zof_emulator.webhooks.compose import compose
+from zof_emulator.webhooks.post import CallPolicy
+from zof_emulator.webhooks.service import DeliveryService, load_courier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -210,6 +213,7 @@ def test_a_table_that_differs_from_the_document_stops_the_boot(without: list[str
     """Each operation has a handler and each handler an operation; what differs is named."""
     changed = {name: handler for name, handler in table.TABLE.items() if name not in without}
     changed |= dict.fromkeys(more, table.TABLE["listRuns"])
-    assert OpenApiApp(CONTRACT, table.TABLE, views.PREFIX) is not None
+    deliveries = DeliveryService(compose, lambda: load_courier(CallPolicy()))
+    assert OpenApiApp(CONTRACT, table.TABLE, views.PREFIX, deliveries) is not None
     with pytest.raises(SpecError, match=f"^#/paths: operations and handlers differ in {amiss}$"):
-        OpenApiApp(CONTRACT, changed, views.PREFIX)
+        OpenApiApp(CONTRACT, changed, views.PREFIX, deliveries)

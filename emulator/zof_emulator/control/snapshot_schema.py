@@ -95,7 +95,7 @@ _WORLD: Final = _whole(
         queues=_rows(_row(_COUNT, _rows(_COUNT))),
         finished=_rows(_COUNT),
         rules=_rows(_row(_COUNT, _TEXT, _MAYBE_COUNT, _SUITE, _MAYBE_COUNT, _COUNT, _TEXT)),
-        counts=_row(_COUNT, _COUNT, _COUNT, _COUNT, _COUNT),
+        counts=_row(_COUNT, _COUNT, _COUNT, _COUNT, _COUNT, _COUNT),
     ),
     limits=_table(_row(_END, _COUNT, _BOOLEAN)),
     answers=_rows(_row(_TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _ANSWER, _COUNT, _END)),

@@ -53,6 +53,7 @@ class Outbox:
         "_ready",
         "_rule_count",
         "_schedule",
+        "attempt_count",
         "delivery_count",
         "endpoints",
         "event_count",
@@ -70,6 +71,8 @@ class Outbox:
         """The rules that disturb deliveries, the first that matches applies."""
         self.event_count = 0
         self.delivery_count = 0
+        self.attempt_count = 0
+        """How many attempts have ended."""
         self.forgotten = 0
         """How many finished deliveries have been forgotten."""
         self.overflowed = 0
@@ -203,6 +206,7 @@ class Outbox:
         delivery = self._deliveries.get(number)
         if delivery is None or delivery.status is not DeliveryStatus.SENDING:
             return None
+        self.attempt_count += 1
         after = delivery.finish(result, now)
         if after.is_open:
             self._deliveries[number] = after
@@ -352,7 +356,17 @@ class Outbox:
             "queues": [[endpoint, list(queue)] for endpoint, queue in self._queues.items() if queue],
             "finished": list(self._finished),
             "rules": [list(rule) for rule in self.rules.values()],
-            "counts": [self.event_count, self.delivery_count, self.forgotten, self.overflowed, self._rule_count],
+            "counts": [
+                *(self.event_count, self.delivery_count, self.forgotten),
+                *(self.overflowed, self._rule_count, self.attempt_count),
+            ],
+                self.event_count,
+                self.delivery_count,
+                self.forgotten,
+                self.overflowed,
+                self._rule_count,
+                self.attempt_count,
+            ],
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -363,7 +377,8 @@ class Outbox:
         self._queues = {endpoint: deque(numbers) for endpoint, numbers in saved["queues"]}
         self._finished = deque(saved["finished"])
         self.rules = {rule.number: rule for rule in map(rule_from, saved["rules"])}
-        self.event_count, self.delivery_count, self.forgotten, self.overflowed, self._rule_count = saved["counts"]
+        self.event_count, self.delivery_count, self.forgotten, *rest = saved["counts"]
+        self.overflowed, self._rule_count, self.attempt_count = rest
         self._ready = dict.fromkeys(self._queues)
         self._open = sum(map(len, self._queues.values()))
         self._check()

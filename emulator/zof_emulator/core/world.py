@@ -182,20 +182,28 @@ class World:
 
     def move_to(self, instant: int, param: str | None = None) -> None:
         """Move the clock to an instant in ms; what comes due on the way happens. `param` is to blame if it cannot."""
-        if not self.now <= instant <= LAST:
-            raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
+        self.check_reachable(instant, param)
         self.clock = self.clock.moved(instant - self.now)
         self.settle(instant)
+
+    def check_reachable(self, instant: int, param: str | None = None) -> None:
+        """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""
+        if not self.now <= instant <= LAST:
+            raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
+
+    def check_moving(self) -> None:
+        """`Refused` when no run will bring what is waited for, or the clock could reach the end of time before."""
+        if self.now + self._most_work_ms() > LAST:
+            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
+        if all(run.ended for run in reversed(self.runs.values())):  # what is due then is for runs that were canceled
+            raise Refused("nothing_due")
 
     def move_until(self, has_come: Callable[[], bool]) -> None:
         """Move the clock from one due thing to the next until something has come; `Refused` if it never will.
 
         As long as a run has not ended, something is due; what is waited for must come with the end of all runs.
         """
-        if self.now + self._most_work_ms() > LAST:
-            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
-        if all(run.ended for run in reversed(self.runs.values())):  # what is due then is for runs that were canceled
-            raise Refused("nothing_due")
+        self.check_moving()
         while self.agenda.first < NEVER:
             self.move_to(max(self.now, self.agenda.first))
             if has_come():
@@ -203,11 +211,15 @@ class World:
 
     def move_run(self, run: Run, *, to_end: bool) -> Run:
         """Move the clock until one more case of the run has ended, or the run has; the run as it then stands."""
+        self.move_until(self.run_progress(run, to_end=to_end))
+        return self.runs[run.number]
+
+    def run_progress(self, run: Run, *, to_end: bool) -> Callable[[], bool]:
+        """Whether one more case of the run has ended by then, or the run has; `Refused` when it has ended already."""
         if run.ended:
             raise Refused("run_ended", status=run.status.value)
         done, number = len(run.outcomes), run.number
-        self.move_until(lambda: self.runs[number].ended or (not to_end and len(self.runs[number].outcomes) > done))
-        return self.runs[number]
+        return lambda: self.runs[number].ended or (not to_end and len(self.runs[number].outcomes) > done)
 
     def polled(self, runs: Sequence[Run]) -> bool:
         """Somebody is about to be shown these runs; whether time has jumped, so that they must be looked up again.
