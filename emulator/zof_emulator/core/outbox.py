@@ -360,13 +360,6 @@ class Outbox:
                 *(self.event_count, self.delivery_count, self.forgotten),
                 *(self.overflowed, self._rule_count, self.attempt_count),
             ],
-                self.event_count,
-                self.delivery_count,
-                self.forgotten,
-                self.overflowed,
-                self._rule_count,
-                self.attempt_count,
-            ],
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:

@@ -116,9 +116,9 @@ class DeliveryService:
     def close(self) -> None:
         """Send nothing more; attempts that are under way end without a result."""
         with self.lock:
-            self._is_closed = True
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._wake.set)
+            loop, self._loop, self._is_closed = self._loop, None, True
+            if loop is not None:
+                loop.call_soon_threadsafe(self._wake.set)
         if self._thread is not None:
             self._thread.join(1)
 
@@ -130,7 +130,7 @@ class DeliveryService:
     async def _serve(self) -> None:
         sender = self._make_sender()
         with self.lock:
-            self._loop = asyncio.get_running_loop()
+            self._loop = None if self._is_closed else asyncio.get_running_loop()
         while not self._is_closed:
             self._wake.clear()
             with self.lock:
