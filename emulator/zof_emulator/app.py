@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import SeedData
+    from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.hosted_world import Exchange
 
 EPOCH: Final = 1_767_225_600_000
@@ -43,13 +44,14 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  each has a default
     settings: Settings | None = None,
     *,
     data: SeedData | None = None,
     system: Callable[[], int] = system_clock,
     told: Callable[[Exchange], None] | None = None,
     limited: Callable[[], None] | None = None,
+    deliveries: Deliveries | None = None,
 ) -> Dispatcher:
     """An emulator as an ASGI application, with worlds of its own.
 
@@ -59,6 +61,7 @@ def create_app(
         system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
         told: hears of every exchange.
         limited: hears of each that the rate limit refused.
+        deliveries: sends webhooks; by default a thread does, which calls real receivers.
 
     Raises:
         SpecError: the contract cannot be used.
@@ -82,14 +85,14 @@ def create_app(
 
     worlds = WorldRegistry(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
     policy = CallPolicy(chosen.webhook_allow)
-    deliveries = DeliveryService(compose, lambda: load_courier(policy))
-    api = OpenApiApp(contract, table.TABLE, views.PREFIX, deliveries, chosen.public_url)
+    sending = deliveries or DeliveryService(compose, lambda: load_courier(policy))
+    api = OpenApiApp(contract, table.TABLE, views.PREFIX, sending, chosen.public_url)
     own = document.load(document.find("control.yaml"))
     control_api = OpenApiApp(
         own,
         operations.table(contract.root, worlds, chosen.public_url),
         control_access.PREFIX,
-        deliveries,
+        sending,
         chosen.public_url,
     )
     pages = Pages(worlds, chosen.public_url)

@@ -88,7 +88,7 @@ def parse_rate(text: str) -> Rate:
     return Rate(int(match[1]), int(match[2]) * 1000, RateScope(match[3] or "key"))
 
 
-def parse_host(text: str) -> str:
+def parse_host(text: object) -> str:
     """A host name or an IP address without a port; `ValueError` when it is neither."""
     if isinstance(text, str) and _HOST.fullmatch(text):
         return text

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hmac
 import json
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
+from zof_emulator.app import EPOCH
+from zof_emulator.cli.replay import replay
 from zof_emulator.core.deliveries import RETRY_AFTER_MS
 
 from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
@@ -22,7 +24,7 @@ JSON: Final = ("content-type", "application/json")
 class Hooks(Zof):
     """An emulator whose webhooks the test registers, and whose deliveries it waits for."""
 
-    def post(self, target: str, body: object = None, **more: Any) -> Any:  # noqa: ANN401  JSON
+    def submit(self, target: str, body: object = None, **more: Any) -> Any:  # noqa: ANN401  JSON
         """Send a POST, which must succeed; what it answers."""
         content = b"" if body is None else json.dumps(body).encode()
         found = self.send("POST", target, body=content, headers=[JSON] if content else [], **more)
@@ -31,17 +33,17 @@ class Hooks(Zof):
 
     def register(self, url: str, *events: str, **more: Any) -> Any:  # noqa: ANN401  JSON
         """Register a webhook."""
-        return self.post("/v1/webhooks", {"url": url, "events": events or ["run.completed"]}, **more)
+        return self.submit("/v1/webhooks", {"url": url, "events": events or ["run.completed"]}, **more)
 
     def run(self, *cases: str) -> str:
         """Start a run, and let it end; its ID."""
-        found: str = self.post("/v1/runs", {**STAGING, "test_case_ids": cases})["id"]
-        self.post("/_emulator/clock/advance", {"until": "run_ended"})
+        found: str = self.submit("/v1/runs", {**STAGING, "test_case_ids": cases})["id"]
+        self.submit("/_emulator/clock/advance", {"until": "run_ended"})
         return found
 
     def deliver(self) -> None:
         """Wait until everything is delivered or given up."""
-        self.post("/_emulator/clock/advance", {"until": "delivered"})
+        self.submit("/_emulator/clock/advance", {"until": "delivered"})
 
     def deliveries(self, query: str = "") -> list[Any]:
         """All deliveries."""
@@ -86,9 +88,9 @@ def test_a_canceled_run_sends_completed() -> None:
     zof = Hooks(capacity=1)
     with receiving() as receiver:
         zof.register(receiver.url, "run.started", "run.completed", "run.failed")
-        first, second = (zof.post("/v1/runs", {**STAGING, "test_case_ids": ["tc_a"]})["id"] for _ in range(2))
-        zof.post(f"/v1/runs/{second}/cancel")
-        zof.post(f"/v1/runs/{first}/cancel")
+        first, second = (zof.submit("/v1/runs", {**STAGING, "test_case_ids": ["tc_a"]})["id"] for _ in range(2))
+        zof.submit(f"/v1/runs/{second}/cancel")
+        zof.submit(f"/v1/runs/{first}/cancel")
         zof.deliver()
         found = [
             (json.loads(one.body)["type"], json.loads(one.body)["data"]["object"]["id"]) for one in receiver.requests
@@ -101,7 +103,7 @@ def test_a_delivery_is_signed_over_its_bytes(zof: Hooks) -> None:
     """The signature is HMAC-SHA256 over the raw body under the secret of the create answer, in lower-case hex."""
     with receiving() as receiver:
         secret = zof.register(receiver.url)["secret"]
-        own = zof.post(
+        own = zof.submit(
             "/v1/webhooks", {"url": receiver.url, "events": ["run.completed"], "secret": "geheim-äöü-0123456789"}
         )["secret"]
         zof.run("tc_a")
@@ -133,8 +135,8 @@ def test_webhooks_belong_to_an_organization(zof: Hooks) -> None:
         assert zof.send("GET", "/v1/webhooks", key=OTHER).json["data"] == []
         assert zof.send("POST", f"/v1/webhooks/{mine}/test", key=OTHER).status == 404
         assert zof.send("GET", "/v1/webhooks", key=CI).error[:2] == (403, "forbidden")
-        zof.post("/v1/runs", {"project_id": "proj_x", "environment": "staging", "test_case_ids": ["tc_x"]}, key=OTHER)
-        zof.post("/_emulator/clock/advance", {"until": "run_ended"})
+        zof.submit("/v1/runs", {"project_id": "proj_x", "environment": "staging", "test_case_ids": ["tc_x"]}, key=OTHER)
+        zof.submit("/_emulator/clock/advance", {"until": "run_ended"})
         zof.deliver()
         assert not receiver.requests
 
@@ -143,7 +145,7 @@ def test_the_test_call_sends_what_it_answers(zof: Hooks) -> None:
     """The test call answers 202 with the event that it sends: the first type subscribed to, about `run_test`."""
     with receiving() as receiver:
         made = zof.register(receiver.url, "integration.error", "run.started")
-        event = zof.post(f"/v1/webhooks/{made['id']}/test")
+        event = zof.submit(f"/v1/webhooks/{made['id']}/test")
         zof.deliver()
         assert event["type"] == "integration.error"
         assert event["data"]["object"]["id"] == "run_test"
@@ -172,7 +174,7 @@ def test_a_receiver_that_was_away_loses_nothing(zof: Hooks) -> None:
         zof.register(first.url)
         port = first.port
     runs = [zof.run("tc_a") for _ in range(5)]
-    zof.post("/_emulator/clock/advance", {"by_ms": 60_000})
+    zof.submit("/_emulator/clock/advance", {"by_ms": 60_000})
     with receiving(port=port) as back:
         zof.deliver()
         assert [json.loads(one.body)["data"]["object"]["id"] for one in back.requests] == runs
@@ -185,7 +187,7 @@ def test_a_silent_receiver_delays_nobody_else(zof: Hooks) -> None:
         zof.register(hanging.url)
         zof.register(receiver.url)
         for _ in range(3):
-            zof.post("/v1/runs", {**STAGING, "test_case_ids": ["tc_a"]})
+            zof.submit("/v1/runs", {**STAGING, "test_case_ids": ["tc_a"]})
         zof.world.move_to(zof.world.now + 5_000)
         zof.send("GET", "/v1/runs")
         assert types(receiver.wait_for(3)) == ["run.completed"] * 3
@@ -222,7 +224,7 @@ def test_until_webhook_due_makes_one_retry(zof: Hooks) -> None:
         zof.register(receiver.url)
         zof.run("tc_a")
         before = zof.world.now
-        moved = zof.post("/_emulator/clock/advance", {"until": "webhook_due"})
+        moved = zof.submit("/_emulator/clock/advance", {"until": "webhook_due"})
         assert moved["now_ms"] == before + RETRY_AFTER_MS[0]
         assert len(receiver.requests) == 2
 
@@ -248,11 +250,11 @@ def test_deliveries_are_falsified_on_demand(zof: Hooks) -> None:
         last = zof.deliveries()[-1]
         for tampering in ("signature", "body", "whitespace", "old_event"):
             target = f"/_emulator/deliveries/{last['id']}/actions"
-            copy = zof.post(target, {"action": "tamper", "tampering": tampering})
+            copy = zof.submit(target, {"action": "tamper", "tampering": tampering})
             zof.deliver()
             shown = zof.send("GET", f"/_emulator/deliveries/{copy['id']}").json
             assert shown["attempts"][0]["status"] == (204 if tampering == "old_event" else 400)
-        zof.post(f"/_emulator/deliveries/{last['id']}/actions", {"action": "redeliver"})
+        zof.submit(f"/_emulator/deliveries/{last['id']}/actions", {"action": "redeliver"})
         zof.deliver()
         assert len(receiver.requests) == 7
         assert len(taken) == 2
@@ -262,8 +264,8 @@ def test_rules_disturb_what_comes(zof: Hooks) -> None:
     """A rule is created, listed, applied as often as it says, and deleted."""
     with receiving() as receiver:
         made = zof.register(receiver.url)
-        zof.post("/_emulator/delivery-rules", {"action": "duplicate", "times": 1, "webhook_id": made["id"]})
-        zof.post("/_emulator/delivery-rules", {"action": "tamper", "type": "run.completed"})
+        zof.submit("/_emulator/delivery-rules", {"action": "duplicate", "times": 1, "webhook_id": made["id"]})
+        zof.submit("/_emulator/delivery-rules", {"action": "tamper", "type": "run.completed"})
         assert len(zof.send("GET", "/_emulator/delivery-rules").json["data"]) == 2
         zof.run("tc_a")
         zof.deliver()
@@ -278,9 +280,9 @@ def test_other_events_are_sent_on_demand(zof: Hooks) -> None:
     """`POST /_emulator/events` sends an event of any type, with the data of its example unless other data is given."""
     with receiving() as receiver:
         zof.register(receiver.url, "remediation.plan_pending", "release.gate_blocked")
-        assert zof.post("/_emulator/events", {"type": "remediation.plan_pending"}) == {"deliveries": 1}
-        zof.post("/_emulator/events", {"type": "release.gate_blocked", "object_id": "gate_é", "run_id": "run_1"})
-        assert zof.post("/_emulator/events", {"type": "agent.offline", "organization_id": "org_other"}) == {
+        assert zof.submit("/_emulator/events", {"type": "remediation.plan_pending"}) == {"deliveries": 1}
+        zof.submit("/_emulator/events", {"type": "release.gate_blocked", "object_id": "gate_é", "run_id": "run_1"})
+        assert zof.submit("/_emulator/events", {"type": "agent.offline", "organization_id": "org_other"}) == {
             "deliveries": 0
         }
         zof.deliver()
@@ -295,8 +297,8 @@ def test_a_fork_has_its_own_deliveries(zof: Hooks) -> None:
         zof.register(receiver.url)
         zof.run("tc_a")
         zof.deliver()
-        zof.post("/_emulator/worlds/default/fork", {"name": "copy"})
-        fork = zof.within("copy")
+        zof.submit("/_emulator/worlds/default/fork", {"name": "copy"})
+        fork = cast("Hooks", zof.within("copy"))
         assert fork.deliveries() == zof.deliveries()
         fork.run("tc_b")
         fork.deliver()
@@ -329,3 +331,27 @@ def test_nothing_is_sent_after_the_end(zof: Hooks, caplog: pytest.LogCaptureFixt
         receiver.wait_for(1)
         zof.app.close()
     assert "1 webhook deliveries were neither delivered nor given up" in caplog.text
+
+
+@pytest.mark.parametrize("clock", ["manual", "real"])
+def test_a_replay_compares_deliveries_and_calls_nobody(clock: str) -> None:
+    """A journal is replayed with its deliveries, byte for byte, without a request to anybody; a changed one is told."""
+    instant = [EPOCH]
+    zof = Hooks(clock=clock, system=lambda: instant[0])
+    answers = iter([500, 204, 500])
+    with receiving(lambda _: answer(next(answers, 204))) as receiver:
+        zof.register(receiver.url)
+        zof.submit("/_emulator/delivery-rules", {"action": "duplicate", "times": 1})
+        for case in ("tc_a", "tc_b"):
+            zof.run(case)
+            zof.deliver()
+            instant[0] += 1_000
+        journal = zof.send("GET", "/_emulator/journal.ndjson").content
+        came = len(receiver.requests)
+        found = replay(journal)
+        assert (found.differing, found.deliveries) == ((), 3)
+        assert len(receiver.requests) == came
+    changed = journal.replace(b'\\"type\\":\\"run.completed\\"', b'\\"type\\":\\"run.failed\\"', 1)
+    assert changed != journal
+    assert [one.what for one in replay(changed).differing] == ["body"]
+    zof.app.close()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from zof_emulator.control.deliveries import show
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, File, Reply, Request
@@ -77,13 +78,18 @@ def verify_journal(stage: HostedWorld, call: Request) -> Reply:
 
 
 def export_journal(stage: HostedWorld, public_url: str) -> Reply:
-    """The journal as NDJSON: a line about the world, whose links begin with `public_url`, then a line an exchange."""
+    """The journal as NDJSON: a line about the world, then a line an exchange, then a line a webhook delivery.
+
+    Links in answers of the world begin with `public_url`.
+    """
     header = orjson.dumps(_about(stage) | {"public_url": public_url}) + b"\n"
 
     def lines() -> Iterator[bytes]:
         yield header
         for one in _shown(stage):
             yield orjson.dumps(one) + b"\n"
+        for delivery in stage.world.outbox.deliveries():
+            yield orjson.dumps({"delivery": show(stage.world, delivery)}) + b"\n"
 
     content = tuple(lines())
     return Reply(200, File("application/x-ndjson", f"{stage.name or DEFAULT}.ndjson", lambda: content))
