@@ -48,6 +48,15 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_without_arguments(flag: str) -> None:
+    """Without arguments the command prints the help that it prints when asked for it, and exits with 0."""
+    bare, asked = command(), command(flag)
+    assert (bare.returncode, bare.stderr) == (0, "")
+    assert bare.stdout == asked.stdout
+    assert "Commands:\n  replay" in bare.stdout
+
+
 # --- what a flag does
 
 

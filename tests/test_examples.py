@@ -228,7 +228,7 @@ PROVOKED_OF_CONTROL: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
 }
 
 BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = {
-    ("createWebhook", "repeated_field"): lambda asked, zof: asked.twice(zof, "environment"),
+    ("createWebhook", "repeated_field"): lambda asked, zof: asked.twice(zof, "url"),
     ("createWebhook", "missing_field"): lambda asked, zof: asked.with_fields(zof, events=None),
     ("createWebhook", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, events=["run.ended"]),
     ("createWebhook", "invalid_value"): lambda asked, zof: asked.with_fields(zof, url="ftp://127.0.0.1/"),
@@ -352,7 +352,7 @@ def test_every_operation_that_answers_json_shows_an_answer() -> None:
 
 
 def test_the_ids_in_parameters_exist() -> None:
-    """Every ID that is an example of a parameter in the contract exists on a fresh emulator."""
+    """Every ID that is an example of a parameter exists on a fresh emulator, except a delivery: none was sent."""
     for asked in all_operations():
         if asked.method == "GET" and "{id}" in asked.path:
-            assert asked.send(Zof()).status == 200
+            assert asked.send(Zof()).status == (404 if asked.node["operationId"] == "getDelivery" else 200)

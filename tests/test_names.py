@@ -59,10 +59,12 @@ TO_RENAME: Final = word_set("""
     within wrapped written wrong
     """)
 TO_REWORD: Final = word_set("""
-    __init__.py:corridor api.py:audience api.py:corridor api.py:stage app.py:audience app.py:stage clock.py:stage
-    dispatch.py:corridor dispatch.py:entrance dispatch.py:stage hosted_world.py:audience hosted_world.py:stage
-    journal.py:stage main.py:stage messages.py:corridor operations.py:stage pages.py:entrance pages.py:stage
-    refusal.py:corridor replay.py:stage snapshot_files.py:stage snapshots.py:stage world_registry.py:stage
+    __init__.py:corridor api.py:corridor
+    artifacts.py:"otherwise" dispatch.py:corridor dispatch.py:entrance
+    lifecycle.py:"otherwise"
+    messages.py:corridor objects.py:"otherwise" objects.py:sights pages.py:"otherwise"
+    pages.py:entrance refusal.py:corridor results.py:"otherwise"
+    runs.py:"otherwise"
     """)
 
 

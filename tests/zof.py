@@ -63,11 +63,11 @@ class Zof:
         *,
         data: SeedData | None = None,
         system: Callable[[], int] = lambda: EPOCH,
-        told: Callable[[Exchange], None] | None = None,
+        on_exchange: Callable[[Exchange], None] | None = None,
         **settings: Any,  # noqa: ANN401  a setting
     ) -> None:
         chosen = Settings(**{"clock": "manual", "rate": OFF, **settings})
-        self.app = create_app(chosen, data=data, system=system, told=told)
+        self.app = create_app(chosen, data=data, system=system, on_exchange=on_exchange)
         self.key = ADMIN
         self.mount = ""
 
@@ -80,7 +80,7 @@ class Zof:
     @property
     def world(self) -> World:
         """The world behind it."""
-        return self.app.stage.world
+        return self.app.hosted.world
 
     def send(  # noqa: PLR0913  what a request has
         self,
@@ -187,7 +187,7 @@ class Zof:
         return self.send(method, f"/_emulator{path}", key=key, headers=headers, body=content)
 
     def advance(self, by_ms: int) -> None:
-        """Action the clock."""
+        """Move the clock."""
         assert self.control("/clock/advance", {"by_ms": by_ms}).status == 200
 
 

@@ -49,8 +49,8 @@ def create_app(  # noqa: PLR0913  each has a default
     *,
     data: SeedData | None = None,
     system: Callable[[], int] = system_clock,
-    told: Callable[[Exchange], None] | None = None,
-    limited: Callable[[], None] | None = None,
+    on_exchange: Callable[[Exchange], None] | None = None,
+    on_rate_limited: Callable[[], None] | None = None,
     deliveries: Deliveries | None = None,
 ) -> Dispatcher:
     """An emulator as an ASGI application, with worlds of its own.
@@ -59,8 +59,8 @@ def create_app(  # noqa: PLR0913  each has a default
         settings: how it is set up; `Settings()` by default. Host and port only tell who is let in.
         data: what a fresh world holds; by default `zof_emulator.core.tenants.DEFAULT`, with the settings' environments.
         system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
-        told: hears of every exchange.
-        limited: hears of each that the rate limit refused.
+        on_exchange: called after every exchange.
+        on_rate_limited: called for every request that the rate limit refuses.
         deliveries: sends webhooks; by default a thread does, which calls real receivers.
 
     Raises:
@@ -69,21 +69,21 @@ def create_app(  # noqa: PLR0913  each has a default
     chosen = settings or Settings()
     contract = document.load(document.find("openapi.yaml"))
     make, usual = _make_worlds(data or DEFAULT), chosen.world
-    audience = Listeners(told, limited)
+    listeners = Listeners(on_exchange, on_rate_limited)
     shared = access_to(make(usual, EPOCH))
 
-    def stage(name: str, config: WorldConfig | None) -> HostedWorld:
+    def host(name: str, config: WorldConfig | None) -> HostedWorld:
         return HostedWorld(
             config or usual,
             make,
             system,
             lambda world: shared if shared.fits(world) else access_to(world),
-            audience,
+            listeners,
             name=name,
             most_exchanges=chosen.journal,
         )
 
-    worlds = WorldRegistry(stage, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
+    worlds = WorldRegistry(host, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
     policy = CallPolicy(chosen.webhook_allow)
     sending = deliveries or DeliveryService(compose, lambda: load_courier(policy))
     api = OpenApiApp(contract, table.TABLE, views.PREFIX, sending, chosen.public_url)
@@ -97,8 +97,8 @@ def create_app(  # noqa: PLR0913  each has a default
     )
     pages = Pages(worlds, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
-    door = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
-    return Dispatcher(browser, worlds=worlds, api=api, control=control_api, door=door)
+    control_guard = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
+    return Dispatcher(browser, worlds=worlds, api=api, control=control_api, control_guard=control_guard)
 
 
 def _make_worlds(data: SeedData) -> Callable[[WorldConfig, int], World]:

@@ -1,4 +1,4 @@
-"""What tests of tap, oracle, probes and runner share: answers that were never given, and targets of one answer."""
+"""Made-up answers and targets with one answer, for the tests of checks, probes and runner."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def world(base: str, **settings: Any) -> Target:  # noqa: ANN401
 
 @pytest.mark.parametrize("base", [ALPHA, f"{ALPHA}/", f"{ALPHA}/v1", f"{ALPHA}/v1/"])
 def test_a_world_is_verified_like_any_deployment(base: str) -> None:
-    """With and without /v1 every rule is kept there, by its links and its clock too."""
+    """A world of the emulator keeps every rule, with and without /v1 in its URL."""
     facts = run(world(base), max_examples=0)
     assert facts.findings == ()
     left = {each.rule.name for each in facts.settled if each.verdict is not Verdict.KEPT}
@@ -47,8 +47,8 @@ def test_a_world_is_verified_like_any_deployment(base: str) -> None:
     assert any("/w/alpha/v1/" in str(each.response.body) for each in facts.journal)
 
 
-def test_made_up_requests_reach_a_world() -> None:
-    """So do the machine's and Schemathesis's, and find nothing."""
+def test_generated_requests_reach_a_world() -> None:
+    """Generated requests reach a world, and find nothing."""
     facts = run(world(ALPHA, rate=OFF), max_examples=1)
     assert facts.findings == ()
     assert facts.examples > 200
@@ -56,7 +56,7 @@ def test_made_up_requests_reach_a_world() -> None:
 
 
 def test_over_http() -> None:
-    """A server's world has a clock of its own, and its scripts name it."""
+    """A world over HTTP has a clock of its own, and scripts name the world."""
     with Server("--clock", "manual", "--rate-limit", "off") as server:
         where = replace(world(f"http://127.0.0.1:{server.port}/w/beta/v1"), app=None)
         facts = run(where, max_examples=0)
@@ -67,8 +67,8 @@ def test_over_http() -> None:
     )
 
 
-def test_a_location_outside_of_the_base_leads_nowhere() -> None:
-    """A gateway that forgets its own path in Location is found, and nothing is sent there."""
+def test_a_location_outside_the_base_is_not_followed() -> None:
+    """A Location without the path of the base URL is a finding, and is not followed."""
     outside = answers(lambda a: header(a, "location", "http://127.0.0.1:9630/v1/runs/run_x"), "startRun", 201)
     mutant = Mutant(name="outside", rule="", make=outside)
     base = replace(target(), url=ALPHA).base
@@ -95,7 +95,7 @@ def _stripped(mutant: Mutant, where: Target) -> Any:  # noqa: ANN401  an applica
 
 
 def test_a_link_is_followed_below_the_base() -> None:
-    """Whatever host it names."""
+    """A link below the path of the base URL is followed, whatever host it names."""
     client = Client(world(ALPHA))
     assert client.follow("https://elsewhere.test/w/alpha/v1/runs?limit=1").request == Request(
         "GET", "/v1/runs", "limit=1"

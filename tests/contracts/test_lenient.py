@@ -1,4 +1,4 @@
-"""A deployment that differs wherever the contract leaves it free violates nothing."""
+"""A deployment that differs wherever the contract permits it violates nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _target() -> Target:
 
 
 def test_no_violation() -> None:
-    """Only differences are found, and some are."""
+    """Probes find differences in it, and no violation."""
     facts = run(_target(), seed=1, max_examples=0)
     violated = {each.rule.name: each.findings for each in facts.settled if each.verdict is Verdict.VIOLATED}
     assert not violated
@@ -30,6 +30,6 @@ def test_no_violation() -> None:
 
 
 def test_no_violation_over_time() -> None:
-    """Neither do the machine and Schemathesis find one."""
+    """State machine and fuzzing find no violation in it."""
     facts = run(_target(), seed=1, max_examples=1)
     assert not [each.rule.name for each in facts.settled if each.verdict is Verdict.VIOLATED]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Patient(Client):
-    """A client that says how long it would have waited."""
+    """A client that records how long it would have waited."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
@@ -30,23 +30,23 @@ class _Patient(Client):
 
 
 def test_minimized() -> None:
-    """Start, cancel, cancel: the other run, the projects and the looks between are left out."""
+    """A start and two cancels remain: the other run, the projects and the retrievals between are left out."""
     client = Client(target(MUTANTS["canceled-twice"]))
     ledger = Ledger(client.target)
-    steps = Actions(client, ledger)
-    steps.start(("tc_a",))
-    steps.start(("tc_login_001",))
+    actions = Actions(client, ledger)
+    actions.start(("tc_a",))
+    actions.start(("tc_login_001",))
     client.get("/projects")
-    steps.cancel(steps.runs[0])
-    steps.cancel(steps.runs[0])
+    actions.cancel(actions.runs[0])
+    actions.cancel(actions.runs[0])
     (finding,) = ledger.findings.values()
     shorter = minimize(finding, client)
     assert [each.operation for each in shorter.trace] == ["startRun", "cancelRun", "cancelRun"]
     assert len(find_related(finding.trace)) < len(finding.trace)
 
 
-def test_what_shows_it_stays() -> None:
-    """The last exchanges show a finding together, also where they name nothing in common."""
+def test_the_last_exchanges_stay() -> None:
+    """The last exchanges stay together, even where they have no name in common."""
     client = Client(target())
     trace = [client.get("/projects"), client.get("/results", limit=1), client.get("/projects"), client.get("/projects")]
     assert find_related(trace, 2) == tuple(trace[2:])
@@ -54,7 +54,7 @@ def test_what_shows_it_stays() -> None:
 
 
 def test_what_is_sent_again_does_not_wait_for_long_in_real_time() -> None:
-    """A trace of an hour is not an hour's work, where nothing moves the target's clock."""
+    """Pauses are at most 5 s where the clock of the target cannot be moved."""
     client = Client(target())
     first = client.get("/projects")
     client.wait(3600, "an hour")

@@ -1,4 +1,4 @@
-"""The probes: on the healthy emulator every rule is kept; a target that knows nothing keeps nothing."""
+"""The probes: the healthy emulator keeps every rule, and a target that answers everything alike keeps none."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ BUDGET = 250
 ERROR = json.dumps({"error": {"code": "no", "message": "No."}}).encode()
 
 
-def probed(where: Target) -> tuple[Ledger, Client]:
-    """Every probe, one after another, without a look at whether there is anything to probe."""
+def probe_all(where: Target) -> tuple[Ledger, Client]:
+    """Run every probe without a preflight."""
     ledger, client = Ledger(where), Client(where)
     client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
     context = ProbeContext(client, ledger, "test")
@@ -81,12 +81,12 @@ def test_the_same_seed_sends_the_same_bytes() -> None:
         (302, b"", (("location", "https://elsewhere.test/"),)),
     ],
 )
-def test_a_target_that_answers_everything_alike_keeps_nothing_it_does(
+def test_a_target_that_answers_everything_alike_keeps_nothing(
     status: int, body: bytes, headers: tuple[tuple[str, str], ...]
 ) -> None:
-    """Rules about what the target does are not kept by a target that does nothing, and seldom broken."""
+    """A target that does nothing keeps no rule about what a target does, and breaks few."""
     where = Target(app=answering(status, body, *headers), keys={"main": "k", "readonly": "r", "other-org": "o"})
-    ledger, client = probed(where)
+    ledger, client = probe_all(where)
     kept = {each.rule.name for each in ledger.results() if each.verdict is Verdict.KEPT}
     active = {rule for probe in PROBES for rule in probe.rules}
     assert kept & active == set()
@@ -97,7 +97,7 @@ def test_a_target_that_answers_everything_alike_keeps_nothing_it_does(
 
 
 def test_read_only_changes_nothing() -> None:
-    """In the profile read-only no run is started, and what can be read is judged."""
+    """In the profile read-only no run is started, and all that can be read is judged."""
     healthy = target()
     facts = run(replace(healthy, profile="read-only"), max_examples=0)
     sent = {(each.request.method, each.request.path) for each in facts.journal if each.request.method != "GET"}
@@ -112,7 +112,7 @@ def test_read_only_changes_nothing() -> None:
 
 
 def _other(ask: Ask, inner: Inner) -> Response:
-    """A deployment that differs wherever the contract only assumes."""
+    """A deployment that differs wherever the contract only assumes something."""
     answer = inner(ask)
     headers = [(name, value) for name, value in answer.headers if name not in {"idempotency-replayed", "location"}]
     headers = [(name, "abc" + value[4:] if name == "x-request-id" else value) for name, value in headers]
@@ -140,7 +140,7 @@ def _changed(value: Any) -> Any:  # noqa: ANN401  JSON values
 
 
 def test_a_deployment_that_differs_where_it_may_violates_nothing() -> None:
-    """Other codes, more fields, other enum values, 202 on cancel and missing assumed headers are differences."""
+    """Other codes, additional fields and values, 202 on cancel and missing assumed headers are differences only."""
     facts = run(target(Mutant(name="other", rule="", make=always(_other))), max_examples=0)
     assert [(one.rule.name, one.expected, one.got) for one in facts.findings if one.verdict is Verdict.VIOLATED] == []
     assert {"errors.not-found.code", "runs.cancel.answer", "runs.start.location"} <= {
@@ -148,8 +148,8 @@ def test_a_deployment_that_differs_where_it_may_violates_nothing() -> None:
     }
 
 
-def test_a_target_with_more_places_is_not_over_capacity() -> None:
-    """Where as many runs go at once as are started, nothing is said about the queue."""
+def test_a_target_with_more_capacity_is_not_judged() -> None:
+    """A target that runs all runs at once gives no evidence about the queue."""
     where = target(capacity=50)
     ledger, client = Ledger(where), Client(where)
     with pytest.raises(Unsettled, match="not over capacity"):
@@ -157,8 +157,8 @@ def test_a_target_with_more_places_is_not_over_capacity() -> None:
     assert ledger.evidence["runs.capacity"] == 0
 
 
-def test_every_rule_has_a_probe_or_an_observer() -> None:
-    """What a probe says it can settle is in the catalogue."""
+def test_probes_name_known_rules() -> None:
+    """Every rule that a probe names is in the catalogue."""
 
     def named() -> Iterator[str]:
         for probe in PROBES:

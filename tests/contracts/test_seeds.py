@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _searched(client: Client, seed: int) -> Ledger:
-    """What the machine found."""
+    """Run the state machine."""
     ledger = Ledger(client.target, seed=seed)
     client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
     state_machine.run(client, ledger, seed=seed, max_examples=12)
@@ -42,12 +42,12 @@ def _over_http(where: Target) -> dict[str, Finding]:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_machine_finds_nothing(seed: int) -> None:
-    """Whatever it makes up, also when a rate limit is waited out in the middle of it."""
+    """The state machine finds nothing for any seed, also when it waits out a rate limit."""
     assert _searched(Client(target(seed=seed)), seed).findings == {}
 
 
 def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
-    """Over HTTP, waiting all the time, and where an earlier verification has left its runs and idempotency keys."""
+    """Nothing is found over HTTP with many waits, nor where an earlier verification left runs and idempotency keys."""
     keys = {name: key for name, key in target().keys.items() if name != "no-projects"}
     with Server("--clock", "manual", "--rate-limit", "20/60", "--quiet") as server:
         where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}", keys=keys)
@@ -61,7 +61,7 @@ def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
 
 
 def test_no_two_verifications_of_a_server_use_the_same_idempotency_keys() -> None:
-    """What an earlier one left is met by nobody; in process the same seed sends the same bytes."""
+    """Verifications of a server have different keys; in process the same seed sends the same bytes."""
     served = replace(target(), app=None)
     first, second = (ContractMachine(Client(served), Ledger(served, seed=1), {}).salt for _ in range(2))
     assert first != second

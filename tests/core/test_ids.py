@@ -51,7 +51,7 @@ def test_ids_never_repeat(names: IdScheme, found: set[int], places: set[int]) ->
 @given(seeds, st.text(st.sampled_from("ab/"), max_size=4), st.sampled_from([8]))
 def test_a_walk_meets_every_number_once(seed: int, purpose: str, bits: int) -> None:
     """A walk goes through all words of its length before it could repeat one, and knows each one's place."""
-    walk = Permutation.seeded(seed, purpose, bits)
+    walk = Permutation.from_seed(seed, purpose, bits)
     words = [walk.word(number) for number in range(2**bits)]
     assert len(set(words)) == 2**bits
     assert [walk.number(word) for word in words] == list(range(2**bits))

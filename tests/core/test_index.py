@@ -86,12 +86,12 @@ def lived(history: list[tuple[str, int, int]]) -> Lists:
         elif running := [one for one in lists.runs.values() if not one.ended]:
             run = running[pick % len(running)]
             if what == "cancel":
-                lists.follow(runs.canceled(run, lists.now))
+                lists.follow(runs.cancel(run, lists.now))
             elif run.status is Status.QUEUED:
-                lists.follow(runs.begun(run, lists.now))
+                lists.follow(runs.begin(run, lists.now))
             else:
                 for place in range(len(run.outcomes), len(run.cases)):
-                    run = runs.case_ended(run, ENDINGS[(pick + place) % 3], lists.now)
+                    run = runs.end_case(run, ENDINGS[(pick + place) % 3], lists.now)
                 lists.follow(run)
     return lists
 

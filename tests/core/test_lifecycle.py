@@ -75,10 +75,10 @@ def test_a_refused_change_leaves_the_run_as_it_was(life: tuple[Run, ...]) -> Non
     """A run that has ended can neither begin, nor end, nor be canceled, and stays the same value."""
     run = life[-1]
     if not run.ended:
-        assert runs.canceled(run, 9).status is Status.CANCELED
+        assert runs.cancel(run, 9).status is Status.CANCELED
         return
     before = repr(run)
-    for change in (runs.begun, runs.canceled):
+    for change in (runs.begin, runs.cancel):
         with pytest.raises(Refused, match="run_ended"):
             change(run, 9)
     assert repr(run) == before

@@ -44,7 +44,7 @@ def test_what_is_put_down_is_given_back() -> None:
 @given(instants, st.lists(instants), st.integers(0, 2**40))
 def test_a_manual_clock_moves_only_when_it_is_told(start: int, system: list[int], by: int) -> None:
     """Whatever the system's clock does, a manual one stands still."""
-    clock = Clock(ClockMode.MANUAL).moved(by)
+    clock = Clock(ClockMode.MANUAL).move_by(by)
     assert all(clock.read(one, start) == start for one in system)
 
 
@@ -52,7 +52,7 @@ def test_a_manual_clock_moves_only_when_it_is_told(start: int, system: list[int]
 @example(LAST, [LAST], 1)
 def test_a_real_clock_follows_the_systems_and_never_goes_back(start: int, system: list[int], by: int) -> None:
     """A real clock is as far from the system's as it was moved; it waits when that goes back, and where time ends."""
-    clock, now = Clock().moved(by), start
+    clock, now = Clock().move_by(by), start
     for one in system:
         then = clock.read(one, now)
         assert then == min(LAST, max(now, one + by)) >= now
@@ -64,5 +64,5 @@ def test_moves_add_up(mode: ClockMode, moves: list[int]) -> None:
     """A clock that is moved in steps is moved by their sum, and stays the clock that it was."""
     clock = Clock(mode)
     for by in moves:
-        clock = clock.moved(by)
+        clock = clock.move_by(by)
     assert clock == Clock(mode, sum(moves))

@@ -129,7 +129,7 @@ class Stories(RuleBasedStateMachine):
     def results_are_ranked_as_they_became_visible(self) -> None:
         """An organization's results are those of its ended runs, in the order of their ends."""
         for organization, modelled in self.models.items():
-            found = [self.world.ranked(organization, rank) for rank in range(len(modelled.results))]
+            found = [self.world.result_at_rank(organization, rank) for rank in range(len(modelled.results))]
             assert self.world.tenancies[organization].results.end == len(modelled.results)
             shown = [self.world.result(*one) for one in found]
             assert [(one.test_case_id, one.status, one.started_at, one.completed_at) for one in shown] == [

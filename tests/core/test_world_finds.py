@@ -109,13 +109,13 @@ def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[s
             if at < world.now:
                 continue
             world.settle(at)
-            assert (slot in world.kept(run, filled)) is (at < gone)
+            assert (slot in world.filter_unexpired(run, filled)) is (at < gone)
             if at < gone:
                 assert world.artifact("org_abc", name)[1].slot == slot
                 assert reason(lambda name=name: world.artifact("org_other", name)) == "artifact_not_found"  # type: ignore[misc]
             else:
                 assert reason(lambda name=name: world.artifact("org_abc", name)) == "artifact_not_found"  # type: ignore[misc]
-    assert world.kept(run, filled) == []
+    assert world.filter_unexpired(run, filled) == []
 
 
 def test_an_empty_slot_is_not_found() -> None:

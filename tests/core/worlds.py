@@ -56,11 +56,11 @@ def from_life(draw: st.DrawFn, *, most_cases: int = 6) -> tuple[Run, ...]:
         if run.ended:
             break
         if draw(st.integers(0, 5)) == 0:
-            states.append(runs.canceled(run, now))
+            states.append(runs.cancel(run, now))
         elif run.status is Status.QUEUED:
-            states.append(runs.begun(run, now))
+            states.append(runs.begin(run, now))
         else:
-            states.append(runs.case_ended(run, draw(st.sampled_from(ENDINGS)), now))
+            states.append(runs.end_case(run, draw(st.sampled_from(ENDINGS)), now))
     return tuple(states)
 
 
@@ -77,7 +77,7 @@ def snapshot(world: World) -> object:
             lists.append(tenancy.results.page(None, status, Period(), NO_END, 1_000))
         lists.append(([tenancy.running, *tenancy.waiting], False))
     ranked = [
-        world.result(*world.ranked(organization, rank))
+        world.result(*world.result_at_rank(organization, rank))
         for organization, tenancy in world.tenancies.items()
         for rank in range(tenancy.results.start, tenancy.results.end)
     ]

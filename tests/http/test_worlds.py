@@ -322,7 +322,7 @@ def test_unknown_path(path: str) -> None:
 def test_what_is_told_of_an_exchange() -> None:
     """A log line of another world has the path as it came."""
     heard: list[str] = []
-    zof = Zof(told=lambda exchange: heard.append(exchange.path))
+    zof = Zof(on_exchange=lambda exchange: heard.append(exchange.path))
     zof.within("a").get("/runs")
     zof.send("GET", "/w/a/_emulator/health", base="http://evil.test")
     assert heard == ["/w/a/v1/runs", "/w/a/_emulator/health"]

@@ -265,7 +265,7 @@ class _Hoarding(World):
     __slots__ = ()
 
     def cancel(self, run: Run) -> Run:
-        return self._ended(run, runs.canceled(run, self.now))
+        return self._end_run(run, runs.cancel(run, self.now))
 
 
 def _becomes(kind: type[World]) -> Callable[[World], None]:

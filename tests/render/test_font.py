@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from zof_emulator.render.font import HEIGHT, WIDTH, legible, rows
+from zof_emulator.render.font import HEIGHT, WIDTH, replace_unprintable, rows
 
 from tests.render.strategies import anything
 
@@ -13,7 +13,7 @@ ASCII = "".join(map(chr, range(0x20, 0x7F)))
 
 def test_letters_differ() -> None:
     """Every character of ASCII has a shape of its own, and so has the box."""
-    assert len({rows(letter) for letter in ASCII + legible("é")}) == len(ASCII) + 1
+    assert len({rows(letter) for letter in ASCII + replace_unprintable("é")}) == len(ASCII) + 1
 
 
 def test_shape() -> None:
@@ -24,7 +24,7 @@ def test_shape() -> None:
 @given(anything)
 def test_size(text: str) -> None:
     """A line is as wide as its letters, each with a free column after it, and always as high."""
-    drawn = rows(legible(text))
+    drawn = rows(replace_unprintable(text))
     assert [len(row) for row in drawn] == [WIDTH * len(text)] * HEIGHT
     assert all(set(row[WIDTH - 1 :: WIDTH]) <= {"0"} for row in drawn)
 
@@ -32,7 +32,7 @@ def test_size(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"), [("a\tb\r\nc", "a b  c"), ("“1 \N{EN DASH} 2”", '"1 - 2"'), ("é\x00~", "\x7f\x7f~")]
 )
-def test_legible(text: str, shown: str) -> None:
+def test_replace_unprintable(text: str, shown: str) -> None:
     """White space becomes spaces, typeset punctuation plain, and what the font lacks a box; ASCII stays."""
-    assert legible(text) == shown
-    assert legible(ASCII) == ASCII
+    assert replace_unprintable(text) == shown
+    assert replace_unprintable(ASCII) == ASCII

@@ -194,7 +194,7 @@ def check_results(run: JsonObject, results: Sequence[JsonObject]) -> Iterator[Cl
     found = sorted(str(each.get("test_case_id")) for each in results)
     expected = f"one result for each of {len(cases)} cases"
     got = f"{len(found)} results, for {quote_value(found)}"
-    yield Claim("results.per-case", cases == found, expected, got)
+    yield Claim("results.per-case", cases == found, expected, got, operation="listResults")
     by_case = {each.get("test_case_id"): each for each in outcomes}
     for result in results:
         yield _check_agreement(run, by_case.get(result.get("test_case_id"), {}), result)
@@ -208,7 +208,7 @@ def _check_agreement(run: JsonObject, outcome: JsonObject, result: JsonObject) -
     differ = sorted(name for name, value in stated.items() if name in result and result[name] != value)
     expected = ", ".join(f"{name} {quote_value(stated[name])}" for name in differ) or "what the run states"
     got = ", ".join(f"{name} {quote_value(result[name])}" for name in differ)
-    return Claim("results.agree", not differ, expected, got)
+    return Claim("results.agree", not differ, expected, got, operation="listResults")
 
 
 def check_retrieved_result(listed: JsonObject, answer: Response) -> Claim:
@@ -245,7 +245,9 @@ def check_listed_run(shown: JsonObject, item: JsonObject) -> Iterator[Claim]:
         yield Claim("runs.list-agrees", not differ, expected, got[:160], operation="listRuns")
 
 
-def check_walk(rule: str, walked: Sequence[object], wanted: Sequence[object], *, exact: bool) -> Claim:
+def check_walk(
+    rule: str, walked: Sequence[object], wanted: Sequence[object], *, exact: bool, operation: str = ""
+) -> Claim:
     """Whether a list that was read page by page has every item once; `exact` when it has no others, in this order."""
     twice = sorted({str(each) for each in walked if walked.count(each) > 1})
     lost = [each for each in wanted if each not in walked]
@@ -253,7 +255,8 @@ def check_walk(rule: str, walked: Sequence[object], wanted: Sequence[object], *,
     faults = [f"{', '.join(twice[:3])} twice"] if twice else []
     faults += [f"{len(lost)} missing, such as {lost[0]}"] if lost else []
     faults = faults or [f"the items {quote_value(list(walked))}"]
-    return Claim(rule, holds, f"{len(wanted)} items, each once", f"{len(walked)} items: {'; '.join(faults)}")
+    expected, got = f"{len(wanted)} items, each once", f"{len(walked)} items: {'; '.join(faults)}"
+    return Claim(rule, holds, expected, got, operation=operation)
 
 
 def check_status_filter(status: str, items: Sequence[JsonObject], missing: Collection[object]) -> Claim:
@@ -261,7 +264,8 @@ def check_status_filter(status: str, items: Sequence[JsonObject], missing: Colle
     strange = [each for each in items if each.get("status") != status]
     faults = [f"{each.get('id')} with status {quote_value(each.get('status'))}" for each in strange[:1]]
     faults += [f"no {each}" for each in sorted(map(str, missing))[:1]]
-    return Claim("runs.filter.status", not faults, f"all runs with status {status}, and no others", ", ".join(faults))
+    expected, got = f"all runs with status {status}, and no others", ", ".join(faults)
+    return Claim("runs.filter.status", not faults, expected, got, operation="listRuns")
 
 
 def check_followed_log(read: Sequence[JsonObject], at_once: Sequence[JsonObject]) -> Claim:

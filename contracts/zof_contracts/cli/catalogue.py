@@ -65,7 +65,10 @@ def _describe_fields(rule: Rule) -> list[tuple[str, str]]:
     rows = [
         ("promise", rule.sentence),
         ("section", f"{rule.section} {SECTIONS[rule.section]}"),
-        ("basis", f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. A deployment without it {consequence}."),
+        (
+            "basis",
+            f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. A deployment that breaks it {consequence}.",
+        ),
         ("needs", "; ".join(NEEDS[need] for need in sorted(rule.needs)) or "a key only"),
         ("evidence", f"counts as kept when it was observed at least {times}"),
         ("checked", rule.how),

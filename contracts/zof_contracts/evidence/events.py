@@ -1,7 +1,7 @@
-"""What happens while a target is verified: frozen values that a listener is told, one after another.
+"""The events of a verification: frozen values that listeners receive one after another.
 
-Plug in: a listener is any function that takes an `Event`; `Session.tell` calls them all. Progress bars, plain lines
-and journals are listeners and nothing else.
+A listener is any function that takes an `Event`; `Ledger.publish` calls them all. Progress bars, plain lines and
+journals are listeners.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class VerificationStarted:
 
 @dataclass(frozen=True, slots=True)
 class PartStarted:
-    """A part of it began: a probe, the shapes, the model."""
+    """A part of it began: a probe, the state machine or the fuzzing."""
 
     name: str
-    """What is being tried, in a few words."""
+    """What is tried, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class ExchangeRecorded:
 
     exchange: Exchange
     used: int
-    """Requests sent so far."""
+    """The number of requests sent so far."""
     budget: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The client waits, so that the target is not overrun."""
+    """The client waits, for a rate limit or for a run."""
 
     seconds: float
     why: str
@@ -63,7 +63,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class FindingRecorded:
-    """A rule was seen broken for the first time."""
+    """A rule was broken for the first time."""
 
     finding: Finding
 

@@ -180,7 +180,8 @@ class Actions:
         else:
             return
         rule = "pages.walk.under-change" if starting else "pages.walk"
-        self.record([check_walk(rule, [item.get("id") for item in items], wanted, exact=False)])
+        ids = [item.get("id") for item in items]
+        self.record([check_walk(rule, ids, wanted, exact=False, operation="listRuns")])
         for run in shown:
             for item in items:
                 if item.get("id") == run.get("id"):

@@ -103,7 +103,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayResult:
     """What came of a replay."""
 
     exchanges: int
@@ -128,7 +128,7 @@ class Replayed:
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
 
 
-@click.command("replay")
+@click.command("replay", short_help="Compare a journal with a new world, byte for byte.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def replay_command(file: Path, *, as_json: bool) -> int:
@@ -142,7 +142,7 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     return int(bool(found.differing))
 
 
-def replay(journal: bytes) -> Replayed:
+def replay(journal: bytes) -> ReplayResult:
     """Send a journal (NDJSON) to a fresh world; `UnusableFile` when it is none, or not a whole one."""
     about, exchanges, recorded = _read(journal)
     deliveries = RecordedDeliveries(recorded)
@@ -154,12 +154,12 @@ def replay(journal: bytes) -> Replayed:
         app.worlds.create(about["world"], world)
     differing: list[Difference] = []
     for one in exchanges:
-        stage = app.worlds.find(about["world"])
-        now[0] = one["at_ms"] - stage.world.clock.offset
-        differing += _differences(one, _sent(app, one, stage.mount))
+        hosted = app.worlds.find(about["world"])
+        now[0] = one["at_ms"] - hosted.world.clock.offset
+        differing += _differences(one, _send(app, one, hosted.mount))
     deliveries.finish(app.worlds.find(about["world"]).world)
     differing += [Difference(*one) for one in deliveries.differences]
-    return Replayed(len(exchanges), tuple(differing), len(recorded))
+    return ReplayResult(len(exchanges), tuple(differing), len(recorded))
 
 
 def _read(
@@ -190,11 +190,11 @@ def _read(
     return about, exchanges, recorded
 
 
-def _sent(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, Any]:
+def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, Any]:
     """The answer to a request of the journal, as the journal would show it."""
     asked = one["request"]
     raw, _, query = asked["target"].partition("?")
-    headers = [(name.encode("latin-1", "replace"), _unmasked(name, value)) for name, value in asked["headers"]]
+    headers = [(name.encode("latin-1", "replace"), _unmask(name, value)) for name, value in asked["headers"]]
     body = b64decode(asked["body"]) if asked["encoding"] == "base64" else asked["body"].encode()
     if asked["truncated"] and not any(name == b"content-length" for name, _ in headers):
         body = bytes(min(asked["size"], _MOST_SENT))
@@ -229,7 +229,7 @@ def _sent(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, A
     return message(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
 
 
-def _unmasked(name: str, value: str) -> bytes:
+def _unmask(name: str, value: str) -> bytes:
     """A header as it was sent; a key that is none of the default data's is as good as any other."""
     mark = _MARK.search(value) if name == "authorization" else None
     return _KEYS.get(mark[1] if mark else "", value.encode("latin-1", "replace"))

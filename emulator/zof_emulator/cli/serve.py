@@ -153,8 +153,8 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     drain = Drain(sys.stderr) if may_block(sys.stderr) else None
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
     logging.getLogger().addHandler(Handler(log))
-    app = create_app(settings, told=log.told, limited=log.limited)
-    save_world = _open_files(app.stage, flags["load"], flags["save_on_exit"])
+    app = create_app(settings, on_exchange=log.on_exchange, on_rate_limited=log.report_rate_limit)
+    save_world = _open_files(app.hosted, flags["load"], flags["save_on_exit"])
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -180,14 +180,14 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     return 0
 
 
-def _open_files(stage: HostedWorld, source: str, target: str) -> Callable[[], None]:
+def _open_files(hosted: HostedWorld, source: str, target: str) -> Callable[[], None]:
     """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given."""
     if source:
-        load(stage, Path(source))
+        load(hosted, Path(source))
     if not target:
         return lambda: None
     check_writable(Path(target))
-    return lambda: save(stage, Path(target))
+    return lambda: save(hosted, Path(target))
 
 
 def _greet(settings: Settings, base_url: str, *, quiet: bool, made_up: bool) -> None:

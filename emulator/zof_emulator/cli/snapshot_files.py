@@ -30,11 +30,11 @@ def read(file: Path) -> bytes:
         raise UnusableFile(f"cannot read {file}: {error.strerror}") from error
 
 
-def load(stage: HostedWorld, file: Path) -> None:
-    """Put the world of a snapshot on the stage; `UnusableFile` when it is none."""
+def load(hosted: HostedWorld, file: Path) -> None:
+    """Put the world of a snapshot in a hosted world; `UnusableFile` when it is none."""
     try:
         found: Any = orjson.loads(read(file))
-        snapshots.restore(stage, found if isinstance(found, dict) else {})
+        snapshots.restore(hosted, found if isinstance(found, dict) else {})
     except orjson.JSONDecodeError as error:
         raise UnusableFile(f"cannot load {file}: it is not valid JSON") from error
     except Refused as refused:
@@ -52,15 +52,15 @@ def check_writable(file: Path) -> None:
         raise UnusableFile(f"cannot write {file}: {error.strerror}") from error
 
 
-def save(stage: HostedWorld, file: Path) -> None:
-    """Write a snapshot of the stage's world, whole or not at all; `UnusableFile` when it cannot be written."""
+def save(hosted: HostedWorld, file: Path) -> None:
+    """Write a snapshot of a hosted world, whole or not at all; `UnusableFile` when it cannot be written."""
     try:
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     except OSError as error:
         raise UnusableFile(f"cannot write {file}: {error.strerror}") from error
     try:
         with os.fdopen(handle, "wb") as written:
-            written.write(snapshots.document(stage))
+            written.write(snapshots.document(hosted))
         os.replace(name, file)  # noqa: PTH105  there is no Path to begin with
     except OSError as error:
         with suppress(OSError):

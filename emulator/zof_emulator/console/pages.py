@@ -51,48 +51,50 @@ class Pages:
 
     async def home(self, request: Request) -> Response:
         """What this is, and how to begin."""
-        stage = self._stage(request)
-        base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + stage.mount
-        world = stage.settled()
+        hosted = self._find_world(request)
+        base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + hosted.mount
+        world = hosted.settle()
         keys = ((f"<code>{escape(key.secret)}</code>", key.organization, key.note) for key in world.keys.values())
         curl = f'curl -H "Authorization: Bearer {next(iter(world.keys), "")}" {base}{views.PREFIX}/runs'
-        title = f"Zof emulator, world {stage.name}" if stage.name else "Zof emulator"
+        title = f"Zof emulator, world {hosted.name}" if hosted.name else "Zof emulator"
         others = ((f'<a href="{one.mount}/">{escape(one.name or DEFAULT)}</a>',) for one in self._worlds)
         return self._page(
-            stage,
+            hosted,
             title,
             f"""<p>This is a stand-in for the Zof API, in memory and on this machine alone: no account, no network, and
 nothing here is the vendor's service. The API is under <code>{escape(base + views.PREFIX)}</code>.</p>
 <pre>{escape(curl)}</pre>
 {_table(("Key", "Organization", "May"), keys)}
-<p><a href="{stage.mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
-<a href="{stage.mount}/_emulator/version">version</a> · <a href="{stage.mount}/_emulator/clock">clock</a> ·
-<a href="{stage.mount}/_emulator/journal">journal</a></p>
-{_table(("Newest runs", "Status", "Created"), _newest(world, stage.mount))}
+<p><a href="{hosted.mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
+<a href="{hosted.mount}/_emulator/version">version</a> · <a href="{hosted.mount}/_emulator/clock">clock</a> ·
+<a href="{hosted.mount}/_emulator/journal">journal</a></p>
+{_table(("Newest runs", "Status", "Created"), _newest(world, hosted.mount))}
 {_table(("Worlds",), islice(others, _MOST_LINKS))}""",
         )
 
     async def run(self, request: Request) -> Response:
         """A run, whosesoever it is."""
-        stage = self._stage(request)
-        world = stage.settled()
+        hosted = self._find_world(request)
+        world = hosted.settle()
         try:
             run = world.any_run(request.path_params["id"])
         except Refused:
-            nothing = f"<p>No run has this ID. <a href='{stage.mount}/'>Back</a></p>"
-            return self._page(stage, "No such run", nothing, status=404)
-        page = _run(world, run) + f"<p><a href='{stage.mount}/'>Back</a></p>"
-        return self._page(stage, world.names.run(run.number), page, refresh=not run.ended)
+            nothing = f"<p>No run has this ID. <a href='{hosted.mount}/'>Back</a></p>"
+            return self._page(hosted, "No such run", nothing, status=404)
+        page = _run(world, run) + f"<p><a href='{hosted.mount}/'>Back</a></p>"
+        return self._page(hosted, world.names.run(run.number), page, refresh=not run.ended)
 
-    def _stage(self, request: Request) -> HostedWorld:
+    def _find_world(self, request: Request) -> HostedWorld:
         """The world that a page is of: the entrance has mounted it there."""
         name = request.scope.get("root_path", "").rpartition("/")[2]
         return self._worlds.find(name) if name else self._worlds.default
 
-    def _page(self, stage: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False) -> Response:
+    def _page(
+        self, hosted: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False
+    ) -> Response:
         again = '<meta http-equiv="refresh" content="2">' if refresh else ""
-        date = http_date(stage.world.now // SECOND)
-        headers = {"x-request-id": stage.outside_id(), "date": date, "cache-control": "no-store"}
+        date = http_date(hosted.world.now // SECOND)
+        headers = {"x-request-id": hosted.outside_id(), "date": date, "cache-control": "no-store"}
         return HTMLResponse(
             f"<!doctype html><html lang=en><meta charset=utf-8>{again}"
             '<meta name="viewport" content="width=device-width">'
@@ -120,7 +122,7 @@ def _run(world: World, run: Run) -> str:
     )
     lines = (logs.line(run, place) for place in range(logs.count(run)))
     log = "\n".join(f"{rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
-    found = (artifacts.find(run, slot) for slot in world.kept(run, artifacts.slots(run)))
+    found = (artifacts.find(run, slot) for slot in world.filter_unexpired(run, artifacts.slots(run)))
     kept = ((escape(files.name_of(world, run, one)), one.kind) for one in found if one is not None)
     return (
         f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"

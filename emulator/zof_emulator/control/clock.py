@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_emulator.control.advance import Advance
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.world import EventKind
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Item, Reply, Request, Waiting
 
@@ -28,11 +29,11 @@ class _Witness:
         self.count = 0
         self.run_ended = False
 
-    def __call__(self, happening: Event) -> None:
+    def __call__(self, event: Event) -> None:
         self.count += 1
-        self.run_ended = self.run_ended or happening.event == "run_ended"
+        self.run_ended = self.run_ended or event.event is EventKind.RUN_ENDED
         if len(self.told) < _MOST_TOLD:
-            self.told.append(happening)
+            self.told.append(event)
 
 
 def clock(world: World) -> dict[str, Any]:
@@ -40,14 +41,14 @@ def clock(world: World) -> dict[str, Any]:
     return {"mode": world.clock.mode, "now": rfc3339_ms(world.now), "now_ms": world.now}
 
 
-def get_clock(stage: HostedWorld, _call: Request) -> Reply:
+def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
     """Read the clock."""
-    return Reply(200, Document(clock(stage.world)))
+    return Reply(200, Document(clock(hosted.world)))
 
 
-def advance_clock(stage: HostedWorld, call: Request) -> Reply | Waiting:
+def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     """Move the clock, and tell what happened on the way."""
-    world, witness, asked = stage.world, _Witness(), call.body
+    world, witness, asked = hosted.world, _Witness(), call.body
     before = world.now
 
     def finish() -> Reply:
@@ -63,15 +64,15 @@ def advance_clock(stage: HostedWorld, call: Request) -> Reply | Waiting:
         has_come = _UNTIL[kind](world, asked, witness)
         if not awaits:
             world.check_moving()
-        return _step(world, witness, Advance(stage, finish, has_come=has_come, awaits_deliveries=awaits))
+        return _step(world, witness, Advance(hosted, finish, has_come=has_come, awaits_deliveries=awaits))
     target, param = _target(world, asked)
     world.check_reachable(target, param)
-    return _step(world, witness, Advance(stage, finish, target=target))
+    return _step(world, witness, Advance(hosted, finish, target=target))
 
 
-def advance_run(stage: HostedWorld, call: Request) -> Reply | Waiting:
+def advance_run(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     """Move the clock until a run has come further."""
-    world = stage.world
+    world = hosted.world
     run = world.any_run(call.id)
     has_come = world.run_progress(run, to_end=call.body.get("to") == "end")
     world.check_moving()
@@ -79,16 +80,16 @@ def advance_run(stage: HostedWorld, call: Request) -> Reply | Waiting:
     def finish() -> Reply:
         return Reply(200, Item(world.runs[run.number], views.run_detail))
 
-    return Advance(stage, finish, has_come=has_come).step()
+    return Advance(hosted, finish, has_come=has_come).step()
 
 
 def _step(world: World, witness: _Witness, advance: Advance) -> Reply | Waiting:
     """One step of an advance, of which the witness sees what happens."""
-    world.heard = witness
+    world.on_event = witness
     try:
         found = advance.step()
     finally:
-        world.heard = None
+        world.on_event = None
     return Waiting(lambda: _step(world, witness, advance)) if isinstance(found, Waiting) else found
 
 

@@ -40,7 +40,7 @@ def list_deliveries(hosted: HostedWorld, call: Request) -> Reply:
     shown = page[: query["limit"]]
     has_more = len(page) > len(shown)
     answer = {
-        "data": [show(world, one) for one in shown],
+        "data": [show_delivery(world, one) for one in shown],
         "has_more": has_more,
         "next_cursor": shown[-1].number + 1 if has_more else None,
         "open": outbox.open_count,
@@ -52,7 +52,7 @@ def list_deliveries(hosted: HostedWorld, call: Request) -> Reply:
 
 def get_delivery(hosted: HostedWorld, call: Request) -> Reply:
     """Retrieve a delivery."""
-    return Reply(200, Document(show(hosted.world, hosted.world.outbox.delivery(call.id))))
+    return Reply(200, Document(show_delivery(hosted.world, hosted.world.outbox.delivery(call.id))))
 
 
 def disturb_delivery(hosted: HostedWorld, call: Request) -> Reply:
@@ -60,7 +60,7 @@ def disturb_delivery(hosted: HostedWorld, call: Request) -> Reply:
     world = hosted.world
     delivery = world.outbox.delivery(call.id)
     changed = _DISTURB[call.body["action"]](world.outbox, delivery, call.body, world.now)
-    return Reply(200, Document(show(world, changed)))
+    return Reply(200, Document(show_delivery(world, changed)))
 
 
 _DISTURB: Final[Mapping[str, Callable[[Outbox, Delivery, Mapping[str, Any], int], Delivery]]] = {
@@ -142,7 +142,7 @@ def _matches(outbox: Outbox, delivery: Delivery, query: Mapping[str, Any]) -> bo
     return all(query[name] == value for name, value in shown.items() if name in query)
 
 
-def show(world: World, delivery: Delivery) -> dict[str, Any]:
+def show_delivery(world: World, delivery: Delivery) -> dict[str, Any]:
     """A delivery as an object of the control API."""
     ids = world.outbox.ids
     post = compose(world, delivery)

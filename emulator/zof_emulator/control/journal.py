@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from zof_emulator.control.deliveries import show
+from zof_emulator.control.deliveries import show_delivery
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 from zof_emulator.journal import har
-from zof_emulator.journal.view import differences, shown
+from zof_emulator.journal.view import differences, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,12 +27,12 @@ VERSION: Final = 1
 _COUNTS: Final = ("exactly", "at_least", "at_most")
 
 
-def list_exchanges(stage: HostedWorld, call: Request) -> Reply:
+def list_exchanges(hosted: HostedWorld, call: Request) -> Reply:
     """One page of the exchanges that match, the oldest first."""
     query = dict(call.query)
     limit, above = query.pop("limit"), query.pop("starting_after", 0)
     found: list[Shown] = []
-    for one in _shown(stage, above):
+    for one in _show_all(hosted, above):
         if not differences(one, query):
             found.append(one)
             if len(found) > limit:
@@ -42,27 +42,27 @@ def list_exchanges(stage: HostedWorld, call: Request) -> Reply:
         "data": found[:limit],
         "has_more": more,
         "next_cursor": found[limit - 1]["number"] if more else None,
-        "dropped": _journal(stage).dropped,
+        "dropped": _journal(hosted).dropped_count,
     }
     return Reply(200, Document(page))
 
 
-def clear_journal(stage: HostedWorld, _call: Request) -> Reply:
+def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
     """Forget all exchanges."""
-    journal = _journal(stage)
-    gone = journal.count - journal.dropped
+    journal = _journal(hosted)
+    gone = journal.count - journal.dropped_count
     journal.clear()
     return Reply(200, Document({"cleared": gone}))
 
 
-def verify_journal(stage: HostedWorld, call: Request) -> Reply:
+def verify_journal(hosted: HostedWorld, call: Request) -> Reply:
     """Say whether there were as many exchanges of a kind as asked for; if not, which one comes nearest, and why."""
-    journal, asked = _journal(stage), dict(call.body)
+    journal, asked = _journal(hosted), dict(call.body)
     given = {name: asked.pop(name) for name in _COUNTS if name in asked} or {"at_least": 1}
     low = max(given.get("exactly", 0), given.get("at_least", 0))
     high = min((given[name] for name in ("exactly", "at_most") if name in given), default=None)
     count, nearest, amiss = 0, None, list[dict[str, Any]]()
-    for one in _shown(stage):
+    for one in _show_all(hosted):
         found = differences(one, asked)
         count += not found
         if found and (nearest is None or len(found) <= len(amiss)):
@@ -70,48 +70,49 @@ def verify_journal(stage: HostedWorld, call: Request) -> Reply:
     verified = count >= low and (high is None or count <= high)
     told = None if count >= low or nearest is None else {"exchange": nearest, "differences": amiss}
     wanted = " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
-    message = f"{count} of {journal.count - journal.dropped} exchanges match, as asked: {wanted}."
+    kept = journal.count - journal.dropped_count
+    message = f"{count} of {kept} exchanges match, as asked: {wanted}."
     if not verified:
-        message = f"{count} of {journal.count - journal.dropped} exchanges match; asked for {wanted}. " + _why(told)
-    answer = {"verified": verified, "count": count, "message": message.strip(), "dropped": journal.dropped}
+        message = f"{count} of {kept} exchanges match; asked for {wanted}. " + _explain(told)
+    answer = {"verified": verified, "count": count, "message": message.strip(), "dropped": journal.dropped_count}
     return Reply(200, Document({**answer, "nearest": told}))
 
 
-def export_journal(stage: HostedWorld, public_url: str) -> Reply:
+def export_journal(hosted: HostedWorld, public_url: str) -> Reply:
     """The journal as NDJSON: a line about the world, then a line an exchange, then a line a webhook delivery.
 
     Links in answers of the world begin with `public_url`.
     """
-    header = orjson.dumps(_about(stage) | {"public_url": public_url}) + b"\n"
+    header = orjson.dumps(_header(hosted) | {"public_url": public_url}) + b"\n"
 
     def lines() -> Iterator[bytes]:
         yield header
-        for one in _shown(stage):
+        for one in _show_all(hosted):
             yield orjson.dumps(one) + b"\n"
-        for delivery in stage.world.outbox.deliveries():
-            yield orjson.dumps({"delivery": show(stage.world, delivery)}) + b"\n"
+        for delivery in hosted.world.outbox.deliveries():
+            yield orjson.dumps({"delivery": show_delivery(hosted.world, delivery)}) + b"\n"
 
     content = tuple(lines())
-    return Reply(200, File("application/x-ndjson", f"{stage.name or DEFAULT}.ndjson", lambda: content))
+    return Reply(200, File("application/x-ndjson", f"{hosted.name or DEFAULT}.ndjson", lambda: content))
 
 
-def export_har(stage: HostedWorld, call: Request) -> Reply:
+def export_har(hosted: HostedWorld, call: Request) -> Reply:
     """The journal as an HTTP archive."""
-    content = har.har(_shown(stage), call.base)
-    return Reply(200, File("application/json", f"{stage.name or DEFAULT}.har", lambda: (content,), len(content)))
+    content = har.har(_show_all(hosted), call.base)
+    return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.har", lambda: (content,), len(content)))
 
 
-def _journal(stage: HostedWorld) -> Journal:
-    if stage.journal is None:
+def _journal(hosted: HostedWorld) -> Journal:
+    if hosted.journal is None:
         raise Refused("no_journal")
-    return stage.journal
+    return hosted.journal
 
 
-def _shown(stage: HostedWorld, above: int = 0) -> Iterator[Shown]:
-    return (shown(number, entry) for number, entry in _journal(stage).numbered(stage.world, above))
+def _show_all(hosted: HostedWorld, above: int = 0) -> Iterator[Shown]:
+    return (show(number, entry) for number, entry in _journal(hosted).entries_of(hosted.world, above))
 
 
-def _why(told: Mapping[str, Any] | None) -> str:
+def _explain(told: Mapping[str, Any] | None) -> str:
     """What sets the nearest exchange apart, in one sentence."""
     if told is None:
         return ""
@@ -123,16 +124,16 @@ def _why(told: Mapping[str, Any] | None) -> str:
     return f"The nearest is number {one['number']}, {one['request']['method']} {one['request']['target']}: {amiss}."
 
 
-def _about(stage: HostedWorld) -> dict[str, Any]:
+def _header(hosted: HostedWorld) -> dict[str, Any]:
     """What a fresh world must be like for the journal to be replayed in it."""
-    world, journal = stage.world, _journal(stage)
+    world, journal = hosted.world, _journal(hosted)
     return {
         "format": FORMAT,
         "version": VERSION,
-        "world": stage.name or DEFAULT,
+        "world": hosted.name or DEFAULT,
         **world.config.to_json(),
-        "began": rfc3339_ms(stage.began),
-        "began_ms": stage.began,
-        "from_snapshot": stage.from_snapshot,
-        "dropped": journal.cleared + journal.dropped,
+        "began": rfc3339_ms(hosted.began),
+        "began_ms": hosted.began,
+        "from_snapshot": hosted.from_snapshot,
+        "dropped": journal.cleared + journal.dropped_count,
     }

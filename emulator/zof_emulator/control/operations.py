@@ -36,23 +36,23 @@ def table(
     about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
         {
-            "getHealth": lambda _stage, _call: Reply(200, Document({"status": "ok"})),
-            "getReady": lambda _stage, _call: Reply(200, Document({"status": "ready"})),
-            "getVersion": lambda stage, _call: Reply(200, Document({**about, "seed": stage.world.seed})),
-            "getOpenapi": lambda stage, call: Reply(200, Document(_served(contract, stage.world, call.base))),
+            "getHealth": lambda _hosted, _call: Reply(200, Document({"status": "ok"})),
+            "getReady": lambda _hosted, _call: Reply(200, Document({"status": "ready"})),
+            "getVersion": lambda hosted, _call: Reply(200, Document({**about, "seed": hosted.world.seed})),
+            "getOpenapi": lambda hosted, call: Reply(200, Document(_serve_contract(contract, hosted.world, call.base))),
             "getClock": clock.get_clock,
             "advanceClock": clock.advance_clock,
             "advanceRun": clock.advance_run,
             "resetWorld": _reset,
-            "listWorlds": lambda _stage, call: _list_worlds(worlds, call),
-            "createWorld": lambda _stage, call: _create_world(worlds, call),
-            "getWorld": lambda _stage, call: Reply(200, Document(_world(worlds.find(call.id), call))),
-            "deleteWorld": lambda _stage, call: _delete_world(worlds, call),
-            "forkWorld": lambda _stage, call: _fork_world(worlds, call),
+            "listWorlds": lambda _hosted, call: _list_worlds(worlds, call),
+            "createWorld": lambda _hosted, call: _create_world(worlds, call),
+            "getWorld": lambda _hosted, call: Reply(200, Document(_world(worlds.find(call.id), call))),
+            "deleteWorld": lambda _hosted, call: _delete_world(worlds, call),
+            "forkWorld": lambda _hosted, call: _fork_world(worlds, call),
             "listExchanges": journal.list_exchanges,
             "clearJournal": journal.clear_journal,
             "verifyJournal": journal.verify_journal,
-            "exportJournal": lambda stage, _call: journal.export_journal(stage, public_url),
+            "exportJournal": lambda hosted, _call: journal.export_journal(hosted, public_url),
             "exportHar": journal.export_har,
             "getSnapshot": snapshots.get_snapshot,
             "listDeliveries": deliveries.list_deliveries,
@@ -67,9 +67,9 @@ def table(
     )
 
 
-def _reset(stage: HostedWorld, call: Request) -> Reply:
-    stage.reset()
-    return clock.get_clock(stage, call)
+def _reset(hosted: HostedWorld, call: Request) -> Reply:
+    hosted.reset()
+    return clock.get_clock(hosted, call)
 
 
 def _list_worlds(worlds: WorldRegistry, call: Request) -> Reply:
@@ -86,9 +86,9 @@ def _create_world(worlds: WorldRegistry, call: Request) -> Reply:
 
 def _fork_world(worlds: WorldRegistry, call: Request) -> Reply:
     parent = worlds.find(call.id)
-    parent.settled()
+    parent.settle()
     found = worlds.create(call.body["name"], parent.config)
-    found.restore(snapshots.copied(parent))
+    found.restore(snapshots.copy_world(parent))
     return Reply(201, Document(_world(found, call)))
 
 
@@ -98,20 +98,20 @@ def _delete_world(worlds: WorldRegistry, call: Request) -> Reply:
     return Reply(200, Document(gone))
 
 
-def _world(stage: HostedWorld, call: Request) -> dict[str, Any]:
-    world = stage.observe()
-    journal = stage.journal
+def _world(hosted: HostedWorld, call: Request) -> dict[str, Any]:
+    world = hosted.settle_without_use()
+    journal = hosted.journal
     return {
-        "name": stage.name or DEFAULT,
-        "base_url": f"{_host(call)}{stage.mount}{views.PREFIX}",
+        "name": hosted.name or DEFAULT,
+        "base_url": f"{_host(call)}{hosted.mount}{views.PREFIX}",
         "seed": world.seed,
-        "scenario": stage.config.scenario,
-        "from_snapshot": stage.from_snapshot,
+        "scenario": hosted.config.scenario,
+        "from_snapshot": hosted.from_snapshot,
         "clock": clock.clock(world),
         "runs": len(world.runs),
         "forgotten_runs": world.forgotten,
         "requests": world.answered,
-        "exchanges": 0 if journal is None else journal.count - journal.dropped,
+        "exchanges": 0 if journal is None else journal.count - journal.dropped_count,
     }
 
 
@@ -121,19 +121,19 @@ def _host(call: Request) -> str:
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
-def _served(contract: Node, world: World, base: str) -> Node:
+def _serve_contract(contract: Node, world: World, base: str) -> Node:
     """The contract with this server as its server, and the labels of this world's organizations."""
     labels = dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
     return {
-        **_extended(contract, {"environments": list(labels)}),
+        **_extend_labels(contract, {"environments": list(labels)}),
         "servers": [{"url": base + views.PREFIX, "description": "This emulator"}],
     }
 
 
-def _extended(node: Any, labels: Mapping[str, list[str]]) -> Any:  # noqa: ANN401  a JSON value
+def _extend_labels(node: Any, labels: Mapping[str, list[str]]) -> Any:  # noqa: ANN401  a JSON value
     if isinstance(node, list):
-        return [_extended(one, labels) for one in node]
+        return [_extend_labels(one, labels) for one in node]
     if not isinstance(node, dict):
         return node
-    copy = {key: _extended(value, labels) for key, value in node.items()}
+    copy = {key: _extend_labels(value, labels) for key, value in node.items()}
     return copy | {"enum": labels[node["x-extended-by"]]} if "x-extended-by" in node else copy

@@ -24,7 +24,7 @@ def _table(of: _Schema) -> _Schema:
     return {"type": "object", "additionalProperties": of}
 
 
-def _whole(**parts: _Schema) -> _Schema:
+def _object_of(**parts: _Schema) -> _Schema:
     return {"type": "object", "properties": parts, "required": list(parts), "additionalProperties": False}
 
 
@@ -70,25 +70,25 @@ _DELIVERY: Final = _row(
     _BOOLEAN,
     _TEXT,
 )
-_WORLD: Final = _whole(
+_WORLD: Final = _object_of(
     config=config.schema(),
-    clock_offset_ms={"type": "integer"},
+    clock_offset_ms=_COUNT,
     now=_INSTANT,
     answered=_COUNT,
     retention=_row(_COUNT, _COUNT, _COUNT),
     organizations=_table(_rows(_TEXT)),
     samples=_rows(_TEXT),
-    catalogue=_whole(
+    catalogue=_object_of(
         owners=_table(_TEXT), suites=_table(_rows(_TEXT)), projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT)))
     ),
     started=_COUNT,
     forgotten=_COUNT,
     runs=_rows(_RUN),
     tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT)),
-    agenda=_whole(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _TEXT, _NUMBER, _TEXT))),
+    agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _TEXT, _NUMBER, _TEXT))),
     flaky=_rows(_row(_TEXT, _TEXT, _COUNT)),
     seen=_rows(_row(_COUNT, _STATUS)),
-    outbox=_whole(
+    outbox=_object_of(
         samples=_rows(_TEXT),
         endpoints=_rows(_row(_COUNT, _TEXT, _TEXT, _rows(_TEXT), _TEXT, _INSTANT)),
         deliveries=_rows(_DELIVERY),

@@ -10,7 +10,7 @@ import orjson
 
 from zof_emulator.control.snapshot_schema import is_world
 from zof_emulator.core.refusal import Refused
-from zof_emulator.core.snapshot import restored, saved
+from zof_emulator.core.snapshot import restore_world, save_world
 from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 
@@ -24,28 +24,28 @@ FORMAT: Final = "zof-emulator-world"
 VERSION: Final = 2
 
 
-def get_snapshot(stage: HostedWorld, _call: Request) -> Reply:
+def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
     """The world as a document to keep."""
-    content = document(stage)
-    name = f"{stage.name or DEFAULT}.json"
+    content = document(hosted)
+    name = f"{hosted.name or DEFAULT}.json"
     return Reply(200, File("application/json", name, lambda: (content,), len(content)))
 
 
-def restore_snapshot(stage: HostedWorld, call: Request) -> Reply:
+def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply:
     """Go on with the world in a document."""
-    restore(stage, call.body)
-    world = stage.world
+    restore(hosted, call.body)
+    world = hosted.world
     return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 
 
-def document(stage: HostedWorld) -> bytes:
-    """A stage's world as it stands, as a JSON document in bytes."""
-    state = orjson.dumps(saved(stage.settled(), _written))
+def document(hosted: HostedWorld) -> bytes:
+    """A hosted world as it stands, as a JSON document in bytes."""
+    state = orjson.dumps(save_world(hosted.settle(), _write_answer))
     head = orjson.dumps({"format": FORMAT, "version": VERSION, "sha256": sha256(state).hexdigest()})
     return head[:-1] + b',"world":' + state + b"}"
 
 
-def restore(stage: HostedWorld, found: Mapping[str, Any]) -> None:
+def restore(hosted: HostedWorld, found: Mapping[str, Any]) -> None:
     """Go on with the world in a parsed document; `Refused` when there is none in it, and then nothing changes."""
     if found.get("format") != FORMAT or type(found.get("version")) is not int:
         raise Refused("snapshot_unreadable", why="it is no snapshot of a world")
@@ -59,10 +59,10 @@ def restore(stage: HostedWorld, found: Mapping[str, Any]) -> None:
     if not is_world(state):
         raise Refused("snapshot_unreadable", why="it holds what no world does")
     try:
-        world = restored(state, stage.world.keys.values(), _read)
+        world = restore_world(state, hosted.world.keys.values(), _read_answer)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise Refused("snapshot_unreadable", why=f"it holds what no world does ({error!r})") from error
-    stage.restore(world)
+    hosted.restore(world)
 
 
 def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
@@ -73,12 +73,12 @@ def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
         return None
 
 
-def copied(stage: HostedWorld) -> World:
+def copy_world(hosted: HostedWorld) -> World:
     """The same world again, that goes its own way from now on."""
-    return restored(saved(stage.world, _written), stage.world.keys.values(), _read)
+    return restore_world(save_world(hosted.world, _write_answer), hosted.world.keys.values(), _read_answer)
 
 
-def _written(answer: Encoded) -> list[Any]:
+def _write_answer(answer: Encoded) -> list[Any]:
     """A kept answer as JSON; one that is made in pieces is made now."""
     headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in answer.headers]
     content = b"".join(answer.pieces())
@@ -86,7 +86,7 @@ def _written(answer: Encoded) -> list[Any]:
     return [answer.status, headers, b64encode(content).decode(), whole]
 
 
-def _read(row: Any) -> Encoded:  # noqa: ANN401  JSON
+def _read_answer(row: Any) -> Encoded:  # noqa: ANN401  JSON
     status, headers, content, whole = row
     heads = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
     found = b64decode(content, validate=True)

@@ -62,7 +62,7 @@ class Catalogue:
         """Whose projects these are."""
         return self._projects.keys()
 
-    def saved(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """All of it, as JSON."""
         return {
             "owners": self._owners,

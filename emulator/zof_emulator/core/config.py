@@ -110,7 +110,7 @@ class WorldConfig:
 
     def __post_init__(self) -> None:
         for one in fields(WorldConfig):
-            object.__setattr__(self, one.name, _checked(one.name, getattr(self, one.name), one.metadata))
+            object.__setattr__(self, one.name, _check_field(one.name, getattr(self, one.name), one.metadata))
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as a JSON object with one entry per field."""
@@ -148,15 +148,15 @@ def schema_of(name: str) -> dict[str, Any]:
     return found
 
 
-def _checked(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:  # noqa: ANN401  a field's value
+def _check_field(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:  # noqa: ANN401  a field's value
     """The value of a field in the field's own type; `ValueError` when it is not allowed."""
     rule = metadata["schema"]
     if "enum" in metadata:
-        return _checked_choice(name, value, metadata["enum"])
+        return _check_choice(name, value, metadata["enum"])
     if rule["type"] == "integer":
         return check_integer(name, value, rule["minimum"], rule["maximum"])
     if name == "rate":
-        return _checked_rate(value)
+        return _check_rate(value)
     labels = tuple(value) if not isinstance(value, str) else (value,)
     for label in labels:
         check_label(label)
@@ -179,17 +179,17 @@ def check_label(label: object) -> str:
     return label
 
 
-def _checked_choice(name: str, value: Any, choices: type[StrEnum]) -> StrEnum:  # noqa: ANN401
+def _check_choice(name: str, value: Any, choices: type[StrEnum]) -> StrEnum:  # noqa: ANN401
     try:
         return choices(value)
     except ValueError:
         raise ValueError(f"invalid {name} {value!r}: use {', '.join(choices)}") from None
 
 
-def _checked_rate(value: object) -> Rate:
+def _check_rate(value: object) -> Rate:
     if not isinstance(value, Rate):
         raise ValueError(f"invalid rate {value!r}: use a Rate")  # noqa: TRY004  all that is not allowed is one error
     for name, bounds in _RATE_BOUNDS.items():
         check_integer(f"rate.{name}", getattr(value, name), *bounds)
-    scope = _checked_choice("rate.scope", value.scope, RateScope)
+    scope = _check_choice("rate.scope", value.scope, RateScope)
     return value if scope is value.scope else Rate(value.limit, value.window_ms, RateScope(scope), value.burst)

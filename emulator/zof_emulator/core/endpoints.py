@@ -94,9 +94,9 @@ class EndpointIds:
         self.samples = samples
         self.seed = seed
         self._numbers = {word: number for number, word in enumerate(samples)}
-        self._endpoints = Permutation.seeded(seed, "webhook", _ID_BITS)
-        self._events = Permutation.seeded(seed, "event", _ID_BITS)
-        self._deliveries = Permutation.seeded(seed, "delivery", _ID_BITS)
+        self._endpoints = Permutation.from_seed(seed, "webhook", _ID_BITS)
+        self._events = Permutation.from_seed(seed, "event", _ID_BITS)
+        self._deliveries = Permutation.from_seed(seed, "delivery", _ID_BITS)
 
     def endpoint(self, number: int) -> str:
         """The ID of the nth endpoint."""

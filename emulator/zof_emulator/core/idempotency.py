@@ -60,7 +60,7 @@ class IdempotencyStore(Generic[Answer]):
         self._size += size
         return self._make_room(now)
 
-    def saved(self, write: Callable[[Answer], Any]) -> list[Any]:
+    def to_json(self, write: Callable[[Answer], Any]) -> list[Any]:
         """All that is kept, the oldest first, as JSON; `write` writes an answer."""
         return [
             [*scope, one.fingerprint.decode(), write(one.answer), one.size, one.expires_at]

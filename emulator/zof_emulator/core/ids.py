@@ -28,7 +28,7 @@ class Permutation:
     """How a word is written, for `%`."""
 
     @classmethod
-    def seeded(cls, seed: int, purpose: str, bits: int) -> Permutation:
+    def from_seed(cls, seed: int, purpose: str, bits: int) -> Permutation:
         """The walk that a seed tells for a purpose."""
         digest = blake2b(f"{seed}/{purpose}".encode(), digest_size=bits // 4).digest()
         base, step = int.from_bytes(digest[: bits // 8], "big"), int.from_bytes(digest[bits // 8 :], "big") | 1
@@ -60,8 +60,8 @@ class IdScheme:
     def __init__(self, seed: int, samples: tuple[str, ...] = ()) -> None:
         self.samples = samples
         self._numbers = {word: number for number, word in enumerate(samples)}
-        self._runs = Permutation.seeded(seed, "run", _RUN_BITS)
-        self._requests = Permutation.seeded(seed, "request", _REQUEST_BITS)
+        self._runs = Permutation.from_seed(seed, "run", _RUN_BITS)
+        self._requests = Permutation.from_seed(seed, "request", _REQUEST_BITS)
 
     def request(self, number: int) -> str:
         """The ID of the nth answer: `req_` and 20 hexadecimal digits."""

@@ -45,19 +45,19 @@ def _second_up(instant: int) -> int:
 class RunIndex:
     """An organization's runs by project and status; a run is known by its number."""
 
-    __slots__ = ("_added", "_by", "_created", "_numbers")
+    __slots__ = ("_appends", "_by", "_created", "_numbers")
 
     def __init__(self) -> None:
         self._created = array("q")
         self._numbers = array("q")
         self._by: dict[tuple[str | None, Status | None], array[int]] = {}
-        self._added: dict[tuple[str, Status], tuple[Callable[[int], None], ...]] = {}
+        self._appends: dict[tuple[str, Status], tuple[Callable[[int], None], ...]] = {}
 
     def add(self, run: Run) -> None:
         """Take in a new run; runs come in the order of their numbers."""
         self._created.append(run.created_at)
         self._numbers.append(run.number)
-        added = self._added.get((run.project_id, run.status)) or self._joined(run.project_id, run.status)
+        added = self._appends.get((run.project_id, run.status)) or self._lists_of(run.project_id, run.status)
         for append in added:
             append(run.number)
 
@@ -75,7 +75,7 @@ class RunIndex:
         self._created = array("q", [self._created[place] for place in kept])
         self._numbers = array("q", [self._numbers[place] for place in kept])
         self._by = {key: array("q", [one for one in found if one not in gone]) for key, found in self._by.items()}
-        self._added.clear()
+        self._appends.clear()
 
     def page(
         self, project: str | None, status: Status | None, period: Period, below: int, limit: int
@@ -87,10 +87,10 @@ class RunIndex:
         index = self._numbers if project is status is None else self._by.get((project, status), _NOTHING)
         return newest(index, lower, min(upper, below), limit)
 
-    def _joined(self, project: str, status: Status) -> tuple[Callable[[int], None], ...]:
+    def _lists_of(self, project: str, status: Status) -> tuple[Callable[[int], None], ...]:
         """What a new run of this project and status is appended to; looked up once, for there are many of them."""
         lists = self._list(None, status), self._list(project, None), self._list(project, status)
-        found = self._added[project, status] = tuple(one.append for one in lists)
+        found = self._appends[project, status] = tuple(one.append for one in lists)
         return found
 
     def _list(self, project: str | None, status: Status | None) -> array[int]:

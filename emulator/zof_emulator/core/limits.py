@@ -68,7 +68,7 @@ class Limiter:
         self.windows: dict[str, Window] = {}
         """The newest window of each bucket."""
 
-    def waited_for(self, organization: str, key: str) -> int | None:
+    def end_of_wait(self, organization: str, key: str) -> int | None:
         """When the key's window ends, in ms, if the key was told before to wait for that; from now on it was."""
         window = self.windows[key if self._by_key else organization]
         told, window.refused = window.refused, True
@@ -78,7 +78,7 @@ class Limiter:
         """When the first window ends after `now`, in ms; None when no window is open."""
         return min((window.end for window in self.windows.values() if window.end > now), default=None)
 
-    def saved(self, name: Callable[[str], str]) -> dict[str, Any]:
+    def to_json(self, name: Callable[[str], str]) -> dict[str, Any]:
         """All windows, as JSON; `name` is what a bucket is called there."""
         return {name(bucket): [one.end, one.used, one.refused] for bucket, one in self.windows.items()}
 

@@ -42,14 +42,14 @@ def line(run: Run, place: int) -> Line:
     if place == 0:
         return Line(run.created_at, "info", f"Run queued: {len(run.cases)} cases on {run.environment}.")
     if run.ended and place == count(run) - 1:
-        return _last(run)
+        return _last_line(run)
     if place == 1:
         return Line(run.started_at or 0, "info", "Run started.")
     index, ends = divmod(place - _BEFORE_CASES, _PER_CASE)
     return _case_ended(run, index) if ends else _case_started(run, index)
 
 
-def _last(run: Run) -> Line:
+def _last_line(run: Run) -> Line:
     took = "before it started" if run.duration_ms is None else f"after {run.duration_ms} ms"
     return Line(run.completed_at or 0, _LEVELS.get(run.status, "error"), f"Run {run.status} {took}.")
 

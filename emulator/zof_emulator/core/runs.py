@@ -82,18 +82,18 @@ class Run(_Fields):
         start, end = self.case_started_at(index), self.case_ended_at(index)
         return None if start is None or end is None else end - start
 
-    def cases_begun(self) -> Iterator[int]:
+    def started_cases(self) -> Iterator[int]:
         """The indexes of the cases that have started."""
         begun = len(self.ends) + (self.started_at is not None and len(self.ends) < len(self.cases))
         return iter(range(begun))
 
 
-def begun(run: Run, now: int) -> Run:
+def begin(run: Run, now: int) -> Run:
     """The run, started."""
     return run._replace(status=after(run.status, Trigger.BEGIN), started_at=now)
 
 
-def case_ended(run: Run, outcome: Status, now: int) -> Run:
+def end_case(run: Run, outcome: Status, now: int) -> Run:
     """The run after its running case came to an outcome; with the last case the run ends too."""
     outcomes = (*run.outcomes, outcome)
     ends = (*run.ends, now)
@@ -103,6 +103,6 @@ def case_ended(run: Run, outcome: Status, now: int) -> Run:
     return run._replace(outcomes=outcomes, ends=ends, status=status, completed_at=now)
 
 
-def canceled(run: Run, now: int) -> Run:
+def cancel(run: Run, now: int) -> Run:
     """The run, canceled; `Refused("run_ended")` when it has ended before."""
     return run._replace(status=after(run.status, Trigger.CANCEL), completed_at=now)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zof_emulator.core.tenants import Key
 
 
-def saved(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
+def save_world(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
     """All of a world but its keys, whose secrets are nobody's business; `write` writes a kept answer as JSON."""
     keep = world.retention
     return {
@@ -32,23 +32,23 @@ def saved(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
         "retention": [keep.answers_ms, keep.answers_bytes, keep.artifacts_ms],
         "organizations": {one.id: list(one.environments) for one in world.organizations.values()},
         "samples": list(world.names.samples),
-        "catalogue": world.catalogue.saved(),
+        "catalogue": world.catalogue.to_json(),
         "started": world.started,
         "forgotten": world.forgotten,
         "runs": [list(run) for run in world.runs.values()],
         "tenancies": {
             name: [one.running, list(one.waiting), one.results.start] for name, one in world.tenancies.items()
         },
-        "agenda": world.agenda.saved(),
+        "agenda": world.agenda.to_json(),
         "flaky": [[*key, times] for key, times in world.flaky.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
         "outbox": world.outbox.save(),
-        "limits": world.limiter.saved(_mark),
-        "answers": world.answers.saved(write),
+        "limits": world.limiter.to_json(_mark),
+        "answers": world.answers.to_json(write),
     }
 
 
-def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any], Any]) -> World:
+def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any], Any]) -> World:
     """The world that was saved; `keys` open it, and `read` reads what `write` wrote.
 
     Raises `AttributeError`, `LookupError`, `TypeError` or `ValueError` when `saved` never gave such a value.
@@ -68,7 +68,7 @@ def restored(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any]
         tenancy.running, tenancy.results = running, ResultIndex(start)
         tenancy.waiting.extend(waiting)
     _list(world)
-    world.agenda = Agenda.restored(state["agenda"])
+    world.agenda = Agenda.from_json(state["agenda"])
     world.outbox.restore(state["outbox"])
     world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}

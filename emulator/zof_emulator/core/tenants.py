@@ -59,7 +59,7 @@ class Key:
     expires_at: int | None = None
     revoked: bool = False
 
-    def dead(self, now: int) -> bool:
+    def is_dead(self, now: int) -> bool:
         """Whether the key no longer opens anything."""
         return self.revoked or (self.expires_at is not None and self.expires_at <= now)
 

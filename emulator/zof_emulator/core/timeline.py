@@ -37,7 +37,7 @@ class Clock:
         """The instant it is, given the system's and the last one seen (ms); time never runs backwards."""
         return min(LAST, max(now, system + self.offset)) if self.mode is ClockMode.REAL else now
 
-    def moved(self, by: int) -> Clock:
+    def move_by(self, by: int) -> Clock:
         """The clock after it was told to move by so many ms."""
         return replace(self, offset=self.offset + by)
 
@@ -79,12 +79,12 @@ class Agenda:
         self.first = self._heap[0].at if self._heap else NEVER
         return due
 
-    def saved(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """All of it, as JSON."""
         return {"sequence": self._sequence, "due": [list(due) for due in self._heap]}
 
     @classmethod
-    def restored(cls, saved: Mapping[str, Any]) -> Agenda:
+    def from_json(cls, saved: Mapping[str, Any]) -> Agenda:
         """What was saved."""
         found = cls()
         found._sequence = saved["sequence"]

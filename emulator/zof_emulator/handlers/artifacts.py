@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 def download_artifact(world: World, call: Request) -> Reply:
     """The bytes of an artifact."""
     run, artifact = world.artifact(call.organization, call.id)
-    file = files.kept(world, run, artifact)
+    file = files.render(world, run, artifact)
     return Reply(200, File(file.media_type, file.name, lambda: (file.content,), len(file.content)))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFile:
+class RenderedFile:
     """An artifact's bytes, and what the API calls them."""
 
     type: str
@@ -38,10 +38,10 @@ def name_of(world: World, run: Run, artifact: Artifact) -> str:
     return _KINDS[artifact.kind][1].format(about)
 
 
-def kept(world: World, run: Run, artifact: Artifact) -> KeptFile:
+def render(world: World, run: Run, artifact: Artifact) -> RenderedFile:
     """The file of an artifact; the same bytes each time."""
     kind, _, media_type = _KINDS[artifact.kind]
-    return KeptFile(kind, name_of(world, run, artifact), media_type, _content(world, run, artifact))
+    return RenderedFile(kind, name_of(world, run, artifact), media_type, _content(world, run, artifact))
 
 
 def _content(world: World, run: Run, artifact: Artifact) -> bytes:

@@ -24,7 +24,7 @@ class PageRequest(NamedTuple):
         return seal(self.seed, self.scope, position)
 
 
-def walk(world: World, call: Request, start: int = 0) -> PageRequest:
+def page_request(world: World, call: Request, start: int = 0) -> PageRequest:
     """The walk that a call is on, from `start` unless it brings a cursor; `Refused` when that is another walk's."""
     query = call.query
     filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", "starting_after"}]

@@ -8,7 +8,7 @@ from zof_emulator.core.index import NO_END
 from zof_emulator.core.pages import newest
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Page, Reply, Request
-from zof_emulator.handlers.paging import walk
+from zof_emulator.handlers.paging import page_request
 
 if TYPE_CHECKING:
     from zof_emulator.core.world import World
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def list_projects(world: World, call: Request) -> Reply:
     """One page of the organization's projects, newest first."""
-    here = walk(world, call, NO_END)
+    here = page_request(world, call, NO_END)
     projects = world.catalogue.projects(call.organization)
     places, more = newest(range(len(projects)), 0, here.start, call.query["limit"])
     found = [projects[place] for place in places]

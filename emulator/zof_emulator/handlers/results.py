@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core import artifacts
+from zof_emulator.core.auto_clock import move_on_poll
 from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Export, File, Item, Page, Reply, Request
-from zof_emulator.handlers.paging import walk
+from zof_emulator.handlers.paging import page_request
 from zof_emulator.handlers.runs import artifact_page
 from zof_emulator.render import csv
 
@@ -26,12 +27,12 @@ _BATCH: Final = 500
 
 def list_results(world: World, call: Request) -> Reply:
     """One page of the organization's results, those visible last first."""
-    here = walk(world, call, NO_END)
+    here = page_request(world, call, NO_END)
     run = world.find_run(call.organization, call.query.get("run_id", ""))
     if run is not None:
-        world.polled((run,))
-    ranks, more = _found(world, call.organization, call.query)(here.start, call.query["limit"])
-    found = [views.ResultAt(*world.ranked(call.organization, rank)) for rank in ranks]
+        move_on_poll(world, (run,))
+    ranks, more = _find(world, call.organization, call.query)(here.start, call.query["limit"])
+    found = [views.ResultAt(*world.result_at_rank(call.organization, rank)) for rank in ranks]
     return Reply(200, Page(found, views.result_object, more, here.cursor(ranks[-1]) if more else None))
 
 
@@ -48,7 +49,7 @@ def list_result_artifacts(world: World, call: Request) -> Reply:
 
 def export_results(world: World, call: Request) -> Reply:
     """Export all results that match, as they are now."""
-    find = _found(world, call.organization, call.body)
+    find = _find(world, call.organization, call.body)
     end = world.tenancies[call.organization].results.end
 
     def subjects() -> Iterator[views.ResultAt]:
@@ -56,7 +57,7 @@ def export_results(world: World, call: Request) -> Reply:
         while more:
             ranks, more = find(below, _BATCH)
             for below in ranks:
-                yield views.ResultAt(*world.ranked(call.organization, below))
+                yield views.ResultAt(*world.result_at_rank(call.organization, below))
 
     if call.body["format"] == "json":
         return Reply(200, Export("results.json", subjects, views.result_object))
@@ -69,7 +70,7 @@ def export_results(world: World, call: Request) -> Reply:
     return Reply(200, File("text/csv", "results.csv", lines))
 
 
-def _found(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
+def _find(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
     """What finds the results that match."""
     period = Period(asked.get("created_after"), asked.get("created_before"))
     status = Status(asked["status"]) if "status" in asked else None

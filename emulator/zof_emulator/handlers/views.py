@@ -132,7 +132,7 @@ def artifact_object(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
     """An artifact; its `result_id` is null for the run's own, and until the result is visible."""
     run, found = at.run, find(at.run, at.slot)
     assert found is not None, "an artifact is listed only when it is there"  # noqa: S101
-    name, file = world.names.artifact(run.number, at.slot), files.kept(world, run, found)
+    name, file = world.names.artifact(run.number, at.slot), files.render(world, run, found)
     return {
         "id": name,
         "run_id": world.names.run(run.number),

@@ -12,7 +12,7 @@ from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
-from zof_emulator.handlers.paging import walk
+from zof_emulator.handlers.paging import page_request
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
@@ -77,7 +77,7 @@ class OpenApiApp:
     """Answers the operations of one document, below a prefix, as an ASGI application.
 
     A document with security is the API itself, and its operations act on the world; one without is the emulator's own,
-    and its operations act on the stage.
+    and its operations act on the hosted world.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class OpenApiApp:
         self._date = (-1, b"")
 
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], stage: HostedWorld
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], hosted: HostedWorld
     ) -> None:
         """Answer a request in a world, unless the client goes away before it is complete."""
         route, name = self._routes.find(scope)
@@ -114,10 +114,10 @@ class OpenApiApp:
         # From here to the answer nothing waits: a request happens at one instant. The lock keeps the thread out that
         # sends webhooks. Only a control operation that moves the clock waits, for what is to be sent on the way.
         asked = _Asked(scope, headers, route, name, raw)
-        found = self._attempt(asked, stage, None)
+        found = self._attempt(asked, hosted, None)
         while isinstance(found, _Waits):
             await wait_for(found.idle)
-            found = self._attempt(asked, stage, found)
+            found = self._attempt(asked, hosted, found)
         heads, encoded = found
         content = encoded.content
         if isinstance(content, bytes):  # a call that waits is paid for by each request
@@ -126,53 +126,53 @@ class OpenApiApp:
         else:
             await _send(send, scope, encoded, heads, self.deliveries.lock)
 
-    def _attempt(self, asked: _Asked, stage: HostedWorld, waits: _Waits | None) -> tuple[Headers, Encoded] | _Waits:
+    def _attempt(self, asked: _Asked, hosted: HostedWorld, waits: _Waits | None) -> tuple[Headers, Encoded] | _Waits:
         """Answer a request at one instant, or say that it waits; `waits` when it has waited."""
         with self.deliveries.lock:
-            at = stage.settled().now if waits is None else waits.at
+            at = hosted.settle().now if waits is None else waits.at
             try:
-                found = self._judge(asked, stage, at, waits)
+                found = self._judge(asked, hosted, at, waits)
             except _Waits as more:
-                more.at, more.idle = at, self.deliveries.when_idle(stage)
+                more.at, more.idle = at, self.deliveries.when_idle(hosted)
                 return more
-            self.deliveries.notify(stage)
+            self.deliveries.notify(hosted)
             return found
 
-    def _judge(self, asked: _Asked, stage: HostedWorld, at: int, waits: _Waits | None) -> tuple[Headers, Encoded]:
+    def _judge(self, asked: _Asked, hosted: HostedWorld, at: int, waits: _Waits | None) -> tuple[Headers, Encoded]:
         """Answer a request, and note the exchange; its headers and its answer."""
         scope, headers, route, name, raw = asked
         operation = route.methods.get(scope["method"]) if route else None
         if operation is not None:
-            encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, stage, waits)
+            encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, hosted, waits)
         else:
             encoded, organization, limits = self._lost(scope, route), "", ()
             reason = "unknown_path" if route is None else "method_not_allowed"
-        heads = encoded.headers + self._last_headers(stage) + limits
-        if stage.audience.told is not None:
-            self._tell(scope, encoded.status, organization, reason, stage)
-        if stage.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
+        heads = encoded.headers + self._last_headers(hosted) + limits
+        if hosted.listeners.on_exchange is not None:
+            self._tell(scope, encoded.status, organization, reason, hosted)
+        if hosted.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
             body = _unread(operation, headers) if raw is None else raw
-            outside = "" if self._of_api else stage.newest_id(of_world=False)
-            now = stage.world.now
-            stage.journal.add(at, now, operation, organization, reason, scope, body, encoded, outside, limits)
+            outside = "" if self._of_api else hosted.newest_id(of_world=False)
+            now = hosted.world.now
+            hosted.journal.add(at, now, operation, organization, reason, scope, body, encoded, outside, limits)
         return heads, encoded
 
-    async def refuse(self, scope: Scope, send: Send, refused: Refused, stage: HostedWorld) -> None:
+    async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer with a reason that the spec words elsewhere than under an operation."""
         with self.deliveries.lock:
-            stage.settled()
+            hosted.settle()
             encoded = _refused(self._elsewhere, refused)
-            heads = encoded.headers + self._last_headers(stage)
-            self._tell(scope, encoded.status, "", refused.reason, stage)
+            heads = encoded.headers + self._last_headers(hosted)
+            self._tell(scope, encoded.status, "", refused.reason, hosted)
         await _send(send, scope, encoded, heads, self.deliveries.lock)
 
-    def unread(self, stage: HostedWorld) -> tuple[bytes, Headers]:
+    def unread(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
         """The answer to what could not be read as a request: its body and its headers."""
         with self.deliveries.lock:
-            stage.settled()
+            hosted.settle()
             encoded = _refused(self._elsewhere, Refused("not_http"))
-            heads = encoded.headers + self._last_headers(stage, of_world=False)
-            self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", stage, of_world=False)
+            heads = encoded.headers + self._last_headers(hosted, of_world=False)
+            self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", hosted, of_world=False)
         return b"".join(encoded.pieces()), heads
 
     def _answer(  # noqa: PLR0913, PLR0917  a request, as far as it was read
@@ -182,26 +182,26 @@ class OpenApiApp:
         operation: Operation,
         name: str,
         raw: bytes | None,
-        stage: HostedWorld,
+        hosted: HostedWorld,
         waits: _Waits | None,
     ) -> tuple[Encoded, str, str, Headers]:
         """The answer to a request of an operation, whose it was, why it was refused, and how its limit stands."""
-        world = stage.world
+        world = hosted.world
         organization, reason = "", ""
         limits: Headers = ()
         try:
             if waits is not None:
-                return self._encode(operation, waits.resume(), waits.base, stage), "", "", ()
+                return self._encode(operation, waits.resume(), waits.base, hosted), "", "", ()
             if operation.secured:
-                key = key_of(headers.get(b"authorization"), stage.authorizations, world.now)
+                key = key_of(headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
                 limits, wait = admit(world, key)
                 if wait is not None:
-                    if stage.audience.limited is not None:
-                        stage.audience.limited()
+                    if hosted.listeners.on_rate_limited is not None:
+                        hosted.listeners.on_rate_limited()
                     raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  the one way out of the corridor
                 permit(key, operation)
-            encoded = self._perform(scope, headers, operation, name, raw, organization, stage)
+            encoded = self._perform(scope, headers, operation, name, raw, organization, hosted)
         except Refused as refused:
             reason = refused.reason
             encoded = _refused(operation.reasons, refused)
@@ -222,45 +222,45 @@ class OpenApiApp:
         name: str,
         raw: bytes | None,
         organization: str,
-        stage: HostedWorld,
+        hosted: HostedWorld,
     ) -> Encoded:
         """Judge headers, query and body, replay what is to be replayed, and do what is asked. Raises `Refused`."""
-        world = stage.world
+        world = hosted.world
         check_headers(operation, headers)
         query: Mapping[str, Any] = operation.query.defaults
         if scope["query_string"]:
             # A cursor is judged with the query, though only the list that it came from knows whether it is good.
             def look(known: Mapping[str, Any]) -> None:
-                walk(world, Request(operation.id, organization, name, known, _NOTHING, ""))
+                page_request(world, Request(operation.id, organization, name, known, _NOTHING, ""))
 
             query = operation.query.decoded(scope["query_string"], look if self._of_api else None)
         body = _NOTHING
         if operation.body is not None:
-            body = json_of(operation.body, raw, headers, stage.labels(organization))
-        base = (self._public_url or base_of(scope, headers)) + stage.mount
+            body = json_of(operation.body, raw, headers, hosted.labels(organization))
+        base = (self._public_url or base_of(scope, headers)) + hosted.mount
         call = Request(operation.id, organization, name, query, body, base)
         key = headers.get(b"idempotency-key") if operation.idempotent else None
         if key is None:
-            return self._do(operation, call, stage)
+            return self._do(operation, call, hosted)
         mark = KeyScope(organization, operation.method, scope["path"], key.decode("latin-1"))
         print_of_body = fingerprint(raw if operation.body is not None else None)
         kept: Encoded | None = world.answers.recall(mark, print_of_body, world.now)
         if kept is not None:
             return Encoded(kept.status, (*kept.headers, _REPLAYED), kept.content)
-        encoded = self._do(operation, call, stage).whole()
+        encoded = self._do(operation, call, hosted).whole()
         if world.answers.keep(mark, print_of_body, encoded, encoded.size, world.now):
             _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
         return encoded
 
-    def _do(self, operation: Operation, call: Request, stage: HostedWorld) -> Encoded:
-        reply = self._table[operation.id](stage.world if self._of_api else stage, call)
-        return self._encode(operation, reply, call.base, stage)
+    def _do(self, operation: Operation, call: Request, hosted: HostedWorld) -> Encoded:
+        reply = self._table[operation.id](hosted.world if self._of_api else hosted, call)
+        return self._encode(operation, reply, call.base, hosted)
 
     @staticmethod
-    def _encode(operation: Operation, reply: Reply | Waiting, base: str, stage: HostedWorld) -> Encoded:
+    def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
         if isinstance(reply, Waiting):
             raise _Waits(reply.resume, base)
-        return stage.encoder.encoded(reply, operation.answers[reply.status], base)
+        return hosted.encoder.encoded(reply, operation.answers[reply.status], base)
 
     def _lost(self, scope: Scope, route: Route | None) -> Encoded:
         """The answer to a request that reaches no operation."""
@@ -271,18 +271,18 @@ class OpenApiApp:
         return encoded._replace(headers=(*encoded.headers, (b"allow", route.allowed.encode())))
 
     def _tell(  # noqa: PLR0913  what an exchange is
-        self, scope: Scope, status: int, organization: str, reason: str, stage: HostedWorld, *, of_world: bool = True
+        self, scope: Scope, status: int, organization: str, reason: str, hosted: HostedWorld, *, of_world: bool = True
     ) -> None:
         """Tell of an exchange, after its answer was given an ID."""
-        if stage.audience.told is not None:
-            request_id = stage.newest_id(of_world=of_world and self._of_api)
-            now, path = stage.world.now, stage.mount + scope["path"]
-            stage.audience.told(Exchange(now, scope["method"], path, status, request_id, organization, reason))
+        if hosted.listeners.on_exchange is not None:
+            request_id = hosted.newest_id(of_world=of_world and self._of_api)
+            now, path = hosted.world.now, hosted.mount + scope["path"]
+            hosted.listeners.on_exchange(Exchange(now, scope["method"], path, status, request_id, organization, reason))
 
-    def _last_headers(self, stage: HostedWorld, *, of_world: bool = True) -> Headers:
+    def _last_headers(self, hosted: HostedWorld, *, of_world: bool = True) -> Headers:
         """The headers that every answer has; `of_world` is false where no world was asked."""
-        request_id = stage.request_id() if of_world and self._of_api else stage.outside_id()
-        second = stage.world.now // SECOND
+        request_id = hosted.request_id() if of_world and self._of_api else hosted.outside_id()
+        second = hosted.world.now // SECOND
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])

@@ -25,7 +25,7 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
     key = authorizations.get(authorization) or authorizations.get(canonical_bearer(authorization))
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")
-    if key.dead(now):
+    if key.is_dead(now):
         raise Refused("key_expired")
     return key
 
@@ -41,7 +41,7 @@ def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int 
     """Count a request of a key: the headers that say how it stands, and how many seconds to wait if it must."""
     verdict = world.limiter.admit(key.organization, key.secret, world.now)
     if verdict.retry_after is not None and world.clock.mode is ClockMode.AUTO:
-        end = world.limiter.waited_for(key.organization, key.secret)
+        end = world.limiter.end_of_wait(key.organization, key.secret)
         if end is not None and end <= LAST:  # it was told to wait and has come again: then it has waited
             world.move_to(end)
             verdict = world.limiter.admit(key.organization, key.secret, world.now)

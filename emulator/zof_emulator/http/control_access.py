@@ -1,4 +1,4 @@
-"""The door of the emulator's own operations: who may use them, so that no page in a browser and no neighbour can."""
+"""Who may use the control operations, so that no page in a browser and no neighbour can."""
 
 from __future__ import annotations
 

@@ -27,15 +27,21 @@ class Dispatcher:
     """An emulator as an ASGI application: the API's corridor, the emulator's own, or the pages behind them."""
 
     def __init__(
-        self, pages: ASGIApp, *, worlds: WorldRegistry, api: OpenApiApp, control: OpenApiApp, door: ControlGuard
+        self,
+        pages: ASGIApp,
+        *,
+        worlds: WorldRegistry,
+        api: OpenApiApp,
+        control: OpenApiApp,
+        control_guard: ControlGuard,
     ) -> None:
-        """`door` says who may use the emulator's own operations and pages."""
+        """`control_guard` says who may use the emulator's own operations and pages."""
         self.worlds = worlds
-        self.stage = worlds.default
+        self.hosted = worlds.default
         self.api = api
         self.control = control
         self._pages = pages
-        self._door = door
+        self._control_guard = control_guard
         self.deliveries = api.deliveries
         """What sends webhooks."""
 
@@ -48,7 +54,7 @@ class Dispatcher:
 
     def unread(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The answer to what could not be read as a request: its body and its headers."""
-        return self.api.unread(self.stage)
+        return self.api.unread(self.hosted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on."""
@@ -63,17 +69,17 @@ class Dispatcher:
                 path = inner["path"]
             of_control = path.startswith(_CONTROL)
             if of_control:
-                self._door.check(scope, headers)  # before a world comes into being
-            stage = self.stage if name is None else self.worlds.entered(name)
+                self._control_guard.check(scope, headers)  # before a world comes into being
+            hosted = self.hosted if name is None else self.worlds.get_or_create(name)
         except Refused as refused:
-            await self.control.refuse(scope, send, refused, self.stage)
+            await self.control.refuse(scope, send, refused, self.hosted)
             return
         if of_control:
-            await self.control(inner, receive, send, headers, stage)
-        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._door.at_home(scope):
-            await self._pages({**scope, "path": stage.mount + path, "root_path": stage.mount}, receive, send)
+            await self.control(inner, receive, send, headers, hosted)
+        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._control_guard.at_home(scope):
+            await self._pages({**scope, "path": hosted.mount + path, "root_path": hosted.mount}, receive, send)
         else:
-            await self.api(inner, receive, send, headers, stage)
+            await self.api(inner, receive, send, headers, hosted)
 
 
 def _named(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:

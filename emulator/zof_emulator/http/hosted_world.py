@@ -1,4 +1,4 @@
-"""The stage: a world as it stands, how to make it anew, its journal, and whom to tell what happened."""
+"""A hosted world: a world as it stands, how to make it anew, its journal, and whom to tell what happened."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Exchange(NamedTuple):
 
 
 class Listeners(NamedTuple):
-    """Who hears of what happens on the stages."""
+    """Callbacks for what happens in the hosted worlds."""
 
-    told: Callable[[Exchange], None] | None = None
-    """Of every exchange."""
-    limited: Callable[[], None] | None = None
-    """Of each that the rate limit refused."""
+    on_exchange: Callable[[Exchange], None] | None = None
+    """Called after every exchange."""
+    on_rate_limited: Callable[[], None] | None = None
+    """Called for every request that the rate limit refuses."""
 
 
 class HostedWorld:
@@ -54,13 +54,13 @@ class HostedWorld:
         "_labels",
         "_outside",
         "_system",
-        "audience",
         "authorizations",
         "began",
         "config",
         "encoder",
         "from_snapshot",
         "journal",
+        "listeners",
         "mount",
         "name",
         "used_at",
@@ -73,7 +73,7 @@ class HostedWorld:
         fresh: Callable[[WorldConfig, int], World],
         system: Callable[[], int],
         access: Callable[[World], Access],
-        audience: Listeners,
+        listeners: Listeners,
         *,
         name: str = "",
         most_exchanges: int = 0,
@@ -87,7 +87,7 @@ class HostedWorld:
         """What stands between the host and the API's own path."""
         self.config = config
         """How the world begins, and begins again after a reset."""
-        self.audience = audience
+        self.listeners = listeners
         self.journal = Journal(most_exchanges) if most_exchanges else None
         self._fresh = fresh
         self._system = system
@@ -118,7 +118,7 @@ class HostedWorld:
         if self.journal is not None:
             self.journal.begin()
 
-    def settled(self) -> World:
+    def settle(self) -> World:
         """The world, at the instant that it is."""
         world = self.world
         self.used_at = now = self._system()
@@ -128,10 +128,10 @@ class HostedWorld:
             self._forgotten = NEVER
         return world
 
-    def observe(self) -> World:
+    def settle_without_use(self) -> World:
         """The world, at the instant that it is, without its having been used."""
         before = self.used_at
-        world = self.settled()
+        world = self.settle()
         self.used_at = before
         return world
 

@@ -23,7 +23,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class WorldRegistry:
-    """The stages of all worlds; the default one is always there."""
+    """The worlds of one process; the default one is always there."""
 
     def __init__(self, make: Make, system: Callable[[], int], *, most: int, idle_ms: int) -> None:
         """`make` makes a world with a name (empty: the default one) and a configuration; `system` reads the clock (ms).
@@ -40,7 +40,7 @@ class WorldRegistry:
     def __iter__(self) -> Iterator[HostedWorld]:
         return iter(tuple(self._by_name.values()))
 
-    def entered(self, name: str) -> HostedWorld:
+    def get_or_create(self, name: str) -> HostedWorld:
         """The world with this name, made if there is none; `Refused` when there can be none."""
         return self._by_name.get(name) or self.create(name, None)
 

@@ -40,7 +40,7 @@ def _entry(one: Shown, base: str) -> Shown:
             "queryString": _pairs(asked["query"]),
             "headersSize": _UNKNOWN,
             "bodySize": asked["size"],
-            **({"postData": _posted(asked)} if asked["size"] else {}),
+            **({"postData": _post_data(asked)} if asked["size"] else {}),
         },
         "response": {
             "status": got["status"],
@@ -59,7 +59,7 @@ def _entry(one: Shown, base: str) -> Shown:
     }
 
 
-def _posted(asked: Shown) -> Shown:
+def _post_data(asked: Shown) -> Shown:
     return {"mimeType": _type(asked), "params": [], "text": asked["body"]} | _cut(asked)
 
 

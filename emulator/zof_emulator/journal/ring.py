@@ -154,7 +154,7 @@ class Journal:
         )
 
     def clear(self) -> None:
-        """Forget all of them; what comes is numbered from 1 again."""
+        """Forget all of them; what comes is entries_of from 1 again."""
         self.cleared += self.count
         self.count = 0
         self._rows.clear()
@@ -165,15 +165,15 @@ class Journal:
         self.cleared = 0
 
     @property
-    def dropped(self) -> int:
+    def dropped_count(self) -> int:
         """How many of the oldest are gone."""
         return self.count - len(self._rows)
 
-    def numbered(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
+    def entries_of(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
         """The exchanges of this world and their numbers, the oldest first, from the first one above a number."""
         entries = [Entry._make(row) for row in self._rows]
         answer = world.answered - sum(not one.request_id for one in entries)
-        for number, one in enumerate(entries, self.dropped + 1):
+        for number, one in enumerate(entries, self.dropped_count + 1):
             answer += not one.request_id
             if number > above:
                 yield number, one if one.request_id else one._replace(request_id=world.names.request(answer))

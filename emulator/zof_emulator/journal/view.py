@@ -31,7 +31,7 @@ _SCHEMES: Final = frozenset({b"bearer", b"basic", b"digest", b"token"})
 _KEY: Final = re.compile(rb"Bearer ([\w-]{4})[\w.-]{5,}([\w-]{4})", re.ASCII)
 
 
-def shown(number: int, entry: Entry) -> Shown:
+def show(number: int, entry: Entry) -> Shown:
     """An exchange as JSON, its key masked and its bodies cut where they are long."""
     authorization = next((value for name, value in entry.headers if name == b"authorization"), None)
     return {
@@ -40,7 +40,7 @@ def shown(number: int, entry: Entry) -> Shown:
         "at_ms": entry.at,
         "operation": entry.operation or None,
         "organization": entry.organization or None,
-        "key": None if authorization is None else masked(authorization),
+        "key": None if authorization is None else mask(authorization),
         "run_ids": _run_ids(entry),
         "refused": entry.reason or None,
         "fault": None,
@@ -61,7 +61,7 @@ def message(status: int, headers: Headers, content: Content) -> Shown:
     return {"status": status, "headers": _headers(headers), **_body(content)}
 
 
-def masked(secret: bytes) -> str:
+def mask(secret: bytes) -> str:
     """What may be shown of a header that says who asks: its scheme, the ends of a long key, and its `digest`."""
     if not secret.strip():
         return secret.decode("latin-1")
@@ -134,8 +134,7 @@ def _cut(pieces: Iterable[bytes]) -> Cut:
 
 def _headers(headers: Headers) -> list[list[str]]:
     return [
-        [name.decode("latin-1"), masked(value) if name in _SECRET else value.decode("latin-1")]
-        for name, value in headers
+        [name.decode("latin-1"), mask(value) if name in _SECRET else value.decode("latin-1")] for name, value in headers
     ]
 
 

@@ -44,15 +44,15 @@ def row(result: Result) -> bytes:
     failure = result.failure
     return _line(
         (
-            *(_inert(text) for text in (result.id, result.run_id, result.project_id, result.test_case_id)),
-            _inert(result.environment),
-            _inert(result.status),
+            *(_defuse(text) for text in (result.id, result.run_id, result.project_id, result.test_case_id)),
+            _defuse(result.environment),
+            _defuse(result.status),
             result.duration_ms,
-            _written(result.created_at),
-            _written(result.started_at),
-            _written(result.completed_at),
-            _inert(failure.category) if failure else None,
-            _inert(failure.message) if failure else None,
+            _format_instant(result.created_at),
+            _format_instant(result.started_at),
+            _format_instant(result.completed_at),
+            _defuse(failure.category) if failure else None,
+            _defuse(failure.message) if failure else None,
         )
     )
 
@@ -63,9 +63,9 @@ def _line(cells: Iterable[str | int | None]) -> bytes:
     return output.getvalue().encode(errors="replace")
 
 
-def _inert(text: str) -> str:
+def _defuse(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _written(instant: int | None) -> str | None:
+def _format_instant(instant: int | None) -> str | None:
     return None if instant is None else rfc3339(instant)

@@ -35,13 +35,13 @@ _COLUMNS: Final = bytes.fromhex(
 )
 
 
-def legible(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """The text as the font can show it: white space as spaces, dashes and quotes plain, what is not ASCII as a box."""
     return re.sub(r"[^ -~]", _STRANGE, re.sub(r"[\t-\r\xa0]", " ", text.translate(_PLAIN)))
 
 
 def rows(text: str) -> tuple[str, ...]:
-    """A line of legible text as rows of dots from the top, `1` where there is ink and `0` where there is none."""
+    """A line of printable text as rows of dots from the top, `1` where there is ink and `0` where there is none."""
     return tuple(text.translate(letters) for letters in _LETTERS)
 
 

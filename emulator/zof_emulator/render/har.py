@@ -36,7 +36,7 @@ def log(run_id: str, results: Sequence[Result], instant: int) -> bytes:
     """
     pages: list[Object] = []
     entries: list[Object] = []
-    for number, (started_at, result) in enumerate(_started(results)):
+    for number, (started_at, result) in enumerate(_sort_started(results)):
         name = f"page_{number}"
         *before, last = story.steps(result)
         pages.append(_page(name, started_at, result, before[0].end))
@@ -47,7 +47,7 @@ def log(run_id: str, results: Sequence[Result], instant: int) -> bytes:
     return json.dumps({"log": document}, separators=(",", ":")).encode()
 
 
-def _started(results: Sequence[Result]) -> list[tuple[int, Result]]:
+def _sort_started(results: Sequence[Result]) -> list[tuple[int, Result]]:
     """The cases that started, each after the instant of its start, earliest first."""
     started = [(result.started_at, result) for result in results if result.started_at is not None]
     return sorted(started, key=lambda pair: pair[0])

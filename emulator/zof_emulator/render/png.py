@@ -45,32 +45,32 @@ def _window(canvas: Canvas, result: Result) -> None:
     for x in (7, 16, 25):
         _fill(canvas, (x + 1, 4), (3, 5), _PAPER)
         _fill(canvas, (x, 5), (5, 3), _PAPER)
-    title = _clipped(result.project_id, 30)
+    title = _clip(result.project_id, 30)
     _fill(canvas, (37, 2), (font.WIDTH * len(title) + 13, 12), _PAPER)
     _write(canvas, (44, 4), title, _INK, _PAPER)
     _fill(canvas, (6, 15), (_WIDTH - 12, 12), _PAPER)
-    _write(canvas, (11, 17), _clipped(story.address(result), 52), _INK, _PAPER)
+    _write(canvas, (11, 17), _clip(story.address(result), 52), _INK, _PAPER)
     _fill(canvas, (0, 29), (_WIDTH, 1), _INK)
 
 
 def _verdict(canvas: Canvas, result: Result) -> None:
     """The page: the status on its colour, the case beside it, the failure below."""
-    status = _clipped(result.status.upper(), 10)
+    status = _clip(result.status.upper(), 10)
     edge = font.WIDTH * len(status) + 19
     _fill(canvas, (8, 37), (edge - 8, 14), _SIGNAL)
     _write(canvas, (14, 40), status, _PAPER, _SIGNAL)
-    case = _wrapped(result.test_case_id, (_WIDTH - 8 - edge - 8) // font.WIDTH, 2)
+    case = _wrap(result.test_case_id, (_WIDTH - 8 - edge - 8) // font.WIDTH, 2)
     _paragraph(canvas, edge + 8, 35 if case[1:] else 40, case)
     _fill(canvas, (8, 58), (3, 5 * _PITCH), _SIGNAL)
-    _paragraph(canvas, 18, 59, _wrapped(result.failure.message if result.failure else "", 51, 5))
+    _paragraph(canvas, 18, 59, _wrap(result.failure.message if result.failure else "", 51, 5))
 
 
 def _footer(canvas: Canvas, result: Result) -> None:
     """The last two lines: the run, the environment, and when the case ended."""
     _fill(canvas, (0, 114), (_WIDTH, _HEIGHT - 114), _FRAME)
     ended = "-" if result.completed_at is None else rfc3339(result.completed_at)
-    _write(canvas, (8, 117), _clipped(f"run {result.run_id}", 53), _INK, _FRAME)
-    _write(canvas, (8, 127), _clipped(f"in {result.environment}", 52 - len(ended)), _INK, _FRAME)
+    _write(canvas, (8, 117), _clip(f"run {result.run_id}", 53), _INK, _FRAME)
+    _write(canvas, (8, 127), _clip(f"in {result.environment}", 52 - len(ended)), _INK, _FRAME)
     _write(canvas, (_WIDTH - 7 - font.WIDTH * len(ended), 127), ended, _INK, _FRAME)
 
 
@@ -92,13 +92,13 @@ def _paragraph(canvas: Canvas, x: int, y: int, lines: list[str]) -> None:
         _write(canvas, (x, y + number * _PITCH), line, _INK, _PAPER)
 
 
-def _clipped(text: str, length: int) -> str:
-    shown = font.legible(text)
+def _clip(text: str, length: int) -> str:
+    shown = font.replace_unprintable(text)
     return shown if len(shown) <= length else shown[: length - len(_CUT)] + _CUT
 
 
-def _wrapped(text: str, width: int, lines: int) -> list[str]:
-    shown = " ".join(font.legible(text).split())[: 2 * width * lines]
+def _wrap(text: str, width: int, lines: int) -> list[str]:
+    shown = " ".join(font.replace_unprintable(text).split())[: 2 * width * lines]
     return wrap(shown, width, max_lines=lines, placeholder=_CUT)
 
 
@@ -106,7 +106,7 @@ def _png(canvas: Canvas, palette: bytes) -> bytes:
     """The canvas as a file. Its rows are digits of base four, since a dot is two bits."""
     rows = b"".join(b"\0" + int(line, 4).to_bytes(_WIDTH * _BITS // 8) for line in canvas)
     size = pack(">IIBBBBB", _WIDTH, _HEIGHT, _BITS, 3, 0, 0, 0)
-    chunks = (b"IHDR", size), (b"PLTE", palette), (b"IDAT", _stored(rows)), (b"IEND", b"")
+    chunks = (b"IHDR", size), (b"PLTE", palette), (b"IDAT", _store_uncompressed(rows)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, content) for kind, content in chunks)
 
 
@@ -114,7 +114,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return pack(">I", len(content)) + kind + content + pack(">I", zlib.crc32(kind + content))
 
 
-def _stored(content: bytes) -> bytes:
+def _store_uncompressed(content: bytes) -> bytes:
     """Up to 65,535 bytes as a zlib stream that compresses nothing: what zlib itself writes differs by version."""
     block = pack("<BHH", 1, len(content), len(content) ^ 0xFFFF) + content
     return b"\x78\x01" + block + pack(">I", zlib.adler32(content))

@@ -13,7 +13,7 @@ from zof_emulator.render import story
 if TYPE_CHECKING:
     from zof_emulator.core.results import Result
 
-    Trigger = dict[str, object]
+    TraceEvent = dict[str, object]
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """The first moment that a ZIP can write: its members carry no time of their own."""
@@ -51,20 +51,20 @@ def _trace(result: Result) -> dict[str, object]:
     return {"displayTimeUnit": "ms", "traceEvents": events}
 
 
-def _name(kind: str, name: str) -> Trigger:
+def _name(kind: str, name: str) -> TraceEvent:
     return {"ph": "M", "name": kind, **_THREAD, "args": {"name": name}}
 
 
-def _span(category: str, name: str, begin: int, end: int, args: dict[str, str]) -> Trigger:
+def _span(category: str, name: str, begin: int, end: int, args: dict[str, str]) -> TraceEvent:
     times = {"ts": begin * _MICROSECONDS, "dur": (end - begin) * _MICROSECONDS}
     return {"ph": "X", "cat": category, "name": name, **_THREAD, **times, "args": args}
 
 
-def _step(step: story.Step) -> Trigger:
+def _step(step: story.Step) -> TraceEvent:
     return _span("step", step.title, step.begin, step.end, {"method": step.method, "url": step.url})
 
 
-def _failure(result: Result) -> list[Trigger]:
+def _failure(result: Result) -> list[TraceEvent]:
     """The moment at which a case failed: its end, as an instant event."""
     if result.failure is None:
         return []
@@ -80,11 +80,11 @@ def _metadata(result: Result) -> dict[str, object]:
         "test_case_id": result.test_case_id,
         "environment": result.environment,
         "status": result.status,
-        "started_at": _written(result.started_at),
-        "completed_at": _written(result.completed_at),
+        "started_at": _format_instant(result.started_at),
+        "completed_at": _format_instant(result.completed_at),
         "duration_ms": result.duration_ms,
     }
 
 
-def _written(instant: int | None) -> str | None:
+def _format_instant(instant: int | None) -> str | None:
     return None if instant is None else rfc3339_ms(instant)

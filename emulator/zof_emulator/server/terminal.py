@@ -33,17 +33,17 @@ class Log:
         self._json = form == "json"
         self._quiet = quiet
         self._to = to
-        self._limit_told = False
+        self._has_reported_rate_limit = False
 
     @property
-    def told(self) -> Callable[[Exchange], None] | None:
+    def on_exchange(self) -> Callable[[Exchange], None] | None:
         """What to call after every exchange, if there is anything to say of each."""
-        return None if self._quiet else self._exchange
+        return None if self._quiet else self._write_exchange
 
-    def limited(self) -> None:
+    def report_rate_limit(self) -> None:
         """Say once how a rate limit is raised."""
-        if not self._limit_told:
-            self._limit_told = True
+        if not self._has_reported_rate_limit:
+            self._has_reported_rate_limit = True
             self.warn(RAISE_THE_LIMIT)
 
     def warn(self, message: str, level: str = "warning") -> None:
@@ -51,7 +51,7 @@ class Log:
         line = json.dumps({"level": level, "message": message}) if self._json else f"zof-emulator: {level}: {message}"
         self._write(line)
 
-    def _exchange(self, exchange: Exchange) -> None:
+    def _write_exchange(self, exchange: Exchange) -> None:
         at = rfc3339_ms(exchange.at)
         if self._json:
             self._write(json.dumps({"level": "info", "time": at, **exchange._asdict(), "at": exchange.at}))

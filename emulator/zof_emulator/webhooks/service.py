@@ -42,7 +42,7 @@ class WorldHolder(Protocol):
 
     world: World
 
-    def observe(self) -> World:
+    def settle_without_use(self) -> World:
         """The world at the instant that it is now, which does not count as use."""
 
 
@@ -146,7 +146,7 @@ class DeliveryService:
 
     def _advance(self, holder: WorldHolder, sender: Sender) -> int:
         """Begin what is due in a world; for how many ms nothing more will be, as far as is known now."""
-        world = holder.observe()
+        world = holder.settle_without_use()
         for delivery in world.outbox.take(world.now):
             post = self._compose(world, delivery)
             task = asyncio.get_running_loop().create_task(self._deliver(holder, world, delivery.number, post, sender))
@@ -160,7 +160,7 @@ class DeliveryService:
         with self.lock:
             before = self._asleep.get(holder, NEVER)
             if holder.world is world:
-                holder.observe()
+                holder.settle_without_use()
             world.outbox.finish(number, result, world.now)
             self._advance(holder, sender)
             self._settle_waiting()

@@ -1,4 +1,4 @@
-"""The tap: one answer against the document, and whose fault a difference is."""
+"""Judges of one answer against the document, and the verdict on a difference."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def tell() -> Teller:
     return Teller()
 
 
-def test_a_right_answer_breaks_nothing(ledger: Ledger, tell: Teller) -> None:
-    """An answer as documented is evidence for many rules and against none."""
+def test_a_correct_answer_breaks_nothing(ledger: Ledger, tell: Teller) -> None:
+    """A documented answer is evidence for many rules and against none."""
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", RUN))
     assert rules(ledger) == []
     assert {"runs.shape", "runs.fields", "conventions.timestamps", "limits.headers"} <= set(ledger.evidence)
 
 
-def test_news_break_nothing(ledger: Ledger, tell: Teller) -> None:
-    """New fields and new enum values are no finding unless strict mode asks for them."""
+def test_unknown_fields_and_values_break_nothing(ledger: Ledger, tell: Teller) -> None:
+    """New fields and new enum values are no finding outside strict mode."""
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": {"hue": 1}}))
     assert rules(ledger) == []
 
 
-def test_strict_mode_names_news_as_differences(tell: Teller) -> None:
-    """In strict mode new fields and values are differences, and no violations."""
+def test_strict_mode_reports_unknown_fields_and_values(tell: Teller) -> None:
+    """In strict mode new fields and values are differences, not violations."""
     ledger = Ledger(Target(strict=True))
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": 1}))
     assert rules(ledger) == ["versioning.unknown-field", "versioning.unknown-value"]
@@ -64,10 +64,10 @@ def test_strict_mode_names_news_as_differences(tell: Teller) -> None:
         ({"url": "/runs/run_1"}, "conventions.links.absolute", Verdict.DIFFERS),
     ],
 )
-def test_a_wrong_value_is_of_one_rule(
+def test_a_wrong_value_breaks_one_rule(
     ledger: Ledger, tell: Teller, change: dict[str, Any], rule: str, verdict: Verdict
 ) -> None:
-    """A wrong value is a finding of the rule that speaks of it, with the basis that this has."""
+    """A wrong value is a finding of the rule that owns it, with the basis of that rule, and the finding shows it."""
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, **change}))
     finding = one(ledger)
     assert (finding.rule.name, finding.verdict) == (rule, verdict)
@@ -78,50 +78,50 @@ def test_a_wrong_value_is_of_one_rule(
     ("field", "rule"),
     [("status", "runs.shape"), ("case_outcomes", "runs.shape"), ("environment", "runs.fields")],
 )
-def test_a_missing_field_is_as_grave_as_its_basis(ledger: Ledger, tell: Teller, field: str, rule: str) -> None:
+def test_a_missing_field_has_the_verdict_of_its_basis(ledger: Ledger, tell: Teller, field: str, rule: str) -> None:
     """A documented field that is missing violates; one that was assumed only differs."""
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", {name: value for name, value in RUN.items() if name != field}))
     assert rules(ledger) == [rule]
 
 
-def test_camel_case_is_seen(ledger: Ledger, tell: Teller) -> None:
-    """A documented field under a camelCase name is named as such."""
+def test_camel_case_is_found(ledger: Ledger, tell: Teller) -> None:
+    """A documented field under a camelCase name breaks the rule about names."""
     changed = {"createdAt" if name == "created_at" else name: value for name, value in RUN.items()}
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", changed))
     assert "conventions.snake-case" in rules(ledger)
 
 
-def test_a_result_is_judged_too(ledger: Ledger, tell: Teller) -> None:
-    """A result's documented content violates, its other fields differ."""
+def test_a_result_is_judged(ledger: Ledger, tell: Teller) -> None:
+    """Wrong documented content of a result violates, and a wrong assumed field differs."""
     ConformanceCheck(ledger)(tell("/v1/results/res_1", {**RESULT, "failure_summary": "none", "environment": None}))
     assert rules(ledger) == ["results.fields", "results.shape"]
 
 
 def test_an_undocumented_status_differs(ledger: Ledger, tell: Teller) -> None:
-    """A status that the operation does not document is a difference, and no violation."""
+    """A status that the operation does not document is a difference, not a violation."""
     ConformanceCheck(ledger)(tell("/v1/runs/run_1/cancel", {}, 202, method="POST"))
     assert one(ledger).verdict is Verdict.DIFFERS
     assert rules(ledger) == ["conventions.status"]
 
 
-def test_html_is_no_answer(ledger: Ledger, tell: Teller) -> None:
-    """An error page of a proxy is one violation."""
+def test_html_is_not_json(ledger: Ledger, tell: Teller) -> None:
+    """An error page of a proxy violates one rule."""
     page = (("content-type", "text/html"), *QUOTA)
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", b"<html>", 404, headers=page))
     assert rules(ledger) == ["conventions.json"]
 
 
-def test_the_envelope_is_documented_the_code_is_not(ledger: Ledger, tell: Teller) -> None:
+def test_the_envelope_is_documented_and_the_code_is_assumed(ledger: Ledger, tell: Teller) -> None:
     """An error without its envelope violates; another code than the assumed one differs."""
-    tap = ConformanceCheck(ledger)
-    tap(tell("/v1/runs/run_1", {"error": {"code": "gone", "message": "It is."}}, 404))
+    check = ConformanceCheck(ledger)
+    check(tell("/v1/runs/run_1", {"error": {"code": "gone", "message": "It is."}}, 404))
     assert (one(ledger).rule.name, one(ledger).verdict) == ("errors.not-found.code", Verdict.DIFFERS)
-    tap(tell("/v1/runs/run_1", {"detail": "gone"}, 404))
+    check(tell("/v1/runs/run_1", {"detail": "gone"}, 404))
     assert rules(ledger) == ["errors.envelope", "errors.not-found.code"]
 
 
-def test_a_401_needs_no_quota(ledger: Ledger, tell: Teller) -> None:
-    """A refused key is told nothing of a rate limit, but how to authenticate."""
+def test_a_401_needs_no_quota_headers(ledger: Ledger, tell: Teller) -> None:
+    """A 401 carries no rate-limit headers, but a challenge."""
     error = {"error": {"code": "unauthorized", "message": "Who are you?"}}
     ConformanceCheck(ledger)(tell("/v1/runs", error, 401, headers=(("www-authenticate", "Bearer"),)))
     assert rules(ledger) == []
@@ -133,44 +133,44 @@ def test_a_401_needs_no_quota(ledger: Ledger, tell: Teller) -> None:
     ("status", "body", "rule"),
     [(200, RUN, "limits.headers"), (404, ERROR, "limits.headers.errors")],
 )
-def test_the_quota_is_told(ledger: Ledger, tell: Teller, status: int, body: object, rule: str) -> None:
-    """Without its headers a success violates, an error only differs."""
+def test_quota_headers_are_required(ledger: Ledger, tell: Teller, status: int, body: object, rule: str) -> None:
+    """A success without the rate-limit headers violates, and an error without them differs."""
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", body, status, without="x-ratelimit-reset"))
     assert rules(ledger) == [rule]
 
 
 @pytest.mark.parametrize("reset", ["60", "1767225660000", "soon"])
 def test_reset_is_unix_seconds(ledger: Ledger, tell: Teller, reset: str) -> None:
-    """Seconds to go, milliseconds and words are no Unix seconds."""
+    """Seconds from now, milliseconds and words are no Unix seconds."""
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", RUN, headers=(*QUOTA[:2], ("x-ratelimit-reset", reset))))
     assert rules(ledger) == ["limits.headers.form"]
 
 
-def test_a_request_id_is_looked_for(ledger: Ledger, tell: Teller) -> None:
-    """An everyday answer without X-Request-Id violates; an unknown path without it only differs."""
+def test_a_request_id_is_required(ledger: Ledger, tell: Teller) -> None:
+    """A usual answer without X-Request-Id violates, and that of an unknown path without it differs."""
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", RUN, without="x-request-id"))
     assert rules(ledger) == ["conventions.request-id.present"]
     ConformanceCheck(ledger)(tell("/v1/nowhere", ERROR, 404, without="x-request-id"))
     assert rules(ledger) == ["conventions.request-id.everywhere", "conventions.request-id.present"]
 
 
-def test_other_places_are_not_judged(ledger: Ledger, tell: Teller) -> None:
-    """A page outside of the API is nobody's business."""
+def test_paths_outside_the_api_are_not_judged(ledger: Ledger, tell: Teller) -> None:
+    """The answer of a path outside the API is not judged."""
     ConformanceCheck(ledger)(tell("/runs/run_1", b"<html>", 500))
     assert rules(ledger) == []
     assert not ledger.evidence
 
 
-def test_a_link_belongs_to_the_target(tell: Teller) -> None:
-    """A link elsewhere differs, and violates nothing."""
+def test_a_link_must_be_below_the_base_url(tell: Teller) -> None:
+    """A link to another host differs, and violates nothing."""
     ledger = Ledger(Target(url="https://zof.test/v1"))
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", RUN))
     assert rules(ledger) == ["conventions.links.absolute"]
     assert one(ledger).verdict is Verdict.DIFFERS
 
 
-def test_keys_never_show(tell: Teller) -> None:
-    """What a target echoes of a key is taken out of the finding."""
+def test_findings_show_no_key(tell: Teller) -> None:
+    """A key that a target echoes is removed from the finding."""
     ledger = Ledger(replace(Target(), keys={"main": "zof_secret"}))
     error = {"error": {"code": "zof_secret", "message": "No."}}
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", error, 404))

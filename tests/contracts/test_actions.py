@@ -1,4 +1,4 @@
-"""Actions: what happens while we look is no finding."""
+"""The actions of the state machine: a run that progresses between two requests is no finding."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.exchange import Exchange
 
-STEPS: dict[str, Callable[[Actions, str], object]] = {
-    "artifacts": lambda steps, run: steps.list_artifacts(run),
-    "cancel": lambda steps, run: steps.cancel(run),
-    "export": lambda steps, run: steps.export(run),
-    "filter": lambda steps, _: steps.filter_status("running"),
-    "logs": lambda steps, run: steps.follow_logs(run, 1),
-    "results": lambda steps, run: steps.list_results(run, 1),
-    "walk": lambda steps, _: steps.walk_runs(1, starting=True),
+ACTIONS: dict[str, Callable[[Actions, str], object]] = {
+    "artifacts": lambda actions, run: actions.list_artifacts(run),
+    "cancel": lambda actions, run: actions.cancel(run),
+    "export": lambda actions, run: actions.export(run),
+    "filter": lambda actions, _: actions.filter_status("running"),
+    "logs": lambda actions, run: actions.follow_logs(run, 1),
+    "results": lambda actions, run: actions.list_results(run, 1),
+    "walk": lambda actions, _: actions.walk_runs(1, starting=True),
 }
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", ACTIONS)
 def test_a_run_that_ends_meanwhile_is_no_finding(name: str) -> None:
-    """Between any two requests of a step the run may end."""
+    """Between any two requests of an action the run may end."""
     for end in range(1, 8):
         client = Client(target(rate=OFF))
         ledger = Ledger(client.target)
-        steps = Actions(client, ledger)
-        steps.start(("tc_login_001", "tc_pay_fail_001"))
+        actions = Actions(client, ledger)
+        actions.start(("tc_login_001", "tc_pay_fail_001"))
         last = len(client.journal) + end
 
         def ends(exchange: Exchange, client: Client = client, last: int = last) -> None:
@@ -43,5 +43,5 @@ def test_a_run_that_ends_meanwhile_is_no_finding(name: str) -> None:
                 client.target.advance(60_000)
 
         client.observers = [ends]
-        STEPS[name](steps, steps.runs[0])
+        ACTIONS[name](actions, actions.runs[0])
         assert ledger.findings == {}

@@ -1,4 +1,4 @@
-"""The oracle: an answer against those before it."""
+"""Judges of one answer against earlier answers."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ QUEUED: dict[str, Any] = {
 
 
 def seen(*answers: object, path: str = "/v1/runs/run_1") -> Ledger:
-    """What an oracle says to these answers, one after another, each taking one request of the quota."""
+    """The findings about these answers, one after another, each of which takes one request of the quota."""
     ledger, tell = Ledger(Target()), Teller()
-    oracle = HistoryCheck(ledger)
+    check = HistoryCheck(ledger)
     for place, answer in enumerate(answers):
         left = ("x-ratelimit-remaining", str(99 - place))
-        oracle(tell(path, answer, headers=(QUOTA[0], left, QUOTA[2])))
+        check(tell(path, answer, headers=(QUOTA[0], left, QUOTA[2])))
     return ledger
 
 
-def test_a_run_may_go_on() -> None:
-    """Queued, then ended, then the same: nothing is broken, and there is evidence."""
+def test_a_run_may_progress() -> None:
+    """A run that is queued, then ended, then unchanged breaks nothing and gives evidence."""
     ledger = seen(QUEUED, RUN, RUN)
     assert rules(ledger) == []
     wanted = {"runs.status.transitions", "runs.status.terminal", "runs.terminal.frozen", "runs.summary.total"}
     assert wanted <= set(ledger.evidence)
 
 
-def test_a_run_may_be_seen_late() -> None:
-    """A client that polls slowly misses what lies between."""
+def test_statuses_may_be_missed() -> None:
+    """A client that polls slowly may miss statuses in between."""
     assert rules(seen(QUEUED, {**QUEUED, "status": "paused"}, RUN)) == []
 
 
 def test_nothing_leaves_a_terminal_status() -> None:
-    """An ended run that is seen queued again violates."""
+    """An ended run that is shown as queued again violates."""
     finding = next(iter(seen(RUN, QUEUED).findings.values()))
     assert (finding.rule.name, finding.verdict) == ("runs.status.terminal", Verdict.VIOLATED)
     assert len(finding.trace) == 2
 
 
 def test_a_run_never_goes_back() -> None:
-    """A running run that is seen queued again violates."""
+    """A running run that is shown as queued again violates."""
     running = {**QUEUED, "status": "running", "started_at": RUN["started_at"]}
     assert "runs.status.transitions" in rules(seen(running, QUEUED))
 
 
 def test_an_ended_run_stays_as_it_is() -> None:
-    """Another duration of an ended run violates what was inferred; a field more does not."""
+    """Another duration of an ended run violates; an additional field does not."""
     assert rules(seen(RUN, {**RUN, "duration_ms": 901})) == ["runs.terminal.frozen"]
     assert rules(seen(RUN, {**RUN, "colour": "blue"})) == []
 
@@ -79,13 +79,13 @@ def test_an_ended_run_stays_as_it_is() -> None:
         ({"case_outcomes": [{**RUN["case_outcomes"][0], "result_id": None}]}, ["runs.outcomes.result-id"]),
     ],
 )
-def test_a_run_is_of_one_piece(change: dict[str, Any], broken: list[str]) -> None:
-    """Summary, outcomes, status and times tell the same; what is not there is not judged."""
+def test_a_run_is_consistent(change: dict[str, Any], broken: list[str]) -> None:
+    """Summary, outcomes, status and times of a run agree; a missing field is not judged."""
     assert rules(seen({**RUN, **change})) == broken
 
 
 def test_a_result_never_changes() -> None:
-    """A result that is seen otherwise later violates."""
+    """A result that is shown with another value later violates."""
     ledger = seen(RESULT, {**RESULT, "duration_ms": 1}, path="/v1/results/res_1")
     assert rules(ledger) == ["results.stable"]
 
@@ -98,18 +98,18 @@ def test_a_result_never_changes() -> None:
         ("canceled", None, []),
     ],
 )
-def test_a_failure_says_why(status: str, summary: object, broken: list[str]) -> None:
+def test_a_failure_has_a_summary(status: str, summary: object, broken: list[str]) -> None:
     """A failed result has a failure summary, a passed one has none."""
     changed = {**RESULT, "status": status, "failure_summary": summary}
     assert rules(seen(changed, path="/v1/results/res_1")) == broken
 
 
-def test_a_request_id_is_told_once() -> None:
+def test_a_request_id_is_unique() -> None:
     """The same request ID twice is a difference."""
     ledger, tell = Ledger(Target()), Teller()
-    oracle, answer = HistoryCheck(ledger), tell("/v1/runs/run_1", RUN)
-    oracle(answer)
-    oracle(replace(answer, number=2))
+    check, answer = HistoryCheck(ledger), tell("/v1/runs/run_1", RUN)
+    check(answer)
+    check(replace(answer, number=2))
     assert "conventions.request-id.unique" in rules(ledger)
 
 
@@ -120,14 +120,14 @@ def test_a_request_id_is_not_echoed() -> None:
     assert rules(ledger) == ["conventions.request-id.server-made"]
 
 
-def test_a_replay_is_an_old_story() -> None:
-    """A replay shows the run as it was, which is no step back."""
+def test_a_replay_is_not_compared() -> None:
+    """A replay shows the run as it was, which is no forbidden transition."""
     ledger, tell = Ledger(Target()), Teller()
-    oracle, sent = HistoryCheck(ledger), (("Idempotency-Key", "k"),)
+    check, sent = HistoryCheck(ledger), (("Idempotency-Key", "k"),)
     headers = (QUOTA[0], ("x-ratelimit-remaining", "98"), QUOTA[2])
-    oracle(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent))
-    oracle(tell("/v1/runs/run_1", RUN, headers=headers))
-    oracle(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent, headers=()))
+    check(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent))
+    check(tell("/v1/runs/run_1", RUN, headers=headers))
+    check(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent, headers=()))
     assert rules(ledger) == []
 
 
@@ -143,11 +143,11 @@ def test_a_replay_is_an_old_story() -> None:
     ],
 )
 def test_the_quota_falls_within_a_window(remaining: str, reset: int, broken: list[str]) -> None:
-    """Remaining falls, by more where others share the key, and Reset stays where it was."""
+    """Remaining falls, by more than one where others share the key, and Reset stays the same."""
     ledger, tell = Ledger(Target()), Teller()
-    oracle = HistoryCheck(ledger)
-    oracle(tell("/v1/runs/run_1", RUN))
-    oracle(
+    check = HistoryCheck(ledger)
+    check(tell("/v1/runs/run_1", RUN))
+    check(
         tell(
             "/v1/runs/run_1",
             RUN,
@@ -176,8 +176,8 @@ def test_a_page_is_no_longer_than_asked_for() -> None:
     """More items than limit, or than 20, violate; a rising created_at only differs."""
     runs = [{**RUN, "id": f"run_{place}"} for place in range(21)]
     ledger, tell = Ledger(Target()), Teller()
-    oracle = HistoryCheck(ledger)
-    oracle(tell("/v1/runs", {"data": runs, "has_more": False, "next_cursor": None}))
+    check = HistoryCheck(ledger)
+    check(tell("/v1/runs", {"data": runs, "has_more": False, "next_cursor": None}))
     assert rules(ledger) == ["pages.default"]
     older = [{**RUN, "created_at": "2025-01-01T00:00:00Z"}, {**RUN, "id": "run_2"}]
     ledger = Ledger(Target())

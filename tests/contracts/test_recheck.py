@@ -1,4 +1,4 @@
-"""What machine and Schemathesis find is tried again from scratch, and cut down to what shows it."""
+"""Findings of state machine and fuzzing are tried again from scratch, and cut down to what shows them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from tests.mutants.layer import Ask, Defect, Inner
 
 REAL: int = 1_000_000
-"""A budget that is never used up; with one the machine takes a target for a real one, and shrinks nothing freely."""
+"""A budget that is never used up: with one the state machine treats the target as a real one and shrinks nothing."""
 
 
-def searched(mutant: Mutant, *, requests: int | None = REAL, examples: int = 20) -> tuple[Ledger, Client]:
-    """What the machine found."""
+def search(mutant: Mutant, *, requests: int | None = REAL, examples: int = 20) -> tuple[Ledger, Client]:
+    """Run the state machine on a mutant."""
     client = Client(target(mutant, rate=OFF), caps=Budget(requests=requests))
     ledger = Ledger(client.target)
     client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
@@ -36,7 +36,7 @@ def searched(mutant: Mutant, *, requests: int | None = REAL, examples: int = 20)
 
 
 def _empty_once(operation: str) -> Mutant:
-    """A deployment whose list is empty, one time only."""
+    """A deployment whose list is empty once."""
 
     def make() -> Defect:
         left = [1]
@@ -55,26 +55,27 @@ def _empty_once(operation: str) -> Mutant:
 
 @pytest.mark.parametrize("requests", [None, REAL])
 def test_what_the_machine_finds_once_is_flaky(requests: int | None) -> None:
-    """A list that was empty one time is not empty when the moves are made again: flaky, not violated."""
-    ledger, _ = searched(_empty_once("listResults"), requests=requests)
+    """A list that was empty once is not empty when the actions are repeated: flaky, not violated."""
+    ledger, _ = search(_empty_once("listResults"), requests=requests)
     assert {(one.rule.name, one.flaky) for one in ledger.findings.values()} == {("results.per-case", True)}
 
 
 def test_what_the_machine_finds_again_is_not_flaky() -> None:
-    """A cancel that is accepted twice is, each time."""
-    ledger, _ = searched(MUTANTS["canceled-twice"])
+    """A cancel that is accepted twice each time is no flaky finding."""
+    ledger, _ = search(MUTANTS["canceled-twice"])
     assert {(one.rule.name, one.flaky) for one in ledger.findings.values()} == {("runs.cancel.again-conflict", False)}
 
 
 def test_what_the_machine_finds_is_cut_down() -> None:
-    """Against a real target too the script is a start and two cancels, each with a look at the run before or after."""
-    (finding,) = searched(MUTANTS["canceled-twice"])[0].findings.values()
+    """Against a real target too the trace is a start and two cancels, with at most three retrievals of the run."""
+    (finding,) = search(MUTANTS["canceled-twice"])[0].findings.values()
     operations = [each.operation for each in finding.trace]
-    assert operations == ["startRun", "getRun", "cancelRun", "getRun", "getRun", "cancelRun"]
+    assert [each for each in operations if each != "getRun"] == ["startRun", "cancelRun", "cancelRun"]
+    assert operations.count("getRun") <= 3
 
 
 def test_cutting_down_keeps_to_the_budget() -> None:
-    """A budget that ends while a finding is tried again comes through, and the finding stays."""
+    """A budget that ends during the recheck passes through, and the finding stays."""
     for requests in range(60, 400, 20):
         client = Client(target(MUTANTS["canceled-twice"], rate=OFF), caps=Budget(requests=requests))
         ledger = Ledger(client.target)
@@ -127,7 +128,7 @@ def test_what_schemathesis_finds_once_is_flaky() -> None:
 
 
 def test_what_schemathesis_finds_again_is_not_flaky() -> None:
-    """What passes each time is no accident, and is the finding that a probe makes, however they word it."""
+    """What is accepted each time is not flaky, and is the same finding that a probe makes."""
     names = ("limit-clamped", "logs-without-key")
     ledger = _fuzzed(_both(*(MUTANTS[name] for name in names)))
     assert [_flaky(ledger)[MUTANTS[name].rule] for name in names] == [False, False]
@@ -146,21 +147,21 @@ def _keys(session_or_facts: Ledger | Verification, rule: str) -> set[str]:
 
 @pytest.mark.parametrize("name", MET_TWICE)
 def test_what_a_probe_and_the_machine_find_is_one_finding(name: str) -> None:
-    """However they word it."""
+    """A finding of a probe and one of the state machine have the same key."""
     rule = MUTANTS[name].rule
     by_probe = _keys(run(target(MUTANTS[name]), max_examples=0), rule)
-    by_machine = _keys(searched(MUTANTS[name])[0], rule)
+    by_machine = _keys(search(MUTANTS[name])[0], rule)
     assert by_probe & by_machine
 
 
 def test_healthy() -> None:
-    """Nothing is found by the machine where there is nothing."""
-    ledger, _ = searched(HEALTHY)
+    """The state machine finds nothing in the healthy emulator."""
+    ledger, _ = search(HEALTHY)
     assert not ledger.findings
 
 
-def test_an_answer_that_nobody_foresaw_ends_nothing() -> None:
-    """Outcomes that are numbers leave a move undone, and no more."""
+def test_an_unexpected_answer_ends_nothing() -> None:
+    """Outcomes that are numbers end one action, and not the search."""
     numbers = Mutant(name="numbers", rule="", make=objects(setting(case_outcomes=[5]), "getRun"))
-    ledger, _ = searched(numbers)
+    ledger, _ = search(numbers)
     assert "runs.shape" in {one.rule.name for one in ledger.findings.values()}

@@ -1,0 +1,39 @@
+"""The auto clock: a poll of runs that have not ended moves time to their next change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zof_emulator.core.config import ClockMode
+from zof_emulator.core.instants import LAST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zof_emulator.core.lifecycle import Status
+    from zof_emulator.core.runs import Run
+    from zof_emulator.core.world import World
+
+
+def move_on_poll(world: World, runs: Sequence[Run]) -> bool:
+    """Note that a client is about to see these runs; return whether time moved, so that they must be looked up again.
+
+    With the clock mode `auto` time moves when each of them that has not ended was seen before with the status that it
+    has: until the first of them starts or ends.
+    """
+    if world.clock.mode is not ClockMode.AUTO:
+        return False
+    waiting = {run.number: run.status for run in runs if not run.ended}
+    known = all(world.seen.get(number) is status for number, status in waiting.items())
+    moves = bool(waiting) and known and world.now + world.most_work_ms() <= LAST
+    if moves:
+        world.move_until(lambda: any(not _has_status(world, number, status) for number, status in waiting.items()))
+    world.seen |= {
+        number: world.runs[number].status for number in waiting if number in world.runs and not world.runs[number].ended
+    }
+    return moves
+
+
+def _has_status(world: World, number: int, status: Status) -> bool:
+    run = world.runs.get(number)
+    return run is not None and run.status is status

@@ -1,0 +1,150 @@
+"""The state of a world in one value: what is saved in a snapshot, and what the core's rules act on."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from zof_emulator.core.catalogue import Catalogue
+from zof_emulator.core.config import Scenario
+from zof_emulator.core.endpoints import Registration
+from zof_emulator.core.idempotency import IdempotencyStore
+from zof_emulator.core.ids import IdScheme
+from zof_emulator.core.index import ResultIndex, RunIndex
+from zof_emulator.core.instants import DAY
+from zof_emulator.core.limits import Limiter
+from zof_emulator.core.outbox import Outbox
+from zof_emulator.core.timeline import DELIVER, Agenda, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zof_emulator.core.config import WorldConfig
+    from zof_emulator.core.lifecycle import Status
+    from zof_emulator.core.runs import Run
+    from zof_emulator.core.tenants import Key, Organization, Sample, SeedData
+
+_MIB: Final = 1 << 20
+
+
+class EventKind(StrEnum):
+    """What can happen in a world without a request that asks for it."""
+
+    RUN_STARTED = "run_started"
+    CASE_ENDED = "case_ended"
+    RUN_ENDED = "run_ended"
+
+
+class Event(NamedTuple):
+    """What happened at an instant (ms) to a run, or to a case of it."""
+
+    at: int
+    event: EventKind
+    run_id: str
+    test_case_id: str | None
+    """The case that ended; None when the run started or ended."""
+    status: str
+    """The status that the run or the case then has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long and how much of what a world keeps, as the contract says; no setting. Times are in ms."""
+
+    answers_ms: int = DAY
+    answers_bytes: int = 64 * _MIB
+    artifacts_ms: int = 90 * DAY
+
+
+class Tenancy:
+    """The runs of one organization: where they are listed, who waits, how many run."""
+
+    __slots__ = ("results", "running", "runs", "waiting")
+
+    def __init__(self) -> None:
+        self.runs = RunIndex()
+        self.results = ResultIndex()
+        self.waiting: deque[int] = deque()
+        self.running = 0
+
+
+def sort_samples(data: SeedData, config: WorldConfig) -> list[Sample]:
+    """The ended runs that a new world with this configuration holds, the oldest first."""
+    samples = data.samples if config.scenario is Scenario.DEFAULT else ()
+    return sorted(samples, key=lambda sample: -sample.age_ms)
+
+
+class WorldState:
+    """Organizations, their runs and everything that follows from them, at one instant (`now`, ms)."""
+
+    __slots__ = (
+        "agenda",
+        "answered",
+        "answers",
+        "catalogue",
+        "clock",
+        "config",
+        "flaky",
+        "forgotten",
+        "keys",
+        "limiter",
+        "names",
+        "now",
+        "on_event",
+        "organizations",
+        "outbox",
+        "retention",
+        "runs",
+        "seed",
+        "seen",
+        "started",
+        "tenancies",
+    )
+
+    def __init__(self, config: WorldConfig, data: SeedData, now: int, retention: Retention | None = None) -> None:
+        """The state of a world that holds `data` at `now` (ms), before the sample runs."""
+        self.config = config
+        self.retention = retention = retention or Retention()
+        self.seed = seed = config.seed
+        self.clock = Clock(config.clock)
+        self.now = now
+        self.names = IdScheme(seed, tuple(sample.word for sample in sort_samples(data, config)))
+        self.organizations: dict[str, Organization] = {
+            one.id: one.with_environments(config.environments) for one in data.organizations
+        }
+        self.keys: dict[str, Key] = {key.secret: key for key in data.keys}
+        self.catalogue = Catalogue(data, now, references=config.references)
+        self.limiter = Limiter(config.rate)
+        self.answers: IdempotencyStore[Any] = IdempotencyStore(retention.answers_ms, retention.answers_bytes)
+        self.answered = 0
+        """How many requests this world has answered."""
+        self.runs: dict[int, Run] = {}
+        """All runs that are not forgotten, by number."""
+        self.started = 0
+        """How many runs there have been; the number of the next one."""
+        self.forgotten = 0
+        """How many ended runs have made room for others."""
+        self.tenancies = {one.id: Tenancy() for one in data.organizations}
+        self.agenda = Agenda()
+        self.outbox = self._sample_outbox(data)
+        """The webhooks of the organizations, and the deliveries to them."""
+        self.flaky: dict[tuple[str, str], int] = {}
+        """How often each flaky case of an organization has run."""
+        self.seen: dict[int, Status] = {}
+        """As what a client was last shown a run that had not ended, where time jumps when it asks again."""
+        self.on_event: Callable[[Event], None] | None = None
+        """Hears of what happens, if somebody wants to know."""
+
+    def _sample_outbox(self, data: SeedData) -> Outbox:
+        """The outbox with the sample endpoints, each registered in its own past."""
+        webhooks = data.webhooks if self.config.scenario is Scenario.DEFAULT else ()
+        outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in webhooks))
+        for one in webhooks:
+            outbox.register(one.organization, Registration(one.url, one.events), self.now - one.age_ms)
+        return outbox
+
+    def _schedule_delivery(self, at: int, endpoint: int) -> None:
+        organization = self.outbox.endpoints.get(endpoint).organization
+        self.agenda.put(at, organization, endpoint, DELIVER)
