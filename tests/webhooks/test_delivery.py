@@ -355,3 +355,24 @@ def test_a_replay_compares_deliveries_and_calls_nobody(clock: str) -> None:
     assert changed != journal
     assert [one.what for one in replay(changed).differing] == ["body"]
     zof.app.close()
+
+
+def test_a_snapshot_holds_deliveries_and_goes_on(zof: Hooks) -> None:
+    """A world that is restored knows its webhooks, deliveries and rules, and sends what was waiting."""
+    with receiving() as first:
+        made = zof.register(first.url)
+    zof.submit("/_emulator/delivery-rules", {"action": "delay", "delay_ms": 5, "type": "run.failed"})
+    zof.run("tc_a")
+    zof.submit("/_emulator/clock/advance", {"by_ms": 1})
+    before = (zof.deliveries(), zof.send("GET", "/_emulator/delivery-rules").json)
+    assert before[0][0]["status"] == "pending"
+    snapshot = zof.send("GET", "/_emulator/snapshot").content
+    other = Hooks()
+    assert other.send("PUT", "/_emulator/snapshot", body=snapshot, headers=[JSON]).status == 200
+    assert (other.deliveries(), other.send("GET", "/_emulator/delivery-rules").json) == before
+    with receiving(port=first.port) as back:
+        other.deliver()
+        assert len(back.requests) == 1
+        expected = hmac.new(made["secret"].encode(), back.requests[0].body, sha256).hexdigest()
+        assert back.requests[0].headers["x-zof-signature"] == expected
+    other.app.close()

@@ -10,6 +10,7 @@ import click
 from zof_emulator.cli.replay import replay_command
 from zof_emulator.cli.serve import INTERRUPTED, serve
 from zof_emulator.cli.snapshot_files import UnusableFile
+from zof_emulator.cli.webhooks import webhooks
 from zof_emulator.control.operations import installed_version
 from zof_emulator.server.terminal import say
 from zof_emulator.spec.document import SpecError
@@ -28,6 +29,7 @@ def _commands() -> None:
 
 _commands.add_command(serve)
 _commands.add_command(replay_command)
+_commands.add_command(webhooks)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

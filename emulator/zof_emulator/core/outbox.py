@@ -352,10 +352,10 @@ class Outbox:
         return {
             "samples": list(self.ids.samples),
             "endpoints": self.endpoints.save(),
-            "deliveries": [list(_without_attempt(one)) for one in self._deliveries.values()],
+            "deliveries": [_to_lists(_without_attempt(one)) for one in self._deliveries.values()],
             "queues": [[endpoint, list(queue)] for endpoint, queue in self._queues.items() if queue],
             "finished": list(self._finished),
-            "rules": [list(rule) for rule in self.rules.values()],
+            "rules": [_to_lists(rule) for rule in self.rules.values()],
             "counts": [
                 *(self.event_count, self.delivery_count, self.forgotten),
                 *(self.overflowed, self._rule_count, self.attempt_count),
@@ -398,3 +398,8 @@ def _without_attempt(delivery: Delivery) -> Delivery:
     if delivery.status is not DeliveryStatus.SENDING:
         return delivery
     return delivery._replace(status=DeliveryStatus.PENDING, started_at=None)
+
+
+def _to_lists(value: Any) -> Any:  # noqa: ANN401  a JSON value
+    """The value with a list in the place of each tuple, named ones too: what a JSON encoder writes."""
+    return [_to_lists(one) for one in value] if isinstance(value, tuple) else value
