@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CONTRACT: Final = load(find("openapi.yaml"))
 JSON: Final = "application/json"
+KEYWORDS: Final = {"x-pattern": "pattern", "x-extensible-enum": "enum"}
+"""What the extensions of the contract mean to a judge that is strict."""
 
 
 def close_schema(schema: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def _has_properties(schema: dict[str, Any]) -> bool:
 
 
 def _close_below(schema: dict[str, Any]) -> dict[str, Any]:
-    found = dict(schema)
+    found = {KEYWORDS.get(key, key): value for key, value in schema.items()}
     if "properties" in schema:
         found["properties"] = {name: close_schema(one) for name, one in schema["properties"].items()}
     if "items" in schema:

@@ -1,4 +1,4 @@
-"""`scripts/venv`: what it installs and when, what it prints, and what an interrupted or a second installer leaves."""
+"""`scripts/venv`: what it installs and when, and what it prints. `.ci/run`: its order and its exit status."""
 
 from __future__ import annotations
 
@@ -180,3 +180,22 @@ def test_users_install_no_developer_tools(command: str) -> None:
     packages = {line.partition("==")[0] for line in (ROOT / "requirements" / f"{lock}.txt").read_text().splitlines()}
     assert "uvicorn" in packages
     assert not packages & {"mypy", "ruff", "coverage", "import-linter", "pytest-cov", "pytest-xdist"}
+
+
+@pytest.mark.parametrize("failing", ["", "check", "fuzz", "test"])
+def test_ci_ends_with_the_tests(tmp_path: Path, failing: str) -> None:
+    """All steps of `.ci/run` run, the tests last and without a line after theirs; it fails if any step has failed."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    for name in ("check", "fuzz", "test", "curl"):
+        script = tmp_path / "scripts" / name
+        script.write_text(f"#!/bin/sh\necho {name} ran\nexit {int(name == failing)}\n")
+        script.chmod(0o755)
+    path = os.pathsep.join((str(tmp_path / "scripts"), os.environ["PATH"]))
+    done = subprocess.run(
+        [str(tmp_path / ".ci" / "run")], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert [line for line in done.stdout.splitlines() if line.endswith(" ran")] == ["check ran", "fuzz ran", "test ran"]
+    assert done.stdout.endswith("test ran\n")
+    assert (done.returncode, done.stderr) == (int(failing != ""), "")

@@ -62,7 +62,8 @@ def test_every_raised_reason_is_documented() -> None:
 def test_the_statuses_of_a_run_stand_in_the_contract() -> None:
     """The core's table of transitions is equal to that of the contract."""
     schema = ROOT["components"]["schemas"]["RunStatus"]
-    assert schema["enum"] == list(Status)
+    assert schema["x-extensible-enum"] == list(Status)
+    assert ROOT["components"]["schemas"]["RunStatusFilter"]["enum"] == list(Status)
     core = {status.value: {to.value for (since, _), to in AFTER.items() if since is status} for status in Status}
     assert {status: set(following) for status, following in schema["x-transitions"].items()} == core
 
@@ -71,7 +72,8 @@ def test_a_result_has_the_terminal_statuses() -> None:
     """The statuses of a result are the terminal statuses of a run."""
     transitions = ROOT["components"]["schemas"]["RunStatus"]["x-transitions"]
     terminal = [status for status, following in transitions.items() if not following]
-    assert ROOT["components"]["schemas"]["ResultStatus"]["enum"] == terminal
+    assert ROOT["components"]["schemas"]["ResultStatus"]["x-extensible-enum"] == terminal
+    assert ROOT["components"]["schemas"]["ResultStatusFilter"]["enum"] == terminal
 
 
 def test_permissions_are_those_that_roles_grant() -> None:
@@ -84,9 +86,8 @@ def test_permissions_are_those_that_roles_grant() -> None:
 
 def test_every_organization_has_the_environments_of_the_contract() -> None:
     """The environments that the contract lists are those that every organization has."""
-    assert tuple(ROOT["components"]["schemas"]["StartRun"]["properties"]["environment"]["enum"]) == (
-        Organization("org_x").environments
-    )
+    environment = ROOT["components"]["schemas"]["StartRun"]["properties"]["environment"]
+    assert tuple(environment["x-extensible-enum"]) == Organization("org_x").environments
     assert all(one.environments == ("staging", "production") for one in DEFAULT.organizations)
 
 
@@ -137,3 +138,31 @@ def test_no_failure_is_documented_by_a_wildcard() -> None:
     """Every failure has its own status, since a wildcard would hide an undocumented one."""
     for _, _, node in CONTRACT.operations():
         assert all(status.isdigit() for status in node["responses"])
+
+
+def undefined(node: Any, defined: frozenset[str], pointer: str) -> Iterator[str]:  # noqa: ANN401  a JSON value
+    """Where a schema requires what neither it nor the schema around its condition defines as a property."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return
+    known = defined | frozenset(node.get("properties", ()))
+    if isinstance(node.get("required"), list):
+        yield from (f"{pointer}/required: {name}" for name in node["required"] if name not in known)
+    for key, child in node.items():
+        inside = key in {"if", "then", "else", "not", "anyOf", "oneOf", "allOf"} or isinstance(key, int)
+        if key not in {"value", "examples", "required"}:
+            yield from undefined(child, known if inside else frozenset(), f"{pointer}/{key}")
+
+
+@pytest.mark.parametrize("document", [CONTRACT, CONTROL], ids=["contract", "control"])
+def test_every_required_property_is_defined(document: Document) -> None:
+    """A schema requires a property only if it defines it, or if the schema around its condition does."""
+    assert list(undefined(document.root, frozenset(), "#")) == []
+
+
+def test_a_required_property_that_is_not_defined_is_found() -> None:
+    """A misspelt name in `required` is told by its pointer, in a schema and in a condition of one."""
+    schema = {"properties": {"a": {}}, "required": ["a", "b"], "if": {"required": ["a"]}, "else": {"required": ["c"]}}
+    found = list(undefined({"components": {"schemas": {"X": schema}}}, frozenset(), "#"))
+    assert found == ["#/components/schemas/X/required: b", "#/components/schemas/X/else/required: c"]

@@ -1,4 +1,4 @@
-"""The assembly: settings in, an ASGI application out."""
+"""The assembly: makes an ASGI application from settings."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from zof_emulator.http.api import OpenApiApp
 from zof_emulator.http.control_access import ControlGuard
 from zof_emulator.http.dispatch import Dispatcher
 from zof_emulator.http.hosted_world import HostedWorld, Listeners, access_to
+from zof_emulator.http.policy import ApiPolicy, ControlPolicy
 from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
 from zof_emulator.spec import document
@@ -84,18 +85,21 @@ def create_app(  # noqa: PLR0913  each has a default
         )
 
     worlds = WorldRegistry(host, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
-    policy = CallPolicy(chosen.webhook_allow)
-    sending = deliveries or DeliveryService(compose, lambda: load_courier(policy))
-    api = OpenApiApp(contract, table.TABLE, views.PREFIX, sending, chosen.public_url)
+    may_call = CallPolicy(chosen.webhook_allow)
+    sending = deliveries or DeliveryService(compose, lambda: load_courier(may_call))
+    api = OpenApiApp(
+        contract, table.TABLE, views.PREFIX, policy=ApiPolicy(), deliveries=sending, public_url=chosen.public_url
+    )
     own = document.load(document.find("control.yaml"))
     control_api = OpenApiApp(
         own,
         operations.table(contract.root, worlds, chosen.public_url),
         control_access.PREFIX,
-        sending,
-        chosen.public_url,
+        policy=ControlPolicy(),
+        deliveries=sending,
+        public_url=chosen.public_url,
     )
-    pages = Pages(worlds, chosen.public_url)
+    pages = Pages(worlds, sending.lock, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
     control_guard = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
     return Dispatcher(browser, worlds=worlds, api=api, control=control_api, control_guard=control_guard)

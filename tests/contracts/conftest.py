@@ -59,7 +59,7 @@ def fabricated(text: str = "it", **changes: Any) -> Verification:  # noqa: ANN40
 
     values: dict[str, Any] = {
         "target": Target(url="http://127.0.0.1:9630/v1", keys=KEYS),
-        "settled": tuple(settle(name) for name in RULES),
+        "results": tuple(settle(name) for name in RULES),
         "journal": trace(text),
         "receipt": (Receipt("run_0123456789", "main", "canceled"),),
         "seed": 42,

@@ -37,7 +37,7 @@ def test_a_world_is_verified_like_any_deployment(base: str) -> None:
     """A world of the emulator keeps every rule, with and without /v1 in its URL."""
     facts = run(world(base), max_examples=0)
     assert facts.findings == ()
-    left = {each.rule.name for each in facts.settled if each.verdict is not Verdict.KEPT}
+    left = {each.rule.name for each in facts.results if each.verdict is not Verdict.KEPT}
     assert left <= {
         "auth.projects-permission",
         "limits.default",
@@ -61,7 +61,7 @@ def test_over_http() -> None:
         where = replace(world(f"http://127.0.0.1:{server.port}/w/beta/v1"), app=None)
         facts = run(where, max_examples=0)
     assert facts.findings == ()
-    assert "runs.start.location" in {each.rule.name for each in facts.settled if each.verdict is Verdict.KEPT}
+    assert "runs.start.location" in {each.rule.name for each in facts.results if each.verdict is Verdict.KEPT}
     assert write_script(facts.journal[:1], base=where.base, keys=where.keys).startswith(
         f"export ZOF_BASE_URL=http://127.0.0.1:{server.port}/w/beta/v1\n"
     )

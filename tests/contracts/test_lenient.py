@@ -24,12 +24,12 @@ def _target() -> Target:
 def test_no_violation() -> None:
     """Probes find differences in it, and no violation."""
     facts = run(_target(), seed=1, max_examples=0)
-    violated = {each.rule.name: each.findings for each in facts.settled if each.verdict is Verdict.VIOLATED}
+    violated = {each.rule.name: each.findings for each in facts.results if each.verdict is Verdict.VIOLATED}
     assert not violated
-    assert any(each.verdict is Verdict.DIFFERS for each in facts.settled)
+    assert any(each.verdict is Verdict.DIFFERS for each in facts.results)
 
 
 def test_no_violation_over_time() -> None:
     """State machine and fuzzing find no violation in it."""
     facts = run(_target(), seed=1, max_examples=1)
-    assert not [each.rule.name for each in facts.settled if each.verdict is Verdict.VIOLATED]
+    assert not [each.rule.name for each in facts.results if each.verdict is Verdict.VIOLATED]

@@ -66,7 +66,7 @@ def spent(zof: Zof) -> Answer:
 
 def unread(zof: Zof) -> Answer:
     """The answer to what is not HTTP, as the server sends it."""
-    content, headers = zof.app.unread()
+    content, headers = zof.app.answer_unreadable()
     return Answer(400, headers, content)
 
 

@@ -45,12 +45,12 @@ def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Targe
     """A fresh deployment of a mutant, in process, with a clock that can be moved and all the keys there are."""
     chosen = Settings(**{"clock": "manual", "seed": seed, **settings, **mutant.settings})
     app: Any = create_app(chosen, data=_DATA)
-    stage = app.stage
+    hosted = app.hosted
     if mutant.world:
-        mutant.world(stage.world)
+        mutant.world(hosted.world)
 
     def advance(milliseconds: int) -> None:
-        stage.world.move_to(stage.world.now + milliseconds)
+        hosted.world.move_to(hosted.world.now + milliseconds)
 
     over: App = mutant.over(app)
     return Target(

@@ -34,7 +34,7 @@ def broken(mutant: Mutant) -> frozenset[str]:
     """The rules that the probes find broken."""
     facts = run(target(mutant), max_examples=0)
     verdicts = {Verdict.VIOLATED, Verdict.DIFFERS}
-    return frozenset(settled.rule.name for settled in facts.settled if settled.verdict in verdicts)
+    return frozenset(each.rule.name for each in facts.results if each.verdict in verdicts)
 
 
 def table(found: Mapping[str, frozenset[str]]) -> str:

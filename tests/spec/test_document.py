@@ -22,7 +22,20 @@ MAPS: Final = {
 OPAQUE: Final = {"info", "servers", "security", "tags", "value", "default", "required", "enum", "x-transitions"}
 """What the loader hands on as it is."""
 UNKNOWN: Final = st.sampled_from(
-    ["nullable", "deprecated", "if", "$defs", "not", "patternProperties", "x-secret", "style", "a/b", "a~b", "", "Type"]
+    [
+        "nullable",
+        "deprecated",
+        "contains",
+        "$defs",
+        "dependentRequired",
+        "patternProperties",
+        "x-secret",
+        "style",
+        "a/b",
+        "a~b",
+        "",
+        "Type",
+    ]
 )
 
 
@@ -55,7 +68,6 @@ def level(pointer: str) -> str:
         "schema",
         "items",
         "anyOf",
-        "oneOf",
         "allOf",
         "components",
     }
@@ -75,7 +87,7 @@ def test_every_level_of_the_document_is_met() -> None:
         "#/paths/~1runs/post/requestBody/content/application~1json",
         "#/components",
         "#/components/parameters/Limit/schema",
-        "#/components/schemas/Error/properties/error/properties/code",
+        "#/components/schemas/ErrorDetail/properties/code",
         "#/components/schemas/RunDetail/allOf/1/properties/case_outcomes/items",
         "#/x-elsewhere/404/content/application~1json/examples/unknown_path",
     }
@@ -154,13 +166,13 @@ def test_what_stands_beside_a_reference_is_laid_over_it() -> None:
     assert schemas["X"] == {"type": "string", "description": "X"}
 
 
-@pytest.mark.parametrize("beside", ["required", "schema", "name", "in", "example"])
+@pytest.mark.parametrize("beside", ["required", "schema", "name", "in", "examples"])
 def test_only_words_stand_beside_the_reference_of_a_parameter(beside: str) -> None:
     """Where OpenAPI ignores what stands beside a reference, it stops the boot; description and basis may stand."""
     parameter = {"$ref": "#/components/parameters/Limit", "description": "d", "x-basis": "A"}
     root = {"components": {"parameters": {"Limit": {}, "Other": parameter}}}
     assert checked(root) is not None
-    parameter[beside] = {} if beside == "schema" else "x"  # type: ignore[assignment]
+    parameter[beside] = {} if beside in {"schema", "examples"} else "x"  # type: ignore[assignment]
     with pytest.raises(SpecError, match=f"#/components/parameters/Other/{beside}: nothing may stand beside"):
         checked(root)
 

@@ -98,7 +98,7 @@ def test_a_part_of_the_wrong_shape_stops_the_boot(where: tuple[str, ...], value:
 
 
 def booted(root: dict[str, Any]) -> object:
-    """What the corridor makes of a document before it answers anything."""
+    """What the emulator makes of a document before it answers anything."""
     document = checked(root)
     return operations(document), elsewhere(document)
 

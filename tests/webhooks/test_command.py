@@ -21,7 +21,8 @@ def test_each_attempt_is_one_line() -> None:
         call(server, "POST", "/_emulator/clock/advance", {"until": "webhook_due"})
         lines = list(follower.poll())
         assert lines == [
-            f"2026-01-01T00:00:{second}.000Z run.failed {event['id']} test attempt {number} to {receiver.url}: 503 (pending)"
+            f"2026-01-01T00:00:{second}.000Z run.failed {event['id']} test attempt {number} to {receiver.url}: 503"
+            " (pending)"
             for number, second in ((1, "00"), (2, "10"))
         ]
         call(server, "POST", "/_emulator/clock/advance", {"until": "delivered"})

@@ -250,7 +250,7 @@ class ConformanceCheck:
             )
 
     def _check_envelope(self, exchange: Exchange) -> None:
-        result = check_schema(exchange.response.json, {"$ref": "#/components/schemas/Error"})
+        result = check_schema(exchange.response.json, {"$ref": "#/components/schemas/ErrorResponse"})
         for error in result.errors:
             self._record_error(error, exchange)
         if not result.errors:

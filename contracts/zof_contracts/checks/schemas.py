@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
-from zof_contracts.contract.document import load_contract
+from zof_contracts.contract.document import load_contract, translate_extensions
 from zof_contracts.contract.resources import load_resources
 from zof_contracts.contract.rules import OWNERS
 from zof_contracts.evidence.findings import quote_value
@@ -150,13 +150,13 @@ def _compile(node: Mapping[str, Any], basis: str) -> Shape:
         basis,
         properties,
         _compile(node["items"], basis) if "items" in node else None,
-        frozenset(each for each in node.get("enum", ()) if isinstance(each, str)),
+        frozenset(each for each in node.get("enum", node.get("x-extensible-enum", ())) if isinstance(each, str)),
     )
 
 
 @cache
 def _load_validator(reference: str) -> jsonschema_rs.Draft202012Validator:
-    components = {"schemas": _open(load_contract().document["components"]["schemas"])}
+    components = {"schemas": _open(translate_extensions(load_contract().document["components"]["schemas"]))}
     return jsonschema_rs.Draft202012Validator({"$ref": reference, "components": components}, validate_formats=True)
 
 

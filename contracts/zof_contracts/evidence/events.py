@@ -72,7 +72,7 @@ class FindingRecorded:
 class VerificationFinished:
     """The verification ended."""
 
-    settled: tuple[RuleResult, ...]
+    results: tuple[RuleResult, ...]
 
 
 Event = (

@@ -92,7 +92,7 @@ def _build(verification: Verification) -> Report:
         "summary": _summary(verification),
         "sections": [_section(verification, number, title) for number, title in SECTIONS.items()],
         "rules": [
-            _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.settled
+            _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.results
         ],
         "findings": [_finding(verification, *defect) for defect in defects],
         "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in verification.receipt],
@@ -128,8 +128,8 @@ def _summary(verification: Verification) -> Report:
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verification.began)),
         "seconds": round(verification.seconds, 3),
         "seed": verification.seed,
-        "rules": len(verification.settled),
-        **_counts(verification.settled),
+        "rules": len(verification.results),
+        **_counts(verification.results),
         "flaky": sum(one.flaky for one in verification.findings),
         "known": sum(one.key in verification.known for one in verification.findings),
         "requests": requests,
@@ -143,16 +143,16 @@ def _summary(verification: Verification) -> Report:
 
 
 def _outcome(verification: Verification) -> str:
-    if not verification.tested:
+    if not verification.has_evidence:
         return "nothing was tested"
-    verdicts = {one.verdict for one in verification.fresh}
+    verdicts = {one.verdict for one in verification.new_findings}
     if Verdict.VIOLATED in verdicts:
         return "violations"
     return "differences" if verdicts else "nothing found"
 
 
-def _counts(settled: tuple[RuleResult, ...]) -> dict[str, int]:
-    return {field_name(verdict): sum(each.verdict is verdict for each in settled) for verdict in Verdict}
+def _counts(results: tuple[RuleResult, ...]) -> dict[str, int]:
+    return {field_name(verdict): sum(each.verdict is verdict for each in results) for verdict in Verdict}
 
 
 def field_name(verdict: Verdict) -> str:
@@ -161,7 +161,7 @@ def field_name(verdict: Verdict) -> str:
 
 
 def _section(verification: Verification, number: int, title: str) -> Report:
-    mine = tuple(each for each in verification.settled if each.rule.section == number)
+    mine = tuple(each for each in verification.results if each.rule.section == number)
     return {"number": number, "title": title, "rules": len(mine), **_counts(mine)}
 
 

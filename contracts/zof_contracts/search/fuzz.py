@@ -8,7 +8,6 @@ a link that leads nowhere. `run(client, ledger, seed=1, max_examples=30)` runs i
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections import Counter
@@ -31,7 +30,7 @@ from schemathesis.openapi.checks import (
 from zof_contracts.checks.claims import describe
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
-from zof_contracts.contract.document import PREFIX, load_contract
+from zof_contracts.contract.document import PREFIX, load_contract, translate_extensions
 from zof_contracts.contract.resources import load_resources
 from zof_contracts.contract.rules import OWNERS
 from zof_contracts.evidence.exchange import Request, Unreachable
@@ -90,7 +89,7 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
 
 
 def _make_schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN401  untyped there
-    document = copy.deepcopy(load_contract().document)  # links are written into it
+    document = translate_extensions(load_contract().document)  # a copy, since links are written into it
     full = bridge.client.target.profile == "full"
     config = schemathesis.Config.from_dict(
         {
@@ -312,7 +311,8 @@ def _judge_fields(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN
 
 
 def _judge_export(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
-    has_format = isinstance(body, dict) and body.get("format") in schema["properties"]["format"]["enum"]
+    formats = load_contract().resolve(schema["properties"]["format"])["enum"]
+    has_format = isinstance(body, dict) and body.get("format") in formats
     return "results.filter.refused" if has_format else "exports.refused"
 
 

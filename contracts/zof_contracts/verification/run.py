@@ -89,7 +89,7 @@ def run(  # noqa: PLR0913  the options of a verification
         client.transport.close()
     verification = Verification(
         target=target,
-        settled=ledger.results(),
+        results=ledger.results(),
         journal=tuple(client.journal),
         receipt=receipt,
         seed=seed,
@@ -101,7 +101,7 @@ def run(  # noqa: PLR0913  the options of a verification
         interrupted=interrupted,
         known=frozenset(known),
     )
-    ledger.publish(VerificationFinished(verification.settled))
+    ledger.publish(VerificationFinished(verification.results))
     return verification
 
 

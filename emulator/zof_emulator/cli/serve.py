@@ -171,7 +171,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         save_world()
 
     try:
-        run(app, listener, started=started, stopped=stopped, unread=app.unread)
+        run(app, listener, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

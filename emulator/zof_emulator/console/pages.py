@@ -1,4 +1,4 @@
-"""Pages for a browser: what this is, and a run; plain HTML, no script, everything escaped."""
+"""Pages for a browser: a start page and a page for each run; plain HTML, no script, everything escaped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from zof_emulator.core.instants import SECOND, http_date, rfc3339
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import files, views
 from zof_emulator.http.decode import base_of, headers_of
+from zof_emulator.http.dispatch import HOSTED_WORLD
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -44,20 +46,34 @@ td,th{border-color:#343a41}a{color:#8ab4f8}.passed{color:#56d364}.failed,.error{
 class Pages:
     """The pages of all worlds."""
 
-    def __init__(self, worlds: WorldRegistry, public_url: str = "") -> None:
-        """Links begin with `public_url`, or with what the client called us."""
+    def __init__(self, worlds: WorldRegistry, lock: AbstractContextManager[object], public_url: str = "") -> None:
+        """`lock` is held while a page is made.
+
+        Links begin with `public_url`; if it is empty, with the scheme and host that the request used.
+        """
         self._worlds = worlds
+        self._lock = lock
         self._public_url = public_url
 
     async def home(self, request: Request) -> Response:
-        """What this is, and how to begin."""
-        hosted = self._find_world(request)
-        base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + hosted.mount
+        """The start page: what the emulator is, its keys, newest runs and worlds."""
+        with self._lock:
+            return self._make_home(request)
+
+    async def run(self, request: Request) -> Response:
+        """The page of a run of any organization."""
+        with self._lock:
+            return self._make_run(request)
+
+    def _make_home(self, request: Request) -> Response:
+        hosted, root = _world_and_root(request)
+        mount = root + hosted.mount
+        base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + mount
         world = hosted.settle()
         keys = ((f"<code>{escape(key.secret)}</code>", key.organization, key.note) for key in world.keys.values())
         curl = f'curl -H "Authorization: Bearer {next(iter(world.keys), "")}" {base}{views.PREFIX}/runs'
         title = f"Zof emulator, world {hosted.name}" if hosted.name else "Zof emulator"
-        others = ((f'<a href="{one.mount}/">{escape(one.name or DEFAULT)}</a>',) for one in self._worlds)
+        others = ((f'<a href="{root}{one.mount}/">{escape(one.name or DEFAULT)}</a>',) for one in self._worlds)
         return self._page(
             hosted,
             title,
@@ -65,43 +81,43 @@ class Pages:
 nothing here is the vendor's service. The API is under <code>{escape(base + views.PREFIX)}</code>.</p>
 <pre>{escape(curl)}</pre>
 {_table(("Key", "Organization", "May"), keys)}
-<p><a href="{hosted.mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
-<a href="{hosted.mount}/_emulator/version">version</a> · <a href="{hosted.mount}/_emulator/clock">clock</a> ·
-<a href="{hosted.mount}/_emulator/journal">journal</a></p>
-{_table(("Newest runs", "Status", "Created"), _newest(world, hosted.mount))}
+<p><a href="{mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
+<a href="{mount}/_emulator/version">version</a> · <a href="{mount}/_emulator/clock">clock</a> ·
+<a href="{mount}/_emulator/journal">journal</a></p>
+{_table(("Newest runs", "Status", "Created"), _newest(world, mount))}
 {_table(("Worlds",), islice(others, _MOST_LINKS))}""",
         )
 
-    async def run(self, request: Request) -> Response:
-        """A run, whosesoever it is."""
-        hosted = self._find_world(request)
+    def _make_run(self, request: Request) -> Response:
+        hosted, root = _world_and_root(request)
+        mount = root + hosted.mount
         world = hosted.settle()
         try:
             run = world.any_run(request.path_params["id"])
         except Refused:
-            nothing = f"<p>No run has this ID. <a href='{hosted.mount}/'>Back</a></p>"
+            nothing = f"<p>No run has this ID. <a href='{mount}/'>Back</a></p>"
             return self._page(hosted, "No such run", nothing, status=404)
-        page = _run(world, run) + f"<p><a href='{hosted.mount}/'>Back</a></p>"
+        page = _run(world, run) + f"<p><a href='{mount}/'>Back</a></p>"
         return self._page(hosted, world.names.run(run.number), page, refresh=not run.ended)
-
-    def _find_world(self, request: Request) -> HostedWorld:
-        """The world that a page is of: the entrance has mounted it there."""
-        name = request.scope.get("root_path", "").rpartition("/")[2]
-        return self._worlds.find(name) if name else self._worlds.default
 
     def _page(
         self, hosted: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False
     ) -> Response:
-        again = '<meta http-equiv="refresh" content="2">' if refresh else ""
+        reload = '<meta http-equiv="refresh" content="2">' if refresh else ""
         date = http_date(hosted.world.now // SECOND)
         headers = {"x-request-id": hosted.outside_id(), "date": date, "cache-control": "no-store"}
         return HTMLResponse(
-            f"<!doctype html><html lang=en><meta charset=utf-8>{again}"
+            f"<!doctype html><html lang=en><meta charset=utf-8>{reload}"
             '<meta name="viewport" content="width=device-width">'
             f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>{body}</html>",
             status,
             headers,
         )
+
+
+def _world_and_root(request: Request) -> tuple[HostedWorld, str]:
+    """The world of a page, which the dispatcher found, and the path that the emulator is mounted at."""
+    return request.scope[HOSTED_WORLD], request.scope["root_path"]
 
 
 def _run(world: World, run: Run) -> str:

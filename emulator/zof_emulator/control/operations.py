@@ -44,11 +44,11 @@ def table(
             "advanceClock": clock.advance_clock,
             "advanceRun": clock.advance_run,
             "resetWorld": _reset,
-            "listWorlds": lambda _hosted, call: _list_worlds(worlds, call),
-            "createWorld": lambda _hosted, call: _create_world(worlds, call),
-            "getWorld": lambda _hosted, call: Reply(200, Document(_world(worlds.find(call.id), call))),
-            "deleteWorld": lambda _hosted, call: _delete_world(worlds, call),
-            "forkWorld": lambda _hosted, call: _fork_world(worlds, call),
+            "listWorlds": lambda hosted, call: _list_worlds(worlds, hosted, call),
+            "createWorld": lambda hosted, call: _create_world(worlds, hosted, call),
+            "getWorld": lambda hosted, call: Reply(200, Document(_world(worlds.find(call.id), _root(hosted, call)))),
+            "deleteWorld": lambda hosted, call: _delete_world(worlds, hosted, call),
+            "forkWorld": lambda hosted, call: _fork_world(worlds, hosted, call),
             "listExchanges": journal.list_exchanges,
             "clearJournal": journal.clear_journal,
             "verifyJournal": journal.verify_journal,
@@ -72,38 +72,38 @@ def _reset(hosted: HostedWorld, call: Request) -> Reply:
     return clock.get_clock(hosted, call)
 
 
-def _list_worlds(worlds: WorldRegistry, call: Request) -> Reply:
-    host = _host(call)
-    return Reply(200, Document({"data": [_world(one, call._replace(base=host)) for one in worlds]}))
+def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
+    root = _root(hosted, call)
+    return Reply(200, Document({"data": [_world(one, root) for one in worlds]}))
 
 
-def _create_world(worlds: WorldRegistry, call: Request) -> Reply:
+def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
     given = dict(call.body)
     name = given.pop("name")
     config = WorldConfig.from_json(worlds.default.config.to_json() | given)
-    return Reply(201, Document(_world(worlds.create(name, config), call)))
+    return Reply(201, Document(_world(worlds.create(name, config), _root(hosted, call))))
 
 
-def _fork_world(worlds: WorldRegistry, call: Request) -> Reply:
+def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
     parent = worlds.find(call.id)
     parent.settle()
     found = worlds.create(call.body["name"], parent.config)
     found.restore(snapshots.copy_world(parent))
-    return Reply(201, Document(_world(found, call)))
+    return Reply(201, Document(_world(found, _root(hosted, call))))
 
 
-def _delete_world(worlds: WorldRegistry, call: Request) -> Reply:
-    gone = _world(worlds.find(call.id), call)
+def _delete_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
+    gone = _world(worlds.find(call.id), _root(hosted, call))
     worlds.delete(call.id)
     return Reply(200, Document(gone))
 
 
-def _world(hosted: HostedWorld, call: Request) -> dict[str, Any]:
+def _world(hosted: HostedWorld, root: str) -> dict[str, Any]:
     world = hosted.settle_without_use()
     journal = hosted.journal
     return {
         "name": hosted.name or DEFAULT,
-        "base_url": f"{_host(call)}{hosted.mount}{views.PREFIX}",
+        "base_url": f"{root}{hosted.mount}{views.PREFIX}",
         "seed": world.seed,
         "scenario": hosted.config.scenario,
         "from_snapshot": hosted.from_snapshot,
@@ -115,10 +115,9 @@ def _world(hosted: HostedWorld, call: Request) -> dict[str, Any]:
     }
 
 
-def _host(call: Request) -> str:
-    """Scheme and host under which the client knows us, whatever world it spoke of."""
-    scheme, _, rest = call.base.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
+def _root(hosted: HostedWorld, call: Request) -> str:
+    """The URL below which the client reaches the emulator; `hosted` is the world that the request was sent to."""
+    return call.base.removesuffix(hosted.mount)
 
 
 def _serve_contract(contract: Node, world: World, base: str) -> Node:
@@ -136,4 +135,7 @@ def _extend_labels(node: Any, labels: Mapping[str, list[str]]) -> Any:  # noqa: 
     if not isinstance(node, dict):
         return node
     copy = {key: _extend_labels(value, labels) for key, value in node.items()}
-    return copy | {"enum": labels[node["x-extended-by"]]} if "x-extended-by" in node else copy
+    if "x-extended-by" in copy:
+        del copy["x-extensible-enum"]
+        copy["enum"] = labels[copy["x-extended-by"]]
+    return copy

@@ -1,4 +1,4 @@
-"""The refusal: the one way to leave the corridor early, named by the reason that the spec words."""
+"""`Refused`: the only early exit from the processing of a request. Its reason names an example of the document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages: what walks down the corridor, `Request`, and what comes back, `Reply`; both frozen.
+"""Values of the pipeline: the decoded `Request`, the core's `Reply`, and the `Encoded` answer; all frozen.
 
 Named tuples, since one is made for every request and a frozen dataclass takes five times as long to make.
 """
@@ -20,12 +20,19 @@ class Request(NamedTuple):
     operation: str
     """The operation's ID in its document."""
     organization: str
-    id: str
-    """The `{id}` of the path, or nothing."""
+    parameters: Mapping[str, str]
+    """The parameters of the path, by name."""
     query: Mapping[str, Any]
     body: Mapping[str, Any]
     base: str
-    """Scheme and host under which the client knows us; links in answers begin with it."""
+    """The URL below which the client reaches this world; links in answers begin with it."""
+    start: int | None = None
+    """The position that the cursor of the query names; None without a cursor."""
+
+    @property
+    def id(self) -> str:
+        """The path parameter `id`; empty when the path has none."""
+        return self.parameters.get("id", "")
 
 
 class Item(NamedTuple):

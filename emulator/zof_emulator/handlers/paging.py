@@ -1,4 +1,4 @@
-"""Paging: the cursor that a call brings, and the one that it takes away."""
+"""Paging: the cursor of a request, and the cursor of the page that follows."""
 
 from __future__ import annotations
 
@@ -24,10 +24,19 @@ class PageRequest(NamedTuple):
         return seal(self.seed, self.scope, position)
 
 
+def find_start(world: World, call: Request) -> int | None:
+    """The position that a call's cursor names, None without a cursor; `Refused` when it is another list's."""
+    cursor = call.query.get("starting_after")
+    return None if cursor is None else unseal(world.seed, _scope(call), cursor)
+
+
 def page_request(world: World, call: Request, start: int = 0) -> PageRequest:
-    """The walk that a call is on, from `start` unless it brings a cursor; `Refused` when that is another walk's."""
+    """The page that a call asks for: from the position of its cursor, or from `start` without a cursor."""
+    return PageRequest(world.seed, _scope(call), start if call.start is None else call.start)
+
+
+def _scope(call: Request) -> str:
+    """The name of a list with its filters."""
     query = call.query
     filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", "starting_after"}]
-    scope = "/".join((call.organization, call.operation, call.id, *filters))
-    cursor = query.get("starting_after")
-    return PageRequest(world.seed, scope, start if cursor is None else unseal(world.seed, scope, cursor))
+    return "/".join((call.organization, call.operation, call.id, *filters))

@@ -1,1 +1,1 @@
-"""HTTP: the corridor from bytes to bytes; Starlette lives here, and in the assembly, and nowhere else."""
+"""HTTP: from the bytes of a request to the bytes of its answer."""

@@ -1,4 +1,4 @@
-"""The corridor: a request is decoded once, judged once and answered once, in the order that the contract gives."""
+"""The pipeline: a request is decoded once, judged once and answered once, in the order that the contract gives."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
-from zof_emulator.handlers.paging import page_request
+from zof_emulator.handlers.paging import find_start
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
-from zof_emulator.http.decode import ClientGone, base_of, body_of, check_headers, fingerprint, json_of
+from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body
 from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from zof_emulator.handlers.messages import Reply
     from zof_emulator.http.hosted_world import HostedWorld
+    from zof_emulator.http.policy import Policy
     from zof_emulator.http.routes import Route
     from zof_emulator.spec.document import Document
     from zof_emulator.spec.operation import Operation, Refusal
@@ -42,11 +43,30 @@ _LOG: Final = logging.getLogger("zof_emulator")
 _PIECE: Final = 1 << 16
 _JSON: Final = (b"content-type", b"application/json")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
-_NOTHING: Final[Mapping[str, Any]] = {}
-MOVES: Final = frozenset(
-    {"advanceClock", "advanceRun", "disturbDelivery", "createDeliveryRule", "clearDeliveryRules", "sendEvent"}
-)
-"""The emulator's own operations that are part of a world's story: without them the journal could not be replayed."""
+
+
+class Arrival(NamedTuple):
+    """A request of an operation as it arrived, before it is judged."""
+
+    scope: Scope
+    headers: Mapping[bytes, bytes]
+    operation: Operation
+    parameters: Mapping[str, str]
+    """The parameters of the path, by name."""
+    raw: bytes | None
+    """The body; None when it was too large to be read."""
+
+
+class Outcome(NamedTuple):
+    """The answer to a request, and what is recorded about it."""
+
+    encoded: Encoded
+    organization: str = ""
+    """The organization of the key; empty when no valid key came."""
+    reason: str = ""
+    """Why the request was refused; empty when it was not."""
+    limits: Headers = ()
+    """The headers of the rate limit."""
 
 
 class _Waits(Exception):  # noqa: N818  nothing went wrong
@@ -63,29 +83,31 @@ class _Waits(Exception):  # noqa: N818  nothing went wrong
         """Done when the deliveries have been attempted."""
 
 
-class _Asked(NamedTuple):
-    """A request whose body was read."""
-
-    scope: Scope
-    headers: Mapping[bytes, bytes]
-    route: Route | None
-    name: str
-    raw: bytes | None
-
-
 class OpenApiApp:
-    """Answers the operations of one document, below a prefix, as an ASGI application.
+    """Answers the operations of one document, below a prefix."""
 
-    A document with security is the API itself, and its operations act on the world; one without is the emulator's own,
-    and its operations act on the hosted world.
-    """
-
-    def __init__(
-        self, document: Document, table: Table, prefix: str, deliveries: Deliveries, public_url: str = ""
+    def __init__(  # noqa: PLR0913  each is one value, bound once
+        self,
+        document: Document,
+        table: Table,
+        prefix: str,
+        *,
+        policy: Policy,
+        deliveries: Deliveries,
+        public_url: str = "",
     ) -> None:
-        """Links in answers begin with `public_url`, or with what the client called us.
+        """Bind every operation of the document to its handler.
 
-        Every operation of the document must be in the table, and the other way round; `SpecError` else.
+        Args:
+            document: the OpenAPI document.
+            table: a handler for each operation of the document, by operation ID.
+            prefix: the path below which the operations live.
+            policy: what the operations act on, and how their answers are numbered and journaled.
+            deliveries: what sends webhooks; its lock is held while a request is answered.
+            public_url: scheme and host of links in answers; empty: those that the request used.
+
+        Raises:
+            SpecError: an operation has no handler, or a handler no operation.
         """
         found = operations(document)
         amiss = {operation.id for operation in found} ^ table.keys()
@@ -96,14 +118,14 @@ class OpenApiApp:
         self._table = table
         self._routes = Routes(prefix, found)
         self._elsewhere = elsewhere(document)
-        self._of_api = "security" in document.root
+        self._policy = policy
         self._date = (-1, b"")
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], hosted: HostedWorld
     ) -> None:
         """Answer a request in a world, unless the client goes away before it is complete."""
-        route, name = self._routes.find(scope)
+        route, parameters = self._routes.find(scope)
         operation = route.methods.get(scope["method"]) if route else None
         raw: bytes | None = b""
         if operation is not None and operation.body is not None:
@@ -111,150 +133,150 @@ class OpenApiApp:
                 raw = await body_of(receive, headers, operation.body.most_bytes)
             except ClientGone:
                 return
-        # From here to the answer nothing waits: a request happens at one instant. The lock keeps the thread out that
+        # From here to the answer nothing waits: a request happens at one instant. The lock keeps the thread away that
         # sends webhooks. Only a control operation that moves the clock waits, for what is to be sent on the way.
-        asked = _Asked(scope, headers, route, name, raw)
-        found = self._attempt(asked, hosted, None)
+        arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
+        found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, _Waits):
             await wait_for(found.idle)
-            found = self._attempt(asked, hosted, found)
-        heads, encoded = found
+            found = self._attempt(scope, route, arrival, hosted, found)
+        encoded, heads = found
         content = encoded.content
-        if isinstance(content, bytes):  # a call that waits is paid for by each request
+        if isinstance(content, bytes):  # a further call would cost every request time
             await send({"type": "http.response.start", "status": encoded.status, "headers": heads})
             await send({"type": "http.response.body", "body": content})
         else:
             await _send(send, scope, encoded, heads, self.deliveries.lock)
 
-    def _attempt(self, asked: _Asked, hosted: HostedWorld, waits: _Waits | None) -> tuple[Headers, Encoded] | _Waits:
-        """Answer a request at one instant, or say that it waits; `waits` when it has waited."""
+    def _attempt(
+        self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
+    ) -> tuple[Encoded, Headers] | _Waits:
+        """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
         with self.deliveries.lock:
             at = hosted.settle().now if waits is None else waits.at
             try:
-                found = self._judge(asked, hosted, at, waits)
+                outcome = self._refuse_route(scope, route) if arrival is None else self._answer(arrival, hosted, waits)
             except _Waits as more:
                 more.at, more.idle = at, self.deliveries.when_idle(hosted)
                 return more
+            encoded = outcome.encoded
+            heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
+            self._record(scope, arrival, outcome, hosted, at)
             self.deliveries.notify(hosted)
-            return found
+            return encoded, heads
 
-    def _judge(self, asked: _Asked, hosted: HostedWorld, at: int, waits: _Waits | None) -> tuple[Headers, Encoded]:
-        """Answer a request, and note the exchange; its headers and its answer."""
-        scope, headers, route, name, raw = asked
-        operation = route.methods.get(scope["method"]) if route else None
-        if operation is not None:
-            encoded, organization, reason, limits = self._answer(scope, headers, operation, name, raw, hosted, waits)
-        else:
-            encoded, organization, limits = self._lost(scope, route), "", ()
-            reason = "unknown_path" if route is None else "method_not_allowed"
-        heads = encoded.headers + self._last_headers(hosted) + limits
+    def _record(self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int) -> None:
+        """Report an exchange, and add it to the journal."""
         if hosted.listeners.on_exchange is not None:
-            self._tell(scope, encoded.status, organization, reason, hosted)
-        if hosted.journal is not None and (self._of_api or (operation is not None and operation.id in MOVES)):
-            body = _unread(operation, headers) if raw is None else raw
-            outside = "" if self._of_api else hosted.newest_id(of_world=False)
-            now = hosted.world.now
-            hosted.journal.add(at, now, operation, organization, reason, scope, body, encoded, outside, limits)
-        return heads, encoded
+            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+        operation = None if arrival is None else arrival.operation
+        if hosted.journal is not None and self._policy.is_journaled(operation):
+            body: bytes | Cut = b""
+            if arrival is not None:
+                body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
+            hosted.journal.add(
+                at,
+                hosted.world.now,
+                operation,
+                outcome.organization,
+                outcome.reason,
+                scope,
+                body,
+                outcome.encoded,
+                self._policy.journal_id(hosted),
+                outcome.limits,
+            )
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
-        """Answer with a reason that the spec words elsewhere than under an operation."""
+        """Answer a request that reaches no operation with a reason that `x-elsewhere` words."""
         with self.deliveries.lock:
             hosted.settle()
-            encoded = _refused(self._elsewhere, refused)
-            heads = encoded.headers + self._last_headers(hosted)
-            self._tell(scope, encoded.status, "", refused.reason, hosted)
-        await _send(send, scope, encoded, heads, self.deliveries.lock)
+            outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
+            heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
+            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+        await _send(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
-    def unread(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
-        """The answer to what could not be read as a request: its body and its headers."""
+    def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
+        """The body and the headers of the answer to what cannot be read as an HTTP request."""
         with self.deliveries.lock:
             hosted.settle()
-            encoded = _refused(self._elsewhere, Refused("not_http"))
-            heads = encoded.headers + self._last_headers(hosted, of_world=False)
-            self._tell({"method": "", "path": ""}, encoded.status, "", "not_http", hosted, of_world=False)
-        return b"".join(encoded.pieces()), heads
+            outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
+            request_id = hosted.outside_id()
+            heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
+            self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
+        return b"".join(outcome.encoded.pieces()), heads
 
-    def _answer(  # noqa: PLR0913, PLR0917  a request, as far as it was read
-        self,
-        scope: Scope,
-        headers: Mapping[bytes, bytes],
-        operation: Operation,
-        name: str,
-        raw: bytes | None,
-        hosted: HostedWorld,
-        waits: _Waits | None,
-    ) -> tuple[Encoded, str, str, Headers]:
-        """The answer to a request of an operation, whose it was, why it was refused, and how its limit stands."""
-        world = hosted.world
+    def _answer(self, arrival: Arrival, hosted: HostedWorld, waits: _Waits | None) -> Outcome:
+        """Answer a request of an operation, refusals included."""
+        operation, world = arrival.operation, hosted.world
         organization, reason = "", ""
         limits: Headers = ()
         try:
             if waits is not None:
-                return self._encode(operation, waits.resume(), waits.base, hosted), "", "", ()
+                return Outcome(self._encode(operation, waits.resume(), waits.base, hosted))
             if operation.secured:
-                key = key_of(headers.get(b"authorization"), hosted.authorizations, world.now)
+                key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
                 limits, wait = admit(world, key)
                 if wait is not None:
                     if hosted.listeners.on_rate_limited is not None:
                         hosted.listeners.on_rate_limited()
-                    raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  the one way out of the corridor
+                    raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  a refusal has one catcher
                 permit(key, operation)
-            encoded = self._perform(scope, headers, operation, name, raw, organization, hosted)
+            encoded = self._perform(arrival, organization, hosted)
         except Refused as refused:
             reason = refused.reason
-            encoded = _refused(operation.reasons, refused)
+            encoded = _encode_refusal(operation.reasons, refused)
         except _Waits:
             raise
-        except Exception as bug:  # noqa: BLE001  whatever it is, it is ours, and the client is told so
+        except Exception as bug:  # noqa: BLE001  a bug of the emulator is answered with 500
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
             _LOG.error("bug in %s: %r at %s:%s", operation.id, bug, where.filename, where.lineno)
-            encoded = _refused(operation.reasons, Refused(reason))
-        return encoded, organization, reason, limits
+            encoded = _encode_refusal(operation.reasons, Refused(reason))
+        return Outcome(encoded, organization, reason, limits)
 
-    def _perform(  # noqa: PLR0913, PLR0917  what has been judged so far
-        self,
-        scope: Scope,
-        headers: Mapping[bytes, bytes],
-        operation: Operation,
-        name: str,
-        raw: bytes | None,
-        organization: str,
-        hosted: HostedWorld,
-    ) -> Encoded:
-        """Judge headers, query and body, replay what is to be replayed, and do what is asked. Raises `Refused`."""
-        world = hosted.world
-        check_headers(operation, headers)
-        query: Mapping[str, Any] = operation.query.defaults
-        if scope["query_string"]:
-            # A cursor is judged with the query, though only the list that it came from knows whether it is good.
-            def look(known: Mapping[str, Any]) -> None:
-                page_request(world, Request(operation.id, organization, name, known, _NOTHING, ""))
-
-            query = operation.query.decoded(scope["query_string"], look if self._of_api else None)
-        body = _NOTHING
-        if operation.body is not None:
-            body = json_of(operation.body, raw, headers, hosted.labels(organization))
-        base = (self._public_url or base_of(scope, headers)) + hosted.mount
-        call = Request(operation.id, organization, name, query, body, base)
-        key = headers.get(b"idempotency-key") if operation.idempotent else None
+    def _perform(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> Encoded:
+        """Decode the request and carry it out, or replay the answer stored for its key. Raises `Refused`."""
+        operation, world = arrival.operation, hosted.world
+        request, fingerprint = self._decode(arrival, organization, hosted)
+        key = arrival.headers.get(b"idempotency-key") if operation.idempotent else None
         if key is None:
-            return self._do(operation, call, hosted)
-        mark = KeyScope(organization, operation.method, scope["path"], key.decode("latin-1"))
-        print_of_body = fingerprint(raw if operation.body is not None else None)
-        kept: Encoded | None = world.answers.recall(mark, print_of_body, world.now)
-        if kept is not None:
-            return Encoded(kept.status, (*kept.headers, _REPLAYED), kept.content)
-        encoded = self._do(operation, call, hosted).whole()
-        if world.answers.keep(mark, print_of_body, encoded, encoded.size, world.now):
+            return self._handle(operation, request, hosted)
+        key_scope = KeyScope(organization, operation.method, arrival.scope["path"], key.decode("latin-1"))
+        body_print = fingerprint()
+        stored: Encoded | None = world.answers.recall(key_scope, body_print, world.now)
+        if stored is not None:
+            return Encoded(stored.status, (*stored.headers, _REPLAYED), stored.content)
+        encoded = self._handle(operation, request, hosted).whole()
+        if world.answers.keep(key_scope, body_print, encoded, encoded.size, world.now):
             _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
         return encoded
 
-    def _do(self, operation: Operation, call: Request, hosted: HostedWorld) -> Encoded:
-        reply = self._table[operation.id](hosted.world if self._of_api else hosted, call)
-        return self._encode(operation, reply, call.base, hosted)
+    def _decode(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> tuple[Request, Callable[[], bytes]]:
+        """The decoded request, and the function that makes its body's fingerprint. Raises `Refused`."""
+        scope, headers, operation = arrival.scope, arrival.headers, arrival.operation
+        check_headers(operation, headers)
+        query: Mapping[str, Any] = operation.query.defaults
+        start: int | None = None
+        if scope["query_string"]:
+            # A cursor is judged with the query, though only the list that it came from knows whether it is good.
+            def read_cursor(known: Mapping[str, Any]) -> None:
+                nonlocal start
+                partial = Request(operation.id, organization, arrival.parameters, known, NO_BODY.judged, "")
+                start = find_start(hosted.world, partial)
+
+            query = operation.query.decoded(scope["query_string"], read_cursor if self._policy.has_cursors else None)
+        body = NO_BODY
+        if operation.body is not None:
+            body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
+        base = (self._public_url or base_of(scope, headers)) + scope.get("root_path", "") + hosted.mount
+        request = Request(operation.id, organization, arrival.parameters, query, body.judged, base, start)
+        return request, body.fingerprint
+
+    def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
+        reply = self._table[operation.id](self._policy.subject(hosted), request)
+        return self._encode(operation, reply, request.base, hosted)
 
     @staticmethod
     def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
@@ -262,40 +284,46 @@ class OpenApiApp:
             raise _Waits(reply.resume, base)
         return hosted.encoder.encoded(reply, operation.answers[reply.status], base)
 
-    def _lost(self, scope: Scope, route: Route | None) -> Encoded:
+    def _refuse_route(self, scope: Scope, route: Route | None) -> Outcome:
         """The answer to a request that reaches no operation."""
         if route is None:
-            return _refused(self._elsewhere, Refused("unknown_path"))
+            return Outcome(_encode_refusal(self._elsewhere, Refused("unknown_path")), reason="unknown_path")
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
-        encoded = _refused(self._elsewhere, refused)
-        return encoded._replace(headers=(*encoded.headers, (b"allow", route.allowed.encode())))
+        encoded = _encode_refusal(self._elsewhere, refused)
+        allow = (b"allow", route.allowed.encode())
+        return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
-    def _tell(  # noqa: PLR0913  what an exchange is
-        self, scope: Scope, status: int, organization: str, reason: str, hosted: HostedWorld, *, of_world: bool = True
-    ) -> None:
-        """Tell of an exchange, after its answer was given an ID."""
+    def _notify(self, scope: Scope, outcome: Outcome, hosted: HostedWorld, request_id: str) -> None:
+        """Call `on_exchange`, after the answer was given an ID."""
         if hosted.listeners.on_exchange is not None:
-            request_id = hosted.newest_id(of_world=of_world and self._of_api)
-            now, path = hosted.world.now, hosted.mount + scope["path"]
-            hosted.listeners.on_exchange(Exchange(now, scope["method"], path, status, request_id, organization, reason))
+            hosted.listeners.on_exchange(
+                Exchange(
+                    hosted.world.now,
+                    scope["method"],
+                    hosted.mount + scope["path"],
+                    outcome.encoded.status,
+                    request_id,
+                    outcome.organization,
+                    outcome.reason,
+                )
+            )
 
-    def _last_headers(self, hosted: HostedWorld, *, of_world: bool = True) -> Headers:
-        """The headers that every answer has; `of_world` is false where no world was asked."""
-        request_id = hosted.request_id() if of_world and self._of_api else hosted.outside_id()
+    def _common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
+        """The headers that every answer has."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
 
 
-def _unread(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
-    """A body that was too large to be read: nothing of it is known but how long it said to be, or was at least."""
+def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
+    """The journal's entry for a body that was too large to be read: its declared length, or the least it had."""
     most = 0 if operation is None or operation.body is None else operation.body.most_bytes
     declared = headers.get(b"content-length", b"")
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
 
 
-def _refused(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
+def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
     """The answer to a refused request; `KeyError` when the spec does not word the reason, which a test rules out."""
     refusal = reasons[refused.reason]
     content = encode.json_of(refusal.error(refused))
@@ -313,26 +341,26 @@ async def _send(
     content = encoded.content
     if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
         with lock:
-            content = b"".join(content())  # such a client cannot read pieces (RFC 9112, 6.1)
+            content = b"".join(content())  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
         if not any(name == b"content-length" for name, _ in headers):
             headers = (*headers, (b"content-length", b"%d" % len(content)))
     await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     if isinstance(content, bytes):
         await send({"type": "http.response.body", "body": content})
         return
-    pieces = _gathered(content())
+    pieces = _join_pieces(content())
     while True:
         with lock:  # a piece may be made of the world as it stands
             piece = next(pieces, None)
         if piece is None:
             break
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await asyncio.sleep(0)  # others get their turn while a long answer is made
+        await asyncio.sleep(0)  # other requests are served while a long answer is made
     await send({"type": "http.response.body", "body": b""})
 
 
-def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces, put together to such as are worth sending."""
+def _join_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces, joined into pieces of at least 64 KiB."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:

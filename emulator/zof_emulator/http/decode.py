@@ -1,11 +1,11 @@
-"""Decoding: the bytes of a request to words of the wire, refused where they are none."""
+"""Decoding: the bytes of a request become values, or the request is refused."""
 
 from __future__ import annotations
 
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -81,15 +81,31 @@ def check_headers(operation: Operation, headers: Mapping[bytes, bytes]) -> None:
             raise Refused("invalid_header", rule.name, expected=rule.expected)
 
 
-def json_of(
+class ParsedBody(NamedTuple):
+    """A request's body, parsed once."""
+
+    value: Any
+    """The JSON value as it was sent; None when there was no body."""
+    judged: Mapping[str, Any]
+    """The object, with its timestamps as instants in ms."""
+
+    def fingerprint(self) -> bytes:
+        """The same bytes for the same JSON value, whatever its spacing and the order of its names."""
+        return b"" if self.value is None else orjson.dumps(self.value, option=orjson.OPT_SORT_KEYS)
+
+
+NO_BODY: Final = ParsedBody(None, {})
+
+
+def parse_body(
     body: Body, raw: bytes | None, headers: Mapping[bytes, bytes], labels: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
-    """The object in a body, judged by the rules of its operation. Raises `Refused`."""
+) -> ParsedBody:
+    """Parse a body and judge it by the rules of its operation. Raises `Refused`."""
     if raw is None:
         raise Refused("body_too_large", limit=body.most_bytes)
     if not raw:
         if not body.required:
-            return body.rules.judged({}, labels)
+            return ParsedBody(None, body.rules.judged({}, labels))
         raise Refused("body_missing")
     media_type = headers.get(b"content-type", b"")
     if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
@@ -98,12 +114,7 @@ def json_of(
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Refused("body_malformed") from None
-    return body.rules.judged(value, labels, _repeated(raw, value))
-
-
-def fingerprint(raw: bytes | None) -> bytes:
-    """The same bytes for the same JSON value, however it was spaced and ordered; the body must have been judged."""
-    return orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS) if raw else b""
+    return ParsedBody(value, body.rules.judged(value, labels, _repeated(raw, value)))
 
 
 def _repeated(raw: bytes, value: object) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""The entrance: which world a request is for, and which corridor it walks down, told by its path and one header."""
+"""The dispatcher: finds the world of a request, and the document, by the path and one header."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _WORLD: Final = b"x-zof-world"
+HOSTED_WORLD: Final = "zof_emulator.hosted_world"
+"""The key of a page's scope under which its world stands."""
 _MARK: Final = len("/w/")
 _CONTROL: Final = PREFIX + "/"
 
 
 class Dispatcher:
-    """An emulator as an ASGI application: the API's corridor, the emulator's own, or the pages behind them."""
+    """An emulator as an ASGI application: the API, the control operations, and the pages; it can be mounted."""
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class Dispatcher:
         control: OpenApiApp,
         control_guard: ControlGuard,
     ) -> None:
-        """`control_guard` says who may use the emulator's own operations and pages."""
+        """`control_guard` says who may use the control operations and pages."""
         self.worlds = worlds
         self.hosted = worlds.default
         self.api = api
@@ -52,15 +54,18 @@ class Dispatcher:
         if left:
             _LOG.warning("%d webhook deliveries were neither delivered nor given up", left)
 
-    def unread(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-        """The answer to what could not be read as a request: its body and its headers."""
-        return self.api.unread(self.hosted)
+    def answer_unreadable(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        """The body and the headers of the answer to what cannot be read as an HTTP request."""
+        return self.api.answer_unreadable(self.hosted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on."""
+        """Dispatch a request."""
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
+        root = scope.get("root_path", "")
+        if root:
+            scope = _strip_root(scope, root)
         headers = headers_of(scope)
         name, inner, path = None, scope, scope["path"]
         try:
@@ -77,9 +82,18 @@ class Dispatcher:
         if of_control:
             await self.control(inner, receive, send, headers, hosted)
         elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._control_guard.at_home(scope):
-            await self._pages({**scope, "path": hosted.mount + path, "root_path": hosted.mount}, receive, send)
+            await self._pages({**scope, "path": root + path, "root_path": root, HOSTED_WORLD: hosted}, receive, send)
         else:
             await self.api(inner, receive, send, headers, hosted)
+
+
+def _strip_root(scope: Scope, root: str) -> Scope:
+    """The request without the path that the emulator is mounted at, which ASGI leaves in front of its path."""
+    path, raw = scope["path"], scope.get("raw_path") or b""
+    if not path.startswith(root + "/"):
+        return scope if path != root else {**scope, "path": "/", "raw_path": b"/"}
+    steps = raw.split(b"/", root.count("/") + 1)
+    return {**scope, "path": path[len(root) :], "raw_path": b"/" + steps[-1] if raw else b""}
 
 
 def _named(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:

@@ -22,7 +22,7 @@ _OUTSIDE: Final = 1 << 60
 
 
 class Exchange(NamedTuple):
-    """What is told of a request and its answer; `at` is the world's time in ms."""
+    """A request and its answer, as listeners receive them; `at` is the world's time in ms."""
 
     at: int
     method: str

@@ -1,22 +1,24 @@
-"""Routes: which operations a path has, looked up in what the spec says of paths."""
+"""Routes: which operations a path has, as the document lists them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from starlette.types import Scope
 
     from zof_emulator.spec.operation import Operation
 
+_NONE: Final[Mapping[str, str]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path of the spec and its operations by method."""
+    """A path of the document, and its operations by method."""
 
     segments: tuple[str, ...]
     methods: dict[str, Operation] = field(default_factory=dict)
@@ -26,15 +28,15 @@ class Route:
         """The methods that the path takes, as `Allow` lists them."""
         return ", ".join(sorted(self.methods))
 
-    def match(self, segments: list[str]) -> str | None:
-        """What stands in the place of `{…}`, or None when the segments are another path's."""
-        found = ""
-        for mine, theirs in zip(self.segments, segments, strict=True):
-            if mine.startswith("{") and theirs:
-                found = theirs
-            elif mine != theirs:
+    def match(self, segments: list[str]) -> Mapping[str, str] | None:
+        """The path parameters by name, or None when the segments belong to another path."""
+        parameters: dict[str, str] = {}
+        for pattern, segment in zip(self.segments, segments, strict=True):
+            if pattern.startswith("{") and segment:
+                parameters[pattern[1:-1]] = segment
+            elif pattern != segment:
                 return None
-        return found
+        return parameters
 
 
 class Routes:
@@ -53,8 +55,8 @@ class Routes:
         for _, route in sorted(routes.items(), key=lambda one: "{" in one[0]):
             self._by_length.setdefault(len(route.segments), []).append(route)
 
-    def find(self, scope: Scope) -> tuple[Route | None, str]:
-        """The route of a request's path, and the ID in the path; None when there is no such path."""
+    def find(self, scope: Scope) -> tuple[Route | None, Mapping[str, str]]:
+        """The route of a request's path and the path parameters; None when the document has no such path."""
         path: str = scope["path"]
         raw: bytes = scope.get("raw_path") or b""
         if b"%" in raw:
@@ -62,17 +64,17 @@ class Routes:
         else:
             exact = self._exact.get(path)
             if exact is not None:
-                return exact, ""
+                return exact, _NONE
         # An encoded slash (%2F) is part of its segment, not the end of it.
         segments = path.split("/")
         if b"%" in raw:
-            segments = [unquote(one, errors="replace") for one in segments]
+            segments = [unquote(segment, errors="replace") for segment in segments]
         depth = len(self._prefix)
         if segments[:depth] != self._prefix:
-            return None, ""
+            return None, _NONE
         segments = segments[depth:]
         for route in self._by_length.get(len(segments), ()):
-            name = route.match(segments)
-            if name is not None:
-                return route, name
-        return None, ""
+            parameters = route.match(segments)
+            if parameters is not None:
+                return route, parameters
+        return None, _NONE

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from zof_emulator.http.api import Headers
 
-    Unread = Callable[[], tuple[bytes, Headers]]
+    UnreadableAnswer = Callable[[], tuple[bytes, Headers]]
     """The body and the headers of the answer to what cannot be read as a request."""
 
 _MOST_HEAD: Final = 1 << 17
@@ -75,9 +75,9 @@ class Cycle(RequestResponseCycle):
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. `unread` is set by `connection_type`."""
+    """One connection. `answer_unreadable` is set by `connection_type`."""
 
-    unread: Unread
+    answer_unreadable: UnreadableAnswer
 
     _in_head = False
     """Whether the head of a request is not yet complete."""
@@ -282,15 +282,15 @@ class Connection(HttpToolsProtocol):
     def _refuse(self) -> None:
         if self.transport.is_closing():
             return
-        content, headers = self.unread()
+        content, headers = self.answer_unreadable()
         head = b"HTTP/1.1 400 Bad Request\r\n" + _lines(headers) + b"connection: close\r\n\r\n"
         self.transport.write(head + content)
         self.transport.close()
 
 
-def connection_type(unread: Unread) -> type[Connection]:
+def connection_type(answer_unreadable: UnreadableAnswer) -> type[Connection]:
     """The type of connections that answer what they cannot read in this way."""
-    return type("Connection", (Connection,), {"unread": staticmethod(unread)})
+    return type("Connection", (Connection,), {"answer_unreadable": staticmethod(answer_unreadable)})
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

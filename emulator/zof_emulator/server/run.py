@@ -1,4 +1,4 @@
-"""The server: a socket and an application in, answers until it is told to stop. Uvicorn: here and in `connection`."""
+"""The server: runs an application on a socket until a signal. Uvicorn is imported here and in `protocol` alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import FrameType
 
-    from zof_emulator.server.protocol import Unread
+    from zof_emulator.server.protocol import UnreadableAnswer
 
     Application = Callable[..., Awaitable[None]]
 
@@ -47,18 +47,19 @@ def run(
     *,
     started: Callable[[], None],
     stopped: Callable[[], object],
-    unread: Unread,
+    answer_unreadable: UnreadableAnswer,
 ) -> None:
     """Serve an application until SIGINT or SIGTERM.
 
     `started` is called once requests are taken, `stopped` when no more are.
-    `unread` makes the answer to what cannot be read as a request. Raises `KeyboardInterrupt` when SIGINT ended it.
+    `answer_unreadable` makes the answer to what cannot be read as a request.
+    Raises `KeyboardInterrupt` when SIGINT ended it.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what cannot be read is answered, and no news
     STATUS_LINE[413] = b"HTTP/1.1 413 Content Too Large\r\n"  # as RFC 9110 has it, and Python since 3.13
     config = uvicorn.Config(
         app,
-        http=connection_type(unread),
+        http=connection_type(answer_unreadable),
         ws="none",
         lifespan="off",
         workers=1,

@@ -1,1 +1,1 @@
-"""The spec: reads an OpenAPI document and compiles what the corridor looks up; knows no server and no world."""
+"""Reads an OpenAPI document, and compiles its operations and schemas for look-ups; knows no server and no world."""

@@ -45,13 +45,13 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
         requestBody="body",
         responses="{status}",
     ),
-    "parameter": _keys("name in required description example x-basis", schema="schema"),
+    "parameter": _keys("name in required description x-basis", schema="schema", examples="{example}"),
     "body": _keys("required description x-basis x-max-bytes", content="{media}"),
     "media": _keys("", schema="schema", examples="{example}"),
     "example": _keys("summary value x-message"),
     "response": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
     "status": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
-    "header": _keys("description required x-basis", schema="schema"),
+    "header": _keys("description required example x-basis", schema="schema"),
     "link": _keys("operationId description parameters"),
     "components": _keys(
         "",
@@ -66,10 +66,10 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "schema": _keys(
         "type format enum const pattern minLength maxLength minimum maximum minItems maxItems uniqueItems required "
         "additionalProperties description default examples contentMediaType "
-        "x-basis x-expected x-extended-by x-transitions",
+        "x-basis x-enum-varnames x-expected x-extended-by x-extensible-enum x-pattern x-transitions",
         properties="{schema}",
         items="schema",
-        oneOf="[schema]",
+        **dict.fromkeys(("if", "then", "else", "not"), "schema"),
         anyOf="[schema]",
         allOf="[schema]",
     ),

@@ -23,11 +23,16 @@ _LONGEST_ECHO: Final = 100
 
 
 def _kind(schema: Node) -> str:
-    return schema.get("format") or schema.get("type") or ""
+    return "date-time" if schema.get("format") == "date-time" else schema.get("type") or ""
 
 
 _READ: Final[Mapping[str, Callable[[Any], int]]] = {"date-time": parse_rfc3339, "integer": int}
 """How a value is read that the wire writes otherwise than the core: a timestamp; an integer, which may be 1.0."""
+
+
+_OPEN_CHOICES: Final = "x-extensible-enum"
+_ASSERTED: Final[Mapping[str, str]] = {"x-pattern": "pattern", _OPEN_CHOICES: "enum"}
+"""Extensions that answers are held to as strictly as to the keyword, while a client that reads the document is not."""
 
 
 def _is_timestamp(text: str) -> bool:
@@ -39,8 +44,44 @@ def _is_timestamp(text: str) -> bool:
 
 
 def compiled(schema: Node) -> Callable[[Any], bool]:
-    """Whether a value holds to a schema (JSON Schema 2020-12, formats asserted)."""
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid
+    """Whether a value holds to a schema (JSON Schema 2020-12, formats and our extensions asserted)."""
+    return jsonschema_rs.Draft202012Validator(_translate_extensions(schema), validate_formats=True).is_valid
+
+
+def _translate_extensions(node: Any) -> Any:  # noqa: ANN401  a JSON value
+    """The schema with each asserted extension in the place of the keyword that it stands for."""
+    if isinstance(node, list):
+        return [_translate_extensions(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {_ASSERTED.get(key, key): _translate_extensions(value) for key, value in node.items()}
+
+
+def find_alternatives(schema: Node) -> list[str]:
+    """The fields of which exactly one must be given; `ValueError` when a condition says something else.
+
+    The document writes them as `if` the first is there, `then` `not` the rest, `else` the same of the rest.
+    """
+    if "if" not in schema:
+        return []
+    names = [schema["if"]["required"][0]]
+    rest = schema["else"]
+    names += find_alternatives(rest) or rest["required"]
+    if schema != _one_of(names) | {key: value for key, value in schema.items() if key not in _CONDITION}:
+        raise ValueError(f"the condition must say that exactly one of {', '.join(names)} is given")
+    return names
+
+
+_CONDITION: Final = ("if", "then", "else")
+
+
+def _one_of(names: Sequence[str]) -> Node:
+    """The condition that exactly one of these fields is given."""
+    first, *rest = ({"required": [name]} for name in names)
+    if not rest:
+        return first
+    others = rest[0] if len(rest) == 1 else {"anyOf": rest}
+    return {"if": first, "then": {"not": others}, "else": _one_of(names[1:])}
 
 
 def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
@@ -51,21 +92,22 @@ def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
 class ObjectRules:
     """The rules of a request's object, a body or a query: refuses the first fault in the order of the spec."""
 
-    __slots__ = ("_extended", "_is_valid", "_kind", "_read", "_schema", "_validator")
+    __slots__ = ("_alternatives", "_extended", "_is_valid", "_kind", "_read", "_schema", "_validator")
 
     def __init__(self, schema: Node, kind: str) -> None:
         """`schema` is without references; `kind` (`field` or `parameter`) is what reasons call a name in it."""
         self._schema = schema
         properties = schema["properties"]
         self._kind = kind
+        self._alternatives = find_alternatives(schema)
         self._extended = [(name, one["x-extended-by"]) for name, one in properties.items() if "x-extended-by" in one]
         extended = {name for name, _ in self._extended}
         self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _kind(one)) in _READ}
         closed = {
-            name: {key: value for key, value in one.items() if key != "enum" or name not in extended}
+            name: {key: value for key, value in one.items() if key != _OPEN_CHOICES or name not in extended}
             for name, one in properties.items()
         }
-        self._validator = _for_requests({**schema, "properties": closed})
+        self._validator = _for_requests(_translate_extensions({**schema, "properties": closed}))
         self._is_valid = self._validator.is_valid
 
     def judged(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
@@ -111,7 +153,7 @@ class ObjectRules:
             yield [name], Refused(f"unknown_{self._kind}", _cut(name))
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
-        yield from self._alternatives(value)
+        yield from self._faults_of_alternatives(value)
         for name in (name for name in properties if name in value):
             yield from self._faults_in(name, _shortened(value[name], properties[name]), labels)
         for name, label in self._extended:
@@ -132,13 +174,13 @@ class ObjectRules:
             schema = schema["items"] if isinstance(step, int) else schema["properties"][step]
             expected = schema.get("x-expected", expected)
         param = _path(path) or None
-        if "enum" in schema:
-            choices = labels[schema["x-extended-by"]] if "x-extended-by" in schema else schema["enum"]
+        choices = labels[schema["x-extended-by"]] if "x-extended-by" in schema else schema.get("enum")
+        if choices is not None:
             return Refused("unknown_choice", param, allowed=", ".join(choices))
         return Refused("invalid_value", param, expected=expected)
 
-    def _alternatives(self, value: Mapping[str, Any]) -> Iterator[Fault]:
-        names = [one["required"][0] for one in self._schema.get("oneOf", ())]
+    def _faults_of_alternatives(self, value: Mapping[str, Any]) -> Iterator[Fault]:
+        names = self._alternatives
         given = [name for name in names if name in value]
         allowed = " or ".join(names)
         if names and not given:

@@ -77,13 +77,13 @@ def exit_code(*arguments: str) -> int:
 def keep_all(verification: Verification) -> Verification:
     """The same verification with every rule kept."""
     return replace(
-        verification, settled=tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in verification.settled)
+        verification, results=tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in verification.results)
     )
 
 
 def keep_only(verification: Verification, verdict: Verdict) -> Verification:
     """The same verification with only the rules of one verdict."""
-    return replace(verification, settled=tuple(each for each in verification.settled if each.verdict is verdict))
+    return replace(verification, results=tuple(each for each in verification.results if each.verdict is verdict))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_junit(make: Callable[..., Verification], text: str) -> None:
     verification = make(text)
     root = ET.fromstring(render(verification, "junit"))  # noqa: S314  our own
     cases = {case.get("name"): case for case in root.iter("testcase")}
-    assert list(cases) == [each.rule.name for each in verification.settled]
+    assert list(cases) == [each.rule.name for each in verification.results]
     assert [name for name, case in cases.items() if case.find("failure") is not None] == [
         "runs.cancel.terminal-conflict"
     ]
@@ -137,7 +137,7 @@ def test_the_page(make: Callable[..., Verification]) -> None:
     assert [attrs for tag, attrs in page.tags if "src" in attrs or any(name.startswith("on") for name in attrs)] == []
     assert "default-src 'none'" in text
     rows = [attrs for tag, attrs in page.tags if tag == "tr" and "data-verdict" in attrs]
-    assert len(rows) == len(verification.settled)
+    assert len(rows) == len(verification.results)
     assert {attrs["data-verdict"] for attrs in rows} == {"kept", "violated", "differs", "not exercised"}
     assert NASTY.replace("\x00", "\\x00").replace("\x1b", "\\x1b") in page.text
     assert not re.search(r"\{\{(?!title\}\})", text)

@@ -65,12 +65,12 @@ def test_one_defect_in_two_operations(make: Callable[..., Verification]) -> None
     """A defect in several operations is one finding that names them and counts all occurrences."""
     verification = make()
     index, each = next(
-        (index, each) for index, each in enumerate(verification.settled) if each.verdict is Verdict.VIOLATED
+        (index, each) for index, each in enumerate(verification.results) if each.verdict is Verdict.VIOLATED
     )
     again = replace(each.findings[0], trace=each.findings[0].trace[:1])
-    settled = list(verification.settled)
+    settled = list(verification.results)
     settled[index] = replace(each, findings=(*each.findings, again))
-    text = render(make(settled=tuple(settled)), "text")
+    text = render(make(results=tuple(settled)), "text")
     assert text.count("VIOLATED") == 1
     assert "seen      6 times, in startRun, cancelRun" in text
 
@@ -86,17 +86,17 @@ def test_what_ended_it(make: Callable[..., Verification]) -> None:
 def test_nothing_was_tested(make: Callable[..., Verification]) -> None:
     """A verification that tested nothing says so."""
     nothing = tuple(
-        RuleResult(each.rule, Verdict.NOT_EXERCISED, 0, f"because {i}", ()) for i, each in enumerate(make().settled)
+        RuleResult(each.rule, Verdict.NOT_EXERCISED, 0, f"because {i}", ()) for i, each in enumerate(make().results)
     )
-    text = render(make(settled=nothing), "text")
+    text = render(make(results=nothing), "text")
     assert "Nothing was tested" in text
     assert "other reasons" in text
 
 
 def test_nothing_found(make: Callable[..., Verification]) -> None:
     """A verification without findings says how many rules are kept."""
-    kept = tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in make().settled)
-    assert render(make(settled=kept), "text").endswith(f"keeps the {len(kept)} rules that were exercised.\n")
+    kept = tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in make().results)
+    assert render(make(results=kept), "text").endswith(f"keeps the {len(kept)} rules that were exercised.\n")
 
 
 def test_known_findings_do_not_count(make: Callable[..., Verification]) -> None:

@@ -23,7 +23,7 @@ def test_in_process(clock: str) -> None:
     """A day passes in no time, and a window is used up."""
     where = Target(app=create_app(Settings(clock=ClockMode(clock))), keys=KEYS)
     facts = run(where, rules=[RULE, RULES["limits.exact"]], max_examples=0)
-    assert {each.rule.name: each.verdict for each in facts.settled} == {
+    assert {each.rule.name: each.verdict for each in facts.results} == {
         RULE.name: Verdict.KEPT,
         "limits.exact": Verdict.KEPT,
     }
@@ -33,7 +33,7 @@ def test_unless_told_otherwise() -> None:
     """The clock stays as it is, and so does the quota."""
     where = Target(app=create_app(Settings(clock=ClockMode.REAL)), keys=KEYS, find_clock=False)
     facts = run(where, rules=[RULE], max_examples=0)
-    assert [each.verdict for each in facts.settled] == [Verdict.NOT_EXERCISED]
+    assert [each.verdict for each in facts.results] == [Verdict.NOT_EXERCISED]
     assert facts.target.lacks(RULES["limits.exact"]) == ("quota",)
     assert replace(where, quota=True).spends
 
@@ -42,7 +42,7 @@ def test_of_a_server() -> None:
     """Over HTTP too."""
     with Server("--quiet") as server:
         facts = run(Target(url=f"http://127.0.0.1:{server.port}/v1", keys=KEYS), rules=[RULE], max_examples=0)
-    assert [each.verdict for each in facts.settled] == [Verdict.KEPT]
+    assert [each.verdict for each in facts.results] == [Verdict.KEPT]
 
 
 def test_only_on_this_machine() -> None:

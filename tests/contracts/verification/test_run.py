@@ -117,7 +117,7 @@ def test_a_cap_leaves_the_rest_not_exercised(caps: Budget, reason: str) -> None:
     verification = run(target(), caps=caps, max_examples=0)
     assert verification.stopped == reason
     assert verification.findings == ()
-    left = {each.reason for each in verification.settled if each.verdict is Verdict.NOT_EXERCISED}
+    left = {each.reason for each in verification.results if each.verdict is Verdict.NOT_EXERCISED}
     assert reason in left
     assert all(receipt.state in {"ended", "canceled"} for receipt in verification.receipt)
 
@@ -153,7 +153,7 @@ def test_a_finding_that_does_not_recur_is_flaky() -> None:
     verification = run(target(Mutant(name="once", rule="", make=always(once))), max_examples=0)
     assert {one.flaky for one in verification.findings} == {True}
     assert verification.exit_code(strict=False) == 0
-    assert not [each for each in verification.settled if each.verdict is Verdict.VIOLATED]
+    assert not [each for each in verification.results if each.verdict is Verdict.VIOLATED]
 
 
 def test_a_finding_that_recurs_is_none() -> None:
@@ -165,7 +165,7 @@ def test_a_finding_that_recurs_is_none() -> None:
         return replace(answer, status=200, body=b"{}", _json=[]) if refused else answer
 
     verification = run(target(Mutant(name="ok", rule="", make=always(always_ok))), max_examples=0)
-    found = [one for one in verification.fresh if one.rule.name == "runs.cancel.terminal-conflict"]
+    found = [one for one in verification.new_findings if one.rule.name == "runs.cancel.terminal-conflict"]
     assert len(found) == 1
     assert verification.exit_code(strict=False) == 1
 
@@ -173,8 +173,8 @@ def test_a_finding_that_recurs_is_none() -> None:
 def test_only_the_rules_asked_for_are_settled() -> None:
     """Rules that were not asked for are not settled, and cost no requests."""
     verification = run(target(), rules=[RULES["runs.start.types"]], max_examples=0)
-    assert [each.rule.name for each in verification.settled] == ["runs.start.types"]
-    assert verification.settled[0].verdict is Verdict.KEPT
+    assert [each.rule.name for each in verification.results] == ["runs.start.types"]
+    assert verification.results[0].verdict is Verdict.KEPT
     assert len(verification.journal) < 30
 
 
@@ -183,7 +183,7 @@ def test_a_listener_hears_of_everything() -> None:
     heard: list[Event] = []
     verification = run(target(), listeners=[heard.append], max_examples=0)
     assert isinstance(next(each for each in heard if not isinstance(each, ExchangeRecorded)), VerificationStarted)
-    assert heard[-1] == VerificationFinished(verification.settled)
+    assert heard[-1] == VerificationFinished(verification.results)
     begun, ended = ([each.name for each in heard if isinstance(each, kind)] for kind in (PartStarted, PartFinished))
     assert begun == ended
     assert sum(isinstance(each, ExchangeRecorded) for each in heard) == len(verification.journal)
@@ -204,7 +204,7 @@ def test_over_http() -> None:
         where = replace(where, keys={name: key for name, key in where.keys.items() if name != "no-projects"})
         verification = run(where, max_examples=0)
     assert [(one.rule.name, one.expected, one.got, one.flaky) for one in verification.findings] == []
-    left = {each.rule.name: each.reason for each in verification.settled if each.verdict is not Verdict.KEPT}
+    left = {each.rule.name: each.reason for each in verification.results if each.verdict is not Verdict.KEPT}
     assert {name for name in left if not RULES[name].needs & {"time", "quota", "strict", "key-no-projects"}} <= {
         "runs.capacity",
         "runs.capacity.fifo",

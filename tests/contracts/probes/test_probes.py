@@ -54,8 +54,8 @@ def test_the_healthy_emulator_keeps_every_rule(seed: int) -> None:
     began = time.perf_counter()
     facts = run(replace(target(seed=seed), strict=True), seed=seed, max_examples=0)
     assert facts.findings == ()
-    assert {each.rule.name: each.reason for each in facts.settled if each.verdict is not Verdict.KEPT} == {}
-    assert len(facts.settled) == len(RULES)
+    assert {each.rule.name: each.reason for each in facts.results if each.verdict is not Verdict.KEPT} == {}
+    assert len(facts.results) == len(RULES)
     assert len(facts.journal) <= BUDGET
     assert time.perf_counter() - began < 5
 
@@ -104,9 +104,9 @@ def test_read_only_changes_nothing() -> None:
     assert sent == {("POST", "/v1/results/export")}
     assert facts.receipt == ()
     assert facts.findings == ()
-    kept = {each.rule.name for each in facts.settled if each.verdict is Verdict.KEPT}
+    kept = {each.rule.name for each in facts.results if each.verdict is Verdict.KEPT}
     assert {"results.per-case", "artifacts.hash", "logs.readable", "pages.walk", "exports.equals-list"} <= kept
-    left = [each for each in facts.settled if each.verdict is Verdict.NOT_EXERCISED]
+    left = [each for each in facts.results if each.verdict is Verdict.NOT_EXERCISED]
     assert all(each.reason for each in left)
     assert "seen kept" not in " ".join(each.reason for each in left if "full" in each.rule.needs)
 

@@ -1,0 +1,30 @@
+"""Routes: the operation of a path, and the parameters in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote
+
+from hypothesis import given
+from hypothesis import strategies as st
+from zof_emulator.http.routes import Routes
+from zof_emulator.spec.document import find, load
+from zof_emulator.spec.operation import operations
+
+TEMPLATE = next(one for one in operations(load(find("openapi.yaml"))) if one.id == "getRun")
+ROUTES = Routes("/v1", [replace(TEMPLATE, path="/runs/{run_id}/cases/{index}"), replace(TEMPLATE, path="/runs/{id}")])
+SEGMENTS = st.text(min_size=1).filter(lambda text: text not in {".", ".."}).filter(lambda text: text.isprintable())
+
+
+@given(run=SEGMENTS, index=SEGMENTS)
+def test_a_route_carries_every_parameter_of_its_path(run: str, index: str) -> None:
+    """Each `{parameter}` is found by its name, whatever its place, encoded slashes included."""
+    raw = f"/v1/runs/{quote(run, safe='')}/cases/{quote(index, safe='')}".encode()
+    route, parameters = ROUTES.find({"path": f"/v1/runs/{run}/cases/{index}", "raw_path": raw})
+    assert route is not None
+    assert parameters == {"run_id": run, "index": index}
+
+
+def test_an_empty_segment_is_no_parameter() -> None:
+    """A path whose parameter is empty is no path of the document."""
+    assert ROUTES.find({"path": "/v1/runs//cases/1", "raw_path": b"/v1/runs//cases/1"}) == (None, {})
