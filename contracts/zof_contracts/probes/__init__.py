@@ -19,6 +19,7 @@ from zof_contracts.probes import (
     pages,
     results,
     runs,
+    webhooks,
 )
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
 
@@ -33,6 +34,7 @@ PROBES: Final = (
     *idempotency.PROBES,
     *access.PROBES,
     *invalid_requests.PROBES,
+    *webhooks.PROBES,
     *limits.PROBES,
     *elapsed.PROBES,
 )

@@ -25,6 +25,7 @@ from zof_contracts.evidence.exchange import Exchange, Headers, Request, Response
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from zof_contracts.target.receiver import Receiver
     from zof_contracts.target.target import Target
 
 Observer = Callable[[Exchange], None]
@@ -88,6 +89,10 @@ class Client:
         self.journal: list[Exchange] = []
         self.started: dict[str, str] = {}
         """The runs that we started, with the name of the key that did."""
+        self.receiver: Receiver | None = None
+        """The receiver of webhooks, once it listens."""
+        self.webhook: Exchange | None = None
+        """The registration of the one webhook that a verification makes."""
         self.used = 0
         self.throttled = 0
         self.pacing = True

@@ -60,6 +60,10 @@ class Target:
     """Whether a target on this machine is asked for a clock that can be moved, when `advance` is not given."""
     patience: float = 30.0
     """Seconds to wait for a run to end."""
+    webhook_public_url: str = ""
+    """Scheme and host under which the target reaches the receiver of webhooks; empty: the receiver's own address."""
+    webhook_port: int = 0
+    """The loopback port of the receiver of webhooks; 0 picks a free one."""
 
     @property
     def base(self) -> str:
@@ -96,6 +100,11 @@ class Target:
         """What carries requests to it."""
         return AsgiTransport(self.app, self.base) if self.app else HttpTransport(self.base)
 
+    @property
+    def can_receive(self) -> bool:
+        """Whether the target can reach a receiver of webhooks on this machine."""
+        return self.loopback or bool(self.webhook_public_url)
+
     def lacks(self, rule: Rule) -> tuple[str, ...]:
         """Which of a rule's needs it does not meet."""
         return tuple(sorted(need for need in rule.needs if not self._meets(need)))
@@ -109,6 +118,7 @@ class Target:
             "time": self.advance is not None,
             "quota": self.spends,
             "strict": self.strict,
+            "receiver": self.can_receive,
             "failing-case": bool(self.failing_case),
         }[need]
 

@@ -37,7 +37,18 @@ def clean_up(client: Client) -> tuple[Receipt, ...]:
             except (Stopped, Unreachable) as error:
                 state, reached = f"left running: {error}", False
         receipts.append(Receipt(run, key, state))
-    return tuple(receipts)
+    return (*receipts, *_leave_webhook(client))
+
+
+def _leave_webhook(client: Client) -> tuple[Receipt, ...]:
+    """Close the receiver; a receipt for the webhook that was registered, which the API cannot delete."""
+    if client.receiver is not None:
+        client.receiver.close()
+        client.receiver = None
+    made = client.webhook
+    if made is None or not made.response.ok:
+        return ()
+    return (Receipt(str(made.response.fields.get("id")), "main", "left registered: the API deletes no webhooks"),)
 
 
 def _cancel(client: Client, run: str, key: str) -> str:

@@ -63,7 +63,8 @@ class DeliveryService:
         """`compose` makes a delivery's request; `make_sender` is called once, in the thread."""
         self.lock = Lock()
         """Held by whoever touches a world."""
-        self._compose = compose
+        self.compose = compose
+        """Makes a delivery's request."""
         self._make_sender = make_sender
         self._asleep: WeakKeyDictionary[WorldHolder, int] = WeakKeyDictionary()
         """Until which instant of its own each world needs no look, unless its outbox changes."""
@@ -148,7 +149,7 @@ class DeliveryService:
         """Begin what is due in a world; for how many ms nothing more will be, as far as is known now."""
         world = holder.settle_without_use()
         for delivery in world.outbox.take(world.now):
-            post = self._compose(world, delivery)
+            post = self.compose(world, delivery)
             task = asyncio.get_running_loop().create_task(self._deliver(holder, world, delivery.number, post, sender))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
