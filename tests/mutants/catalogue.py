@@ -17,7 +17,7 @@ from tests.mutants import access, conventions, outcomes, promises, runs, starts,
 from tests.mutants.layer import Mutant
 
 if TYPE_CHECKING:
-    from zof_contracts.evidence.exchange import App
+    from zof_contracts.target.transport import App
 
 MUTANTS: Final = {
     mutant.name: mutant

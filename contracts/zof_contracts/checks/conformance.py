@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.checks.schemas import check_schema
 from zof_contracts.contract.document import PREFIX, Operation, load_contract
+from zof_contracts.evidence.exchange import NO_STATUS
 from zof_contracts.evidence.findings import quote_value
+from zof_contracts.evidence.header_values import parse_whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,6 +59,8 @@ class ConformanceCheck:
         """Judge one exchange."""
         if not exchange.request.path.startswith(PREFIX + "/"):
             return
+        if not self._check_answered(exchange):
+            return
         self._check_no_server_error(exchange)
         self._check_request_id(exchange)
         self._check_quota_form(exchange)
@@ -64,6 +68,13 @@ class ConformanceCheck:
         if operation is not None:
             self._check_operation(exchange, operation)
         self._check_error(exchange)
+
+    def _check_answered(self, exchange: Exchange) -> bool:
+        """Whether the request was answered; a finding if it was not."""
+        answer = exchange.response
+        return self.ledger.check(
+            "conventions.answered", answer.status != NO_STATUS, expected="an answer", got=answer.flaw, trace=exchange
+        )
 
     def _check_no_server_error(self, exchange: Exchange) -> None:
         status = exchange.response.status
@@ -243,7 +254,7 @@ class ConformanceCheck:
             wait = exchange.response.header("retry-after") or ""
             self.ledger.check(
                 "limits.retry-after",
-                wait.isascii() and wait.isdigit() and int(wait) >= 1,
+                (parse_whole_number(wait) or 0) >= 1,
                 expected="whole seconds, at least 1",
                 got=f"Retry-After {quote_value(wait)}" if wait else "no header Retry-After",
                 trace=exchange,
@@ -277,7 +288,7 @@ def _fits_header(value: str, schema: dict[str, Any]) -> bool:
 
 def _find_quota_faults(values: list[str | None]) -> Iterator[str]:
     for name, value, allowed in zip(_QUOTA, values, (range(1, sys.maxsize), range(sys.maxsize), _UNIX), strict=True):
-        if value is not None and not (value.isascii() and value.isdigit() and int(value) in allowed):
+        if value is not None and parse_whole_number(value) not in allowed:
             yield f"{name} {quote_value(value)}"
 
 

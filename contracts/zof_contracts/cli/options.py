@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_contracts.report.curl import key_variable
-from zof_contracts.target.target import KEYS, Target
+from zof_contracts.target.target import CASES, ENVIRONMENT, KEYS, PROJECT, SUITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 CONFIG_FILE: Final = "contracts.toml"
 """The settings file that is read if the current folder has it."""
-REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har")
+REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har", "gitlab")
 """The formats that `--report` accepts."""
-_DEFAULT: Final = Target()
 
 
 class ReportFormats(click.ParamType[Any]):
@@ -68,18 +67,22 @@ _TARGET_OPTIONS: Final = [
     define_option(
         "--app", metavar="MODULE:FACTORY", help="ASGI application to call in this process, instead of a URL."
     ),
-    *_key_options(),
-    define_option("--project", default=_DEFAULT.project, help="ID of the project in which runs are started."),
     define_option(
-        "--environment", default=_DEFAULT.environment, help="Name of the environment in which runs are started."
+        "--ca-file",
+        default="",
+        metavar="FILE",
+        help="File of certificate authorities (PEM) to trust besides the system's, or those of SSL_CERT_FILE.",
     ),
+    *_key_options(),
+    define_option("--project", default=PROJECT, help="ID of the project in which runs are started."),
+    define_option("--environment", default=ENVIRONMENT, help="Name of the environment in which runs are started."),
     define_option(
         "--case",
         multiple=True,
         help="ID of a test case that may be run. At least two are needed; repeat the option.",
-        default=_DEFAULT.cases,
+        default=CASES,
     ),
-    define_option("--suite", default=_DEFAULT.suite, help="ID of a test suite that may be run."),
+    define_option("--suite", default=SUITE, help="ID of a test suite that may be run."),
     define_option("--failing-case", default="", help="ID of a test case that fails."),
     define_option("--error-case", default="", help="ID of a test case that ends in error."),
     define_option(
@@ -91,7 +94,7 @@ _TARGET_OPTIONS: Final = [
     define_option(
         "--webhook-port",
         type=click.IntRange(0, 65535),
-        default=_DEFAULT.webhook_port,
+        default=0,
         help="Loopback port of the receiver of webhooks; 0 picks a free one.",
     ),
 ]
@@ -111,9 +114,17 @@ _VERIFICATION_OPTIONS: Final = [
         help="Permit or forbid using up a rate-limit window of the target."
         "  [default: permitted where the target's clock can be moved]",
     ),
-    define_option("--budget", type=click.IntRange(1), metavar="N", help="Maximum number of requests."),
     define_option(
-        "--max-time", type=click.FloatRange(0, min_open=True), metavar="S", help="Maximum duration, in seconds."
+        "--budget",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Maximum number of requests, those of the clean-up among them.",
+    ),
+    define_option(
+        "--max-time",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Maximum duration in seconds, back-off and clean-up included.",
     ),
     define_option("--max-runs", type=click.IntRange(0), metavar="N", help="Maximum number of runs to start."),
     define_option(

@@ -19,7 +19,7 @@ from zof_contracts.probes.context import (
     Probe,
     ProbeContext,
 )
-from zof_contracts.target.client import asked, posted
+from zof_contracts.target.requests import build_post, build_request
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange, Request
@@ -43,11 +43,11 @@ def list_requests(context: ProbeContext) -> list[Request]:
         kind = operation.path.split("/")[1]
         path = operation.path.replace("{id}", _UNKNOWN.get(kind, ""))
         if operation.method == "GET":
-            requests.append(asked("GET", path))
+            requests.append(build_request("GET", path))
         elif operation.id == _READING:
-            requests.append(posted(path, _EXPORT))
+            requests.append(build_post(path, _EXPORT))
         elif context.can_start_runs:
-            requests.append(posted(path, {} if operation.id in load_resources().inputs else None))
+            requests.append(build_post(path, {} if operation.id in load_resources().inputs else None))
     return requests
 
 
@@ -67,14 +67,17 @@ def try_keys(context: ProbeContext) -> None:
     for request in list_requests(context):
         answer = context.client.send(replace(request, key=""))
         context.expect_unauthorized("auth.key-required", answer, "no key")
-    made_up = replace(asked("GET", "/runs"), key="zof_no_such_key_at_all")
-    basic = replace(asked("GET", "/runs"), key="main", authorization="Basic {key}")
-    empty = replace(asked("GET", "/runs"), key="main", authorization="Bearer")
+    made_up = replace(build_request("GET", "/runs"), key="zof_no_such_key_at_all")
+    basic = replace(build_request("GET", "/runs"), key="main", authorization="Basic {key}")
+    empty = replace(build_request("GET", "/runs"), key="main", authorization="Bearer")
     for request, what in ((made_up, "a made-up key"), (basic, "Basic"), (empty, "Bearer without a key")):
         context.expect_unauthorized("auth.key-invalid", context.client.send(request), what)
     if context.has("expired"):
         context.expect_unauthorized("auth.key-expired", context.client.get("/runs", key="expired"), "an expired key")
-    wrong = [replace(asked("GET", "/runs", limit=0), key=""), replace(posted("/results/export", b"{"), key="")]
+    wrong = [
+        replace(build_request("GET", "/runs", limit=0), key=""),
+        replace(build_post("/results/export", b"{"), key=""),
+    ]
     for request in wrong:
         rule = "conventions.order.key-before-query"
         context.expect_unauthorized(rule, context.client.send(request), "a wrong query or body without a key")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.checks.claims import check_status, describe, has_ended
 from zof_contracts.evidence.findings import Claim, quote_value
-from zof_contracts.target.client import server_time
+from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -166,7 +166,7 @@ class ProbeContext:
             return
         left, reset = (read_whole_number(last, f"x-ratelimit-{name}") for name in ("remaining", "reset"))
         if left is not None and reset is not None and left < requests:
-            now = server_time(last)
+            now = read_server_time(last)
             if reset >= now:
                 self.client.wait(reset - now + 1, "the target's rate limit")
 
@@ -285,5 +285,4 @@ class ProbeContext:
 
 def read_whole_number(exchange: Exchange, header: str) -> int | None:
     """A header that is a whole number; None when it is not."""
-    value = exchange.response.header(header)
-    return int(value) if value and value.isascii() and value.isdigit() else None
+    return parse_whole_number(exchange.response.header(header))

@@ -7,7 +7,7 @@ from typing import Final
 
 from zof_contracts.checks.claims import check_replay, check_reused_key, describe
 from zof_contracts.probes.context import UNKNOWN_RUN, Probe, ProbeContext, Unsettled
-from zof_contracts.target.client import posted
+from zof_contracts.target.requests import build_post
 
 _AT_ONCE: Final = 4
 """Equal starts that are sent at once."""
@@ -56,8 +56,8 @@ def correct_refused_start(context: ProbeContext) -> None:
 
 def start_at_once(context: ProbeContext) -> None:
     """Several equal starts with one key, at once, make one run."""
-    request = posted("/runs", make_start(context), idempotency_key=context.idempotency_key("at-once"))
-    answers = context.client.together([request] * _AT_ONCE)
+    request = build_post("/runs", make_start(context), idempotency_key=context.idempotency_key("at-once"))
+    answers = context.client.send_together([request] * _AT_ONCE)
     made = {str(each.response.fields.get("id")) for each in answers if each.response.ok and each.response.fields}
     if not made:
         raise Unsettled(f"no start was accepted: {describe(answers[0].response)}")

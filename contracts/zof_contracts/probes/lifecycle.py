@@ -113,7 +113,7 @@ def _follow_location(context: ProbeContext, began: Exchange, run_id: str) -> Non
     location = began.response.header("location")
     if location is None:
         context.ledger.record_violation(rule, expected=expected, got="no header Location", trace=began)
-    elif context.target.within(location) is None:
+    elif context.target.find_path(location) is None:
         got = f"Location {quote_value(location)}, which is not below {context.target.base}"
         context.ledger.record_violation(rule, expected=expected, got=got, trace=began)
     else:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from zof_emulator.core import config
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.spec.schema import compiled
+from zof_emulator.spec.schema import compile_schema
 
 _Schema = dict[str, Any]
 
@@ -100,5 +100,5 @@ _WORLD: Final = _object_of(
     limits=_table(_row(_END, _COUNT, _BOOLEAN)),
     answers=_rows(_row(_TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _ANSWER, _COUNT, _END)),
 )
-is_world: Final = compiled(_WORLD)
+is_world: Final = compile_schema(_WORLD)
 """Whether a JSON value has the shape of a world."""

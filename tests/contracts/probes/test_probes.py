@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.mutants.layer import Ask, Inner
 
 BUDGET = 250
+_THREE_KEYS = {"main": "zof_key_1", "readonly": "zof_key_2", "other-org": "zof_key_3"}
 ERROR = json.dumps({"error": {"code": "no", "message": "No."}}).encode()
 
 
@@ -85,7 +86,10 @@ def test_a_target_that_answers_everything_alike_keeps_nothing(
     status: int, body: bytes, headers: tuple[tuple[str, str], ...]
 ) -> None:
     """A target that does nothing keeps no rule about what a target does, and breaks few."""
-    where = Target(app=answering(status, body, *headers), keys={"main": "k", "readonly": "r", "other-org": "o"})
+    where = Target(
+        app=answering(status, body, *headers),
+        keys=_THREE_KEYS,
+    )
     ledger, client = probe_all(where)
     kept = {each.rule.name for each in ledger.results() if each.verdict is Verdict.KEPT}
     active = {rule for probe in PROBES for rule in probe.rules}
