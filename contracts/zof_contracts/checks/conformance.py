@@ -12,6 +12,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from zof_contracts.checks.request_parts import describe_request
 from zof_contracts.checks.schemas import check_schema
 from zof_contracts.contract.document import PREFIX, Operation, load_contract
 from zof_contracts.evidence.exchange import NO_STATUS
@@ -47,6 +48,8 @@ _UNAUTHORIZED: Final = 401
 _THROTTLED: Final = 429
 _FAULT: Final = 500
 _ERROR: Final = 400
+_MOST_PLACES: Final = 6
+"""How many findings about requests of one operation are told apart."""
 
 
 class ConformanceCheck:
@@ -54,6 +57,8 @@ class ConformanceCheck:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self._places: dict[str, set[str]] = {}
+        """What was unusual about the requests of the findings, by operation."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange."""
@@ -71,15 +76,26 @@ class ConformanceCheck:
 
     def _check_answered(self, exchange: Exchange) -> bool:
         """Whether the request was answered; a finding if it was not."""
-        answer = exchange.response
-        return self.ledger.check(
-            "conventions.answered", answer.status != NO_STATUS, expected="an answer", got=answer.flaw, trace=exchange
-        )
+        flaw, is_answered = exchange.response.flaw, exchange.response.status != NO_STATUS
+        place = "" if is_answered else self._name_request(exchange)
+        rule = "conventions.answered"
+        return self.ledger.check(rule, is_answered, expected="an answer", got=flaw, trace=exchange, place=place)
 
     def _check_no_server_error(self, exchange: Exchange) -> None:
         status = exchange.response.status
         rule = "conventions.no-server-error"
-        self.ledger.check(rule, status < _FAULT, expected="no 5xx", got=f"status {status}", trace=exchange)
+        place = self._name_request(exchange) if status >= _FAULT else ""
+        got = f"status {status}"
+        self.ledger.check(rule, status < _FAULT, expected="no 5xx", got=got, trace=exchange, place=place)
+
+    def _name_request(self, exchange: Exchange) -> str:
+        """The place of a finding about a request; only so many of one operation are told apart."""
+        places = self._places.setdefault(exchange.operation, set())
+        place = describe_request(exchange)
+        if place not in places and len(places) >= _MOST_PLACES:
+            return "other requests"
+        places.add(place)
+        return place
 
     def _check_request_id(self, exchange: Exchange) -> None:
         value, status = exchange.response.header("x-request-id"), exchange.response.status

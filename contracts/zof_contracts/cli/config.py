@@ -65,6 +65,7 @@ def _read_target(options: Mapping[str, Any]) -> Target:
             failing_case=options["failing_case"],
             error_case=options["error_case"],
             strict=options["strict"],
+            patience=options["patience"],
             ca_file=options["ca_file"],
             **address,
         )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,10 @@ CONFIG_FILE: Final = "contracts.toml"
 """The settings file that is read if the current folder has it."""
 REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har", "gitlab")
 """The formats that `--report` accepts."""
+_DURATION: Final = re.compile("([0-9]{1,6}(?:[.][0-9]{1,3})?)(s|m|)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60}
+"""Seconds by unit."""
+_LONGEST_DURATION: Final = 86_400
 
 
 class ReportFormats(click.ParamType[Any]):
@@ -38,6 +43,19 @@ class ReportFormats(click.ParamType[Any]):
         if unknown := [name for name in names if name not in REPORT_FORMATS]:
             self.fail(f"unknown report {unknown[0]!r}: use {', '.join(REPORT_FORMATS)}", param, ctx)
         return names
+
+
+class Duration(click.ParamType[float]):
+    """A duration in seconds, or with a unit: 15, 15s, 2m."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """Return the seconds."""
+        match = _DURATION.fullmatch(str(value).strip())
+        if match is None or (seconds := float(match[1]) * _UNITS[match[2]]) > _LONGEST_DURATION or not seconds:
+            self.fail(f"invalid duration {value!r}: use seconds or minutes up to a day, such as 15s or 2m", param, ctx)
+        return seconds
 
 
 def define_option(*names: str, envvar: str = "", **settings: Any) -> Decorator:  # noqa: ANN401
@@ -125,6 +143,12 @@ _VERIFICATION_OPTIONS: Final = [
         type=click.FloatRange(0, min_open=True),
         metavar="S",
         help="Maximum duration in seconds, back-off and clean-up included.",
+    ),
+    define_option(
+        "--patience",
+        type=Duration(),
+        default="30s",
+        help="Time to wait for a run to end. After one run has not ended in it, no later step waits that long again.",
     ),
     define_option("--max-runs", type=click.IntRange(0), metavar="N", help="Maximum number of runs to start."),
     define_option(

@@ -25,9 +25,10 @@ STORED: Final = (
         "key-no-projects",
         "key-other-org",
         "key-expired",
+        "key-ci",
     ),
     *("project", "environment", "suite", "failing-case", "error-case"),
-    *("profile", "ca-file", "budget", "max-time", "max-runs", "seed", "max-examples", "baseline"),
+    *("profile", "budget", "max-time", "patience", "max-runs", "seed", "max-examples", "baseline"),
 )
 """The options of `zof-contracts verify` that take one value. A test holds these three lists against the command."""
 REPEATED: Final = ("case",)

@@ -141,7 +141,7 @@ def list_notes(report: Report) -> list[str]:
         notes.append(f"Not finished: {summary['error']}. The report covers what was done until then.")
     elif summary["stopped"]:
         notes.append(f"Ended early: {summary['stopped']}.")
-    return notes + [f"Note: {note}." for note in report["notes"]]
+    return [*notes, *(f"Note: {note}." for note in summary["notes"])]
 
 
 def _outcome(report: Report) -> Iterator[str]:

@@ -24,6 +24,7 @@ from zof_contracts.evidence.exchange import NO_STATUS, Exchange, Headers, Reques
 from zof_contracts.evidence.header_values import parse_whole_number, read_retry_after, read_server_time
 from zof_contracts.evidence.strict_json import BOM
 from zof_contracts.target.budget import Budget, BudgetExceeded, ReadOnly, Throttled
+from zof_contracts.target.patience import Patience
 from zof_contracts.target.requests import build_post, build_request
 from zof_contracts.target.timer import SystemTimer, Timer
 from zof_contracts.target.transport import TIMEOUT, NoAnswer, Unreachable
@@ -127,6 +128,7 @@ class Client:
         """The registration of the one webhook that a verification makes."""
         self.notes: dict[str, None] = {}
         """What a reader of the report should know and what is no finding, in the order in which it came up."""
+        self._patience: Patience | None = None
         self.used = 0
         self.throttled = 0
         self.pacing = True
@@ -135,6 +137,13 @@ class Client:
         self._clean_up = _CleanUp()
         self._quota: dict[str, _Quota] = {}
         self._clock_offset = 0.0
+
+    @property
+    def patience(self) -> Patience:
+        """How long to wait for runs. It is made when it is first needed, since the target's clock is found late."""
+        if self._patience is None:
+            self._patience = Patience(self.target.patience, is_free=self.target.advance is not None)
+        return self._patience
 
     def get(self, path: str, *, key: str = "main", headers: Headers = (), **query: object) -> Exchange:
         """GET a path below `/v1`; parameters that are None are left out."""

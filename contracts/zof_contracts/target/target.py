@@ -28,6 +28,7 @@ KEYS: Final = {
     "no-projects": "same organization, without projects:read",
     "other-org": "another organization",
     "expired": "expired or revoked",
+    "ci": "same organization, with runs:create and projects:read only",
 }
 """The names of keys, and what each key may do."""
 PROJECT: Final = "proj_abc123"
