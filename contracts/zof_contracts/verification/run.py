@@ -73,7 +73,8 @@ class _End:
     @classmethod
     def from_error(cls, error: Exception) -> _End:
         """Return the end that an error of the client means: a budget is no failure, a lost target is one."""
-        return cls(str(error), error=str(error) if isinstance(error, Unreachable) else "")
+        is_lost = isinstance(error, Unreachable)
+        return cls(str(error), error=str(error) if is_lost else "")
 
 
 class _EndedEarly(Exception):  # noqa: N818  a decision, not a fault
@@ -160,16 +161,15 @@ class _Runner:
         self.max_examples = max_examples
         self.examples = 0
         """The number of generated requests."""
-        self.stopped = ""
-        """Why the verification ended early; empty if it did not."""
-        self.is_interrupted = False
-        self.is_target_lost = False
-        """Whether it ended because the target no longer answers."""
         self._found_by: dict[str, Probe] = {}
         """The probe during which each finding was made, by the finding's key."""
 
     def run(self) -> _End:
-        """Run every part, and return how it ended."""
+        """Run every part, and return how it ended.
+
+        Raises:
+            Unreachable, Stopped: the target cannot be verified at all, or an argument is wrong.
+        """
         parts = [part for part in PARTS if self.max_examples]
         try:
             self._prepare()
