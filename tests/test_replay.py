@@ -162,6 +162,11 @@ CANNOT: Final = {
     "a seed that is none": (written([GOOD[0] | {"seed": "x"}]), "no journal"),
     "a clock that is none": (written([GOOD[0] | {"clock": "wall"}]), "no journal"),
     "a time that is none": (written([GOOD[0] | {"began_ms": 10**18}]), "no journal"),
+    "a public URL that is none": (written([GOOD[0] | {"public_url": "x"}]), "invalid URL 'x'"),
+    "bad base64": (
+        written([GOOD[0], GOOD[1] | {"request": GOOD[1]["request"] | {"encoding": "base64", "body": "a"}}]),
+        "line 2 has a request body that is not valid base64",
+    ),
     "a name that is none": (written([GOOD[0] | {"world": "a/b"}]), "no journal"),
 }
 
@@ -212,7 +217,7 @@ def test_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(recorded("start", "runs"))
     assert ended(capsys, str(tmp_path / "j")) == (0, "2 of 2 answers are the same, byte for byte\n", "")
     code, out, _ = ended(capsys, "--json", str(tmp_path / "j"))
-    assert (code, json.loads(out)) == (0, {"exchanges": 2, "differing": []})
+    assert (code, json.loads(out)) == (0, {"exchanges": 2, "differing": [], "deliveries": 0})
 
 
 def test_not_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -223,7 +228,7 @@ def test_not_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert "status differs\n  journal: 404\n  now:     200\n" in out
     code, out, _ = ended(capsys, str(tmp_path / "j"), "--json")
     told = {"number": 2, "request": "GET /v1/runs?limit=2", "what": "status", "expected": "404", "got": "200"}
-    assert (code, json.loads(out)) == (1, {"exchanges": 3, "differing": [told]})
+    assert (code, json.loads(out)) == (1, {"exchanges": 3, "differing": [told], "deliveries": 0})
 
 
 @pytest.mark.parametrize("kind", sorted(CANNOT))

@@ -13,14 +13,16 @@ from zof_contracts.target.target import Target
 from zof_emulator import Settings, create_app
 from zof_emulator.core.tenants import DEFAULT, Key
 
-from tests.mutants import access, conventions, outcomes, promises, runs, starts
+from tests.mutants import access, conventions, deployments, outcomes, promises, runs, starts, webhooks
 from tests.mutants.layer import Mutant
 
 if TYPE_CHECKING:
-    from zof_contracts.evidence.exchange import App
+    from zof_contracts.target.transport import App
 
 MUTANTS: Final = {
-    mutant.name: mutant for part in (conventions, access, promises, runs, starts, outcomes) for mutant in part.ALL
+    mutant.name: mutant
+    for part in (conventions, access, promises, runs, starts, outcomes, deployments, webhooks)
+    for mutant in part.ALL
 }
 """All mutants by name."""
 
@@ -34,6 +36,7 @@ _KEYS: Final = {
     "no-projects": "zof_test_creates",
     "other-org": "zof_test_other",
     "expired": "zof_test_expired",
+    "ci": "zof_test_ci",
 }
 _DATA: Final = replace(
     DEFAULT,
@@ -46,11 +49,14 @@ def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Targe
     chosen = Settings(**{"clock": "manual", "seed": seed, **settings, **mutant.settings})
     app: Any = create_app(chosen, data=_DATA)
     hosted = app.hosted
+    if mutant.compose:
+        app.deliveries.compose = mutant.compose(app.deliveries.compose)
     if mutant.world:
         mutant.world(hosted.world)
 
     def advance(milliseconds: int) -> None:
-        hosted.world.move_to(hosted.world.now + milliseconds)
+        with app.deliveries.lock:
+            hosted.world.move_to(hosted.world.now + milliseconds)
 
     over: App = mutant.over(app)
     return Target(

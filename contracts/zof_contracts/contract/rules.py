@@ -27,9 +27,12 @@ NEEDS: Final = {
     "key-no-projects": "a key of the same organization without projects:read (--key-no-projects)",
     "key-other-org": "a key of another organization (--key-other-org)",
     "key-expired": "an expired or revoked key (--key-expired)",
+    "key-ci": "a key of the same organization with runs:create and projects:read only (--key-ci)",
     "time": "a target whose clock can be moved",
     "quota": "permission to use up a rate-limit window (--use-up-quota)",
     "two-keys": "a second valid key of the same organization (--key-readonly or --key-no-webhooks)",
+    "key-no-webhooks": "a key of the same organization without webhooks:manage (--key-no-webhooks)",
+    "receiver": "an address at which the deployment reaches this machine (--webhook-public-url)",
     "strict": "strict mode (--strict)",
     "failing-case": "a test case that fails (--failing-case)",
 }
@@ -75,6 +78,7 @@ SECTIONS: Final = {
     7: "Runs",
     8: "Logs and artifacts",
     9: "Results",
+    10: "Webhooks",
     11: "Projects",
 }
 """The sections of the contract that the catalogue covers."""

@@ -16,9 +16,12 @@ from zof_contracts.probes import (
     invalid_requests,
     lifecycle,
     limits,
+    page_sizes,
     pages,
     results,
     runs,
+    strings,
+    webhooks,
 )
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
 
@@ -33,6 +36,9 @@ PROBES: Final = (
     *idempotency.PROBES,
     *access.PROBES,
     *invalid_requests.PROBES,
+    *webhooks.PROBES,
+    *strings.PROBES,
+    *page_sizes.PROBES,
     *limits.PROBES,
     *elapsed.PROBES,
 )

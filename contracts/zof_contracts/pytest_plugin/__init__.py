@@ -7,18 +7,28 @@ nothing of the harness and no other package: it adds the options, and where the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 PREFIX: Final = "zof_"
 """The prefix of our options in pytest's own namespace of options."""
 
 STORED: Final = (
-    *("url", "app", "key", "key-readonly", "key-no-webhooks", "key-no-projects", "key-other-org", "key-expired"),
+    *(
+        "url",
+        "app",
+        "ca-file",
+        "key",
+        "key-readonly",
+        "key-no-webhooks",
+        "key-no-projects",
+        "key-other-org",
+        "key-expired",
+        "key-ci",
+    ),
     *("project", "environment", "suite", "failing-case", "error-case"),
-    *("profile", "budget", "max-time", "max-runs", "seed", "max-examples", "baseline"),
+    *("profile", "budget", "max-time", "patience", "max-runs", "seed", "max-examples", "baseline"),
 )
 """The options of `zof-contracts verify` that take one value. A test holds these three lists against the command."""
 REPEATED: Final = ("case",)
@@ -39,7 +49,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the test items if the command line names a target."""
     if target_of(config):
-        config.pluginmanager.import_plugin("zof_contracts.pytest_plugin.items")
+        try:
+            config.pluginmanager.import_plugin("zof_contracts.pytest_plugin.items")
+        except ImportError as error:
+            missing = getattr(error.__cause__, "name", None) or ""
+            if not missing or missing.startswith("zof_"):
+                raise
+            raise pytest.UsageError(
+                f"zof-contracts: package {missing} is not installed: install zof-emulator[contracts]"
+            ) from error
 
 
 def target_of(config: pytest.Config) -> str:

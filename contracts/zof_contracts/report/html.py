@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.report.text import describe_occurrences, format_verdict_line
+from zof_contracts.report.text import describe_occurrences, format_verdict_line, list_notes
 
 if TYPE_CHECKING:
     from zof_contracts.report.document import Report
@@ -31,7 +31,7 @@ def render(report: Report) -> str:
         "outcome-class": {"violations": "violated", "differences": "differs", "nothing found": "kept"}.get(
             summary["outcome"], "not-exercised"
         ),
-        "notes": _notes(summary),
+        "notes": _notes(report),
         "tiles": "".join(_tile(verdict, summary) for verdict in _VERDICTS),
         "sections": "".join(_section(section) for section in report["sections"] if section["rules"]),
         "verdicts": "".join(f"<option>{verdict}</option>" for verdict in _VERDICTS),
@@ -58,15 +58,11 @@ def _facts(report: Report) -> str:
     return " · ".join(words)
 
 
-def _notes(summary: dict[str, Any]) -> str:
-    notes = []
-    if summary["interrupted"]:
-        notes.append("Interrupted: the report covers what was done until then.")
-    if summary["stopped"] and not summary["interrupted"]:
-        notes.append(f"Ended early: {summary['stopped']}.")
-    if summary["throttled"]:
-        notes.append(f"The target throttled us {summary['throttled']} times; we waited, and that is no finding.")
-    return "".join(f"<p class=soft>{escape(note)}</p>" for note in notes)
+def _notes(report: Report) -> str:
+    summary = report["summary"]
+    exit_line = f"Exit status {summary['exit_status']}: {summary['exit_reason']}."
+    counts = f"Rules: {summary['kept']} kept, {summary['exercised']} exercised, {summary['rules']} asked for."
+    return "".join(f"<p class=soft>{escape(note)}</p>" for note in (counts, exit_line, *list_notes(report)))
 
 
 def _class(verdict: str) -> str:

@@ -13,6 +13,7 @@ import click
 import orjson
 
 from zof_emulator.app import create_app
+from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.cli.snapshot_files import UnusableFile, read
 from zof_emulator.control.journal import FORMAT, VERSION
 from zof_emulator.core import config
@@ -23,7 +24,7 @@ from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
 from zof_emulator.journal.view import digest, message
 from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
-from zof_emulator.spec.schema import compiled
+from zof_emulator.spec.schema import compile_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ _MOST_SENT: Final = 1 << 26
 """How long a body may be made that was not read; one as long as it was is answered like it, whatever it says."""
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
-_IS_ABOUT: Final = compiled(
+_IS_ABOUT: Final = compile_schema(
     _object(
         world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
         **config.schema()["properties"],
@@ -53,7 +54,7 @@ _IS_ABOUT: Final = compiled(
 )
 _HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
 _MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
-_IS_EXCHANGE: Final = compiled(
+_IS_EXCHANGE: Final = compile_schema(
     _object(
         number=_WHOLE,
         at_ms=_WHOLE,
@@ -66,6 +67,25 @@ _IS_EXCHANGE: Final = compiled(
             truncated={"type": "boolean"},
         ),
         response=_object(**_MESSAGE, status=_WHOLE),
+    )
+)
+_ATTEMPT: Final = _object(
+    ended_at=_TEXT,
+    status={"type": ["integer", "null"]},
+    error={"type": ["string", "null"]},
+    headers=_HEADERS,
+    body=_TEXT,
+    truncated={"type": "boolean"},
+)
+_IS_DELIVERY: Final = compile_schema(
+    _object(
+        delivery=_object(
+            number=_WHOLE,
+            id=_TEXT,
+            status=_TEXT,
+            request=_object(url=_TEXT, headers=_HEADERS, body=_TEXT),
+            attempts={"type": "array", "items": _ATTEMPT},
+        )
     )
 )
 _KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
@@ -88,6 +108,8 @@ class ReplayResult:
 
     exchanges: int
     differing: tuple[Difference, ...]
+    deliveries: int = 0
+    """How many webhook deliveries the journal holds."""
 
     def as_text(self) -> str:
         """For a person."""
@@ -96,7 +118,9 @@ class ReplayResult:
             f"  journal: {one.expected[:_LONGEST]}\n  now:     {one.got[:_LONGEST]}"
             for one in self.differing
         ]
-        same = self.exchanges - len({one.number for one in self.differing})
+        same = self.exchanges - len({one.number for one in self.differing if one.request[:9] != "delivery "})
+        if self.deliveries:
+            lines.append(f"{self.deliveries} webhook deliveries were compared, and nobody was called")
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
 
     def as_json(self) -> str:
@@ -120,11 +144,16 @@ def replay_command(file: Path, *, as_json: bool) -> int:
 
 def replay(journal: bytes) -> ReplayResult:
     """Send a journal (NDJSON) to a fresh world; `UnusableFile` when it is none, or not a whole one."""
-    about, exchanges = _read(journal)
+    about, exchanges, recorded = _read(journal)
+    deliveries = RecordedDeliveries(recorded)
     now = [about["began_ms"]]
-    world = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
-    settings = Settings(**{one.name: getattr(world, one.name) for one in fields(world)}, public_url=about["public_url"])
-    app = create_app(replace(settings, journal=0), system=lambda: now[0])
+    try:
+        world = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
+        given = {one.name: getattr(world, one.name) for one in fields(world)}
+        settings = Settings(**given, public_url=about["public_url"])
+    except ValueError as error:
+        raise UnusableFile(f"this is no journal: {error}") from error
+    app = create_app(replace(settings, journal=0), system=lambda: now[0], deliveries=deliveries)
     if about["world"] != DEFAULT_WORLD:
         app.worlds.create(about["world"], world)
     differing: list[Difference] = []
@@ -132,10 +161,15 @@ def replay(journal: bytes) -> ReplayResult:
         hosted = app.worlds.find(about["world"])
         now[0] = one["at_ms"] - hosted.world.clock.offset
         differing += _differences(one, _send(app, one, hosted.mount))
-    return ReplayResult(len(exchanges), tuple(differing))
+    deliveries.finish(app.worlds.find(about["world"]).world)
+    differing += [Difference(*one) for one in deliveries.differences]
+    return ReplayResult(len(exchanges), tuple(differing), len(recorded))
 
 
-def _read(journal: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+def _read(
+    journal: bytes,
+) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """What a journal says of its world, its exchanges, and its webhook deliveries. Raises `UnusableFile`."""
     try:
         about, *exchanges = (orjson.loads(line) for line in journal.splitlines() if line)
     except ValueError as error:
@@ -150,12 +184,29 @@ def _read(journal: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]
         raise UnusableFile(f"the first {about['dropped']} exchanges are gone; keep more of them with --journal")
     if about["from_snapshot"]:
         raise UnusableFile("this journal begins with a snapshot or a fork, not with a fresh world")
+    recorded = [one["delivery"] for one in exchanges if _IS_DELIVERY(one)]
+    exchanges = [one for one in exchanges if not _IS_DELIVERY(one)]
     for line, one in enumerate(exchanges, 2):
-        if not _IS_EXCHANGE(one):
-            raise UnusableFile(f"this is no journal: line {line} is no exchange")
-        if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
-            raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
-    return about, exchanges
+        _check_exchange(line, one)
+    return about, exchanges, recorded
+
+
+def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON
+    """Raise `UnusableFile` when a line of a journal is no exchange, or one that cannot be sent again."""
+    if not _IS_EXCHANGE(one):
+        raise UnusableFile(f"this is no journal: line {line} is no exchange")
+    if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
+        raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
+    if one["request"]["encoding"] == "base64" and not _is_base64(one["request"]["body"]):
+        raise UnusableFile(f"this is no journal: line {line} has a request body that is not valid base64")
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, Any]:

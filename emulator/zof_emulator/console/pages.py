@@ -18,6 +18,7 @@ from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -45,13 +46,26 @@ td,th{border-color:#343a41}a{color:#8ab4f8}.passed{color:#56d364}.failed,.error{
 class Pages:
     """The pages of all worlds."""
 
-    def __init__(self, worlds: WorldRegistry, public_url: str = "") -> None:
-        """Links begin with `public_url`; if it is empty, with the scheme and host that the request used."""
+    def __init__(self, worlds: WorldRegistry, lock: AbstractContextManager[object], public_url: str = "") -> None:
+        """`lock` is held while a page is made.
+
+        Links begin with `public_url`; if it is empty, with the scheme and host that the request used.
+        """
         self._worlds = worlds
+        self._lock = lock
         self._public_url = public_url
 
     async def home(self, request: Request) -> Response:
         """The start page: what the emulator is, its keys, newest runs and worlds."""
+        with self._lock:
+            return self._make_home(request)
+
+    async def run(self, request: Request) -> Response:
+        """The page of a run of any organization."""
+        with self._lock:
+            return self._make_run(request)
+
+    def _make_home(self, request: Request) -> Response:
         hosted, root = _world_and_root(request)
         mount = root + hosted.mount
         base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + mount
@@ -70,12 +84,11 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
 <p><a href="{mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
 <a href="{mount}/_emulator/version">version</a> · <a href="{mount}/_emulator/clock">clock</a> ·
 <a href="{mount}/_emulator/journal">journal</a></p>
-{_table(("Newest runs", "Status", "Created"), _newest(world, mount))}
+{_table(("Newest runs", "Status", "Created"), _list_newest_runs(world, mount))}
 {_table(("Worlds",), islice(others, _MOST_LINKS))}""",
         )
 
-    async def run(self, request: Request) -> Response:
-        """The page of a run of any organization."""
+    def _make_run(self, request: Request) -> Response:
         hosted, root = _world_and_root(request)
         mount = root + hosted.mount
         world = hosted.settle()
@@ -85,7 +98,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
             nothing = f"<p>No run has this ID. <a href='{mount}/'>Back</a></p>"
             return self._page(hosted, "No such run", nothing, status=404)
         page = _run(world, run) + f"<p><a href='{mount}/'>Back</a></p>"
-        return self._page(hosted, world.names.run(run.number), page, refresh=not run.ended)
+        return self._page(hosted, world.names.run(run.number), page, refresh=not run.has_ended)
 
     def _page(
         self, hosted: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False
@@ -133,7 +146,7 @@ def _run(world: World, run: Run) -> str:
     )
 
 
-def _newest(world: World, mount: str) -> Iterable[tuple[str, str, str]]:
+def _list_newest_runs(world: World, mount: str) -> Iterable[tuple[str, str, str]]:
     for run in islice(reversed(world.runs.values()), _MOST_RUNS):
         name = world.names.run(run.number)
         yield (

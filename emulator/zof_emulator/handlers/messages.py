@@ -75,6 +75,12 @@ class Export(NamedTuple):
     words: Words
 
 
+class Waiting(NamedTuple):
+    """No answer yet: the webhook deliveries that are due must be attempted first, and then `resume` is called."""
+
+    resume: Callable[[], Reply | Waiting]
+
+
 class Reply(NamedTuple):
     """An answer: its status, what it holds, and the headers beyond those that every answer has."""
 
@@ -94,7 +100,7 @@ class Encoded(NamedTuple):
         """The content, in pieces."""
         return (self.content,) if isinstance(self.content, bytes) else self.content()
 
-    def whole(self) -> Encoded:
+    def materialize(self) -> Encoded:
         """The same answer, to be kept: pieces that are made of a world are made now, for it changes."""
         if isinstance(self.content, bytes):
             return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.control_access import ControlGuard
     from zof_emulator.http.world_registry import WorldRegistry
 
+_LOG: Final = logging.getLogger("zof_emulator")
 _WORLD: Final = b"x-zof-world"
 HOSTED_WORLD: Final = "zof_emulator.hosted_world"
 """The key of a page's scope under which its world stands."""
@@ -42,6 +44,15 @@ class Dispatcher:
         self.control = control
         self._pages = pages
         self._control_guard = control_guard
+        self.deliveries = api.deliveries
+        """What sends webhooks."""
+
+    def close(self) -> None:
+        """Send no more webhooks, and say how many deliveries were not completed."""
+        self.deliveries.close()
+        left = sum(hosted.world.outbox.open_count for hosted in self.worlds)
+        if left:
+            _LOG.warning("%d webhook deliveries were neither delivered nor given up", left)
 
     def answer_unreadable(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The body and the headers of the answer to what cannot be read as an HTTP request."""
@@ -59,7 +70,7 @@ class Dispatcher:
         name, inner, path = None, scope, scope["path"]
         try:
             if path.startswith("/w/") or _WORLD in headers:
-                name, inner = _named(scope, headers.get(_WORLD))
+                name, inner = _find_world(scope, headers.get(_WORLD))
                 path = inner["path"]
             of_control = path.startswith(_CONTROL)
             if of_control:
@@ -85,9 +96,9 @@ def _strip_root(scope: Scope, root: str) -> Scope:
     return {**scope, "path": path[len(root) :], "raw_path": b"/" + steps[-1] if raw else b""}
 
 
-def _named(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
+def _find_world(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
     """The world that a request names, if any, and the request without the mark in its path. Raises `Refused`."""
-    named, path, raw = _mark(scope)
+    named, path, raw = _split_path(scope)
     name = None if given is None else given.decode("latin-1")
     if named is None:
         return name, scope
@@ -96,7 +107,7 @@ def _named(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
     return named, {**scope, "path": path, "raw_path": raw}
 
 
-def _mark(scope: Scope) -> tuple[str | None, str, bytes]:
+def _split_path(scope: Scope) -> tuple[str | None, str, bytes]:
     """The world in a path, None when it has none; and the path and raw path behind it."""
     path, raw = scope["path"], scope.get("raw_path") or b""
     if not path.startswith("/w/"):

@@ -47,6 +47,7 @@ class HostedWorld:
     """Holds a world; the one thing of it that outlives a reset."""
 
     __slots__ = (
+        "__weakref__",
         "_access",
         "_forgotten",
         "_fresh",
@@ -106,6 +107,7 @@ class HostedWorld:
     def restore(self, world: World) -> None:
         """Go on with another world; the journal of the one before is none of its."""
         self.from_snapshot = True
+        world.clock = world.clock.catch_up(self._system(), world.now)
         self._show(world)
 
     def _show(self, world: World) -> None:

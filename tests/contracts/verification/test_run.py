@@ -1,4 +1,4 @@
-"""The runner: what is refused at once, what caps do, what is left behind, and a real server."""
+"""The runner: what is refused at once, what budget do, what is left behind, and a real server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import (
     ExchangeRecorded,
@@ -17,10 +18,12 @@ from zof_contracts.evidence.events import (
     VerificationFinished,
     VerificationStarted,
 )
-from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.evidence.findings import Verdict
-from zof_contracts.target.client import Budget, Client, Stopped
+from zof_contracts.target.budget import Budget, Stopped
+from zof_contracts.target.client import Client
 from zof_contracts.target.target import Target
+from zof_contracts.target.transport import Unreachable
+from zof_contracts.verification import run as runner
 from zof_contracts.verification.run import run
 
 from tests.contracts.answers import answering
@@ -29,6 +32,8 @@ from tests.mutants.layer import Mutant, always, error
 from tests.served import Server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zof_contracts.evidence.events import Event
     from zof_contracts.evidence.exchange import Response
 
@@ -41,8 +46,8 @@ JSON = ("content-type", "application/json")
 @pytest.mark.parametrize(
     ("status", "body", "headers", "said"),
     [
-        (401, ERROR, (JSON,), r"refuses the key with 401: Who is \[key main\]\?"),
-        (403, b"{}", (JSON,), "refuses the key with 403"),
+        (401, ERROR, (JSON,), r"refuses the key .--key. with 401: Who is \[key main\]\?"),
+        (403, b"{}", (JSON,), "refuses the key .--key. with 403"),
         (302, b"", (("location", "https://elsewhere.test/v1"),), "redirects to https://elsewhere.test/v1"),
         (200, b"<!doctype html>", (("content-type", "text/html"),), "HTML"),
         (502, b"<html>", (), "HTML"),
@@ -63,7 +68,7 @@ def test_a_target_that_cannot_be_verified_is_one_clear_line(
 def test_a_target_that_only_says_429_stops() -> None:
     """429 without a Retry-After leaves nothing to wait for."""
     with pytest.raises(Stopped, match="429"):
-        run(Target(app=answering(429, b"{}", JSON), keys={"main": "k"}))
+        run(Target(app=answering(429, b"{}", JSON), keys={"main": "zof_test_key"}))
 
 
 def test_a_target_that_is_down_is_unreachable() -> None:
@@ -72,7 +77,7 @@ def test_a_target_that_is_down_is_unreachable() -> None:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
     with pytest.raises(Unreachable, match="cannot be reached"):
-        run(Target(url=f"http://127.0.0.1:{port}", keys={"main": "k"}))
+        run(Target(url=f"http://127.0.0.1:{port}", keys={"main": "zof_test_key"}))
 
 
 def test_a_target_that_speaks_no_tls_is_unreachable() -> None:
@@ -88,7 +93,7 @@ def test_a_target_that_speaks_no_tls_is_unreachable() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         with pytest.raises(Unreachable, match="TLS"):
-            run(Target(url=f"https://127.0.0.1:{server.getsockname()[1]}", keys={"main": "k"}))
+            run(Target(url=f"https://127.0.0.1:{server.getsockname()[1]}", keys={"main": "zof_test_key"}))
         thread.join()
 
 
@@ -105,16 +110,16 @@ def test_one_broken_list_does_not_stop_a_verification() -> None:
 
 
 @pytest.mark.parametrize(
-    ("caps", "reason"),
+    ("budget", "reason"),
     [
         (Budget(requests=40), "the budget of 40 requests is used up"),
         (Budget(runs=1), "the 1 runs that may be started are used up"),
         (Budget(seconds=0.02), "the 0.02 seconds are used up"),
     ],
 )
-def test_a_cap_leaves_the_rest_not_exercised(caps: Budget, reason: str) -> None:
+def test_a_cap_leaves_the_rest_not_exercised(budget: Budget, reason: str) -> None:
     """What a cap did not let be tried says so, and is neither kept nor broken."""
-    verification = run(target(), caps=caps, max_examples=0)
+    verification = run(target(), budget=budget, max_examples=0)
     assert verification.stopped == reason
     assert verification.findings == ()
     left = {each.reason for each in verification.results if each.verdict is Verdict.NOT_EXERCISED}
@@ -136,6 +141,65 @@ def test_what_was_started_is_canceled_after_an_interrupt() -> None:
     assert [receipt.state for receipt in verification.receipt] == ["canceled"]
     seen = Client(where).get(f"/runs/{verification.receipt[0].run}")
     assert seen.response.fields["status"] == "canceled"
+
+
+def test_nothing_is_left_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verification with generated requests leaves no file in the caller's folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
+    before = storage_directory(intent_to_write=False).home_directory
+    set_hypothesis_home_dir(tmp_path / ".hypothesis")
+    try:
+        assert run(target(), rules=[RULES["runs.start.types"]], max_examples=1).examples > 0
+    finally:
+        set_hypothesis_home_dir(before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_interrupt_ends_the_clean_up_and_not_the_report() -> None:
+    """Ctrl-C while runs are canceled: the verification is returned, and the receipt says what was left running."""
+
+    def interrupt(ask: Ask, inner: Inner) -> Response:
+        if ask.operation in {"getRun", "cancelRun"}:
+            raise KeyboardInterrupt
+        return inner(ask)
+
+    verification = run(target(Mutant(name="interrupt", rule="", make=always(interrupt))), max_examples=0)
+    assert verification.interrupted
+    assert verification.exit_code(strict=False) == 130
+    assert [receipt.state for receipt in verification.receipt] == ["left running: the clean-up was interrupted"]
+
+
+def test_a_target_that_is_lost_is_no_success() -> None:
+    """A target that no longer answers ends with status 2, a report of what was done and a receipt."""
+    count = 0
+
+    def vanish(ask: Ask, inner: Inner) -> Response:
+        nonlocal count
+        count += 1
+        if count > 40:
+            raise Unreachable("127.0.0.1:9630 cannot be reached: it is gone")
+        return inner(ask)
+
+    verification = run(target(Mutant(name="vanish", rule="", make=always(vanish))), max_examples=0)
+    assert verification.error.startswith("http://127.0.0.1:9630 no longer answers")
+    assert verification.has_evidence
+    assert verification.exit_code(strict=False) == 2
+    assert verification.receipt
+
+
+def test_an_internal_error_still_cancels_and_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the harness ends with status 2, and the runs are canceled and reported all the same."""
+
+    def fail(client: Client, *_: object, **__: object) -> None:
+        client.start()
+        raise ZeroDivisionError("zof_test_admin")
+
+    monkeypatch.setattr(runner, "PARTS", (("part", fail),))
+    verification = run(target(), max_examples=1)
+    assert verification.error.startswith("internal error: ZeroDivisionError: [key main] (")
+    assert verification.exit_code(strict=False) == 2
+    assert {receipt.state for receipt in verification.receipt} <= {"ended", "canceled"}
 
 
 def test_a_finding_that_does_not_recur_is_flaky() -> None:
@@ -190,11 +254,11 @@ def test_a_listener_hears_of_everything() -> None:
 
 
 def test_what_is_made_up_goes_on_after_the_probes() -> None:
-    """Inputs that are made up come after the probes, are counted, and keep to the caps too."""
-    verification = run(target(), caps=Budget(requests=300), max_examples=2)
+    """Inputs that are made up come after the probes, are counted, and keep to the budget too."""
+    verification = run(target(), budget=Budget(requests=600), max_examples=2)
     assert verification.examples > 0
     assert verification.findings == ()
-    assert verification.stopped in {"", "the budget of 300 requests is used up"}
+    assert verification.stopped in {"", "the budget of 600 requests is used up"}
 
 
 def test_over_http() -> None:
