@@ -1,4 +1,4 @@
-"""The pipeline: a request is decoded once, judged once and answered once, in the order that the contract gives."""
+"""The pipeline: decodes, judges and answers a request, each once, in the order that the contract gives."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
 class Arrival(NamedTuple):
-    """A request of an operation as it arrived, before it is judged."""
+    """A request for an operation, before it is judged."""
 
     scope: Scope
     headers: Mapping[bytes, bytes]
@@ -52,23 +52,23 @@ class Arrival(NamedTuple):
     parameters: Mapping[str, str]
     """The parameters of the path, by name."""
     raw: bytes | None
-    """The body; None when it was too large to be read."""
+    """The body; None if it was too large to be read."""
 
 
 class Outcome(NamedTuple):
-    """The answer to a request, and what is recorded about it."""
+    """The answer to a request, and what the journal and the listeners record about it."""
 
     encoded: Encoded
     organization: str = ""
-    """The organization of the key; empty when no valid key came."""
+    """The organization of the key; empty without a valid key."""
     reason: str = ""
-    """Why the request was refused; empty when it was not."""
+    """Why the request was refused; empty if it was not."""
     limits: Headers = ()
     """The headers of the rate limit."""
 
 
 class OpenApiApp:
-    """Answers the operations of one document, below a prefix."""
+    """Answers the operations of a document below a path prefix."""
 
     def __init__(self, document: Document, table: Table, prefix: str, *, policy: Policy, public_url: str = "") -> None:
         """Bind every operation of the document to its handler.
@@ -76,9 +76,9 @@ class OpenApiApp:
         Args:
             document: the OpenAPI document.
             table: a handler for each operation of the document, by operation ID.
-            prefix: the path below which the operations live.
-            policy: what the operations act on, and how their answers are numbered and journaled.
-            public_url: scheme and host of links in answers; empty: those that the request used.
+            prefix: the path prefix of the operations.
+            policy: the subject of the operations, and how their answers are numbered and journaled.
+            public_url: scheme and host of links in answers; if empty, those that the request used.
 
         Raises:
             SpecError: an operation has no handler, or a handler no operation.
@@ -97,7 +97,7 @@ class OpenApiApp:
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], hosted: HostedWorld
     ) -> None:
-        """Answer a request in a world, unless the client goes away before it is complete."""
+        """Answer a request in a world; send nothing if the client closes the connection before it is complete."""
         route, parameters = self._routes.find(scope)
         operation = route.methods.get(scope["method"]) if route else None
         raw: bytes | None = b""
@@ -106,7 +106,7 @@ class OpenApiApp:
                 raw = await body_of(receive, headers, operation.body.most_bytes)
             except ClientGone:
                 return
-        # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
+        # No `await` from here to the answer: a request is atomic and needs no lock.
         at = hosted.settle().now
         if operation is None:
             outcome = self._answer_without_operation(scope, route)
@@ -139,7 +139,7 @@ class OpenApiApp:
             await _send(send, scope, encoded, heads)
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
-        """Answer a request that reaches no operation with a reason that `x-elsewhere` words."""
+        """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
         hosted.settle()
         outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
         heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
@@ -147,7 +147,7 @@ class OpenApiApp:
         await _send(send, scope, outcome.encoded, heads)
 
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
-        """The body and the headers of the answer to what cannot be read as an HTTP request."""
+        """The body and the headers of the answer to input that is not a valid HTTP request."""
         hosted.settle()
         outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
         request_id = hosted.outside_id()
@@ -156,7 +156,7 @@ class OpenApiApp:
         return b"".join(outcome.encoded.pieces()), heads
 
     def _answer(self, arrival: Arrival, hosted: HostedWorld) -> Outcome:
-        """Answer a request of an operation, refusals included."""
+        """Answer a request for an operation; a refusal becomes an error answer."""
         operation, world = arrival.operation, hosted.world
         organization, reason = "", ""
         limits: Headers = ()
@@ -182,7 +182,11 @@ class OpenApiApp:
         return Outcome(encoded, organization, reason, limits)
 
     def _perform(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> Encoded:
-        """Decode the request and carry it out, or replay the answer stored for its key. Raises `Refused`."""
+        """Decode the request and carry it out, or replay the answer that is stored for its key.
+
+        Raises:
+            Refused: the request is refused.
+        """
         operation, world = arrival.operation, hosted.world
         request, fingerprint = self._decode(arrival, organization, hosted)
         key = arrival.headers.get(b"idempotency-key") if operation.idempotent else None
@@ -195,20 +199,24 @@ class OpenApiApp:
             return Encoded(stored.status, (*stored.headers, _REPLAYED), stored.content)
         encoded = self._handle(operation, request, hosted).materialize()
         if world.answers.keep(key_scope, body_print, encoded, encoded.size, world.now):
-            _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
+            _LOG.warning("too many stored idempotent answers: the oldest was deleted before it expired")
         return encoded
 
     def _decode(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> tuple[Request, Callable[[], bytes]]:
-        """The decoded request, and the function that makes its body's fingerprint. Raises `Refused`."""
+        """The decoded request, and the function that returns the fingerprint of its body.
+
+        Raises:
+            Refused: a header, the query or the body is invalid.
+        """
         scope, headers, operation = arrival.scope, arrival.headers, arrival.operation
         check_headers(operation, headers)
         query: Mapping[str, Any] = operation.query.defaults
         start: int | None = None
         if scope["query_string"]:
-            # A cursor is judged with the query, though only the list that it came from knows whether it is good.
+            # A cursor is judged with the query, although only its list can decide whether it is valid.
             def read_cursor(known: Mapping[str, Any]) -> None:
                 nonlocal start
-                partial = Request(operation.id, organization, arrival.parameters, known, NO_BODY.judged, "")
+                partial = Request(operation.id, organization, arrival.parameters, known, NO_BODY.fields, "")
                 start = find_start(hosted.world, partial)
 
             query = operation.query.decode(scope["query_string"], read_cursor if self._policy.has_cursors else None)
@@ -216,7 +224,7 @@ class OpenApiApp:
         if operation.body is not None:
             body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
         base = (self._public_url or base_of(scope, headers)) + scope.get("root_path", "") + hosted.mount
-        request = Request(operation.id, organization, arrival.parameters, query, body.judged, base, start)
+        request = Request(operation.id, organization, arrival.parameters, query, body.fields, base, start)
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
@@ -235,7 +243,7 @@ class OpenApiApp:
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
     def _notify(self, scope: Scope, outcome: Outcome, hosted: HostedWorld, request_id: str) -> None:
-        """Call `on_exchange`, after the answer was given an ID."""
+        """Call `on_exchange`. The answer has its request ID by then."""
         if hosted.listeners.on_exchange is not None:
             hosted.listeners.on_exchange(
                 Exchange(
@@ -250,7 +258,7 @@ class OpenApiApp:
             )
 
     def _common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
-        """The headers that every answer has."""
+        """The headers of every answer."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
@@ -258,14 +266,18 @@ class OpenApiApp:
 
 
 def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
-    """The journal's entry for a body that was too large to be read: its declared length, or the least it had."""
+    """The journal's entry for a body that was too large to be read: its declared length or its least length."""
     most = 0 if operation is None or operation.body is None else operation.body.most_bytes
     declared = headers.get(b"content-length", b"")
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
 
 
 def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
-    """The answer to a refused request; `KeyError` when the spec does not word the reason, which a test rules out."""
+    """The answer to a refused request.
+
+    Raises:
+        KeyError: the document does not word the reason, which a test rules out.
+    """
     refusal = reasons[refused.reason]
     content = encode.json_of(refusal.error(refused))
     headers = [_JSON, (b"content-length", b"%d" % len(content))]
@@ -279,7 +291,7 @@ def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded
 async def _send(send: Send, scope: Scope, encoded: Encoded, headers: Headers) -> None:
     content = encoded.content
     if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
-        content = b"".join(content())  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
+        content = b"".join(content())  # HTTP/1.0 has no chunked coding (RFC 9112, 6.1)
         if not any(name == b"content-length" for name, _ in headers):
             headers = (*headers, (b"content-length", b"%d" % len(content)))
     await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
@@ -288,7 +300,7 @@ async def _send(send: Send, scope: Scope, encoded: Encoded, headers: Headers) ->
         return
     for piece in _join_pieces(content()):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await asyncio.sleep(0)  # other requests are served while a long answer is made
+        await asyncio.sleep(0)  # let other requests run while a long answer is made
     await send({"type": "http.response.body", "body": b""})
 
 
