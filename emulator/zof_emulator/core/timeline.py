@@ -39,6 +39,10 @@ class Clock:
         """
         return min(LAST, max(now, system + self.offset)) if self.mode is ClockMode.REAL else now
 
+    def catch_up(self, system: int, now: int) -> Clock:
+        """The clock that shows `now` at the system's time (ms) if it would show less; otherwise this clock."""
+        return self.move_by(max(0, now - system - self.offset)) if self.mode is ClockMode.REAL else self
+
     def move_by(self, by: int) -> Clock:
         """The clock, moved by `by` ms."""
         return replace(self, offset=self.offset + by)

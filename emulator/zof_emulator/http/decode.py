@@ -12,7 +12,7 @@ import orjson
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from starlette.types import Receive, Scope
 
@@ -126,11 +126,14 @@ def parse_body(
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Refused("body_malformed") from None
-    return ParsedBody(value, body.rules.judge(value, labels, _find_repeated(raw, value)))
+    return ParsedBody(value, body.rules.judge(value, labels, _repeated_names(raw, value)))
 
 
-def _find_repeated(raw: bytes, value: object) -> Sequence[str]:
-    """The names that occur twice in an object. If the text has as many colons as names, no name is repeated."""
+def _repeated_names(raw: bytes, value: object) -> Sequence[str]:
+    """The repeated names of an object, each once, in the order of their repetition.
+
+    Every name has a colon, so an object with as many colons as names repeats no name.
+    """
     if not isinstance(value, dict) or raw.count(b":") == len(value):
         return ()
     outermost: list[list[tuple[str, Any]]] = [[]]
@@ -142,5 +145,15 @@ def _find_repeated(raw: bytes, value: object) -> Sequence[str]:
         json.loads(raw, object_pairs_hook=keep_pairs)
     except (ValueError, RecursionError):
         return ()  # no schema accepts what the standard library cannot read, such as a number of 5,000 digits
-    names = [name for name, _ in outermost[0]]
-    return [name for index, name in enumerate(names) if name in names[:index]]
+    return find_repeated(name for name, _ in outermost[0])
+
+
+def find_repeated(names: Iterable[str]) -> tuple[str, ...]:
+    """The repeated names, each once, in the order of their repetition."""
+    seen: set[str] = set()
+    repeated: dict[str, None] = {}
+    for name in names:
+        if name in seen:
+            repeated[name] = None
+        seen.add(name)
+    return tuple(repeated)

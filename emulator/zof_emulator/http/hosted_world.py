@@ -113,6 +113,7 @@ class HostedWorld:
     def restore(self, world: World) -> None:
         """Replace the world by another one, and clear the journal."""
         self.from_snapshot = True
+        world.clock = world.clock.catch_up(self._system(), world.now)
         self._show(world)
 
     def _show(self, world: World) -> None:
