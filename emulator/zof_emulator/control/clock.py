@@ -1,4 +1,4 @@
-"""Moving: the emulator's own operations on the clock of a world."""
+"""The control operations on the clock of a world."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import Event, World
     from zof_emulator.http.hosted_world import HostedWorld
 
-_MOST_TOLD: Final = 1_000
-"""How many of the things that happened an answer tells; the others are counted."""
+_MOST_EVENTS: Final = 1_000
+"""The largest number of events in an answer; further events are only counted."""
 
 
-class _Witness:
-    """Sees what happens in a world while its clock moves."""
+class _EventRecorder:
+    """Records the events of a world while its clock moves."""
 
     def __init__(self) -> None:
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         self.count = 0
         self.run_ended = False
 
     def __call__(self, event: Event) -> None:
         self.count += 1
         self.run_ended = self.run_ended or event.event is EventKind.RUN_ENDED
-        if len(self.told) < _MOST_TOLD:
-            self.told.append(event)
+        if len(self.events) < _MOST_EVENTS:
+            self.events.append(event)
 
 
 def clock(world: World) -> dict[str, Any]:
-    """A world's clock, in the words of the wire."""
+    """A world's clock as JSON."""
     return {"mode": world.clock.mode, "now": rfc3339_ms(world.now), "now_ms": world.now}
 
 
@@ -46,54 +46,54 @@ def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
 
 
 def advance_clock(hosted: HostedWorld, call: Request) -> Reply:
-    """Move the clock, and tell what happened on the way."""
-    world, witness = hosted.world, _Witness()
+    """Move the clock, and answer with the events until then."""
+    world, recorder = hosted.world, _EventRecorder()
     before = world.now
-    world.on_event = witness
+    world.on_event = recorder
     try:
-        _move(world, call.body, witness)
+        _move(world, call.body, recorder)
     finally:
         world.on_event = None
-    happened = [{**one._asdict(), "at": rfc3339_ms(one.at)} for one in witness.told]
-    moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": witness.count}
+    happened = [{**event._asdict(), "at": rfc3339_ms(event.at)} for event in recorder.events]
+    moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": recorder.count}
     return Reply(200, Document(clock(world) | moved))
 
 
 def advance_run(hosted: HostedWorld, call: Request) -> Reply:
-    """Move the clock until a run has come further."""
+    """Move the clock until the next case of a run, or the run, has ended."""
     run = hosted.world.move_run(hosted.world.any_run(call.id), to_end=call.body.get("to") == "end")
     return Reply(200, Item(run, views.run_detail))
 
 
-def _move(world: World, asked: Mapping[str, Any], witness: _Witness) -> None:
-    if "run_id" in asked and asked.get("until") != "run_ended":
+def _move(world: World, body: Mapping[str, Any], recorder: _EventRecorder) -> None:
+    if "run_id" in body and body.get("until") != "run_ended":
         raise Refused("run_id_alone", "run_id")
-    if "to" in asked:
-        world.move_to(asked["to"], "to")
-    elif "by_ms" in asked:
-        world.move_to(world.now + asked["by_ms"], "by_ms")
-    elif asked["until"] == "window_reset":
-        world.move_to(_instant(world.limiter.next_reset(world.now)), "until")
+    if "to" in body:
+        world.move_to(body["to"], "to")
+    elif "by_ms" in body:
+        world.move_to(world.now + body["by_ms"], "by_ms")
+    elif body["until"] == "window_reset":
+        world.move_to(_require_instant(world.limiter.next_reset(world.now)), "until")
     else:
-        world.move_until(_UNTIL[asked["until"]](world, asked, witness))
+        world.move_until(_UNTIL[body["until"]](world, body, recorder))
 
 
-def _instant(found: int | None) -> int:
-    if found is None:
+def _require_instant(instant: int | None) -> int:
+    if instant is None:
         raise Refused("nothing_due")
-    return found
+    return instant
 
 
-def _run_ended(world: World, asked: Mapping[str, Any], witness: _Witness) -> Callable[[], bool]:
-    if "run_id" not in asked:
-        return lambda: witness.run_ended
-    run = world.any_run(asked["run_id"])
+def _run_ended(world: World, body: Mapping[str, Any], recorder: _EventRecorder) -> Callable[[], bool]:
+    if "run_id" not in body:
+        return lambda: recorder.run_ended
+    run = world.any_run(body["run_id"])
     if run.has_ended:
         raise Refused("run_ended", status=run.status.value)
     return lambda: run.number not in world.runs or world.runs[run.number].has_ended
 
 
-_UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _Witness], Callable[[], bool]]]] = {
-    "next": lambda _world, _asked, witness: lambda: witness.count > 0,
+_UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _EventRecorder], Callable[[], bool]]]] = {
+    "next": lambda _world, _body, recorder: lambda: recorder.count > 0,
     "run_ended": _run_ended,
 }
