@@ -60,6 +60,8 @@ def _read_target(options: Mapping[str, Any]) -> Target:
             environment=options["environment"],
             cases=tuple(options["case"]),
             suite=options["suite"],
+            webhook_public_url=options["webhook_public_url"],
+            webhook_port=options["webhook_port"],
             failing_case=options["failing_case"],
             error_case=options["error_case"],
             strict=options["strict"],

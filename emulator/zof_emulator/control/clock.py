@@ -1,14 +1,15 @@
-"""The control operations on the clock of a world."""
+"""Moving: the emulator's own operations on the clock of a world."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from zof_emulator.control.advance import Advance
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.world import EventKind
 from zof_emulator.handlers import views
-from zof_emulator.handlers.messages import Document, Item, Reply, Request
+from zof_emulator.handlers.messages import Document, Item, Reply, Request, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,43 +46,66 @@ def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
     return Reply(200, Document(clock(hosted.world)))
 
 
-def advance_clock(hosted: HostedWorld, call: Request) -> Reply:
+def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     """Move the clock, and answer with the events until then."""
-    world, recorder = hosted.world, _EventRecorder()
+    world, recorder, body = hosted.world, _EventRecorder(), call.body
     before = world.now
-    world.on_event = recorder
-    try:
-        _move(world, call.body, recorder)
-    finally:
-        world.on_event = None
-    happened = [{**event._asdict(), "at": rfc3339_ms(event.at)} for event in recorder.events]
-    moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": recorder.count}
-    return Reply(200, Document(clock(world) | moved))
 
+    def finish() -> Reply:
+        happened = [{**one._asdict(), "at": rfc3339_ms(one.at)} for one in recorder.events]
+        moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": recorder.count}
+        return Reply(200, Document(clock(world) | moved))
 
-def advance_run(hosted: HostedWorld, call: Request) -> Reply:
-    """Move the clock until the next case of a run, or the run, has ended."""
-    run = hosted.world.move_run(hosted.world.any_run(call.id), to_end=call.body.get("to") == "end")
-    return Reply(200, Item(run, views.run_detail))
-
-
-def _move(world: World, body: Mapping[str, Any], recorder: _EventRecorder) -> None:
     if "run_id" in body and body.get("until") != "run_ended":
         raise Refused("run_id_alone", "run_id")
+    if "until" in body and body["until"] != "window_reset":
+        kind = body["until"]
+        awaits = kind in _OF_DELIVERIES
+        has_come = _UNTIL[kind](world, body, recorder)
+        if not awaits:
+            world.check_moving()
+        return _step(world, recorder, Advance(hosted, finish, has_come=has_come, awaits_deliveries=awaits))
+    target, param = _target(world, body)
+    world.check_reachable(target, param)
+    return _step(world, recorder, Advance(hosted, finish, target=target))
+
+
+def advance_run(hosted: HostedWorld, call: Request) -> Reply | Waiting:
+    """Move the clock until the next case of a run, or the run, has ended."""
+    world = hosted.world
+    run = world.any_run(call.id)
+    has_come = world.run_progress(run, to_end=call.body.get("to") == "end")
+    world.check_moving()
+
+    def finish() -> Reply:
+        return Reply(200, Item(world.runs[run.number], views.run_detail))
+
+    return Advance(hosted, finish, has_come=has_come).step()
+
+
+def _step(world: World, recorder: _EventRecorder, advance: Advance) -> Reply | Waiting:
+    """One step of an advance, whose events the recorder records."""
+    world.on_event = recorder
+    try:
+        found = advance.step()
+    finally:
+        world.on_event = None
+    return Waiting(lambda: _step(world, recorder, advance)) if isinstance(found, Waiting) else found
+
+
+def _target(world: World, body: Mapping[str, Any]) -> tuple[int, str]:
+    """The instant to move to, and the field that names it."""
     if "to" in body:
-        world.move_to(body["to"], "to")
-    elif "by_ms" in body:
-        world.move_to(world.now + body["by_ms"], "by_ms")
-    elif body["until"] == "window_reset":
-        world.move_to(_require_instant(world.limiter.next_reset(world.now)), "until")
-    else:
-        world.move_until(_UNTIL[body["until"]](world, body, recorder))
+        return body["to"], "to"
+    if "by_ms" in body:
+        return world.now + body["by_ms"], "by_ms"
+    return _require_instant(world.limiter.next_reset(world.now)), "until"
 
 
-def _require_instant(instant: int | None) -> int:
-    if instant is None:
+def _require_instant(found: int | None) -> int:
+    if found is None:
         raise Refused("nothing_due")
-    return instant
+    return found
 
 
 def _run_ended(world: World, body: Mapping[str, Any], recorder: _EventRecorder) -> Callable[[], bool]:
@@ -96,4 +120,20 @@ def _run_ended(world: World, body: Mapping[str, Any], recorder: _EventRecorder) 
 _UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _EventRecorder], Callable[[], bool]]]] = {
     "next": lambda _world, _body, recorder: lambda: recorder.count > 0,
     "run_ended": _run_ended,
+    "webhook_due": lambda world, _body, _recorder: _attempted_later(world),
+    "delivered": lambda world, _body, _recorder: lambda: world.outbox.open_count == 0,
 }
+_OF_DELIVERIES: Final = frozenset({"webhook_due", "delivered"})
+"""The conditions that end with the result of a delivery."""
+
+
+def _attempted_later(world: World) -> Callable[[], bool]:
+    """The condition that an attempt was made at an instant after the current one."""
+    began, count = world.now, [world.outbox.attempt_count]
+
+    def has_come() -> bool:
+        if world.now <= began:
+            count[0] = world.outbox.attempt_count
+        return world.outbox.attempt_count > count[0]
+
+    return has_come

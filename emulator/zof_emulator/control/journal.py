@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from zof_emulator.control.deliveries import show_delivery
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, File, Reply, Request
@@ -78,7 +79,7 @@ def verify_journal(hosted: HostedWorld, call: Request) -> Reply:
 
 
 def export_journal(hosted: HostedWorld, public_url: str) -> Reply:
-    """The journal as NDJSON: a line about the world, then a line for each exchange.
+    """The journal as NDJSON: a line about the world, then a line for each exchange, then one for each webhook delivery.
 
     `public_url` is the scheme and host of the links in the world's answers; if empty, those that each request used.
     """
@@ -88,6 +89,8 @@ def export_journal(hosted: HostedWorld, public_url: str) -> Reply:
         yield header
         for one in _show_all(hosted):
             yield orjson.dumps(one) + b"\n"
+        for delivery in hosted.world.outbox.deliveries():
+            yield orjson.dumps({"delivery": show_delivery(hosted.world, delivery)}) + b"\n"
 
     content = tuple(lines())
     return Reply(200, File("application/x-ndjson", f"{hosted.name or DEFAULT}.ndjson", lambda: content))

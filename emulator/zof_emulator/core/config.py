@@ -52,6 +52,15 @@ class Scenario(StrEnum):
     """No runs."""
 
 
+class Envelope(StrEnum):
+    """The envelope in which webhook events are sent."""
+
+    PRESENT = "present"
+    """The one that the vendor's present pages show."""
+    LEGACY = "legacy"
+    """The one that an older page shows; it carries no event ID."""
+
+
 def _integer(minimum: int, maximum: int) -> dict[str, Any]:
     return {"schema": {"type": "integer", "minimum": minimum, "maximum": maximum}}
 
@@ -96,6 +105,8 @@ class WorldConfig:
         default=(), metadata={"schema": {"type": "array", "items": {"type": "string", "pattern": f"^{LABEL}$"}}}
     )
     """The labels of the environments that every organization has in addition to its own."""
+    envelope: Envelope = field(default=Envelope.PRESENT, metadata=_choice(Envelope))
+    """The envelope of webhook events."""
 
     def __post_init__(self) -> None:
         for one in fields(WorldConfig):

@@ -190,7 +190,7 @@ class EndpointStore:
 
     def save(self) -> list[Any]:
         """All endpoints as JSON."""
-        return [list(one) for one in self._by_number.values()]
+        return [[*one[:3], list(one.events), *one[4:]] for one in self._by_number.values()]
 
     def restore(self, saved: Iterable[Any]) -> None:
         """Add the saved endpoints.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from zof_emulator.core.deliveries import AttemptResult, EventFacts
-    from zof_emulator.core.endpoints import Endpoint, EventType
+    from zof_emulator.core.endpoints import Endpoint, EventType, Registration
 
 MOST_QUEUED: Final = 20_000
 """The largest number of deliveries that wait for one endpoint; more are dropped and counted."""
@@ -53,6 +53,7 @@ class Outbox:
         "_ready",
         "_rule_count",
         "_schedule",
+        "attempt_count",
         "delivery_count",
         "endpoints",
         "event_count",
@@ -70,6 +71,8 @@ class Outbox:
         """The rules that disturb deliveries; the first one that matches applies."""
         self.event_count = 0
         self.delivery_count = 0
+        self.attempt_count = 0
+        """How many attempts have ended."""
         self.forgotten = 0
         """The number of finished deliveries that have been deleted."""
         self.overflowed = 0
@@ -81,6 +84,10 @@ class Outbox:
         self._finished: deque[int] = deque()
         self._open = 0
         self._rule_count = 0
+
+    def register(self, organization: str, asked: Registration, now: int) -> Endpoint:
+        """Register an endpoint; `Refused` when it cannot be registered."""
+        return self.endpoints.register(self.ids, organization, asked, now)
 
     # --- events
     def publish(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> int:
@@ -198,6 +205,7 @@ class Outbox:
         delivery = self._deliveries.get(number)
         if delivery is None or delivery.status is not DeliveryStatus.SENDING:
             return None
+        self.attempt_count += 1
         after = delivery.finish(result, now)
         if after.is_open:
             self._deliveries[number] = after
@@ -347,6 +355,11 @@ class Outbox:
         return endpoint
 
     @property
+    def is_active(self) -> bool:
+        """Whether anything has been registered or sent: a fresh world is not active."""
+        return self.delivery_count > 0 or len(self.endpoints) > len(self.ids.samples)
+
+    @property
     def is_ready(self) -> bool:
         """Whether a queue is ready, so that `take` may return a delivery now or later."""
         return bool(self._ready)
@@ -368,11 +381,14 @@ class Outbox:
         return {
             "samples": list(self.ids.samples),
             "endpoints": self.endpoints.save(),
-            "deliveries": [list(_without_attempt(one)) for one in self._deliveries.values()],
+            "deliveries": [_to_lists(_without_attempt(one)) for one in self._deliveries.values()],
             "queues": [[endpoint, list(queue)] for endpoint, queue in self._queues.items() if queue],
             "finished": list(self._finished),
-            "rules": [list(rule) for rule in self.rules.values()],
-            "counts": [self.event_count, self.delivery_count, self.forgotten, self.overflowed, self._rule_count],
+            "rules": [_to_lists(rule) for rule in self.rules.values()],
+            "counts": [
+                *(self.event_count, self.delivery_count, self.forgotten),
+                *(self.overflowed, self._rule_count, self.attempt_count),
+            ],
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -387,7 +403,8 @@ class Outbox:
         self._queues = {endpoint: deque(numbers) for endpoint, numbers in saved["queues"]}
         self._finished = deque(saved["finished"])
         self.rules = {rule.number: rule for rule in map(rule_from, saved["rules"])}
-        self.event_count, self.delivery_count, self.forgotten, self.overflowed, self._rule_count = saved["counts"]
+        self.event_count, self.delivery_count, self.forgotten, *rest = saved["counts"]
+        self.overflowed, self._rule_count, self.attempt_count = rest
         self._ready = dict.fromkeys(self._queues)
         self._open = sum(map(len, self._queues.values()))
         self._check()
@@ -414,3 +431,8 @@ def _without_attempt(delivery: Delivery) -> Delivery:
     if delivery.status is not DeliveryStatus.SENDING:
         return delivery
     return delivery._replace(status=DeliveryStatus.PENDING, started_at=None)
+
+
+def _to_lists(value: Any) -> Any:  # noqa: ANN401  a JSON value
+    """The value with a list in the place of each tuple, named ones too: what a JSON encoder writes."""
+    return [_to_lists(one) for one in value] if isinstance(value, tuple) else value

@@ -12,7 +12,7 @@ from zof_emulator.core.index import ResultIndex
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.runs import Run
 from zof_emulator.core.tenants import Organization, SeedData
-from zof_emulator.core.timeline import Agenda, Clock
+from zof_emulator.core.timeline import DELIVER, Agenda, Clock
 from zof_emulator.core.world import Retention, World
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def save_world(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
         "agenda": world.agenda.to_json(),
         "flaky": [[*key, times] for key, times in world.flaky.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
+        "outbox": world.outbox.save(),
         "limits": world.limiter.to_json(_mark),
         "answers": world.answers.to_json(write),
     }
@@ -74,6 +75,7 @@ def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[
         tenancy.waiting.extend(waiting)
     _list(world)
     world.agenda = Agenda.from_json(state["agenda"])
+    world.outbox.restore(state["outbox"])
     world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
     buckets = {_mark(bucket): bucket for bucket in (*world.keys, *world.organizations)}
@@ -86,11 +88,13 @@ def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[
 def _check(world: World, due: Iterable[Any]) -> None:
     """Raise `ValueError` if a part of a world refers to a run or an organization that the other parts lack."""
     waiting = {number for one in world.tenancies.values() for number in one.waiting}
-    awaited = waiting | {row[3] for row in due if row[3] >= 0} | world.runs.keys()
+    awaited = waiting | {row[3] for row in due if row[3] >= 0 and row[4] != DELIVER} | world.runs.keys()
     named = {row[2] for row in due} | {run.organization for run in world.runs.values()}
     known = named <= world.organizations.keys() == world.catalogue.organizations
     has_outcomes = all(row[4] for row in due if row[3] >= 0) and world.seen.keys() <= world.runs.keys()
     is_consistent = all(len(run.outcomes) <= len(run.cases) for run in world.runs.values())
+    endpoints = {row[3] for row in due if row[4] == DELIVER}
+    has_outcomes = has_outcomes and all(0 <= one < len(world.outbox.endpoints) for one in endpoints)
     if not (known and has_outcomes and is_consistent and max(awaited, default=-1) < world.started):
         raise ValueError("a part is missing")
 

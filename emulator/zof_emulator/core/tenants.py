@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.instants import SECOND
 
 if TYPE_CHECKING:
@@ -86,6 +87,17 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleWebhook:
+    """An endpoint that a fresh world holds, so that every example of the spec is alive. No run sends it anything."""
+
+    word: str
+    organization: str
+    url: str
+    events: tuple[EventType, ...]
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeedData:
     """The content of a new world."""
 
@@ -97,6 +109,7 @@ class SeedData:
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The IDs of a suite's cases, by the suite's ID. The suite belongs to the organization that owns the cases."""
     samples: tuple[Sample, ...] = ()
+    webhooks: tuple[SampleWebhook, ...] = ()
 
 
 _HOUR: Final = 3_600 * SECOND
@@ -124,5 +137,6 @@ DEFAULT: Final = SeedData(
         Sample("sample_passed", _ABC, "proj_abc123", "staging", _NAMED, 2 * _HOUR),
         Sample("sample_failed", _ABC, "proj_abc", "production", (_NAMED[0], _WORDED[0]), _HOUR),
     ),
+    webhooks=(SampleWebhook("sample", _ABC, "http://127.0.0.1:9631/webhooks", (EventType.AGENT_OFFLINE,), 24 * _HOUR),),
 )
 """The default data, with a case for each word that decides an outcome, and two ended runs."""

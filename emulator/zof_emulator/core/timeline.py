@@ -12,6 +12,8 @@ from zof_emulator.core.instants import LAST
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+DELIVER: Final = "deliver"
+"""The outcome of what is due when it is a webhook delivery."""
 NEVER: Final = 1 << 62
 """An instant after all others."""
 
@@ -49,14 +51,15 @@ class Clock:
 
 
 class Due(NamedTuple):
-    """Something on the agenda: a place to fill in an organization, or the end of a run's case."""
+    """Something on the agenda: a place to fill in an organization, the end of a run's case, or a delivery to send."""
 
     at: int
     sequence: int
     organization: str
     number: int = -1
-    """The run whose case ends; -1 when it is a place to fill."""
+    """The run whose case ends, or the endpoint of the delivery; -1 when it is a place to fill."""
     outcome: str = ""
+    """What the case comes to; `DELIVER` when it is a delivery."""
 
 
 class Agenda:

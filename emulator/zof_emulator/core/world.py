@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from zof_emulator.core import runs
 from zof_emulator.core.catalogue import Order
+from zof_emulator.core.deliveries import EventFacts
+from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.outcomes import LONGEST, duration, is_flaky, outcome
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
-from zof_emulator.core.timeline import NEVER
+from zof_emulator.core.timeline import DELIVER, NEVER
 from zof_emulator.core.world_queries import WorldQueries
 from zof_emulator.core.world_state import Event, EventKind, Retention, Tenancy, sort_samples
 
@@ -55,7 +57,9 @@ class World(WorldQueries):
         """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards."""
         while self.agenda.first <= now and (due := self.agenda.take(now)) is not None:
             self.now = max(self.now, due.at)
-            if due.number < 0:
+            if due.outcome == DELIVER:
+                self.outbox.wake(due.number)
+            elif due.number < 0:
                 self._fill(due.organization)
             else:
                 run = self.runs.get(due.number)
@@ -69,10 +73,23 @@ class World(WorldQueries):
         Raises:
             Refused: the instant is in the past or after the year 9999; `param` names the input.
         """
-        if not self.now <= instant <= LAST:
-            raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
+        self.check_reachable(instant, param)
         self.clock = self.clock.move_by(instant - self.now)
         self.settle(instant)
+
+    def check_reachable(self, instant: int, param: str | None = None) -> None:
+        """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""
+        if not self.now <= instant <= LAST:
+            raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
+
+    def check_moving(self) -> None:
+        """`Refused` when no run will bring what is waited for, or the clock could reach the end of time before."""
+        if self.now + self.most_work_ms() > LAST:
+            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
+        if all(
+            run.has_ended for run in reversed(self.runs.values())
+        ):  # what is due then is for runs that were canceled
+            raise Refused("nothing_due")
 
     def move_until(self, has_come: Callable[[], bool]) -> None:
         """Move the clock from one due action to the next until `has_come()` is true.
@@ -83,11 +100,7 @@ class World(WorldQueries):
         Raises:
             Refused: no run is left to end, or the clock could pass the year 9999.
         """
-        if self.now + self.most_work_ms() > LAST:
-            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
-        if all(run.has_ended for run in reversed(self.runs.values())):
-            # What is still on the agenda belongs to canceled runs.
-            raise Refused("nothing_due")
+        self.check_moving()
         while self.agenda.first < NEVER:
             self.move_to(max(self.now, self.agenda.first))
             if has_come():
@@ -99,11 +112,19 @@ class World(WorldQueries):
         Raises:
             Refused: the run has ended, or the clock could pass the year 9999.
         """
+        self.move_until(self.run_progress(run, to_end=to_end))
+        return self.runs[run.number]
+
+    def run_progress(self, run: Run, *, to_end: bool) -> Callable[[], bool]:
+        """Return whether the run, or without `to_end` its next case, has ended by then.
+
+        Raises:
+            Refused: the run has ended already.
+        """
         if run.has_ended:
             raise Refused("run_ended", status=run.status.value)
         done, number = len(run.outcomes), run.number
-        self.move_until(lambda: self.runs[number].has_ended or (not to_end and len(self.runs[number].outcomes) > done))
-        return self.runs[number]
+        return lambda: self.runs[number].has_ended or (not to_end and len(self.runs[number].outcomes) > done)
 
     def most_work_ms(self) -> int:
         """The longest time, in ms, that all unfinished runs could take one after another."""
@@ -154,6 +175,7 @@ class World(WorldQueries):
                 tenancy.running += 1
                 begun = self._replace_run(run, runs.begin(run, self.now))
                 self._report(EventKind.RUN_STARTED, begun)
+                self._publish(EventType.RUN_STARTED, begun)
                 self._begin_case(begun)
 
     def _begin_case(self, run: Run) -> None:
@@ -182,6 +204,9 @@ class World(WorldQueries):
         self.seen.pop(now.number, None)
         self._report(EventKind.RUN_ENDED, now)
         ended = self._replace_run(before, now._replace(rank=results.add(now)))
+        self._publish(EventType.RUN_COMPLETED, now)
+        if now.status is Status.FAILED:
+            self._publish(EventType.RUN_FAILED, now)
         if len(results) > self.config.max_runs:
             self._forget(self.tenancies[now.organization])
         return ended
@@ -198,6 +223,13 @@ class World(WorldQueries):
         self.tenancies[now.organization].runs.move(before, now)
         self.runs[now.number] = now
         return now
+
+    def _publish(self, event: EventType, run: Run) -> None:
+        """Send an event of a run to whom it concerns; what it is about is gathered only if somebody subscribes."""
+        if self.outbox.endpoints.subscribers(run.organization, event):
+            name = self.names.run(run.number)
+            facts = EventFacts(name, name, run.project_id, run.environment, run.status.value, run.duration_ms)
+            self.outbox.publish(event, run.organization, facts, self.now)
 
     def _report(self, event: EventKind, run: Run, case: str | None = None, status: Status | None = None) -> None:
         if self.on_event is not None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.catalogue import Catalogue
 from zof_emulator.core.config import Scenario
+from zof_emulator.core.endpoints import Registration
 from zof_emulator.core.idempotency import IdempotencyStore
 from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex, RunIndex
 from zof_emulator.core.instants import DAY
 from zof_emulator.core.limits import Limiter
-from zof_emulator.core.timeline import Agenda, Clock
+from zof_emulator.core.outbox import Outbox
+from zof_emulator.core.timeline import DELIVER, Agenda, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +94,7 @@ class WorldState:
         "now",
         "on_event",
         "organizations",
+        "outbox",
         "retention",
         "runs",
         "seed",
@@ -125,9 +128,23 @@ class WorldState:
         """The number of ended runs that have been deleted to make room for others."""
         self.tenancies = {one.id: Tenancy() for one in data.organizations}
         self.agenda = Agenda()
+        self.outbox = self._sample_outbox(data)
+        """The webhooks of the organizations, and the deliveries to them."""
         self.flaky: dict[tuple[str, str], int] = {}
         """The number of runs of each flaky case of an organization."""
         self.seen: dict[int, Status] = {}
         """In the clock mode `auto`: the status that a client last saw of each run that has not ended."""
         self.on_event: Callable[[Event], None] | None = None
         """Called with every event; None if nobody listens."""
+
+    def _sample_outbox(self, data: SeedData) -> Outbox:
+        """The outbox with the sample endpoints, each registered in its own past."""
+        webhooks = data.webhooks if self.config.scenario is Scenario.DEFAULT else ()
+        outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in webhooks))
+        for one in webhooks:
+            outbox.register(one.organization, Registration(one.url, one.events), self.now - one.age_ms)
+        return outbox
+
+    def _schedule_delivery(self, at: int, endpoint: int) -> None:
+        organization = self.outbox.endpoints.get(endpoint).organization
+        self.agenda.put(at, organization, endpoint, DELIVER)

@@ -75,6 +75,12 @@ class Export(NamedTuple):
     words: Words
 
 
+class Waiting(NamedTuple):
+    """No answer yet: the webhook deliveries that are due must be attempted first, and then `resume` is called."""
+
+    resume: Callable[[], Reply | Waiting]
+
+
 class Reply(NamedTuple):
     """A handler's answer: status, body, and the headers that only this answer has."""
 

@@ -47,6 +47,7 @@ class HostedWorld:
     """Holds a world; it stays the same object when the world is reset or restored."""
 
     __slots__ = (
+        "__weakref__",
         "_access",
         "_forgotten",
         "_fresh",
