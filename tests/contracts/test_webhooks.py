@@ -156,17 +156,17 @@ def test_the_receiver_keeps_bytes_and_answers_as_told() -> None:
             answer.read()
             assert answer.status == status
         connection.close()
-        assert [(one.path, one.body, one.answer) for one in receiver.received] == [
+        assert [(one.path, one.body, one.answer) for one in receiver.requests] == [
             ("/hook", b"\x00bad \xff", 503),
             ("/hook", b"{ }", 204),
         ]
-        assert receiver.received[0].header("x-zof-signature") == "ab"
+        assert receiver.requests[0].header("x-zof-signature") == "ab"
         assert receiver.wait_for(lambda received: len(received) == 2, 0)
         assert not receiver.wait_for(lambda received: len(received) == 3, 0.01)
         large = http.client.HTTPConnection(receiver.url.removeprefix("http://"), timeout=5)
         large.request("POST", "/", b"x" * (LONGEST_BODY + 1))
         assert large.getresponse().status == 204
         large.close()
-        assert len(receiver.received[2].body) == LONGEST_BODY
+        assert len(receiver.requests[2].body) == LONGEST_BODY
     finally:
         receiver.close()
