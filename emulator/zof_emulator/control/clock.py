@@ -120,14 +120,14 @@ def _run_ended(world: World, body: Mapping[str, Any], recorder: _EventRecorder) 
 _UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _EventRecorder], Callable[[], bool]]]] = {
     "next": lambda _world, _body, recorder: lambda: recorder.count > 0,
     "run_ended": _run_ended,
-    "webhook_due": lambda world, _body, _recorder: _has_later_attempt(world),
+    "webhook_due": lambda world, _body, _recorder: _count_later_attempts(world),
     "delivered": lambda world, _body, _recorder: lambda: world.outbox.open_count == 0,
 }
 _OF_DELIVERIES: Final = frozenset({"webhook_due", "delivered"})
 """The conditions that end with the result of a delivery."""
 
 
-def _has_later_attempt(world: World) -> Callable[[], bool]:
+def _count_later_attempts(world: World) -> Callable[[], bool]:
     """The condition that an attempt was made at an instant after the current one."""
     began, count = world.now, [world.outbox.attempt_count]
 
