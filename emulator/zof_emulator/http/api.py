@@ -19,7 +19,7 @@ from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, chec
 from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
-from zof_emulator.journal.ring import Cut
+from zof_emulator.journal.ring import Addition, Cut
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.operation import compile_elsewhere, operations
 
@@ -182,16 +182,18 @@ class OpenApiApp:
             if arrival is not None:
                 body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
             hosted.journal.add(
-                at,
-                hosted.world.now,
-                operation,
-                outcome.organization,
-                outcome.reason,
-                scope,
-                body,
-                outcome.encoded,
-                self._policy.journal_id(hosted),
-                outcome.limits,
+                Addition(
+                    at,
+                    hosted.world.now,
+                    operation,
+                    outcome.organization,
+                    outcome.reason,
+                    scope,
+                    body,
+                    outcome.encoded,
+                    self._policy.journal_id(hosted),
+                    outcome.limits,
+                )
             )
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:

@@ -32,6 +32,28 @@ class Cut(NamedTuple):
     """The digest of the whole body; empty if the body was not read."""
 
 
+class Addition(NamedTuple):
+    """An exchange as the pipeline hands it to the journal."""
+
+    at: int
+    """The world's time when the request came, in ms."""
+    answered_at: int
+    """The world's time after the answer was made, in ms."""
+    operation: Operation | None
+    """None if the request reached no operation."""
+    organization: str
+    reason: str
+    """Why the request was refused; empty if it was not."""
+    scope: Mapping[str, Any]
+    """The ASGI scope of the request."""
+    body: bytes | Cut
+    answer: Encoded
+    request_id: str
+    """The request ID of the answer; empty if it follows from the world's numbering."""
+    limits: Headers
+    """The headers of the rate limit; empty if the request did not reach the limiter."""
+
+
 class Entry(NamedTuple):
     """An exchange. It consists of few objects, because the garbage collector's work grows with their number."""
 
@@ -105,23 +127,12 @@ class Journal:
         self._headers: Headers = ()
         self._head = b""
 
-    def add(  # noqa: PLR0913, PLR0917  what an exchange is; one call, since every request pays for it
-        self,
-        at: int,
-        answered_at: int,
-        operation: Operation | None,
-        organization: str,
-        reason: str,
-        scope: Mapping[str, Any],
-        body: bytes | Cut,
-        answer: Encoded,
-        request_id: str,
-        limits: Headers,
-    ) -> None:
-        """Take an exchange; of its `Entry` only the tuple is made.
+    def add(self, addition: Addition) -> None:
+        """Store an exchange as a plain tuple with the fields of `Entry`.
 
-        A client that repeats itself has its path and headers kept once.
+        The path and headers are stored once while consecutive requests repeat them.
         """
+        at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits = addition
         self.count += 1
         path, headers, content = scope["path"], scope["headers"], answer.content
         raw_path = scope.get("raw_path") or path.encode()
