@@ -16,10 +16,10 @@ CONTRACT: Final = load(find("openapi.yaml"))
 ROOT: Final = CONTRACT.root
 MAPS: Final = {
     "paths", "responses", "headers", "content", "examples", "links", "properties", "schemas", "securitySchemes",
-    "x-elsewhere",
+    "x-elsewhere", "webhooks",
 }  # fmt: skip
 """What holds things under names of their own; a name more is no keyword."""
-OPAQUE: Final = {"info", "servers", "security", "tags", "value", "default", "required", "enum", "x-transitions"}
+OPAQUE: Final = {"info", "xml", "servers", "security", "tags", "value", "default", "required", "enum", "x-transitions"}
 """What the loader hands on as it is."""
 UNKNOWN: Final = st.sampled_from(
     [

@@ -53,7 +53,7 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "example": _keys("summary value x-message"),
     "response": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
     "status": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
-    "header": _keys("description required example x-basis", schema="schema"),
+    "header": _keys("description required x-basis", schema="schema", examples="{example}"),
     "link": _keys("operationId description parameters"),
     "components": _keys(
         "",
@@ -67,7 +67,7 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "scheme": _keys("type scheme description x-basis"),
     "schema": _keys(
         "type format enum const pattern minLength maxLength minimum maximum minItems maxItems uniqueItems "
-        "maxProperties required additionalProperties description default examples contentMediaType "
+        "maxProperties required additionalProperties description default examples contentMediaType xml "
         "x-basis x-enum-varnames x-expected x-extended-by x-extensible-enum x-pattern x-transitions",
         properties="{schema}",
         items="schema",
