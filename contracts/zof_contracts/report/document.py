@@ -213,18 +213,23 @@ def _finding(verification: Verification, finding: Finding, *others: Finding) -> 
         "seed": verification.seed if finding.seed is None else finding.seed,
         "request_id": finding.request_id,
         "steps": [_step(exchange) for exchange in finding.trace],
-        "also": [_other_operation(other) for other in others],
-        "script": write_script(finding.trace, base=verification.target.base, keys=verification.target.keys),
+        "also": [_other_operation(verification, other) for other in others],
+        "script": _script(verification, finding),
     }
 
 
-def _other_operation(other: Finding) -> Report:
+def _script(verification: Verification, finding: Finding) -> str:
+    return write_script(finding.trace, base=verification.target.base, keys=verification.target.keys)
+
+
+def _other_operation(verification: Verification, other: Finding) -> Report:
     return {
         "key": other.key,
         "operation": other.operation,
         "got": other.got,
         "times": other.times,
         "request_id": other.request_id,
+        "script": _script(verification, other),
     }
 
 
