@@ -1,4 +1,4 @@
-"""Keeping: worlds and journals in files; what cannot be read or written is one line."""
+"""Files of worlds and journals; a file that cannot be read or written is an error of one line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 
-class UnusableFile(Exception):  # noqa: N818  it says what cannot be done
-    """A file cannot be read, or written; the message names it and says why."""
+class UnusableFile(Exception):  # noqa: N818  the name says what is wrong
+    """A file cannot be read or written. The message names the file and the reason."""
 
 
 def read(file: Path) -> bytes:
-    """What is in a file; `UnusableFile` when that cannot be read."""
+    """The content of a file.
+
+    Raises:
+        UnusableFile: the file cannot be read.
+    """
     try:
         return file.read_bytes()
     except OSError as error:
@@ -31,7 +35,11 @@ def read(file: Path) -> bytes:
 
 
 def load(hosted: HostedWorld, file: Path) -> None:
-    """Put the world of a snapshot in a hosted world; `UnusableFile` when it is none."""
+    """Replace a hosted world by the one in a snapshot file.
+
+    Raises:
+        UnusableFile: the file cannot be read, or is no snapshot.
+    """
     try:
         found: Any = orjson.loads(read(file))
         snapshots.restore(hosted, found if isinstance(found, dict) else {})
@@ -42,7 +50,11 @@ def load(hosted: HostedWorld, file: Path) -> None:
 
 
 def check_writable(file: Path) -> None:
-    """Find out before it is too late whether a file can be written; `UnusableFile` when it cannot."""
+    """Check that a file can be written, before the work that it is to hold.
+
+    Raises:
+        UnusableFile: the file cannot be written.
+    """
     if file.is_dir():
         raise UnusableFile(f"cannot write {file}: it is a directory")
     try:
@@ -53,7 +65,11 @@ def check_writable(file: Path) -> None:
 
 
 def save(hosted: HostedWorld, file: Path) -> None:
-    """Write a snapshot of a hosted world, whole or not at all; `UnusableFile` when it cannot be written."""
+    """Write a snapshot of a hosted world to a file, atomically.
+
+    Raises:
+        UnusableFile: the file cannot be written.
+    """
     try:
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     except OSError as error:
