@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pytest
 import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from uvicorn.server import ServerState
 from zof_emulator.server.protocol import Connection, connection_type
 
@@ -304,6 +306,20 @@ def test_pipelined_requests_are_bounded_in_sum() -> None:
     for line in lines:
         line.connection.connection_lost(None)
     assert first.connection.load.waiting == 0
+
+
+@given(st.lists(st.integers(0, 3_000), max_size=30), st.integers(1, 5_000))
+@settings(deadline=None, max_examples=50)
+def test_pipelined_requests_with_bodies_are_all_answered(sizes: list[int], piece: int) -> None:
+    """Pipelined requests are answered wherever the bytes of one end: in a head, in a body, or between two."""
+    line = Line(*answer(b"hello"))
+    data = b"".join(request("POST", "/hello", b"x" * size) for size in sizes)
+    for _ in range(10 * len(sizes) + len(data) // piece + 1):
+        if line.transport.reads:
+            line.connection.data_received(data[:piece])
+            data = data[piece:]
+        line.loop.work()
+    assert len(line.transport.written) == len(sizes)
 
 
 def test_the_end_of_pipelined_requests_is_reached() -> None:
