@@ -9,8 +9,11 @@ from urllib.parse import urlencode
 
 import pytest
 from zof_emulator.app import EPOCH
+from zof_emulator.core.deliveries import AttemptResult, EventFacts
+from zof_emulator.core.endpoints import MOST_ENDPOINTS
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.limits import Rate
+from zof_emulator.core.outbox import MOST_RULES
 from zof_emulator.core.tenants import DEFAULT, Key
 from zof_emulator.http import control_access
 from zof_emulator.spec.document import Document, find, load
@@ -145,6 +148,17 @@ def _reused(asked: Asked, zof: Zof) -> Answer:
     return asked.send(zof, headers=headers, content=json.dumps(replace(asked, name=OTHERS[operation]).body()).encode())
 
 
+def _reused_with(**fields: object) -> Callable[[Asked, Zof], Answer]:
+    """Asks twice under one key, the second time with other fields."""
+
+    def ask(asked: Asked, zof: Zof) -> Answer:
+        headers = [JSON, ("idempotency-key", "once")]
+        asked.send(zof, headers=headers)
+        return asked.send(zof, headers=headers, content=json.dumps({**asked.body(), **fields}).encode())
+
+    return ask
+
+
 def _bug(asked: Asked, zof: Zof) -> Answer:
     def broken(*_: object) -> Any:  # noqa: ANN401
         raise ZeroDivisionError
@@ -211,6 +225,37 @@ PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     ),
 }
 
+NO_WEBHOOK: Final = "webhook_not_found"
+
+
+def _too_many_webhooks(asked: Asked, zof: Zof) -> Answer:
+    for _ in range(MOST_ENDPOINTS):
+        asked.send(zof)
+    return asked.send(zof)
+
+
+def _too_many_rules(asked: Asked, zof: Zof) -> Answer:
+    for _ in range(MOST_RULES):
+        asked.send(zof)
+    return asked.send(zof)
+
+
+def _on_a_delivery(action: str) -> Callable[[Asked, Zof], Answer]:
+    """Disturbs the one delivery of a test, which has been made by then."""
+
+    def ask(asked: Asked, zof: Zof) -> Answer:
+        outbox = zof.world.outbox
+        outbox.send_test(outbox.endpoints.get(0), EventFacts("run_test", "run_test"), zof.world.now)
+        (taken,) = outbox.take(zof.world.now)
+        outbox.finish(taken.number, AttemptResult(204), zof.world.now)
+        target = asked.target.replace("del_0", outbox.ids.delivery(taken.number))
+        return zof.send(
+            "POST", target, body=json.dumps({"action": action, "tampering": "old_event"}).encode(), headers=[JSON]
+        )
+
+    return ask
+
+
 PROVOKED_OF_CONTROL: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     "unknown_field": lambda asked, zof: asked.with_fields(zof, verbose_name="x"),
     "world_not_found": _no_world,
@@ -220,6 +265,36 @@ PROVOKED_OF_CONTROL: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
 }
 
 BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = {
+    ("createWebhook", "repeated_field"): lambda asked, zof: asked.twice(zof, "url"),
+    ("createWebhook", "missing_field"): lambda asked, zof: asked.with_fields(zof, events=None),
+    ("createWebhook", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, events=["run.ended"]),
+    ("createWebhook", "invalid_value"): lambda asked, zof: asked.with_fields(zof, url="ftp://127.0.0.1/"),
+    ("createWebhook", "too_many_webhooks"): _too_many_webhooks,
+    ("createWebhook", "idempotency_key_reused"): _reused_with(events=["run.failed"]),
+    ("testWebhook", NO_WEBHOOK): lambda asked, zof: zof.send("POST", asked.target.replace("wh_sample", "wh_0")),
+    ("createDeliveryRule", "repeated_field"): lambda asked, zof: asked.twice(zof, "action"),
+    ("createDeliveryRule", "missing_field"): lambda asked, zof: asked.with_fields(zof, action=None),
+    ("createDeliveryRule", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, action="lose"),
+    ("createDeliveryRule", "invalid_value"): lambda asked, zof: asked.with_fields(zof, delay_ms=-1),
+    ("createDeliveryRule", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("createDeliveryRule", NO_WEBHOOK): lambda asked, zof: asked.with_fields(zof, webhook_id="wh_0"),
+    ("createDeliveryRule", "too_many_rules"): _too_many_rules,
+    ("disturbDelivery", "repeated_field"): lambda asked, zof: asked.twice(zof, "action"),
+    ("disturbDelivery", "missing_field"): lambda asked, zof: asked.with_fields(zof, action=None),
+    ("disturbDelivery", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, action="lose"),
+    ("disturbDelivery", "invalid_value"): lambda asked, zof: asked.with_fields(zof, delay_ms=-1),
+    ("disturbDelivery", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("disturbDelivery", "delivery_not_found"): lambda asked, zof: asked.send(zof),
+    ("disturbDelivery", "delivery_not_pending"): _on_a_delivery("drop"),
+    ("disturbDelivery", "no_older_event"): _on_a_delivery("tamper"),
+    ("getDelivery", "delivery_not_found"): lambda asked, zof: asked.send(zof),
+    ("listDeliveries", "unknown_choice"): lambda asked, zof: asked.send(zof, query="?status=lost"),
+    ("sendEvent", "repeated_field"): lambda asked, zof: asked.twice(zof, "type"),
+    ("sendEvent", "missing_field"): lambda asked, zof: asked.with_fields(zof, type=None),
+    ("sendEvent", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, type="run.ended"),
+    ("sendEvent", "invalid_value"): lambda asked, zof: asked.with_fields(zof, run_id="1"),
+    ("sendEvent", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("sendEvent", "organization_not_found"): lambda asked, zof: asked.with_fields(zof, organization_id="org_none"),
     ("startRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "environment"),
     ("startRun", "missing_field"): lambda asked, zof: asked.with_fields(zof, project_id=None),
     ("startRun", "conflicting_field"): lambda asked, zof: asked.with_fields(zof, test_suite_id="suite_pr_smoke"),
@@ -318,7 +393,7 @@ def test_every_operation_that_answers_json_shows_an_answer() -> None:
 
 
 def test_the_ids_in_parameters_exist() -> None:
-    """Every ID that is an example of a parameter in the contract exists on a fresh emulator."""
+    """Every ID that is an example of a parameter exists on a fresh emulator, except a delivery: none was sent."""
     for asked in all_operations():
         if asked.method == "GET" and "{id}" in asked.path:
-            assert asked.send(Zof()).status == 200
+            assert asked.send(Zof()).status == (404 if asked.node["operationId"] == "getDelivery" else 200)

@@ -217,7 +217,7 @@ def test_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(recorded("start", "runs"))
     assert ended(capsys, str(tmp_path / "j")) == (0, "2 of 2 answers are the same, byte for byte\n", "")
     code, out, _ = ended(capsys, "--json", str(tmp_path / "j"))
-    assert (code, json.loads(out)) == (0, {"exchanges": 2, "differing": []})
+    assert (code, json.loads(out)) == (0, {"exchanges": 2, "differing": [], "deliveries": 0})
 
 
 def test_not_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_not_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert "status differs\n  journal: 404\n  now:     200\n" in out
     code, out, _ = ended(capsys, str(tmp_path / "j"), "--json")
     told = {"number": 2, "request": "GET /v1/runs?limit=2", "what": "status", "expected": "404", "got": "200"}
-    assert (code, json.loads(out)) == (1, {"exchanges": 3, "differing": [told]})
+    assert (code, json.loads(out)) == (1, {"exchanges": 3, "differing": [told], "deliveries": 0})
 
 
 @pytest.mark.parametrize("kind", sorted(CANNOT))

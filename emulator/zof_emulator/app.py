@@ -24,12 +24,16 @@ from zof_emulator.http.policy import ApiPolicy, ControlPolicy
 from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
 from zof_emulator.spec import document
+from zof_emulator.webhooks.compose import compose
+from zof_emulator.webhooks.post import CallPolicy
+from zof_emulator.webhooks.service import DeliveryService, load_courier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import SeedData
+    from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.hosted_world import Exchange
 
 EPOCH: Final = 1_767_225_600_000
@@ -62,13 +66,14 @@ class SystemClock:
 system_clock: Final = SystemClock()
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  each has a default
     settings: Settings | None = None,
     *,
     data: SeedData | None = None,
     system: Callable[[], int] = system_clock,
     on_exchange: Callable[[Exchange], None] | None = None,
     on_rate_limited: Callable[[], None] | None = None,
+    deliveries: Deliveries | None = None,
 ) -> Dispatcher:
     """An emulator as an ASGI application, with worlds of its own.
 
@@ -78,6 +83,7 @@ def create_app(
         system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
         on_exchange: called after every exchange.
         on_rate_limited: called for every request that the rate limit refuses.
+        deliveries: sends webhooks; by default a thread does, which calls real receivers.
 
     Raises:
         SpecError: the contract cannot be used.
@@ -100,16 +106,21 @@ def create_app(
         )
 
     worlds = WorldRegistry(host, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
-    api = OpenApiApp(contract, table.TABLE, views.PREFIX, policy=ApiPolicy(), public_url=chosen.public_url)
+    may_call = CallPolicy(chosen.webhook_allow)
+    sending = deliveries or DeliveryService(compose, lambda: load_courier(may_call))
+    api = OpenApiApp(
+        contract, table.TABLE, views.PREFIX, policy=ApiPolicy(), deliveries=sending, public_url=chosen.public_url
+    )
     own = document.load(document.find("control.yaml"))
     control_api = OpenApiApp(
         own,
         operations.table(contract.root, worlds, chosen.public_url),
         control_access.PREFIX,
         policy=ControlPolicy(),
+        deliveries=sending,
         public_url=chosen.public_url,
     )
-    pages = Pages(worlds, chosen.public_url)
+    pages = Pages(worlds, sending.lock, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
     control_guard = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
     return Dispatcher(browser, worlds=worlds, api=api, control=control_api, control_guard=control_guard)

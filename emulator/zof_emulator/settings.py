@@ -15,6 +15,7 @@ OFF: Final = Rate(limit=1_000_000_000)
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})(?::(key|organization))?")
 _ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 _LAST_PORT: Final = 65_535
 BOUNDS: Final = {
     "port": (0, _LAST_PORT),
@@ -46,6 +47,8 @@ class Settings(WorldConfig):
     """How many exchanges the journal of a world keeps; 0: no journal."""
     max_worlds: int = 1_000
     """How many worlds the process holds at most."""
+    webhook_allow: tuple[str, ...] = ()
+    """The hosts besides this machine that webhooks are sent to."""
     world_idle: int = 3_600
     """The seconds after which an unused world may be dropped to make room for another."""
 
@@ -57,6 +60,7 @@ class Settings(WorldConfig):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"invalid {name} {getattr(self, name)!r}: use a string")  # noqa: TRY004
         object.__setattr__(self, "public_url", parse_url(self.public_url))
+        object.__setattr__(self, "webhook_allow", tuple(parse_host(one) for one in self.webhook_allow))
 
     @property
     def world(self) -> WorldConfig:
@@ -82,6 +86,15 @@ def parse_rate(text: str) -> Rate:
     if match is None:
         raise ValueError(f"{text!r} is neither off nor N/SECONDS[:key|organization], as in 100/60:key")
     return Rate(int(match[1]), int(match[2]) * 1000, RateScope(match[3] or "key"))
+
+
+def parse_host(text: object) -> str:
+    """A host name or an IP address without a port; `ValueError` when it is neither."""
+    if isinstance(text, str) and _HOST.fullmatch(text):
+        return text
+    raise ValueError(
+        f"invalid host {text!r}: use a host name or an IP address without a port, as in host.docker.internal"
+    )
 
 
 def parse_url(text: str) -> str:

@@ -22,12 +22,12 @@ _EXPIRED: Final = "Bearer zof_test_expired"
 _CREATES: Final = "Bearer zof_test_creates"
 
 
-def _as_admin(when: Callable[[Ask], bool], to: str = "") -> Callable[[], Defect]:
+def as_admin(when: Callable[[Ask], bool], to: str = "") -> Callable[[], Defect]:
     """What should be refused is done as the administrator would do it."""
     return asks(lambda ask: ask.having("authorization", ADMIN) if when(ask) else ask, to)
 
 
-def _seen_by_others(operations: str) -> Callable[[], Defect]:
+def seen_by_others(operations: str) -> Callable[[], Defect]:
     """What another organization asks for and is not found, is looked up everywhere."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -79,29 +79,29 @@ def _own_runs_only() -> Defect:
 ACCESS: Final = tuple(
     Mutant(name=name, rule=rule, make=make)
     for name, rule, make in (
-        ("logs-without-key", "auth.key-required", _as_admin(lambda ask: not ask.key, "getRunLogs")),
-        ("export-without-key", "auth.key-required", _as_admin(lambda ask: not ask.key, "exportResults")),
-        ("download-without-key", "artifacts.download.key", _as_admin(lambda ask: not ask.key, "downloadArtifact")),
-        ("any-key", "auth.key-invalid", _as_admin(lambda ask: ask.key.startswith("Bearer ") and "zof_test" not in ask.key)),
-        ("any-scheme", "auth.key-invalid", _as_admin(lambda ask: ask.key.startswith("Basic "))),
-        ("expired-key-lives", "auth.key-expired", _as_admin(lambda ask: ask.key == _EXPIRED)),
+        ("logs-without-key", "auth.key-required", as_admin(lambda ask: not ask.key, "getRunLogs")),
+        ("export-without-key", "auth.key-required", as_admin(lambda ask: not ask.key, "exportResults")),
+        ("download-without-key", "artifacts.download.key", as_admin(lambda ask: not ask.key, "downloadArtifact")),
+        ("any-key", "auth.key-invalid", as_admin(lambda ask: ask.key.startswith("Bearer ") and "zof_test" not in ask.key)),
+        ("any-scheme", "auth.key-invalid", as_admin(lambda ask: ask.key.startswith("Basic "))),
+        ("expired-key-lives", "auth.key-expired", as_admin(lambda ask: ask.key == _EXPIRED)),
         ("results-closed", "auth.key-accepted", answers(lambda a: error(a, 401, "unauthorized"), "listResults", 200)),
         ("runs-of-one-key", "auth.several-keys", _own_runs_only),
         ("viewer-cannot-export", "auth.readers", _refused_to(_VIEWER, "exportResults")),
         ("viewer-cannot-read-logs", "auth.readers", _refused_to(_VIEWER, "getRunLogs downloadArtifact")),
-        ("viewer-starts", "auth.start-permission", _as_admin(lambda ask: ask.key == _VIEWER, "startRun")),
+        ("viewer-starts", "auth.start-permission", as_admin(lambda ask: ask.key == _VIEWER, "startRun")),
         ("forbidden-start-runs", "auth.start-permission", always(_starts_though_forbidden)),
-        ("viewer-cancels", "auth.cancel-permission", _as_admin(lambda ask: ask.key == _VIEWER, "cancelRun")),
-        ("projects-for-all", "auth.projects-permission", _as_admin(lambda ask: ask.key == _CREATES, "listProjects")),
+        ("viewer-cancels", "auth.cancel-permission", as_admin(lambda ask: ask.key == _VIEWER, "cancelRun")),
+        ("projects-for-all", "auth.projects-permission", as_admin(lambda ask: ask.key == _CREATES, "listProjects")),
         ("projects-closed", "auth.projects-reader", _refused_to("", "listProjects")),
         ("others-are-forbidden", "tenants.run", always(_forbidden_to_others)),
-        ("others-read-logs", "tenants.run", _seen_by_others("getRunLogs")),
-        ("others-cancel", "tenants.run", _seen_by_others("cancelRun")),
-        ("others-read-results", "tenants.result", _seen_by_others("getResult")),
-        ("others-list-result-artifacts", "tenants.result", _seen_by_others("listResultArtifacts")),
-        ("others-download", "tenants.artifact", _seen_by_others("downloadArtifact")),
-        ("others-list-runs", "tenants.lists", _as_admin(lambda ask: ask.key == _OTHER, "listRuns")),
-        ("others-export", "tenants.lists", _as_admin(lambda ask: ask.key == _OTHER, "exportResults")),
+        ("others-read-logs", "tenants.run", seen_by_others("getRunLogs")),
+        ("others-cancel", "tenants.run", seen_by_others("cancelRun")),
+        ("others-read-results", "tenants.result", seen_by_others("getResult")),
+        ("others-list-result-artifacts", "tenants.result", seen_by_others("listResultArtifacts")),
+        ("others-download", "tenants.artifact", seen_by_others("downloadArtifact")),
+        ("others-list-runs", "tenants.lists", as_admin(lambda ask: ask.key == _OTHER, "listRuns")),
+        ("others-export", "tenants.lists", as_admin(lambda ask: ask.key == _OTHER, "exportResults")),
     )
 )  # fmt: skip
 

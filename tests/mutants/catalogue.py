@@ -13,7 +13,7 @@ from zof_contracts.target.target import Target
 from zof_emulator import Settings, create_app
 from zof_emulator.core.tenants import DEFAULT, Key
 
-from tests.mutants import access, conventions, deployments, outcomes, promises, runs, starts
+from tests.mutants import access, conventions, deployments, outcomes, promises, runs, starts, webhooks
 from tests.mutants.layer import Mutant
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MUTANTS: Final = {
     mutant.name: mutant
-    for part in (conventions, access, promises, runs, starts, outcomes, deployments)
+    for part in (conventions, access, promises, runs, starts, outcomes, deployments, webhooks)
     for mutant in part.ALL
 }
 """All mutants by name."""
@@ -49,11 +49,14 @@ def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Targe
     chosen = Settings(**{"clock": "manual", "seed": seed, **settings, **mutant.settings})
     app: Any = create_app(chosen, data=_DATA)
     hosted = app.hosted
+    if mutant.compose:
+        app.deliveries.compose = mutant.compose(app.deliveries.compose)
     if mutant.world:
         mutant.world(hosted.world)
 
     def advance(milliseconds: int) -> None:
-        hosted.world.move_to(hosted.world.now + milliseconds)
+        with app.deliveries.lock:
+            hosted.world.move_to(hosted.world.now + milliseconds)
 
     over: App = mutant.over(app)
     return Target(

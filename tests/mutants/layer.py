@@ -110,6 +110,8 @@ class Mutant:
     """A new defect in front of the emulator."""
     world: Callable[[World], None] | None = None
     """A defect in its world."""
+    compose: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    """A defect in what it sends to webhooks."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """A defect in its settings."""
 

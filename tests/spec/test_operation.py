@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.core.instants import parse_rfc3339
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import table, views
@@ -211,6 +212,7 @@ def test_a_table_that_differs_from_the_document_stops_the_boot(without: list[str
     """Each operation has a handler and each handler an operation; what differs is named."""
     changed = {name: handler for name, handler in table.TABLE.items() if name not in without}
     changed |= dict.fromkeys(more, table.TABLE["listRuns"])
-    assert OpenApiApp(CONTRACT, table.TABLE, views.PREFIX, policy=ApiPolicy()) is not None
+    deliveries = RecordedDeliveries(())
+    assert OpenApiApp(CONTRACT, table.TABLE, views.PREFIX, policy=ApiPolicy(), deliveries=deliveries) is not None
     with pytest.raises(SpecError, match=f"^#/paths: operations and handlers differ in {amiss}$"):
-        OpenApiApp(CONTRACT, changed, views.PREFIX, policy=ApiPolicy())
+        OpenApiApp(CONTRACT, changed, views.PREFIX, policy=ApiPolicy(), deliveries=deliveries)

@@ -157,7 +157,7 @@ def test_a_dripping_receiver_is_left() -> None:
 
     def drip(_: Received) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
-        for _ in range(500):
+        for _round in range(500):
             pause.wait(0.01)
             yield b"."
 

@@ -108,7 +108,8 @@ class _Walk:
             if name in shape.properties:
                 self.visit(shape.properties[name], inner, where)
                 self.rules |= {"conventions.snake-case"} if "_" in name else set()
-                self.links += [inner] if name in _LINKS and isinstance(inner, str) else []
+                is_link = name in _LINKS and "WebhookUrl" not in shape.properties[name].names  # a client gave that URL
+                self.links += [inner] if is_link and isinstance(inner, str) else []
             elif shape.properties:
                 self.unknown_fields.append(where)
                 if (snake := _to_snake_case(name)) in shape.properties and snake not in value:
@@ -239,3 +240,12 @@ def _find_value_rule(leaf: Shape, value: Value) -> str | None:
             strange = name in OWNERS.prefixes and not value.startswith(load_resources().prefixes[name])
             return (OWNERS.prefixes if strange else OWNERS.values)[name]
     return None
+
+
+def find_fault(name: str, value: Value) -> str:
+    """What is wrong with a value by a schema of the document, in one sentence; empty when nothing is."""
+    error = next(_load_validator(f"#/components/schemas/{name}").iter_errors(value), None)
+    if error is None:
+        return ""
+    place = ".".join(str(step) for step in error.instance_path)
+    return f"{place or 'the body'}: {error.message}"

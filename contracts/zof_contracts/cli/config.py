@@ -60,6 +60,8 @@ def _read_target(options: Mapping[str, Any]) -> Target:
             environment=options["environment"],
             cases=tuple(options["case"]),
             suite=options["suite"],
+            webhook_public_url=options["webhook_public_url"],
+            webhook_port=options["webhook_port"],
             failing_case=options["failing_case"],
             error_case=options["error_case"],
             strict=options["strict"],
@@ -97,7 +99,7 @@ def _read_address(options: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise click.UsageError(f"invalid --url: {error}") from error
     if has_user_info(options["url"]):
-        print_notice("zof-contracts: note: the user name and password in --url were removed, since they are not used")
+        print_notice("zof-contracts: note: the user name and password in --url were removed")
     return {"url": options["url"]}
 
 

@@ -103,6 +103,18 @@ _TARGET_OPTIONS: Final = [
     define_option("--suite", default=SUITE, help="ID of a test suite that may be run."),
     define_option("--failing-case", default="", help="ID of a test case that fails."),
     define_option("--error-case", default="", help="ID of a test case that ends in error."),
+    define_option(
+        "--webhook-public-url",
+        metavar="URL",
+        default="",
+        help="URL under which the target reaches this machine's receiver of webhooks, such as that of a tunnel.",
+    ),
+    define_option(
+        "--webhook-port",
+        type=click.IntRange(0, 65535),
+        default=0,
+        help="Loopback port of the receiver of webhooks; 0 picks a free one.",
+    ),
 ]
 _VERIFICATION_OPTIONS: Final = [
     define_option(

@@ -31,6 +31,8 @@ NEEDS: Final = {
     "time": "a target whose clock can be moved",
     "quota": "permission to use up a rate-limit window (--use-up-quota)",
     "two-keys": "a second valid key of the same organization (--key-readonly or --key-no-webhooks)",
+    "key-no-webhooks": "a key of the same organization without webhooks:manage (--key-no-webhooks)",
+    "receiver": "an address at which the deployment reaches this machine (--webhook-public-url)",
     "strict": "strict mode (--strict)",
     "failing-case": "a test case that fails (--failing-case)",
 }
@@ -76,6 +78,7 @@ SECTIONS: Final = {
     7: "Runs",
     8: "Logs and artifacts",
     9: "Results",
+    10: "Webhooks",
     11: "Projects",
 }
 """The sections of the contract that the catalogue covers."""

@@ -21,6 +21,7 @@ from zof_contracts.probes import (
     results,
     runs,
     strings,
+    webhooks,
 )
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
 
@@ -35,6 +36,7 @@ PROBES: Final = (
     *idempotency.PROBES,
     *access.PROBES,
     *invalid_requests.PROBES,
+    *webhooks.PROBES,
     *strings.PROBES,
     *page_sizes.PROBES,
     *limits.PROBES,

@@ -15,6 +15,7 @@ from zof_contracts.probes.context import (
     UNKNOWN_ARTIFACT,
     UNKNOWN_RESULT,
     UNKNOWN_RUN,
+    UNKNOWN_WEBHOOK,
     Probe,
     ProbeContext,
 )
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 _EXPORT = {"format": "json", "run_id": UNKNOWN_RUN}
 _READING: Final = "exportResults"
 """The operation that reads by POST."""
-_UNKNOWN: Final = {"runs": UNKNOWN_RUN, "results": UNKNOWN_RESULT, "artifacts": UNKNOWN_ARTIFACT}
+_UNKNOWN: Final = {
+    "runs": UNKNOWN_RUN,
+    "results": UNKNOWN_RESULT,
+    "artifacts": UNKNOWN_ARTIFACT,
+    "webhooks": UNKNOWN_WEBHOOK,
+}
 """An ID that names nothing, by the first part of the path of an operation."""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.ledger import Ledger, Trace
+    from zof_contracts.probes.webhook_session import WebhookSession
     from zof_contracts.target.client import Client
     from zof_contracts.target.target import Target
 
@@ -28,6 +29,7 @@ JsonObject = dict[str, Any]
 UNKNOWN_RUN: Final = "run_that_is_missing"
 UNKNOWN_RESULT: Final = "res_that_is_missing"
 UNKNOWN_ARTIFACT: Final = "art_that_is_missing"
+UNKNOWN_WEBHOOK: Final = "wh_that_is_missing"
 OK: Final = 200
 CREATED: Final = 201
 INVALID: Final = 400
@@ -73,6 +75,8 @@ class ProbeContext:
         self._nonce = nonce
         self.unattended_runs: tuple[str, ...] = ()
         """Runs that were started and left alone; the last one has a case in error, if one is known."""
+        self.webhooks: WebhookSession | None = None
+        """The webhook that the probes of webhooks share."""
         self._ended: Exchange | None = None
         self._answers: dict[str, Exchange] = {}
 

@@ -32,6 +32,7 @@ from zof_contracts.target.transport import TIMEOUT, NoAnswer, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zof_contracts.target.receiver import Receiver
     from zof_contracts.target.target import Target
 
 Observer = Callable[[Exchange], None]
@@ -121,6 +122,10 @@ class Client:
         self.ended: dict[str, str] = {}
         """The terminal status of those that were seen to have ended."""
         self.lost: list[LostStart] = []
+        self.receiver: Receiver | None = None
+        """The receiver of webhooks, once it listens."""
+        self.webhook: Exchange | None = None
+        """The registration of the one webhook that a verification makes."""
         self.notes: dict[str, None] = {}
         """What a reader of the report should know and what is no finding, in the order in which it came up."""
         self._patience: Patience | None = None
@@ -170,7 +175,7 @@ class Client:
             BudgetExceeded: the budget has fewer seconds than that.
         """
         if self.target.advance is not None:
-            self.tell(Waiting(seconds, why))
+            self.tell(Waiting(seconds, why, is_clock_moved=True))
             self.target.advance(max(1, round(seconds * 1000)))
             self._quota.clear()
         else:

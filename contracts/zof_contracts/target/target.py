@@ -74,6 +74,10 @@ class Target:
     """Whether a target on this machine is asked for a clock that can be moved, when `advance` is not given."""
     patience: float = 30.0
     """Seconds to wait for a run to end."""
+    webhook_public_url: str = ""
+    """Scheme and host under which the target reaches the receiver of webhooks; empty: the receiver's own address."""
+    webhook_port: int = 0
+    """The loopback port of the receiver of webhooks; 0 picks a free one."""
     ca_file: str = ""
     """A file of certificate authorities that are trusted besides the system's; empty for none."""
 
@@ -127,6 +131,11 @@ class Target:
         """A new transport that carries requests to it."""
         return AsgiTransport(self.app, self.url) if self.app else HttpTransport(self.url, ca_file=self.ca_file)
 
+    @property
+    def can_receive(self) -> bool:
+        """Whether the target can reach a receiver of webhooks on this machine."""
+        return self.is_loopback or bool(self.webhook_public_url)
+
     def lacks(self, rule: Rule) -> tuple[str, ...]:
         """The needs of a rule that it does not meet."""
         return tuple(sorted(need for need in rule.needs if not self._meets(need)))
@@ -140,6 +149,7 @@ class Target:
             "time": self.advance is not None,
             "quota": self.may_exhaust_quota,
             "strict": self.strict,
+            "receiver": self.can_receive,
             "failing-case": bool(self.failing_case),
         }[need]
 

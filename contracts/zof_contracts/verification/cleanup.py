@@ -50,7 +50,18 @@ def clean_up(client: Client) -> tuple[Receipt, ...]:
         receipts += [Receipt(run, key, _describe_left(client, run, why)) for run, key in runs[len(receipts) :]]
         lost = client.lost[len(receipts) - len(runs) :]
         receipts += [Receipt(UNKNOWN, start.request.key, f"{_describe_lost(start)}; {why}") for start in lost]
-    return tuple(receipts)
+    return (*receipts, *_leave_webhook(client))
+
+
+def _leave_webhook(client: Client) -> tuple[Receipt, ...]:
+    """Close the receiver; a receipt for the webhook that was registered, which the API cannot delete."""
+    if client.receiver is not None:
+        client.receiver.close()
+        client.receiver = None
+    made = client.webhook
+    if made is None or not made.response.ok:
+        return ()
+    return (Receipt(str(made.response.fields.get("id")), "main", "left registered: the API deletes no webhooks"),)
 
 
 def _describe_left(client: Client, run: str, why: str) -> str:

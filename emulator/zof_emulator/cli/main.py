@@ -12,6 +12,7 @@ from zof_emulator.cli.execute import execute
 from zof_emulator.cli.replay import replay_command
 from zof_emulator.cli.serve import INTERRUPTED, serve
 from zof_emulator.cli.snapshot_files import UnusableFile
+from zof_emulator.cli.webhooks import webhooks
 from zof_emulator.control.operations import installed_version
 from zof_emulator.server.terminal import say
 from zof_emulator.spec.document import SpecError
@@ -28,7 +29,7 @@ def _commands() -> None:
     """A stand-in for the Zof API, in memory and deterministic."""
 
 
-for _command in (serve, execute, print_environment, replay_command):
+for _command in (serve, execute, print_environment, replay_command, webhooks):
     _commands.add_command(_command)
 
 

@@ -13,6 +13,7 @@ import click
 import orjson
 
 from zof_emulator.app import create_app
+from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.cli.snapshot_files import UnusableFile, read
 from zof_emulator.control.journal import FORMAT, VERSION
 from zof_emulator.core import config
@@ -68,6 +69,25 @@ _IS_EXCHANGE: Final = compile_schema(
         response=_object(**_MESSAGE, status=_WHOLE),
     )
 )
+_ATTEMPT: Final = _object(
+    ended_at=_TEXT,
+    status={"type": ["integer", "null"]},
+    error={"type": ["string", "null"]},
+    headers=_HEADERS,
+    body=_TEXT,
+    truncated={"type": "boolean"},
+)
+_IS_DELIVERY: Final = compile_schema(
+    _object(
+        delivery=_object(
+            number=_WHOLE,
+            id=_TEXT,
+            status=_TEXT,
+            request=_object(url=_TEXT, headers=_HEADERS, body=_TEXT),
+            attempts={"type": "array", "items": _ATTEMPT},
+        )
+    )
+)
 _KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
 
 
@@ -88,6 +108,8 @@ class ReplayResult:
 
     exchanges: int
     differing: tuple[Difference, ...]
+    deliveries: int = 0
+    """How many webhook deliveries the journal holds."""
 
     def as_text(self) -> str:
         """For a person."""
@@ -96,7 +118,9 @@ class ReplayResult:
             f"  journal: {one.expected[:_LONGEST]}\n  now:     {one.got[:_LONGEST]}"
             for one in self.differing
         ]
-        same = self.exchanges - len({one.number for one in self.differing})
+        same = self.exchanges - len({one.number for one in self.differing if one.request[:9] != "delivery "})
+        if self.deliveries:
+            lines.append(f"{self.deliveries} webhook deliveries were compared, and nobody was called")
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
 
     def as_json(self) -> str:
@@ -120,7 +144,8 @@ def replay_command(file: Path, *, as_json: bool) -> int:
 
 def replay(journal: bytes) -> ReplayResult:
     """Send a journal (NDJSON) to a fresh world; `UnusableFile` when it is none, or not a whole one."""
-    about, exchanges = _read(journal)
+    about, exchanges, recorded = _read(journal)
+    deliveries = RecordedDeliveries(recorded)
     now = [about["began_ms"]]
     try:
         world = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
@@ -128,7 +153,7 @@ def replay(journal: bytes) -> ReplayResult:
         settings = Settings(**given, public_url=about["public_url"])
     except ValueError as error:
         raise UnusableFile(f"this is no journal: {error}") from error
-    app = create_app(replace(settings, journal=0), system=lambda: now[0])
+    app = create_app(replace(settings, journal=0), system=lambda: now[0], deliveries=deliveries)
     if about["world"] != DEFAULT_WORLD:
         app.worlds.create(about["world"], world)
     differing: list[Difference] = []
@@ -136,10 +161,15 @@ def replay(journal: bytes) -> ReplayResult:
         hosted = app.worlds.find(about["world"])
         now[0] = one["at_ms"] - hosted.world.clock.offset
         differing += _differences(one, _send(app, one, hosted.mount))
-    return ReplayResult(len(exchanges), tuple(differing))
+    deliveries.finish(app.worlds.find(about["world"]).world)
+    differing += [Difference(*one) for one in deliveries.differences]
+    return ReplayResult(len(exchanges), tuple(differing), len(recorded))
 
 
-def _read(journal: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+def _read(
+    journal: bytes,
+) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """What a journal says of its world, its exchanges, and its webhook deliveries. Raises `UnusableFile`."""
     try:
         about, *exchanges = (orjson.loads(line) for line in journal.splitlines() if line)
     except ValueError as error:
@@ -154,9 +184,11 @@ def _read(journal: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]
         raise UnusableFile(f"the first {about['dropped']} exchanges are gone; keep more of them with --journal")
     if about["from_snapshot"]:
         raise UnusableFile("this journal begins with a snapshot or a fork, not with a fresh world")
+    recorded = [one["delivery"] for one in exchanges if _IS_DELIVERY(one)]
+    exchanges = [one for one in exchanges if not _IS_DELIVERY(one)]
     for line, one in enumerate(exchanges, 2):
         _check_exchange(line, one)
-    return about, exchanges
+    return about, exchanges, recorded
 
 
 def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON

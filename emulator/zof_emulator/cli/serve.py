@@ -14,11 +14,11 @@ import click
 
 from zof_emulator.app import create_app
 from zof_emulator.cli.snapshot_files import check_writable, load, save
-from zof_emulator.core.config import ClockMode, References, Scenario, check_label, schema_of
+from zof_emulator.core.config import ClockMode, Envelope, References, Scenario, check_label, schema_of
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.server.run import listen, run
 from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, ready_line, say
-from zof_emulator.settings import BOUNDS, Settings, parse_rate, parse_url
+from zof_emulator.settings import BOUNDS, Settings, parse_host, parse_rate, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ _LAST_LINES: Final = 0.5
 """Seconds that the log may take to be written to its end."""
 _MOST_BURST: Final = 1_000_000
 _TOKEN_BYTES: Final = 24
-_SAME_NAME: Final = frozenset(one.name for one in fields(Settings)) - {"rate", "scenario", "environments"}
+_SAME_NAME: Final = frozenset(one.name for one in fields(Settings)) - {"rate", "scenario", "environments", "envelope"}
 """The settings whose flags have their names."""
 
 
@@ -114,6 +114,18 @@ _DEFAULTS: Final = Settings()
 @_setting("journal", "--journal", help="Exchanges that the journal of a world keeps; 0 turns it off.")
 @_setting("max_worlds", "--max-worlds", help="Worlds that the process holds at most.")
 @_setting("max_runs", "--max-runs", help="Ended runs of an organization that a world keeps.")
+@_flag(
+    "--webhook-envelope",
+    default="present",
+    type=click.Choice([one.value for one in Envelope]),
+    help="Envelope of webhook events; legacy is the older one, without an event ID.",
+)
+@_flag(
+    "--webhook-allow",
+    multiple=True,
+    type=_Parsed("host", parse_host),
+    help="Host besides this machine that webhooks are sent to; may be given more than once.",
+)
 @_setting("world_idle", "--world-idle", help="Seconds after which an unused world may be dropped to make room.")
 @_flag(
     "--token",
@@ -142,7 +154,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
     logging.getLogger().addHandler(Handler(log))
     app = create_app(settings, on_exchange=log.on_exchange, on_rate_limited=log.report_rate_limit)
-    stopped = _open_files(app.hosted, flags["load"], flags["save_on_exit"])
+    save_world = _open_files(app.hosted, flags["load"], flags["save_on_exit"])
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -153,6 +165,10 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     def started() -> None:
         _greet(settings, base_url, quiet=flags["quiet"], made_up=not flags["token"])
         say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
+
+    def stopped() -> None:
+        app.close()
+        save_world()
 
     try:
         run(app, listener, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
@@ -192,6 +208,7 @@ def settings_from(flags: dict[str, Any]) -> Settings:
         rate=replace(rate, burst=flags["burst"]),
         scenario=Scenario.DEFAULT if flags["samples"] else Scenario.EMPTY,
         environments=flags["environment"],
+        envelope=flags["webhook_envelope"],
     )
     if found.loopback or found.token:
         return found

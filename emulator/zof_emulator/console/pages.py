@@ -18,6 +18,7 @@ from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -45,13 +46,26 @@ td,th{border-color:#343a41}a{color:#8ab4f8}.passed{color:#56d364}.failed,.error{
 class Pages:
     """The pages of all worlds."""
 
-    def __init__(self, worlds: WorldRegistry, public_url: str = "") -> None:
-        """Links begin with `public_url`; if it is empty, with the scheme and host that the request used."""
+    def __init__(self, worlds: WorldRegistry, lock: AbstractContextManager[object], public_url: str = "") -> None:
+        """`lock` is held while a page is made.
+
+        Links begin with `public_url`; if it is empty, with the scheme and host that the request used.
+        """
         self._worlds = worlds
+        self._lock = lock
         self._public_url = public_url
 
     async def home(self, request: Request) -> Response:
         """The start page: what the emulator is, its keys, newest runs and worlds."""
+        with self._lock:
+            return self._make_home(request)
+
+    async def run(self, request: Request) -> Response:
+        """The page of a run of any organization."""
+        with self._lock:
+            return self._make_run(request)
+
+    def _make_home(self, request: Request) -> Response:
         hosted, root = _world_and_root(request)
         mount = root + hosted.mount
         base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + mount
@@ -74,8 +88,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
 {_table(("Worlds",), islice(others, _MOST_LINKS))}""",
         )
 
-    async def run(self, request: Request) -> Response:
-        """The page of a run of any organization."""
+    def _make_run(self, request: Request) -> Response:
         hosted, root = _world_and_root(request)
         mount = root + hosted.mount
         world = hosted.settle()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from zof_emulator.control.advance import Advance
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.world import EventKind
 from zof_emulator.handlers import views
-from zof_emulator.handlers.messages import Document, Item, Reply, Request
+from zof_emulator.handlers.messages import Document, Item, Reply, Request, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,37 +46,60 @@ def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
     return Reply(200, Document(clock(hosted.world)))
 
 
-def advance_clock(hosted: HostedWorld, call: Request) -> Reply:
+def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     """Move the clock, and tell what happened on the way."""
-    world, witness = hosted.world, _Witness()
+    world, witness, asked = hosted.world, _Witness(), call.body
     before = world.now
-    world.on_event = witness
-    try:
-        _move(world, call.body, witness)
-    finally:
-        world.on_event = None
-    happened = [{**one._asdict(), "at": rfc3339_ms(one.at)} for one in witness.told]
-    moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": witness.count}
-    return Reply(200, Document(clock(world) | moved))
 
+    def finish() -> Reply:
+        happened = [{**one._asdict(), "at": rfc3339_ms(one.at)} for one in witness.told]
+        moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": witness.count}
+        return Reply(200, Document(clock(world) | moved))
 
-def advance_run(hosted: HostedWorld, call: Request) -> Reply:
-    """Move the clock until a run has come further."""
-    run = hosted.world.move_run(hosted.world.any_run(call.id), to_end=call.body.get("to") == "end")
-    return Reply(200, Item(run, views.run_detail))
-
-
-def _move(world: World, asked: Mapping[str, Any], witness: _Witness) -> None:
     if "run_id" in asked and asked.get("until") != "run_ended":
         raise Refused("run_id_alone", "run_id")
+    if "until" in asked and asked["until"] != "window_reset":
+        kind = asked["until"]
+        awaits = kind in _OF_DELIVERIES
+        has_come = _UNTIL[kind](world, asked, witness)
+        if not awaits:
+            world.check_moving()
+        return _step(world, witness, Advance(hosted, finish, has_come=has_come, awaits_deliveries=awaits))
+    target, param = _target(world, asked)
+    world.check_reachable(target, param)
+    return _step(world, witness, Advance(hosted, finish, target=target))
+
+
+def advance_run(hosted: HostedWorld, call: Request) -> Reply | Waiting:
+    """Move the clock until a run has come further."""
+    world = hosted.world
+    run = world.any_run(call.id)
+    has_come = world.run_progress(run, to_end=call.body.get("to") == "end")
+    world.check_moving()
+
+    def finish() -> Reply:
+        return Reply(200, Item(world.runs[run.number], views.run_detail))
+
+    return Advance(hosted, finish, has_come=has_come).step()
+
+
+def _step(world: World, witness: _Witness, advance: Advance) -> Reply | Waiting:
+    """One step of an advance, of which the witness sees what happens."""
+    world.on_event = witness
+    try:
+        found = advance.step()
+    finally:
+        world.on_event = None
+    return Waiting(lambda: _step(world, witness, advance)) if isinstance(found, Waiting) else found
+
+
+def _target(world: World, asked: Mapping[str, Any]) -> tuple[int, str]:
+    """The instant to move to, and the field that names it."""
     if "to" in asked:
-        world.move_to(asked["to"], "to")
-    elif "by_ms" in asked:
-        world.move_to(world.now + asked["by_ms"], "by_ms")
-    elif asked["until"] == "window_reset":
-        world.move_to(_instant(world.limiter.next_reset(world.now)), "until")
-    else:
-        world.move_until(_UNTIL[asked["until"]](world, asked, witness))
+        return asked["to"], "to"
+    if "by_ms" in asked:
+        return world.now + asked["by_ms"], "by_ms"
+    return _instant(world.limiter.next_reset(world.now)), "until"
 
 
 def _instant(found: int | None) -> int:
@@ -96,4 +120,20 @@ def _run_ended(world: World, asked: Mapping[str, Any], witness: _Witness) -> Cal
 _UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _Witness], Callable[[], bool]]]] = {
     "next": lambda _world, _asked, witness: lambda: witness.count > 0,
     "run_ended": _run_ended,
+    "webhook_due": lambda world, _asked, _witness: _attempted_later(world),
+    "delivered": lambda world, _asked, _witness: lambda: world.outbox.open_count == 0,
 }
+_OF_DELIVERIES: Final = frozenset({"webhook_due", "delivered"})
+"""What ends with the result of a delivery."""
+
+
+def _attempted_later(world: World) -> Callable[[], bool]:
+    """Whether an attempt was made at a later instant than the present one."""
+    began, count = world.now, [world.outbox.attempt_count]
+
+    def has_come() -> bool:
+        if world.now <= began:
+            count[0] = world.outbox.attempt_count
+        return world.outbox.attempt_count > count[0]
+
+    return has_come

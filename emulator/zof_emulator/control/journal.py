@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from zof_emulator.control.deliveries import show_delivery
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, File, Reply, Request
@@ -78,13 +79,18 @@ def verify_journal(hosted: HostedWorld, call: Request) -> Reply:
 
 
 def export_journal(hosted: HostedWorld, public_url: str) -> Reply:
-    """The journal as NDJSON: a line about the world, whose links begin with `public_url`, then a line an exchange."""
+    """The journal as NDJSON: a line about the world, then a line an exchange, then a line a webhook delivery.
+
+    Links in answers of the world begin with `public_url`.
+    """
     header = orjson.dumps(_header(hosted) | {"public_url": public_url}) + b"\n"
 
     def lines() -> Iterator[bytes]:
         yield header
         for one in _show_all(hosted):
             yield orjson.dumps(one) + b"\n"
+        for delivery in hosted.world.outbox.deliveries():
+            yield orjson.dumps({"delivery": show_delivery(hosted.world, delivery)}) + b"\n"
 
     content = tuple(lines())
     return Reply(200, File("application/x-ndjson", f"{hosted.name or DEFAULT}.ndjson", lambda: content))

@@ -6,10 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zof_emulator.control import clock, journal, snapshots
+from zof_emulator.control import clock, deliveries, journal, snapshots
 from zof_emulator.core.config import WorldConfig
 from zof_emulator.handlers import views
-from zof_emulator.handlers.messages import Document, Reply, Request
+from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def installed_version() -> str:
 
 def table(
     contract: Node, worlds: WorldRegistry, public_url: str = ""
-) -> Mapping[str, Callable[[HostedWorld, Request], Reply]]:
+) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting]]:
     """Which function answers which operation; `contract` is the document of the API, `public_url` that of its links."""
     about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
@@ -55,6 +55,13 @@ def table(
             "exportJournal": lambda hosted, _call: journal.export_journal(hosted, public_url),
             "exportHar": journal.export_har,
             "getSnapshot": snapshots.get_snapshot,
+            "listDeliveries": deliveries.list_deliveries,
+            "getDelivery": deliveries.get_delivery,
+            "disturbDelivery": deliveries.disturb_delivery,
+            "listDeliveryRules": deliveries.list_rules,
+            "createDeliveryRule": deliveries.create_rule,
+            "clearDeliveryRules": deliveries.clear_rules,
+            "sendEvent": lambda stage, call: deliveries.send_event(stage, call, contract),
             "restoreSnapshot": snapshots.restore_snapshot,
         },
     )

@@ -53,6 +53,23 @@ _RUN: Final = _row(
     _NUMBER,
 )
 _ANSWER: Final = _row({"type": "integer", "minimum": 100, "maximum": 599}, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN)
+_MAYBE_COUNT: Final[_Schema] = {"anyOf": [_COUNT, {"type": "null"}]}
+_MAYBE_TEXT: Final[_Schema] = {"type": ["string", "null"]}
+_FACTS: Final = _row(_TEXT, _MAYBE_TEXT, _MAYBE_TEXT, _MAYBE_TEXT, _MAYBE_TEXT, _MAYBE_COUNT)
+_RESULT: Final = _row(_MAYBE_COUNT, _TEXT, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN, _BOOLEAN)
+_DELIVERY: Final = _row(
+    _COUNT,
+    _COUNT,
+    _row(_COUNT, _TEXT, _TEXT, _INSTANT, _FACTS),
+    _TEXT,
+    _END,
+    _TEXT,
+    _rows(_row(_INSTANT, _INSTANT, _RESULT)),
+    _MAYBE,
+    _MAYBE_TEXT,
+    _BOOLEAN,
+    _TEXT,
+)
 _WORLD: Final = _object_of(
     config=config.schema(),
     clock_offset_ms=_COUNT,
@@ -71,6 +88,15 @@ _WORLD: Final = _object_of(
     agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _TEXT, _NUMBER, _TEXT))),
     flaky=_rows(_row(_TEXT, _TEXT, _COUNT)),
     seen=_rows(_row(_COUNT, _STATUS)),
+    outbox=_object_of(
+        samples=_rows(_TEXT),
+        endpoints=_rows(_row(_COUNT, _TEXT, _TEXT, _rows(_TEXT), _TEXT, _INSTANT)),
+        deliveries=_rows(_DELIVERY),
+        queues=_rows(_row(_COUNT, _rows(_COUNT))),
+        finished=_rows(_COUNT),
+        rules=_rows(_row(_COUNT, _TEXT, _MAYBE_COUNT, _SUITE, _MAYBE_COUNT, _COUNT, _TEXT)),
+        counts=_row(_COUNT, _COUNT, _COUNT, _COUNT, _COUNT, _COUNT),
+    ),
     limits=_table(_row(_END, _COUNT, _BOOLEAN)),
     answers=_rows(_row(_TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _ANSWER, _COUNT, _END)),
 )

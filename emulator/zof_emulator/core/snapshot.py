@@ -1,4 +1,4 @@
-"""Snapshots: all of a world as one JSON value, and a world out of it that goes on as the first one would have."""
+"""Snapshots: a world as one JSON value, and the same world restored from that value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zof_emulator.core.index import ResultIndex
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.runs import Run
 from zof_emulator.core.tenants import Organization, SeedData
-from zof_emulator.core.timeline import Agenda, Clock
+from zof_emulator.core.timeline import DELIVER, Agenda, Clock
 from zof_emulator.core.world import Retention, World
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def save_world(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
-    """All of a world but its keys, whose secrets are nobody's business; `write` writes a kept answer as JSON."""
+    """A world as JSON, without its keys, because they are secret; `write` turns a stored answer into JSON."""
     keep = world.retention
     return {
         "config": world.config.to_json(),
@@ -42,15 +42,22 @@ def save_world(world: World, write: Callable[[Any], Any]) -> dict[str, Any]:
         "agenda": world.agenda.to_json(),
         "flaky": [[*key, times] for key, times in world.flaky.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
+        "outbox": world.outbox.save(),
         "limits": world.limiter.to_json(_mark),
         "answers": world.answers.to_json(write),
     }
 
 
 def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any], Any]) -> World:
-    """The world that was saved; `keys` open it, and `read` reads what `write` wrote.
+    """The saved world.
 
-    Raises `AttributeError`, `LookupError`, `TypeError` or `ValueError` when `saved` never gave such a value.
+    Args:
+        state: a value that `save_world` returned.
+        keys: the API keys of the world; those of unknown organizations are left out.
+        read: the inverse of the `write` that was given to `save_world`.
+
+    Raises:
+        AttributeError, LookupError, TypeError, ValueError: `save_world` cannot have returned this value.
     """
     organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
     known = tuple(key for key in keys if key.organization in state["organizations"])
@@ -68,6 +75,7 @@ def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[
         tenancy.waiting.extend(waiting)
     _list(world)
     world.agenda = Agenda.from_json(state["agenda"])
+    world.outbox.restore(state["outbox"])
     world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
     buckets = {_mark(bucket): bucket for bucket in (*world.keys, *world.organizations)}
@@ -78,14 +86,16 @@ def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[
 
 
 def _check(world: World, due: Iterable[Any]) -> None:
-    """Raise `ValueError` when parts of a world speak of what is in no other part of it."""
+    """Raise `ValueError` if a part of a world refers to a run or an organization that the other parts lack."""
     waiting = {number for one in world.tenancies.values() for number in one.waiting}
-    awaited = waiting | {row[3] for row in due if row[3] >= 0} | world.runs.keys()
+    awaited = waiting | {row[3] for row in due if row[3] >= 0 and row[4] != DELIVER} | world.runs.keys()
     named = {row[2] for row in due} | {run.organization for run in world.runs.values()}
     known = named <= world.organizations.keys() == world.catalogue.organizations
-    told = all(row[4] for row in due if row[3] >= 0) and world.seen.keys() <= world.runs.keys()
-    whole = all(len(run.outcomes) <= len(run.cases) for run in world.runs.values())
-    if not (known and told and whole and max(awaited, default=-1) < world.started):
+    has_outcomes = all(row[4] for row in due if row[3] >= 0) and world.seen.keys() <= world.runs.keys()
+    is_consistent = all(len(run.outcomes) <= len(run.cases) for run in world.runs.values())
+    endpoints = {row[3] for row in due if row[4] == DELIVER}
+    has_outcomes = has_outcomes and all(0 <= one < len(world.outbox.endpoints) for one in endpoints)
+    if not (known and has_outcomes and is_consistent and max(awaited, default=-1) < world.started):
         raise ValueError("a part is missing")
 
 
@@ -109,7 +119,7 @@ def _run(row: Iterable[Any]) -> Run:
 
 
 def _list(world: World) -> None:
-    """Put the runs into their indexes, in the order in which they came, and their results in that of their ends."""
+    """Add the runs to their indexes in the order of their start, and the results in the order of their runs' end."""
     for run in world.runs.values():
         world.tenancies[run.organization].runs.add(run)
     for run in sorted((run for run in world.runs.values() if run.has_ended), key=lambda run: run.rank):
@@ -117,5 +127,5 @@ def _list(world: World) -> None:
 
 
 def _mark(bucket: str) -> str:
-    """What a bucket of the rate limit is called outside: it may be a secret."""
+    """The name of a rate limit's bucket in a snapshot: a digest, because the bucket may be a secret key."""
     return sha256(bucket.encode()).hexdigest()[:24]

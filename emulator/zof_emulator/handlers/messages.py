@@ -75,6 +75,12 @@ class Export(NamedTuple):
     words: Words
 
 
+class Waiting(NamedTuple):
+    """No answer yet: the webhook deliveries that are due must be attempted first, and then `resume` is called."""
+
+    resume: Callable[[], Reply | Waiting]
+
+
 class Reply(NamedTuple):
     """An answer: its status, what it holds, and the headers beyond those that every answer has."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from zof_emulator.handlers import artifacts, projects, results, runs
+from zof_emulator.handlers import artifacts, projects, results, runs, webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,5 +27,8 @@ TABLE: Final[Mapping[str, Callable[[World, Request], Reply]]] = MappingProxyType
         "exportResults": results.export_results,
         "downloadArtifact": artifacts.download_artifact,
         "listProjects": projects.list_projects,
+        "listWebhooks": webhooks.list_webhooks,
+        "createWebhook": webhooks.create_webhook,
+        "testWebhook": webhooks.send_test,
     },
 )

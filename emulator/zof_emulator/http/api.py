@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.messages import Encoded, Request
+from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body
+from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
 from zof_emulator.journal.ring import Cut
@@ -23,6 +25,7 @@ from zof_emulator.spec.operation import compile_elsewhere, operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from starlette.types import Receive, Scope, Send
 
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Operation, Refusal
 
     Headers = tuple[tuple[bytes, bytes], ...]
-    Table = Mapping[str, Callable[[Any, Request], Reply]]
+    Table = Mapping[str, Callable[[Any, Request], Reply | Waiting]]
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _PIECE: Final = 1 << 16
@@ -67,10 +70,33 @@ class Outcome(NamedTuple):
     """The headers of the rate limit."""
 
 
+class _Waits(Exception):  # noqa: N818  nothing went wrong
+    """An operation cannot be answered before webhook deliveries have been attempted; then it goes on with `resume`."""
+
+    def __init__(self, resume: Callable[[], Reply | Waiting], base: str) -> None:
+        super().__init__()
+        self.resume = resume
+        self.base = base
+        """What links in its answer begin with."""
+        self.at = 0
+        """When the request came, by the world's clock in ms."""
+        self.idle: Future[None] = Future()
+        """Done when the deliveries have been attempted."""
+
+
 class OpenApiApp:
     """Answers the operations of one document, below a prefix."""
 
-    def __init__(self, document: Document, table: Table, prefix: str, *, policy: Policy, public_url: str = "") -> None:
+    def __init__(  # noqa: PLR0913  each is one value, bound once
+        self,
+        document: Document,
+        table: Table,
+        prefix: str,
+        *,
+        policy: Policy,
+        deliveries: Deliveries,
+        public_url: str = "",
+    ) -> None:
         """Bind every operation of the document to its handler.
 
         Args:
@@ -78,6 +104,7 @@ class OpenApiApp:
             table: a handler for each operation of the document, by operation ID.
             prefix: the path below which the operations live.
             policy: what the operations act on, and how their answers are numbered and journaled.
+            deliveries: what sends webhooks; its lock is held while a request is answered.
             public_url: scheme and host of links in answers; empty: those that the request used.
 
         Raises:
@@ -87,6 +114,7 @@ class OpenApiApp:
         amiss = {operation.id for operation in found} ^ table.keys()
         if amiss:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
+        self.deliveries = deliveries
         self._public_url = public_url
         self._table = table
         self._routes = Routes(prefix, found)
@@ -106,19 +134,53 @@ class OpenApiApp:
                 raw = await body_of(receive, headers, operation.body.most_bytes)
             except ClientGone:
                 return
-        # From here to the answer nothing waits: a request happens at one instant, and needs no lock.
-        at = hosted.settle().now
-        if operation is None:
-            outcome = self._answer_without_operation(scope, route)
+        # From here to the answer nothing waits: a request happens at one instant. The lock keeps the thread away that
+        # sends webhooks. Only a control operation that moves the clock waits, for what is to be sent on the way.
+        arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
+        found = self._attempt(scope, route, arrival, hosted, None)
+        while isinstance(found, _Waits):
+            await wait_for(found.idle)
+            found = self._attempt(scope, route, arrival, hosted, found)
+        encoded, heads = found
+        content = encoded.content
+        if isinstance(content, bytes):  # a further call would cost every request time
+            await send({"type": "http.response.start", "status": encoded.status, "headers": heads})
+            await send({"type": "http.response.body", "body": content})
         else:
-            outcome = self._answer(Arrival(scope, headers, operation, parameters, raw), hosted)
-        encoded = outcome.encoded
-        if scope["method"] == "HEAD":
-            encoded = encoded._replace(content=b"")
-        heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
+            await _send(send, scope, encoded, heads, self.deliveries.lock)
+
+    def _attempt(
+        self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
+    ) -> tuple[Encoded, Headers] | _Waits:
+        """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
+        with self.deliveries.lock:
+            at = hosted.settle().now if waits is None else waits.at
+            try:
+                outcome = (
+                    self._answer_without_operation(scope, route)
+                    if arrival is None
+                    else self._answer(arrival, hosted, waits)
+                )
+            except _Waits as more:
+                more.at, more.idle = at, self.deliveries.when_idle(hosted)
+                return more
+            if scope["method"] == "HEAD":
+                outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
+            encoded = outcome.encoded
+            heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
+            self._record(scope, arrival, outcome, hosted, at)
+            self.deliveries.notify(hosted)
+            return encoded, heads
+
+    def _record(self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int) -> None:
+        """Report an exchange, and add it to the journal."""
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+        operation = None if arrival is None else arrival.operation
         if hosted.journal is not None and self._policy.is_journaled(operation):
+            body: bytes | Cut = b""
+            if arrival is not None:
+                body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
             hosted.journal.add(
                 at,
                 hosted.world.now,
@@ -126,41 +188,39 @@ class OpenApiApp:
                 outcome.organization,
                 outcome.reason,
                 scope,
-                _cut_unread_body(operation, headers) if raw is None else raw,
-                encoded,
+                body,
+                outcome.encoded,
                 self._policy.journal_id(hosted),
                 outcome.limits,
             )
-        content = encoded.content
-        if isinstance(content, bytes):  # a further call would cost every request time
-            await send({"type": "http.response.start", "status": encoded.status, "headers": heads})
-            await send({"type": "http.response.body", "body": content})
-        else:
-            await _send(send, scope, encoded, heads)
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer a request that reaches no operation with a reason that `x-elsewhere` words."""
-        hosted.settle()
-        outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
-        heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
-        self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
-        await _send(send, scope, outcome.encoded, heads)
+        with self.deliveries.lock:
+            hosted.settle()
+            outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
+            heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
+            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+        await _send(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
         """The body and the headers of the answer to what cannot be read as an HTTP request."""
-        hosted.settle()
-        outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
-        request_id = hosted.outside_id()
-        heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
-        self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
+        with self.deliveries.lock:
+            hosted.settle()
+            outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
+            request_id = hosted.outside_id()
+            heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
+            self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
         return b"".join(outcome.encoded.pieces()), heads
 
-    def _answer(self, arrival: Arrival, hosted: HostedWorld) -> Outcome:
+    def _answer(self, arrival: Arrival, hosted: HostedWorld, waits: _Waits | None) -> Outcome:
         """Answer a request of an operation, refusals included."""
         operation, world = arrival.operation, hosted.world
         organization, reason = "", ""
         limits: Headers = ()
         try:
+            if waits is not None:
+                return Outcome(self._encode(operation, waits.resume(), waits.base, hosted))
             if operation.secured:
                 key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
@@ -174,6 +234,8 @@ class OpenApiApp:
         except Refused as refused:
             reason = refused.reason
             encoded = _encode_refusal(operation.reasons, refused)
+        except _Waits:
+            raise
         except Exception as bug:  # noqa: BLE001  a bug of the emulator is answered with 500
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
@@ -221,7 +283,13 @@ class OpenApiApp:
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
         reply = self._table[operation.id](self._policy.subject(hosted), request)
-        return hosted.encoder.encode(reply, operation.answers[reply.status], request.base)
+        return self._encode(operation, reply, request.base, hosted)
+
+    @staticmethod
+    def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
+        if isinstance(reply, Waiting):
+            raise _Waits(reply.resume, base)
+        return hosted.encoder.encode(reply, operation.answers[reply.status], base)
 
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
         """The answer to a request that reaches no operation."""
@@ -276,17 +344,25 @@ def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded
     return Encoded(refusal.status, tuple(headers), content)
 
 
-async def _send(send: Send, scope: Scope, encoded: Encoded, headers: Headers) -> None:
+async def _send(
+    send: Send, scope: Scope, encoded: Encoded, headers: Headers, lock: AbstractContextManager[object]
+) -> None:
     content = encoded.content
     if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
-        content = b"".join(content())  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
+        with lock:
+            content = b"".join(content())  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
         if not any(name == b"content-length" for name, _ in headers):
             headers = (*headers, (b"content-length", b"%d" % len(content)))
     await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     if isinstance(content, bytes):
         await send({"type": "http.response.body", "body": content})
         return
-    for piece in _join_pieces(content()):
+    pieces = _join_pieces(content())
+    while True:
+        with lock:  # a piece may be made of the world as it stands
+            piece = next(pieces, None)
+        if piece is None:
+            break
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         await asyncio.sleep(0)  # other requests are served while a long answer is made
     await send({"type": "http.response.body", "body": b""})

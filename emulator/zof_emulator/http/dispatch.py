@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.control_access import ControlGuard
     from zof_emulator.http.world_registry import WorldRegistry
 
+_LOG: Final = logging.getLogger("zof_emulator")
 _WORLD: Final = b"x-zof-world"
 HOSTED_WORLD: Final = "zof_emulator.hosted_world"
 """The key of a page's scope under which its world stands."""
@@ -42,6 +44,15 @@ class Dispatcher:
         self.control = control
         self._pages = pages
         self._control_guard = control_guard
+        self.deliveries = api.deliveries
+        """What sends webhooks."""
+
+    def close(self) -> None:
+        """Send no more webhooks, and say how many deliveries were not completed."""
+        self.deliveries.close()
+        left = sum(hosted.world.outbox.open_count for hosted in self.worlds)
+        if left:
+            _LOG.warning("%d webhook deliveries were neither delivered nor given up", left)
 
     def answer_unreadable(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The body and the headers of the answer to what cannot be read as an HTTP request."""

@@ -47,6 +47,7 @@ class HostedWorld:
     """Holds a world; the one thing of it that outlives a reset."""
 
     __slots__ = (
+        "__weakref__",
         "_access",
         "_forgotten",
         "_fresh",

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.spec.operation import Operation
 
-JOURNALED_CONTROL_OPERATIONS: Final = frozenset({"advanceClock", "advanceRun"})
-"""The control operations that change what the API answers next: a journal without them could not be replayed."""
+JOURNALED_CONTROL_OPERATIONS: Final = frozenset(
+    {"advanceClock", "advanceRun", "clearDeliveryRules", "createDeliveryRule", "disturbDelivery", "sendEvent"}
+)
+"""The control operations that change what the API answers or sends next, so that a replay needs them."""
 
 
 class Policy(Protocol):
@@ -93,5 +95,5 @@ class ControlPolicy:
 
     @staticmethod
     def is_journaled(operation: Operation | None) -> bool:
-        """Whether the operation moves the clock."""
+        """Whether the operation changes what the API answers or sends next."""
         return operation is not None and operation.id in JOURNALED_CONTROL_OPERATIONS

@@ -34,6 +34,7 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "root": _keys(
         "openapi jsonSchemaDialect info servers security tags",
         paths="{path}",
+        webhooks="{path}",
         components="components",
         x_conventions="[convention]",
         x_elsewhere="{status}",

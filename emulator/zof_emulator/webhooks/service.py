@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Future
 from importlib import import_module
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -17,7 +17,6 @@ from zof_emulator.core.timeline import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from zof_emulator.core.deliveries import AttemptResult, Delivery
     from zof_emulator.core.world import World
@@ -43,7 +42,7 @@ class WorldHolder(Protocol):
 
     world: World
 
-    def observe(self) -> World:
+    def settle_without_use(self) -> World:
         """The world at the instant that it is now, which does not count as use."""
 
 
@@ -58,13 +57,14 @@ class DeliveryService:
 
     def __init__(
         self,
-        lock: AbstractContextManager[object],
         compose: Callable[[World, Delivery], Post],
         make_sender: Callable[[], Sender],
     ) -> None:
-        """`lock` guards all worlds; `compose` makes a delivery's request; `make_sender` is called once, in it."""
-        self._lock = lock
-        self._compose = compose
+        """`compose` makes a delivery's request; `make_sender` is called once, in the thread."""
+        self.lock = Lock()
+        """Held by whoever touches a world."""
+        self.compose = compose
+        """Makes a delivery's request."""
         self._make_sender = make_sender
         self._asleep: WeakKeyDictionary[WorldHolder, int] = WeakKeyDictionary()
         """Until which instant of its own each world needs no look, unless its outbox changes."""
@@ -81,6 +81,8 @@ class DeliveryService:
     def notify(self, holder: WorldHolder) -> None:
         """Look at a world whose outbox may have changed, or that has come to another instant."""
         world = holder.world
+        if not world.outbox.is_active:
+            return
         if world.outbox.is_ready or (not world.clock.stands and world.agenda.first < self._asleep.get(holder, NEVER)):
             self._asleep[holder] = 0
             self._rouse()
@@ -114,10 +116,10 @@ class DeliveryService:
 
     def close(self) -> None:
         """Send nothing more; attempts that are under way end without a result."""
-        with self._lock:
-            self._is_closed = True
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._wake.set)
+        with self.lock:
+            loop, self._loop, self._is_closed = self._loop, None, True
+            if loop is not None:
+                loop.call_soon_threadsafe(self._wake.set)
         if self._thread is not None:
             self._thread.join(1)
 
@@ -128,11 +130,11 @@ class DeliveryService:
 
     async def _serve(self) -> None:
         sender = self._make_sender()
-        with self._lock:
-            self._loop = asyncio.get_running_loop()
+        with self.lock:
+            self._loop = None if self._is_closed else asyncio.get_running_loop()
         while not self._is_closed:
             self._wake.clear()
-            with self._lock:
+            with self.lock:
                 self._is_woken = False
                 pause = min([self._advance(one, sender) for one in tuple(self._asleep)], default=_LONGEST_PAUSE_MS)
             waker = asyncio.get_running_loop().call_later(max(pause, 1) / _SECOND_MS, self._wake.set)
@@ -145,9 +147,9 @@ class DeliveryService:
 
     def _advance(self, holder: WorldHolder, sender: Sender) -> int:
         """Begin what is due in a world; for how many ms nothing more will be, as far as is known now."""
-        world = holder.observe()
+        world = holder.settle_without_use()
         for delivery in world.outbox.take(world.now):
-            post = self._compose(world, delivery)
+            post = self.compose(world, delivery)
             task = asyncio.get_running_loop().create_task(self._deliver(holder, world, delivery.number, post, sender))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -156,10 +158,10 @@ class DeliveryService:
 
     async def _deliver(self, holder: WorldHolder, world: World, number: int, post: Post, sender: Sender) -> None:
         result = await sender.send(post)
-        with self._lock:
+        with self.lock:
             before = self._asleep.get(holder, NEVER)
             if holder.world is world:
-                holder.observe()
+                holder.settle_without_use()
             world.outbox.finish(number, result, world.now)
             self._advance(holder, sender)
             self._settle_waiting()

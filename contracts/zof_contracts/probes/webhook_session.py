@@ -1,0 +1,102 @@
+"""The webhook of one verification: the receiver that it leads to, its secret, and the events that came.
+
+The client holds receiver and registration, so that probes that are repeated register nothing again.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from zof_contracts.checks.webhooks import SIGNATURE, read_event
+from zof_contracts.target.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from zof_contracts.checks.webhooks import Event
+    from zof_contracts.evidence.exchange import Exchange
+    from zof_contracts.target.client import Client
+    from zof_contracts.target.receiver import Received
+
+EVENTS: Final = ("run.completed", "run.started", "run.failed")
+"""What the webhook subscribes to; the test call sends the first."""
+_NO_CONTENT: Final = 204
+_SUCCESS: Final = range(200, 300)
+
+
+class WebhookSession:
+    """What the probes of webhooks share."""
+
+    def __init__(self, client: Client, nonce: str) -> None:
+        """Listen, and register a webhook, unless the client did before. Raises `OSError` when it cannot listen."""
+        target = client.target
+        if client.receiver is None:
+            client.receiver = Receiver(target.webhook_port)
+        self._receiver = client.receiver
+        self._judged = 0
+        if client.webhook is None:
+            base = target.webhook_public_url.rstrip("/") or self._receiver.url
+            asked = {"url": f"{base}/zof-contracts/{nonce}", "events": list(EVENTS)}
+            client.webhook = client.post("/webhooks", asked, idempotency_key=f"contracts-{nonce}-webhook")
+        self.created: Exchange = client.webhook
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """What was asked for when the webhook was registered."""
+        fields: dict[str, object] = json.loads(self.created.request.body)
+        return fields
+
+    @property
+    def url(self) -> str:
+        """The URL that was registered."""
+        return str(self.asked["url"])
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key under which it was registered."""
+        return next(value for name, value in self.created.request.headers if name == "Idempotency-Key")
+
+    @property
+    def id(self) -> str:
+        """The ID of the webhook."""
+        return str(self.created.response.fields.get("id"))
+
+    @property
+    def secret(self) -> str:
+        """The secret of the webhook; empty when none was shown."""
+        secret = self.created.response.fields.get("secret")
+        return secret if isinstance(secret, str) else ""
+
+    def events(self) -> list[Event]:
+        """The events that came, in order."""
+        return self._read(self._receiver.received)
+
+    def take_new(self) -> list[Event]:
+        """The events that came since the last call."""
+        events = self.events()
+        before, self._judged = self._judged, len(events)
+        return events[before:]
+
+    def wait_for(self, has_come: Callable[[Sequence[Event]], bool], seconds: float) -> bool:
+        """Wait until the events are as wanted, for so many seconds of real time at most; whether they are."""
+        return self._receiver.wait_for(lambda received: has_come(self._read(received)), seconds)
+
+    @contextmanager
+    def answering(self, status: int) -> Iterator[None]:
+        """Answer every event with a status for the time of a `with`."""
+        self._receiver.answer = lambda _: status
+        try:
+            yield
+        finally:
+            self._receiver.answer = lambda _: _NO_CONTENT
+
+    def _read(self, received: Sequence[Received]) -> list[Event]:
+        path = urlsplit(self.url).path
+        return [
+            read_event(one.body, one.header(SIGNATURE), was_taken=one.answer in _SUCCESS)
+            for one in received
+            if one.path == path
+        ]

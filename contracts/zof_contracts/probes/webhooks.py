@@ -1,0 +1,250 @@
+"""Webhooks (section 10): registration, the test call, the events of runs, and retries.
+
+The API deletes no webhooks, so one verification registers one, and every probe uses it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from zof_contracts.checks import webhooks
+from zof_contracts.checks.claims import check_status, describe, has_ended
+from zof_contracts.evidence.findings import Claim, quote_value
+from zof_contracts.probes.context import CREATED, FORBIDDEN, INVALID, UNKNOWN_WEBHOOK, Probe, ProbeContext, Unsettled
+from zof_contracts.probes.webhook_session import EVENTS, WebhookSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from zof_contracts.checks.webhooks import Event
+    from zof_contracts.evidence.exchange import Exchange
+
+_ACCEPTED: Final = 202
+_UNAVAILABLE: Final = 503
+_PATIENCE_IN_PROCESS: Final = 1.5
+"""Seconds of real time to wait for an event of a target in this process."""
+_ROUNDS: Final = 3
+"""How often to wait for a retry."""
+_RETRY_AFTER: Final = 11.0
+"""Seconds of the target's time after which an event that was refused has been sent again."""
+
+
+def register(context: ProbeContext) -> None:
+    """Register the webhook; replay its registration, list it, and refuse wrong ones."""
+    session = _open(context)
+    made = session.created
+    context.record(check_status("webhooks.create", made.response, CREATED), made)
+    if not isinstance(made.response.fields.get("secret"), str):
+        raise Unsettled(f"no webhook was registered: {describe(made.response)}")
+    asked = session.asked
+    shown = {name: made.response.fields.get(name) for name in asked}
+    context.record(Claim("webhooks.shape", shown == asked, quote_value(asked), quote_value(shown)), made)
+    again = context.client.post("/webhooks", asked, idempotency_key=session.idempotency_key)
+    same = again.response.body == made.response.body
+    got = f"{describe(again.response)} with another body" if again.response.ok else describe(again.response)
+    context.record(Claim("webhooks.secret.replay", same, "the same answer, with the secret", got), [made, again])
+    _check_list(context, session)
+    _check_refusals(context, session)
+    context.expect_not_found("webhooks.unknown", context.client.post(f"/webhooks/{UNKNOWN_WEBHOOK}/test"))
+
+
+def _check_list(context: ProbeContext, session: WebhookSession) -> None:
+    listed = context.require_ok(context.client.get("/webhooks", limit=100))
+    first = next((item.get("id") for item in listed.response.items), None)
+    claim = Claim("webhooks.list", first == session.id, f"{session.id} first", f"{quote_value(first)} first")
+    context.record(claim, [session.created, listed])
+    _check_secret(context, session, listed)
+
+
+def _check_secret(context: ProbeContext, session: WebhookSession, answer: Exchange) -> None:
+    hidden = session.secret.encode() not in answer.response.body
+    claim = Claim("webhooks.secret.once", hidden, "no secret", "the secret of the webhook", place=answer.operation)
+    context.record(claim, [session.created, answer])
+
+
+def _check_refusals(context: ProbeContext, session: WebhookSession) -> None:
+    good: dict[str, Any] = {"url": f"{session.url}/refused", "events": [EVENTS[0]]}
+    for events in (["run.exploded"], [], [EVENTS[0], EVENTS[0]]):
+        answer = context.client.post("/webhooks", {**good, "events": events})
+        _expect_invalid(context, "webhooks.events.refused", answer, f"the events {quote_value(events)}")
+    for url in ("ftp://127.0.0.1/", "http://user:word@127.0.0.1/", "nowhere"):
+        answer = context.client.post("/webhooks", {**good, "url": url})
+        _expect_invalid(context, "webhooks.url.refused", answer, f"the URL {url}")
+    answer = context.client.post("/webhooks", {**good, "secret": "short"})
+    _expect_invalid(context, "webhooks.secret.refused", answer, "a secret of 5 characters")
+
+
+def _expect_invalid(context: ProbeContext, rule: str, answer: Exchange, what: str) -> None:
+    if context.is_conclusive(rule, answer, INVALID):
+        context.record(check_status(rule, answer.response, INVALID, what), answer)
+
+
+def try_permission(context: ProbeContext) -> None:
+    """A key without webhooks:manage may neither list, register nor test."""
+    if not context.has("no-webhooks"):
+        return
+    context.ensure_reachable()
+    key = "no-webhooks"
+    requests: tuple[Callable[[], Exchange], ...] = (
+        lambda: context.client.get("/webhooks", key=key),
+        lambda: context.client.post("/webhooks", {}, key=key),
+        lambda: context.client.post(f"/webhooks/{UNKNOWN_WEBHOOK}/test", key=key),
+    )
+    for request in requests:
+        answer = request()
+        what = "a key without webhooks:manage"
+        if answer.response.ok or answer.response.status in {FORBIDDEN, INVALID, 404}:
+            claim = check_status("webhooks.permission", answer.response, FORBIDDEN, what)
+            context.record(claim, answer)
+
+
+def visit_as_other_organization(context: ProbeContext) -> None:
+    """Another organization neither sees nor tests the webhook."""
+    if not context.has("other-org"):
+        return
+    session = _require(context)
+    tested = context.client.post(f"/webhooks/{session.id}/test", key="other-org")
+    context.expect_not_found("webhooks.tenants", tested, [session.created])
+    listed = context.client.get("/webhooks", key="other-org", limit=100)
+    if listed.response.ok:
+        seen = any(item.get("id") == session.id for item in listed.response.items)
+        claim = Claim("webhooks.tenants", not seen, "no webhook of ours", f"{session.id} in the list")
+        context.record(claim, [session.created, listed])
+
+
+def call_test(context: ProbeContext) -> None:
+    """The test call answers with an event, and sends it; one that is refused is sent again."""
+    session = _require(context)
+    tested = context.client.post(f"/webhooks/{session.id}/test")
+    _check_secret(context, session, tested)
+    event = webhooks.read_event(tested.response.body, "")
+    holds = tested.response.status == _ACCEPTED and event.type == EVENTS[0] and event.run_id == "run_test"
+    got = f"{describe(tested.response)} {quote_value(event.type)} about {quote_value(event.run_id)}"
+    context.record(Claim("webhooks.test", holds, f"202 with {EVENTS[0]} about run_test", got), tested)
+    if not tested.response.ok:
+        raise Unsettled(f"the test call was answered {describe(tested.response)}")
+    trace = [session.created, tested]
+    came = session.wait_for(lambda events: any(one.value == event.value for one in events), _patience(context))
+    shown = quote_value([one.id for one in session.events()])
+    context.record(Claim("webhooks.test.sent", came, f"the event {quote_value(event.id)}", f"events {shown}"), trace)
+    _check_all(context, session, trace)
+
+
+def retry(context: ProbeContext) -> None:
+    """An event that the receiver refuses comes again, under the same ID."""
+    session = _require(context)
+    if context.target.advance is None:
+        raise Unsettled("the target's clock cannot be moved")
+    with session.answering(_UNAVAILABLE):
+        tested = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
+        value = webhooks.read_event(tested.response.body, "").value
+        if not session.wait_for(lambda events: any(one.value == value for one in events), _patience(context)):
+            raise Unsettled("the event of the test call did not come")
+    refused = [one for one in session.events() if not one.was_taken][-1]
+    count = len(session.events())
+    came, trace = False, [session.created, tested]
+    for _ in range(_ROUNDS):  # the target may take note of the refusal a little after it was given
+        context.client.wait(_RETRY_AFTER, "the retry of a webhook")
+        trace.append(context.client.get("/webhooks", limit=1))
+        came = session.wait_for(lambda events: len(events) > count, _patience(context) / _ROUNDS)
+        if came:
+            break
+    context.record(Claim("webhooks.retry", came, "the event again after 10 s", "no further delivery"), trace)
+    if came:
+        again = session.events()[count]
+        same = again.body == refused.body
+        got = f"the event {quote_value(again.id)}" if again.id != refused.id else "the event with another body"
+        context.record(Claim("webhooks.retry.same", same, f"the event {quote_value(refused.id)}", got), trace)
+
+
+def follow_runs(context: ProbeContext) -> None:
+    """Runs that pass, fail, end in error and are canceled send their events, in order."""
+    session = _require(context)
+    cases = [case for case in (context.target.failing_case, context.target.error_case) if case]
+    started = [context.start(case) for case in (context.target.cases[0], *cases)]
+    canceled = context.start(context.target.cases[0])
+    context.client.post(f"/runs/{canceled.response.fields['id']}/cancel")
+    ended = [context.wait_until(str(start.response.fields["id"]), has_ended) for start in (*started, canceled)]
+    for exchange in ended:
+        run = exchange.response.fields
+        session.wait_for(partial(_have_come, run["id"], _list_events(run)), _patience(context))
+    # What was sent before a test event has come when the test event has, since events go in order.
+    last = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
+    value = webhooks.read_event(last.response.body, "").value
+    session.wait_for(lambda events: any(one.value == value for one in events), _patience(context))
+    events = session.events()
+    for exchange in ended:
+        run, trace = exchange.response.fields, [session.created, exchange]
+        has_begun = "run.started" in _list_events(run)
+        claims = webhooks.check_events_of_run(events, run["id"], str(run["status"]), has_started=has_begun)
+        context.record([*claims, webhooks.check_order(events, run["id"])], trace)
+        for event in events:
+            if event.run_id == run["id"] and "event" not in event.value:
+                context.record(webhooks.check_about(event, run.get("organization_id")), trace)
+    _check_all(context, session, [session.created, *ended])
+
+
+def _list_events(run: dict[str, Any]) -> set[str]:
+    """The types of the events that a run must have sent."""
+    found = {"run.completed"}
+    found |= {"run.started"} if run.get("started_at") is not None else set()
+    return found | ({"run.failed"} if run.get("status") == "failed" else set())
+
+
+def _patience(context: ProbeContext) -> float:
+    """Seconds of real time to wait for an event that must come."""
+    return _PATIENCE_IN_PROCESS if context.target.in_process else context.target.patience
+
+
+def _have_come(run_id: str, types: set[str], events: Sequence[Event]) -> bool:
+    return types <= {event.type for event in events if event.run_id == run_id}
+
+
+def _check_all(context: ProbeContext, session: WebhookSession, trace: list[Exchange]) -> None:
+    """Judge every event that has come since the last time."""
+    for event in session.take_new():
+        context.record(webhooks.check_envelope(event), trace)
+        context.record(webhooks.check_signature(event, session.secret), trace)
+        context.record(webhooks.check_signature_form(event), trace)
+    if all("event" not in event.value for event in session.events()):
+        context.record(webhooks.check_ids(session.events()), trace)
+
+
+def _open(context: ProbeContext) -> WebhookSession:
+    """The session; its webhook is registered once in a verification. Raises `Unsettled` where none can be."""
+    if not context.target.can_receive or not context.can_start_runs:
+        raise Unsettled("the target cannot reach a receiver on this machine, or the profile allows no registration")
+    if context.webhooks is None:
+        try:
+            context.webhooks = WebhookSession(context.client, context.ledger.nonce)
+        except OSError as error:
+            raise Unsettled(f"the receiver cannot listen on port {context.target.webhook_port}: {error}") from error
+    return context.webhooks
+
+
+def _require(context: ProbeContext) -> WebhookSession:
+    """The session, once its webhook is registered. Raises `Unsettled`."""
+    session = _open(context)
+    if not session.secret:
+        raise Unsettled(f"no webhook was registered: {describe(session.created.response)}")
+    return session
+
+
+def _rules(words: str) -> tuple[str, ...]:
+    return tuple(f"webhooks.{word}" for word in words.split())
+
+
+PROBES: Final = (
+    Probe(
+        "webhook registration",
+        register,
+        _rules("create shape list secret.once secret.replay events.refused url.refused secret.refused unknown"),
+    ),
+    Probe("webhook permission", try_permission, _rules("permission")),
+    Probe("webhooks of another organization", visit_as_other_organization, _rules("tenants")),
+    Probe("webhook test call", call_test, _rules("test test.sent envelope signature signature.form ids secret.once")),
+    Probe("webhook events of runs", follow_runs, _rules("started completed failed order object envelope ids")),
+    Probe("webhook retry", retry, _rules("retry retry.same")),
+)
+"""Probes of webhooks."""

@@ -1,0 +1,131 @@
+"""Recorded deliveries: the results of a journal's webhook attempts, given again in a replay that calls nobody."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from zof_emulator.core.deliveries import AttemptResult, DeliveryStatus
+from zof_emulator.core.instants import parse_rfc3339
+from zof_emulator.core.timeline import NEVER
+from zof_emulator.webhooks.compose import compose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from zof_emulator.core.deliveries import Delivery
+    from zof_emulator.core.world import World
+    from zof_emulator.http.hosted_world import HostedWorld
+
+_UNRECORDED: Final = AttemptResult(None, "the journal holds no such attempt", is_refused=True)
+
+
+class DeliveryDifference(NamedTuple):
+    """Where a delivery is another one than the journal's."""
+
+    number: int
+    """The number of the delivery, from 1."""
+    request: str
+    what: str
+    expected: str
+    got: str
+
+
+class RecordedDeliveries:
+    """Stands in for the delivery service: it sends nothing, and each attempt comes to what the journal says."""
+
+    def __init__(self, recorded: Iterable[Mapping[str, Any]]) -> None:
+        """`recorded` are deliveries as the control operations show them."""
+        self.lock = RLock()
+        self.differences: list[DeliveryDifference] = []
+        self._recorded = {one["id"]: one for one in recorded}
+        self._pending: list[tuple[World, Delivery]] = []
+
+    def notify(self, hosted: HostedWorld) -> None:
+        """Let the attempts that are due begin, and those end whose time has come."""
+        self._advance(hosted.world, hosted.world.now)
+
+    def when_idle(self, hosted: HostedWorld) -> Future[None]:
+        """Let all attempts that are due begin and end."""
+        self._advance(hosted.world, NEVER)
+        found: Future[None] = Future()
+        found.set_result(None)
+        return found
+
+    def finish(self, world: World) -> None:
+        """Let the attempts happen that the journal recorded after its last exchange, and note what is left."""
+        self._advance(world, NEVER)
+        while world.agenda.first < NEVER and any(self._has_more(world, one) for one in world.outbox.deliveries()):
+            world.settle(world.agenda.first)
+            self._advance(world, NEVER)
+        for one in world.outbox.deliveries():
+            self._recorded.pop(world.outbox.ids.delivery(one.number), None)
+        for left in self._recorded.values():
+            self._note(left["number"], left["request"]["url"], "delivery", left["id"], "none")
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _has_more(self, world: World, delivery: Delivery) -> bool:
+        found = self._recorded.get(world.outbox.ids.delivery(delivery.number))
+        return delivery.is_open and found is not None and len(found["attempts"]) > len(delivery.attempts)
+
+    def _advance(self, world: World, until: int) -> None:
+        """Begin what is due, and end what ended by `until` (ms) in the journal."""
+        while True:
+            taken = world.outbox.take(world.now)
+            self._pending += [(world, one) for one in taken]
+            for one in taken:
+                if not one.attempts:  # every attempt sends the same
+                    self._compare(world, one)
+            ended = [pair for pair in self._pending if pair[0] is world and self._ended_at(*pair) <= until]
+            if not ended:
+                return
+            for pair in ended:
+                self._pending.remove(pair)
+                self._end(*pair)
+
+    def _attempt(self, world: World, delivery: Delivery) -> Mapping[str, Any] | None:
+        found = self._recorded.get(world.outbox.ids.delivery(delivery.number))
+        attempts = [] if found is None else found["attempts"]
+        return attempts[len(delivery.attempts)] if len(delivery.attempts) < len(attempts) else None
+
+    def _ended_at(self, world: World, delivery: Delivery) -> int:
+        attempt = self._attempt(world, delivery)
+        return NEVER if attempt is None else parse_rfc3339(attempt["ended_at"])
+
+    def _end(self, world: World, delivery: Delivery) -> None:
+        attempt = self._attempt(world, delivery)
+        result, ended_at = _UNRECORDED, world.now
+        if attempt is not None:
+            headers = tuple((name, value) for name, value in attempt["headers"])
+            recorded = self._recorded[world.outbox.ids.delivery(delivery.number)]
+            is_refused = recorded["status"] == DeliveryStatus.REFUSED.value
+            result = AttemptResult(
+                attempt["status"],
+                attempt["error"] or "",
+                headers,
+                attempt["body"],
+                truncated=attempt["truncated"],
+                is_refused=is_refused,
+            )
+            ended_at = parse_rfc3339(attempt["ended_at"])
+        world.outbox.finish(delivery.number, result, ended_at)
+
+    def _compare(self, world: World, delivery: Delivery) -> None:
+        """Note in what the request of an attempt differs from the recorded one."""
+        post = compose(world, delivery)
+        recorded = self._recorded.get(world.outbox.ids.delivery(delivery.number))
+        number = delivery.number + 1
+        if recorded is None:
+            self._note(number, post.url, "delivery", "none", world.outbox.ids.delivery(delivery.number))
+            return
+        request = recorded["request"]
+        now = {"url": post.url, "headers": [list(pair) for pair in post.headers], "body": post.body.decode()}
+        for what, got in now.items():
+            if request[what] != got:
+                self._note(number, post.url, what, str(request[what]), str(got))
+
+    def _note(self, number: int, url: str, what: str, expected: str, got: str) -> None:
+        self.differences.append(DeliveryDifference(number, f"delivery to {url}", what, expected, got))

@@ -1,0 +1,68 @@
+"""Advancing a clock past webhook deliveries: each attempt is made at the instant at which it is due.
+
+The clock stops at every instant at which a delivery is due, and the operation waits until the attempts have ended.
+So the same requests lead to the same attempts at the same instants, however long receivers take in real time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zof_emulator.core.refusal import Refused
+from zof_emulator.core.timeline import NEVER
+from zof_emulator.handlers.messages import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zof_emulator.handlers.messages import Reply
+    from zof_emulator.http.hosted_world import HostedWorld
+
+
+class Advance:
+    """One advance of a world's clock, in as many steps as deliveries need."""
+
+    __slots__ = ("_awaits_deliveries", "_finish", "_has_come", "_hosted", "_target", "_world")
+
+    def __init__(
+        self,
+        hosted: HostedWorld,
+        finish: Callable[[], Reply],
+        *,
+        target: int | None = None,
+        has_come: Callable[[], bool] | None = None,
+        awaits_deliveries: bool = False,
+    ) -> None:
+        """Until the instant `target` (ms), or until something `has_come`; then `finish` makes the answer.
+
+        `awaits_deliveries` is whether what must come is the result of a delivery.
+        """
+        self._hosted = hosted
+        self._world = hosted.world
+        self._finish = finish
+        self._target = target
+        self._has_come = has_come
+        self._awaits_deliveries = awaits_deliveries
+
+    def step(self) -> Reply | Waiting:
+        """Move the clock as far as it may move now. Raises `Refused` when what is waited for never comes."""
+        world, target = self._world, self._target
+        while True:
+            if self._hosted.world is not world:  # it was reset or replaced while this advance waited
+                raise Refused("nothing_due")
+            is_busy = world.outbox.has_due(world.now)
+            if is_busy and self._awaits_deliveries:
+                return Waiting(self.step)
+            if self._has_ended():
+                return self._finish()
+            if is_busy:
+                return Waiting(self.step)
+            following = world.agenda.first if target is None else min(world.agenda.first, target)
+            if following == NEVER:
+                raise Refused("nothing_due")
+            world.move_to(max(world.now, following))
+
+    def _has_ended(self) -> bool:
+        if self._target is not None:
+            return self._world.now >= self._target and self._world.agenda.first > self._world.now
+        return self._has_come is not None and self._has_come()

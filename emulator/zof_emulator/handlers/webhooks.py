@@ -1,0 +1,43 @@
+"""Operations on webhooks: list, create, test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from zof_emulator.core.deliveries import EventFacts
+from zof_emulator.core.endpoints import EventType, Registration
+from zof_emulator.core.index import NO_END
+from zof_emulator.core.pages import take_newest
+from zof_emulator.handlers import webhook_views as views
+from zof_emulator.handlers.messages import Document, Page, Reply, Request
+from zof_emulator.handlers.paging import page_request
+
+if TYPE_CHECKING:
+    from zof_emulator.core.world import World
+
+_TEST_RUN: Final = EventFacts("run_test", "run_test")
+
+
+def list_webhooks(world: World, call: Request) -> Reply:
+    """One page of the organization's webhooks, newest first."""
+    here = page_request(world, call, NO_END)
+    numbers, more = take_newest(world.outbox.endpoints.numbers(call.organization), 0, here.start, call.query["limit"])
+    found = [world.outbox.endpoints.get(number) for number in numbers]
+    return Reply(200, Page(found, views.webhook_object, more, here.cursor(numbers[-1]) if more else None))
+
+
+def create_webhook(world: World, call: Request) -> Reply:
+    """Register a webhook; the answer shows its secret."""
+    asked = call.body
+    events = tuple(EventType(one) for one in asked["events"])
+    endpoint = world.outbox.register(
+        call.organization, Registration(asked["url"], events, asked.get("secret")), world.now
+    )
+    return Reply(201, Document(views.created_webhook(world, endpoint, call.base)))
+
+
+def send_test(world: World, call: Request) -> Reply:
+    """Send a webhook a test event."""
+    endpoint = world.outbox.endpoint(call.organization, call.id)
+    event = world.outbox.send_test(endpoint, _TEST_RUN, world.now)
+    return Reply(202, Document(views.envelope(world, event)))

@@ -1,0 +1,37 @@
+"""Composing: the signed request of a delivery, genuine or falsified; the same bytes at every attempt."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from zof_emulator.core.deliveries import Tampering
+from zof_emulator.handlers.webhook_views import envelope
+from zof_emulator.webhooks.post import Post, host_header
+from zof_emulator.webhooks.signing import HEADER, sign
+
+if TYPE_CHECKING:
+    from zof_emulator.core.deliveries import Delivery
+    from zof_emulator.core.world import World
+
+
+def compose(world: World, delivery: Delivery) -> Post:
+    """The request of a delivery, signed over the very bytes of its body."""
+    endpoint = world.outbox.endpoints.get(delivery.endpoint)
+    found = envelope(world, delivery.event)
+    body = json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+    signature = sign(endpoint.secret, body)
+    if delivery.tampering is Tampering.SIGNATURE:
+        signature = sign(endpoint.secret + "?", body)
+    elif delivery.tampering is Tampering.BODY:
+        body = json.dumps({**found, "data": {"tampered": True}}, separators=(",", ":")).encode()
+    elif delivery.tampering is Tampering.WHITESPACE:
+        body = json.dumps(found, ensure_ascii=False).encode()
+    headers = (
+        ("Host", host_header(endpoint.url)),
+        ("Content-Type", "application/json"),
+        ("User-Agent", "zof-emulator"),
+        (HEADER, signature),
+        ("Content-Length", str(len(body))),
+    )
+    return Post(endpoint.url, headers, body)

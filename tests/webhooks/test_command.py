@@ -1,0 +1,41 @@
+"""`zof-emulator webhooks`: a line for each attempt, and one line when there is no emulator."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+from zof_emulator.cli.webhooks import Follower, webhooks
+
+from tests.receivers import answer, receiving
+from tests.served import Server
+from tests.webhooks.test_receivers import call
+
+
+def test_each_attempt_is_one_line() -> None:
+    """Every attempt is printed once, with its time, event, number, URL and result."""
+    with receiving(lambda _: answer(503)) as receiver, Server("--clock", "manual", "--quiet") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        follower = Follower(url, "")
+        hook = call(server, "POST", "/v1/webhooks", {"url": receiver.url, "events": ["run.failed"]})
+        event = call(server, "POST", f"/v1/webhooks/{hook['id']}/test", {})
+        call(server, "POST", "/_emulator/clock/advance", {"until": "webhook_due"})
+        lines = list(follower.poll())
+        assert lines == [
+            f"2026-01-01T00:00:{second}.000Z run.failed {event['id']} test attempt {number} to {receiver.url}: 503"
+            " (pending)"
+            for number, second in ((1, "00"), (2, "10"))
+        ]
+        call(server, "POST", "/_emulator/clock/advance", {"until": "delivered"})
+        assert [line.rpartition(" ")[2] for line in follower.poll()] == ["(failed)"] * 3
+        assert list(follower.poll()) == []
+        printed = CliRunner().invoke(webhooks, ["--once", "--url", url])
+        assert len(printed.output.splitlines()) == 5
+        server.stop()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nothing"])
+def test_no_emulator_is_one_line(url: str) -> None:
+    """Where no emulator answers, the error names the URL and the option."""
+    found = CliRunner().invoke(webhooks, ["--once", "--url", url])
+    assert found.exit_code == 1
+    assert "--url" in found.output

@@ -1,0 +1,114 @@
+"""Users' receivers: the examples in Starlette and Node take deliveries from a real server, and refuse forgeries."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.served import PATIENCE, Server, environment
+from tests.zof import ADMIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+README: Final = (EXAMPLES.parent / "README.md").read_text()
+SECRET: Final = "whsec_of_the_tests_é"  # noqa: S105  of the tests alone
+
+
+def call(server: Server, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  JSON
+    """Send a request to the server."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.port}{path}",
+        None if body is None else json.dumps(body).encode(),
+        {"Content-Type": "application/json", "Authorization": f"Bearer {ADMIN}"},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+@contextmanager
+def receiver(command: list[str], port: int) -> Iterator[subprocess.Popen[str]]:
+    """A receiver as a process, which listens when the `with` begins."""
+    own = {"ZOF_WEBHOOK_SECRET": SECRET, "PORT": str(port)}
+    with subprocess.Popen(
+        command, cwd=EXAMPLES, env=environment(own), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            end = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < end
+                    assert process.poll() is None
+            yield process
+        finally:
+            process.kill()
+
+
+COMMANDS: Final = {
+    "starlette": [sys.executable, "-m", "uvicorn", "webhook_receiver:app", "--log-level", "critical", "--port"],
+    "node": ["node", "webhook_receiver.mjs"],
+}
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_a_receiver_takes_each_event_once_and_refuses_forgeries(kind: str) -> None:
+    """A run leads to its events at the receiver, each handled once, and every forgery is answered 401."""
+    if shutil.which(COMMANDS[kind][0]) is None:
+        pytest.skip("node is not installed")
+    port = free_port()
+    command = COMMANDS[kind] + ([str(port)] if kind == "starlette" else [])
+    with Server("--clock", "manual", "--quiet") as server, receiver(command, port) as process:
+        events = ["run.started", "run.completed", "run.failed"]
+        hook = {"url": f"http://127.0.0.1:{port}/webhooks", "events": events, "secret": SECRET}
+        call(server, "POST", "/v1/webhooks", hook)
+        call(server, "POST", "/_emulator/delivery-rules", {"action": "duplicate", "times": 1})
+        case = {"project_id": "proj_x", "environment": "staging", "test_case_ids": ["tc_x_fail"]}
+        run = call(server, "POST", "/v1/runs", case)["id"]
+        call(server, "POST", "/_emulator/clock/advance", {"until": "run_ended"})
+        call(server, "POST", "/_emulator/clock/advance", {"until": "delivered"})
+        first = call(server, "GET", "/_emulator/deliveries")["data"][-1]
+        forged = []
+        for tampering in ("signature", "body", "whitespace"):
+            asked = {"action": "tamper", "tampering": tampering}
+            forged.append(call(server, "POST", f"/_emulator/deliveries/{first['id']}/actions", asked)["id"])
+        for action in ({"action": "redeliver"}, {"action": "tamper", "tampering": "old_event"}):
+            call(server, "POST", f"/_emulator/deliveries/{first['id']}/actions", action)
+        call(server, "POST", "/_emulator/clock/advance", {"until": "delivered"})
+        page = call(server, "GET", "/_emulator/deliveries")["data"]
+        answers = {one["id"]: [attempt["status"] for attempt in one["attempts"]] for one in page}
+        assert [answers.pop(one) for one in forged] == [[401]] * 3
+        assert len(answers) == 6
+        assert all(one == [204] for one in answers.values())
+        process.kill()
+        assert process.stdout is not None
+        assert process.stdout.read().splitlines() == [f"{event} {run}" for event in events]
+        server.stop()
+
+
+@pytest.mark.parametrize(("file", "fence", "start"), [("py", "py", "SECRET ="), ("mjs", "js", "const seen")])
+def test_the_readme_shows_the_receivers(file: str, fence: str, start: str) -> None:
+    """README shows the examples as they are."""
+    content = (EXAMPLES / f"webhook_receiver.{file}").read_text()
+    assert f"```{fence}\n{content[content.index(start) :]}```" in README
