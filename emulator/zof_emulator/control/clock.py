@@ -90,7 +90,9 @@ def _step(world: World, witness: _Witness, advance: Advance) -> Reply | Waiting:
         found = advance.step()
     finally:
         world.on_event = None
-    return Waiting(lambda: _step(world, witness, advance)) if isinstance(found, Waiting) else found
+    if isinstance(found, Waiting):
+        return found._replace(resume=lambda: _step(world, witness, advance))
+    return found
 
 
 def _target(world: World, asked: Mapping[str, Any]) -> tuple[int, str]:

@@ -53,9 +53,14 @@ class World(WorldQueries):
         else:
             self.settle(now)
 
-    def settle(self, now: int) -> None:
-        """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards."""
-        while self.agenda.first <= now and (due := self.agenda.take(now)) is not None:
+    def settle(self, now: int, most: int = NEVER) -> int:
+        """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards.
+
+        Carries out at most `most` actions, and returns how many more there could have been. When it returns 0, actions
+        may be left, and the world is not yet at `now`.
+        """
+        while most and self.agenda.first <= now and (due := self.agenda.take(now)) is not None:
+            most -= 1
             self.now = max(self.now, due.at)
             if due.outcome == DELIVER:
                 self.outbox.wake(due.number)
@@ -65,17 +70,19 @@ class World(WorldQueries):
                 run = self.runs.get(due.number)
                 if run is not None:
                     self._end_case(run, Status(due.outcome))
-        self.now = max(self.now, now)
+        if self.agenda.first > now:
+            self.now = max(self.now, now)
+        return most
 
-    def move_to(self, instant: int, param: str | None = None) -> None:
-        """Move the clock to an instant (ms), and carry out what is due until then.
+    def move_to(self, instant: int, param: str | None = None, most: int = NEVER) -> int:
+        """Move the clock to an instant (ms), and carry out what is due until then, as `settle` does.
 
         Raises:
             Refused: the instant is in the past or after the year 9999; `param` names the input.
         """
         self.check_reachable(instant, param)
         self.clock = self.clock.move_by(instant - self.now)
-        self.settle(instant)
+        return self.settle(instant, most)
 
     def check_reachable(self, instant: int, param: str | None = None) -> None:
         """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""

@@ -59,6 +59,7 @@ class HostedWorld:
         "config",
         "encoder",
         "from_snapshot",
+        "is_settling",
         "journal",
         "listeners",
         "mount",
@@ -93,6 +94,8 @@ class HostedWorld:
         self._system = system
         self._access = access
         self._outside = 0
+        self.is_settling = False
+        """Whether an advance is carried out in slices; nothing else moves the world until it has ended."""
         self.reset()
 
     def reset(self) -> None:
@@ -123,6 +126,8 @@ class HostedWorld:
         """The world, at the instant that it is."""
         world = self.world
         self.used_at = now = self._system()
+        if self.is_settling:
+            return world
         world.reach(now)
         if world.forgotten > self._forgotten:
             _LOG.warning("ended runs were forgotten to make room; to keep more: --max-runs")
