@@ -155,7 +155,8 @@ class World(WorldQueries):
         self.started += 1
         tenancy = self.tenancies[organization]
         tenancy.runs.add(run)
-        tenancy.waiting.append(number)
+        tenancy.waiting[number] = None
+        self.catalogue.use(suite, cases)
         if tenancy.running < self.config.capacity:
             self.agenda.put(self.now, organization)
         return run
@@ -169,7 +170,10 @@ class World(WorldQueries):
         now = runs.cancel(run, self.now)
         if run.status is Status.RUNNING:
             self.tenancies[run.organization].running -= 1
+            self.agenda.withdraw(run.number)
             self.agenda.put(self.now, run.organization)
+        else:
+            self.tenancies[run.organization].waiting.pop(run.number, None)
         return self._end_run(run, now)
 
     # --- due actions
@@ -177,7 +181,7 @@ class World(WorldQueries):
     def _fill(self, organization: str) -> None:
         tenancy = self.tenancies[organization]
         while tenancy.waiting and tenancy.running < self.config.capacity:
-            run = self.runs.get(tenancy.waiting.popleft())
+            run = self.runs.get(tenancy.waiting.popitem(last=False)[0])
             if run is not None and run.status is Status.QUEUED:
                 tenancy.running += 1
                 begun = self._replace_run(run, runs.begin(run, self.now))
@@ -219,11 +223,16 @@ class World(WorldQueries):
         return ended
 
     def _forget(self, tenancy: Tenancy) -> None:
-        """Delete an eighth of the ended runs at once, because the cost grows with the number of runs that stay."""
+        """Delete an eighth of the ended runs at once, because the cost grows with the number of runs that stay.
+
+        The cases and suites that only these runs named are deleted too, and so is how often flaky ones have run.
+        """
         gone = frozenset(tenancy.results.forget(max(1, self.config.max_runs // 8)))
         tenancy.runs.forget(gone)
         for number in gone:
-            del self.runs[number]
+            run = self.runs.pop(number)
+            for name in self.catalogue.release(run.test_suite_id, run.cases):
+                self.flaky.pop((run.organization, name), None)
         self.forgotten += len(gone)
 
     def _replace_run(self, before: Run, now: Run) -> Run:

@@ -261,7 +261,7 @@ class OpenApiApp:
         if stored is not None:
             return Encoded(stored.status, (*stored.headers, _REPLAYED), stored.content)
         encoded = self._handle(operation, request, hosted).materialize()
-        if world.answers.keep(key_scope, body_print, encoded, encoded.size, world.now):
+        if world.answers.keep(key_scope, body_print, encoded, encoded.size + len(body_print), world.now):
             _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
         return encoded
 
@@ -364,8 +364,8 @@ async def _wait(waits: _Waits, hosted: HostedWorld) -> None:
 
 async def _wait_until_settled(hosted: HostedWorld) -> None:
     """Wait while an advance of the world is carried out in slices."""
-    while hosted.is_settling:
-        await asyncio.sleep(0)  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
+    while hosted.is_settling:  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
+        await asyncio.sleep(0)
 
 
 async def _send(
