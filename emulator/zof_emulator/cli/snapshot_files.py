@@ -1,4 +1,4 @@
-"""Keeping: worlds and journals in files; what cannot be read or written is one line."""
+"""Files of worlds and journals; a file that cannot be read or written is an error of one line."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 
-class UnusableFile(Exception):  # noqa: N818  it says what cannot be done
-    """A file cannot be read, or written; the message names it and says why."""
+class UnusableFile(Exception):  # noqa: N818  the name says what is wrong
+    """A file cannot be read or written. The message names the file and the reason."""
 
 
 def read(file: Path) -> bytes:
-    """What is in a file; `UnusableFile` when that cannot be read."""
+    """The content of a file.
+
+    Raises:
+        UnusableFile: the file cannot be read.
+    """
     try:
         return file.read_bytes()
     except OSError as error:
@@ -35,7 +39,11 @@ def read(file: Path) -> bytes:
 
 
 def load(hosted: HostedWorld, file: Path) -> None:
-    """Put the world of a snapshot in a hosted world; `UnusableFile` when it is none."""
+    """Replace a hosted world by the one in a snapshot file.
+
+    Raises:
+        UnusableFile: the file cannot be read, or is no snapshot.
+    """
     try:
         found: Any = orjson.loads(read(file))
         snapshots.restore(hosted, found if isinstance(found, dict) else {})

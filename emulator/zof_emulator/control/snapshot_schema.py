@@ -1,4 +1,4 @@
-"""The shape of a world in a snapshot, as JSON Schema: what `zof_emulator.core.snapshot` writes, and nothing else."""
+"""The JSON Schema of a world in a snapshot; it accepts exactly what `zof_emulator.core.snapshot` writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoding: a reply to bytes, held against the spec before it leaves; what cannot change is encoded once."""
+"""Encoding: turns a reply into bytes and checks it against the document. Values that cannot change are encoded once."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MOST_BYTES: Final = 1 << 25
 _JSON_TYPE: Final = (b"content-type", b"application/json")
 
 
-class SpecBroken(Exception):  # noqa: N818  it names what is broken
-    """An answer of ours does not hold to the spec: a bug of the emulator."""
+class SpecBroken(Exception):  # noqa: N818  the name says what is broken
+    """An answer of the emulator violates the document, which is a bug of the emulator."""
 
 
 @lru_cache(maxsize=4096)
 def _heads(length: int) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers of JSON of so many bytes."""
+    """The headers of a JSON body of `length` bytes."""
     return _JSON_TYPE, (b"content-length", b"%d" % length)
 
 
@@ -37,13 +37,17 @@ class Encoder:
 
     __slots__ = ("_size", "_stores", "world")
 
-    def __init__(self, world: Any) -> None:  # noqa: ANN401  handed on to the words alone
+    def __init__(self, world: Any) -> None:  # noqa: ANN401  only passed to the views
         self.world = world
         self._stores: dict[tuple[Words, str], dict[Hashable, bytes]] = {}
         self._size = 0
 
     def encode(self, reply: Reply, answer: Answer, base: str) -> Encoded:
-        """The reply in bytes; `SpecBroken` when it does not hold to the spec."""
+        """The reply in bytes; `base` is the URL at which links begin.
+
+        Raises:
+            SpecBroken: the reply violates the document.
+        """
         body = reply.body
         if isinstance(body, Item):
             content = self._encode_item(body.words, base, body.subject, answer.holds[JSON])
@@ -119,12 +123,12 @@ class Encoder:
 
 def _encode_checked(value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
     if not holds(value):
-        raise SpecBroken(f"an answer does not hold to its schema: {value}")
+        raise SpecBroken(f"an answer violates its schema: {value}")
     return json_of(value)
 
 
 def json_of(value: Any) -> bytes:  # noqa: ANN401  JSON
-    """A value as JSON, to be kept: orjson's own bytes hold on to 4 KiB, however few they are."""
+    """A value as JSON, copied: the bytes that orjson returns occupy at least 4 KiB of memory."""
     return b"%b" % orjson.dumps(value)
 
 
@@ -135,9 +139,9 @@ def _encode_document(body: Document, answer: Answer) -> bytes:
 def _encode_file(reply: Reply, file: File, answer: Answer) -> Encoded:
     holds = answer.holds.get(file.media_type)
     if holds is None:
-        raise SpecBroken(f"the spec knows no {file.media_type} here")
+        raise SpecBroken(f"the document lists no {file.media_type} for this answer")
     if file.media_type == JSON and not holds(orjson.loads(b"".join(file.pieces()))):
-        raise SpecBroken(f"{file.name} does not hold to its schema")
+        raise SpecBroken(f"{file.name} violates its schema")
     headers = [(b"content-type", file.media_type.encode()), _attachment(file.name)]
     if file.size is not None:
         headers.append((b"content-length", b"%d" % file.size))

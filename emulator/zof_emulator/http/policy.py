@@ -1,4 +1,4 @@
-"""How the two documents differ: what their operations act on, how their answers are numbered, what is journaled."""
+"""The differences between the two documents: the subject of operations, the request IDs, and what is journaled."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPERATIONS_OF_NO_WORLD: Final = frozenset(
 
 
 class Policy(Protocol):
-    """What `OpenApiApp` asks about the operations of its document."""
+    """The decisions of `OpenApiApp` that differ between the documents."""
 
     has_cursors: bool
     """Whether `starting_after` is a sealed cursor of a list."""
@@ -78,7 +78,7 @@ class ApiPolicy:
 
     @staticmethod
     def journal_id(_hosted: HostedWorld) -> str:
-        """Return nothing: the world's answers are numbered without a gap."""
+        """Return an empty text: the journal derives the ID, because the world numbers its answers without a gap."""
         return ""
 
     @staticmethod
@@ -88,7 +88,7 @@ class ApiPolicy:
 
     @staticmethod
     def is_journaled(_operation: Operation | None) -> bool:
-        """Every exchange is journaled."""
+        """Return True: every exchange is journaled."""
         return True
 
 
