@@ -90,7 +90,9 @@ def _step(world: World, recorder: _EventRecorder, advance: Advance) -> Reply | W
         found = advance.step()
     finally:
         world.on_event = None
-    return Waiting(lambda: _step(world, recorder, advance)) if isinstance(found, Waiting) else found
+    if isinstance(found, Waiting):
+        return found._replace(resume=lambda: _step(world, recorder, advance))
+    return found
 
 
 def _target(world: World, body: Mapping[str, Any]) -> tuple[int, str]:

@@ -79,7 +79,10 @@ _WORLD: Final = _object_of(
     organizations=_table(_rows(_TEXT)),
     samples=_rows(_TEXT),
     catalogue=_object_of(
-        owners=_table(_TEXT), suites=_table(_rows(_TEXT)), projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT)))
+        owners=_table(_TEXT),
+        given=_rows(_TEXT),
+        suites=_table(_rows(_TEXT)),
+        projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT))),
     ),
     started=_COUNT,
     forgotten=_COUNT,

@@ -76,9 +76,11 @@ class Export(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """No answer yet: the webhook deliveries that are due must be attempted first, and then `resume` is called."""
+    """No answer yet: others must be served first, and then `resume` is called."""
 
     resume: Callable[[], Reply | Waiting]
+    is_slice: bool = False
+    """Whether a slice of a long operation has ended; otherwise webhook deliveries that are due must be attempted."""
 
 
 class Reply(NamedTuple):

@@ -71,11 +71,11 @@ class Outcome(NamedTuple):
 
 
 class _Waits(Exception):  # noqa: N818  not an error
-    """An operation must wait for webhook deliveries; after their attempts it continues with `resume`."""
+    """An operation must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
 
-    def __init__(self, resume: Callable[[], Reply | Waiting], base: str) -> None:
+    def __init__(self, waiting: Waiting, base: str) -> None:
         super().__init__()
-        self.resume = resume
+        self.resume, self.is_slice = waiting
         self.base = base
         """The URL at which links in its answer begin."""
         self.at = 0
@@ -135,11 +135,14 @@ class OpenApiApp:
             except ClientGone:
                 return
         # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
-        # Only a control operation that moves the clock waits, for the deliveries that are due on the way.
+        # Only a control operation that moves the clock waits, for the deliveries that are due on the way, and between
+        # its slices, so that other worlds are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
+        if self._policy.needs_settled_world(operation):
+            await _wait_until_settled(hosted)
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, _Waits):
-            await wait_for(found.idle)
+            await _wait(found, hosted)
             found = self._attempt(scope, route, arrival, hosted, found)
         encoded, heads = found
         content = encoded.content
@@ -162,7 +165,9 @@ class OpenApiApp:
                     else self._answer(arrival, hosted, waits)
                 )
             except _Waits as more:
-                more.at, more.idle = at, self.deliveries.when_idle(hosted)
+                more.at = at
+                if not more.is_slice:
+                    more.idle = self.deliveries.when_idle(hosted)
                 return more
             if scope["method"] == "HEAD":
                 outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
@@ -262,7 +267,7 @@ class OpenApiApp:
         if stored is not None:
             return Encoded(stored.status, (*stored.headers, _REPLAYED), stored.content)
         encoded = self._handle(operation, request, hosted).materialize()
-        if world.answers.keep(key_scope, body_print, encoded, encoded.size, world.now):
+        if world.answers.keep(key_scope, body_print, encoded, encoded.size + len(body_print), world.now):
             _LOG.warning("too many stored idempotent answers: the oldest was deleted before it expired")
         return encoded
 
@@ -298,7 +303,7 @@ class OpenApiApp:
     @staticmethod
     def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
         if isinstance(reply, Waiting):
-            raise _Waits(reply.resume, base)
+            raise _Waits(reply, base)
         return hosted.encoder.encode(reply, operation.answers[reply.status], base)
 
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
@@ -356,6 +361,25 @@ def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded
     if "seconds" in refused.words:
         headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
     return Encoded(refusal.status, tuple(headers), content)
+
+
+async def _wait(waits: _Waits, hosted: HostedWorld) -> None:
+    """Wait until an operation may go on."""
+    if not waits.is_slice:
+        await wait_for(waits.idle)
+        await _wait_until_settled(hosted)
+        return
+    hosted.is_settling = True
+    try:
+        await asyncio.sleep(0)
+    finally:
+        hosted.is_settling = False
+
+
+async def _wait_until_settled(hosted: HostedWorld) -> None:
+    """Wait while an advance of the world is carried out in slices."""
+    while hosted.is_settling:  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
+        await asyncio.sleep(0)
 
 
 async def _send(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_STORES: Final = 32
 _MOST_KEPT: Final = 4096
+_MOST_BYTES: Final = 1 << 25
+"""How many bytes of encoded objects are kept for a world."""
 _JSON_TYPE: Final = (b"content-type", b"application/json")
 
 
@@ -33,11 +35,12 @@ def _heads(length: int) -> tuple[tuple[bytes, bytes], ...]:
 class Encoder:
     """Encodes the replies of one world."""
 
-    __slots__ = ("_stores", "world")
+    __slots__ = ("_size", "_stores", "world")
 
     def __init__(self, world: Any) -> None:  # noqa: ANN401  only passed to the views
         self.world = world
         self._stores: dict[tuple[Words, str], dict[Hashable, bytes]] = {}
+        self._size = 0
 
     def encode(self, reply: Reply, answer: Answer, base: str) -> Encoded:
         """The reply in bytes; `base` is the URL at which links begin.
@@ -67,11 +70,16 @@ class Encoder:
         store = self._stores.get((words, base))
         if store is None:
             if len(self._stores) >= _MOST_STORES:
-                self._stores.clear()
+                self._clear()
             store = self._stores[words, base] = {}
         elif len(store) > _MOST_KEPT:
+            self._size -= sum(map(len, store.values()))
             store.clear()
         return store
+
+    def _clear(self) -> None:
+        self._stores.clear()
+        self._size = 0
 
     def _encode_item(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
         store = self._find_store(words, base)
@@ -80,8 +88,18 @@ class Encoder:
     def _encode_and_store(
         self, store: dict[Hashable, bytes], words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]
     ) -> bytes:
-        content = store[subject] = _encode_checked(words(self.world, subject, base), holds)
+        content = _encode_checked(words(self.world, subject, base), holds)
+        if self._size + len(content) > _MOST_BYTES:
+            self._clear()
+            store = self._find_store(words, base)
+        store[subject] = content
+        self._size += len(content)
         return content
+
+    @property
+    def size(self) -> int:
+        """How many bytes of encoded objects are kept."""
+        return sum(len(content) for store in self._stores.values() for content in store.values())
 
     def _encode_page(self, page: Page, answer: Answer, base: str) -> bytes:
         assert answer.item_holds is not None, "the spec has a page where a page is sent"  # noqa: S101

@@ -59,6 +59,7 @@ class HostedWorld:
         "config",
         "encoder",
         "from_snapshot",
+        "is_settling",
         "journal",
         "listeners",
         "mount",
@@ -100,6 +101,8 @@ class HostedWorld:
         self._system = system
         self._access = access
         self._outside = 0
+        self.is_settling = False
+        """Whether an advance is carried out in slices; nothing else moves the world until it has ended."""
         self.reset()
 
     def reset(self) -> None:
@@ -130,6 +133,8 @@ class HostedWorld:
         """The world, settled at the current instant; it counts as used."""
         world = self.world
         self.used_at = now = self._system()
+        if self.is_settling:
+            return world
         world.reach(now)
         if world.forgotten > self._forgotten:
             _LOG.warning("ended runs were deleted to make room; keep more of them with --max-runs")

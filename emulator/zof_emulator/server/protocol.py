@@ -314,6 +314,8 @@ class Connection(HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             self._begun_at = self.loop.time()
             self._start_asgi_task(cycle, app)
+            if not self.pipeline:
+                self._parse_rest()  # its body may be there
             self._resume_reading()
             return
         self._resume_reading()

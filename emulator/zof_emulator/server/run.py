@@ -148,6 +148,22 @@ class _Server(uvicorn.Server):
         self.interrupted = self.interrupted or sig == signal.SIGINT
         super().handle_exit(sig, frame)
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End on SIGHUP as on SIGTERM, unless it is ignored, as under nohup; uvicorn would die of it at once."""
+        hangup = getattr(signal, "SIGHUP", None)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if hangup is None or not in_main_thread or signal.getsignal(hangup) is signal.SIG_IGN:
+            with super().capture_signals():
+                yield
+            return
+        with super().capture_signals():  # which raises the signal again at its end, as it was before
+            before = signal.signal(hangup, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hangup, before)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept requests, and call the callback of the start."""
         await super().startup(sockets)
