@@ -124,9 +124,12 @@ def _receipt(report: Report) -> Iterator[str]:
     states: dict[str, list[str]] = {}
     for one in receipt:
         states.setdefault(one["state"], []).append(one["run"])
-    yield from ("", *_fill(f"Receipt: {_number(len(receipt), 'run')} started in {report['target']['project']}."))
-    for state, runs in states.items():
-        yield from _count(len(runs), f"{state}: {_first_names(runs)}")
+    webhooks = sum(one["run"].startswith("wh_") for one in receipt)
+    also = f", and {_number(webhooks, 'webhook')} registered" if webhooks else ""
+    runs = _number(len(receipt) - webhooks, "run")
+    yield from ("", *_fill(f"Receipt: {runs} started in {report['target']['project']}{also}."))
+    for state, names in states.items():
+        yield from _count(len(names), f"{state}: {_first_names(names)}")
 
 
 def _figures(report: Report) -> Iterator[str]:
