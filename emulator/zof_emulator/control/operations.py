@@ -1,4 +1,4 @@
-"""Control: the emulator's own operations by their IDs, and those about the server and its worlds."""
+"""The control operations by operation ID, with those on the server and its worlds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ def installed_version() -> str:
 def table(
     contract: Node, worlds: WorldRegistry, public_url: str = ""
 ) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting]]:
-    """Which function answers which operation; `contract` is the document of the API, `public_url` that of its links."""
+    """The handlers of the control operations by operation ID.
+
+    Args:
+        contract: the root of the API's document.
+        worlds: the worlds of the process.
+        public_url: scheme and host of links in answers; if empty, those that each request used.
+    """
     about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
         {
@@ -121,7 +127,7 @@ def _root(hosted: HostedWorld, call: Request) -> str:
 
 
 def _serve_contract(contract: Node, world: World, base: str) -> Node:
-    """The contract with this server as its server, and the labels of this world's organizations."""
+    """The contract with the URL of this server and the environment labels of this world's organizations."""
     labels = dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
     return {
         **_extend_labels(contract, {"environments": list(labels)}),

@@ -1,4 +1,4 @@
-"""The shape of a world in a snapshot, as JSON Schema: what `zof_emulator.core.snapshot` writes, and nothing else."""
+"""The JSON Schema of a world in a snapshot; it accepts exactly what `zof_emulator.core.snapshot` writes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ _WORLD: Final = _object_of(
     organizations=_table(_rows(_TEXT)),
     samples=_rows(_TEXT),
     catalogue=_object_of(
-        owners=_table(_TEXT), suites=_table(_rows(_TEXT)), projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT)))
+        owners=_table(_TEXT),
+        given=_rows(_TEXT),
+        suites=_table(_rows(_TEXT)),
+        projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT))),
     ),
     started=_COUNT,
     forgotten=_COUNT,

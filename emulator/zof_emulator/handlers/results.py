@@ -1,4 +1,4 @@
-"""Operations on results: query, retrieve, export."""
+"""Operations on results: list, retrieve, export."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import World
 
     Find = Callable[[int, int], tuple[list[int], bool]]
-    """The ranks under one, so many at most, the highest first; and whether more follow."""
+    """Takes a rank and a limit; returns at most `limit` lower ranks, the highest first, and whether more follow."""
 
 _BATCH: Final = 500
 
 
 def list_results(world: World, call: Request) -> Reply:
-    """One page of the organization's results, those visible last first."""
+    """One page of the organization's results, the newest first."""
     here = page_request(world, call, NO_END)
     run = world.find_run(call.organization, call.query.get("run_id", ""))
     if run is not None:
         move_on_poll(world, (run,))
     ranks, more = _find(world, call.organization, call.query)(here.start, call.query["limit"])
-    found = [views.ResultAt(*world.result_at_rank(call.organization, rank)) for rank in ranks]
-    return Reply(200, Page(found, views.result_object, more, here.cursor(ranks[-1]) if more else None))
+    page = [views.ResultAt(*world.result_at_rank(call.organization, rank)) for rank in ranks]
+    return Reply(200, Page(page, views.result_object, more, here.cursor(ranks[-1]) if more else None))
 
 
 def get_result(world: World, call: Request) -> Reply:
@@ -48,7 +48,7 @@ def list_result_artifacts(world: World, call: Request) -> Reply:
 
 
 def export_results(world: World, call: Request) -> Reply:
-    """Export all results that match, as they are now."""
+    """Export all matching results."""
     find = _find(world, call.organization, call.body)
     end = world.tenancies[call.organization].results.end
 
@@ -65,16 +65,16 @@ def export_results(world: World, call: Request) -> Reply:
     def lines() -> Iterator[bytes]:
         yield csv.header()
         for at in subjects():
-            yield csv.row(world.result(at.run, at.place))
+            yield csv.row(world.result(at.run, at.case_index))
 
     return Reply(200, File("text/csv", "results.csv", lines))
 
 
-def _find(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
-    """What finds the results that match."""
-    period = Period(asked.get("created_after"), asked.get("created_before"))
-    status = Status(asked["status"]) if "status" in asked else None
-    name = asked.get("run_id")
+def _find(world: World, organization: str, filters: Mapping[str, Any]) -> Find:
+    """The function that finds the results that match the filters."""
+    period = Period(filters.get("created_after"), filters.get("created_before"))
+    status = Status(filters["status"]) if "status" in filters else None
+    name = filters.get("run_id")
     run = None if name is None else world.find_run(organization, name)
     if name is not None and (run is None or not run.has_ended):
         return lambda _below, _limit: ([], False)

@@ -1,4 +1,4 @@
-"""The pipeline: a request is decoded once, judged once and answered once, in the order that the contract gives."""
+"""The pipeline: decodes, judges and answers a request, each once, in the order that the contract gives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, chec
 from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
-from zof_emulator.journal.ring import Cut
+from zof_emulator.journal.ring import Addition, Cut
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.operation import compile_elsewhere, operations
 
@@ -47,7 +47,7 @@ _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
 class Arrival(NamedTuple):
-    """A request of an operation as it arrived, before it is judged."""
+    """A request for an operation, before it is judged."""
 
     scope: Scope
     headers: Mapping[bytes, bytes]
@@ -55,37 +55,37 @@ class Arrival(NamedTuple):
     parameters: Mapping[str, str]
     """The parameters of the path, by name."""
     raw: bytes | None
-    """The body; None when it was too large to be read."""
+    """The body; None if it was too large to be read."""
 
 
 class Outcome(NamedTuple):
-    """The answer to a request, and what is recorded about it."""
+    """The answer to a request, and what the journal and the listeners record about it."""
 
     encoded: Encoded
     organization: str = ""
-    """The organization of the key; empty when no valid key came."""
+    """The organization of the key; empty without a valid key."""
     reason: str = ""
-    """Why the request was refused; empty when it was not."""
+    """Why the request was refused; empty if it was not."""
     limits: Headers = ()
     """The headers of the rate limit."""
 
 
-class _Waits(Exception):  # noqa: N818  nothing went wrong
-    """An operation cannot be answered before webhook deliveries have been attempted; then it goes on with `resume`."""
+class _Waits(Exception):  # noqa: N818  not an error
+    """An operation must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
 
-    def __init__(self, resume: Callable[[], Reply | Waiting], base: str) -> None:
+    def __init__(self, waiting: Waiting, base: str) -> None:
         super().__init__()
-        self.resume = resume
+        self.resume, self.is_slice = waiting
         self.base = base
-        """What links in its answer begin with."""
+        """The URL at which links in its answer begin."""
         self.at = 0
         """When the request came, by the world's clock in ms."""
         self.idle: Future[None] = Future()
-        """Done when the deliveries have been attempted."""
+        """Done after the attempts to send the deliveries."""
 
 
 class OpenApiApp:
-    """Answers the operations of one document, below a prefix."""
+    """Answers the operations of a document below a path prefix."""
 
     def __init__(  # noqa: PLR0913  each is one value, bound once
         self,
@@ -102,10 +102,10 @@ class OpenApiApp:
         Args:
             document: the OpenAPI document.
             table: a handler for each operation of the document, by operation ID.
-            prefix: the path below which the operations live.
-            policy: what the operations act on, and how their answers are numbered and journaled.
-            deliveries: what sends webhooks; its lock is held while a request is answered.
-            public_url: scheme and host of links in answers; empty: those that the request used.
+            prefix: the path prefix of the operations.
+            policy: the subject of the operations, and how their answers are numbered and journaled.
+            deliveries: the service that sends webhooks; its lock is held while a request is answered.
+            public_url: scheme and host of links in answers; if empty, those that the request used.
 
         Raises:
             SpecError: an operation has no handler, or a handler no operation.
@@ -125,7 +125,7 @@ class OpenApiApp:
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], hosted: HostedWorld
     ) -> None:
-        """Answer a request in a world, unless the client goes away before it is complete."""
+        """Answer a request in a world; send nothing if the client closes the connection before it is complete."""
         route, parameters = self._routes.find(scope)
         operation = route.methods.get(scope["method"]) if route else None
         raw: bytes | None = b""
@@ -134,12 +134,15 @@ class OpenApiApp:
                 raw = await body_of(receive, headers, operation.body.most_bytes)
             except ClientGone:
                 return
-        # From here to the answer nothing waits: a request happens at one instant. The lock keeps the thread away that
-        # sends webhooks. Only a control operation that moves the clock waits, for what is to be sent on the way.
+        # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
+        # Only a control operation that moves the clock waits, for the deliveries that are due on the way, and between
+        # its slices, so that other worlds are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
+        if self._policy.needs_settled_world(operation):
+            await _wait_until_settled(hosted)
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, _Waits):
-            await wait_for(found.idle)
+            await _wait(found, hosted)
             found = self._attempt(scope, route, arrival, hosted, found)
         encoded, heads = found
         content = encoded.content
@@ -152,7 +155,7 @@ class OpenApiApp:
     def _attempt(
         self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
     ) -> tuple[Encoded, Headers] | _Waits:
-        """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
+        """Answer a request, or return that it must wait; `waits` is the earlier return value if it has waited."""
         with self.deliveries.lock:
             at = hosted.settle().now if waits is None else waits.at
             try:
@@ -162,7 +165,9 @@ class OpenApiApp:
                     else self._answer(arrival, hosted, waits)
                 )
             except _Waits as more:
-                more.at, more.idle = at, self.deliveries.when_idle(hosted)
+                more.at = at
+                if not more.is_slice:
+                    more.idle = self.deliveries.when_idle(hosted)
                 return more
             if scope["method"] == "HEAD":
                 outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
@@ -173,7 +178,7 @@ class OpenApiApp:
             return encoded, heads
 
     def _record(self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int) -> None:
-        """Report an exchange, and add it to the journal."""
+        """Report an exchange to the listeners, and add it to the journal."""
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
         operation = None if arrival is None else arrival.operation
@@ -182,20 +187,22 @@ class OpenApiApp:
             if arrival is not None:
                 body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
             hosted.journal.add(
-                at,
-                hosted.world.now,
-                operation,
-                outcome.organization,
-                outcome.reason,
-                scope,
-                body,
-                outcome.encoded,
-                self._policy.journal_id(hosted),
-                outcome.limits,
+                Addition(
+                    at,
+                    hosted.world.now,
+                    operation,
+                    outcome.organization,
+                    outcome.reason,
+                    scope,
+                    body,
+                    outcome.encoded,
+                    self._policy.journal_id(hosted),
+                    outcome.limits,
+                )
             )
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
-        """Answer a request that reaches no operation with a reason that `x-elsewhere` words."""
+        """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
         with self.deliveries.lock:
             hosted.settle()
             outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
@@ -204,7 +211,7 @@ class OpenApiApp:
         await _send(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
-        """The body and the headers of the answer to what cannot be read as an HTTP request."""
+        """The body and the headers of the answer to input that is not a valid HTTP request."""
         with self.deliveries.lock:
             hosted.settle()
             outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
@@ -214,7 +221,7 @@ class OpenApiApp:
         return b"".join(outcome.encoded.pieces()), heads
 
     def _answer(self, arrival: Arrival, hosted: HostedWorld, waits: _Waits | None) -> Outcome:
-        """Answer a request of an operation, refusals included."""
+        """Answer a request for an operation; a refusal becomes an error answer."""
         operation, world = arrival.operation, hosted.world
         organization, reason = "", ""
         limits: Headers = ()
@@ -244,7 +251,11 @@ class OpenApiApp:
         return Outcome(encoded, organization, reason, limits)
 
     def _perform(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> Encoded:
-        """Decode the request and carry it out, or replay the answer stored for its key. Raises `Refused`."""
+        """Decode the request and carry it out, or replay the answer that is stored for its key.
+
+        Raises:
+            Refused: the request is refused.
+        """
         operation, world = arrival.operation, hosted.world
         request, fingerprint = self._decode(arrival, organization, hosted)
         key = arrival.headers.get(b"idempotency-key") if operation.idempotent else None
@@ -256,21 +267,25 @@ class OpenApiApp:
         if stored is not None:
             return Encoded(stored.status, (*stored.headers, _REPLAYED), stored.content)
         encoded = self._handle(operation, request, hosted).materialize()
-        if world.answers.keep(key_scope, body_print, encoded, encoded.size, world.now):
-            _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
+        if world.answers.keep(key_scope, body_print, encoded, encoded.size + len(body_print), world.now):
+            _LOG.warning("too many stored idempotent answers: the oldest was deleted before it expired")
         return encoded
 
     def _decode(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> tuple[Request, Callable[[], bytes]]:
-        """The decoded request, and the function that makes its body's fingerprint. Raises `Refused`."""
+        """The decoded request, and the function that returns the fingerprint of its body.
+
+        Raises:
+            Refused: a header, the query or the body is invalid.
+        """
         scope, headers, operation = arrival.scope, arrival.headers, arrival.operation
         check_headers(operation, headers)
         query: Mapping[str, Any] = operation.query.defaults
         start: int | None = None
         if scope["query_string"]:
-            # A cursor is judged with the query, though only the list that it came from knows whether it is good.
+            # A cursor is judged with the query, although only its list can decide whether it is valid.
             def read_cursor(known: Mapping[str, Any]) -> None:
                 nonlocal start
-                partial = Request(operation.id, organization, arrival.parameters, known, NO_BODY.judged, "")
+                partial = Request(operation.id, organization, arrival.parameters, known, NO_BODY.fields, "")
                 start = find_start(hosted.world, partial)
 
             query = operation.query.decode(scope["query_string"], read_cursor if self._policy.has_cursors else None)
@@ -278,7 +293,7 @@ class OpenApiApp:
         if operation.body is not None:
             body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
         base = (self._public_url or base_of(scope, headers)) + scope.get("root_path", "") + hosted.mount
-        request = Request(operation.id, organization, arrival.parameters, query, body.judged, base, start)
+        request = Request(operation.id, organization, arrival.parameters, query, body.fields, base, start)
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
@@ -288,7 +303,7 @@ class OpenApiApp:
     @staticmethod
     def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
         if isinstance(reply, Waiting):
-            raise _Waits(reply.resume, base)
+            raise _Waits(reply, base)
         return hosted.encoder.encode(reply, operation.answers[reply.status], base)
 
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
@@ -303,7 +318,7 @@ class OpenApiApp:
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
     def _notify(self, scope: Scope, outcome: Outcome, hosted: HostedWorld, request_id: str) -> None:
-        """Call `on_exchange`, after the answer was given an ID."""
+        """Call `on_exchange`. The answer has its request ID by then."""
         if hosted.listeners.on_exchange is not None:
             hosted.listeners.on_exchange(
                 Exchange(
@@ -318,7 +333,7 @@ class OpenApiApp:
             )
 
     def _common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
-        """The headers that every answer has."""
+        """The headers of every answer."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
@@ -326,14 +341,18 @@ class OpenApiApp:
 
 
 def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
-    """The journal's entry for a body that was too large to be read: its declared length, or the least it had."""
+    """The journal's entry for a body that was too large to be read: its declared length or its least length."""
     most = 0 if operation is None or operation.body is None else operation.body.most_bytes
     declared = headers.get(b"content-length", b"")
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
 
 
 def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
-    """The answer to a refused request; `KeyError` when the spec does not word the reason, which a test rules out."""
+    """The answer to a refused request.
+
+    Raises:
+        KeyError: the document does not word the reason, which a test rules out.
+    """
     refusal = reasons[refused.reason]
     content = encode.json_of(refusal.error(refused))
     headers = [_JSON, (b"content-length", b"%d" % len(content))]
@@ -344,13 +363,32 @@ def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded
     return Encoded(refusal.status, tuple(headers), content)
 
 
+async def _wait(waits: _Waits, hosted: HostedWorld) -> None:
+    """Wait until an operation may go on."""
+    if not waits.is_slice:
+        await wait_for(waits.idle)
+        await _wait_until_settled(hosted)
+        return
+    hosted.is_settling = True
+    try:
+        await asyncio.sleep(0)
+    finally:
+        hosted.is_settling = False
+
+
+async def _wait_until_settled(hosted: HostedWorld) -> None:
+    """Wait while an advance of the world is carried out in slices."""
+    while hosted.is_settling:  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
+        await asyncio.sleep(0)
+
+
 async def _send(
     send: Send, scope: Scope, encoded: Encoded, headers: Headers, lock: AbstractContextManager[object]
 ) -> None:
     content = encoded.content
     if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
         with lock:
-            content = b"".join(content())  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
+            content = b"".join(content())  # HTTP/1.0 has no chunked coding (RFC 9112, 6.1)
         if not any(name == b"content-length" for name, _ in headers):
             headers = (*headers, (b"content-length", b"%d" % len(content)))
     await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
@@ -359,12 +397,12 @@ async def _send(
         return
     pieces = _join_pieces(content())
     while True:
-        with lock:  # a piece may be made of the world as it stands
+        with lock:  # a piece may be made from the world's current state
             piece = next(pieces, None)
         if piece is None:
             break
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await asyncio.sleep(0)  # other requests are served while a long answer is made
+        await asyncio.sleep(0)  # let other requests run while a long answer is made
     await send({"type": "http.response.body", "body": b""})
 
 

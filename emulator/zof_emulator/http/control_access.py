@@ -1,4 +1,4 @@
-"""Who may use the control operations, so that no page in a browser and no neighbour can."""
+"""Access to the control operations: refuses web pages of other sites and clients on other machines."""
 
 from __future__ import annotations
 
@@ -15,26 +15,36 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 PREFIX: Final = "/_emulator"
-"""Where the control operations live under a base."""
+"""The path prefix of the control operations."""
 
 
 class ControlGuard:
-    """Lets in who is on this machine, or brings the token; never a page of another site."""
+    """Admits clients on this machine and clients with the token, but no web page of another site."""
 
     def __init__(self, *, loopback: bool, token: str = "", public_url: str = "") -> None:
-        """`loopback`: only clients on this machine can reach us at all. With a token, everybody must bring it."""
+        """Make a guard.
+
+        Args:
+            loopback: whether only clients on this machine can connect.
+            token: the token that every client must send; empty for none.
+            public_url: a URL whose host the `Host` header may name.
+        """
         self._loopback = loopback
         self._token = f"Bearer {token}".encode() if token else b""
         self._own = urlsplit(public_url).hostname
 
     def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        """Let a request in; `Refused` else."""
+        """Check a request.
+
+        Raises:
+            Refused: the client may not use the control operations.
+        """
         reason = self._reason(scope, headers)
         if reason:
             raise Refused(reason)
 
     def _reason(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-        """Why a request is refused; empty when it is let in."""
+        """The reason to refuse a request; empty if it is admitted."""
         host = _host(headers.get(b"host", b""))
         if self._loopback and not self._is_ours(host):
             return "foreign_host"
@@ -44,10 +54,10 @@ class ControlGuard:
         if self._token:
             given = headers.get(b"authorization")
             return "" if given and compare_digest(given, self._token) else "token_wrong" if given else "token_missing"
-        return "" if self.at_home(scope) else "not_loopback"
+        return "" if self.is_local(scope) else "not_loopback"
 
-    def at_home(self, scope: Scope) -> bool:
-        """Whether a client is on this machine."""
+    def is_local(self, scope: Scope) -> bool:
+        """Whether the client is on this machine."""
         return self._loopback or _is_loopback((scope.get("client") or ("",))[0])
 
     def _is_ours(self, host: str | None) -> bool:
@@ -57,7 +67,7 @@ class ControlGuard:
 
 
 def _host(authority: bytes) -> str | None:
-    """The host in `host:port`, without its port; None when it is none."""
+    """The host in `host:port`; None if the text has another form."""
     try:
         return urlsplit(b"//" + authority).hostname.decode("ascii")  # type: ignore[union-attr]
     except (AttributeError, ValueError):
@@ -66,8 +76,8 @@ def _host(authority: bytes) -> str | None:
 
 def _is_loopback(address: str) -> bool:
     try:
-        found = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return False
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return (mapped or found).is_loopback
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return (mapped or parsed).is_loopback

@@ -1,4 +1,4 @@
-"""Exchanges: how one out of the journal is shown, found, and told from another."""
+"""Exchanges of the journal as JSON, and their comparison with expected values."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _RUN: Final = re.compile(r"run_([A-Za-z0-9_-]+)")
 _OF_RUN: Final = re.compile(r"(?:res|art)_([A-Za-z0-9_-]+)_[0-9]{3,4}")
 _LAST: Final = re.compile(r"/(run_[A-Za-z0-9_-]+)$")
 _SECRET: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
-"""The headers that say who asks."""
+"""The headers that hold credentials."""
 _SCHEMES: Final = frozenset({b"bearer", b"basic", b"digest", b"token"})
-"""The first words of such a header that are no secret."""
+"""The first words of a credential header that are not secret."""
 _KEY: Final = re.compile(rb"Bearer ([\w-]{4})[\w.-]{5,}([\w-]{4})", re.ASCII)
 
 
 def show(number: int, entry: Entry) -> Shown:
-    """An exchange as JSON, its key masked and its bodies cut where they are long."""
+    """An exchange as JSON, with its key masked and long bodies cut."""
     authorization = next((value for name, value in entry.headers if name == b"authorization"), None)
     return {
         "number": number,
@@ -63,7 +63,7 @@ def message(status: int, headers: Headers, content: Content) -> Shown:
 
 
 def mask(secret: bytes) -> str:
-    """What may be shown of a header that says who asks: its scheme, the ends of a long key, and its `digest`."""
+    """The masked value of a credential header: its scheme, the ends of a long key, and its digest."""
     if not secret.strip():
         return secret.decode("latin-1")
     scheme, _, rest = secret.partition(b" ")
@@ -74,12 +74,12 @@ def mask(secret: bytes) -> str:
 
 
 def digest(secret: bytes) -> str:
-    """Tells a header that says who asks from others that say otherwise, and does not tell it."""
+    """A digest that identifies the value of a credential header without revealing it."""
     return sha256(canonical_bearer(secret) or secret).hexdigest()[:12]
 
 
 def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """In what an exchange differs from what is asked for, each with what was expected and got; nothing if it is one."""
+    """The differences between an exchange and the expected values; empty if the exchange matches."""
     found: dict[str, Any] = {
         "operation": one["operation"],
         "organization": one["organization"],
@@ -104,7 +104,7 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _run_ids(entry: Entry) -> list[str]:
-    """The runs that an exchange is about: by its path, its query, and where it says that a new one is."""
+    """The IDs of the runs that an exchange is about, from its path, its query and the answer's `Location`."""
     parts = entry.path.split("/")
     found = {f"run_{match[1]}" for part in parts if (match := _RUN.fullmatch(part) or _OF_RUN.fullmatch(part))}
     found |= {value for name, value in _pairs(entry.query) if name == "run_id"}
@@ -113,7 +113,7 @@ def _run_ids(entry: Entry) -> list[str]:
 
 
 def _body(content: Content) -> Shown:
-    """A body as JSON: text as it is, other bytes in base 64; cut at 64 KiB, with the length and digest of all of it."""
+    """A body as JSON: text, or other bytes in Base64; cut at 64 KiB, with the size and digest of the whole body."""
     if not isinstance(content, Cut):
         content = _cut(content() if callable(content) else (content,))
     cut = content
