@@ -7,6 +7,7 @@ without webhooks pays for neither. It touches a world only with the lock held wi
 from __future__ import annotations
 
 import asyncio
+import sys
 from concurrent.futures import Future
 from importlib import import_module
 from threading import Lock, Thread
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _COURIER: Final = "zof_emulator.webhooks.courier"
 _SECOND_MS: Final = 1_000
+_SWITCH_INTERVAL: Final = 0.0005
+"""Seconds after which a thread hands the interpreter on to another one that waits for it."""
 _LONGEST_PAUSE_MS: Final = 60_000
 
 
@@ -97,6 +100,8 @@ class DeliveryService:
 
     def _rouse(self) -> None:
         if self._thread is None and not self._is_closed:
+            # Else a request waits 5 ms for the interpreter, again and again, while webhooks are being sent.
+            sys.setswitchinterval(_SWITCH_INTERVAL)
             self._thread = Thread(target=self._run, name="zof-webhooks", daemon=True)
             self._thread.start()
         elif self._loop is not None and not self._is_woken and not self._is_closed:
