@@ -32,6 +32,13 @@ class UnansweredError(Exception):
     """The API gave no usable answer."""
 
 
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Reports a redirect as an error, because urllib would send the key to wherever it leads."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow no redirect."""
+
+
 class Zof:
     """The three calls that a gate needs. Waits as `Retry-After` says, and otherwise backs off with jitter."""
 
@@ -39,6 +46,7 @@ class Zof:
         self.base_url = base_url.rstrip("/")
         self.key = key
         self.sleep = sleep
+        self.opener = urllib.request.build_opener(NoRedirects)
 
     def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:
         """Send a request until it is answered; a POST needs an Idempotency-Key, so that it can be repeated safely."""
@@ -48,7 +56,7 @@ class Zof:
         for attempt in range(ATTEMPTS):
             request = urllib.request.Request(self.base_url + path, content, headers, method=method)
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
+                with self.opener.open(request, timeout=30) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 last = f"{error.code} {_message(error)} (request {error.headers.get('X-Request-Id', 'unknown')})"
@@ -77,6 +85,11 @@ class Zof:
         return run
 
 
+def show(text: str, key: str) -> str:
+    """Return a text that can be printed: without the key, and with control characters as `?`."""
+    return "".join(each if each.isprintable() else "?" for each in text.replace(key, "[key]"))
+
+
 def delay(retry_after: str | None, attempt: int, now: float) -> float:
     """Seconds to wait before the next attempt: what `Retry-After` says, in seconds or as a date, or a back-off."""
     try:
@@ -103,13 +116,13 @@ def _message(error: urllib.error.HTTPError) -> str:
 def gate(zof: Zof, order: dict[str, Any], most_seconds: float) -> int:
     """Start a run, wait for its end, print the outcome, and return the exit status."""
     run = zof.start(order)
-    print(f"{run['id']} started: {run['url']}")
+    print(show(f"{run['id']} started: {run['url']}", zof.key))
     run = zof.wait(run, most_seconds)
     summary = ", ".join(f"{count} {status}" for status, count in run["summary"].items() if count and status != "total")
-    print(f"{run['id']} {run['status']}: {summary}; {run['url']}")
+    print(show(f"{run['id']} {run['status']}: {summary}; {run['url']}", zof.key))
     for case in run["case_outcomes"]:
         if case["status"] != "passed":
-            print(f"  {case['test_case_id']} {case['status']}")
+            print(show(f"  {case['test_case_id']} {case['status']}", zof.key))
     return 0 if run["status"] == "passed" else 1
 
 
@@ -127,15 +140,15 @@ def main(arguments: Sequence[str] | None = None, sleep: Callable[[float], None] 
     given = parser.parse_args(arguments)
     order = {"project_id": given.project, "environment": given.environment}
     order |= {"test_suite_id": given.suite} if given.suite else {"test_case_ids": given.case}
-    key = os.environ.get("ZOF_API_KEY")
-    if not key:
-        print("ci_gate: set ZOF_API_KEY", file=sys.stderr)
+    key = os.environ.get("ZOF_API_KEY", "").strip()  # a secret read from a file often ends with a line end
+    if not key or not all("!" <= each <= "~" for each in key):
+        print("ci_gate: set ZOF_API_KEY to a key, which is printable ASCII without spaces", file=sys.stderr)
         return 2
     zof = Zof(os.environ.get("ZOF_BASE_URL", "https://api.zof.ai/v1"), key, sleep)
     try:
         return gate(zof, order, given.most_seconds)
     except UnansweredError as error:
-        print(f"ci_gate: {error}", file=sys.stderr)
+        print(show(f"ci_gate: {error}", key), file=sys.stderr)
         return 2
 
 

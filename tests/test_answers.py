@@ -56,7 +56,7 @@ def judges() -> Iterator[tuple[tuple[str, re.Pattern[str]], tuple[str, dict[int,
 
 def _by_status(responses: dict[str, Any]) -> Iterator[tuple[int, Any]]:
     for status, response in responses.items():
-        schema = CONTRACT.resolved(response)["content"].get(JSON, {}).get("schema")
+        schema = CONTRACT.resolved(response).get("content", {}).get(JSON, {}).get("schema")
         if schema is not None:
             yield int(status), jsonschema_rs.Draft202012Validator(close_schema(schema), validate_formats=True)
 

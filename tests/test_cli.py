@@ -402,7 +402,11 @@ def copy(tmp_path: Path) -> Path:
 
 # What stands where in a contract that is spoilt, and what the complaint names.
 SPOILT: Final = {
-    "a keyword that is not honoured": ("components schemas ProjectId not", {}, "#/components/schemas/ProjectId/not"),
+    "a keyword that is not honoured": (
+        "components schemas ProjectId contains",
+        {},
+        "#/components/schemas/ProjectId/contains",
+    ),
     "a place that is not honoured": ("paths /runs/{id} get callbacks", {}, "#/paths/~1runs~1{id}/get/callbacks"),
     "a reference to nowhere": (
         "paths /runs get parameters",

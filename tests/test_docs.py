@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import runpy
@@ -9,9 +10,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import click
 import pytest
@@ -67,10 +69,10 @@ def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_python_of_the_readme() -> None:
-    """The Python of the README runs as printed."""
-    assert len(PYTHON) == 1
+    """The program of the README runs as printed."""
+    _, program = PYTHON
     ran = subprocess.run(
-        [sys.executable, "-c", PYTHON[0]],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -79,6 +81,16 @@ def test_the_python_of_the_readme() -> None:
         timeout=60,
     )
     assert (ran.returncode, ran.stdout) == (0, "run_sample_failed\n"), ran.stderr
+
+
+def test_the_test_of_the_readme(tmp_path: Path) -> None:
+    """The pytest example of the README passes as printed."""
+    test, _ = PYTHON
+    (tmp_path / "test_readme.py").write_text(test)
+    command = [sys.executable, "-m", "pytest", "-p", "zof_emulator.testing.plugin", "-W", "error"]
+    variables = environment({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, measured=False)
+    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -211,6 +223,63 @@ def test_a_gate_without_a_valid_key(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["zof_test_expired\n", "zof_test_\nexpired", "zof_test_expired\u00fc", "zof test expired"]
+)
+def test_the_gate_never_prints_the_key(
+    gate: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    """A line end after the key is removed, and a key that cannot be sent is refused without showing it."""
+    monkeypatch.setenv("ZOF_API_KEY", key)
+    assert gate("proj_abc", "staging", "--case", "tc_a") == 2
+    out, error = capsys.readouterr()
+    assert ("401 unauthorized" if key.strip() == "zof_test_expired" else "set ZOF_API_KEY") in error
+    assert error.count("\n") == 1
+    assert "test_expired" not in out + error
+    assert "test expired" not in out + error
+
+
+def test_the_gate_shows_hostile_text_harmlessly() -> None:
+    """What an API sends is printed without the key and without control characters."""
+    assert GATE["show"]("a zof_secret_key \x1b]0;x\x07\r\n\u202e", "zof_secret_key") == "a [key] ?]0;x????"
+
+
+class Redirects(http.server.BaseHTTPRequestHandler):
+    """Redirects every request to another path, and records the paths."""
+
+    paths: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        """Redirect."""
+        self.paths.append(self.path)
+        self.send_response(302)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        """Redirect."""
+        self.do_POST()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_the_gate_follows_no_redirect(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A redirect is an error, so that the key is sent nowhere else."""
+    with http.server.HTTPServer(("127.0.0.1", 0), Redirects) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("ZOF_API_KEY", "zof_test_ci")
+        monkeypatch.setenv("ZOF_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+        code = GATE["main"](["proj_abc", "staging", "--case", "tc_a"], lambda _: None)
+        server.shutdown()
+        thread.join()
+    assert code == 2
+    assert set(Redirects.paths) == {"/v1/runs"}
+    assert "302" in capsys.readouterr().err
 
 
 def test_an_api_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,10 +71,16 @@ def loaded(environment: Environment, folder: Path, *flags: str) -> set[str]:
 
 
 def test_the_plugin_loads_nothing_but_itself(environment: Environment, tmp_path: Path) -> None:
-    """In a project that does not use the plugin, pytest loads one package and one module more than without it."""
+    """In a project that does not use our plugins, pytest loads them and the packages around them, nothing else."""
     folder = project(tmp_path, packages=True)
-    more = loaded(environment, folder) - loaded(environment, folder, "-p", "no:zof-contracts")
-    assert more == {"zof_contracts", "zof_contracts.pytest_plugin"}
+    without = loaded(environment, folder, "-p", "no:zof-contracts", "-p", "no:zof-emulator")
+    assert loaded(environment, folder) - without == {
+        "zof_contracts",
+        "zof_contracts.pytest_plugin",
+        "zof_emulator",
+        "zof_emulator.testing",
+        "zof_emulator.testing.plugin",
+    }
 
 
 def test_the_options_of_the_plugin_are_listed(environment: Environment, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ ELSEWHERE: Final[dict[str, Callable[[], Answer]]] = {
 EXAMPLES: Final[dict[str, tuple[int, Any]]] = {
     name: (int(status), example["value"])
     for status, response in load(find("control.yaml")).root["x-elsewhere"].items()
-    for name, example in response["content"]["application/json"]["examples"].items()
+    for name, example in response.get("content", {}).get("application/json", {}).get("examples", {}).items()
 }
 
 

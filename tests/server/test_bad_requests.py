@@ -17,19 +17,29 @@ from tests.zof import STAGING
 # --- methods and targets
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "CONNECT"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "CONNECT"])
 def test_a_method_that_the_path_does_not_take(world: World, method: str) -> None:
     """A method that HTTP knows and the path does not is 405, with those that it takes."""
     answer = ask(world.port, request(method, "/v1/runs"))
-    assert (answer.refusal, answer["allow"]) == ((405, "method_not_allowed", None), "GET, POST")
+    assert (answer.refusal, answer["allow"]) == ((405, "method_not_allowed", None), "GET, HEAD, OPTIONS, POST")
 
 
 def test_head(world: World) -> None:
-    """HEAD is 405 like any other method that is not documented, and has no body."""
+    """HEAD is answered with the length that a GET has, and without a body."""
+    length = ask(world.port, request("GET", "/v1/runs"))["content-length"]
     with Wire(world.port) as wire:
         wire.send(request("HEAD", "/v1/runs", b"", CLOSE))
         answer = wire.answer("HEAD")
-        assert (answer.status, answer["allow"], wire.rest()) == (405, "GET, POST", b"")
+        assert (answer.status, answer["content-length"], wire.rest()) == (200, length, b"")
+
+
+def test_options(world: World) -> None:
+    """OPTIONS is answered with the methods that the path takes, and with neither a body nor a length."""
+    with Wire(world.port) as wire:
+        wire.send(request("OPTIONS", "/v1/runs", b"", CLOSE))
+        answer = wire.answer("OPTIONS")
+        assert (answer.status, answer["allow"], wire.rest()) == (204, "GET, HEAD, OPTIONS, POST", b"")
+        assert answer["content-length"] is None
 
 
 @pytest.mark.parametrize(

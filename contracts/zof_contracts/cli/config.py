@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from zof_contracts.cli.options import suggest
+from zof_contracts.cli.terminal import print_notice
 from zof_contracts.contract.rules import RULES
 from zof_contracts.target.client import Budget
 from zof_contracts.target.clock import application
@@ -46,7 +47,7 @@ def read_config(options: Mapping[str, Any]) -> Config:
 
 
 def _read_target(options: Mapping[str, Any]) -> Target:
-    keys = {name: options[_key_option(name)] for name in KEYS if options[_key_option(name)]}
+    keys = {name: key for name in KEYS if (key := _read_key(name, options))}
     if "main" not in keys:
         raise click.UsageError("no API key: give one with --key or in ZOF_API_KEY")
     if len(options["case"]) < _FEWEST_CASES:
@@ -67,11 +68,18 @@ def _read_target(options: Mapping[str, Any]) -> Target:
     return replace(target, profile=_read_profile(target, options), quota=options["use_up_quota"])
 
 
-def _key_option(key: str) -> str:
-    return "key" if key == "main" else f"key_{key.replace('-', '_')}"
+def _read_key(name: str, options: Mapping[str, Any]) -> str:
+    option = "key" if name == "main" else f"key_{name.replace('-', '_')}"
+    given: str = options[option] or ""
+    key = given.strip()
+    if key != given:
+        print_notice(f"zof-contracts: note: white space around --{option.replace('_', '-')} was removed")
+    return key
 
 
 def _read_address(options: Mapping[str, Any]) -> dict[str, Any]:
+    if options["app"] and options["url"]:
+        raise click.UsageError("--app and --url (or ZOF_BASE_URL) name two targets: give one of them")
     if options["app"]:
         try:
             app = application(options["app"])

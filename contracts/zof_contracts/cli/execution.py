@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from zof_contracts.cli.config import read_config
+from zof_contracts.cli.terminal import describe_internal_error, hold_signals, print_notice, print_text
 from zof_contracts.evidence.exchange import Unreachable
-from zof_contracts.report import render, write
-from zof_contracts.report.document import FORMAT
+from zof_contracts.report import write
+from zof_contracts.report.document import FORMAT, build_report
 from zof_contracts.report.progress import can_color, show_progress
+from zof_contracts.report.text import REPORT_PARTS, SHORT_PARTS, render_parts
 from zof_contracts.target.client import Stopped
 from zof_contracts.target.redaction import Redactor
 from zof_contracts.verification.run import run
@@ -35,9 +37,10 @@ def execute(options: Mapping[str, Any]) -> int:
         click.ClickException: the verification could not be done, or a report cannot be written.
     """
     _prepare_folder(options["report"], options["report_dir"])
-    with show_progress(sys.stderr) as listener:
+    with show_progress(None if options["quiet"] else sys.stderr) as listener:
         verification = run_verification(options, listener)
-    _write_reports(verification, options["report"], options["report_dir"])
+    with hold_signals():
+        _write_reports(verification, options)
     return verification.exit_code(strict=options["strict"])
 
 
@@ -49,7 +52,7 @@ def run_verification(options: Mapping[str, Any], *listeners: Listener) -> Verifi
     """
     config, known = read_config(options), read_baseline(options["baseline"])
     try:
-        return run(
+        verification = run(
             config.target,
             rules=config.rules,
             caps=config.budget,
@@ -59,14 +62,9 @@ def run_verification(options: Mapping[str, Any], *listeners: Listener) -> Verifi
             known=known,
         )
     except Exception as error:
-        raise click.ClickException(Redactor(config.target.keys).text(_describe_error(error))) from error
-
-
-def _describe_error(error: Exception) -> str:
-    if isinstance(error, Unreachable | Stopped):
-        return str(error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"internal error: {type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+        message = str(error) if isinstance(error, Unreachable | Stopped) else describe_internal_error(error)
+        raise click.ClickException(Redactor(config.target.keys).text(message)) from error
+    return replace(verification, fail_under=options["fail_under"], has_baseline=options["baseline"] is not None)
 
 
 def read_baseline(path: Path | None) -> frozenset[str]:
@@ -100,16 +98,20 @@ def _prepare_folder(formats: Sequence[str], folder: Path) -> None:
             raise click.UsageError(f"cannot make --report-dir {folder}: {error.strerror or error}") from error
 
 
-def _write_reports(verification: Verification, formats: Sequence[str], folder: Path) -> None:
-    if "text" in formats:
-        text = render(verification, "text")
-        click.echo(_color_text(text) if can_color(sys.stdout) else text, nl=False, color=True)
-    files = [form for form in formats if form != "text"]
+def _write_reports(verification: Verification, options: Mapping[str, Any]) -> None:
+    """Write the files first, because standard output may be a pipe that nobody reads."""
+    formats, folder = options["report"], options["report_dir"]
     try:
+        files = [form for form in formats if form != "text"]
         for path in write(verification, files, folder) if files else ():
-            click.echo(f"wrote {path}", err=True)
+            if not options["quiet"]:
+                print_notice(f"wrote {path}")
     except OSError as error:
         raise click.ClickException(f"cannot write a report to {folder}: {error.strerror or error}") from error
+    report = build_report(verification)
+    parts = REPORT_PARTS if "text" in formats and not options["quiet"] else SHORT_PARTS if "text" in formats else ()
+    text = render_parts(report, parts)
+    print_text(_color_text(text) if can_color(sys.stdout) else text)
 
 
 def _color_text(text: str) -> str:

@@ -1,17 +1,25 @@
 """The command `zof-contracts`: its subcommands, its signals and its exit status.
 
 Only `verify` needs the packages of the extra `contracts`, so that help, version and catalogue work without them.
+Whatever happens, the command ends with a documented exit status, and an error is one line on standard error.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from zof_contracts.cli.catalogue import explain, rules
+from zof_contracts.cli.terminal import (
+    describe_internal_error,
+    describe_write_error,
+    prepare_streams,
+    print_notice,
+    raise_on_signals,
+    release_streams,
+)
 from zof_contracts.cli.verify import verify
 from zof_contracts.evidence.verification import COULD_NOT, INTERRUPTED
 from zof_contracts.report.document import read_version
@@ -36,14 +44,35 @@ for command in (verify, rules, explain):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code, message = _run(sys.argv[1:] if arguments is None else arguments)
+    if message:
+        print_notice(f"zof-contracts: error: {' '.join(escape_controls(message).split())}")
+    release_streams()
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str]) -> tuple[int, str]:
+    """Run the command line; return the exit status and an error message, if any."""
     try:
-        code = commands.main(arguments, prog_name="zof-contracts", standalone_mode=False)
+        prepare_streams()
+        with raise_on_signals():
+            code = _invoke(arguments)
+            sys.stdout.flush()
     except click.ClickException as error:
-        click.echo(f"zof-contracts: error: {' '.join(escape_controls(error.format_message()).split())}", err=True)
-        sys.exit(COULD_NOT)
+        return COULD_NOT, error.format_message()
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(COULD_NOT)
-    sys.exit(code if isinstance(code, int) else 0)
+        return INTERRUPTED, "interrupted before there was anything to report"
+    except OSError as error:  # of click, which prints help and lists: all others are click.ClickException here
+        return COULD_NOT, describe_write_error(error)
+    except Exception as error:  # noqa: BLE001  no error may end in a traceback, or with the status of a violation
+        return COULD_NOT, describe_internal_error(error)
+    return code, ""
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    try:
+        with commands.make_context("zof-contracts", list(arguments)) as context:
+            code = commands.invoke(context)
+    except click.exceptions.Exit as end:  # of --help and --version
+        return end.exit_code
+    return code if isinstance(code, int) else 0

@@ -18,7 +18,7 @@ from zof_contracts.target.target import KEYS, Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+    Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 CONFIG_FILE: Final = "contracts.toml"
 """The settings file that is read if the current folder has it."""
@@ -145,6 +145,13 @@ _VERIFICATION_OPTIONS: Final = [
         "--strict", is_flag=True, help="Fail for differences from assumptions too, and report undocumented fields."
     ),
     define_option(
+        "--fail-under",
+        type=click.FloatRange(0, 100),
+        metavar="PERCENT",
+        default=0.0,
+        help="Fail if fewer than this percentage of the selected rules were exercised.",
+    ),
+    define_option(
         "--baseline",
         type=click.Path(dir_okay=False, path_type=Path),
         help="JSON report of an earlier verification, whose findings do not fail again.",
@@ -161,6 +168,11 @@ _VERIFICATION_OPTIONS: Final = [
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder for the report files.",
     ),
+    define_option(
+        "--quiet",
+        is_flag=True,
+        help="Print no progress, and of the text report only the findings and the outcome.",
+    ),
 ]
 
 
@@ -171,7 +183,9 @@ def _read_config_file(ctx: click.Context, _: click.Parameter, path: Path | None)
     path = path or Path(CONFIG_FILE)
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise click.UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"cannot read {path}: {error}") from error
     known = {name.removeprefix("--"): each for each in ctx.command.params for name in each.opts if name != "--help"}
     values = {}
@@ -179,11 +193,35 @@ def _read_config_file(ctx: click.Context, _: click.Parameter, path: Path | None)
         option = known.get(name.replace("_", "-"))
         if option is None or option.name is None:
             raise click.UsageError(f"unknown setting {name!r} in {path}{suggest(name, known)}")
-        values[option.name] = [value] if option.multiple and isinstance(value, str) else value
+        values[option.name] = _check_setting(path, name, option, value)
     ctx.default_map = values
 
 
-def add_options(command: Callable[..., None]) -> Callable[..., None]:
+def _check_setting(path: Path, name: str, option: click.Parameter, value: object) -> object:
+    """Return the value of a setting as click takes it.
+
+    Raises:
+        click.UsageError: it has a type that the option does not have.
+    """
+    is_list = option.multiple or isinstance(option.type, ReportFormats)
+    if is_list and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    if is_list:
+        expected: tuple[type, ...] = (str,)
+    elif getattr(option, "is_flag", False):
+        expected = (bool,)
+    elif isinstance(option.type, click.types.FloatParamType):
+        expected = (int, float)
+    else:
+        expected = (int,) if isinstance(option.type, click.types.IntParamType) else (str,)
+    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+        kinds = {str: "a string", bool: "true or false", int: "a number", float: "a number"}
+        wanted = "a list of strings" if is_list else kinds[expected[0]]
+        raise click.UsageError(f"invalid value of {name!r} in {path}: use {wanted}")
+    return [value] if option.multiple else value
+
+
+def add_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every option of `verify` to a command."""
     config = define_option(
         "--config",

@@ -5,7 +5,6 @@ The verification itself needs the packages of the extra `contracts`; this module
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import Any
 
@@ -16,14 +15,15 @@ from zof_contracts.cli.options import add_options
 
 @click.command()
 @add_options
-def verify(**options: Any) -> None:  # noqa: ANN401
+def verify(**options: Any) -> int:  # noqa: ANN401
     """Verify a deployment against the contract.
 
     Exit status: 0 if no violation was found; 1 if one was found, or with --strict a difference from an assumption;
-    2 if the verification could not be done or no rule was tested; 130 if it was interrupted, after it reported what
-    was done until then.
+    2 if the verification could not be finished, no rule was exercised, or fewer than --fail-under demands; 130 if it
+    was interrupted. The reports are written also after an interruption, and the runs that were started are canceled.
     """
-    sys.exit(load_with_extra("zof_contracts.cli.execution").execute(options))
+    code: int = load_with_extra("zof_contracts.cli.execution").execute(options)
+    return code
 
 
 def load_with_extra(module: str) -> Any:  # noqa: ANN401  a module

@@ -1,7 +1,6 @@
-"""A verification that has ended, as one value: the results of the rules, the journal and the counts.
+"""A finished verification as one value, with its counts and its exit status.
 
-`zof_contracts.verification.run` makes it; every report reads it through `zof_contracts.report.document`, which removes
-the keys.
+`zof_contracts.verification.run` makes a `Verification`; `zof_contracts.report` turns it into reports.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ INTERRUPTED: Final = 130
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A run that was started on the target, and its state after the clean-up."""
+    """A run that was started on the target, and its last known state."""
 
     run: str
     key: str
@@ -47,12 +46,18 @@ class Verification:
     """Unix seconds."""
     seconds: float = 0.0
     examples: int = 0
-    """The number of generated requests, of fuzzing and of the state machine."""
+    """The number of generated requests."""
     throttled: int = 0
-    """How often the target answered 429 to the client."""
+    """The number of answers with status 429."""
     stopped: str = ""
-    """Why it ended early, such as a budget; empty when it did not."""
+    """Why it ended early: the budget, for example; empty if it did not."""
     interrupted: bool = False
+    error: str = ""
+    """Why it could not be finished: the target was lost, or an internal error; empty if it was finished."""
+    has_baseline: bool = False
+    """Whether there is a baseline; it may hold no finding."""
+    fail_under: float = 0.0
+    """The percentage of the rules that must have been exercised."""
     known: frozenset[str] = frozenset()
     """The keys of the findings that a baseline holds."""
 
@@ -64,7 +69,7 @@ class Verification:
 
     @property
     def new_findings(self) -> tuple[Finding, ...]:
-        """The findings that are neither flaky nor in the baseline."""
+        """The findings that count: neither flaky nor known."""
         return tuple(one for one in self.findings if not one.flaky and one.key not in self.known)
 
     @property
@@ -73,18 +78,28 @@ class Verification:
         return Counter(each.verdict for each in self.results)
 
     @property
+    def exercised_count(self) -> int:
+        """The number of rules that were exercised."""
+        return sum(each.verdict is not Verdict.NOT_EXERCISED for each in self.results)
+
+    @property
     def has_evidence(self) -> bool:
         """Whether any rule was exercised."""
-        return any(each.verdict is not Verdict.NOT_EXERCISED for each in self.results)
+        return self.exercised_count > 0
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether fewer rules were exercised than `fail_under` demands."""
+        return 100 * self.exercised_count < self.fail_under * len(self.results)
 
     def failing(self, *, strict: bool) -> tuple[Finding, ...]:
-        """The findings that make a pipeline fail."""
+        """The findings that fail a pipeline."""
         return tuple(one for one in self.new_findings if strict or one.verdict is Verdict.VIOLATED)
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 nothing found, 1 violations (or differences, when strict), 2 nothing was tested, 130 interrupted."""
+        """0 nothing found; 1 violations, or differences if strict; 2 not finished or too thin; 130 interrupted."""
         if self.interrupted:
             return INTERRUPTED
-        if not self.has_evidence:
-            return COULD_NOT
-        return FOUND if self.failing(strict=strict) else NOTHING_FOUND
+        if self.failing(strict=strict):
+            return FOUND
+        return COULD_NOT if self.error or not self.has_evidence or self.is_thin else NOTHING_FOUND

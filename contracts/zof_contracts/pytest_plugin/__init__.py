@@ -7,10 +7,9 @@ nothing of the harness and no other package: it adds the options, and where the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 PREFIX: Final = "zof_"
 """The prefix of our options in pytest's own namespace of options."""
@@ -39,7 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the test items if the command line names a target."""
     if target_of(config):
-        config.pluginmanager.import_plugin("zof_contracts.pytest_plugin.items")
+        try:
+            config.pluginmanager.import_plugin("zof_contracts.pytest_plugin.items")
+        except ImportError as error:
+            missing = getattr(error.__cause__, "name", None) or ""
+            if not missing or missing.startswith("zof_"):
+                raise
+            raise pytest.UsageError(
+                f"zof-contracts: package {missing} is not installed: install zof-emulator[contracts]"
+            ) from error
 
 
 def target_of(config: pytest.Config) -> str:

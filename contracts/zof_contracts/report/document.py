@@ -128,7 +128,12 @@ def _summary(verification: Verification) -> Report:
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verification.began)),
         "seconds": round(verification.seconds, 3),
         "seed": verification.seed,
+        "exit_status": verification.exit_code(strict=verification.target.strict),
+        "exit_reason": _exit_reason(verification),
+        "fail_under": verification.fail_under,
+        "baseline": verification.has_baseline,
         "rules": len(verification.results),
+        "exercised": verification.exercised_count,
         **_counts(verification.results),
         "flaky": sum(one.flaky for one in verification.findings),
         "known": sum(one.key in verification.known for one in verification.findings),
@@ -139,7 +144,25 @@ def _summary(verification: Verification) -> Report:
         "throttled": verification.throttled,
         "interrupted": verification.interrupted,
         "stopped": verification.stopped,
+        "error": verification.error,
     }
+
+
+def _exit_reason(verification: Verification) -> str:
+    """Return the reason for the exit status, in the order in which `Verification.exit_code` decides."""
+    if verification.interrupted:
+        return "the verification was interrupted"
+    if failing := verification.failing(strict=verification.target.strict):
+        count = len({one.rule.name for one in failing})
+        return f"{count} rule{' is' if count == 1 else 's are'} broken"
+    if verification.error:
+        return f"the verification could not be finished: {verification.error}"
+    if not verification.has_evidence:
+        return "no rule was exercised"
+    if verification.is_thin:
+        percent = 100 * verification.exercised_count / len(verification.results)
+        return f"{percent:.1f}% of the rules were exercised, and --fail-under demands {verification.fail_under:g}%"
+    return "no violation was found"
 
 
 def _outcome(verification: Verification) -> str:
@@ -151,8 +174,8 @@ def _outcome(verification: Verification) -> str:
     return "differences" if verdicts else "nothing found"
 
 
-def _counts(results: tuple[RuleResult, ...]) -> dict[str, int]:
-    return {field_name(verdict): sum(each.verdict is verdict for each in results) for verdict in Verdict}
+def _counts(settled: tuple[RuleResult, ...]) -> dict[str, int]:
+    return {field_name(verdict): sum(each.verdict is verdict for each in settled) for verdict in Verdict}
 
 
 def field_name(verdict: Verdict) -> str:

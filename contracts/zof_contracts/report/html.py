@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.report.text import describe_occurrences, format_verdict_line
+from zof_contracts.report.text import describe_occurrences, format_verdict_line, list_notes
 
 if TYPE_CHECKING:
     from zof_contracts.report.document import Report
@@ -59,14 +59,9 @@ def _facts(report: Report) -> str:
 
 
 def _notes(summary: dict[str, Any]) -> str:
-    notes = []
-    if summary["interrupted"]:
-        notes.append("Interrupted: the report covers what was done until then.")
-    if summary["stopped"] and not summary["interrupted"]:
-        notes.append(f"Ended early: {summary['stopped']}.")
-    if summary["throttled"]:
-        notes.append(f"The target throttled us {summary['throttled']} times; we waited, and that is no finding.")
-    return "".join(f"<p class=soft>{escape(note)}</p>" for note in notes)
+    exit_line = f"Exit status {summary['exit_status']}: {summary['exit_reason']}."
+    counts = f"Rules: {summary['kept']} kept, {summary['exercised']} exercised, {summary['rules']} asked for."
+    return "".join(f"<p class=soft>{escape(note)}</p>" for note in (counts, exit_line, *list_notes(summary)))
 
 
 def _class(verdict: str) -> str:

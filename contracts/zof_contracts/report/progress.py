@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -46,14 +46,36 @@ def can_color(stream: IO[str]) -> bool:
 
 
 @contextmanager
-def show_progress(stream: IO[str]) -> Iterator[Listener]:
-    """Return a listener that shows progress in the form that suits the stream."""
-    if not can_animate(stream):
-        yield ProgressLines(stream)
-        return
-    bar = ProgressBar(stream)
-    with bar.progress:
-        yield bar
+def show_progress(stream: IO[str] | None) -> Iterator[Listener]:
+    """Return a listener that shows progress in the form that suits the stream.
+
+    Progress that cannot be shown, because the stream is closed or full, does not disturb the verification.
+    """
+    if stream is None:
+        yield _show_nothing
+    elif can_animate(stream):
+        bar = ProgressBar(stream)
+        with suppress(OSError):
+            bar.progress.start()
+        try:
+            yield _tolerate_errors(bar)
+        finally:
+            with suppress(OSError):
+                bar.progress.stop()
+    else:
+        yield _tolerate_errors(ProgressLines(stream))
+
+
+def _show_nothing(_: Event) -> None:
+    """Show no progress."""
+
+
+def _tolerate_errors(listener: Listener) -> Listener:
+    def listen(event: Event) -> None:
+        with suppress(OSError):
+            listener(event)
+
+    return listen
 
 
 class _State:

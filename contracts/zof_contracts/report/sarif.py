@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.contract.document import load_contract, location
+from zof_contracts.contract.document import load_contract
+from zof_contracts.contract.lines import find_line
 from zof_contracts.report.escape import dump_json
 
 if TYPE_CHECKING:
@@ -16,10 +17,9 @@ SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sche
 
 def render(report: Report) -> str:
     """Render the report as SARIF."""
-    lines = _lines()
     rules = [rule for rule in report["rules"] if rule["verdict"] != "not exercised" or rule["findings"]]
     index = {rule["name"]: number for number, rule in enumerate(rules)}
-    tool = report["tool"]
+    tool, has_baseline = report["tool"], report["summary"]["baseline"]
     run = {
         "tool": {
             "driver": {
@@ -30,7 +30,9 @@ def render(report: Report) -> str:
             }
         },
         "invocations": [_invocation(report)],
-        "results": [_result(one, rules[index[one["rule"]]], index, lines) for one in report["findings"]],
+        "results": [
+            _result(one, rules[index[one["rule"]]], index, has_baseline=has_baseline) for one in report["findings"]
+        ],
         "properties": {"target": report["target"], "summary": report["summary"]},
     }
     return dump_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
@@ -61,7 +63,7 @@ def _invocation(report: Report) -> dict[str, Any]:
 
 
 def _result(
-    finding: dict[str, Any], rule: dict[str, Any], index: dict[str, int], lines: dict[str, int]
+    finding: dict[str, Any], rule: dict[str, Any], index: dict[str, int], *, has_baseline: bool
 ) -> dict[str, Any]:
     text = f"{rule['sentence']} Expected {finding['expected']}; got {finding['got']}.\n\n{finding['script']}"
     level = "error" if finding["verdict"] == "violated" and not finding["flaky"] else "note"
@@ -71,26 +73,20 @@ def _result(
         "level": level,
         "kind": "fail",
         "message": {"text": text},
-        "locations": [_location(rule["at"], lines)],
+        "locations": [_location(rule["at"])],
         "partialFingerprints": {"finding/v1": finding["key"]},
         "occurrenceCount": sum(one["times"] for one in (finding, *finding["also"])),
-        "baselineState": "unchanged" if finding["known"] else "new",
+        **({"baselineState": "unchanged" if finding["known"] else "new"} if has_baseline else {}),
         "properties": {name: finding[name] for name in ("request_id", "seed", "flaky", "operation")},
     }
 
 
-def _location(at: str, lines: dict[str, int]) -> dict[str, Any]:
+def _location(at: str) -> dict[str, Any]:
+    pointer = load_contract().pointer(at)
     return {
         "physicalLocation": {
             "artifactLocation": {"uri": "openapi.yaml"},
-            "region": {"startLine": lines.get(at.split("/", maxsplit=1)[0], 1)},
+            "region": {"startLine": find_line(pointer)},
         },
-        "logicalLocations": [{"fullyQualifiedName": load_contract().pointer(at), "kind": "member"}],
+        "logicalLocations": [{"fullyQualifiedName": pointer, "kind": "member"}],
     }
-
-
-def _lines() -> dict[str, int]:
-    """The line of each operation in the document."""
-    text = location().read_text(encoding="utf-8").splitlines()
-    marker = "operationId: "
-    return {line.split(marker)[1].strip(): number for number, line in enumerate(text, 1) if marker in line}

@@ -1,25 +1,32 @@
-"""The text report: the findings, the verdicts by section, the reasons, the receipt and the figures."""
+"""The text report: the findings, the verdicts by section, the reasons, the receipt, the figures and the outcome."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from zof_contracts.report.document import Report
 
-_WIDTH: Final = 100
-_HEADS: Final = ("kept", "violated", "differs", "not exercised")
+WIDTH: Final = 80
+"""The columns of a line; only commands and words that cannot be broken are longer."""
+_VERDICTS: Final = ("kept", "violated", "differs", "not exercised")
 _REASONS: Final = 12
 """The number of reasons for "not exercised" that are printed; the other formats hold all."""
+
+Part = Callable[[Any], Iterator[str]]
+"""Yields the lines of a part of the report."""
 
 
 def render(report: Report) -> str:
     """Render the report as plain text."""
-    parts = (_findings(report), _sections(report), _reasons(report), _receipt(report), _figures(report))
-    return "\n".join(line for part in parts for line in part) + "\n"
+    return render_parts(report, REPORT_PARTS)
+
+
+def render_parts(report: Report, parts: tuple[Part, ...]) -> str:
+    """Render some parts of the report, and the outcome, which is never left out."""
+    return "\n".join(line for part in (*parts, _outcome) for line in part(report)) + "\n"
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -30,14 +37,14 @@ def _findings(report: Report) -> Iterator[str]:
 
 def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any]) -> Iterator[str]:
     yield f"{number}. {format_verdict(finding)}  {finding['rule']}"
-    yield from _wrapped("", rule["sentence"])
-    yield from _wrapped("basis     ", f"{rule['basis']}{_sources(rule)}; openapi.yaml: {rule['at']}")
-    yield from _wrapped("expected  ", finding["expected"])
-    yield from _wrapped("got       ", finding["got"])
+    yield from _wrap("", rule["sentence"])
+    yield from _wrap("basis     ", f"{rule['basis']}{_sources(rule)}; openapi.yaml: {rule['at']}")
+    yield from _wrap("expected  ", finding["expected"])
+    yield from _wrap("got       ", finding["got"])
     if finding["times"] > 1 or finding["also"]:
-        yield from _wrapped("seen      ", describe_occurrences(finding))
-    said = f"request {finding['request_id']}, " if finding["request_id"] else ""
-    yield f"   repeat    {said}seed {finding['seed']}, --include {finding['rule']}, or:"
+        yield from _wrap("seen      ", describe_occurrences(finding))
+    request = f"request {finding['request_id']}, " if finding["request_id"] else ""
+    yield from _wrap("repeat    ", f"{request}seed {finding['seed']}, --include {finding['rule']}, or:")
     yield from (f"     {line}".rstrip() for line in finding["script"].strip().splitlines())
     yield ""
 
@@ -62,7 +69,7 @@ def _sources(rule: dict[str, Any]) -> str:
 
 def _sections(report: Report) -> Iterator[str]:
     width = max(len(_title(section)) for section in report["sections"])
-    yield f"{'':{width}}  {'  '.join(f'{head:>13}' for head in _HEADS)}"
+    yield f"{'':{width}}  {'  '.join(_VERDICTS)}"
     for section in report["sections"]:
         if section["rules"]:
             yield f"{_title(section):{width}}  {_row(section)}"
@@ -74,7 +81,7 @@ def _title(section: dict[str, Any]) -> str:
 
 
 def _row(counts: dict[str, Any]) -> str:
-    return "  ".join(f"{counts[head.replace(' ', '_')] or '·':>13}" for head in _HEADS)
+    return "  ".join(f"{counts[verdict.replace(' ', '_')] or '-':>{len(verdict)}}" for verdict in _VERDICTS)
 
 
 def _reasons(report: Report) -> Iterator[str]:
@@ -86,15 +93,17 @@ def _reasons(report: Report) -> Iterator[str]:
         yield from ("", "Not exercised, because:")
     most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
     for reason, names in most[:_REASONS]:
-        yield from textwrap.wrap(
-            f"{len(names):>4}  {reason}: {_some(names)}", _WIDTH, subsequent_indent=" " * 6, break_on_hyphens=False
-        )
+        yield from _count(len(names), f"{reason}: {_first_names(names)}")
     if most[_REASONS:]:
-        yield f"{sum(len(names) for _, names in most[_REASONS:]):>4}  other reasons; see --report json or html"
+        yield from _count(sum(len(names) for _, names in most[_REASONS:]), "other reasons; see --report json or html")
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (" …" if names[3:] else "")
+def _count(number: int, text: str) -> list[str]:
+    return _fill(f"{number:>4}  {text}", " " * 6)
+
+
+def _first_names(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
 
 
 def _receipt(report: Report) -> Iterator[str]:
@@ -104,28 +113,42 @@ def _receipt(report: Report) -> Iterator[str]:
     states: dict[str, list[str]] = {}
     for one in receipt:
         states.setdefault(one["state"], []).append(one["run"])
-    yield from ("", f"Receipt: {_many(len(receipt), 'run')} started in {report['target']['project']}.")
+    yield from ("", *_fill(f"Receipt: {_number(len(receipt), 'run')} started in {report['target']['project']}."))
     for state, runs in states.items():
-        yield from textwrap.wrap(
-            f"{len(runs):>4}  {state}: {_some(runs)}", _WIDTH, subsequent_indent=" " * 6, break_on_hyphens=False
-        )
+        yield from _count(len(runs), f"{state}: {_first_names(runs)}")
 
 
 def _figures(report: Report) -> Iterator[str]:
     summary = report["summary"]
     yield ""
-    yield (
+    yield from _fill(
         f"{summary['requests']} requests ({summary['requests_per_second']:g}/s), "
         f"{summary['examples']} examples ({summary['examples_per_second']:g}/s) "
         f"in {summary['seconds']:.1f} s; seed {summary['seed']}"
     )
+    for note in list_notes(summary):
+        yield from _fill(note)
+
+
+def list_notes(summary: dict[str, Any]) -> list[str]:
+    """List what a reader must know to judge the figures: throttling, and why the verification ended early."""
+    notes = []
     if summary["throttled"]:
-        yield f"The target throttled us {summary['throttled']} times; we waited, and that is no finding."
-    if summary["stopped"] and not summary["interrupted"]:
-        yield f"Ended early: {summary['stopped']}."
+        notes.append(f"The target throttled {summary['throttled']} requests; they were repeated.")
     if summary["interrupted"]:
-        yield "Interrupted: the report covers what was done until then."
-    yield format_verdict_line(report)
+        notes.append("Interrupted: the report covers what was done until then.")
+    elif summary["error"]:
+        notes.append(f"Not finished: {summary['error']}. The report covers what was done until then.")
+    elif summary["stopped"]:
+        notes.append(f"Ended early: {summary['stopped']}.")
+    return notes
+
+
+def _outcome(report: Report) -> Iterator[str]:
+    summary = report["summary"]
+    yield from _fill(f"Rules: {summary['kept']} kept, {summary['exercised']} exercised, {summary['rules']} asked for.")
+    yield from _fill(format_verdict_line(report))
+    yield from _fill(f"Exit status {summary['exit_status']}: {summary['exit_reason']}.")
 
 
 def format_verdict_line(report: Report) -> str:
@@ -136,20 +159,27 @@ def format_verdict_line(report: Report) -> str:
         verdict: {one["rule"] for one in counted if one["verdict"] == verdict} for verdict in ("violated", "differs")
     }
     if summary["outcome"] == "nothing was tested":
-        return f"Nothing was tested: {where} let no rule be seen kept or broken."
+        return f"Nothing was tested: no rule was exercised on {where}."
     if not counted:
         return f"{where} keeps the {summary['kept']} rules that were exercised."
-    violated, differs = (_many(len(names), "rule") for names in rules.values())
+    violated, differs = (_number(len(names), "rule") for names in rules.values())
     return f"{where}: {violated} violated, {differs} different from an assumption."
 
 
-def _many(number: int, word: str) -> str:
-    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+def _number(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
 
 
-def _wrapped(head: str, text: str) -> Iterator[str]:
-    indent = " " * (3 + len(head))
-    lines = textwrap.wrap(
-        " ".join(text.split()), _WIDTH, initial_indent=f"   {head}", subsequent_indent=indent, break_on_hyphens=False
-    )
-    yield from lines or [f"   {head}".rstrip()]
+def _wrap(head: str, text: str) -> list[str]:
+    lines = _fill(f"   {head}{' '.join(text.split())}", " " * (3 + len(head)))
+    return lines or [f"   {head}".rstrip()]
+
+
+def _fill(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+SHORT_PARTS: Final[tuple[Part, ...]] = (_findings,)
+"""The parts that --quiet leaves."""
+REPORT_PARTS: Final[tuple[Part, ...]] = (_findings, _sections, _reasons, _receipt, _figures)
+"""All parts, in order."""

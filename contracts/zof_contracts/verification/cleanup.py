@@ -24,18 +24,25 @@ def clean_up(client: Client) -> tuple[Receipt, ...]:
     client.caps = Budget()
     client.pacing = True
     receipts = []
-    reached = True
+    reached, why = True, "the target no longer answers"
     try:
         states = _look_up_states(client)
     except (Stopped, Unreachable):
         states = _known_states(client)
+    except KeyboardInterrupt:
+        states, reached, why = _known_states(client), False, "the clean-up was interrupted"
     for run, key in client.started.items():
-        state = states.get(run, "") if reached else "left running: the target no longer answers"
-        if state not in {"ended", "canceled"} and reached:
+        state = states.get(run, "" if reached else f"left running: {why}")
+        if not state:
             try:
                 state = _cancel(client, run, key)
             except (Stopped, Unreachable) as error:
                 state, reached = f"left running: {error}", False
+            except KeyboardInterrupt:
+                reached, why = False, "the clean-up was interrupted"
+                state = f"left running: {why}"
+            except Exception as error:  # noqa: BLE001  an odd answer about one run must not leave the others running
+                state = f"left running: its cancel failed with {type(error).__name__}"
         receipts.append(Receipt(run, key, state))
     return (*receipts, *_leave_webhook(client))
 

@@ -6,10 +6,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
@@ -27,7 +32,7 @@ from zof_contracts.verification.cleanup import clean_up
 from zof_contracts.verification.preflight import check_target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from zof_contracts.contract.rules import Rule
     from zof_contracts.evidence.events import Listener
@@ -47,8 +52,33 @@ _NO_CAPS: Final = Budget()
 _SETTLED_BY_PROBES: Final = frozenset(rule for probe in PROBES for rule in probe.rules)
 
 
-class _Ended(Exception):  # noqa: N818  a decision, not a fault
-    """The verification ends early; the message says why."""
+def _describe_internal_error(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"internal error: {type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of a verification."""
+
+    stopped: str = ""
+    """Why it came early; empty if it did not."""
+    interrupted: bool = False
+    error: str = ""
+    """Why the verification could not be finished; empty if nothing went wrong."""
+
+    @classmethod
+    def from_error(cls, error: Exception) -> _End:
+        """Return the end that an error of the client means: a budget is no failure, a lost target is one."""
+        return cls(str(error), error=str(error) if isinstance(error, Unreachable) else "")
+
+
+class _EndedEarly(Exception):  # noqa: N818  a decision, not a fault
+    """The verification ends early."""
+
+    def __init__(self, end: _End) -> None:
+        super().__init__(end.stopped)
+        self.end = end
 
 
 def run(  # noqa: PLR0913  the options of a verification
@@ -83,7 +113,8 @@ def run(  # noqa: PLR0913  the options of a verification
     if target.advance is None and target.find_clock:
         target = client.target = ledger.target = replace(target, advance=mover(target))
     runner = _Runner(client, ledger, _EXAMPLES if max_examples is None else max_examples)
-    stopped, interrupted = runner.run()
+    with _store_elsewhere():
+        end = runner.run()
     receipt = clean_up(client)
     if isinstance(client.transport, HttpTransport):
         client.transport.close()
@@ -97,12 +128,25 @@ def run(  # noqa: PLR0913  the options of a verification
         seconds=time.perf_counter() - clock,
         examples=runner.examples,
         throttled=client.throttled,
-        stopped=stopped,
-        interrupted=interrupted,
+        stopped=end.stopped,
+        interrupted=end.interrupted,
+        error=end.error,
         known=frozenset(known),
     )
     ledger.publish(VerificationFinished(verification.results))
     return verification
+
+
+@contextmanager
+def _store_elsewhere() -> Iterator[None]:
+    """Let Hypothesis store its caches in a temporary folder, so that it leaves nothing in the caller's."""
+    before = storage_directory(intent_to_write=False).home_directory
+    with tempfile.TemporaryDirectory(prefix="zof-contracts-") as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(before)
 
 
 class _Runner:
@@ -117,8 +161,8 @@ class _Runner:
         self._found_by: dict[str, Probe] = {}
         """The probe during which each finding was made, by the finding's key."""
 
-    def run(self) -> tuple[str, bool]:
-        """Run every part; return why it ended early (empty if it did not) and whether it was interrupted."""
+    def run(self) -> _End:
+        """Run every part, and return how it ended."""
         target, parts = self.client.target, [part for part in PARTS if self.max_examples]
         probes = [probe for probe in PROBES if self._is_needed(probe)]
         count = len(probes) + len(parts)
@@ -129,13 +173,17 @@ class _Runner:
             self._recheck(probes)
             for name, part in parts:
                 self._generate(name, part)
-        except _Ended as end:
-            self._skip_all(self.ledger.rules, str(end))
-            return str(end), False
+        except _EndedEarly as early:
+            end = early.end
         except KeyboardInterrupt:
-            self._skip_all(self.ledger.rules, "interrupted")
-            return "interrupted", True
-        return "", False
+            end = _End("interrupted", interrupted=True)
+        except Exception as error:  # noqa: BLE001  the runs are canceled and the report is written all the same
+            message = self.client.target.redact(_describe_internal_error(error))
+            end = _End(message, error=message)
+        else:
+            return _End()
+        self._skip_all(self.ledger.rules, end.stopped)
+        return end
 
     def _is_needed(self, probe: Probe) -> bool:
         """Whether the probe is needed. Rules that no single probe settles need the traffic of all probes."""
@@ -165,7 +213,7 @@ class _Runner:
             why = str(error)
         except (Stopped, Unreachable) as error:
             ledger.publish(PartFinished(probe.name, str(error)))
-            raise _Ended(str(error)) from error
+            raise _EndedEarly(_End.from_error(error)) from error
         except Exception as error:  # noqa: BLE001  an unforeseen answer must not end the verification
             why = f"the probe could not read an answer: {type(error).__name__}: {self.client.target.redact(str(error))}"
         if why:
@@ -202,7 +250,7 @@ class _Runner:
             part(self.client, self.ledger, seed=self.ledger.seed, max_examples=self.max_examples)
         except (Stopped, Unreachable) as error:
             why = str(error)
-            raise _Ended(why) from error
+            raise _EndedEarly(_End.from_error(error)) from error
         finally:
             self.examples += self.client.used - used
             self.ledger.publish(PartFinished(name, why))

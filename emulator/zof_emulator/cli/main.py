@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from zof_emulator.cli.environment import print_environment
+from zof_emulator.cli.execute import execute
 from zof_emulator.cli.replay import replay_command
 from zof_emulator.cli.serve import INTERRUPTED, serve
 from zof_emulator.cli.snapshot_files import UnusableFile
@@ -27,9 +29,8 @@ def _commands() -> None:
     """A stand-in for the Zof API, in memory and deterministic."""
 
 
-_commands.add_command(serve)
-_commands.add_command(replay_command)
-_commands.add_command(webhooks)
+for _command in (serve, execute, print_environment, replay_command, webhooks):
+    _commands.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

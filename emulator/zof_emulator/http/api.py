@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _PIECE: Final = 1 << 16
+_NO_CONTENT: Final = 204
 _JSON: Final = (b"content-type", b"application/json")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
@@ -155,10 +156,15 @@ class OpenApiApp:
         with self.deliveries.lock:
             at = hosted.settle().now if waits is None else waits.at
             try:
-                outcome = self._refuse_route(scope, route) if arrival is None else self._answer(arrival, hosted, waits)
+                if arrival is None:
+                    outcome = self._answer_without_operation(scope, route)
+                else:
+                    outcome = self._answer(arrival, hosted, waits)
             except _Waits as more:
                 more.at, more.idle = at, self.deliveries.when_idle(hosted)
                 return more
+            if scope["method"] == "HEAD":
+                outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
             encoded = outcome.encoded
             heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
             self._record(scope, arrival, outcome, hosted, at)
@@ -284,10 +290,12 @@ class OpenApiApp:
             raise _Waits(reply.resume, base)
         return hosted.encoder.encoded(reply, operation.answers[reply.status], base)
 
-    def _refuse_route(self, scope: Scope, route: Route | None) -> Outcome:
+    def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
         """The answer to a request that reaches no operation."""
         if route is None:
             return Outcome(_encode_refusal(self._elsewhere, Refused("unknown_path")), reason="unknown_path")
+        if scope["method"] == "OPTIONS":
+            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allowed.encode()),), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
         encoded = _encode_refusal(self._elsewhere, refused)
         allow = (b"allow", route.allowed.encode())

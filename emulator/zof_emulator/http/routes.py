@@ -26,7 +26,7 @@ class Route:
     @property
     def allowed(self) -> str:
         """The methods that the path takes, as `Allow` lists them."""
-        return ", ".join(sorted(self.methods))
+        return ", ".join(sorted({*self.methods, "OPTIONS"}))
 
     def match(self, segments: list[str]) -> Mapping[str, str] | None:
         """The path parameters by name, or None when the segments belong to another path."""
@@ -50,6 +50,8 @@ class Routes:
         for operation in operations:
             route = routes.setdefault(operation.path, Route(tuple(operation.path[1:].split("/"))))
             route.methods[operation.method] = operation
+            if operation.method == "GET":  # HEAD is answered wherever GET is (RFC 9110, 9.3.2)
+                route.methods["HEAD"] = operation
         self._exact = {prefix + path: route for path, route in routes.items() if "{" not in path}
         self._by_length: dict[int, list[Route]] = {}
         for _, route in sorted(routes.items(), key=lambda one: "{" in one[0]):

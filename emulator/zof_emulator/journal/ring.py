@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from hashlib import sha256
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.instants import SECOND, http_date
@@ -139,7 +140,7 @@ class Journal:
                 "" if operation is None else operation.id,
                 organization,
                 reason,
-                scope["method"] if operation is None else operation.method,
+                intern(scope["method"]),  # every exchange holds the same string
                 path if b"%" in raw_path else "",
                 self._raw_path,
                 scope["query_string"],

@@ -6,6 +6,8 @@ import gc
 import logging
 import signal
 import socket
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -14,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from zof_emulator.server.protocol import connection_type
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from types import FrameType
 
     from zof_emulator.server.protocol import UnreadableAnswer
@@ -56,8 +58,47 @@ def run(
     Raises `KeyboardInterrupt` when SIGINT ended it.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what cannot be read is answered, and no news
+    server = _Server(_configure(app, answer_unreadable), started, stopped, tunes_collector=True)
+    server.run(sockets=[listener])
+    if server.interrupted:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def serve_in_thread(
+    app: Application, listener: socket.socket, *, answer_unreadable: UnreadableAnswer
+) -> Iterator[None]:
+    """Serve an application in a thread of this process until the block ends; signals are left to the process.
+
+    Raises `RuntimeError` when the server ends before it serves.
+    """
+    ready = threading.Event()
+    logger = logging.getLogger("uvicorn.error")
+    level = logger.level  # the shutdown changes it, and the process may use uvicorn for itself
+    server = _Server(_configure(app, answer_unreadable), ready.set, lambda: None, tunes_collector=False)
+
+    def serve() -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=serve, name="zof-emulator", daemon=True)
+    thread.start()
+    ready.wait()
+    if not server.started:
+        raise RuntimeError("the emulator's server ended before it served")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        logger.setLevel(level)
+
+
+def _configure(app: Application, answer_unreadable: UnreadableAnswer) -> uvicorn.Config:
     STATUS_LINE[413] = b"HTTP/1.1 413 Content Too Large\r\n"  # as RFC 9110 has it, and Python since 3.13
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         http=connection_type(answer_unreadable),
         ws="none",
@@ -71,17 +112,22 @@ def run(
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=0,
     )
-    server = _Server(config, started, stopped)
-    server.run(sockets=[listener])
-    if server.interrupted:
-        raise KeyboardInterrupt
 
 
 class _Server(uvicorn.Server):
     """Uvicorn's server, that says when it has started, and ends at once and without a word."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stopped: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        started: Callable[[], None],
+        stopped: Callable[[], object],
+        *,
+        tunes_collector: bool,
+    ) -> None:
+        """`tunes_collector`: whether the garbage collector of the process is set up for a server."""
         super().__init__(config)
+        self._tunes_collector = tunes_collector
         self._tell_started = started
         self._tell_stopped = stopped
         self.interrupted = False
@@ -97,9 +143,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         # What was made at boot stays: to look through it again and again for cycles costs a start a tenth. Requests
         # leave hardly any, so they are looked for less often than Python would.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_COLLECTED_AFTER)
+        if self._tunes_collector:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*_COLLECTED_AFTER)
         self._tell_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

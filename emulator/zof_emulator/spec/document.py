@@ -36,8 +36,10 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
         paths="{path}",
         webhooks="{path}",
         components="components",
+        x_conventions="[convention]",
         x_elsewhere="{status}",
     ),
+    "convention": _keys("name description x-basis"),
     "path": _keys("", **dict.fromkeys(("get", "post", "put", "patch", "delete"), "operation")),
     "operation": _keys(
         "operationId tags summary description security x-basis",

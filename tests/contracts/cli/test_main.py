@@ -255,6 +255,8 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
         ((*HERE, "--config", "nowhere.toml"), "cannot read nowhere.toml"),
         (("--key", "k", "--app", "nope"), "is not module:factory"),
         (("--key", "k", "--app", "nope:x"), "gives no application: ModuleNotFoundError"),
+        ((*HERE, "--app", "zof_emulator:create_app"), "--app and --url (or ZOF_BASE_URL) name two targets"),
+        ((*HERE, "--fail-under", "101"), "101.0 is not in the range 0<=x<=100"),
         ((*HERE, "--report", "json", "--report-dir", "file/x"), "cannot make --report-dir file/x: Not a directory"),
     ],
 )
@@ -270,6 +272,93 @@ def test_what_cannot_be(
     assert said in err
     assert err.count("\n") == 1
     assert run.asked == {}
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ('budget = "many"', "'budget' in contracts.toml: use a number"),
+        ("budget = true", "'budget' in contracts.toml: use a number"),
+        ("budget = 1.5", "'budget' in contracts.toml: use a number"),
+        ("max-time = []", "'max-time' in contracts.toml: use a number"),
+        ("url = 7", "'url' in contracts.toml: use a string"),
+        ("key = 1979-05-27T07:32:00Z", "'key' in contracts.toml: use a string"),
+        ("case = 5", "'case' in contracts.toml: use a list of strings"),
+        ("case = [1, 2]", "'case' in contracts.toml: use a list of strings"),
+        ("report = {a = 1}", "'report' in contracts.toml: use a list of strings"),
+        ('strict = "yes"', "'strict' in contracts.toml: use true or false"),
+        ("baseline = inf", "'baseline' in contracts.toml: use a string"),
+        ("profile = ['full']", "'profile' in contracts.toml: use a string"),
+        ("seed = -1", "-1 is not in the range x>=0"),
+        ("x = " + "[" * 5000, "cannot read contracts.toml"),
+    ],
+)
+def test_a_setting_of_a_wrong_type(
+    run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str, wanted: str
+) -> None:
+    """A setting of a wrong type is refused in one line that says which type to use."""
+    (tmp_path / "contracts.toml").write_text(setting)
+    assert exit_code("verify", *HERE) == 2
+    err = capsys.readouterr().err
+    assert wanted in err
+    assert err.count("\n") == 1
+    assert run.asked == {}
+
+
+def test_white_space_around_a_key_is_removed(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line end after a key is removed with a note that does not show the key."""
+    exit_code("verify", "--url", "http://127.0.0.1:1", "--key", f"{KEY}\r\n", "--key-expired", " zof_expired_5")
+    assert run.asked["target"].keys == {"main": KEY, "expired": "zof_expired_5"}
+    out, err = capsys.readouterr()
+    assert "zof-contracts: note: white space around --key was removed\n" in err
+    assert "zof-contracts: note: white space around --key-expired was removed\n" in err
+    assert KEY not in out + err
+
+
+@pytest.mark.parametrize(
+    ("percent", "code", "reason"),
+    [
+        ("0", 0, "no violation was found"),
+        ("99", 0, "no violation was found"),
+        ("99.6", 2, "99.5% of the rules were exercised, and --fail-under demands 99.6%"),
+    ],
+)
+def test_too_few_rules_exercised(
+    run: Runner, capsys: pytest.CaptureFixture[str], percent: str, code: int, reason: str
+) -> None:
+    """--fail-under gives the percentage of the selected rules that must have been exercised."""
+
+    def leave_one(**values: Any) -> Verification:  # noqa: ANN401  as run has it
+        results = keep_all(complete(**values)).results
+        skipped = RuleResult(results[0].rule, Verdict.NOT_EXERCISED, 0, "no answer gave evidence", ())
+        return complete(**values, results=(skipped, *results[1:]))
+
+    complete, run.answer = run.answer, leave_one
+    assert exit_code("verify", *HERE, "--fail-under", percent) == code
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"Rules: {len(RULES) - 1} kept, {len(RULES) - 1} exercised, {len(RULES)} asked for." in out
+    assert out.endswith(f"Exit status {code}: {reason}.")
+
+
+def test_quiet(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """--quiet leaves the findings and the outcome of the text report, and no progress."""
+    assert exit_code("verify", *HERE, "--quiet", "--report", "text,json") == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "1. VIOLATED  runs.cancel.terminal-conflict" in out
+    assert "Not exercised" not in out
+    assert out.endswith("Exit status 1: 1 rule is broken.\n")
+    assert run.asked
+
+
+def test_the_outcome_is_printed_whatever_the_report(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the text report, standard output still has the verdict and the exit status with its reason."""
+    assert exit_code("verify", *HERE, "--report", "json") == 1
+    rules, verdict, status = capsys.readouterr().out.splitlines()
+    assert rules.startswith("Rules: ")
+    assert verdict == "http://127.0.0.1:1: 1 rule violated, 1 rule different from an assumption."
+    assert status == "Exit status 1: 1 rule is broken."
+    assert run.asked
 
 
 def test_a_file_with_a_slip(run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

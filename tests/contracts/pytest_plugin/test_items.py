@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
@@ -20,7 +19,7 @@ from zof_contracts.report import render
 from tests.served import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from zof_contracts.evidence.verification import Verification
 
@@ -51,16 +50,19 @@ def folder(tmp_path: Path, make: Callable[..., Verification]) -> Path:
 
 
 def run_pytest(
-    folder: Path, *arguments: str, plugins: tuple[str, ...] = ("zof_contracts.pytest_plugin", "fake")
+    folder: Path,
+    *arguments: str,
+    plugins: tuple[str, ...] = ("zof_contracts.pytest_plugin", "fake"),
+    variables: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
     """Run pytest in a folder; return its exit status and its output."""
-    path = os.pathsep.join((str(ROOT), str(folder)))
+    known = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(folder))), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     words = [word for plugin in plugins for word in ("-p", plugin)]
     command = [sys.executable, "-m", "pytest", *words, "-p", "no:cacheprovider", *arguments]
     ran = subprocess.run(
         command,
         cwd=folder,
-        env=environment({"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, measured=False),
+        env=environment({**known, **(variables or {})}, measured=False),
         capture_output=True,
         text=True,
         check=False,
@@ -136,10 +138,64 @@ def test_without_a_key(folder: Path) -> None:
     assert "Traceback" not in printed
 
 
+XDIST: Final = ("zof_contracts.pytest_plugin", "fake", "xdist.plugin")
+
+
 def test_workers_share_one_verification(folder: Path) -> None:
-    """The workers of one xdist run share one verification."""
-    worker = f"import os\nos.environ['PYTEST_XDIST_TESTRUNUID'] = '{os.getpid()}-{time.time_ns()}'\n"
-    (folder / "fake.py").write_text(worker + FAKE)
-    assert run_pytest(folder, *HERE)[0] == 1
-    assert run_pytest(folder, *HERE)[0] == 1
+    """The workers of xdist share one verification, and leave nothing behind."""
+    (folder / "tmp").mkdir()
+    variables = {"TMPDIR": str(folder / "tmp")}
+    code, printed = run_pytest(folder, *HERE, "-n", "2", "-k", "runs.cancel", plugins=XDIST, variables=variables)
+    assert code == 1, printed
+    assert "1 failed" in printed
     assert (folder / "verified.txt").read_text().count("\n") == 1
+    assert list((folder / "tmp").glob("zof-*")) == []
+    assert not (folder / ".hypothesis").exists()
+
+
+def test_workers_say_why_a_target_cannot_be_verified(folder: Path) -> None:
+    """Under xdist each item fails with the reason for which the target cannot be verified."""
+    (folder / "fake.py").write_text("")
+    selected = (*HERE, "-n", "2", "-k", "runs.cancel.race or pages.walk")
+    code, printed = run_pytest(folder, *selected, plugins=XDIST)
+    assert code == 1
+    assert printed.count("zof-contracts: 127.0.0.1:1 cannot be reached") >= 2
+    assert "INTERNALERROR" not in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_target_without_the_rules(folder: Path, workers: tuple[str, ...]) -> None:
+    """A target without --pyargs zof_contracts is a usage error, because nothing would be verified."""
+    (folder / "test_own.py").write_text("def test_own():\n    pass\n")
+    code, printed = run_pytest(folder, "--zof-url", "http://127.0.0.1:1", "--zof-key", KEY, *workers, plugins=XDIST)
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "no rule was collected: add --pyargs zof_contracts" in printed
+    assert "Traceback" not in printed
+
+
+def test_no_rule_selected(folder: Path) -> None:
+    """Rules that are collected and deselected by -k are no usage error."""
+    code, printed = run_pytest(folder, *HERE, "-k", "no_such_rule")
+    assert code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "no rule was collected" not in printed
+
+
+def test_without_the_extra(folder: Path) -> None:
+    """Without the extra a named target is a usage error of one line, and without a target the tests run."""
+    (folder / "fake.py").write_text(
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in {'hypothesis', 'rich', 'schemathesis'}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+    )
+    (folder / "test_own.py").write_text("def test_own():\n    pass\n")
+    plugins = ("fake", "zof_contracts.pytest_plugin")
+    code, printed = run_pytest(folder, *HERE, plugins=plugins)
+    assert code == pytest.ExitCode.USAGE_ERROR
+    (line,) = printed.strip().splitlines()
+    assert line.startswith("ERROR: zof-contracts: package ")
+    assert line.endswith("is not installed: install zof-emulator[contracts]")
+    assert run_pytest(folder, plugins=plugins)[0] == 0

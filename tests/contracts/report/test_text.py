@@ -17,7 +17,7 @@ from zof_contracts.evidence.events import (
 )
 from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import render
-from zof_contracts.report.progress import ProgressLines, can_animate, can_color, show_progress
+from zof_contracts.report.progress import can_animate, can_color, show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +61,14 @@ def test_a_finding_has_all_that_is_needed(make: Callable[..., Verification]) -> 
         assert said in text
 
 
+def test_the_report_fits_80_columns(make: Callable[..., Verification]) -> None:
+    """No line is longer than 80 characters, except commands and words that cannot be broken."""
+    text = render(make("a long text that a target sent " * 10, stopped="a reason " * 20, throttled=2), "text")
+    assert [line for line in text.splitlines() if len(line) > 80 and not line.startswith("     ")] == []
+    long_word = render(make("x" * 200), "text")
+    assert max(len(line.split()) for line in long_word.splitlines() if len(line) > 120) < 6
+
+
 def test_one_defect_in_two_operations(make: Callable[..., Verification]) -> None:
     """A defect in several operations is one finding that names them and counts all occurrences."""
     verification = make()
@@ -80,7 +88,7 @@ def test_what_ended_it(make: Callable[..., Verification]) -> None:
     assert "Interrupted" in render(make(interrupted=True, stopped="interrupted"), "text")
     text = render(make(stopped="the budget is used up", throttled=2), "text")
     assert "Ended early: the budget is used up." in text
-    assert "throttled us 2 times" in text
+    assert "throttled 2 requests" in text
 
 
 def test_nothing_was_tested(make: Callable[..., Verification]) -> None:
@@ -96,7 +104,12 @@ def test_nothing_was_tested(make: Callable[..., Verification]) -> None:
 def test_nothing_found(make: Callable[..., Verification]) -> None:
     """A verification without findings says how many rules are kept."""
     kept = tuple(RuleResult(each.rule, Verdict.KEPT, 9, "", ()) for each in make().results)
-    assert render(make(results=kept), "text").endswith(f"keeps the {len(kept)} rules that were exercised.\n")
+    count = len(kept)
+    assert render(make(results=kept), "text").endswith(
+        f"Rules: {count} kept, {count} exercised, {count} asked for.\n"
+        f"http://127.0.0.1:9630 keeps the {count} rules that were exercised.\n"
+        "Exit status 0: no violation was found.\n"
+    )
 
 
 def test_known_findings_do_not_count(make: Callable[..., Verification]) -> None:
@@ -110,7 +123,6 @@ def test_progress_on_a_pipe(make: Callable[..., Verification]) -> None:
     """On a pipe, progress is one line for each part, long wait and finding."""
     stream = io.StringIO()
     with show_progress(stream) as listener:
-        assert isinstance(listener, ProgressLines)
         for event in (
             VerificationStarted("http://x", "full", 207, 2),
             PartStarted("cancel"),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import (
     ExchangeRecorded,
@@ -21,6 +22,7 @@ from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.target.client import Budget, Client, Stopped
 from zof_contracts.target.target import Target
+from zof_contracts.verification import run as runner
 from zof_contracts.verification.run import run
 
 from tests.contracts.answers import answering
@@ -29,6 +31,8 @@ from tests.mutants.layer import Mutant, always, error
 from tests.served import Server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zof_contracts.evidence.events import Event
     from zof_contracts.evidence.exchange import Response
 
@@ -136,6 +140,65 @@ def test_what_was_started_is_canceled_after_an_interrupt() -> None:
     assert [receipt.state for receipt in verification.receipt] == ["canceled"]
     seen = Client(where).get(f"/runs/{verification.receipt[0].run}")
     assert seen.response.fields["status"] == "canceled"
+
+
+def test_nothing_is_left_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verification with generated requests leaves no file in the caller's folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
+    before = storage_directory(intent_to_write=False).home_directory
+    set_hypothesis_home_dir(tmp_path / ".hypothesis")
+    try:
+        assert run(target(), rules=[RULES["runs.start.types"]], max_examples=1).examples > 0
+    finally:
+        set_hypothesis_home_dir(before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_interrupt_ends_the_clean_up_and_not_the_report() -> None:
+    """Ctrl-C while runs are canceled: the verification is returned, and the receipt says what was left running."""
+
+    def interrupt(ask: Ask, inner: Inner) -> Response:
+        if ask.operation in {"getRun", "cancelRun"}:
+            raise KeyboardInterrupt
+        return inner(ask)
+
+    verification = run(target(Mutant(name="interrupt", rule="", make=always(interrupt))), max_examples=0)
+    assert verification.interrupted
+    assert verification.exit_code(strict=False) == 130
+    assert [receipt.state for receipt in verification.receipt] == ["left running: the clean-up was interrupted"]
+
+
+def test_a_target_that_is_lost_is_no_success() -> None:
+    """A target that no longer answers ends with status 2, a report of what was done and a receipt."""
+    count = 0
+
+    def vanish(ask: Ask, inner: Inner) -> Response:
+        nonlocal count
+        count += 1
+        if count > 40:
+            raise Unreachable("127.0.0.1:9630 cannot be reached: it is gone")
+        return inner(ask)
+
+    verification = run(target(Mutant(name="vanish", rule="", make=always(vanish))), max_examples=0)
+    assert verification.error == "127.0.0.1:9630 cannot be reached: it is gone"
+    assert verification.has_evidence
+    assert verification.exit_code(strict=False) == 2
+    assert verification.receipt
+
+
+def test_an_internal_error_still_cancels_and_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the harness ends with status 2, and the runs are canceled and reported all the same."""
+
+    def fail(client: Client, *_: object, **__: object) -> None:
+        client.start()
+        raise ZeroDivisionError("zof_test_admin")
+
+    monkeypatch.setattr(runner, "PARTS", (("part", fail),))
+    verification = run(target(), max_examples=1)
+    assert verification.error.startswith("internal error: ZeroDivisionError: [key main] (")
+    assert verification.exit_code(strict=False) == 2
+    assert {receipt.state for receipt in verification.receipt} <= {"ended", "canceled"}
 
 
 def test_a_finding_that_does_not_recur_is_flaky() -> None:

@@ -1,0 +1,35 @@
+"""`zof-emulator env`: the environment variables that point a client at a running emulator, as shell commands."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from zof_emulator.core.tenants import DEFAULT
+
+
+def client_variables(root: str, api_key: str) -> dict[str, str]:
+    """The variables for a client of the emulator at `root`, an address without a path."""
+    return {
+        "ZOF_BASE_URL": f"{root}/v1",
+        "ZOF_API_KEY": api_key,
+        "ZOF_EMULATOR_URL": root,
+        "ZOF_CONTROL_URL": f"{root}/_emulator",
+    }
+
+
+@click.command("env")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Host of the emulator, as its clients name it.")
+@click.option(
+    "-p", "--port", default=9630, show_default=True, type=click.IntRange(1, 65_535), help="Port of the emulator."
+)
+@click.option("--unset", is_flag=True, help="Print the commands that remove the variables.")
+def print_environment(host: str, port: int, *, unset: bool) -> None:
+    """Print the variables that point a client at an emulator.
+
+    Use it so: eval "$(zof-emulator env)"
+    """
+    address = f"[{host}]" if ":" in host else host
+    for name, value in client_variables(f"http://{address}:{port}", DEFAULT.keys[0].secret).items():
+        click.echo(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}")

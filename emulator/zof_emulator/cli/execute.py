@@ -1,0 +1,191 @@
+"""`zof-emulator exec -- COMMAND`: runs a command with an emulator of its own, and exits as the command does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from zof_emulator.app import create_app
+from zof_emulator.cli.environment import client_variables
+from zof_emulator.cli.serve import serve, settings_from
+from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, load
+from zof_emulator.control.journal import export_journal
+from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.handlers.messages import File
+from zof_emulator.handlers.table import TABLE
+from zof_emulator.server.run import listen, serve_in_thread
+from zof_emulator.server.terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import FrameType
+
+    from zof_emulator.http.dispatch import Dispatcher
+    from zof_emulator.settings import Settings
+
+_LEFT_OUT: Final = frozenset(
+    {"host", "port", "journal", "public_url", "token", "save_on_exit", "log_format", "quiet", "workers"}
+)
+"""Options of `serve` that mean nothing here, or something else."""
+_SHARED: Final = [each for each in serve.params if each.name not in _LEFT_OUT]
+_KEPT_EXCHANGES: Final = 100_000
+"""How many exchanges of a world the summary and the journal file cover."""
+_GRACE: Final = 2.0
+"""Seconds that processes which the command leaves behind have to end."""
+_PAUSE: Final = 0.02
+_SIGNALLED: Final = 128
+_PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+
+
+def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, port: int, **flags: Any) -> int:  # noqa: ANN401
+    """Start an emulator on a free port, run COMMAND with its address in the environment, and stop the emulator.
+
+    COMMAND finds ZOF_BASE_URL, ZOF_API_KEY, ZOF_EMULATOR_URL and ZOF_CONTROL_URL in its environment. The exit status is
+    that of COMMAND, 128 and the number of the signal that ended it, or 2 if it cannot be started.
+    """
+    settings = _settings(flags, port)
+    if journal is not None:
+        check_writable(journal)
+    app = create_app(settings)
+    if flags["load"]:
+        load(app.hosted, Path(flags["load"]))
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on port {settings.port}: {error.strerror}; choose another with --port"
+        ) from error
+    root = f"http://{settings.host}:{listener.getsockname()[1]}"
+    with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable):
+        status = _run(command, {**os.environ, **client_variables(root, DEFAULT.keys[0].secret)})
+    if summary:
+        say(sys.stderr, _summarize(app))
+    if journal is not None:
+        _write(app, journal)
+    return status
+
+
+def _settings(flags: dict[str, Any], port: int) -> Settings:
+    unchanged = {"host": "127.0.0.1", "journal": _KEPT_EXCHANGES, "public_url": "", "token": ""}
+    return settings_from({**flags, **unchanged, "port": port})
+
+
+def _run(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Run a command to its end, and end what it leaves behind; its exit status.
+
+    Without a terminal the command leads a process group of its own, so that all of it can be ended. At a terminal it
+    stays in ours, so that Ctrl-C and Ctrl-Z reach it as usual.
+    """
+    has_group = hasattr(os, "killpg") and not sys.stdin.isatty()
+    try:
+        process = subprocess.Popen(command, env=environment, process_group=0 if has_group else None)  # noqa: S603
+    except OSError as error:
+        raise click.ClickException(f"cannot start {shlex.join(command)}: {error.strerror}") from error
+    with _pass_signals_on(process, has_group=has_group):
+        status = process.wait()
+        if has_group:
+            _end_group(process.pid)
+    return status if status >= 0 else _SIGNALLED - status
+
+
+@contextmanager
+def _pass_signals_on(process: subprocess.Popen[bytes], *, has_group: bool) -> Iterator[None]:
+    """While the block runs, send the signals that we receive to the command."""
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            if has_group:
+                os.killpg(process.pid, number)
+            elif number != signal.SIGINT:  # the terminal has sent it to the command too
+                process.send_signal(number)
+
+    numbers = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
+    before = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_group(group: int) -> None:
+    """End the processes that a command has left behind: politely, and by force after a while."""
+    until = time.monotonic() + _GRACE
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGTERM)
+        while time.monotonic() < until:
+            time.sleep(_PAUSE)
+            os.killpg(group, 0)
+        os.killpg(group, signal.SIGKILL)
+
+
+def _summarize(app: Dispatcher) -> str:
+    """What the command called: a line per operation with its statuses, and the operations that it never called."""
+    calls: dict[str, Counter[int]] = defaultdict(Counter)
+    elsewhere = 0
+    for hosted in app.worlds:
+        if hosted.journal is not None:
+            for _, entry in hosted.journal.entries_of(hosted.world):
+                if entry.operation in TABLE:
+                    calls[entry.operation][entry.status] += 1
+                elif entry.path.startswith("/v1"):
+                    elsewhere += 1
+    width = max(map(len, TABLE))
+    lines = [f"zof-emulator: {sum(count.total() for count in calls.values())} requests reached an operation"]
+    for operation in TABLE:
+        if operation in calls:
+            statuses = ", ".join(f"{status}: {times}" for status, times in sorted(calls[operation].items()))
+            lines.append(f"  {operation:{width}}  {statuses}")
+    if elsewhere:
+        lines.append(f"  {'no operation':{width}}  {elsewhere}")
+    never = [operation for operation in TABLE if operation not in calls]
+    return "\n".join([*lines, f"never called: {', '.join(never)}"] if never else lines)
+
+
+def _write(app: Dispatcher, file: Path) -> None:
+    try:
+        with file.open("wb") as written:
+            written.writelines(_export(app))
+    except OSError as error:
+        raise UnusableFile(f"cannot write {file}: {error.strerror}") from error
+
+
+def _export(app: Dispatcher) -> Iterable[bytes]:
+    body = export_journal(app.hosted, "").body
+    return body.pieces() if isinstance(body, File) else ()
+
+
+execute = click.Command(
+    "exec",
+    context_settings={"allow_interspersed_args": False},
+    callback=_execute,
+    help=_execute.__doc__,
+    params=[
+        click.Option(
+            ["-p", "--port"],
+            default=0,
+            show_default=True,
+            type=click.IntRange(0, 65_535),
+            help="Port to listen on; 0 picks a free one.",
+        ),
+        *_SHARED,
+        click.Option(["--summary"], is_flag=True, help="Print on standard error which operations the command called."),
+        click.Option(
+            ["--journal"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="File to write the exchanges of the default world to, as NDJSON.",
+        ),
+        click.Argument(["command"], nargs=-1, required=True, type=click.UNPROCESSED),
+    ],
+)
+"""The command."""

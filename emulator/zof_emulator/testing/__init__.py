@@ -1,0 +1,30 @@
+"""The emulator inside a test suite: `running()` starts one, and the pytest fixture `zof` gives each test a world.
+
+The names are loaded when they are first used, since pytest imports this package in every run.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from zof_emulator.testing.emulator import Emulator, running
+    from zof_emulator.testing.world import Clock, ControlError, Journal, World
+
+__all__ = ["Clock", "ControlError", "Emulator", "Journal", "World", "running"]
+
+_MODULES: Final = {
+    "Clock": "zof_emulator.testing.world",
+    "ControlError": "zof_emulator.testing.world",
+    "Emulator": "zof_emulator.testing.emulator",
+    "Journal": "zof_emulator.testing.world",
+    "World": "zof_emulator.testing.world",
+    "running": "zof_emulator.testing.emulator",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name stands for
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,0 +1,91 @@
+"""A running emulator in a thread of this process, for tests in any framework."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from zof_emulator.app import create_app
+from zof_emulator.server.run import listen, serve_in_thread
+from zof_emulator.settings import Settings
+from zof_emulator.testing.world import ControlError, World, make_control_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+__all__ = ["ControlError", "Emulator", "World", "running"]
+
+
+class Emulator:
+    """A running emulator. Its default world has the same addresses as the emulator."""
+
+    def __init__(self, root: str, client: httpx.Client) -> None:
+        """`root` is its address without a path."""
+        self.url = root
+        """The address without a path, such as `http://127.0.0.1:40123`."""
+        self.default = World(client, root)
+        """The default world."""
+        self.base_url = self.default.base_url
+        """The base URL of the API in the default world."""
+        self.api_key = self.default.api_key
+        """A key that holds every permission."""
+        self._client = client
+        self._worlds = ExitStack()
+        self._worlds.callback(self.default.close)
+        self._numbers = count(1)
+
+    def create_world(self, name: str = "", **config: Any) -> World:  # noqa: ANN401  fields of POST /_emulator/worlds
+        """Create a world.
+
+        Args:
+            name: its name; by default a new one.
+            config: how it begins: the fields of `POST /_emulator/worlds`, such as `seed`, `clock` and `scenario`.
+
+        Raises:
+            ControlError: the name is used, or a value is not allowed.
+        """
+        chosen = name or f"test-{next(self._numbers)}"
+        answer = self._client.post(f"{self.url}/_emulator/worlds", json={"name": chosen, **config})
+        if answer.is_error:
+            raise ControlError(answer.status_code, answer.json()["error"]["message"])
+        world = World(self._client, self.url, chosen)
+        self._worlds.callback(world.close)
+        return world
+
+    def close(self) -> None:
+        """Close the clients of all worlds."""
+        self._worlds.close()
+
+
+@contextmanager
+def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulator]:  # noqa: ANN401  the fields of Settings
+    """Run an emulator on a free port of a loopback address, in a thread of this process, until the block ends.
+
+    Args:
+        settings: the configuration; by default `Settings()` with a free port.
+        changes: fields of `Settings` to change, such as `clock="manual"`.
+
+    Raises:
+        OSError: it cannot listen on the address.
+        ValueError: a setting is not allowed.
+
+    Example:
+        with running(clock="manual") as emulator:
+            emulator.default.client.get("/runs")
+    """
+    chosen = replace(settings or Settings(port=0), **changes)
+    listener = listen(chosen.host, chosen.port)
+    host, port = listener.getsockname()[:2]
+    app = create_app(chosen)
+    with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable), make_control_client() as client:
+        if chosen.token:
+            client.headers["authorization"] = f"Bearer {chosen.token}"
+        emulator = Emulator(f"http://{f'[{host}]' if ':' in host else host}:{port}", client)
+        try:
+            yield emulator
+        finally:
+            emulator.close()

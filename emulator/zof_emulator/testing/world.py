@@ -1,0 +1,222 @@
+"""One world of a running emulator, as a test uses it: addresses, a client, the clock, the journal, snapshots.
+
+Everything goes over HTTP, so a test sees what its own client sees. Times are in ms; instants are datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import httpx
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+ADMIN_KEY: Final = "zof_test_admin"
+"""The key of the default data that holds every permission."""
+_TIMEOUT: Final = 60.0
+"""Seconds; an operation that moves the clock far may take long."""
+
+
+class ControlError(Exception):
+    """A control operation was refused; the message is the emulator's own, `status` its HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Control:
+    """The control operations of one world."""
+
+    def __init__(self, client: httpx.Client, url: str) -> None:
+        """`url` is the address of `/_emulator` in that world."""
+        self._client = client
+        self.url = url
+
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx's own options
+        """Call an operation. Raises `ControlError` when it is refused."""
+        answer = self._client.request(method, f"{self.url}/{path}", **options)
+        if answer.is_error:
+            raise ControlError(answer.status_code, answer.json()["error"]["message"])
+        return answer
+
+
+class Clock:
+    """The clock of a world."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    @property
+    def mode(self) -> str:
+        """How it moves: `real`, `manual` or `auto`."""
+        mode: str = self._control.call("GET", "clock").json()["mode"]
+        return mode
+
+    @property
+    def now(self) -> datetime:
+        """The instant that it shows."""
+        return datetime.fromtimestamp(self._control.call("GET", "clock").json()["now_ms"] / 1000, UTC)
+
+    def advance(
+        self,
+        *,
+        ms: int | None = None,
+        to: datetime | str | None = None,
+        until: str | None = None,
+        run_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Move the clock forward; give one of `ms`, `to` and `until`.
+
+        Args:
+            ms: how far, in ms.
+            to: the instant to move to: an aware datetime, or an RFC 3339 timestamp.
+            until: what to wait for, such as `next`, `run_ended` or `window_reset`.
+            run_id: with `until="run_ended"`, the run to wait for; without it, any run.
+
+        Returns:
+            The clock, how far it moved (`moved_ms`) and what happened on the way (`happened`).
+
+        Raises:
+            ControlError: the clock cannot move so.
+            ValueError: `to` is a datetime without a time zone.
+        """
+        if isinstance(to, datetime):
+            if to.tzinfo is None:
+                raise ValueError("invalid to: use a datetime with a time zone, such as datetime.now(UTC)")
+            to = to.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        fields = {"by_ms": ms, "to": to, "until": until, "run_id": run_id}
+        body = {name: value for name, value in fields.items() if value is not None}
+        moved: dict[str, Any] = self._control.call("POST", "clock/advance", json=body).json()
+        return moved
+
+
+class Journal:
+    """The journal of a world: every exchange that it had."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def exchanges(self, **filters: Any) -> list[dict[str, Any]]:  # noqa: ANN401  values of query parameters
+        """The exchanges that match, the oldest first; `filters` are those of `GET /_emulator/journal`."""
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, Any] = {}
+        while True:
+            page = self._control.call("GET", "journal", params={"limit": 100, **filters, **cursor}).json()
+            found += page["data"]
+            if not page["has_more"]:
+                return found
+            cursor = {"starting_after": page["next_cursor"]}
+
+    def count(self, **filters: Any) -> int:  # noqa: ANN401  values of query parameters
+        """How many exchanges match."""
+        return len(self.exchanges(**filters))
+
+    def clear(self) -> None:
+        """Forget all exchanges."""
+        self._control.call("DELETE", "journal")
+
+    def har(self) -> bytes:
+        """The journal as an HTTP archive (HAR 1.2)."""
+        return self._control.call("GET", "journal.har").content
+
+    def ndjson(self) -> bytes:
+        """The journal as lines of JSON, which `zof-emulator replay` reads."""
+        return self._control.call("GET", "journal.ndjson").content
+
+    def describe_tail(self, count: int = 10) -> str:
+        """The last exchanges, one line each: number, method, target, status, and why it was refused."""
+        lines = [
+            f"{one['number']:>4}  {one['request']['method']} {one['request']['target']} -> {one['response']['status']}"
+            + (f" ({one['refused']})" if one["refused"] else "")
+            for one in self.exchanges()[-count:]
+        ]
+        return "\n".join(lines) or "no request reached the emulator"
+
+
+class World:
+    """One world of a running emulator."""
+
+    def __init__(self, control_client: httpx.Client, root: str, name: str = "", *, api_key: str = ADMIN_KEY) -> None:
+        """`root` is the emulator's address without a path; `name` is empty for the default world."""
+        self.name = name
+        self.url = f"{root}/w/{name}" if name else root
+        """The address of the world, without `/v1`."""
+        self.base_url = f"{self.url}/v1"
+        """The base URL to give to a client."""
+        self.api_key = api_key
+        """A key that holds every permission."""
+        self.control_url = f"{self.url}/_emulator"
+        """The address of the world's control operations."""
+        self._root = root
+        self._control_client = control_client
+        self._control = Control(control_client, self.control_url)
+        self._close = ExitStack()
+        self._client: httpx.Client | None = None
+        self.clock = Clock(self._control)
+        """The world's clock."""
+        self.journal = Journal(self._control)
+        """What the world was asked, and what it answered."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def client(self) -> httpx.Client:
+        """A client of the API with the world's base URL and key; closed with the world."""
+        if self._client is None:
+            self._client = self._close.enter_context(self.make_client())
+        return self._client
+
+    def make_client(self, api_key: str | None = None) -> httpx.Client:
+        """A new client of the API, with another key if one is given. The caller closes it."""
+        return httpx.Client(base_url=self.base_url, headers=self._authorize(api_key), trust_env=False)
+
+    def make_async_client(self, api_key: str | None = None) -> httpx.AsyncClient:
+        """A new asynchronous client of the API, with another key if one is given. The caller closes it."""
+        return httpx.AsyncClient(base_url=self.base_url, headers=self._authorize(api_key), trust_env=False)
+
+    def snapshot(self) -> bytes:
+        """The world as a document to keep."""
+        return self._control.call("GET", "snapshot").content
+
+    def restore(self, snapshot: bytes) -> None:
+        """Continue with the world in a snapshot. Raises `ControlError` when the snapshot cannot be used."""
+        self._control.call("PUT", "snapshot", content=snapshot, headers={"content-type": "application/json"})
+
+    def reset(self) -> None:
+        """Begin again: clock, data and journal."""
+        self._control.call("POST", "reset")
+
+    def fork(self, name: str) -> World:
+        """A new world with this name that continues from here on its own. Raises `ControlError` if the name is used."""
+        Control(self._control_client, f"{self._root}/_emulator").call(
+            "POST", f"worlds/{self.name or 'default'}/fork", json={"name": name}
+        )
+        return World(self._control_client, self._root, name, api_key=self.api_key)
+
+    def delete(self) -> None:
+        """Delete the world and close its client. Raises `ControlError` for the default world."""
+        self.close()
+        Control(self._control_client, f"{self._root}/_emulator").call("DELETE", f"worlds/{self.name or 'default'}")
+
+    def close(self) -> None:
+        """Close the world's client; the world itself stays."""
+        self._close.close()
+        self._client = None
+
+    def _authorize(self, api_key: str | None) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.api_key if api_key is None else api_key}"}
+
+
+def make_control_client() -> httpx.Client:
+    """A client for control operations, which no proxy setting of the environment redirects."""
+    return httpx.Client(trust_env=False, timeout=_TIMEOUT)

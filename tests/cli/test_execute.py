@@ -1,0 +1,146 @@
+"""`zof-emulator exec` and `zof-emulator env`, run as users run them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.served import PATIENCE, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLIENT: Final = """
+import json, os, sys, urllib.request
+headers = {"Authorization": "Bearer " + os.environ["ZOF_API_KEY"], "Content-Type": "application/json"}
+order = {"project_id": "proj_a", "environment": "staging", "test_suite_id": "suite_a"}
+request = urllib.request.Request(os.environ["ZOF_BASE_URL"] + "/runs", json.dumps(order).encode(), headers)
+print(json.load(urllib.request.urlopen(request))["status"])
+"""
+
+
+def execute(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `zof-emulator exec` with these arguments."""
+    return subprocess.run(
+        [sys.executable, "-m", "zof_emulator", "exec", *arguments],
+        cwd=folder,
+        env=environment({}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_a_client_finds_the_emulator() -> None:
+    """The command gets the address and the key, and nothing of ours stands between its output and the reader."""
+    done = execute("--", sys.executable, "-c", CLIENT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "queued\n", "")
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 255])
+def test_the_exit_status_is_that_of_the_command(status: int) -> None:
+    """The exit status of the command is passed on."""
+    assert execute("sh", "-c", f"exit {status}").returncode == status
+
+
+def test_a_command_that_a_signal_ends() -> None:
+    """A command that a signal ends gives 128 and the signal's number, as in a shell."""
+    assert execute("sh", "-c", "kill -TERM $$").returncode == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--", "no-such-command", "it's"), "cannot start no-such-command 'it'\"'\"'s': No such file or directory"),
+        (("--seed", "x", "true"), "'--seed'"),
+        ((), "Missing argument 'COMMAND...'"),
+        (("--load", "no-such-file", "true"), "no-such-file"),
+        (("--journal", "no/such/folder/file", "true"), "no/such/folder/file"),
+    ],
+)
+def test_what_cannot_be_done(arguments: tuple[str, ...], message: str) -> None:
+    """What cannot be done is one line on stderr with exit status 2, and the command does not run."""
+    done = execute(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_options_of_the_command_are_its_own() -> None:
+    """Options behind the command belong to it."""
+    assert execute("sh", "-c", 'echo "$@"', "sh", "--seed", "--help").stdout == "--seed --help\n"
+
+
+def test_options_of_the_emulator(tmp_path: Path) -> None:
+    """The emulator takes the options of `serve`: a world of this clock, without runs."""
+    script = 'curl -sf "$ZOF_CONTROL_URL/clock"; curl -sf -H "Authorization: Bearer $ZOF_API_KEY" "$ZOF_BASE_URL/runs"'
+    done = execute("--clock", "manual", "--no-samples", "sh", "-c", script, folder=tmp_path)
+    assert '"mode":"manual"' in done.stdout
+    assert '"data":[]' in done.stdout
+
+
+def test_the_summary_and_the_journal(tmp_path: Path) -> None:
+    """The summary says what was called and what never was; the journal file can be replayed."""
+    file = tmp_path / "exchanges.ndjson"
+    done = execute("--summary", "--clock", "manual", "--journal", str(file), sys.executable, "-c", CLIENT)
+    assert done.returncode == 0
+    first, call, never = done.stderr.splitlines()
+    assert first == "zof-emulator: 1 requests reached an operation"
+    assert call.split() == ["startRun", "201:", "1"]
+    assert never.startswith("never called: ")
+    assert "startRun" not in never
+    assert "cancelRun" in never
+    header, exchange = map(json.loads, file.read_text().splitlines())
+    assert (header["clock"], exchange["operation"]) == ("manual", "startRun")
+    replayed = [sys.executable, "-m", "zof_emulator", "replay", str(file)]
+    assert subprocess.run(replayed, env=environment({}), capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_reach_the_command(number: signal.Signals) -> None:
+    """A signal to us is passed on to the command, whose exit status is then ours."""
+    trap = f"trap 'echo trapped; exit 7' {number.name[3:]}; echo ready; while :; do read _ || sleep 0.01; done"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zof_emulator", "exec", "sh", "-c", trap],
+        env=environment({}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as output:
+        assert output.readline() == "ready\n"
+        process.send_signal(number)
+        assert output.read() == "trapped\n"
+    assert process.wait(PATIENCE) == 7
+
+
+def test_no_process_is_left_behind() -> None:
+    """What the command leaves in the background is ended, by force where it ignores SIGTERM.
+
+    The background process holds the pipe that is read here: reading ends only when that process has ended.
+    """
+    done = execute("sh", "-c", "trap '' TERM; sleep 1000 & exit 5")
+    assert (done.returncode, done.stdout) == (5, "")
+
+
+def shell(*arguments: str) -> str:
+    """What `zof-emulator env` prints."""
+    command = [sys.executable, "-m", "zof_emulator", "env", *arguments]
+    return subprocess.run(command, env=environment({}), capture_output=True, text=True, check=True).stdout
+
+
+def test_env() -> None:
+    """The printed commands set the variables in a shell, and with --unset remove them."""
+    script = f"{shell('--port', '1234', '--host', '::1')}\necho $ZOF_BASE_URL $ZOF_API_KEY\n{shell('--unset')}\nenv"
+    done = subprocess.run(["/bin/sh"], input=script, env={}, capture_output=True, text=True, check=True)
+    first, *variables = done.stdout.splitlines()
+    assert first == "http://[::1]:1234/v1 zof_test_admin"
+    assert not any(line.startswith("ZOF_") for line in variables)

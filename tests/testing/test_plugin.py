@@ -1,0 +1,126 @@
+"""The fixture `zof` in a project of its user's, run by pytest as its user runs it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.served import environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USERS_TESTS: Final = """
+import pytest
+
+ORDER = {"project_id": "proj_a", "environment": "staging", "test_suite_id": "suite_checkout"}
+
+@pytest.mark.parametrize("nth", range(3))
+def test_each_test_has_a_world_of_its_own(zof, nth):
+    assert len(zof.client.get("/runs").json()["data"]) == 2
+    assert zof.client.post("/runs", json=ORDER).status_code == 201
+
+@pytest.mark.zof(clock="manual", seed=7)
+class TestMarked:
+    def test_of_the_class(self, zof):
+        assert zof.clock.mode == "manual"
+
+    @pytest.mark.zof(clock="auto")
+    def test_the_nearest_marker_wins(self, zof):
+        assert zof.clock.mode == "auto"
+
+@pytest.mark.anyio
+async def test_asynchronous(zof):
+    async with zof.make_async_client() as client:
+        assert (await client.get("/projects")).status_code == 200
+"""
+OURS: Final = ("-p", "zof_emulator.testing.plugin", "-p", "anyio", "--strict-markers", "-W", "error")
+FAILING: Final = """
+def test_that_fails(zof):
+    zof.client.get("/runs/run_missing")
+    assert False
+
+def test_without_the_fixture():
+    assert False
+"""
+WRONG: Final = """
+import pytest
+
+@pytest.mark.zof("manual")
+def test_positional(zof): ...
+
+@pytest.mark.zof(clock="fast")
+def test_value(zof): ...
+"""
+
+
+def run_pytest(folder: Path, tests: str, *arguments: str) -> tuple[int, str]:
+    """Run pytest on a file of tests with no plugin but ours and anyio's: the exit status and what it prints."""
+    (folder / "test_users.py").write_text(tests)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *OURS, *arguments],
+        cwd=folder,
+        env=environment({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, measured=False),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_world_for_each_test(tmp_path: Path) -> None:
+    """Each test has a world of its own, which the nearest marker configures; asynchronous tests too."""
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
+    )
+    code, printed = run_pytest(tmp_path, USERS_TESTS)
+    assert code == 0, printed
+    assert "6 passed" in printed
+
+
+def test_under_xdist(tmp_path: Path) -> None:
+    """The processes of xdist each have an emulator of their own."""
+    code, printed = run_pytest(
+        tmp_path, USERS_TESTS.replace("range(3)", "range(40)"), "-p", "xdist", "-n", "2", "-k", "own"
+    )
+    assert code == 0, printed
+    assert "40 passed" in printed
+
+
+def test_a_failed_test_shows_its_last_requests(tmp_path: Path) -> None:
+    """The report of a failed test that used the fixture ends with the requests of its world; others do not."""
+    code, printed = run_pytest(tmp_path, FAILING)
+    assert code == 1
+    assert printed.count("zof: the last requests of this test") == 1
+    assert re.search(r"1  GET /v1/runs/run_missing -> 404 \(run_not_found\)", printed)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("test_positional", "the marker zof takes keyword arguments only, not ('manual',)"),
+        ("test_value", "clock must be one of: real, manual, auto"),
+    ],
+)
+def test_a_wrong_marker(tmp_path: Path, name: str, message: str) -> None:
+    """A marker that cannot be used is an error of that test, with a message that says what is allowed."""
+    code, printed = run_pytest(tmp_path, WRONG, "-k", name)
+    assert code == 1
+    assert message in printed
+
+
+def test_who_does_not_use_the_fixture_pays_nothing(tmp_path: Path) -> None:
+    """Without the fixture, the plugin has loaded three modules of ours and none that is not there anyway."""
+    code, printed = run_pytest(
+        tmp_path,
+        "import sys\ndef test_own():\n"
+        "    ours = {name for name in sys.modules if name.startswith('zof_')}\n"
+        "    assert ours == {'zof_emulator', 'zof_emulator.testing', 'zof_emulator.testing.plugin'}\n"
+        "    assert not {'starlette', 'uvicorn', 'httpx', 'orjson'} & set(sys.modules)\n",
+    )
+    assert code == 0, printed
