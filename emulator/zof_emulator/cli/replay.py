@@ -240,6 +240,8 @@ def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Dif
     own = one["request"]["path"].startswith("/_emulator/")
     for what in ("status", "headers", "body", "sha256"):
         expected, found = before[what], got[what]
+        if not before["sha256"] and what in {"body", "sha256"}:  # the journal was written while the answer was sent
+            expected, found = (before["body"], got["body"][: len(before["body"])]) if what == "body" else ("", "")
         if what == "headers" and own:  # answers that belong to no world are numbered by themselves
             continue
         if expected != found:

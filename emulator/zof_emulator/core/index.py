@@ -153,6 +153,11 @@ class ResultIndex:
         index = range(self.end) if status is None else self._by_status.get(status, _NOTHING)
         return newest(index, lower, min(upper, below), limit)
 
+    def runs_in(self, period: Period) -> Sequence[int]:
+        """The numbers of the runs that ended in a period, in the order of their ends."""
+        first, last = period.bounds(self._visible)
+        return self._runs[first:last]
+
     def find(self, rank: int) -> tuple[int, int]:
         """The number of the run whose results hold this rank, and the place of the rank among them from below."""
         place = bisect_right(self._bases, rank) - 1

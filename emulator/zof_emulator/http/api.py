@@ -19,7 +19,7 @@ from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, chec
 from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
-from zof_emulator.journal.ring import Cut
+from zof_emulator.journal.ring import Cut, Sending
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.operation import elsewhere, operations
 
@@ -141,17 +141,17 @@ class OpenApiApp:
         while isinstance(found, _Waits):
             await wait_for(found.idle)
             found = self._attempt(scope, route, arrival, hosted, found)
-        encoded, heads = found
+        encoded, heads, sending = found
         content = encoded.content
         if isinstance(content, bytes):  # a further call would cost every request time
             await send({"type": "http.response.start", "status": encoded.status, "headers": heads})
             await send({"type": "http.response.body", "body": content})
         else:
-            await _send(send, scope, encoded, heads, self.deliveries.lock)
+            await _send(send, scope, encoded, heads, self.deliveries.lock, sending)
 
     def _attempt(
         self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
-    ) -> tuple[Encoded, Headers] | _Waits:
+    ) -> tuple[Encoded, Headers, Sending | None] | _Waits:
         """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
         with self.deliveries.lock:
             at = hosted.settle().now if waits is None else waits.at
@@ -167,12 +167,14 @@ class OpenApiApp:
                 outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
             encoded = outcome.encoded
             heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
-            self._record(scope, arrival, outcome, hosted, at)
+            sending = self._record(scope, arrival, outcome, hosted, at)
             self.deliveries.notify(hosted)
-            return encoded, heads
+            return encoded, heads, sending
 
-    def _record(self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int) -> None:
-        """Report an exchange, and add it to the journal."""
+    def _record(
+        self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int
+    ) -> Sending | None:
+        """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
         operation = None if arrival is None else arrival.operation
@@ -180,7 +182,7 @@ class OpenApiApp:
             body: bytes | Cut = b""
             if arrival is not None:
                 body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
-            hosted.journal.add(
+            return hosted.journal.add(
                 at,
                 hosted.world.now,
                 operation,
@@ -192,6 +194,7 @@ class OpenApiApp:
                 self._policy.journal_id(hosted),
                 outcome.limits,
             )
+        return None
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer a request that reaches no operation with a reason that `x-elsewhere` words."""
@@ -343,28 +346,40 @@ def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded
     return Encoded(refusal.status, tuple(headers), content)
 
 
-async def _send(
-    send: Send, scope: Scope, encoded: Encoded, headers: Headers, lock: AbstractContextManager[object]
+async def _send(  # noqa: PLR0913, PLR0917  what is sent, and to whom
+    send: Send,
+    scope: Scope,
+    encoded: Encoded,
+    headers: Headers,
+    lock: AbstractContextManager[object],
+    sending: Sending | None = None,
 ) -> None:
+    """Send an answer; `sending` takes note of its pieces."""
     content = encoded.content
-    if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
-        with lock:
-            content = b"".join(content())  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
-        if not any(name == b"content-length" for name, _ in headers):
-            headers = (*headers, (b"content-length", b"%d" % len(content)))
-    await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     if isinstance(content, bytes):
+        await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
         return
     pieces = _join_pieces(content())
+    if scope.get("http_version") == "1.0":  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
+        with lock:
+            whole = b"".join(pieces)
+        pieces = iter((whole,))
+        if not any(name == b"content-length" for name, _ in headers):
+            headers = (*headers, (b"content-length", b"%d" % len(whole)))
+    await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     while True:
         with lock:  # a piece may be made of the world as it stands
             piece = next(pieces, None)
         if piece is None:
             break
         await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if sending is not None:
+            sending.add(piece)
         await asyncio.sleep(0)  # other requests are served while a long answer is made
     await send({"type": "http.response.body", "body": b""})
+    if sending is not None:
+        sending.finish()
 
 
 def _join_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zof_emulator.core.instants import SECOND, http_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from zof_emulator.core.world import World
     from zof_emulator.handlers.messages import Encoded
@@ -30,6 +30,33 @@ class Cut(NamedTuple):
     """How many bytes it had."""
     sha256: str
     """The digest of all of it."""
+
+
+class Sending:
+    """A long answer while it is sent: its beginning, and the size and digest of what has been sent so far."""
+
+    __slots__ = ("_hash", "_is_complete", "_kept", "_size")
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._size = 0
+        self._hash = sha256()
+        self._is_complete = False
+
+    def add(self, piece: bytes) -> None:
+        """Note a piece that is sent."""
+        if len(self._kept) < MOST_BODY:
+            self._kept += piece[: MOST_BODY - len(self._kept)]
+        self._size += len(piece)
+        self._hash.update(piece)
+
+    def finish(self) -> None:
+        """Note that all of the answer has been sent."""
+        self._is_complete = True
+
+    def as_cut(self) -> Cut:
+        """What has been sent; the digest is empty as long as more follows."""
+        return Cut(self._kept, self._size, self._hash.hexdigest() if self._is_complete else "")
 
 
 class Entry(NamedTuple):
@@ -62,7 +89,7 @@ class Entry(NamedTuple):
     """The headers of the rate limit, if it has them; of the one that differs each time, the value alone."""
     remaining: bytes
     reset: tuple[bytes, bytes] | None
-    content: bytes | Cut | Callable[[], Iterable[bytes]]
+    content: bytes | Cut | Sending
 
     @property
     def path(self) -> str:
@@ -117,13 +144,15 @@ class Journal:
         answer: Encoded,
         request_id: str,
         limits: Headers,
-    ) -> None:
+    ) -> Sending | None:
         """Take an exchange; of its `Entry` only the tuple is made.
 
-        A client that repeats itself has its path and headers kept once.
+        A client that repeats itself has its path and headers kept once. When the answer is sent in pieces, returns what
+        takes note of them.
         """
         self.count += 1
         path, headers, content = scope["path"], scope["headers"], answer.content
+        sent = _cut(content) if isinstance(content, bytes) else Sending()
         raw_path = scope.get("raw_path") or path.encode()
         if raw_path != self._raw_path:
             self._raw_path = raw_path
@@ -131,7 +160,7 @@ class Journal:
             self._headers = headers
             self._head = b"\n".join([part for header in headers for part in header])
         kept = (limits[0], limits[1][1], limits[2]) if limits else _NO_LIMITS
-        if len(body) > MOST_BODY and isinstance(body, bytes):
+        if isinstance(body, bytes):
             body = _cut(body)
         self._rows.append(
             (
@@ -150,9 +179,10 @@ class Journal:
                 answer.headers,
                 request_id,
                 *kept,
-                _cut(content) if isinstance(content, bytes) and len(content) > MOST_BODY else content,
+                sent,
             )
         )
+        return sent if isinstance(sent, Sending) else None
 
     def clear(self) -> None:
         """Forget all of them; what comes is entries_of from 1 again."""
@@ -180,5 +210,6 @@ class Journal:
                 yield number, one if one.request_id else one._replace(request_id=world.names.request(answer))
 
 
-def _cut(body: bytes) -> Cut:
-    return Cut(body[:MOST_BODY], len(body), sha256(body).hexdigest())
+def _cut(body: bytes) -> bytes | Cut:
+    """A body as it is kept: the beginning of a long one."""
+    return body if len(body) <= MOST_BODY else Cut(body[:MOST_BODY], len(body), sha256(body).hexdigest())

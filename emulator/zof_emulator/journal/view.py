@@ -11,15 +11,15 @@ from urllib.parse import parse_qsl
 
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.handlers.authorization import canonical_bearer
-from zof_emulator.journal.ring import MOST_BODY, Cut
+from zof_emulator.journal.ring import MOST_BODY, Cut, Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from zof_emulator.journal.ring import Entry, Headers
 
     Shown = dict[str, Any]
-    Content = bytes | Cut | Callable[[], Iterable[bytes]]
+    Content = bytes | Cut | Sending
 
 _RUN: Final = re.compile(r"run_([A-Za-z0-9_-]+)")
 _OF_RUN: Final = re.compile(r"(?:res|art)_([A-Za-z0-9_-]+)_[0-9]{3,4}")
@@ -113,23 +113,15 @@ def _run_ids(entry: Entry) -> list[str]:
 
 def _body(content: Content) -> Shown:
     """A body as JSON: text as it is, other bytes in base 64; cut at 64 KiB, with the length and digest of all of it."""
-    if not isinstance(content, Cut):
-        content = _cut(content() if callable(content) else (content,))
-    cut = content
-    told = {"size": cut.size, "truncated": cut.size > len(cut.kept), "sha256": cut.sha256}
+    if isinstance(content, bytes):
+        cut = Cut(content[:MOST_BODY], len(content), sha256(content).hexdigest())
+    else:
+        cut = content.as_cut() if isinstance(content, Sending) else content
+    told = {"size": cut.size, "truncated": cut.size > len(cut.kept) or not cut.sha256, "sha256": cut.sha256}
     try:
         return {"body": cut.kept.decode(), "encoding": "text", **told}
     except UnicodeDecodeError:
         return {"body": b64encode(cut.kept).decode(), "encoding": "base64", **told}
-
-
-def _cut(pieces: Iterable[bytes]) -> Cut:
-    kept, size, hashed = b"", 0, sha256()
-    for piece in pieces:
-        kept += piece[: MOST_BODY - len(kept)]
-        size += len(piece)
-        hashed.update(piece)
-    return Cut(kept, size, hashed.hexdigest())
 
 
 def _headers(headers: Headers) -> list[list[str]]:
