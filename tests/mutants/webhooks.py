@@ -1,6 +1,6 @@
 """Defects in webhooks: section 10 of the contract."""
 
-# ruff: noqa: E501  a table is read best with one line for each row
+
 
 from __future__ import annotations
 

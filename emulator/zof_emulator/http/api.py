@@ -196,6 +196,19 @@ class OpenApiApp:
             )
         return None
 
+    def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
+        """Whether a request names an operation, and brings a valid key if the operation needs one."""
+        route, _ = self._routes.find(scope)
+        operation = route.methods.get(scope["method"]) if route else None
+        if operation is None:
+            return False
+        try:
+            if operation.secured:
+                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle().now)
+        except Refused:
+            return False
+        return True
+
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer a request that reaches no operation with a reason that `x-elsewhere` words."""
         with self.deliveries.lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from zof_emulator.core.timeline import NEVER
@@ -108,6 +109,17 @@ class HostedWorld:
         """Go on with another world; the journal of the one before is none of its."""
         self.from_snapshot = True
         self._show(world)
+
+    def rename(self, name: str) -> HostedWorld:
+        """The same world under another name, with no journal."""
+        found = copy(self)
+        found.name, found.mount, found.journal = name, f"/w/{name}", None
+        return found
+
+    def number_from(self, number: int) -> HostedWorld:
+        """This hosted world, whose answers that belong to no world are numbered from `number` on."""
+        self._outside = number
+        return self
 
     def _show(self, world: World) -> None:
         self._forgotten = world.forgotten  # with more, it is news, once
