@@ -1,7 +1,5 @@
 """Defects in webhooks: section 10 of the contract."""
 
-
-
 from __future__ import annotations
 
 import base64

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _ACCEPTED: Final = 202
 _UNAVAILABLE: Final = 503
-_PATIENCE: Final = 5.0
-"""Seconds of real time to wait for an event that must come."""
+_PATIENCE_IN_PROCESS: Final = 1.5
+"""Seconds of real time to wait for an event of a target in this process."""
 _ROUNDS: Final = 3
 """How often to wait for a retry."""
 _RETRY_AFTER: Final = 11.0
@@ -64,7 +64,7 @@ def _check_secret(context: ProbeContext, session: WebhookSession, answer: Exchan
 
 
 def _check_refusals(context: ProbeContext, session: WebhookSession) -> None:
-    good: dict[str, Any] = {"url": session.url, "events": [EVENTS[0]]}
+    good: dict[str, Any] = {"url": f"{session.url}/refused", "events": [EVENTS[0]]}
     for events in (["run.exploded"], [], [EVENTS[0], EVENTS[0]]):
         answer = context.client.post("/webhooks", {**good, "events": events})
         _expect_invalid(context, "webhooks.events.refused", answer, f"the events {quote_value(events)}")
@@ -125,7 +125,7 @@ def call_test(context: ProbeContext) -> None:
     if not tested.response.ok:
         raise Unsettled(f"the test call was answered {describe(tested.response)}")
     trace = [session.created, tested]
-    came = session.wait_for(lambda events: any(one.value == event.value for one in events), _PATIENCE)
+    came = session.wait_for(lambda events: any(one.value == event.value for one in events), _patience(context))
     shown = quote_value([one.id for one in session.events()])
     context.record(Claim("webhooks.test.sent", came, f"the event {quote_value(event.id)}", f"events {shown}"), trace)
     _check_all(context, session, trace)
@@ -139,7 +139,7 @@ def retry(context: ProbeContext) -> None:
     with session.answering(_UNAVAILABLE):
         tested = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
         value = webhooks.read_event(tested.response.body, "").value
-        if not session.wait_for(lambda events: any(one.value == value for one in events), _PATIENCE):
+        if not session.wait_for(lambda events: any(one.value == value for one in events), _patience(context)):
             raise Unsettled("the event of the test call did not come")
     refused = [one for one in session.events() if not one.was_taken][-1]
     count = len(session.events())
@@ -147,7 +147,7 @@ def retry(context: ProbeContext) -> None:
     for _ in range(_ROUNDS):  # the target may take note of the refusal a little after it was given
         context.client.wait(_RETRY_AFTER, "the retry of a webhook")
         trace.append(context.client.get("/webhooks", limit=1))
-        came = session.wait_for(lambda events: len(events) > count, _PATIENCE / _ROUNDS)
+        came = session.wait_for(lambda events: len(events) > count, _patience(context) / _ROUNDS)
         if came:
             break
     context.record(Claim("webhooks.retry", came, "the event again after 10 s", "no further delivery"), trace)
@@ -165,22 +165,36 @@ def follow_runs(context: ProbeContext) -> None:
     started = [context.start(case) for case in (context.target.cases[0], *cases)]
     canceled = context.start(context.target.cases[0])
     context.client.post(f"/runs/{canceled.response.fields['id']}/cancel")
-    for start in (*started, canceled):
-        run_id = str(start.response.fields["id"])
-        ended = context.wait_until(run_id, has_ended)
-        run = ended.response.fields
-        status, has_begun = str(run["status"]), run.get("started_at") is not None
-        expected = {"run.completed"} | ({"run.started"} if has_begun else set())
-        expected |= {"run.failed"} if status == "failed" else set()
-        session.wait_for(partial(_have_come, run_id, expected), _PATIENCE)
-        events = session.events()
-        trace = [session.created, start, ended]
-        context.record(webhooks.check_events_of_run(events, run_id, status, has_started=has_begun), trace)
-        context.record(webhooks.check_order(events, run_id), trace)
+    ended = [context.wait_until(str(start.response.fields["id"]), has_ended) for start in (*started, canceled)]
+    for exchange in ended:
+        run = exchange.response.fields
+        session.wait_for(partial(_have_come, run["id"], _list_events(run)), _patience(context))
+    # What was sent before a test event has come when the test event has, since events go in order.
+    last = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
+    value = webhooks.read_event(last.response.body, "").value
+    session.wait_for(lambda events: any(one.value == value for one in events), _patience(context))
+    events = session.events()
+    for exchange in ended:
+        run, trace = exchange.response.fields, [session.created, exchange]
+        has_begun = "run.started" in _list_events(run)
+        claims = webhooks.check_events_of_run(events, run["id"], str(run["status"]), has_started=has_begun)
+        context.record([*claims, webhooks.check_order(events, run["id"])], trace)
         for event in events:
-            if event.run_id == run_id and "event" not in event.value:
+            if event.run_id == run["id"] and "event" not in event.value:
                 context.record(webhooks.check_about(event, run.get("organization_id")), trace)
-        _check_all(context, session, trace)
+    _check_all(context, session, [session.created, *ended])
+
+
+def _list_events(run: dict[str, Any]) -> set[str]:
+    """The types of the events that a run must have sent."""
+    found = {"run.completed"}
+    found |= {"run.started"} if run.get("started_at") is not None else set()
+    return found | ({"run.failed"} if run.get("status") == "failed" else set())
+
+
+def _patience(context: ProbeContext) -> float:
+    """Seconds of real time to wait for an event that must come."""
+    return _PATIENCE_IN_PROCESS if context.target.in_process else context.target.patience
 
 
 def _have_come(run_id: str, types: set[str], events: Sequence[Event]) -> bool:

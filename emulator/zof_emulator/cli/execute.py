@@ -68,6 +68,7 @@ def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, p
     root = f"http://{settings.host}:{listener.getsockname()[1]}"
     with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable):
         status = _run(command, {**os.environ, **client_variables(root, DEFAULT.keys[0].secret)})
+    app.close()
     if summary:
         say(sys.stderr, _summarize(app))
     if journal is not None:

@@ -89,3 +89,4 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
             yield emulator
         finally:
             emulator.close()
+            app.close()

@@ -1,0 +1,94 @@
+"""Many deliveries: at least once, in order per endpoint, in bounded memory, and the same with the same seed."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from zof_emulator.core.deliveries import AttemptResult, EventFacts
+from zof_emulator.core.endpoints import EventType, Registration
+from zof_emulator.core.outbox import MOST_FINISHED, Outbox
+
+from tests.receivers import NO_CONTENT, Received, answer, receiving
+from tests.webhooks.test_delivery import Hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVENTS: Final = 10_000
+
+
+def every_third() -> Callable[[Received], bytes]:
+    """A receiver that fails every third request."""
+    count = 0
+
+    def respond(_: Received) -> bytes:
+        nonlocal count
+        count += 1
+        return answer(500) if count % 3 == 0 else NO_CONTENT
+
+    return respond
+
+
+def deliver(events: int, seed: int) -> list[bytes]:
+    """The bodies that such a receiver gets when so many events happen."""
+    zof = Hooks(seed=seed)
+    with receiving(every_third()) as receiver:
+        zof.register(receiver.url, "agent.offline")
+        for number in range(events):
+            zof.submit("/_emulator/events", {"type": "agent.offline", "object_id": f"agent_{number}"})
+        zof.deliver()
+        found = [one.body for one in receiver.requests]
+    zof.app.close()
+    return found
+
+
+def test_a_receiver_that_fails_every_third_request_gets_everything_in_order() -> None:
+    """Every event arrives at least once, the first deliveries are in order, and the same seed sends the same bytes."""
+    first = deliver(300, seed=3)
+    names = [json.loads(body)["data"]["object"]["id"] for body in first]
+    assert list(dict.fromkeys(names)) == [f"agent_{number}" for number in range(300)]
+    assert len(first) > 400
+    assert deliver(300, seed=3) == first
+    assert deliver(3, seed=4) != first[:4]
+
+
+def test_ten_thousand_events_are_bounded() -> None:
+    """10,000 events to an endpoint that fails every third time all arrive, in order, in less than 40 MiB."""
+    agenda: list[tuple[int, int]] = []
+    tracemalloc.start()
+    outbox = Outbox(0, lambda at, endpoint: agenda.append((at, endpoint)))
+    outbox.register("org_a", Registration("http://127.0.0.1/", (EventType.AGENT_OFFLINE,)), 0)
+    for number in range(EVENTS):
+        outbox.publish(EventType.AGENT_OFFLINE, "org_a", EventFacts(f"agent_{number}", None), 0)
+    now, count, arrived = 0, 0, list[int]()
+    while outbox.open_count:
+        for one in outbox.take(now):
+            count += 1
+            is_down = count % 3 == 0
+            outbox.finish(one.number, AttemptResult(500 if is_down else 204), now)
+            if not is_down:
+                arrived.append(one.event.number)
+        if not outbox.is_ready and agenda:
+            now, endpoint = agenda.pop()
+            outbox.wake(endpoint)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert arrived == list(range(EVENTS))
+    assert peak < 40 << 20
+    assert sum(1 for _ in outbox.deliveries()) <= MOST_FINISHED
+
+
+@pytest.mark.parametrize("count", [2])
+def test_endpoints_do_not_disturb_each_other(count: int) -> None:
+    """An endpoint that fails every third time does not change what another one gets, nor when."""
+    zof = Hooks()
+    with receiving(every_third()) as failing, receiving() as receiver:
+        zof.register(failing.url)
+        zof.register(receiver.url)
+        runs = [zof.run("tc_a") for _ in range(count * 3)]
+        receiver.wait_for(len(runs))
+        assert [json.loads(one.body)["data"]["object"]["id"] for one in receiver.requests] == runs
+    zof.app.close()
