@@ -156,18 +156,10 @@ class OpenApiApp:
         with self.deliveries.lock:
             at = hosted.settle().now if waits is None else waits.at
             try:
-<<<<<<< HEAD
                 if arrival is None:
                     outcome = self._answer_without_operation(scope, route)
                 else:
                     outcome = self._answer(arrival, hosted, waits)
-=======
-                outcome = (
-                    self._answer_without_operation(scope, route)
-                    if arrival is None
-                    else self._answer(arrival, hosted, waits)
-                )
->>>>>>> webhooks
             except _Waits as more:
                 more.at, more.idle = at, self.deliveries.when_idle(hosted)
                 return more
@@ -179,15 +171,10 @@ class OpenApiApp:
             self.deliveries.notify(hosted)
             return encoded, heads, sending
 
-<<<<<<< HEAD
     def _record(
         self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int
     ) -> Sending | None:
         """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
-=======
-    def _record(self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int) -> None:
-        """Report an exchange, and add it to the journal."""
->>>>>>> webhooks
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
         operation = None if arrival is None else arrival.operation
