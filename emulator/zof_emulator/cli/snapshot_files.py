@@ -60,7 +60,7 @@ def save(hosted: HostedWorld, file: Path) -> None:
         raise UnusableFile(f"cannot write {file}: {error.strerror}") from error
     try:
         with os.fdopen(handle, "wb") as written:
-            written.write(snapshots.document(hosted))
+            written.writelines(snapshots.document(hosted)())
         os.replace(name, file)  # noqa: PTH105  there is no Path to begin with
     except OSError as error:
         with suppress(OSError):
