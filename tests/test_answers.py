@@ -56,7 +56,7 @@ def judges() -> Iterator[tuple[tuple[str, re.Pattern[str]], tuple[str, dict[int,
 
 def _by_status(responses: dict[str, Any]) -> Iterator[tuple[int, Any]]:
     for status, response in responses.items():
-        schema = CONTRACT.resolved(response).get("content", {}).get(JSON, {}).get("schema")
+        schema = CONTRACT.resolve(response).get("content", {}).get(JSON, {}).get("schema")
         if schema is not None:
             yield int(status), jsonschema_rs.Draft202012Validator(close_schema(schema), validate_formats=True)
 
@@ -212,7 +212,7 @@ def test_a_field_that_is_planted_anywhere_is_found(story: ValidatingClient, data
 
 def test_the_open_contract_takes_a_field_more(story: ValidatingClient) -> None:
     """The contract itself admits additional fields, so that clients tolerate new ones."""
-    schema = CONTRACT.resolved(CONTRACT.root["components"]["schemas"]["RunDetail"])
+    schema = CONTRACT.resolve(CONTRACT.root["components"]["schemas"]["RunDetail"])
     detail = story.start("tc_login")
     assert jsonschema_rs.is_valid(schema, {**detail, "planted": None})
     assert not jsonschema_rs.is_valid(close_schema(schema), {**detail, "planted": None})

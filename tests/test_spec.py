@@ -10,7 +10,7 @@ import pytest
 from zof_emulator.core.lifecycle import AFTER, Status
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Organization
 from zof_emulator.spec.document import Document, find, load
-from zof_emulator.spec.operation import elsewhere, operations
+from zof_emulator.spec.operation import compile_elsewhere, operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ ROOT: Final = CONTRACT.root
 
 def reasons_of(document: Document) -> set[str]:
     """All reasons for which a document has a message."""
-    return {reason for one in operations(document) for reason in one.reasons} | elsewhere(document).keys()
+    return {reason for one in operations(document) for reason in one.reasons} | compile_elsewhere(document).keys()
 
 
 DOCUMENTED: Final = reasons_of(CONTRACT) | reasons_of(CONTROL)

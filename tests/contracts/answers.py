@@ -11,9 +11,10 @@ from zof_contracts.evidence.exchange import Exchange, Request, Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from zof_contracts.evidence.exchange import App, Headers
+    from zof_contracts.evidence.exchange import Headers
     from zof_contracts.evidence.findings import Finding
     from zof_contracts.evidence.ledger import Ledger
+    from zof_contracts.target.transport import App
 
 NOW: Final = 1_767_225_600
 QUOTA: Final = (

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
-from zof_contracts.evidence.exchange import HttpTransport
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import state_machine
 from zof_contracts.search.state_machine import ContractMachine
 from zof_contracts.target.client import Client
-from zof_contracts.target.clock import mover
+from zof_contracts.target.clock import find_clock_control
+from zof_contracts.target.http_transport import HttpTransport
 from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import target
@@ -52,7 +52,7 @@ def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
     with Server("--clock", "manual", "--rate-limit", "20/60", "--quiet") as server:
         where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}", keys=keys)
         facts = run(where, seed=1, max_examples=1)
-        where = replace(where, advance=mover(where))
+        where = replace(where, advance=find_clock_control(where))
         found = [_over_http(where), _over_http(where)]
     assert facts.findings == ()
     assert facts.stopped == ""

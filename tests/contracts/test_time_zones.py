@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from zof_contracts.evidence.exchange import Exchange, Request, Response
+from zof_contracts.evidence.header_values import read_server_time
 from zof_contracts.report import render
-from zof_contracts.target.client import server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def _zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 def test_the_date_header_is_read_as_gmt(date: str, seconds: int) -> None:
     """The server's time is the Date header in GMT, in every zone and season."""
     response = Response(200, (("date", date),), b"")
-    assert server_time(Exchange(1, Request("GET", "/v1/runs"), response, "listRuns", 0.0, 0.0)) == seconds
+    assert read_server_time(Exchange(1, Request("GET", "/v1/runs"), response, "listRuns", 0.0, 0.0)) == seconds
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Owners:
         return all(self.owners.get(name, organization) == organization for name in names)
 
 
-def resolved(catalogue: Catalogue, organization: str, order: Order) -> tuple[str | None, ...]:
+def resolve(catalogue: Catalogue, organization: str, order: Order) -> tuple[str | None, ...]:
     """The cases, or the reason and the param of the refusal."""
     try:
         return catalogue.resolve(organization, order, 10_000)
@@ -95,7 +95,7 @@ def test_a_catalogue_is_a_dict_of_owners(references: str, story: list[tuple[str,
     catalogue, model = Catalogue(DATA, 10_000, references=References(references)), Owners(references)
     for organization, order in story:
         expected = model.resolve(organization, order)
-        assert resolved(catalogue, organization, order) == expected
+        assert resolve(catalogue, organization, order) == expected
         for one in ("org_a", "org_b"):
             assert [project.id for project in catalogue.projects(one)] == model.projects[one]
 

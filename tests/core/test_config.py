@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.config import LABEL, LARGEST_SEED, ClockMode, References, Scenario, WorldConfig, schema
 from zof_emulator.core.limits import Rate, RateScope
-from zof_emulator.spec.schema import compiled
+from zof_emulator.spec.schema import compile_schema
 
 configs = st.builds(
     WorldConfig,
@@ -25,7 +25,7 @@ configs = st.builds(
     references=st.sampled_from(References),
     environments=st.lists(st.from_regex(LABEL, fullmatch=True), max_size=3).map(tuple),
 )
-is_config = compiled(schema())
+is_config = compile_schema(schema())
 
 
 @given(configs)

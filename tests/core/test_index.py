@@ -41,10 +41,10 @@ class Lists:
     def follow(self, now: Run) -> None:
         """A run that went on; when it ended, its results are visible, the last case's the lowest."""
         before = self.runs[now.number]
-        after = now._replace(rank=self.by_result.add(now)) if now.ended else now
+        after = now._replace(rank=self.by_result.add(now)) if now.has_ended else now
         self.by_run.move(before, after)
         self.runs[now.number] = after
-        if after.ended:
+        if after.has_ended:
             assert after.rank == len(self.results)
             last = len(after.cases) - 1
             found = [(after.number, place, after.case_status(place), self.now) for place in range(last, -1, -1)]
@@ -83,7 +83,7 @@ def lived(history: list[tuple[str, int, int]]) -> Lists:
             lists.forget(pick % 2 + 1)
         elif what == "start":
             lists.add(PROJECTS[pick % 2], pick % 3 + 1)
-        elif running := [one for one in lists.runs.values() if not one.ended]:
+        elif running := [one for one in lists.runs.values() if not one.has_ended]:
             run = running[pick % len(running)]
             if what == "cancel":
                 lists.follow(runs.cancel(run, lists.now))
@@ -125,7 +125,7 @@ def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], 
 def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], drawn: Period, limit: int) -> None:
     """Under every filter and from every place, a page of results is what reading all results would find."""
     lists = lived(history)
-    ended = [run for run in lists.runs.values() if run.ended]
+    ended = [run for run in lists.runs.values() if run.has_ended]
     edges = [Period(before=run.completed_at) for run in ended]
     for run, status, period in product((None, *ended), STATUSES, (drawn, *edges[-2:])):
         matching = [
@@ -156,7 +156,7 @@ def test_a_rank_leads_back_to_its_case(history: list[tuple[str, int, int]]) -> N
 def test_the_cases_of_a_run_are_listed_in_its_order(history: list[tuple[str, int, int]]) -> None:
     """The list of a run's results, highest rank first, is the run's own order."""
     lists = lived(history)
-    for run in (one for one in lists.runs.values() if one.ended):
+    for run in (one for one in lists.runs.values() if one.has_ended):
         ranks, more = lists.by_result.page(run, None, Period(), NO_END, 100)
         assert [lists.results[rank][1] for rank in ranks] == list(range(len(run.cases)))
         assert not more

@@ -74,7 +74,7 @@ def test_an_error_outweighs_a_failure_and_a_failure_a_pass(outcomes: list[Status
 def test_a_refused_change_leaves_the_run_as_it_was(life: tuple[Run, ...]) -> None:
     """A run that has ended can neither begin, nor end, nor be canceled, and stays the same value."""
     run = life[-1]
-    if not run.ended:
+    if not run.has_ended:
         assert runs.cancel(run, 9).status is Status.CANCELED
         return
     before = repr(run)

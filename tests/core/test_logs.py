@@ -27,7 +27,7 @@ def test_lines_are_in_order_of_time(life: tuple[Run, ...]) -> None:
         times = [one.at for one in written(run)]
         assert times[0] == run.created_at
         assert times == sorted(times)
-        assert not run.ended or times[-1] == run.completed_at
+        assert not run.has_ended or times[-1] == run.completed_at
 
 
 @given(lives)
@@ -51,7 +51,7 @@ def test_the_lines_tell_the_story(life: tuple[Run, ...]) -> None:
             expected.append((case, [case, "started."]))
             if run.case_status(index) is not Status.RUNNING:
                 expected.append((case, [case, run.case_status(index).value]))
-    if run.ended:
+    if run.has_ended:
         expected.append((None, ["Run", run.status.value]))
     assert told == expected
 
@@ -73,6 +73,6 @@ def test_a_line_says_how_long_it_took(life: tuple[Run, ...]) -> None:
     assert [one.message.split(" ")[3] for one in ends] == [
         str(run.case_duration_ms(run.cases.index(one.test_case_id or ""))) for one in ends
     ]
-    if run.ended:
+    if run.has_ended:
         took = "before it started." if run.started_at is None else f"after {run.duration_ms} ms."
         assert written(run)[-1].message == f"Run {run.status} {took}"

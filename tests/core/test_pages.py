@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from zof_emulator.core.pages import newest, seal, unseal
+from zof_emulator.core.pages import seal, take_newest, unseal
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ positions = st.integers(0, 2**48 - 1)
 def test_a_page_is_what_a_naive_filter_finds(index: list[int] | range, lower: int, upper: int, limit: int) -> None:
     """A page holds the greatest numbers from `lower` to below `upper`, greatest first, and knows whether more do."""
     matching = [number for number in reversed(index) if lower <= number < upper]
-    assert newest(index, lower, upper, limit) == (matching[:limit], len(matching) > limit)
+    assert take_newest(index, lower, upper, limit) == (matching[:limit], len(matching) > limit)
 
 
 @given(st.data(), ascending, st.integers(1, 7))
@@ -34,7 +34,7 @@ def test_a_walk_loses_and_repeats_nothing_while_newer_ones_come(data: DataObject
     met: list[int] = []
     below, more = 1 << 47, True
     while more:
-        page, more = newest(index, 0, below, limit)
+        page, more = take_newest(index, 0, below, limit)
         assert page or not more
         assert all(number < below for number in page)
         met += page

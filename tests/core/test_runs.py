@@ -32,11 +32,11 @@ def test_times_are_in_order(life: tuple[Run, ...]) -> None:
     for run in life:
         times = [time for time in (run.created_at, run.started_at, *run.ends, run.completed_at) if time is not None]
         assert times == sorted(times)
-        assert (run.completed_at is not None) is run.ended
+        assert (run.completed_at is not None) is run.has_ended
         for place in run.started_cases():
             begins = run.started_at if place == 0 else run.case_ended_at(place - 1)
             assert run.case_started_at(place) == begins
-        if run.ended and run.status is not Status.CANCELED:
+        if run.has_ended and run.status is not Status.CANCELED:
             assert run.case_ended_at(len(run.cases) - 1) == run.completed_at
 
 
@@ -81,7 +81,7 @@ def test_what_has_ended_stays_as_it_was(life: tuple[Run, ...]) -> None:
 def test_a_run_ends_as_its_cases_did(life: tuple[Run, ...]) -> None:
     """A run whose cases have all ended is in error, failed or passed, as the worst of them."""
     run = life[-1]
-    if run.ended and run.status is not Status.CANCELED:
+    if run.has_ended and run.status is not Status.CANCELED:
         worst = [one for one in (Status.ERROR, Status.FAILED, Status.PASSED) if one in run.outcomes]
         assert run.status is worst[0]
     else:

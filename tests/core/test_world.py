@@ -58,7 +58,7 @@ class Stories(RuleBasedStateMachine):
     @rule(pick=picks)
     def cancel_too_late(self, pick: int) -> None:
         """The cancel of a run that has ended is refused, and nothing changes."""
-        ended = [run for run in self.world.runs.values() if run.ended]
+        ended = [run for run in self.world.runs.values() if run.has_ended]
         if not ended:
             return
         run, before = ended[pick % len(ended)], snapshot(self.world)

@@ -63,7 +63,7 @@ def test_a_result_is_visible_from_the_end_of_its_run_on(cases: tuple[str, ...], 
     world = fresh()
     run = world.start("org_a", order("org_a", cases))
     names = [world.names.result(run.number, place) for place in range(len(cases))]
-    while not run.ended:
+    while not run.has_ended:
         assert {reason(lambda name=name: world.result_run("org_a", name)) for name in names} == {"result_not_found"}  # type: ignore[misc]
         run = world.cancel(run) if cancel and run.outcomes else world.move_run(run, to_end=False)
     assert [world.result_run("org_a", name) for name in names] == [(run, place) for place in range(len(cases))]

@@ -35,15 +35,19 @@ def test_what_is_kept_is_as_if_nothing_had_been_forgotten(
             world.settle(world.now + wait)
             if what == "start":
                 world.start(organization, order(organization, cases))
-            elif alive := [one for one in world.runs.values() if not one.ended and one.organization == organization]:
+            elif alive := [
+                one for one in world.runs.values() if not one.has_ended and one.organization == organization
+            ]:
                 world.cancel(alive[0])
     for organization in ORGANIZATIONS:
         there = [one for one in all_of_them.runs.values() if one.organization == organization]
         here = [one for one in few.runs.values() if one.organization == organization]
-        ended = sorted((one for one in there if one.ended), key=lambda one: one.rank)
-        kept = sum(one.ended for one in here)
+        ended = sorted((one for one in there if one.has_ended), key=lambda one: one.rank)
+        kept = sum(one.has_ended for one in here)
         assert min(most, len(ended)) >= kept >= min(len(ended), most - most // 8)
-        assert {tuple(one) for one in here} == {tuple(one) for one in there if not one.ended or one in ended[-kept:]}
+        assert {tuple(one) for one in here} == {
+            tuple(one) for one in there if not one.has_ended or one in ended[-kept:]
+        }
     assert few.forgotten == few.started - len(few.runs) == all_of_them.started - len(few.runs)
 
 

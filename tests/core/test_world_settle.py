@@ -27,7 +27,7 @@ def do(world: World, deed: tuple[str, str, tuple[str, ...]]) -> None:
     what, organization, cases = deed
     if what == "start":
         world.start(organization, order(organization, cases))
-    elif alive := [run for run in world.runs.values() if not run.ended and run.organization == organization]:
+    elif alive := [run for run in world.runs.values() if not run.has_ended and run.organization == organization]:
         world.cancel(alive[0])
 
 
@@ -92,7 +92,7 @@ def test_a_century_with_1000_runs_is_finite_work() -> None:
         world.start("org_a", order("org_a", WORDS[number % 8 :][:3]))
     cases = sum(len(run.cases) for run in world.runs.values())
     world.settle(BEGAN + CENTURY)
-    assert all(run.ended for run in world.runs.values())
+    assert all(run.has_ended for run in world.runs.values())
     assert agenda.put_down == agenda.taken == 1_000 + cases
     world.settle(BEGAN + 2 * CENTURY)
     assert agenda.taken == 1_000 + cases
@@ -103,7 +103,7 @@ def test_waiting_for_one_of_1000_runs_is_finite_work() -> None:
     world = fresh()
     world.agenda = agenda = Counting()
     last = [world.start("org_a", order("org_a", WORDS[:2])) for _ in range(1_000)][-1]
-    assert world.move_run(last, to_end=True).ended
+    assert world.move_run(last, to_end=True).has_ended
     assert agenda.taken <= 3_000
 
 

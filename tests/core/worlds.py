@@ -53,7 +53,7 @@ def from_life(draw: st.DrawFn, *, most_cases: int = 6) -> tuple[Run, ...]:
     for _ in range(draw(st.integers(0, len(cases) + 2))):
         run = states[-1]
         now += draw(st.integers(0, 5_000))
-        if run.ended:
+        if run.has_ended:
             break
         if draw(st.integers(0, 5)) == 0:
             states.append(runs.cancel(run, now))

@@ -13,15 +13,15 @@ from zof_contracts.target.target import Target
 from zof_emulator import Settings, create_app
 from zof_emulator.core.tenants import DEFAULT, Key
 
-from tests.mutants import access, conventions, outcomes, promises, runs, starts, webhooks
+from tests.mutants import access, conventions, deployments, outcomes, promises, runs, starts, webhooks
 from tests.mutants.layer import Mutant
 
 if TYPE_CHECKING:
-    from zof_contracts.evidence.exchange import App
+    from zof_contracts.target.transport import App
 
 MUTANTS: Final = {
     mutant.name: mutant
-    for part in (conventions, access, promises, runs, starts, outcomes, webhooks)
+    for part in (conventions, access, promises, runs, starts, outcomes, deployments, webhooks)
     for mutant in part.ALL
 }
 """All mutants by name."""
@@ -36,6 +36,7 @@ _KEYS: Final = {
     "no-projects": "zof_test_creates",
     "other-org": "zof_test_other",
     "expired": "zof_test_expired",
+    "ci": "zof_test_ci",
 }
 _DATA: Final = replace(
     DEFAULT,

@@ -86,6 +86,12 @@ def _fails_on_length(ask: Ask, inner: Inner) -> Response:
     return error(answer, 500, "internal_server_error") if ask.operation == "getRun" and len(ask.id) > 64 else answer
 
 
+def _drops_exports(ask: Ask, inner: Inner) -> Response:
+    if ask.fields.get("format") == "csv":
+        raise ConnectionAbortedError
+    return inner(ask)
+
+
 def _dropping_nulls(ask: Ask) -> Ask:
     return ask.saying({name: value for name, value in ask.fields.items() if value is not None}) if ask.fields else ask
 
@@ -179,6 +185,7 @@ CONVENTIONS: Final = tuple(
         ("csv-as-octets", "content-type", answers(lambda a: header(a, "content-type", "application/octet-stream"), "exportResults", 200)),
         ("list-206", "status", answers(lambda a: status(a, 206), "listResults", 200)),
         ("missing-run-410", "status", answers(lambda a: status(a, 410), "getRunLogs", 404)),
+        ("csv-dropped", "answered", always(_drops_exports)),
         ("crash-on-long-id", "no-server-error", always(_fails_on_length)),
         ("job-ids", "ids.prefix", _translated("run_", "job_")),
         ("result-ids", "ids.pattern", _translated("res_", "result-")),

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from zof_contracts.contract.document import load_contract
-from zof_contracts.evidence.exchange import AsgiTransport, Headers, Response
+from zof_contracts.evidence.exchange import Headers, Response
+from zof_contracts.target.transport import AsgiTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, MutableMapping
 
-    from zof_contracts.evidence.exchange import App
+    from zof_contracts.target.transport import App
     from zof_emulator.core.world import World
 
 ADMIN: Final = "Bearer zof_test_admin"

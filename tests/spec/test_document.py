@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.spec.document import SpecError, as_json, checked, find, load
+from zof_emulator.spec.document import SpecError, as_json, check_document, find, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def test_an_unknown_keyword_anywhere_is_named_by_its_pointer(place: tuple[str, d
     node[keyword] = {}
     try:
         with pytest.raises(SpecError) as stopped:
-            checked(ROOT)
+            check_document(ROOT)
     finally:
         del node[keyword]
     escaped = keyword.replace("~", "~0").replace("/", "~1")
@@ -128,7 +128,7 @@ def test_a_reference_that_leads_nowhere_is_named(place: tuple[str, dict[str, Any
     node["$ref"] = ref
     try:
         with pytest.raises(SpecError, match="leads nowhere") as stopped:
-            checked(ROOT)
+            check_document(ROOT)
     finally:
         node["$ref"] = before
     assert str(stopped.value).startswith(f"{ref}: ")
@@ -145,7 +145,7 @@ def test_a_bad_basis_is_named(place: tuple[str, dict[str, Any]], basis: str) -> 
     node["x-basis"] = basis
     try:
         with pytest.raises(SpecError) as stopped:
-            checked(ROOT)
+            check_document(ROOT)
     finally:
         node["x-basis"] = before
     assert str(stopped.value) == f"{pointer}/x-basis: not a basis: D or I with its sources, or A"
@@ -154,15 +154,15 @@ def test_a_bad_basis_is_named(place: tuple[str, dict[str, Any]], basis: str) -> 
 @pytest.mark.parametrize("basis", ["A", "A S0", "D S0", "I S0 /docs/api/projects", "D /docs/a S1"])
 def test_a_basis(basis: str) -> None:
     """What is documented or inferred names its sources; what is assumed may."""
-    assert checked({"components": {"schemas": {"X": {"x-basis": basis}}}}) is not None
+    assert check_document({"components": {"schemas": {"X": {"x-basis": basis}}}}) is not None
 
 
 def test_what_stands_beside_a_reference_is_laid_over_it() -> None:
     """A schema may say more beside its reference, which counts; what is referred to stays as it is."""
     schemas = {"X": {"type": "string", "description": "X"}, "Y": {"$ref": "#/components/schemas/X", "description": "Y"}}
-    document = checked({"components": {"schemas": schemas}})
+    document = check_document({"components": {"schemas": schemas}})
     assert document.follow(schemas["Y"]) == {"type": "string", "description": "Y"}
-    assert document.resolved(schemas) == {"X": schemas["X"], "Y": {"type": "string", "description": "Y"}}
+    assert document.resolve(schemas) == {"X": schemas["X"], "Y": {"type": "string", "description": "Y"}}
     assert schemas["X"] == {"type": "string", "description": "X"}
 
 
@@ -171,14 +171,14 @@ def test_only_words_stand_beside_the_reference_of_a_parameter(beside: str) -> No
     """Where OpenAPI ignores what stands beside a reference, it stops the boot; description and basis may stand."""
     parameter = {"$ref": "#/components/parameters/Limit", "description": "d", "x-basis": "A"}
     root = {"components": {"parameters": {"Limit": {}, "Other": parameter}}}
-    assert checked(root) is not None
+    assert check_document(root) is not None
     parameter[beside] = {} if beside in {"schema", "examples"} else "x"  # type: ignore[assignment]
     with pytest.raises(SpecError, match=f"#/components/parameters/Other/{beside}: nothing may stand beside"):
-        checked(root)
+        check_document(root)
 
 
 @pytest.mark.parametrize("name", ["openapi.yaml", "control.yaml"])
 def test_our_documents_are_honoured_whole(name: str) -> None:
     """Both documents load, and resolve to something without a reference."""
     document = load(find(name))
-    assert b'"$ref"' not in as_json(document.resolved(document.root))
+    assert b'"$ref"' not in as_json(document.resolve(document.root))

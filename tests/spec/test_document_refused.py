@@ -6,8 +6,8 @@ import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from zof_emulator.spec.document import SpecError, checked, find, load
-from zof_emulator.spec.operation import elsewhere, operations
+from zof_emulator.spec.document import SpecError, check_document, find, load
+from zof_emulator.spec.operation import compile_elsewhere, operations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,8 +99,8 @@ def test_a_part_of_the_wrong_shape_stops_the_boot(where: tuple[str, ...], value:
 
 def booted(root: dict[str, Any]) -> object:
     """What the emulator makes of a document before it answers anything."""
-    document = checked(root)
-    return operations(document), elsewhere(document)
+    document = check_document(root)
+    return operations(document), compile_elsewhere(document)
 
 
 def test_a_document_without_paths_stops_the_boot() -> None:

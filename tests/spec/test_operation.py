@@ -15,8 +15,8 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import table, views
 from zof_emulator.http.api import OpenApiApp
 from zof_emulator.http.policy import ApiPolicy
-from zof_emulator.spec.document import SpecError, checked, find, load
-from zof_emulator.spec.operation import Refusal, elsewhere, operations
+from zof_emulator.spec.document import SpecError, check_document, find, load
+from zof_emulator.spec.operation import Refusal, compile_elsewhere, operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ queries = st.binary(max_size=40) | st.lists(pieces | st.binary(max_size=6), max_
 def refused(operation: Operation, raw: bytes) -> Refused | None:
     """How an operation refuses a query string, if it does."""
     try:
-        operation.query.decoded(raw)
+        operation.query.decode(raw)
     except Refused as found:
         return found
     return None
@@ -67,7 +67,7 @@ def test_values_are_decoded(limit: int, status: str, project: str, escape: Any, 
     at = "2026-01-01T00:00:00.5+01:00"
     given_values = {"limit": str(limit), "status": status, "project_id": project, "created_after": at}
     pairs = data.draw(st.permutations([f"{name}={escape(value)}" for name, value in given_values.items()]))
-    found = RUNS.decoded("&".join(pairs).encode())
+    found = RUNS.decode("&".join(pairs).encode())
     expected = {"limit": limit, "status": status, "project_id": project, "created_after": parse_rfc3339(at)}
     assert dict(found) == expected
     assert isinstance(found["limit"], int)
@@ -77,7 +77,7 @@ def test_values_are_decoded(limit: int, status: str, project: str, escape: Any, 
 def test_defaults_are_filled_in(operation: Operation) -> None:
     """A parameter that is left out has the default of the spec."""
     default = {"limit": 20} if operation.id.startswith("list") or operation.id == "getRunLogs" else {}
-    assert dict(operation.query.decoded(b"")) == dict(operation.query.decoded(b"&&")) == default
+    assert dict(operation.query.decode(b"")) == dict(operation.query.decode(b"&&")) == default
     assert dict(operation.query.defaults) == default
 
 
@@ -135,7 +135,7 @@ def test_a_look_comes_after_what_is_known_and_before_what_is_not(raw: bytes, par
         raise Refused("invalid_cursor", "looked at", known=known)
 
     with pytest.raises(Refused) as found:
-        RUNS.decoded(raw, bad)
+        RUNS.decode(raw, bad)
     assert found.value.param == param
 
 
@@ -143,7 +143,7 @@ def test_a_look_comes_after_what_is_known_and_before_what_is_not(raw: bytes, par
 def test_a_parameter_behind_many_empty_ones_is_not_lost(count: int) -> None:
     """However many ampersands stand before it, an unknown parameter is refused and a known one counts."""
     assert refused(OPERATIONS["listRuns"], b"&" * count + b"verbose=1") is not None
-    assert RUNS.decoded(b"&" * count + b"limit=5")["limit"] == 5
+    assert RUNS.decode(b"&" * count + b"limit=5")["limit"] == 5
 
 
 def test_a_million_parameters_are_refused() -> None:
@@ -161,7 +161,7 @@ def test_reasons_are_those_of_the_examples() -> None:
     assert start["rate_limited"].status == 429
     assert start["missing_field"].message == "{param} is required"
     assert not start["body_missing"].has_places
-    assert elsewhere(CONTRACT)["unknown_path"].status == 404
+    assert compile_elsewhere(CONTRACT)["unknown_path"].status == 404
     for document in (CONTRACT, CONTROL):
         for operation in operations(document):
             assert all(400 <= one.status < 600 for one in operation.reasons.values())
@@ -192,7 +192,7 @@ def test_a_parameter_that_would_be_ignored_stops_the_boot(parameter: dict[str, A
     root = copy.deepcopy(CONTRACT.root)
     root["paths"]["/runs"]["get"]["parameters"].append(parameter)
     with pytest.raises(SpecError):
-        operations(checked(root))
+        operations(check_document(root))
 
 
 @pytest.mark.parametrize("lacking", ["operationId", "responses"])
@@ -201,7 +201,7 @@ def test_an_operation_that_lacks_something_is_named(lacking: str) -> None:
     root = copy.deepcopy(CONTRACT.root)
     del root["paths"]["/runs/{id}"]["get"][lacking]
     with pytest.raises(SpecError, match=rf"^#/paths/~1runs~1\{{id\}}/get: lacks '{lacking}'$"):
-        operations(checked(root))
+        operations(check_document(root))
 
 
 @pytest.mark.parametrize(

@@ -38,18 +38,18 @@ anything = (
 )
 
 
-def judged(operation: Operation, value: object, repeated: Sequence[str] = ()) -> Any:  # noqa: ANN401  JSON
+def judge(operation: Operation, value: object, repeated: Sequence[str] = ()) -> Any:  # noqa: ANN401  JSON
     """What an operation makes of a body: its value, or the refusal."""
     assert operation.body is not None
     try:
-        return operation.body.rules.judged(value, LABELS, repeated)
+        return operation.body.rules.judge(value, LABELS, repeated)
     except Refused as refused:
         return refused
 
 
 def fault(value: object, repeated: Sequence[str] = (), operation: str = "startRun") -> tuple[str, str | None]:
     """Reason and param of the refusal of a body."""
-    refused = judged(OPERATIONS[operation], value, repeated)
+    refused = judge(OPERATIONS[operation], value, repeated)
     assert isinstance(refused, Refused)
     return refused.reason, refused.param
 
@@ -62,7 +62,7 @@ def fault(value: object, repeated: Sequence[str] = (), operation: str = "startRu
 def test_any_value_is_judged_or_refused_in_words(operation: Operation, value: object, twice: list[str]) -> None:
     """Any JSON value at all either holds to the schema or is refused for a reason that the operation words."""
     given_twice = [name for name in twice if isinstance(value, dict) and name in value]
-    found = judged(operation, copy.deepcopy(value), given_twice)
+    found = judge(operation, copy.deepcopy(value), given_twice)
     if not isinstance(found, Refused):
         assert not given_twice
         assert isinstance(value, dict)
@@ -89,7 +89,7 @@ def test_a_value_of_any_depth_is_refused(field: str, depth: int) -> None:
 @pytest.mark.parametrize("environment", [5, None, ["staging"], {}, True, "", "Staging"])
 def test_an_environment_is_one_of_a_list(environment: object) -> None:
     """What is no environment is told which there are, of whatever type it is."""
-    refused = judged(OPERATIONS["startRun"], {**START, "environment": environment})
+    refused = judge(OPERATIONS["startRun"], {**START, "environment": environment})
     message = OPERATIONS["startRun"].reasons[refused.reason].error(refused)["error"]["message"]
     assert message == "environment must be one of: staging, production, qa"
 
@@ -152,7 +152,7 @@ def test_the_first_fault_in_the_order_of_the_spec_is_told(parts: tuple[Any, ...]
     twice = data.draw(st.lists(st.sampled_from(list(body)), unique=True, max_size=2)) if body else []
     known_twice = [name for name in twice if name != "zzz"]
     expected = first_fault(body, known_twice)
-    found = judged(OPERATIONS["startRun"], body, twice)
+    found = judge(OPERATIONS["startRun"], body, twice)
     assert (found == body) if expected == ("", None) else (found.reason, found.param) == expected
 
 
@@ -187,9 +187,9 @@ def test_labels_are_the_organizations(labels: tuple[str, ...]) -> None:
     for name in ("staging", "qa", "eu-1", "production"):
         body = {**START, "environment": name}
         if name in labels:
-            assert rules.rules.judged(body, {"environments": labels}) == body
+            assert rules.rules.judge(body, {"environments": labels}) == body
             continue
         with pytest.raises(Refused) as refused:
-            rules.rules.judged(body, {"environments": labels})
+            rules.rules.judge(body, {"environments": labels})
         assert (refused.value.reason, refused.value.param) == ("unknown_choice", "environment")
         assert refused.value.words == {"allowed": ", ".join(labels)}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.refusal import Refused
-from zof_emulator.spec.schema import ObjectRules, compiled, find_alternatives
+from zof_emulator.spec.schema import ObjectRules, compile_schema, find_alternatives
 
 NAMES: Final = ("by_ms", "to", "until", "at")
 either: Final[dict[str, Any]] = {
@@ -42,10 +42,10 @@ def test_exactly_one_of_the_alternatives_is_given(condition: dict[str, Any], giv
     found = [name for name in names if name in given_]
     value = dict.fromkeys(sorted(given_), 1)
     if len(found) == 1:
-        assert rules(condition).judged(value, {}) == value
+        assert rules(condition).judge(value, {}) == value
         return
     with pytest.raises(Refused) as refused:
-        rules(condition).judged(value, {})
+        rules(condition).judge(value, {})
     assert refused.value.reason == ("conflicting_field" if found else "missing_alternative")
     assert refused.value.param == (found[-1] if found else names[0])
     assert refused.value.words == {"allowed": " or ".join(names)}
@@ -79,15 +79,15 @@ def test_a_condition_that_says_something_else_is_refused(condition: dict[str, An
 )
 def test_an_answer_is_held_to_the_extensions(schema: dict[str, Any], good: object, bad: object) -> None:
     """The emulator answers with no value that the closed list or the pattern of an extension does not have."""
-    assert compiled(schema)(good)
-    assert not compiled(schema)(bad)
+    assert compile_schema(schema)(good)
+    assert not compile_schema(schema)(bad)
 
 
 @pytest.mark.parametrize("extension", [{"x-pattern": "^a+$"}, {"x-extensible-enum": ["a", "aa"]}])
 def test_a_request_is_held_to_the_extensions(extension: dict[str, Any]) -> None:
     """A request with a value that an extension rules out is refused."""
     schema = {"type": "object", "properties": {"by_ms": {"type": "string", "x-expected": "a word", **extension}}}
-    assert ObjectRules(schema, "field").judged({"by_ms": "aa"}, {}) == {"by_ms": "aa"}
+    assert ObjectRules(schema, "field").judge({"by_ms": "aa"}, {}) == {"by_ms": "aa"}
     with pytest.raises(Refused) as refused:
-        ObjectRules(schema, "field").judged({"by_ms": "b"}, {})
+        ObjectRules(schema, "field").judge({"by_ms": "b"}, {})
     assert (refused.value.reason, refused.value.param) == ("invalid_value", "by_ms")

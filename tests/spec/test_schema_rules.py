@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from zof_emulator.core.instants import parse_rfc3339
 from zof_emulator.core.refusal import Refused
-from zof_emulator.spec.schema import ObjectRules, compiled
+from zof_emulator.spec.schema import ObjectRules, compile_schema
 
 NESTED: Final[dict[str, Any]] = {
     "type": "object",
@@ -40,7 +40,7 @@ NESTED: Final[dict[str, Any]] = {
 def test_a_param_is_a_path(value: object, param: str | None, expected: str) -> None:
     """What is to blame is told by its path, with what is expected there, or of what it is a part."""
     with pytest.raises(Refused) as refused:
-        ObjectRules(NESTED, "field").judged(value, {})
+        ObjectRules(NESTED, "field").judge(value, {})
     assert (refused.value.reason, refused.value.param, refused.value.words["expected"]) == (
         "invalid_value",
         param,
@@ -67,7 +67,7 @@ def test_a_timestamp_is_what_the_core_can_read(text: str) -> None:
     except ValueError:
         expected = "refused"
     try:
-        found: object = rules.judged({"a": {}, "at": text}, {})["at"]
+        found: object = rules.judge({"a": {}, "at": text}, {})["at"]
     except Refused:
         found = "refused"
     assert found == expected
@@ -76,12 +76,12 @@ def test_a_timestamp_is_what_the_core_can_read(text: str) -> None:
 @pytest.mark.parametrize("count", [3, 3.0, -0.0])
 def test_an_integer_may_be_written_with_a_point(count: float) -> None:
     """A number without a fraction is an integer to JSON Schema, and is one in the judged value."""
-    found = ObjectRules(NESTED, "field").judged({"a": {}, "count": count}, {})["count"]
+    found = ObjectRules(NESTED, "field").judge({"a": {}, "count": count}, {})["count"]
     assert (type(found), found) == (int, count)
 
 
 def test_formats_are_asserted() -> None:
     """A format that a schema names is a rule."""
-    assert compiled({"format": "date-time"})("2026-01-01T00:00:00Z")
-    assert not compiled({"format": "date-time"})("2026-02-30T00:00:00Z")
-    assert not compiled({"format": "uri"})("not a uri")
+    assert compile_schema({"format": "date-time"})("2026-01-01T00:00:00Z")
+    assert not compile_schema({"format": "date-time"})("2026-02-30T00:00:00Z")
+    assert not compile_schema({"format": "uri"})("not a uri")

@@ -36,9 +36,9 @@ def deliver(events: int, seed: int) -> list[bytes]:
     """The bodies that such a receiver gets when so many events happen."""
     zof = Hooks(seed=seed)
     with receiving(every_third()) as receiver:
-        zof.register(receiver.url, "agent.offline")
+        zof.register(receiver.url, "integration.error")
         for number in range(events):
-            zof.submit("/_emulator/events", {"type": "agent.offline", "object_id": f"agent_{number}"})
+            zof.submit("/_emulator/events", {"type": "integration.error", "object_id": f"agent_{number}"})
         zof.deliver()
         found = [one.body for one in receiver.requests]
     zof.app.close()
@@ -60,9 +60,9 @@ def test_ten_thousand_events_are_bounded() -> None:
     agenda: list[tuple[int, int]] = []
     tracemalloc.start()
     outbox = Outbox(0, lambda at, endpoint: agenda.append((at, endpoint)))
-    outbox.register("org_a", Registration("http://127.0.0.1/", (EventType.AGENT_OFFLINE,)), 0)
+    outbox.register("org_a", Registration("http://127.0.0.1/", (EventType.INTEGRATION_ERROR,)), 0)
     for number in range(EVENTS):
-        outbox.publish(EventType.AGENT_OFFLINE, "org_a", EventFacts(f"agent_{number}", None), 0)
+        outbox.publish(EventType.INTEGRATION_ERROR, "org_a", EventFacts(f"agent_{number}", None), 0)
     now, count, arrived = 0, 0, list[int]()
     while outbox.open_count:
         for one in outbox.take(now):

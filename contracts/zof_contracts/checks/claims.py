@@ -114,6 +114,42 @@ def _show_difference(first: Response, answer: Response) -> str:
     return ", ".join(shown)[:160] or "the same values in other bytes"
 
 
+def check_replay_effect(
+    first: JsonObject, before: Sequence[JsonObject], after: Sequence[JsonObject], started: Collection[object]
+) -> Claim:
+    """Whether a replay started no run, given the lists of runs before and after it.
+
+    Others may start runs at the same time; a run counts only if it looks like the first one and is not among those that
+    are known to have been started.
+    """
+    known = {each.get("id") for each in before} | {first.get("id"), *started}
+    new = [each for each in after if each.get("id") not in known and _looks_like(first, each)]
+    expected = "no new run after the replay"
+    got = f"{len(new)} new, {', '.join(str(each.get('id')) for each in new[:3])}"
+    return Claim("idempotency.replay", not new, expected, got)
+
+
+def _looks_like(first: JsonObject, run: JsonObject) -> bool:
+    """Whether two runs may come from equal starts; fields that one of them lacks say nothing."""
+    names = ("project_id", "environment", "test_suite_id")
+    pairs = [(first[name], run[name]) for name in names if name in first and name in run]
+    totals = [each["summary"].get("total") for each in (first, run) if isinstance(each.get("summary"), dict)]
+    return all(one == other for one, other in pairs) and len({str(total) for total in totals}) <= 1
+
+
+def check_stranger_replay(first: Response, answer: Response) -> Iterator[Claim]:
+    """Whether a start that another organization repeats with its idempotency key is a request of its own."""
+    run = first.fields.get("id")
+    shown = answer.fields.get("id")
+    leaks = shown == run or answer.body == first.body
+    got = f"{describe(answer)} with id {quote_value(shown)}"
+    yield Claim("tenants.replay", not leaks, f"an answer that does not show {run}", got)
+    clashes = answer.status == _CONFLICT and answer.error.get("param") == _KEY
+    if answer.ok or clashes:
+        holds = not leaks and not clashes
+        yield Claim("idempotency.scope.organization", holds, "a start of the other organization", got)
+
+
 def check_reused_key(answer: Response) -> Claim:
     """Whether an idempotency key that is sent with another body is refused."""
     holds = (answer.status, answer.error.get("param")) == (_CONFLICT, _KEY)

@@ -12,9 +12,12 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from zof_contracts.checks.request_parts import describe_request
 from zof_contracts.checks.schemas import check_schema
 from zof_contracts.contract.document import PREFIX, Operation, load_contract
+from zof_contracts.evidence.exchange import NO_STATUS
 from zof_contracts.evidence.findings import quote_value
+from zof_contracts.evidence.header_values import parse_whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,6 +48,8 @@ _UNAUTHORIZED: Final = 401
 _THROTTLED: Final = 429
 _FAULT: Final = 500
 _ERROR: Final = 400
+_MOST_PLACES: Final = 6
+"""How many findings about requests of one operation are told apart."""
 
 
 class ConformanceCheck:
@@ -52,10 +57,14 @@ class ConformanceCheck:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self._places: dict[str, set[str]] = {}
+        """What was unusual about the requests of the findings, by operation."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange."""
         if not exchange.request.path.startswith(PREFIX + "/"):
+            return
+        if not self._check_answered(exchange):
             return
         self._check_no_server_error(exchange)
         self._check_request_id(exchange)
@@ -65,10 +74,28 @@ class ConformanceCheck:
             self._check_operation(exchange, operation)
         self._check_error(exchange)
 
+    def _check_answered(self, exchange: Exchange) -> bool:
+        """Whether the request was answered; a finding if it was not."""
+        flaw, is_answered = exchange.response.flaw, exchange.response.status != NO_STATUS
+        place = "" if is_answered else self._name_request(exchange)
+        rule = "conventions.answered"
+        return self.ledger.check(rule, is_answered, expected="an answer", got=flaw, trace=exchange, place=place)
+
     def _check_no_server_error(self, exchange: Exchange) -> None:
         status = exchange.response.status
         rule = "conventions.no-server-error"
-        self.ledger.check(rule, status < _FAULT, expected="no 5xx", got=f"status {status}", trace=exchange)
+        place = self._name_request(exchange) if status >= _FAULT else ""
+        got = f"status {status}"
+        self.ledger.check(rule, status < _FAULT, expected="no 5xx", got=got, trace=exchange, place=place)
+
+    def _name_request(self, exchange: Exchange) -> str:
+        """The place of a finding about a request; only so many of one operation are told apart."""
+        places = self._places.setdefault(exchange.operation, set())
+        place = describe_request(exchange)
+        if place not in places and len(places) >= _MOST_PLACES:
+            return "other requests"
+        places.add(place)
+        return place
 
     def _check_request_id(self, exchange: Exchange) -> None:
         value, status = exchange.response.header("x-request-id"), exchange.response.status
@@ -243,7 +270,7 @@ class ConformanceCheck:
             wait = exchange.response.header("retry-after") or ""
             self.ledger.check(
                 "limits.retry-after",
-                wait.isascii() and wait.isdigit() and int(wait) >= 1,
+                (parse_whole_number(wait) or 0) >= 1,
                 expected="whole seconds, at least 1",
                 got=f"Retry-After {quote_value(wait)}" if wait else "no header Retry-After",
                 trace=exchange,
@@ -277,7 +304,7 @@ def _fits_header(value: str, schema: dict[str, Any]) -> bool:
 
 def _find_quota_faults(values: list[str | None]) -> Iterator[str]:
     for name, value, allowed in zip(_QUOTA, values, (range(1, sys.maxsize), range(sys.maxsize), _UNIX), strict=True):
-        if value is not None and not (value.isascii() and value.isdigit() and int(value) in allowed):
+        if value is not None and parse_whole_number(value) not in allowed:
             yield f"{name} {quote_value(value)}"
 
 

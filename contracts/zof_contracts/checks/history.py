@@ -15,8 +15,9 @@ from zof_contracts.checks.objects import JsonObject, check_result, check_run, is
 from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.contract.resources import list_fields, load_resources
 from zof_contracts.contract.rules import OWNERS
+from zof_contracts.evidence.exchange import NO_STATUS
 from zof_contracts.evidence.findings import quote_value
-from zof_contracts.target.client import server_time
+from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ class HistoryCheck:
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange by those before it."""
-        if not exchange.request.path.startswith(PREFIX + "/"):
+        if not exchange.request.path.startswith(PREFIX + "/") or exchange.response.status == NO_STATUS:
             return
         self._check_request_id(exchange)
         self._check_window(exchange)
@@ -102,7 +103,7 @@ class HistoryCheck:
         limit, remaining, reset = (_read_number(exchange, name) for name in ("limit", "remaining", "reset"))
         if limit is None or remaining is None or reset is None or exchange.response.status == _THROTTLED:
             return
-        now = server_time(exchange)
+        now = read_server_time(exchange)
         near = now - 1 <= reset <= now + _WINDOW + 1
         window = self._windows.get(exchange.request.key)
         trace = [exchange] if window is None else [window.last, exchange]
@@ -268,15 +269,14 @@ class HistoryCheck:
             rule, expected = "pages.default", f"at most {default} items"
             self.ledger.check(rule, size <= default, expected=expected, got=f"{size} items", trace=exchange)
         # Which of several limits a server honours is not documented.
-        elif size and len(given) == 1 and given[0].isdigit() and 1 <= int(given[0]) <= largest:
-            expected, holds = f"at most {given[0]} items", size <= int(given[0])
+        elif size and len(given) == 1 and 1 <= (parse_whole_number(given[0]) or 0) <= largest:
+            expected, holds = f"at most {given[0]} items", size <= (parse_whole_number(given[0]) or 0)
             self.ledger.check("pages.limit", holds, expected=expected, got=f"{size} items", trace=exchange)
 
 
 def _read_number(exchange: Exchange, name: str) -> int | None:
     """The value of an X-RateLimit header; None when it is no whole number."""
-    value = exchange.response.header(f"x-ratelimit-{name}")
-    return int(value) if value and value.isascii() and value.isdigit() else None
+    return parse_whole_number(exchange.response.header(f"x-ratelimit-{name}"))
 
 
 def _show_fields(value: dict[str, Any], names: list[str]) -> str:

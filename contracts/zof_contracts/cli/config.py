@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import click
 
 from zof_contracts.cli.options import suggest
 from zof_contracts.cli.terminal import print_notice
 from zof_contracts.contract.rules import RULES
-from zof_contracts.target.client import Budget
-from zof_contracts.target.clock import application
+from zof_contracts.target.base_url import BaseUrl, has_user_info
+from zof_contracts.target.budget import Budget
+from zof_contracts.target.clock import load_application
 from zof_contracts.target.target import KEYS, Target
 
 if TYPE_CHECKING:
@@ -52,19 +52,25 @@ def _read_target(options: Mapping[str, Any]) -> Target:
         raise click.UsageError("no API key: give one with --key or in ZOF_API_KEY")
     if len(options["case"]) < _FEWEST_CASES:
         raise click.UsageError(f"too few test cases: give at least {_FEWEST_CASES} with --case")
-    target = Target(
-        keys=keys,
-        project=options["project"],
-        environment=options["environment"],
-        cases=tuple(options["case"]),
-        suite=options["suite"],
-        webhook_public_url=options["webhook_public_url"],
-        webhook_port=options["webhook_port"],
-        failing_case=options["failing_case"],
-        error_case=options["error_case"],
-        strict=options["strict"],
-        **_read_address(options),
-    )
+    address = _read_address(options)
+    try:
+        target = Target(
+            keys=keys,
+            project=options["project"],
+            environment=options["environment"],
+            cases=tuple(options["case"]),
+            suite=options["suite"],
+            webhook_public_url=options["webhook_public_url"],
+            webhook_port=options["webhook_port"],
+            failing_case=options["failing_case"],
+            error_case=options["error_case"],
+            strict=options["strict"],
+            patience=options["patience"],
+            ca_file=options["ca_file"],
+            **address,
+        )
+    except ValueError as error:
+        raise click.UsageError(f"invalid target: {error}") from error
     return replace(target, profile=_read_profile(target, options), quota=options["use_up_quota"])
 
 
@@ -82,21 +88,24 @@ def _read_address(options: Mapping[str, Any]) -> dict[str, Any]:
         raise click.UsageError("--app and --url (or ZOF_BASE_URL) name two targets: give one of them")
     if options["app"]:
         try:
-            app = application(options["app"])
+            app = load_application(options["app"])
         except ValueError as error:
             raise click.UsageError(f"--app {error}") from error
         return {"app": app}
     if not options["url"]:
         raise click.UsageError("no target: give one with --url, in ZOF_BASE_URL, or with --app")
-    parts = urlsplit(options["url"])
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise click.UsageError(f"invalid --url {options['url']!r}: it must begin with http:// or https://")
+    try:
+        BaseUrl.parse(options["url"])
+    except ValueError as error:
+        raise click.UsageError(f"invalid --url: {error}") from error
+    if has_user_info(options["url"]):
+        print_notice("zof-contracts: note: the user name and password in --url were removed, since they are not used")
     return {"url": options["url"]}
 
 
 def _read_profile(target: Target, options: Mapping[str, Any]) -> str:
-    profile: str = options["profile"] or ("full" if target.loopback else "read-only")
-    if profile == "full" and not target.loopback and not options["i_may_create_runs"]:
+    profile: str = options["profile"] or ("full" if target.is_loopback else "read-only")
+    if profile == "full" and not target.is_loopback and not options["i_may_create_runs"]:
         raise click.UsageError(
             f"--profile full starts runs on {target.base}: add --i-may-create-runs if you are permitted to"
         )

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from zof_contracts.cli.config import read_config
 from zof_contracts.cli.terminal import describe_internal_error, hold_signals, print_notice, print_text
-from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.report import write
+from zof_contracts.report.ci import guard_commands, render_annotations, render_summary
 from zof_contracts.report.document import FORMAT, build_report
 from zof_contracts.report.progress import can_color, show_progress
 from zof_contracts.report.text import REPORT_PARTS, SHORT_PARTS, render_parts
-from zof_contracts.target.client import Stopped
+from zof_contracts.target.budget import Stopped
 from zof_contracts.target.redaction import Redactor
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.verification.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from zof_contracts.evidence.events import Listener
     from zof_contracts.evidence.verification import Verification
@@ -55,7 +58,7 @@ def run_verification(options: Mapping[str, Any], *listeners: Listener) -> Verifi
         verification = run(
             config.target,
             rules=config.rules,
-            caps=config.budget,
+            budget=config.budget,
             seed=config.seed,
             max_examples=config.max_examples,
             listeners=listeners,
@@ -100,17 +103,23 @@ def _prepare_folder(formats: Sequence[str], folder: Path) -> None:
 
 def _write_reports(verification: Verification, options: Mapping[str, Any]) -> None:
     """Write the files first, because standard output may be a pipe that nobody reads."""
-    formats, folder = options["report"], options["report_dir"]
+    formats, folder, report = options["report"], options["report_dir"], build_report(verification)
+    is_github, is_gitlab = (os.environ.get(name) == "true" for name in ("GITHUB_ACTIONS", "GITLAB_CI"))
+    files = dict.fromkeys((*formats, *(("gitlab",) if is_gitlab else ())))
+    files.pop("text", None)
     try:
-        files = [form for form in formats if form != "text"]
         for path in write(verification, files, folder) if files else ():
             if not options["quiet"]:
                 print_notice(f"wrote {path}")
+        if is_github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+            with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(render_summary(report))
     except OSError as error:
-        raise click.ClickException(f"cannot write a report to {folder}: {error.strerror or error}") from error
-    report = build_report(verification)
+        raise click.ClickException(f"cannot write a report: {error}") from error
     parts = REPORT_PARTS if "text" in formats and not options["quiet"] else SHORT_PARTS if "text" in formats else ()
     text = render_parts(report, parts)
+    if is_github:
+        text = guard_commands(text, secrets.token_hex(16)) + render_annotations(report)
     print_text(_color_text(text) if can_color(sys.stdout) else text)
 
 

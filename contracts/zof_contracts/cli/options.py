@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_contracts.report.curl import key_variable
-from zof_contracts.target.target import KEYS, Target
+from zof_contracts.target.target import CASES, ENVIRONMENT, KEYS, PROJECT, SUITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
 CONFIG_FILE: Final = "contracts.toml"
 """The settings file that is read if the current folder has it."""
-REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har")
+REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har", "gitlab")
 """The formats that `--report` accepts."""
-_DEFAULT: Final = Target()
+_DURATION: Final = re.compile("([0-9]{1,6}(?:[.][0-9]{1,3})?)(s|m|)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60}
+"""Seconds by unit."""
+_LONGEST_DURATION: Final = 86_400
 
 
 class ReportFormats(click.ParamType[Any]):
@@ -39,6 +43,19 @@ class ReportFormats(click.ParamType[Any]):
         if unknown := [name for name in names if name not in REPORT_FORMATS]:
             self.fail(f"unknown report {unknown[0]!r}: use {', '.join(REPORT_FORMATS)}", param, ctx)
         return names
+
+
+class Duration(click.ParamType[float]):
+    """A duration in seconds, or with a unit: 15, 15s, 2m."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """Return the seconds."""
+        match = _DURATION.fullmatch(str(value).strip())
+        if match is None or (seconds := float(match[1]) * _UNITS[match[2]]) > _LONGEST_DURATION or not seconds:
+            self.fail(f"invalid duration {value!r}: use seconds or minutes up to a day, such as 15s or 2m", param, ctx)
+        return seconds
 
 
 def define_option(*names: str, envvar: str = "", **settings: Any) -> Decorator:  # noqa: ANN401
@@ -68,18 +85,22 @@ _TARGET_OPTIONS: Final = [
     define_option(
         "--app", metavar="MODULE:FACTORY", help="ASGI application to call in this process, instead of a URL."
     ),
-    *_key_options(),
-    define_option("--project", default=_DEFAULT.project, help="ID of the project in which runs are started."),
     define_option(
-        "--environment", default=_DEFAULT.environment, help="Name of the environment in which runs are started."
+        "--ca-file",
+        default="",
+        metavar="FILE",
+        help="File of certificate authorities (PEM) to trust besides the system's, or those of SSL_CERT_FILE.",
     ),
+    *_key_options(),
+    define_option("--project", default=PROJECT, help="ID of the project in which runs are started."),
+    define_option("--environment", default=ENVIRONMENT, help="Name of the environment in which runs are started."),
     define_option(
         "--case",
         multiple=True,
         help="ID of a test case that may be run. At least two are needed; repeat the option.",
-        default=_DEFAULT.cases,
+        default=CASES,
     ),
-    define_option("--suite", default=_DEFAULT.suite, help="ID of a test suite that may be run."),
+    define_option("--suite", default=SUITE, help="ID of a test suite that may be run."),
     define_option("--failing-case", default="", help="ID of a test case that fails."),
     define_option("--error-case", default="", help="ID of a test case that ends in error."),
     define_option(
@@ -91,7 +112,7 @@ _TARGET_OPTIONS: Final = [
     define_option(
         "--webhook-port",
         type=click.IntRange(0, 65535),
-        default=_DEFAULT.webhook_port,
+        default=0,
         help="Loopback port of the receiver of webhooks; 0 picks a free one.",
     ),
 ]
@@ -111,9 +132,23 @@ _VERIFICATION_OPTIONS: Final = [
         help="Permit or forbid using up a rate-limit window of the target."
         "  [default: permitted where the target's clock can be moved]",
     ),
-    define_option("--budget", type=click.IntRange(1), metavar="N", help="Maximum number of requests."),
     define_option(
-        "--max-time", type=click.FloatRange(0, min_open=True), metavar="S", help="Maximum duration, in seconds."
+        "--budget",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Maximum number of requests, those of the clean-up among them.",
+    ),
+    define_option(
+        "--max-time",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Maximum duration in seconds, back-off and clean-up included.",
+    ),
+    define_option(
+        "--patience",
+        type=Duration(),
+        default="30s",
+        help="Time to wait for a run to end. After one run has not ended in it, no later step waits that long again.",
     ),
     define_option("--max-runs", type=click.IntRange(0), metavar="N", help="Maximum number of runs to start."),
     define_option(

@@ -27,6 +27,7 @@ NEEDS: Final = {
     "key-no-projects": "a key of the same organization without projects:read (--key-no-projects)",
     "key-other-org": "a key of another organization (--key-other-org)",
     "key-expired": "an expired or revoked key (--key-expired)",
+    "key-ci": "a key of the same organization with runs:create and projects:read only (--key-ci)",
     "time": "a target whose clock can be moved",
     "quota": "permission to use up a rate-limit window (--use-up-quota)",
     "two-keys": "a second valid key of the same organization (--key-readonly or --key-no-webhooks)",

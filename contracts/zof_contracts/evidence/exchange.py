@@ -1,33 +1,22 @@
-"""Requests, answers and the two ways to carry them: to an ASGI application in process, and over HTTP.
-
-Plug in: a `Transport` is anything with `carry`; a mutant may be one that wraps another, or an ASGI layer beneath
-`AsgiTransport`. Neither knows keys by name, budgets or rules: that is `zof_contracts.target.client`'s.
-"""
+"""Requests and their answers as frozen values. `zof_contracts.target.transport` carries them."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
-import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
-
-    App = Callable[
-        [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
-    ]
-    """An ASGI application."""
+from zof_contracts.evidence.strict_json import parse_json
 
 Headers = tuple[tuple[str, str], ...]
+
+NO_STATUS: Final = 0
+"""The status of a request that was not answered."""
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked; it never holds a key, only the name of one."""
+    """A request. It holds the name of a key, never the key."""
 
     method: str
     path: str
@@ -46,6 +35,16 @@ class Request:
         """Path and query."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
+    @property
+    def is_safe(self) -> bool:
+        """Whether its method changes nothing."""
+        return self.method in _SAFE_METHODS
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be sent again when its answer is lost: it is safe, or has an idempotency key."""
+        return self.is_safe or self.header("idempotency-key") is not None
+
     def header(self, name: str) -> str | None:
         """A header's value, or None."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
@@ -53,12 +52,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back."""
+    """An answer."""
 
     status: int
+    """`NO_STATUS` for a request that was not answered."""
     headers: Headers
+    """Names are in lower case."""
     body: bytes
-    _json: list[Any] = field(default_factory=list, repr=False, compare=False)
+    """Without its content coding."""
+    flaw: str = ""
+    """Why there is no answer, or not the whole body; empty for a whole answer."""
+    _json: list[tuple[Any, str]] = field(default_factory=list, repr=False, compare=False)
 
     def header(self, name: str) -> str | None:
         """A header's value, or None; `name` is in lower case."""
@@ -71,12 +75,21 @@ class Response:
 
     @property
     def json(self) -> Any:  # noqa: ANN401  a JSON value
-        """The body as JSON; None when it is none. Read once."""
+        """The body as JSON; None if it is not JSON."""
+        return self._parse()[0]
+
+    @property
+    def json_flaw(self) -> str:
+        """Why the body is not JSON; empty if it is."""
+        return self._parse()[1]
+
+    def _parse(self) -> tuple[Any, str]:
+        """The body's value and what is wrong with it; parsed once."""
         if not self._json:
             try:
-                self._json.append(json.loads(self.body))
-            except ValueError:
-                self._json.append(None)
+                self._json.append((parse_json(self.body), ""))
+            except ValueError as error:
+                self._json.append((None, str(error)))
         return self._json[0]
 
     @property
@@ -102,148 +115,12 @@ class Exchange:
     """A request and its answer."""
 
     number: int
-    """Its place in the journal, from 1."""
+    """Its index in the journal, counted from 1."""
     request: Request
     response: Response
     operation: str
-    """The `operationId` it means; empty when there is none."""
+    """The `operationId` of the request; empty if the document has none for it."""
     at: float
-    """Unix seconds when the answer was there."""
+    """Unix seconds at which the answer had arrived."""
     took: float
-    """Seconds that it took."""
-
-
-class Unreachable(Exception):  # noqa: N818  a state of the world, not a fault of the program
-    """The target cannot be reached, or does not speak HTTP; the message is one clear line."""
-
-
-class Transport(Protocol):
-    """Carries bytes there and back."""
-
-    @property
-    def parallel(self) -> bool:
-        """Whether several threads may carry at once."""
-        ...
-
-    def carry(self, method: str, target: str, headers: Headers, body: bytes) -> Response:
-        """Send a request and wait for its answer; `Unreachable` when there is none."""
-        ...
-
-
-class AsgiTransport:
-    """An application in process: the coroutine is driven by hand, without loop, socket or thread."""
-
-    parallel: Final = False
-
-    def __init__(self, app: App, base: str = "http://127.0.0.1:9630") -> None:
-        self.app = app
-        self.base = urlsplit(base)
-        self.prefix = self.base.path.rstrip("/")
-
-    def carry(self, method: str, target: str, headers: Headers, body: bytes) -> Response:
-        """Call the application once."""
-        path, _, query = (self.prefix + target).partition("?")
-        given = [(b"host", self.base.netloc.encode("latin-1"))]
-        given += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        if body:
-            given.append((b"content-length", b"%d" % len(body)))
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": self.base.scheme,
-            "path": path,
-            "raw_path": path.encode("latin-1"),
-            "query_string": query.encode("latin-1"),
-            "root_path": "",
-            "headers": given,
-            "client": ("127.0.0.1", 50_000),
-            "server": (self.base.hostname, self.base.port),
-        }
-        sent = _driven(self.app, scope, body)
-        if not sent or sent[0]["type"] != "http.response.start":
-            raise Unreachable("the application answered nothing")
-        pairs = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in sent[0]["headers"])
-        return Response(sent[0]["status"], pairs, b"".join(part.get("body", b"") for part in sent[1:]))
-
-
-def _driven(app: App, scope: dict[str, Any], body: bytes) -> list[Any]:
-    sent: list[Any] = []
-    waiting = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Any:  # noqa: ANN401  an ASGI message
-        return waiting.pop() if waiting else {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:  # noqa: ANN401  an ASGI message
-        sent.append(message)
-
-    steps: Any = app(scope, receive, send)
-    try:
-        while True:
-            steps.send(None)
-    except StopIteration:
-        return sent
-
-
-class HttpTransport:
-    """A server over HTTP or HTTPS; one kept connection for each thread, no redirect followed."""
-
-    parallel: Final = True
-
-    def __init__(self, base: str, timeout: float = 30.0) -> None:
-        self.base = urlsplit(base)
-        self.timeout = timeout
-        self.prefix = self.base.path.rstrip("/")
-        self._kept = threading.local()
-        self._open: list[http.client.HTTPConnection] = []
-
-    def close(self) -> None:
-        """Close every connection that is kept, of any thread."""
-        for connection in self._open:
-            connection.close()
-        self._open.clear()
-        self._kept = threading.local()
-
-    def _connection(self) -> http.client.HTTPConnection:
-        kept: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
-        if kept is None:
-            kind = http.client.HTTPSConnection if self.base.scheme == "https" else http.client.HTTPConnection
-            kept = self._kept.connection = kind(self.base.hostname or "", self.base.port, timeout=self.timeout)
-            self._open.append(kept)
-        return kept
-
-    def carry(self, method: str, target: str, headers: Headers, body: bytes) -> Response:
-        """Send it, once more on a new connection when the kept one was closed before anything was answered."""
-        fresh = getattr(self._kept, "connection", None) is None
-        try:
-            return self._once(method, target, headers, body)
-        except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected) as error:
-            self._drop()
-            if fresh:
-                raise Unreachable(f"{self.base.netloc} closed the connection: {error}") from error
-            return self.carry(method, target, headers, body)
-        except ssl.SSLError as error:
-            self._drop()
-            raise Unreachable(f"{self.base.netloc} speaks no TLS that we trust: {error.reason or error}") from error
-        except (OSError, http.client.HTTPException) as error:
-            self._drop()
-            raise Unreachable(f"{self.base.netloc} cannot be reached: {str(error) or type(error).__name__}") from error
-
-    def _once(self, method: str, target: str, headers: Headers, body: bytes) -> Response:
-        connection = self._connection()
-        connection.putrequest(method, self.prefix + target, skip_accept_encoding=True)
-        for name, value in headers:
-            connection.putheader(name, value)
-        if body or method in {"POST", "PUT", "PATCH"}:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body or None)
-        answer = connection.getresponse()
-        content = answer.read()
-        return Response(answer.status, tuple((name.lower(), value) for name, value in answer.getheaders()), content)
-
-    def _drop(self) -> None:
-        kept = getattr(self._kept, "connection", None)
-        if kept is not None:
-            kept.close()
-            self._kept.connection = None
+    """Seconds from the request to the whole answer."""

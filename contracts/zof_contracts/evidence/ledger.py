@@ -11,8 +11,10 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
+from zof_contracts.contract.document import load_contract
 from zof_contracts.contract.rules import NEEDS, RULES, Rule
 from zof_contracts.evidence.events import Event, FindingRecorded
 from zof_contracts.evidence.exchange import Exchange
@@ -21,6 +23,9 @@ from zof_contracts.evidence.findings import Claim, Finding, RuleResult, Verdict
 if TYPE_CHECKING:
     from zof_contracts.evidence.events import Listener
     from zof_contracts.evidence.subject import Subject
+
+_ABOUT_FORM: Final = ("conventions.", "limits.")
+"""The beginnings of the names of rules that do not rest on the JSON of an answer."""
 
 Trace = Exchange | Sequence[Exchange]
 
@@ -56,6 +61,9 @@ class Ledger:
         if RULES[rule].name not in self.rules:
             return
         exchanges = (trace,) if isinstance(trace, Exchange) else tuple(trace)
+        if not rule.startswith(_ABOUT_FORM) and any(map(_is_unreadable, exchanges)):
+            self.record_skip(rule, "an answer that it is about is not JSON")
+            return
         finding = Finding(RULES[rule], self.target.redact(expected), self.target.redact(got), exchanges, place=place)
         known = self.findings.get(finding.key)
         if known is None:
@@ -113,3 +121,21 @@ class Ledger:
         if rule.name in self.reasons:
             return self.reasons[rule.name]
         return f"seen kept {seen} of {rule.least} times" if seen else "no answer gave evidence"
+
+
+def _is_unreadable(exchange: Exchange) -> bool:
+    """Whether a success that must be JSON is not, so that nothing follows from what its fields seem to be."""
+    answer = exchange.response
+    return answer.ok and answer.json is None and exchange.operation in _list_json_operations()
+
+
+@cache
+def _list_json_operations() -> frozenset[str]:
+    """The operations whose successes are JSON and nothing else."""
+    contract = load_contract()
+    return frozenset(
+        operation.id
+        for operation in contract.operations.values()
+        for status, response in operation.responses.items()
+        if status.startswith("2") and list(contract.resolve(response).get("content", ())) == ["application/json"]
+    )

@@ -50,7 +50,11 @@ class Verification:
     throttled: int = 0
     """The number of answers with status 429."""
     stopped: str = ""
-    """Why it ended early: the budget, for example; empty if it did not."""
+    """Why it ended early; empty if it did not."""
+    is_target_lost: bool = False
+    """Whether it ended because the target no longer answers."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know about the target and what is no finding."""
     interrupted: bool = False
     error: str = ""
     """Why it could not be finished: the target was lost, or an internal error; empty if it was finished."""
@@ -97,9 +101,15 @@ class Verification:
         return tuple(one for one in self.new_findings if strict or one.verdict is Verdict.VIOLATED)
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 nothing found; 1 violations, or differences if strict; 2 not finished or too thin; 130 interrupted."""
+        """The exit status of the command line.
+
+        0: nothing was found. 1: violations, or differences when strict. 2: the verification could not be finished, or
+        too little was exercised. 130: interrupted.
+        """
         if self.interrupted:
             return INTERRUPTED
+        if self.error or not self.has_evidence:
+            return COULD_NOT
         if self.failing(strict=strict):
             return FOUND
-        return COULD_NOT if self.error or not self.has_evidence or self.is_thin else NOTHING_FOUND
+        return COULD_NOT if self.is_thin else NOTHING_FOUND

@@ -16,9 +16,11 @@ from zof_contracts.probes import (
     invalid_requests,
     lifecycle,
     limits,
+    page_sizes,
     pages,
     results,
     runs,
+    strings,
     webhooks,
 )
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
@@ -35,6 +37,8 @@ PROBES: Final = (
     *access.PROBES,
     *invalid_requests.PROBES,
     *webhooks.PROBES,
+    *strings.PROBES,
+    *page_sizes.PROBES,
     *limits.PROBES,
     *elapsed.PROBES,
 )

@@ -19,7 +19,7 @@ from zof_contracts.probes.context import (
     Probe,
     ProbeContext,
 )
-from zof_contracts.target.client import asked, posted
+from zof_contracts.target.requests import build_post, build_request
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange, Request
@@ -43,11 +43,11 @@ def list_requests(context: ProbeContext) -> list[Request]:
         kind = operation.path.split("/")[1]
         path = operation.path.replace("{id}", _UNKNOWN.get(kind, ""))
         if operation.method == "GET":
-            requests.append(asked("GET", path))
+            requests.append(build_request("GET", path))
         elif operation.id == _READING:
-            requests.append(posted(path, _EXPORT))
+            requests.append(build_post(path, _EXPORT))
         elif context.can_start_runs:
-            requests.append(posted(path, {} if operation.id in load_resources().inputs else None))
+            requests.append(build_post(path, {} if operation.id in load_resources().inputs else None))
     return requests
 
 
@@ -67,17 +67,44 @@ def try_keys(context: ProbeContext) -> None:
     for request in list_requests(context):
         answer = context.client.send(replace(request, key=""))
         context.expect_unauthorized("auth.key-required", answer, "no key")
-    made_up = replace(asked("GET", "/runs"), key="zof_no_such_key_at_all")
-    basic = replace(asked("GET", "/runs"), key="main", authorization="Basic {key}")
-    empty = replace(asked("GET", "/runs"), key="main", authorization="Bearer")
+    made_up = replace(build_request("GET", "/runs"), key="zof_no_such_key_at_all")
+    basic = replace(build_request("GET", "/runs"), key="main", authorization="Basic {key}")
+    empty = replace(build_request("GET", "/runs"), key="main", authorization="Bearer")
     for request, what in ((made_up, "a made-up key"), (basic, "Basic"), (empty, "Bearer without a key")):
         context.expect_unauthorized("auth.key-invalid", context.client.send(request), what)
     if context.has("expired"):
         context.expect_unauthorized("auth.key-expired", context.client.get("/runs", key="expired"), "an expired key")
-    wrong = [replace(asked("GET", "/runs", limit=0), key=""), replace(posted("/results/export", b"{"), key="")]
+    wrong = [
+        replace(build_request("GET", "/runs", limit=0), key=""),
+        replace(build_post("/results/export", b"{"), key=""),
+    ]
     for request in wrong:
         rule = "conventions.order.key-before-query"
         context.expect_unauthorized(rule, context.client.send(request), "a wrong query or body without a key")
+
+
+def read_with_ci_key(context: ProbeContext) -> None:
+    """A key with runs:create and projects:read only reads its run, and the results, logs and artifacts of runs."""
+    if not context.has("ci"):
+        return
+    ended = str(context.find_ended_run().response.fields["id"])
+    own, trace = ended, []
+    if context.can_start_runs:
+        began = context.start(key="ci")
+        own, trace = str(began.response.fields["id"]), [began]
+    result = next(iter(context.results(ended)), {}).get("id")
+    paths = [f"/runs/{own}", "/runs", f"/runs/{own}/logs", f"/runs/{own}/artifacts", "/results"]
+    paths += [f"/results/{result}"] if isinstance(result, str) else []
+    get = context.client.get
+    answers = [get(path, key="ci", run_id=own if path == "/results" else None) for path in paths]
+    answers.append(context.client.post("/results/export", {"format": "json", "run_id": own}, key="ci"))
+    for answer in answers:
+        if answer.response.ok or answer.response.status in {401, FORBIDDEN, NOT_FOUND}:
+            rule, got = "auth.ci-reader", describe(answer.response)
+            place = answer.operation
+            context.check(
+                rule, answer.response.ok, expected="2xx for a CI key", got=got, trace=[*trace, answer], place=place
+            )
 
 
 def _expect_forbidden(context: ProbeContext, rule: str, exchange: Exchange, what: str) -> None:
@@ -89,7 +116,7 @@ def try_permissions(context: ProbeContext) -> None:
     """A key without runs:create reads everything, and can neither start nor cancel runs."""
     run = context.find_ended_run()
     run_id = run.response.fields["id"]
-    result = next(iter(context.results(run_id)), {}).get("id", UNKNOWN_RESULT)
+    result = next(iter(context.results(run_id)), {}).get("id")
     for key in ("readonly", "no-webhooks"):
         if context.has(key):
             other = context.client.get(f"/runs/{run_id}", key=key)
@@ -100,7 +127,8 @@ def try_permissions(context: ProbeContext) -> None:
         _expect_forbidden(context, "auth.projects-permission", answer, "a key without projects:read")
     if not context.has("readonly"):
         return
-    for path in ("/results", f"/runs/{run_id}/logs", f"/runs/{run_id}/artifacts", f"/results/{result}"):
+    paths = ["/results", f"/runs/{run_id}/logs", f"/runs/{run_id}/artifacts"]
+    for path in [*paths, f"/results/{result}"] if isinstance(result, str) else paths:
         _expect_readable(context, context.client.get(path, key="readonly"))
     _expect_readable(context, context.client.post("/results/export", _EXPORT, key="readonly"))
     before = context.client.get("/runs", key="readonly", limit=1)
@@ -202,6 +230,7 @@ PROBES: Final = (
             "conventions.order.permission-before-body",
         ),
     ),
+    Probe("a key for CI", read_with_ci_key, ("auth.ci-reader",)),
     Probe(
         "another organization",
         visit_as_other_organization,

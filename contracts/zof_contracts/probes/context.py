@@ -6,15 +6,17 @@ nothing to judge; the rules that it had not judged by then are *not exercised*, 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.checks.claims import check_status, describe, has_ended
+from zof_contracts.checks.claims import check_replay_effect, check_status, describe, has_ended
 from zof_contracts.evidence.findings import Claim, quote_value
-from zof_contracts.target.client import server_time
+from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
+from zof_contracts.target.client import Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.ledger import Ledger, Trace
@@ -40,8 +42,10 @@ _UNRELATED: Final = frozenset({401, 403, 405, 429})
 _SOME_4XX: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 413, 415, 429})
 _REDIRECT: Final = 300
 _FAULT: Final = 500
-_STEPS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-"""Seconds between two looks at a run."""
+_FIRST_STEP: Final = 0.5
+"""Seconds between the first two looks at a run; each later step is twice as long."""
+_LONGEST_STEP: Final = 4.0
+"""The longest step in seconds on a clock that cannot be moved."""
 
 
 class Unsettled(Exception):  # noqa: N818  a state of the target, not a fault of the program
@@ -96,6 +100,15 @@ class ProbeContext:
         held = [self.ledger.record(claim, trace) for claim in given]
         return all(held)
 
+    @contextmanager
+    def isolate(self, *rules: str) -> Iterator[None]:
+        """Confine what a step lacks to the rules that it is about, so that the steps after it still take place."""
+        try:
+            yield
+        except (Unsettled, Unanswered) as error:
+            for rule in rules:
+                self.ledger.record_skip(rule, str(error))
+
     def idempotency_key(self, purpose: str) -> str:
         """An idempotency key that no other verification uses."""
         return f"contracts-{self._nonce}-{purpose}"
@@ -124,20 +137,22 @@ class ProbeContext:
         Raises:
             Unsettled: it did not reach the state within the patience of the target.
         """
-        waited = 0.0
+        patience = self.client.patience
+        waited, step, longest = 0.0, _FIRST_STEP, patience.measure()
         answer = self.get_run(run_id)
-        for step in _STEPS:
-            if is_reached(answer.response.fields):
-                return answer
-            if waited + step > self.target.patience and self.target.advance is None:
-                break
+        while not is_reached(answer.response.fields) and waited < longest:
+            step = min(step, longest - waited)
             self.client.wait(step, "a run in progress")
             waited += step
+            step = step * 2 if patience.is_free else min(step * 2, _LONGEST_STEP)
             answer = self.get_run(run_id)
         if is_reached(answer.response.fields):
             return answer
         status = answer.response.fields.get("status")
-        raise Unsettled(f"the run {run_id} was still {status} after {waited:g} s")
+        advice = "" if patience.is_free else f"; raise --patience (now {patience.seconds:g}s)"
+        if note := patience.use_up(run_id, status):
+            self.client.notes.setdefault(note)
+        raise Unsettled(f"the run {run_id} was still {status} after {waited:g} s{advice}")
 
     def get_run(self, run_id: str) -> Exchange:
         """Retrieve a run that exists."""
@@ -166,7 +181,7 @@ class ProbeContext:
             return
         left, reset = (read_whole_number(last, f"x-ratelimit-{name}") for name in ("remaining", "reset"))
         if left is not None and reset is not None and left < requests:
-            now = server_time(last)
+            now = read_server_time(last)
             if reset >= now:
                 self.client.wait(reset - now + 1, "the target's rate limit")
 
@@ -175,42 +190,76 @@ class ProbeContext:
     def find_ended_run(self) -> Exchange:
         """A run that has ended: one that we start, or in the profile read-only one that exists."""
         if self._ended is None:
-            self._ended = self._start_run() if self.can_start_runs else self._find_listed_run()
+            self._ended = self._make_ended_run() or self._find_listed_run()
         return self._ended
 
     def remember(self, ended: Exchange) -> None:
         """Use a run as the one that `find_ended_run` returns."""
         self._ended = ended
 
-    def _start_run(self) -> Exchange:
+    def _make_ended_run(self) -> Exchange | None:
+        """A run that we start; None where we may not, or where runs do not end in time."""
+        if not self.can_start_runs or self.client.patience.has_run_out():
+            return None
         run_id = self.start(*self.list_cases()).response.fields["id"]
-        return self.wait_until(run_id, has_ended)
+        try:
+            return self.wait_until(run_id, has_ended)
+        except Unsettled:
+            if not self.client.patience.has_run_out():
+                raise
+            return None
 
     def _find_listed_run(self) -> Exchange:
         listed = self.require_ok(self.client.get("/runs", limit=100)).response.items
         ended = [run for run in listed if has_ended(run)]
         if not ended:
-            raise Unsettled("there is no run that has ended, and the profile allows none to be started")
+            raise Unsettled(f"there is no run that has ended, and {self._explain_no_start()}")
         ended.sort(key=lambda run: run["status"] not in {"failed", "error"})
         return self.get_run(str(ended[0].get("id")))
 
+    def _explain_no_start(self) -> str:
+        if self.can_start_runs:
+            return "no run that was started has ended in time; raise --patience"
+        return "the profile allows none to be started"
+
     def results(self, run_id: str) -> list[JsonObject]:
-        """The results of a run that has ended."""
-        return self.list_results(run_id).response.items
+        """The results of a run that has ended; none where they cannot be listed."""
+        return self._find_items("/results", run_id=run_id)
 
     def list_results(self, run_id: str) -> Exchange:
         """The list of the results of a run that has ended, requested once."""
         return self._get_once("/results", run_id=run_id)
 
     def artifacts(self, run_id: str) -> list[JsonObject]:
-        """The artifacts of a run that has ended, requested once."""
-        return self._get_once(f"/runs/{run_id}/artifacts").response.items
+        """The artifacts of a run that has ended, requested once; none where they cannot be listed."""
+        return self._find_items(f"/runs/{run_id}/artifacts")
+
+    def _find_items(self, path: str, **query: Any) -> list[JsonObject]:  # noqa: ANN401  parameters
+        try:
+            return self._get_once(path, **query).response.items
+        except Unsettled:
+            return []
 
     def _get_once(self, path: str, **query: Any) -> Exchange:  # noqa: ANN401  parameters
         key = f"{path} {query}"
         if key not in self._answers:
             self._answers[key] = self.require_ok(self.client.get(path, limit=100, **query))
         return self._answers[key]
+
+    # --- runs that must not have been started
+
+    def list_runs_since(self, first: Exchange) -> Exchange:
+        """The newest runs, from the creation of a run on where it states when that was."""
+        return self.client.get("/runs", limit=100, created_after=first.response.fields.get("created_at"))
+
+    def judge_replay_effect(self, first: Exchange, before: Exchange, replays: Sequence[Exchange]) -> None:
+        """Judge by the lists of runs that replays of a start, sent after the list `before`, started no run."""
+        after = self.list_runs_since(first)
+        if not (before.response.ok and after.response.ok):
+            return
+        started, lists = self.client.started, (before.response.items, after.response.items)
+        claim = check_replay_effect(first.response.fields, *lists, started)
+        self.record(claim, [first, before, *replays, after])
 
     # --- refusals
 
@@ -285,5 +334,4 @@ class ProbeContext:
 
 def read_whole_number(exchange: Exchange, header: str) -> int | None:
     """A header that is a whole number; None when it is not."""
-    value = exchange.response.header(header)
-    return int(value) if value and value.isascii() and value.isdigit() else None
+    return parse_whole_number(exchange.response.header(header))

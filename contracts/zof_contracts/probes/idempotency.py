@@ -7,7 +7,7 @@ from typing import Final
 
 from zof_contracts.checks.claims import check_replay, check_reused_key, describe
 from zof_contracts.probes.context import UNKNOWN_RUN, Probe, ProbeContext, Unsettled
-from zof_contracts.target.client import posted
+from zof_contracts.target.requests import build_post
 
 _AT_ONCE: Final = 4
 """Equal starts that are sent at once."""
@@ -30,8 +30,10 @@ def reuse_key(context: ProbeContext) -> None:
     client, body = context.client, make_start(context)
     first = context.require_ok(client.post("/runs", body, idempotency_key=key))
     reversed_body = dict(reversed(body.items()))
+    listed = context.list_runs_since(first)
     spaced = client.post("/runs", json.dumps(reversed_body, indent=3).encode(), idempotency_key=key)
     context.record(check_replay(first.response, spaced.response, respelled=True), [first, spaced])
+    context.judge_replay_effect(first, listed, [spaced])
     other = client.post("/runs", make_start(context, test_case_ids=list(context.target.cases)), idempotency_key=key)
     context.record(check_reused_key(other.response), [first, other])
     export = client.post("/results/export", {"format": "json", "run_id": UNKNOWN_RUN}, idempotency_key=key)
@@ -56,13 +58,17 @@ def correct_refused_start(context: ProbeContext) -> None:
 
 def start_at_once(context: ProbeContext) -> None:
     """Several equal starts with one key, at once, make one run."""
-    request = posted("/runs", make_start(context), idempotency_key=context.idempotency_key("at-once"))
-    answers = context.client.together([request] * _AT_ONCE)
+    request = build_post("/runs", make_start(context), idempotency_key=context.idempotency_key("at-once"))
+    before = context.client.get("/runs", limit=100)
+    answers = context.client.send_together([request] * _AT_ONCE)
     made = {str(each.response.fields.get("id")) for each in answers if each.response.ok and each.response.fields}
     if not made:
         raise Unsettled(f"no start was accepted: {describe(answers[0].response)}")
     got = f"{len(made)} runs: {', '.join(sorted(made))}"
     context.check("idempotency.simultaneous", len(made) == 1, expected="one run", got=got, trace=answers)
+    if len(made) == 1:
+        first = next(each for each in answers if each.response.ok)
+        context.judge_replay_effect(first, before, [each for each in answers if each is not first])
 
 
 PROBES: Final = (

@@ -16,7 +16,7 @@ from zof_contracts.probes.context import (
     Probe,
     ProbeContext,
 )
-from zof_contracts.target.client import asked, posted, with_header
+from zof_contracts.target.requests import add_header, build_post, build_request
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Request
@@ -143,10 +143,10 @@ def _send_wrong_bodies(context: ProbeContext) -> None:
     context.expect_refusal(
         "conventions.malformed-body", client.post("/runs", b'{"project_id": '), "a body that breaks off"
     )
-    context.expect_refusal("conventions.missing-body", client.send(posted("/runs")), "no body")
-    plain = replace(posted("/runs", _make_start(context)), headers=(("Content-Type", "text/plain"),))
+    context.expect_refusal("conventions.missing-body", client.send(build_post("/runs")), "no body")
+    plain = replace(build_post("/runs", _make_start(context)), headers=(("Content-Type", "text/plain"),))
     context.expect_refusal("conventions.not-json", client.send(plain), "a start as text/plain", status=_UNSUPPORTED)
-    many = posted("/runs", _make_start(context, project_id=..., colour="blue"))
+    many = build_post("/runs", _make_start(context, project_id=..., colour="blue"))
     context.expect_refusal(
         "conventions.one-fault", client.send(many), "a missing and an unknown field", param="project_id", own=True
     )
@@ -182,7 +182,7 @@ def send_wrong_exports(context: ProbeContext) -> None:
     context.expect_refusal(
         "conventions.unknown-field", unknown, "an export with an unknown field", param="colour", own=True
     )
-    bare = replace(posted("/results/export", {"format": "json"}), headers=())
+    bare = replace(build_post("/results/export", {"format": "json"}), headers=())
     context.expect_refusal("conventions.not-json", client.send(bare), "a body without a type", status=_UNSUPPORTED)
     context.expect_refusal("conventions.missing-body", client.post("/results/export"), "an export without a body")
     large = client.post("/results/export", b'{"format": "json"}'.ljust(_MIB + 1))
@@ -190,7 +190,7 @@ def send_wrong_exports(context: ProbeContext) -> None:
 
 
 def _make_export(idempotency_key: str) -> Request:
-    return posted("/results/export", {"format": "json", "run_id": UNKNOWN_RUN}, idempotency_key=idempotency_key)
+    return build_post("/results/export", {"format": "json", "run_id": UNKNOWN_RUN}, idempotency_key=idempotency_key)
 
 
 def send_idempotency_keys(context: ProbeContext) -> None:
@@ -221,8 +221,8 @@ def send_idempotency_keys(context: ProbeContext) -> None:
                 got=describe(answer.response),
                 trace=answer,
             )
-    faults = with_header(asked("POST", "/results/export", colour="blue"), "Idempotency-Key", "x" * 256)
-    faults = replace(with_header(faults, "Content-Type", "application/json"), body=b'{"format": 1}')
+    faults = add_header(build_request("POST", "/results/export", colour="blue"), "Idempotency-Key", "x" * 256)
+    faults = replace(add_header(faults, "Content-Type", "application/json"), body=b'{"format": 1}')
     answer = context.client.send(faults)
     context.expect_refusal(
         "conventions.one-fault", answer, "a wrong header, query and body", param="Idempotency-Key", own=True
@@ -238,7 +238,7 @@ def send_wrong_queries(context: ProbeContext) -> None:
         context.expect_refusal("pages.limit.refused", get("/runs", limit=limit), said, param="limit", own=True)
     both = get("/runs", limit=0, colour="blue")
     context.expect_refusal("conventions.one-fault", both, "a wrong and an unknown parameter", param="limit", own=True)
-    twice = replace(asked("GET", "/runs"), query="limit=1&limit=2")
+    twice = replace(build_request("GET", "/runs"), query="limit=1&limit=2")
     context.expect_refusal(
         "conventions.repeated-parameter", context.client.send(twice), "limit twice", param="limit", own=True
     )
@@ -265,10 +265,10 @@ def send_wrong_queries(context: ProbeContext) -> None:
 def request_unknown_paths(context: ProbeContext) -> None:
     """Unknown paths and wrong methods are requested, with and without a key."""
     context.ensure_reachable()
-    client, newcomer = context.client, replace(asked("GET", "/no-such-thing"), key="")
+    client, newcomer = context.client, replace(build_request("GET", "/no-such-thing"), key="")
     lost = client.send(newcomer)
-    found = lost if lost.response.status == NOT_FOUND else client.send(asked("GET", "/no-such-thing"))
-    for answer in (found, client.send(asked("GET", "/runs/"))):
+    found = lost if lost.response.status == NOT_FOUND else client.send(build_request("GET", "/no-such-thing"))
+    for answer in (found, client.send(build_request("GET", "/runs/"))):
         if context.is_conclusive("errors.unknown-path", answer, NOT_FOUND) or answer.response.header("location"):
             context.record(check_status("errors.unknown-path", answer.response, NOT_FOUND), answer)
     rule = "conventions.order.path-before-key"
@@ -276,7 +276,7 @@ def request_unknown_paths(context: ProbeContext) -> None:
     for method, path in (("DELETE", "/runs"), ("PUT", f"/runs/{UNKNOWN_RUN}"), ("PATCH", "/results")):
         if not context.can_start_runs:
             break
-        answer = client.send(asked(method, path))
+        answer = client.send(build_request(method, path))
         allow = {each.strip() for each in (answer.response.header("allow") or "").split(",")}
         right = answer.response.status == _NOT_ALLOWED and "GET" in allow and method not in allow
         expected = "405 with Allow, which lists GET"
@@ -284,7 +284,7 @@ def request_unknown_paths(context: ProbeContext) -> None:
             "errors.method-not-allowed", right, expected=expected, got=describe(answer.response), trace=answer
         )
     if context.can_start_runs:
-        answer = client.send(replace(asked("DELETE", "/runs"), key=""))
+        answer = client.send(replace(build_request("DELETE", "/runs"), key=""))
         right = answer.response.status == _NOT_ALLOWED
         context.check(rule, right, expected="405 without a key", got=describe(answer.response), trace=answer)
     else:

@@ -13,6 +13,7 @@ from zof_contracts.checks.claims import (
     check_replay,
     check_retrieved_run,
     check_start,
+    check_stranger_replay,
     check_unchanged,
     describe,
     has_ended,
@@ -32,15 +33,35 @@ def complete_run(context: ProbeContext) -> None:
     began = _start(context, cases, key)
     run_id = began.response.fields["id"]
     _judge_start(context, began, cases)
-    _retrieve(context, began, run_id)
-    log = _read_log(context, run_id, limit=100)
-    is_open = _has_no_results_yet(context, run_id)
+    with context.isolate("runs.start.retrievable", "runs.start.location", "runs.url"):
+        _retrieve(context, began, run_id)
+    is_open, log = False, None
+    with context.isolate("logs.readable", *_FOLLOWING):
+        log = _read_log(context, run_id, limit=100)
+        is_open = not has_ended(context.get_run(run_id).response.fields)
+    with context.isolate("results.not-before"):
+        _judge_early_results(context, run_id)
     context.client.wait(0.5, "a run in progress")
-    _replay(context, began, key, cases)
+    with context.isolate(*_REPLAYING):
+        _replay(context, began, key, cases)
     ended = _wait_for_end(context, began, run_id)
     context.remember(ended)
-    _follow_log(context, run_id, log, is_open=is_open)
+    if log is not None:
+        with context.isolate(*_FOLLOWING):
+            _follow_log(context, run_id, log, is_open=is_open)
     _cancel_ended_run(context, run_id, ended)
+
+
+_REPLAYING: Final = (
+    "idempotency.replay",
+    "idempotency.replay.bytes",
+    "idempotency.replay.header",
+    "idempotency.replay.counted",
+    "tenants.replay",
+)
+"""The rules about a start that is repeated with its key."""
+_FOLLOWING: Final = ("logs.follow", "logs.follow.complete", "logs.has-more")
+"""The rules about a log that is read on."""
 
 
 def _wait_for_end(context: ProbeContext, began: Exchange, run_id: str) -> Exchange:
@@ -50,6 +71,8 @@ def _wait_for_end(context: ProbeContext, began: Exchange, run_id: str) -> Exchan
         if context.target.advance is not None:
             last = context.client.journal[-1]
             context.record(check_end(last.response.fields), [began, last])
+        else:  # a run that does not end keeps a place that other runs need
+            context.client.post(f"/runs/{run_id}/cancel")
         raise
     context.record(check_end(ended.response.fields), [began, ended])
     return ended
@@ -113,7 +136,7 @@ def _follow_location(context: ProbeContext, began: Exchange, run_id: str) -> Non
     location = began.response.header("location")
     if location is None:
         context.ledger.record_violation(rule, expected=expected, got="no header Location", trace=began)
-    elif context.target.within(location) is None:
+    elif context.target.find_path(location) is None:
         got = f"Location {quote_value(location)}, which is not below {context.target.base}"
         context.ledger.record_violation(rule, expected=expected, got=got, trace=began)
     else:
@@ -140,18 +163,17 @@ def _read_log(context: ProbeContext, run_id: str, *, limit: int) -> Exchange:
     return log
 
 
-def _has_no_results_yet(context: ProbeContext, run_id: str) -> bool:
-    """Judge the results of a run that has not ended; returns whether it has not ended."""
+def _judge_early_results(context: ProbeContext, run_id: str) -> None:
+    """Judge the results of a run that has not ended."""
     results = context.require_ok(context.client.get("/results", run_id=run_id))
     after = context.get_run(run_id)
     if has_ended(after.response.fields):
-        context.ledger.record_skip("results.not-before", "the run ended too soon")
-        return False
+        raise Unsettled("the run ended too soon")
     context.record(check_no_results(results.response.items), [results, after])
-    return True
 
 
 def _replay(context: ProbeContext, began: Exchange, key: str, cases: tuple[str, ...]) -> None:
+    listed = context.list_runs_since(began)
     before = context.get_run(began.response.fields["id"])
     replay = context.client.start(*cases, idempotency_key=key)
     claims = list(check_replay(began.response, replay.response, respelled=False))
@@ -162,6 +184,10 @@ def _replay(context: ProbeContext, began: Exchange, key: str, cases: tuple[str, 
         expected, got = f"X-RateLimit-Remaining {first - 1}", f"X-RateLimit-Remaining {last}"
         rule, trace = "idempotency.replay.counted", [before, replay]
         context.check(rule, last == first - 1, expected=expected, got=got, trace=trace)
+    context.judge_replay_effect(began, listed, [replay])
+    if context.has("other-org"):
+        theirs = context.client.start(*cases, key="other-org", idempotency_key=key)
+        context.record(check_stranger_replay(began.response, theirs.response), [began, theirs])
 
 
 def _follow_log(context: ProbeContext, run_id: str, log: Exchange, *, is_open: bool) -> None:
@@ -230,14 +256,9 @@ PROBES: Final = (
             "runs.progress",
             "runs.cancel.terminal-conflict",
             "runs.cancel.terminal-unchanged",
-            "idempotency.replay",
-            "idempotency.replay.bytes",
-            "idempotency.replay.header",
-            "idempotency.replay.counted",
+            *_REPLAYING,
             "logs.readable",
-            "logs.follow",
-            "logs.follow.complete",
-            "logs.has-more",
+            *_FOLLOWING,
             "results.not-before",
         ),
     ),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from zof_contracts.checks.claims import describe
 from zof_contracts.evidence.findings import quote_value
+from zof_contracts.evidence.header_values import read_server_time
 from zof_contracts.probes.context import OK, Probe, ProbeContext, Unsettled, read_whole_number
-from zof_contracts.target.client import asked, server_time
+from zof_contracts.target.requests import build_request
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -42,11 +43,11 @@ def send_uncounted(context: ProbeContext) -> None:
     """401, unknown paths and 405 do not count; another key has a bucket of its own."""
     context.ensure_quota(8)
     before = context.require_ok(context.client.get("/runs", limit=1))
-    lost = asked("GET", "/no-such-thing")
+    lost = build_request("GET", "/no-such-thing")
     strange = [
-        context.client.send(replace(asked("GET", "/runs"), key="main", authorization="Basic {key}")),
+        context.client.send(replace(build_request("GET", "/runs"), key="main", authorization="Basic {key}")),
         context.client.send(lost),
-        context.client.send(asked("DELETE", "/runs") if context.can_start_runs else lost),
+        context.client.send(build_request("DELETE", "/runs") if context.can_start_runs else lost),
     ]
     rule = "limits.uncounted"
     carrying = [each for each in strange if each.response.header(_REMAINING) is not None]
@@ -69,12 +70,12 @@ def is_nearly_used_up(context: ProbeContext) -> bool:
     """Whether the window of the main key is nearly used up, so that using it up costs little."""
     last = next((each for each in reversed(context.client.journal) if each.request.key == "main"), None)
     left = read_whole_number(last, _REMAINING) if last is not None else None
-    return context.target.spends and left is not None and left <= _FEW
+    return context.target.may_exhaust_quota and left is not None and left <= _FEW
 
 
 def use_up(context: ProbeContext) -> None:
     """The window is used up: the next request is 429, with a Retry-After after which it is served."""
-    if not context.target.spends:
+    if not context.target.may_exhaust_quota:
         return
     first = context.require_ok(context.client.get("/runs", limit=1))
     limit, left, reset = (read_whole_number(first, name) for name in ("x-ratelimit-limit", _REMAINING, _RESET))
@@ -114,7 +115,7 @@ def _spend(context: ProbeContext, left: int, first: Exchange) -> Exchange | None
             )
         if (
             read_whole_number(answer, _RESET) != read_whole_number(first, _RESET)
-            and server_time(answer) >= (read_whole_number(first, _RESET) or 0) - 1
+            and read_server_time(answer) >= (read_whole_number(first, _RESET) or 0) - 1
         ):
             raise Unsettled("the window ended before it was used up")
     expected = "429 with Retry-After when Remaining is used up"
@@ -146,8 +147,8 @@ def _judge_retry_after(context: ProbeContext, refused: Exchange) -> None:
     if wait is None:
         return
     expected = f"429 until {wait} s have passed, then 2xx"
-    if wait > max(1, reset - server_time(refused) + 1):
-        got = f"Retry-After {wait}, though the window ends in {reset - server_time(refused):.0f} s"
+    if wait > max(1, reset - read_server_time(refused) + 1):
+        got = f"Retry-After {wait}, though the window ends in {reset - read_server_time(refused):.0f} s"
         context.ledger.record_violation(rule, expected=expected, got=got, trace=refused)
         return
     if wait > _LONGEST:

@@ -15,9 +15,20 @@ PREFIX: Final = "zof_"
 """The prefix of our options in pytest's own namespace of options."""
 
 STORED: Final = (
-    *("url", "app", "key", "key-readonly", "key-no-webhooks", "key-no-projects", "key-other-org", "key-expired"),
+    *(
+        "url",
+        "app",
+        "ca-file",
+        "key",
+        "key-readonly",
+        "key-no-webhooks",
+        "key-no-projects",
+        "key-other-org",
+        "key-expired",
+        "key-ci",
+    ),
     *("project", "environment", "suite", "failing-case", "error-case"),
-    *("profile", "budget", "max-time", "max-runs", "seed", "max-examples", "baseline"),
+    *("profile", "budget", "max-time", "patience", "max-runs", "seed", "max-examples", "baseline"),
 )
 """The options of `zof-contracts verify` that take one value. A test holds these three lists against the command."""
 REPEATED: Final = ("case",)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.report import har, html, junit, sarif, text
+from zof_contracts.report import ci, har, html, junit, sarif, text
 from zof_contracts.report.document import Report, build_report
 from zof_contracts.report.escape import dump_json
 
@@ -30,6 +30,7 @@ RENDERERS: Final[dict[str, Callable[[Report], str]]] = {
     "junit": junit.render,
     "html": html.render,
     "sarif": sarif.render,
+    "gitlab": ci.render_code_quality,
 }
 """The formats that are made from the report value; HAR is made from the journal."""
 FILES: Final = {
@@ -39,6 +40,7 @@ FILES: Final = {
     "html": "report.html",
     "sarif": "report.sarif",
     "har": "journal.har",
+    "gitlab": "gl-code-quality-report.json",
 }
 """The file name of each format."""
 

@@ -130,6 +130,7 @@ def _summary(verification: Verification) -> Report:
         "seed": verification.seed,
         "exit_status": verification.exit_code(strict=verification.target.strict),
         "exit_reason": _exit_reason(verification),
+        "notes": list(verification.notes),
         "fail_under": verification.fail_under,
         "baseline": verification.has_baseline,
         "rules": len(verification.results),
@@ -152,13 +153,13 @@ def _exit_reason(verification: Verification) -> str:
     """Return the reason for the exit status, in the order in which `Verification.exit_code` decides."""
     if verification.interrupted:
         return "the verification was interrupted"
-    if failing := verification.failing(strict=verification.target.strict):
-        count = len({one.rule.name for one in failing})
-        return f"{count} rule{' is' if count == 1 else 's are'} broken"
     if verification.error:
         return f"the verification could not be finished: {verification.error}"
     if not verification.has_evidence:
         return "no rule was exercised"
+    if failing := verification.failing(strict=verification.target.strict):
+        count = len({one.rule.name for one in failing})
+        return f"{count} rule{' is' if count == 1 else 's are'} broken"
     if verification.is_thin:
         percent = 100 * verification.exercised_count / len(verification.results)
         return f"{percent:.1f}% of the rules were exercised, and --fail-under demands {verification.fail_under:g}%"

@@ -31,7 +31,7 @@ def render(report: Report) -> str:
         "outcome-class": {"violations": "violated", "differences": "differs", "nothing found": "kept"}.get(
             summary["outcome"], "not-exercised"
         ),
-        "notes": _notes(summary),
+        "notes": _notes(report),
         "tiles": "".join(_tile(verdict, summary) for verdict in _VERDICTS),
         "sections": "".join(_section(section) for section in report["sections"] if section["rules"]),
         "verdicts": "".join(f"<option>{verdict}</option>" for verdict in _VERDICTS),
@@ -58,10 +58,11 @@ def _facts(report: Report) -> str:
     return " · ".join(words)
 
 
-def _notes(summary: dict[str, Any]) -> str:
+def _notes(report: Report) -> str:
+    summary = report["summary"]
     exit_line = f"Exit status {summary['exit_status']}: {summary['exit_reason']}."
     counts = f"Rules: {summary['kept']} kept, {summary['exercised']} exercised, {summary['rules']} asked for."
-    return "".join(f"<p class=soft>{escape(note)}</p>" for note in (counts, exit_line, *list_notes(summary)))
+    return "".join(f"<p class=soft>{escape(note)}</p>" for note in (counts, exit_line, *list_notes(report)))
 
 
 def _class(verdict: str) -> str:

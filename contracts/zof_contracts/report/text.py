@@ -126,13 +126,13 @@ def _figures(report: Report) -> Iterator[str]:
         f"{summary['examples']} examples ({summary['examples_per_second']:g}/s) "
         f"in {summary['seconds']:.1f} s; seed {summary['seed']}"
     )
-    for note in list_notes(summary):
+    for note in list_notes(report):
         yield from _fill(note)
 
 
-def list_notes(summary: dict[str, Any]) -> list[str]:
+def list_notes(report: Report) -> list[str]:
     """List what a reader must know to judge the figures: throttling, and why the verification ended early."""
-    notes = []
+    summary, notes = report["summary"], []
     if summary["throttled"]:
         notes.append(f"The target throttled {summary['throttled']} requests; they were repeated.")
     if summary["interrupted"]:
@@ -141,7 +141,7 @@ def list_notes(summary: dict[str, Any]) -> list[str]:
         notes.append(f"Not finished: {summary['error']}. The report covers what was done until then.")
     elif summary["stopped"]:
         notes.append(f"Ended early: {summary['stopped']}.")
-    return notes
+    return [*notes, *(f"Note: {note}." for note in summary["notes"])]
 
 
 def _outcome(report: Report) -> Iterator[str]:

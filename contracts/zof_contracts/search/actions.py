@@ -15,6 +15,7 @@ from zof_contracts.checks.claims import (
     check_export,
     check_followed_log,
     check_listed_run,
+    check_replay_effect,
     check_retrieved_result,
     check_retrieved_run,
     check_status,
@@ -66,7 +67,7 @@ class Actions:
         self.runs: list[str] = []
         """The runs to work with, in the order in which they were started."""
         self.since: str | None = None
-        """When the first of them was created."""
+        """When the oldest of them was created; None when that is not known."""
         self.began = len(client.journal)
         self.can_start_runs = client.target.profile == "full"
 
@@ -97,11 +98,19 @@ class Actions:
         fields = {"project_id": self.client.target.project, "environment": self.client.target.environment}
         body = {**fields, "test_case_ids": list(cases)}
         sent: object = json.dumps(dict(reversed(body.items())), indent=2).encode() if is_spaced else body
-        is_first = key not in self.model.answers
+        stored = self.model.answers.get(key)
+        is_replay = stored is not None and stored.body == body
+        before = self._list_newest() if is_replay else []
         exchange = self.client.post("/runs", sent, idempotency_key=key)
         self.record(self.model.record_keyed_start(key, body, exchange.response, is_spaced=is_spaced))
-        if is_first and exchange.response.ok:
+        if stored is None and exchange.response.ok:
             self._retrieve_started(exchange)
+        elif is_replay and stored is not None:
+            after = self._list_newest()
+            self.record([check_replay_effect(stored.response.fields, before, after, self.client.started)])
+
+    def _list_newest(self) -> list[JsonObject]:
+        return self.client.get("/runs", limit=100, created_after=self.since).response.items
 
     def _retrieve_started(self, exchange: Exchange) -> None:
         run = exchange.response.fields
@@ -113,8 +122,12 @@ class Actions:
 
     def _add(self, run_id: object, run: JsonObject) -> None:
         if isinstance(run_id, str) and run_id not in self.runs:
+            created = run.get("created_at")
+            if not isinstance(created, str):
+                self.since = None
+            elif not self.runs or (self.since is not None and created < self.since):
+                self.since = created
             self.runs.append(run_id)
-            self.since = self.since or run.get("created_at")
 
     def retrieve(self, run_id: str) -> JsonObject:
         """Retrieve a run."""
@@ -140,11 +153,14 @@ class Actions:
     def finish(self, run_id: str) -> JsonObject:
         """Retrieve a run until it has ended, or the patience of the target is used up."""
         run = self.retrieve(run_id)
-        left = 600.0 if self.client.target.advance else self.client.target.patience
+        left = self.client.patience.measure()
         while run and not has_ended(run) and left > 0:
-            self.client.wait(_STEP, "a run in progress")
-            left -= _STEP
+            step = min(_STEP, left)
+            self.client.wait(step, "a run in progress")
+            left -= step
             run = self.retrieve(run_id)
+        if run and not has_ended(run) and (note := self.client.patience.use_up(run_id, run.get("status"))):
+            self.client.notes.setdefault(note)
         if run and (has_ended(run) or self.client.target.advance):
             self.record([check_end(run)])
         return run
@@ -164,7 +180,7 @@ class Actions:
         return None
 
     def walk_runs(self, limit: int, *, starting: bool) -> None:
-        """List the runs since the first of ours page by page; `starting` starts one behind the first page."""
+        """List the runs since the oldest of ours page by page; `starting` starts one behind the first page."""
         query: dict[str, Any] = {"created_after": self.since}
         shown = [self.retrieve(run_id) for run_id in self.runs[:2]]
         page = self.client.get("/runs", limit=limit, **query).response

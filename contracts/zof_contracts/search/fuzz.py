@@ -33,11 +33,14 @@ from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.contract.document import PREFIX, load_contract, translate_extensions
 from zof_contracts.contract.resources import load_resources
 from zof_contracts.contract.rules import OWNERS
-from zof_contracts.evidence.exchange import Request, Unreachable
+from zof_contracts.evidence.exchange import Request
+from zof_contracts.evidence.header_values import parse_whole_number
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search.minimize import resend, with_prerequisites
 from zof_contracts.search.recheck import judge_separately, mark_flaky
-from zof_contracts.target.client import Stopped
+from zof_contracts.target.budget import Stopped
+from zof_contracts.target.client import Unanswered
+from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 160
 """The characters of a request that a finding shows."""
+_FRAMING: Final = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 _NUMBER: Final = "x-contracts-exchange"
 _MOMENT: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9:]+)$"
 """The form of a timestamp; whether the day exists is not judged."""
@@ -90,11 +94,11 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
 
 def _make_schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN401  untyped there
     document = translate_extensions(load_contract().document)  # a copy, since links are written into it
+    document["servers"] = [{"url": PREFIX}]  # no address, so that the engine itself can send nothing
     full = bridge.client.target.profile == "full"
     config = schemathesis.Config.from_dict(
         {
             "seed": seed,
-            "base-url": bridge.client.target.base + PREFIX,
             "cache": {"enabled": False},
             "workers": 1,
             "continue-on-failure": True,
@@ -127,9 +131,18 @@ class _Bridge:
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        exchange = self._send(scope, body)
+        try:
+            exchange = self._send(scope, body)
+        except Unanswered:  # the observers have judged it
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
         answer = exchange.response
-        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+        pairs = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in answer.headers
+            if name not in _FRAMING  # the body is decoded and whole
+        ]
         pairs.append((_NUMBER.encode(), str(exchange.number).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
         await send({"type": "http.response.body", "body": answer.body})
@@ -149,7 +162,6 @@ class _Bridge:
         headers = tuple(pair for pair in given if pair[0] not in ours)
         key, form = self._key(next((value for name, value in given if name == "authorization"), ""))
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-        path = path.removeprefix(self.client.target.prefix)
         return Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, body, key, form)
 
     def _key(self, authorization: str) -> tuple[str, str]:
@@ -273,7 +285,7 @@ def _judge_query(operation: Operation, exchange: Exchange) -> str | None:
         return "conventions.repeated-parameter"
     largest = load_resources().largest_page
     for name, value in pairs:
-        if name == "limit" and not (value.isascii() and value.isdigit() and 1 <= int(value) <= largest):
+        if name == "limit" and not 1 <= (parse_whole_number(value) or 0) <= largest:
             return "pages.limit.refused"
         filters = load_resources().filters.get(operation.id, ())
         if name in filters and not _fits(known[name]["schema"], value):

@@ -14,7 +14,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.target.client import Stopped, server_time
+from zof_contracts.evidence.header_values import read_server_time
+from zof_contracts.target.budget import Stopped
+from zof_contracts.target.client import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,10 +135,13 @@ def resend(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
     salt = str(len(client.journal))
     settle_runs(client)
     for before, exchange in zip((None, *trace), trace, strict=False):
-        if before is not None and (pause := server_time(exchange) - server_time(before)) > 0:
+        if before is not None and (pause := read_server_time(exchange) - read_server_time(before)) > 0:
             longest = _LONGEST_WAIT if client.target.advance else _LONGEST_REAL_WAIT
             client.wait(min(pause, longest), "a trace that is sent again")
-        again.append(client.send(_rename(exchange.request, now, salt)))
+        try:
+            again.append(client.send(_rename(exchange.request, now, salt)))
+        except Unanswered as unanswered:
+            again.append(unanswered.exchange)
         then, new = (each.response.body.decode("utf-8", "replace") for each in (exchange, again[-1]))
         for pattern in (_NAMES, _CURSOR):
             now.update(zip(pattern.findall(then), pattern.findall(new), strict=False))

@@ -2,7 +2,7 @@
 
 A finding that does not occur again, though its rule was observed, is flaky. `judge_separately(client, ledger)` judges a
 second try in a ledger of its own, `mark_flaky` compares it with the first, and `shorten` repeats a sequence of actions
-and leaves actions out as long as the finding still occurs. All of them let `zof_contracts.target.client.Stopped` pass.
+and leaves actions out as long as the finding still occurs. All of them let `zof_contracts.target.budget.Stopped` pass.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `run(client, ledger, seed=1, max_examples=30)` searches. In process Hypothesis shrinks a failure, and the ledger stores
 the shrunk trace; against a real target nothing is sent twice to shrink. In both cases the actions that led to a finding
 are repeated once at the end, and cut down within the budget (see `zof_contracts.search.recheck`).
-`zof_contracts.target.client.Stopped` passes through.
+`zof_contracts.target.budget.Stopped` passes through.
 """
 
 # ruff: noqa: D102  the name of a rule and the action that it calls say what it does
@@ -22,11 +22,11 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
 from zof_contracts.contract.document import load_contract
-from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.search.actions import NASTY_IDS, NASTY_VALUES, Actions
 from zof_contracts.search.minimize import settle_runs
 from zof_contracts.search.recheck import Discovery, shorten
-from zof_contracts.target.client import Stopped
+from zof_contracts.target.budget import Stopped
+from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -264,7 +264,7 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> None
     Raises:
         Stopped: no request may be sent any more.
     """
-    free = client.target.app is not None and client.caps.requests is None
+    free = client.target.app is not None and client.budget.requests is None
     confirmed = {key for key, finding in ledger.findings.items() if not finding.flaky}
     search = _Search(client, ledger, confirmed, shrinking=free)
     for number in range(_ROUNDS if free else 1):

@@ -1,7 +1,7 @@
-"""Target: where to knock, with which keys, and what may be done there; one frozen value.
+"""Target: the address of a deployment, the keys, and what may be done there, as one frozen value.
 
-Plug in: `Target(app=create_app(...), keys={"main": ...}, advance=...)` in process, `Target(url=..., keys=...)` over
-HTTP. A mutant deployment is a `Target` whose `app` is wrapped; the lenient deployment is one whose `app` is its own.
+`Target(app=create_app(...), keys={"main": ...}, advance=...)` is an application in process, `Target(url=..., keys=...)`
+a server. A mutant is a `Target` whose `app` is wrapped.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from zof_contracts.evidence.exchange import AsgiTransport, HttpTransport
+from zof_contracts.target.base_url import BaseUrl
+from zof_contracts.target.http_transport import HttpTransport
+from zof_contracts.target.redaction import Redactor, check_key
+from zof_contracts.target.transport import AsgiTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zof_contracts.contract.rules import Rule
-    from zof_contracts.evidence.exchange import App, Transport
+    from zof_contracts.target.transport import App, Transport
 
 KEYS: Final = {
     "main": "may do everything that is tried",
@@ -25,25 +28,36 @@ KEYS: Final = {
     "no-projects": "same organization, without projects:read",
     "other-org": "another organization",
     "expired": "expired or revoked",
+    "ci": "same organization, with runs:create and projects:read only",
 }
-"""The names that keys go by, and what each is for."""
+"""The names of keys, and what each key may do."""
+PROJECT: Final = "proj_abc123"
+ENVIRONMENT: Final = "staging"
+CASES: Final = ("tc_login_001", "tc_checkout_014")
+SUITE: Final = "suite_pr_smoke"
+IN_PROCESS: Final = "http://127.0.0.1:9630"
+"""The address by which an application in process is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A deployment, and what may be done to it."""
+    """A deployment, and what may be done to it.
 
-    url: str = "http://127.0.0.1:9630"
-    """Its base, with or without `/v1`."""
+    Raises:
+        ValueError: there is neither an address nor an application, or an address or a key cannot be used.
+    """
+
+    url: str = ""
+    """Its address, with or without `/v1`; afterwards as it is printed, without a user name and a password."""
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Secrets by the names in `KEYS`; they never leave the client."""
+    """Keys by the names in `KEYS`. They never leave the client."""
     app: App | None = None
-    """The application, when it is called in process; `url` is then only what it is called."""
-    project: str = "proj_abc123"
-    environment: str = "staging"
-    cases: tuple[str, ...] = ("tc_login_001", "tc_checkout_014")
+    """The application, when it is called in process; `url` is then only its name."""
+    project: str = PROJECT
+    environment: str = ENVIRONMENT
+    cases: tuple[str, ...] = CASES
     """Test cases that may be run; at least two."""
-    suite: str = "suite_pr_smoke"
+    suite: str = SUITE
     failing_case: str = ""
     """A test case that fails; empty when none is known."""
     error_case: str = ""
@@ -53,9 +67,9 @@ class Target:
     quota: bool | None = None
     """Whether a rate-limit window may be used up; None: where the clock can be moved, so that it costs no time."""
     strict: bool = False
-    """Whether answers are held against closed schemas too."""
+    """Whether answers are checked against closed schemas too."""
     advance: Callable[[int], None] | None = None
-    """Moves the target's clock by milliseconds, where that can be; waiting is then free."""
+    """Moves the target's clock by milliseconds, where that is possible; waiting then takes no time."""
     find_clock: bool = True
     """Whether a target on this machine is asked for a clock that can be moved, when `advance` is not given."""
     patience: float = 30.0
@@ -64,11 +78,44 @@ class Target:
     """Scheme and host under which the target reaches the receiver of webhooks; empty: the receiver's own address."""
     webhook_port: int = 0
     """The loopback port of the receiver of webhooks; 0 picks a free one."""
+    ca_file: str = ""
+    """A file of certificate authorities that are trusted besides the system's; empty for none."""
+
+    def __post_init__(self) -> None:
+        if not self.url and self.app is None:
+            raise ValueError("a target needs an address (url) or an application (app)")
+        if unknown := sorted(self.keys.keys() - KEYS.keys()):
+            raise ValueError(f"unknown key name {unknown[0]!r}: use {', '.join(KEYS)}")
+        object.__setattr__(self, "keys", {name: check_key(name, key) for name, key in self.keys.items()})
+        object.__setattr__(self, "url", str(BaseUrl.parse(self.url or IN_PROCESS)))
 
     @property
     def base(self) -> str:
-        """The URL without `/v1`."""
-        return self.url.rstrip("/").removesuffix("/v1").rstrip("/")
+        """The address without `/v1`."""
+        return self.url
+
+    @property
+    def address(self) -> BaseUrl:
+        """The address in its parts."""
+        return BaseUrl.parse(self.url)
+
+    @property
+    def prefix(self) -> str:
+        """The path of the address, before `/v1`; mostly empty."""
+        return self.address.path
+
+    def find_path(self, url: str) -> str | None:
+        """The path of a link below the address, whatever host it names; None when it leads elsewhere."""
+        try:
+            path = urlsplit(url).path
+        except ValueError:
+            return None
+        return path.removeprefix(self.prefix) if path.startswith(f"{self.prefix}/") else None
+
+    @property
+    def may_exhaust_quota(self) -> bool:
+        """Whether a rate-limit window may be used up."""
+        return self.advance is not None if self.quota is None else self.quota
 
     @property
     def in_process(self) -> bool:
@@ -76,37 +123,21 @@ class Target:
         return self.app is not None
 
     @property
-    def prefix(self) -> str:
-        """The path that its base has, before `/v1`; mostly empty."""
-        return urlsplit(self.base).path
-
-    def within(self, url: str) -> str | None:
-        """The path of a link below the base, whatever host it names; None when it leads elsewhere."""
-        path = urlsplit(url).path
-        return path.removeprefix(self.prefix) if path.startswith(f"{self.prefix}/") else None
-
-    @property
-    def spends(self) -> bool:
-        """Whether a rate-limit window may be used up."""
-        return self.advance is not None if self.quota is None else self.quota
-
-    @property
-    def loopback(self) -> bool:
+    def is_loopback(self) -> bool:
         """Whether it is on this machine."""
-        host = urlsplit(self.base).hostname or ""
-        return self.app is not None or host in {"localhost", "::1"} or host.startswith("127.")
+        return self.app is not None or self.address.is_loopback
 
-    def transport(self) -> Transport:
-        """What carries requests to it."""
-        return AsgiTransport(self.app, self.base) if self.app else HttpTransport(self.base)
+    def make_transport(self) -> Transport:
+        """A new transport that carries requests to it."""
+        return AsgiTransport(self.app, self.url) if self.app else HttpTransport(self.url, ca_file=self.ca_file)
 
     @property
     def can_receive(self) -> bool:
         """Whether the target can reach a receiver of webhooks on this machine."""
-        return self.loopback or bool(self.webhook_public_url)
+        return self.is_loopback or bool(self.webhook_public_url)
 
     def lacks(self, rule: Rule) -> tuple[str, ...]:
-        """Which of a rule's needs it does not meet."""
+        """The needs of a rule that it does not meet."""
         return tuple(sorted(need for need in rule.needs if not self._meets(need)))
 
     def _meets(self, need: str) -> bool:
@@ -116,14 +147,12 @@ class Target:
             "full": self.profile == "full",
             "two-keys": not self.keys.keys().isdisjoint({"readonly", "no-webhooks", "no-projects"}),
             "time": self.advance is not None,
-            "quota": self.spends,
+            "quota": self.may_exhaust_quota,
             "strict": self.strict,
             "receiver": self.can_receive,
             "failing-case": bool(self.failing_case),
         }[need]
 
     def redact(self, text: str) -> str:
-        """The text without any key."""
-        for name, secret in self.keys.items():
-            text = text.replace(secret, f"[key {name}]")
-        return text
+        """The text with every key replaced by its name."""
+        return Redactor(self.keys).text(text)

@@ -1,49 +1,55 @@
 """The clean-up after a verification: it cancels the runs that the verification started and that have not ended.
 
-`clean_up(client)` returns a receipt for each run. It works outside the budget, and after an interruption too.
+`clean_up(client)` returns a receipt for each run. It keeps to the budget, which reserves what it needs, and also works
+after an interruption. What goes wrong with one run does not touch the others. A start whose answer was lost may have
+made a run too: the list of runs is searched for it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
-from zof_contracts.contract.document import load_contract
-from zof_contracts.evidence.exchange import Unreachable
+from zof_contracts.evidence.strict_json import parse_json
+from zof_contracts.evidence.timestamps import parse_timestamp
 from zof_contracts.evidence.verification import Receipt
-from zof_contracts.target.client import Budget, Stopped
+from zof_contracts.target.budget import Stopped
+from zof_contracts.target.client import Unanswered, is_terminal
+from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
-    from zof_contracts.target.client import Client
+    from zof_contracts.target.client import Client, LostStart
 
+UNKNOWN: Final = "unknown"
+"""The ID in the receipt of a start whose run was not found."""
 _CONFLICT: Final = 409
+_AROUND: Final = 10.0
+"""Seconds before and after a lost start within which its run may have been created."""
+_CANDIDATES: Final = 5
+"""Runs that are looked at for each lost start, at the most."""
+_EXPECTED = (Stopped, Unanswered)
+"""What concerns one run alone."""
 
 
 def clean_up(client: Client) -> tuple[Receipt, ...]:
-    """Cancel the runs that were started and have not ended; return a receipt for each run that was started."""
-    client.observers = []
-    client.caps = Budget()
-    client.pacing = True
-    receipts = []
-    reached, why = True, "the target no longer answers"
+    """Cancel the runs that have not ended; return a receipt for each run that was started."""
+    client.begin_clean_up()
+    receipts: list[Receipt] = []
+    runs = list(client.started.items())
     try:
-        states = _look_up_states(client)
-    except (Stopped, Unreachable):
-        states = _known_states(client)
-    except KeyboardInterrupt:
-        states, reached, why = _known_states(client), False, "the clean-up was interrupted"
-    for run, key in client.started.items():
-        state = states.get(run, "" if reached else f"left running: {why}")
-        if not state:
-            try:
-                state = _cancel(client, run, key)
-            except (Stopped, Unreachable) as error:
-                state, reached = f"left running: {error}", False
-            except KeyboardInterrupt:
-                reached, why = False, "the clean-up was interrupted"
-                state = f"left running: {why}"
-            except Exception as error:  # noqa: BLE001  an odd answer about one run must not leave the others running
-                state = f"left running: its cancel failed with {type(error).__name__}"
-        receipts.append(Receipt(run, key, state))
+        if client.lost or len(client.started) > len(client.ended) + 1:
+            with suppress(*_EXPECTED):
+                client.get("/runs", limit=100)
+        for run, key in runs:
+            receipts.append(Receipt(run, key, _end_run(client, run, key)))
+        for start in client.lost:
+            receipts.append(_end_lost(client, start))  # noqa: PERF401  those so far are kept when one raises
+    except (KeyboardInterrupt, Unreachable) as error:
+        why = "the target no longer answers" if isinstance(error, Unreachable) else "the clean-up was interrupted"
+        receipts += [Receipt(run, key, _describe_left(client, run, why)) for run, key in runs[len(receipts) :]]
+        lost = client.lost[len(receipts) - len(runs) :]
+        receipts += [Receipt(UNKNOWN, start.request.key, f"{_describe_lost(start)}; {why}") for start in lost]
     return (*receipts, *_leave_webhook(client))
 
 
@@ -58,37 +64,92 @@ def _leave_webhook(client: Client) -> tuple[Receipt, ...]:
     return (Receipt(str(made.response.fields.get("id")), "main", "left registered: the API deletes no webhooks"),)
 
 
+def _describe_left(client: Client, run: str, why: str) -> str:
+    """The state of a run that the clean-up did not reach."""
+    return _name_state(client.ended[run]) if run in client.ended else f"left running: {why}"
+
+
+def _end_run(client: Client, run: str, key: str) -> str:
+    """Cancel a run unless it has ended; its state then."""
+    if run in client.ended:
+        return _name_state(client.ended[run])
+    try:
+        return _cancel(client, run, key)
+    except _EXPECTED as error:
+        return f"left running: {error}"
+    except Unreachable:
+        raise
+    except Exception as error:  # noqa: BLE001  an odd ID or answer must not keep the other runs from being canceled
+        return f"left running: its cancel failed ({type(error).__name__})"
+
+
 def _cancel(client: Client, run: str, key: str) -> str:
-    answer = client.post(f"/runs/{run}/cancel", key=key).response
+    path = f"/runs/{quote(run, safe='', errors='backslashreplace')}"
+    answer = client.post(f"{path}/cancel", key=key).response
     if answer.ok:
         return "canceled"
     if answer.status != _CONFLICT:
         return f"left running: its cancel was answered {answer.status}"
-    status = client.get(f"/runs/{run}", key=key).response.fields.get("status")
-    return _state(status) or f"left running: its status is {status} and its cancel was answered {answer.status}"
+    status = client.get(path, key=key).response.fields.get("status")
+    if is_terminal(status):
+        return _name_state(str(status))
+    return f"left running: its status is {str(status)[:40]} and its cancel was answered {answer.status}"
 
 
-def _look_up_states(client: Client) -> dict[str, str]:
-    """Return the state of each run; list the runs first if several are not known to have ended."""
-    states = _known_states(client)
-    if len(client.started.keys() - states.keys()) > 1:
-        client.get("/runs", limit=100)
-        states = _known_states(client)
-    return states
+def _name_state(status: str) -> str:
+    return "canceled" if status == "canceled" else "ended"
 
 
-def _known_states(client: Client) -> dict[str, str]:
-    """Return the state of each run that an exchange showed as ended or canceled."""
-    states: dict[str, str] = {}
-    for exchange in client.journal:
-        answer = exchange.response
-        for run in (answer.fields, *(answer.items if exchange.operation == "listRuns" else ())):
-            if (name := run.get("id")) in client.started and (state := _state(run.get("status"))):
-                states[str(name)] = state
-    return states
+# --- starts without an answer
 
 
-def _state(status: object) -> str:
-    if status == "canceled":
-        return "canceled"
-    return "ended" if status in load_contract().terminal else ""
+def _end_lost(client: Client, start: LostStart) -> Receipt:
+    """Look for the run of a start whose answer was lost, and cancel it; the receipt says what came of it."""
+    key, lost = start.request.key, _describe_lost(start)
+    try:
+        found = _find_runs(client, start)
+    except _EXPECTED as error:
+        return Receipt(UNKNOWN, key, f"{lost}; it could not be looked for: {error}")
+    except Unreachable:
+        raise
+    except Exception as error:  # noqa: BLE001  an odd answer must not end the clean-up
+        return Receipt(UNKNOWN, key, f"{lost}; it could not be looked for ({type(error).__name__})")
+    if not found:
+        return Receipt(UNKNOWN, key, f"{lost}; the target lists no such run")
+    if len(found) > 1:
+        return Receipt(UNKNOWN, key, f"{lost}; left running: {len(found)} runs may be it ({', '.join(found)[:200]})")
+    client.started[found[0]] = key
+    return Receipt(found[0], key, f"{_end_run(client, found[0], key)}; {lost}")
+
+
+def _describe_lost(start: LostStart) -> str:
+    return f"the answer to its start was lost ({start.why})"
+
+
+def _find_runs(client: Client, start: LostStart) -> list[str]:
+    """The runs that the start may have made: not ours, made at that time, with what it asked for, not ended."""
+    wanted = parse_json(start.request.body)
+    listed = client.get("/runs", key=start.request.key, limit=100).response.items
+    likely = [each for each in listed if _may_be(client, each, wanted, start.at)]
+    return [str(each["id"]) for each in likely[:_CANDIDATES] if _has_cases(client, each, wanted, start.request.key)]
+
+
+def _may_be(client: Client, run: dict[str, Any], wanted: dict[str, Any], at: float) -> bool:
+    name, created = run.get("id"), parse_timestamp(run.get("created_at"))
+    if not isinstance(name, str) or name in client.started or is_terminal(run.get("status")):
+        return False
+    fields = ("project_id", "environment", "test_suite_id")
+    return (
+        created is not None
+        and abs(created - at) <= _AROUND
+        and all(run.get(field) == wanted.get(field) for field in fields)
+    )
+
+
+def _has_cases(client: Client, run: dict[str, Any], wanted: dict[str, Any], key: str) -> bool:
+    """Whether the run is of the cases asked for; a suite was compared already."""
+    if "test_case_ids" not in wanted:
+        return True
+    outcomes = client.get(f"/runs/{quote(run['id'], safe='')}", key=key).response.fields.get("case_outcomes")
+    cases = [one.get("test_case_id") for one in outcomes] if isinstance(outcomes, list) else []
+    return bool(cases == wanted["test_case_ids"])

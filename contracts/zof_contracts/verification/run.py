@@ -20,15 +20,18 @@ from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import PartFinished, PartStarted, VerificationFinished, VerificationStarted
-from zof_contracts.evidence.exchange import HttpTransport, Unreachable
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.evidence.verification import Verification
 from zof_contracts.probes import PROBES, Probe, ProbeContext, Unsettled
 from zof_contracts.search import fuzz, state_machine
 from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
-from zof_contracts.target.client import Budget, Client, ReadOnly, Stopped
-from zof_contracts.target.clock import mover
+from zof_contracts.target.budget import Budget, ReadOnly, Stopped
+from zof_contracts.target.client import Client, Unanswered
+from zof_contracts.target.clock import find_clock_control
+from zof_contracts.target.transport import Unreachable
+from zof_contracts.verification.arguments import ArgumentCheck, WrongArgument
 from zof_contracts.verification.cleanup import clean_up
+from zof_contracts.verification.notes import collect_notes
 from zof_contracts.verification.preflight import check_target
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ PARTS: Final[tuple[tuple[str, Part], ...]] = (
 """The parts that follow the probes, by name."""
 
 _EXAMPLES: Final = 30
-_NO_CAPS: Final = Budget()
+_NO_BUDGET: Final = Budget()
 _SETTLED_BY_PROBES: Final = frozenset(rule for probe in PROBES for rule in probe.rules)
 
 
@@ -66,11 +69,13 @@ class _End:
     interrupted: bool = False
     error: str = ""
     """Why the verification could not be finished; empty if nothing went wrong."""
+    is_target_lost: bool = False
 
     @classmethod
     def from_error(cls, error: Exception) -> _End:
         """Return the end that an error of the client means: a budget is no failure, a lost target is one."""
-        return cls(str(error), error=str(error) if isinstance(error, Unreachable) else "")
+        is_lost = isinstance(error, Unreachable)
+        return cls(str(error), error=str(error) if is_lost else "", is_target_lost=is_lost)
 
 
 class _EndedEarly(Exception):  # noqa: N818  a decision, not a fault
@@ -85,7 +90,7 @@ def run(  # noqa: PLR0913  the options of a verification
     target: Target,
     *,
     rules: Sequence[Rule] | None = None,
-    caps: Budget = _NO_CAPS,
+    budget: Budget = _NO_BUDGET,
     seed: int = 0,
     max_examples: int | None = None,
     listeners: Sequence[Listener] = (),
@@ -96,7 +101,7 @@ def run(  # noqa: PLR0913  the options of a verification
     Args:
         target: the deployment, its keys and what is permitted there. A clock that can be moved is found automatically.
         rules: the rules to check; the whole catalogue by default.
-        caps: the maximum numbers of requests, seconds and runs. Rules that they leave out are *not exercised*.
+        budget: the maximum numbers of requests, seconds and runs. Rules that they leave out are *not exercised*.
         seed: the seed for generated requests; the same seed sends the same requests.
         max_examples: the number of examples of each part with generated requests; 0 leaves these parts out.
         listeners: functions that are called with each event.
@@ -104,22 +109,20 @@ def run(  # noqa: PLR0913  the options of a verification
 
     Raises:
         Unreachable: the target is down, redirects, answers HTML, fails TLS, or refuses the key.
-        Stopped: the budget or the target does not permit the first requests.
+        Stopped: the budget or the target does not permit the first requests, or the target refuses an argument.
     """
     began, clock = time.time(), time.perf_counter()
     ledger = Ledger(target, rules=rules, seed=seed, listeners=listeners)
-    client = Client(target, caps=caps, tell=ledger.publish)
-    check_target(client)
-    if target.advance is None and target.find_clock:
-        target = client.target = ledger.target = replace(target, advance=mover(target))
+    client = Client(target, budget=budget, tell=ledger.publish)
     runner = _Runner(client, ledger, _EXAMPLES if max_examples is None else max_examples)
-    with _store_elsewhere():
-        end = runner.run()
-    receipt = clean_up(client)
-    if isinstance(client.transport, HttpTransport):
-        client.transport.close()
+    try:
+        with _store_elsewhere():
+            end = runner.run()
+    finally:
+        receipt = clean_up(client)
+        client.close()
     verification = Verification(
-        target=target,
+        target=client.target,
         results=ledger.results(),
         journal=tuple(client.journal),
         receipt=receipt,
@@ -130,7 +133,9 @@ def run(  # noqa: PLR0913  the options of a verification
         throttled=client.throttled,
         stopped=end.stopped,
         interrupted=end.interrupted,
+        is_target_lost=end.is_target_lost,
         error=end.error,
+        notes=collect_notes(client),
         known=frozenset(known),
     )
     ledger.publish(VerificationFinished(verification.results))
@@ -162,13 +167,17 @@ class _Runner:
         """The probe during which each finding was made, by the finding's key."""
 
     def run(self) -> _End:
-        """Run every part, and return how it ended."""
-        target, parts = self.client.target, [part for part in PARTS if self.max_examples]
-        probes = [probe for probe in PROBES if self._is_needed(probe)]
-        count = len(probes) + len(parts)
-        self.ledger.publish(VerificationStarted(target.url, target.profile, len(self.ledger.rules), count))
-        self.client.observers = [ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
+        """Run every part, and return how it ended.
+
+        Raises:
+            Unreachable, Stopped: the target cannot be verified at all, or an argument is wrong.
+        """
+        parts = [part for part in PARTS if self.max_examples]
         try:
+            self._prepare()
+            probes = [probe for probe in PROBES if self._is_needed(probe)]
+            target, count = self.client.target, len(probes) + len(parts)
+            self.ledger.publish(VerificationStarted(target.url, target.profile, len(self.ledger.rules), count))
             self._run_probes(probes, ProbeContext(self.client, self.ledger, self.ledger.nonce), self.ledger)
             self._recheck(probes)
             for name, part in parts:
@@ -177,6 +186,8 @@ class _Runner:
             end = early.end
         except KeyboardInterrupt:
             end = _End("interrupted", interrupted=True)
+        except (Unreachable, Stopped):
+            raise
         except Exception as error:  # noqa: BLE001  the runs are canceled and the report is written all the same
             message = self.client.target.redact(_describe_internal_error(error))
             end = _End(message, error=message)
@@ -184,6 +195,14 @@ class _Runner:
             return _End()
         self._skip_all(self.ledger.rules, end.stopped)
         return end
+
+    def _prepare(self) -> None:
+        """Check that the target can be verified, and find its clock; `Unreachable` or `Stopped` if it cannot be."""
+        check_target(self.client)
+        target = self.client.target
+        if target.advance is None and target.find_clock:
+            self.client.target = self.ledger.target = replace(target, advance=find_clock_control(target))
+        self.client.observers = [ArgumentCheck(target), ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
 
     def _is_needed(self, probe: Probe) -> bool:
         """Whether the probe is needed. Rules that no single probe settles need the traffic of all probes."""
@@ -209,7 +228,9 @@ class _Runner:
         why = ""
         try:
             probe.settle(context)
-        except (Unsettled, ReadOnly) as error:
+        except WrongArgument:
+            raise
+        except (Unsettled, ReadOnly, Unanswered) as error:
             why = str(error)
         except (Stopped, Unreachable) as error:
             ledger.publish(PartFinished(probe.name, str(error)))
@@ -248,6 +269,8 @@ class _Runner:
         used, why = self.client.used, ""
         try:
             part(self.client, self.ledger, seed=self.ledger.seed, max_examples=self.max_examples)
+        except WrongArgument:
+            raise
         except (Stopped, Unreachable) as error:
             why = str(error)
             raise _EndedEarly(_End.from_error(error)) from error

@@ -24,7 +24,7 @@ from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
 from zof_emulator.journal.view import digest, message
 from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
-from zof_emulator.spec.schema import compiled
+from zof_emulator.spec.schema import compile_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ _MOST_SENT: Final = 1 << 26
 """How long a body may be made that was not read; one as long as it was is answered like it, whatever it says."""
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
-_IS_ABOUT: Final = compiled(
+_IS_ABOUT: Final = compile_schema(
     _object(
         world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
         **config.schema()["properties"],
@@ -54,7 +54,7 @@ _IS_ABOUT: Final = compiled(
 )
 _HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
 _MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
-_IS_EXCHANGE: Final = compiled(
+_IS_EXCHANGE: Final = compile_schema(
     _object(
         number=_WHOLE,
         at_ms=_WHOLE,
@@ -77,7 +77,7 @@ _ATTEMPT: Final = _object(
     body=_TEXT,
     truncated={"type": "boolean"},
 )
-_IS_DELIVERY: Final = compiled(
+_IS_DELIVERY: Final = compile_schema(
     _object(
         delivery=_object(
             number=_WHOLE,

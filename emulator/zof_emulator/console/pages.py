@@ -84,7 +84,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
 <p><a href="{mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
 <a href="{mount}/_emulator/version">version</a> · <a href="{mount}/_emulator/clock">clock</a> ·
 <a href="{mount}/_emulator/journal">journal</a></p>
-{_table(("Newest runs", "Status", "Created"), _newest(world, mount))}
+{_table(("Newest runs", "Status", "Created"), _list_newest_runs(world, mount))}
 {_table(("Worlds",), islice(others, _MOST_LINKS))}""",
         )
 
@@ -98,7 +98,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
             nothing = f"<p>No run has this ID. <a href='{mount}/'>Back</a></p>"
             return self._page(hosted, "No such run", nothing, status=404)
         page = _run(world, run) + f"<p><a href='{mount}/'>Back</a></p>"
-        return self._page(hosted, world.names.run(run.number), page, refresh=not run.ended)
+        return self._page(hosted, world.names.run(run.number), page, refresh=not run.has_ended)
 
     def _page(
         self, hosted: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False
@@ -146,7 +146,7 @@ def _run(world: World, run: Run) -> str:
     )
 
 
-def _newest(world: World, mount: str) -> Iterable[tuple[str, str, str]]:
+def _list_newest_runs(world: World, mount: str) -> Iterable[tuple[str, str, str]]:
     for run in islice(reversed(world.runs.values()), _MOST_RUNS):
         name = world.names.run(run.number)
         yield (

@@ -112,9 +112,9 @@ def _run_ended(world: World, asked: Mapping[str, Any], witness: _Witness) -> Cal
     if "run_id" not in asked:
         return lambda: witness.run_ended
     run = world.any_run(asked["run_id"])
-    if run.ended:
+    if run.has_ended:
         raise Refused("run_ended", status=run.status.value)
-    return lambda: run.number not in world.runs or world.runs[run.number].ended
+    return lambda: run.number not in world.runs or world.runs[run.number].has_ended
 
 
 _UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _Witness], Callable[[], bool]]]] = {

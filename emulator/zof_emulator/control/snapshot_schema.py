@@ -9,7 +9,7 @@ from zof_emulator.core.deliveries import Action, DeliveryKind, DeliveryStatus, T
 from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.spec.schema import compiled
+from zof_emulator.spec.schema import compile_schema
 
 if TYPE_CHECKING:
     from enum import StrEnum
@@ -151,5 +151,5 @@ _WORLD: Final = _object_of(
     limits=_table(_row(_END, _COUNT, _BOOLEAN), _pattern("[0-9a-f]{24}")),
     answers=_rows(_row(_ORGANIZATION, {"const": "POST"}, _TEXT, _KEY, _TEXT, _ANSWER, _COUNT, _END)),
 )
-is_world: Final = compiled(_WORLD)
+is_world: Final = compile_schema(_WORLD)
 """Whether a JSON value has the shape of a world."""

@@ -36,7 +36,7 @@ def slots(run: Run) -> list[int]:
     """All slots that are filled, in the order in which they were: the cases', then a HAR and a JUnit file."""
     filled = [slot for index in range(len(run.outcomes)) for slot in slots_of_case(run, index)]
     own = len(run.cases) * _PER_CASE
-    return [*filled, own, own + 1] if run.ended else filled
+    return [*filled, own, own + 1] if run.has_ended else filled
 
 
 def find(run: Run, slot: int) -> Artifact | None:
@@ -46,6 +46,6 @@ def find(run: Run, slot: int) -> Artifact | None:
         if slot not in slots_of_case(run, index):
             return None
         return Artifact(slot, "screenshot" if second else "trace", index, run.ends[index])
-    if index > len(run.cases) or not run.ended:
+    if index > len(run.cases) or not run.has_ended:
         return None
     return Artifact(slot, "junit" if second else "har", None, run.completed_at or 0)

@@ -23,13 +23,15 @@ def move_on_poll(world: World, runs: Sequence[Run]) -> bool:
     """
     if world.clock.mode is not ClockMode.AUTO:
         return False
-    waiting = {run.number: run.status for run in runs if not run.ended}
+    waiting = {run.number: run.status for run in runs if not run.has_ended}
     known = all(world.seen.get(number) is status for number, status in waiting.items())
     moves = bool(waiting) and known and world.now + world.most_work_ms() <= LAST
     if moves:
         world.move_until(lambda: any(not _has_status(world, number, status) for number, status in waiting.items()))
     world.seen |= {
-        number: world.runs[number].status for number in waiting if number in world.runs and not world.runs[number].ended
+        number: world.runs[number].status
+        for number in waiting
+        if number in world.runs and not world.runs[number].has_ended
     }
     return moves
 

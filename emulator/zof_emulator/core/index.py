@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from zof_emulator.core.instants import SECOND
-from zof_emulator.core.pages import newest
+from zof_emulator.core.pages import take_newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -85,7 +85,7 @@ class RunIndex:
         lower = self._numbers[first] if first < len(self._numbers) else NO_END
         upper = self._numbers[last] if last < len(self._numbers) else NO_END
         index = self._numbers if project is status is None else self._by.get((project, status), _NOTHING)
-        return newest(index, lower, min(upper, below), limit)
+        return take_newest(index, lower, min(upper, below), limit)
 
     def _lists_of(self, project: str, status: Status) -> tuple[Callable[[int], None], ...]:
         """What a new run of this project and status is appended to; looked up once, for there are many of them."""
@@ -151,7 +151,7 @@ class ResultIndex:
         if run is not None:
             lower, upper = max(lower, run.rank), min(upper, run.rank + len(run.cases))
         index = range(self.end) if status is None else self._by_status.get(status, _NOTHING)
-        return newest(index, lower, min(upper, below), limit)
+        return take_newest(index, lower, min(upper, below), limit)
 
     def runs_in(self, period: Period) -> Sequence[int]:
         """The numbers of the runs that ended in a period, in the order of their ends."""

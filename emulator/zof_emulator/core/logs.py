@@ -29,10 +29,10 @@ class Line:
 def count(run: Run) -> int:
     """How many lines the run has written."""
     if run.started_at is None:
-        return 1 + run.ended
+        return 1 + run.has_ended
     done = len(run.outcomes)
     cut_off = done < len(run.cases)
-    if run.ended:
+    if run.has_ended:
         return _BEFORE_CASES + _PER_CASE * (done + cut_off) + 1
     return _BEFORE_CASES + _PER_CASE * done + 1
 
@@ -41,7 +41,7 @@ def line(run: Run, place: int) -> Line:
     """The line at `place`, counted from 0, which must be less than `count(run)`."""
     if place == 0:
         return Line(run.created_at, "info", f"Run queued: {len(run.cases)} cases on {run.environment}.")
-    if run.ended and place == count(run) - 1:
+    if run.has_ended and place == count(run) - 1:
         return _last_line(run)
     if place == 1:
         return Line(run.started_at or 0, "info", "Run started.")

@@ -189,13 +189,13 @@ class Outbox:
         """The deliveries that are to be sent now; their attempts have begun, and end with `finish`."""
         if not self._ready:
             return []
-        due = [delivery for endpoint in self._ready if (delivery := self._due(endpoint, now)) is not None]
+        due = [delivery for endpoint in self._ready if (delivery := self._find_due(endpoint, now)) is not None]
         self._ready.clear()
         taken = [delivery.start(now) for delivery in due]
         self._deliveries.update((delivery.number, delivery) for delivery in taken)
         return taken
 
-    def _due(self, endpoint: int, now: int) -> Delivery | None:
+    def _find_due(self, endpoint: int, now: int) -> Delivery | None:
         queue = self._queues.get(endpoint)
         first = self._deliveries[queue[0]] if queue else None
         is_due = first is not None and first.status is DeliveryStatus.PENDING and first.due_at <= now

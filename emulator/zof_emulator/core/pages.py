@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SEALED: Final = re.compile(r"cur_([0-9a-f]{12})([0-9a-f]{16})")
 
 
-def newest(index: Sequence[int], lower: int, upper: int, limit: int) -> tuple[list[int], bool]:
+def take_newest(index: Sequence[int], lower: int, upper: int, limit: int) -> tuple[list[int], bool]:
     """The `limit` greatest numbers of an ascending index in `lower <= number < upper`, greatest first.
 
     Also says whether more follow. Takes time by the logarithm of the index, not by its length.

@@ -41,7 +41,7 @@ class Run(_Fields):
     __hash__ = object.__hash__
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether its status is terminal."""
         return self.status in TERMINAL
 

@@ -105,7 +105,7 @@ def _list(world: World) -> None:
     """Put the runs into their indexes, in the order in which they came, and their results in that of their ends."""
     for run in world.runs.values():
         world.tenancies[run.organization].runs.add(run)
-    for run in sorted((run for run in world.runs.values() if run.ended), key=lambda run: run.rank):
+    for run in sorted((run for run in world.runs.values() if run.has_ended), key=lambda run: run.rank):
         world.tenancies[run.organization].results.add(run)
 
 

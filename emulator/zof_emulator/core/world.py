@@ -82,7 +82,9 @@ class World(WorldQueries):
         """`Refused` when no run will bring what is waited for, or the clock could reach the end of time before."""
         if self.now + self.most_work_ms() > LAST:
             raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
-        if all(run.ended for run in reversed(self.runs.values())):  # what is due then is for runs that were canceled
+        if all(
+            run.has_ended for run in reversed(self.runs.values())
+        ):  # what is due then is for runs that were canceled
             raise Refused("nothing_due")
 
     def move_until(self, has_come: Callable[[], bool]) -> None:
@@ -103,16 +105,16 @@ class World(WorldQueries):
 
     def run_progress(self, run: Run, *, to_end: bool) -> Callable[[], bool]:
         """Whether one more case of the run has ended by then, or the run has; `Refused` when it has ended already."""
-        if run.ended:
+        if run.has_ended:
             raise Refused("run_ended", status=run.status.value)
         done, number = len(run.outcomes), run.number
-        return lambda: self.runs[number].ended or (not to_end and len(self.runs[number].outcomes) > done)
+        return lambda: self.runs[number].has_ended or (not to_end and len(self.runs[number].outcomes) > done)
 
     def most_work_ms(self) -> int:
         """The time in ms that all runs that have not ended could take at most, one after another."""
         if self.now < LAST - _CENTURY:
             return 0  # so much work there cannot be, and counting it takes time
-        return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.ended) * LONGEST
+        return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.has_ended) * LONGEST
 
     # --- runs
 
@@ -161,11 +163,11 @@ class World(WorldQueries):
         self.agenda.put(ends_at, run.organization, run.number, outcome(case, nth).value)
 
     def _end_case(self, run: Run, came_to: Status) -> None:
-        if run.ended:
+        if run.has_ended:
             return  # it was canceled while this case ran
         after = runs.end_case(run, came_to, self.now)
         self._report(EventKind.CASE_ENDED, run, run.cases[len(run.outcomes)], came_to)
-        if not after.ended:
+        if not after.has_ended:
             self.runs[run.number] = after
             self._begin_case(after)
             return

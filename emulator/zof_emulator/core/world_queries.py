@@ -48,7 +48,7 @@ class WorldQueries(WorldState):
         """The run and the case's index of the visible result with this ID; `Refused` when there is none."""
         number, index = self.names.read_result(name) or (None, 0)
         run = self._run(organization, number)
-        if run is None or not run.ended or index >= len(run.cases):
+        if run is None or not run.has_ended or index >= len(run.cases):
             raise Refused("result_not_found")
         return run, index
 

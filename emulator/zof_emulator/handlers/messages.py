@@ -102,7 +102,7 @@ class Encoded(NamedTuple):
         """The content, in pieces."""
         return (self.content,) if isinstance(self.content, bytes) else self.content()
 
-    def whole(self) -> Encoded:
+    def materialize(self) -> Encoded:
         """The same answer, to be kept: pieces that are made of a world are made now, for it changes."""
         if isinstance(self.content, bytes):
             return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zof_emulator.core.index import NO_END
-from zof_emulator.core.pages import newest
+from zof_emulator.core.pages import take_newest
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Page, Reply, Request
 from zof_emulator.handlers.paging import page_request
@@ -18,6 +18,6 @@ def list_projects(world: World, call: Request) -> Reply:
     """One page of the organization's projects, newest first."""
     here = page_request(world, call, NO_END)
     projects = world.catalogue.projects(call.organization)
-    places, more = newest(range(len(projects)), 0, here.start, call.query["limit"])
+    places, more = take_newest(range(len(projects)), 0, here.start, call.query["limit"])
     found = [projects[place] for place in places]
     return Reply(200, Page(found, views.project_object, more, here.cursor(places[-1]) if more else None))

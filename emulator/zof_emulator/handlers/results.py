@@ -85,7 +85,7 @@ def _find(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
     status = Status(asked["status"]) if "status" in asked else None
     name = asked.get("run_id")
     run = None if name is None else world.find_run(organization, name)
-    if name is not None and (run is None or not run.ended):
+    if name is not None and (run is None or not run.has_ended):
         return lambda _below, _limit: ([], False)
     index = world.tenancies[organization].results
     return lambda below, limit: index.page(run, status, period, below, limit)

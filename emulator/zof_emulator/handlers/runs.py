@@ -9,7 +9,7 @@ from zof_emulator.core.auto_clock import move_on_poll
 from zof_emulator.core.catalogue import Order
 from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.pages import newest
+from zof_emulator.core.pages import take_newest
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Item, Page, Reply, Request
 from zof_emulator.handlers.paging import page_request
@@ -64,7 +64,7 @@ def get_run_logs(world: World, call: Request) -> Reply:
     end = min(written, here.start + call.query["limit"])
     lines = [views.LineAt(run, place) for place in range(here.start, end)]
     more = end < written
-    return Reply(200, Page(lines, views.log_object, more, here.cursor(end) if more or not run.ended else None))
+    return Reply(200, Page(lines, views.log_object, more, here.cursor(end) if more or not run.has_ended else None))
 
 
 def list_run_artifacts(world: World, call: Request) -> Reply:
@@ -76,7 +76,7 @@ def list_run_artifacts(world: World, call: Request) -> Reply:
 def artifact_page(world: World, call: Request, run: Run, slots: list[int]) -> Reply:
     """One page of those of a run's artifacts that are in these slots, newest first."""
     here = page_request(world, call, NO_END)
-    page, more = newest(world.filter_unexpired(run, slots), 0, here.start, call.query["limit"])
+    page, more = take_newest(world.filter_unexpired(run, slots), 0, here.start, call.query["limit"])
     found = [views.ArtifactAt(run, slot) for slot in page]
     return Reply(200, Page(found, views.artifact_object, more, here.cursor(page[-1]) if more else None))
 

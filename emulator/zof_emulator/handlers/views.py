@@ -82,7 +82,7 @@ def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
         found = _run_object(world, run, base, ())
         found["case_outcomes"] = [_QUEUED | {"test_case_id": case} for case in run.cases]
         return found
-    statuses, ended = run.case_statuses(), run.ended
+    statuses, ended = run.case_statuses(), run.has_ended
     found = _run_object(world, run, base, statuses)
     found["case_outcomes"] = [
         {
@@ -136,7 +136,7 @@ def artifact_object(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
     return {
         "id": name,
         "run_id": world.names.run(run.number),
-        "result_id": None if found.index is None or not run.ended else world.names.result(run.number, found.index),
+        "result_id": None if found.index is None or not run.has_ended else world.names.result(run.number, found.index),
         "type": file.type,
         "name": file.name,
         "content_type": file.media_type,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from zof_emulator.core.deliveries import EventFacts
 from zof_emulator.core.endpoints import EventType, Registration
 from zof_emulator.core.index import NO_END
-from zof_emulator.core.pages import newest
+from zof_emulator.core.pages import take_newest
 from zof_emulator.handlers import webhook_views as views
 from zof_emulator.handlers.messages import Document, Page, Reply, Request
 from zof_emulator.handlers.paging import page_request
@@ -21,7 +21,7 @@ _TEST_RUN: Final = EventFacts("run_test", "run_test")
 def list_webhooks(world: World, call: Request) -> Reply:
     """One page of the organization's webhooks, newest first."""
     here = page_request(world, call, NO_END)
-    numbers, more = newest(world.outbox.endpoints.numbers(call.organization), 0, here.start, call.query["limit"])
+    numbers, more = take_newest(world.outbox.endpoints.numbers(call.organization), 0, here.start, call.query["limit"])
     found = [world.outbox.endpoints.get(number) for number in numbers]
     return Reply(200, Page(found, views.webhook_object, more, here.cursor(numbers[-1]) if more else None))
 

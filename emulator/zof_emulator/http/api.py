@@ -21,7 +21,7 @@ from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
 from zof_emulator.journal.ring import Cut, Sending
 from zof_emulator.spec.document import SpecError
-from zof_emulator.spec.operation import elsewhere, operations
+from zof_emulator.spec.operation import compile_elsewhere, operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -118,7 +118,7 @@ class OpenApiApp:
         self._public_url = public_url
         self._table = table
         self._routes = Routes(prefix, found)
-        self._elsewhere = elsewhere(document)
+        self._elsewhere = compile_elsewhere(document)
         self._policy = policy
         self._date = (-1, b"")
 
@@ -270,7 +270,7 @@ class OpenApiApp:
         stored: Encoded | None = world.answers.recall(key_scope, body_print, world.now)
         if stored is not None:
             return Encoded(stored.status, (*stored.headers, _REPLAYED), stored.content)
-        encoded = self._handle(operation, request, hosted).whole()
+        encoded = self._handle(operation, request, hosted).materialize()
         if world.answers.keep(key_scope, body_print, encoded, encoded.size, world.now):
             _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
         return encoded
@@ -288,7 +288,7 @@ class OpenApiApp:
                 partial = Request(operation.id, organization, arrival.parameters, known, NO_BODY.judged, "")
                 start = find_start(hosted.world, partial)
 
-            query = operation.query.decoded(scope["query_string"], read_cursor if self._policy.has_cursors else None)
+            query = operation.query.decode(scope["query_string"], read_cursor if self._policy.has_cursors else None)
         body = NO_BODY
         if operation.body is not None:
             body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
@@ -304,17 +304,17 @@ class OpenApiApp:
     def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
         if isinstance(reply, Waiting):
             raise _Waits(reply.resume, base)
-        return hosted.encoder.encoded(reply, operation.answers[reply.status], base)
+        return hosted.encoder.encode(reply, operation.answers[reply.status], base)
 
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
         """The answer to a request that reaches no operation."""
         if route is None:
             return Outcome(_encode_refusal(self._elsewhere, Refused("unknown_path")), reason="unknown_path")
         if scope["method"] == "OPTIONS":
-            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allowed.encode()),), b""))
-        refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allowed)
+            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
+        refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
         encoded = _encode_refusal(self._elsewhere, refused)
-        allow = (b"allow", route.allowed.encode())
+        allow = (b"allow", route.allow_header.encode())
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
     def _notify(self, scope: Scope, outcome: Outcome, hosted: HostedWorld, request_id: str) -> None:

@@ -105,7 +105,7 @@ def parse_body(
         raise Refused("body_too_large", limit=body.most_bytes)
     if not raw:
         if not body.required:
-            return ParsedBody(None, body.rules.judged({}, labels))
+            return ParsedBody(None, body.rules.judge({}, labels))
         raise Refused("body_missing")
     media_type = headers.get(b"content-type", b"")
     if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
@@ -114,10 +114,10 @@ def parse_body(
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Refused("body_malformed") from None
-    return ParsedBody(value, body.rules.judged(value, labels, _repeated(raw, value)))
+    return ParsedBody(value, body.rules.judge(value, labels, _find_repeated(raw, value)))
 
 
-def _repeated(raw: bytes, value: object) -> Sequence[str]:
+def _find_repeated(raw: bytes, value: object) -> Sequence[str]:
     """The names that stand twice in an object. Every name has a colon, so as many colons as names leave no room."""
     if not isinstance(value, dict) or raw.count(b":") == len(value):
         return ()

@@ -103,7 +103,7 @@ class Dispatcher:
             raise Refused("host_missing", "Host")
         name, inner, path = None, scope, scope["path"]
         if path.startswith("/w/") or _WORLD in headers:
-            name, inner = _named(scope, headers.get(_WORLD))
+            name, inner = _find_world(scope, headers.get(_WORLD))
             path = inner["path"]
         room = _Room.API
         if path.startswith(_CONTROL):
@@ -136,9 +136,9 @@ def _strip_root(scope: Scope, root: str) -> Scope:
     return {**scope, "path": path[len(root) :], "raw_path": b"/" + steps[-1] if raw else b""}
 
 
-def _named(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
+def _find_world(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
     """The world that a request names, if any, and the request without the mark in its path. Raises `Refused`."""
-    named, path, raw = _mark(scope)
+    named, path, raw = _split_path(scope)
     name = None if given is None else given.decode("latin-1")
     if named is None:
         return name, scope
@@ -147,7 +147,7 @@ def _named(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
     return named, {**scope, "path": path, "raw_path": raw}
 
 
-def _mark(scope: Scope) -> tuple[str | None, str, bytes]:
+def _split_path(scope: Scope) -> tuple[str | None, str, bytes]:
     """The world in a path, None when it has none; and the path and raw path behind it."""
     path, raw = scope["path"], scope.get("raw_path") or b""
     if not path.startswith("/w/"):

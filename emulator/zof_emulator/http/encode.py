@@ -39,27 +39,27 @@ class Encoder:
         self.world = world
         self._stores: dict[tuple[Words, str], dict[Hashable, bytes]] = {}
 
-    def encoded(self, reply: Reply, answer: Answer, base: str) -> Encoded:
+    def encode(self, reply: Reply, answer: Answer, base: str) -> Encoded:
         """The reply in bytes; `SpecBroken` when it does not hold to the spec."""
         body = reply.body
         if isinstance(body, Item):
-            content = self._subject(body.words, base, body.subject, answer.holds[JSON])
+            content = self._encode_item(body.words, base, body.subject, answer.holds[JSON])
         elif isinstance(body, Page):
-            content = self._page(body, answer, base)
+            content = self._encode_page(body, answer, base)
         elif isinstance(body, Document):
-            content = _document(body, answer)
+            content = _encode_document(body, answer)
         elif isinstance(body, File):
-            return _file(reply, body, answer)
+            return _encode_file(reply, body, answer)
         else:
             headers = (_JSON_TYPE, _attachment(body.name))
-            return Encoded(reply.status, headers, self._export(body, answer, base))
+            return Encoded(reply.status, headers, self._encode_export(body, answer, base))
         heads = _heads(len(content))
         if not reply.headers:
             return Encoded(reply.status, heads, content)
         own = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
         return Encoded(reply.status, (*heads, *own), content)
 
-    def _store(self, words: Words, base: str) -> dict[Hashable, bytes]:
+    def _find_store(self, words: Words, base: str) -> dict[Hashable, bytes]:
         store = self._stores.get((words, base))
         if store is None:
             if len(self._stores) >= _MOST_STORES:
@@ -69,37 +69,37 @@ class Encoder:
             store.clear()
         return store
 
-    def _subject(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
-        store = self._store(words, base)
-        return store.get(subject) or self._kept(store, words, base, subject, holds)
+    def _encode_item(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
+        store = self._find_store(words, base)
+        return store.get(subject) or self._encode_and_store(store, words, base, subject, holds)
 
-    def _kept(
+    def _encode_and_store(
         self, store: dict[Hashable, bytes], words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]
     ) -> bytes:
-        content = store[subject] = _held(words(self.world, subject, base), holds)
+        content = store[subject] = _encode_checked(words(self.world, subject, base), holds)
         return content
 
-    def _page(self, page: Page, answer: Answer, base: str) -> bytes:
+    def _encode_page(self, page: Page, answer: Answer, base: str) -> bytes:
         assert answer.item_holds is not None, "the spec has a page where a page is sent"  # noqa: S101
-        store, words, holds = self._store(page.words, base), page.words, answer.item_holds
-        items = [store.get(one) or self._kept(store, words, base, one, holds) for one in page.subjects]
+        store, words, holds = self._find_store(page.words, base), page.words, answer.item_holds
+        items = [store.get(one) or self._encode_and_store(store, words, base, one, holds) for one in page.subjects]
         rest = {"data": [], "has_more": page.has_more, "next_cursor": page.next_cursor}
-        return b'{"data":[' + b",".join(items) + _held(rest, answer.holds[JSON])[len(b'{"data":[') :]
+        return b'{"data":[' + b",".join(items) + _encode_checked(rest, answer.holds[JSON])[len(b'{"data":[') :]
 
-    def _export(self, export: Export, answer: Answer, base: str) -> Callable[[], Iterator[bytes]]:
+    def _encode_export(self, export: Export, answer: Answer, base: str) -> Callable[[], Iterator[bytes]]:
         holds = answer.item_holds or answer.holds[JSON]
 
         def pieces() -> Iterator[bytes]:
             before = b'{"data":['
             for subject in export.subjects():
-                yield before + _held(export.words(self.world, subject, base), holds)
+                yield before + _encode_checked(export.words(self.world, subject, base), holds)
                 before = b","
             yield b"]}" if before == b"," else before + b"]}"
 
         return pieces
 
 
-def _held(value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
+def _encode_checked(value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
     if not holds(value):
         raise SpecBroken(f"an answer does not hold to its schema: {value}")
     return json_of(value)
@@ -110,11 +110,11 @@ def json_of(value: Any) -> bytes:  # noqa: ANN401  JSON
     return b"%b" % orjson.dumps(value)
 
 
-def _document(body: Document, answer: Answer) -> bytes:
-    return _held(body.value, answer.holds[JSON])
+def _encode_document(body: Document, answer: Answer) -> bytes:
+    return _encode_checked(body.value, answer.holds[JSON])
 
 
-def _file(reply: Reply, file: File, answer: Answer) -> Encoded:
+def _encode_file(reply: Reply, file: File, answer: Answer) -> Encoded:
     holds = answer.holds.get(file.media_type)
     if holds is None:
         raise SpecBroken(f"the spec knows no {file.media_type} here")

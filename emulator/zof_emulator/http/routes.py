@@ -24,7 +24,7 @@ class Route:
     methods: dict[str, Operation] = field(default_factory=dict)
 
     @property
-    def allowed(self) -> str:
+    def allow_header(self) -> str:
         """The methods that the path takes, as `Allow` lists them."""
         return ", ".join(sorted({*self.methods, "OPTIONS"}))
 

@@ -208,7 +208,7 @@ class Connection(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more, but may still read; uvicorn would cut off the answers that it waits for."""
         self._at_end = True
-        return any(not cycle.more_body for cycle in self._unanswered())
+        return any(not cycle.more_body for cycle in self._list_unanswered())
 
     def _offers_upgrade(self) -> bool:
         """Whether the request would go on in another protocol; CONNECT would too, but has nothing after its head."""
@@ -219,7 +219,7 @@ class Connection(HttpToolsProtocol):
         if self._size > _MOST_HEAD:
             raise ValueError("the head is too long")
 
-    def _unanswered(self) -> list[RequestResponseCycle]:
+    def _list_unanswered(self) -> list[RequestResponseCycle]:
         known = [self._active, *(cycle for cycle, _ in self.pipeline)]
         return [cycle for cycle in known if cycle is not None and not cycle.response_complete]
 
@@ -233,7 +233,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is out; what could not be read after its request is answered when all before it are."""
-        if (not self._unreadable and not self._at_end) or any(not cycle.more_body for cycle in self._unanswered()):
+        if (not self._unreadable and not self._at_end) or any(not cycle.more_body for cycle in self._list_unanswered()):
             self._go_on()
         elif self._unreadable:
             self._refuse()
@@ -261,7 +261,7 @@ class Connection(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close if the client has been awaited for long enough; look again when it might have been, else."""
         now = self.loop.time()
-        asked = self._idle_since is None or any(not cycle.more_body for cycle in self._unanswered())
+        asked = self._idle_since is None or any(not cycle.more_body for cycle in self._list_unanswered())
         left = self.timeout_keep_alive - (0.0 if asked else now - (self._idle_since or now))
         if left > 0 and not self.transport.is_closing():
             self._set_timer(left)
@@ -276,7 +276,7 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's text is not JSON
         """Answer what cannot be read; uvicorn would drop the answers to the requests before it."""
         self._unreadable = True
-        if all(cycle.more_body for cycle in self._unanswered()):
+        if all(cycle.more_body for cycle in self._list_unanswered()):
             self._refuse()
 
     def _refuse(self) -> None:

@@ -122,11 +122,11 @@ class Document:
             found = found[step]
         return _node(found, ref)
 
-    def resolved(self, node: Any) -> Any:  # noqa: ANN401  a JSON value
+    def resolve(self, node: Any) -> Any:  # noqa: ANN401  a JSON value
         """A copy in which every reference is replaced by what it leads to."""
         if isinstance(node, dict):
-            return {key: self.resolved(value) for key, value in self.follow(node).items()}
-        return [self.resolved(one) for one in node] if isinstance(node, list) else node
+            return {key: self.resolve(value) for key, value in self.follow(node).items()}
+        return [self.resolve(one) for one in node] if isinstance(node, list) else node
 
     def operations(self) -> Iterator[tuple[str, str, Node]]:
         """Each operation's path, method in capitals, and node, in the order of the document."""
@@ -152,10 +152,10 @@ def _read(path: Path, content: bytes) -> Document:
         root = yaml.load(content, _Loader)  # noqa: S506  it is a safe one
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    return checked(_node(root, str(path)))
+    return check_document(_node(root, str(path)))
 
 
-def checked(root: Node) -> Document:
+def check_document(root: Node) -> Document:
     """The document around a root; `SpecError` when it asks for what is not honoured."""
     document = Document(root)
     _check(document, root, "root", "#")
@@ -183,10 +183,10 @@ def _check(document: Document, node: Any, kind: str, pointer: str) -> None:  # n
         for key, child in enumerate(node) if kind[0] == "[" else _node(node, pointer).items():
             if kind == "{status}" and not _STATUS.fullmatch(str(key)):
                 raise SpecError(f"{pointer}/{key}: no status; every failure is documented by its own")
-            _check(document, child, kind[1:-1], f"{pointer}/{_escaped(key)}")
+            _check(document, child, kind[1:-1], f"{pointer}/{_escape_pointer(key)}")
         return
     for key, child in _node(node, pointer).items():
-        here = f"{pointer}/{_escaped(key)}"
+        here = f"{pointer}/{_escape_pointer(key)}"
         _check_keyword(document, kind, node, key, here)
         _check(document, child, _GRAMMAR[kind].get(key, ""), here)
 
@@ -210,5 +210,5 @@ def _node(value: Any, pointer: str) -> Node:  # noqa: ANN401  a JSON value
     return value
 
 
-def _escaped(key: object) -> str:
+def _escape_pointer(key: object) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")

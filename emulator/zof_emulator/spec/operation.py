@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from zof_emulator.spec.document import SpecError
-from zof_emulator.spec.schema import ObjectRules, compiled
+from zof_emulator.spec.schema import ObjectRules, compile_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +79,7 @@ class Query:
         self._integers = frozenset(name for name, one in properties.items() if one.get("type") == "integer")
         self.defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
 
-    def decoded(self, raw: bytes, look: Callable[[Mapping[str, Any]], object] | None = None) -> Mapping[str, Any]:
+    def decode(self, raw: bytes, look: Callable[[Mapping[str, Any]], object] | None = None) -> Mapping[str, Any]:
         """The values of a query string: integers as such, timestamps in ms, defaults filled in. Raises `Refused`.
 
         `look` may refuse what a schema cannot judge of the last parameters; it comes after what is known, and before
@@ -92,11 +92,11 @@ class Query:
                 repeated.append(name)
             values[name] = _integer(text) if name in self._integers else text
         known = {name: value for name, value in values.items() if name in self._names}
-        judged = self._rules.judged(dict(known), {}, repeated)
+        judged = self._rules.judge(dict(known), {}, repeated)
         if look is not None:
             look(judged)
         if len(known) != len(values):
-            self._rules.judged(values, {})
+            self._rules.judge(values, {})
         return self.defaults | judged
 
 
@@ -132,17 +132,17 @@ class Operation:
 def operations(document: Document) -> tuple[Operation, ...]:
     """All operations of a document, compiled once; `SpecError` when one cannot be."""
     return tuple(
-        _compiled(f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _operation, document, path, method, node)
+        _compile_part(f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _operation, document, path, method, node)
         for path, method, node in document.operations()
     )
 
 
-def elsewhere(document: Document) -> Mapping[str, Refusal]:
+def compile_elsewhere(document: Document) -> Mapping[str, Refusal]:
     """How requests are refused that reach no operation, by reason."""
-    return _compiled("#/x-elsewhere", _answers, document, document.root.get("x-elsewhere", {}))[0]
+    return _compile_part("#/x-elsewhere", _answers, document, document.root.get("x-elsewhere", {}))[0]
 
 
-def _compiled(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:  # noqa: ANN401
+def _compile_part(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:  # noqa: ANN401
     """What a part of the document compiles to; `SpecError` with its pointer when it does not."""
     try:
         return compile_(*parts)
@@ -156,7 +156,7 @@ def _compiled(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:
 
 def _operation(document: Document, path: str, method: str, node: Node) -> Operation:
     reasons, answers = _answers(document, node["responses"])
-    parameters = [document.resolved(one) for one in node.get("parameters", ())]
+    parameters = [document.resolve(one) for one in node.get("parameters", ())]
     for one in parameters:
         if one["in"] not in _PLACES or (one["in"] == "header" and one.get("required")):
             raise ValueError(f"the emulator does not honour a parameter like {one['name']}")
@@ -178,11 +178,11 @@ def _operation(document: Document, path: str, method: str, node: Node) -> Operat
 
 
 def _header(name: str, schema: Node) -> Header:
-    return Header(name, name.lower().encode(), compiled(schema), schema.get("x-expected", ""))
+    return Header(name, name.lower().encode(), compile_schema(schema), schema.get("x-expected", ""))
 
 
 def _body(document: Document, node: Node) -> Body:
-    found = document.resolved(node)
+    found = document.resolve(node)
     schema = found["content"][JSON]["schema"]
     return Body(found["x-max-bytes"], found.get("required", False), ObjectRules(schema, "field"))
 
@@ -192,7 +192,7 @@ def _answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal]
     answers: dict[int, Answer] = {}
     texts = document.root.get("components", {}).get("examples", {})
     for status, response in responses.items():
-        found = document.resolved(response)
+        found = document.resolve(response)
         answers[int(status)] = _answer(found)
         if int(status) >= 400:  # noqa: PLR2004  the statuses of errors
             for reason, example in found["content"][JSON]["examples"].items():
@@ -209,8 +209,8 @@ def _answer(response: Node) -> Answer:
     return Answer(
         required=frozenset(name.lower() for name, one in headers.items() if one.get("required")),
         known=frozenset(name.lower() for name in headers),
-        holds={media: compiled(one["schema"]) for media, one in content.items()},
-        item_holds=compiled(page) if page else None,
+        holds={media: compile_schema(one["schema"]) for media, one in content.items()},
+        item_holds=compile_schema(page) if page else None,
     )
 
 

@@ -43,7 +43,7 @@ def _is_timestamp(text: str) -> bool:
     return True
 
 
-def compiled(schema: Node) -> Callable[[Any], bool]:
+def compile_schema(schema: Node) -> Callable[[Any], bool]:
     """Whether a value holds to a schema (JSON Schema 2020-12, formats and our extensions asserted)."""
     return jsonschema_rs.Draft202012Validator(_translate_extensions(schema), validate_formats=True).is_valid
 
@@ -110,7 +110,7 @@ class ObjectRules:
         self._validator = _for_requests(_translate_extensions({**schema, "properties": closed}))
         self._is_valid = self._validator.is_valid
 
-    def judged(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
+    def judge(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
         """The value, its timestamps as instants in ms; `Refused` with the first fault.
 
         `labels` are the organization's own, by what `x-extended-by` calls them; `repeated` are names given twice.
@@ -146,7 +146,7 @@ class ObjectRules:
 
     def _faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         if not isinstance(value, dict):
-            yield [], self._wrong([], labels)
+            yield [], self._refuse_at([], labels)
             return
         properties = self._schema["properties"]
         for name in islice((name for name in value if name not in properties), 1):
@@ -155,7 +155,7 @@ class ObjectRules:
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
         yield from self._faults_of_alternatives(value)
         for name in (name for name in properties if name in value):
-            yield from self._faults_in(name, _shortened(value[name], properties[name]), labels)
+            yield from self._faults_in(name, _shorten(value[name], properties[name]), labels)
         for name, label in self._extended:
             if isinstance(value.get(name), str) and value[name] not in labels[label]:
                 yield [name], Refused("unknown_choice", name, allowed=", ".join(labels[label]))
@@ -165,9 +165,9 @@ class ObjectRules:
             paths = [error.instance_path for error in self._validator.iter_errors({name: value})]
         except ValueError:  # it is nested deeper than a schema is followed
             paths = [[name]]
-        yield from ((path, self._wrong(path, labels)) for path in paths if path)
+        yield from ((path, self._refuse_at(path, labels)) for path in paths if path)
 
-    def _wrong(self, path: Sequence[str | int], labels: Labels) -> Refused:
+    def _refuse_at(self, path: Sequence[str | int], labels: Labels) -> Refused:
         schema = self._schema
         expected = schema.get("x-expected")
         for step in path:
@@ -189,7 +189,7 @@ class ObjectRules:
             yield [given[-1]], Refused("conflicting_field", given[-1], allowed=allowed)
 
 
-def _shortened(value: Any, schema: Node) -> Any:  # noqa: ANN401  JSON
+def _shorten(value: Any, schema: Node) -> Any:  # noqa: ANN401  JSON
     """The value; of a list that is too long only so much that it still is, since each fault in it costs time."""
     return value[: schema["maxItems"] + 1] if isinstance(value, list) and "maxItems" in schema else value
 

@@ -46,11 +46,11 @@ class Courier:
             async with asyncio.timeout(self._limit_ms / _SECOND_MS):
                 return await self._send(post)
         except TimeoutError:
-            return _failed(f"there was no complete answer within {self._limit_ms} ms")
+            return _describe_failure(f"there was no complete answer within {self._limit_ms} ms")
         except httpx.HTTPError as error:
-            return _failed(_explain(error))
+            return _describe_failure(_explain(error))
         except (OSError, UnicodeError, ValueError, httpx.InvalidURL) as error:
-            return _failed(f"the request could not be sent: {error}")
+            return _describe_failure(f"the request could not be sent: {error}")
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -62,15 +62,15 @@ class Courier:
         try:
             scheme, host, port = authority_of(post.url)
         except Refused:
-            return _refused("this is no URL that can be called")
+            return _describe_refusal("this is no URL that can be called")
         try:
             addresses = await _resolve(host, port)
         except (socket.gaierror, UnicodeError):
-            return _failed(f"the host name {host} cannot be resolved")
+            return _describe_failure(f"the host name {host} cannot be resolved")
         allowed = [one for one in addresses if self._policy.permits(host, one)]
         if not allowed:
             found = ", ".join(addresses)
-            return _refused(f"{host} is not this machine ({found}); to allow it: --webhook-allow {host}")
+            return _describe_refusal(f"{host} is not this machine ({found}); to allow it: --webhook-allow {host}")
         client = self._client(scheme)
         for address in allowed[:-1]:
             try:
@@ -137,9 +137,9 @@ def _explain(error: httpx.HTTPError) -> str:
     return "the connection was lost"
 
 
-def _failed(why: str) -> AttemptResult:
+def _describe_failure(why: str) -> AttemptResult:
     return AttemptResult(None, why)
 
 
-def _refused(why: str) -> AttemptResult:
+def _describe_refusal(why: str) -> AttemptResult:
     return AttemptResult(None, why, is_refused=True)

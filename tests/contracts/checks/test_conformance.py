@@ -20,7 +20,7 @@ ERROR = {"error": {"code": "not_found", "message": "There is none."}}
 @pytest.fixture
 def ledger() -> Ledger:
     """A verification of nothing yet."""
-    return Ledger(Target())
+    return Ledger(Target(url="http://127.0.0.1:9630"))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_unknown_fields_and_values_break_nothing(ledger: Ledger, tell: Teller) -
 
 def test_strict_mode_reports_unknown_fields_and_values(tell: Teller) -> None:
     """In strict mode new fields and values are differences, not violations."""
-    ledger = Ledger(Target(strict=True))
+    ledger = Ledger(Target(url="http://127.0.0.1:9630", strict=True))
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": 1}))
     assert rules(ledger) == ["versioning.unknown-field", "versioning.unknown-value"]
     assert {finding.verdict for finding in ledger.findings.values()} == {Verdict.DIFFERS}
@@ -171,7 +171,7 @@ def test_a_link_must_be_below_the_base_url(tell: Teller) -> None:
 
 def test_findings_show_no_key(tell: Teller) -> None:
     """A key that a target echoes is removed from the finding."""
-    ledger = Ledger(replace(Target(), keys={"main": "zof_secret"}))
+    ledger = Ledger(replace(Target(url="http://127.0.0.1:9630"), keys={"main": "zof_secret"}))
     error = {"error": {"code": "zof_secret", "message": "No."}}
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", error, 404))
     assert "zof_secret" not in one(ledger).got

@@ -26,7 +26,7 @@ QUEUED: dict[str, Any] = {
 
 def seen(*answers: object, path: str = "/v1/runs/run_1") -> Ledger:
     """The findings about these answers, one after another, each of which takes one request of the quota."""
-    ledger, tell = Ledger(Target()), Teller()
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
     check = HistoryCheck(ledger)
     for place, answer in enumerate(answers):
         left = ("x-ratelimit-remaining", str(99 - place))
@@ -106,7 +106,7 @@ def test_a_failure_has_a_summary(status: str, summary: object, broken: list[str]
 
 def test_a_request_id_is_unique() -> None:
     """The same request ID twice is a difference."""
-    ledger, tell = Ledger(Target()), Teller()
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
     check, answer = HistoryCheck(ledger), tell("/v1/runs/run_1", RUN)
     check(answer)
     check(replace(answer, number=2))
@@ -115,14 +115,14 @@ def test_a_request_id_is_unique() -> None:
 
 def test_a_request_id_is_not_echoed() -> None:
     """The client's own request ID must not come back."""
-    ledger, tell = Ledger(Target()), Teller()
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
     HistoryCheck(ledger)(tell("/v1/runs/run_1", RUN, sent=(("X-Request-Id", f"req_{1:020}"),)))
     assert rules(ledger) == ["conventions.request-id.server-made"]
 
 
 def test_a_replay_is_not_compared() -> None:
     """A replay shows the run as it was, which is no forbidden transition."""
-    ledger, tell = Ledger(Target()), Teller()
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
     check, sent = HistoryCheck(ledger), (("Idempotency-Key", "k"),)
     headers = (QUOTA[0], ("x-ratelimit-remaining", "98"), QUOTA[2])
     check(tell("/v1/runs", QUEUED, 201, method="POST", sent=sent))
@@ -144,7 +144,7 @@ def test_a_replay_is_not_compared() -> None:
 )
 def test_the_quota_falls_within_a_window(remaining: str, reset: int, broken: list[str]) -> None:
     """Remaining falls, by more than one where others share the key, and Reset stays the same."""
-    ledger, tell = Ledger(Target()), Teller()
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
     check = HistoryCheck(ledger)
     check(tell("/v1/runs/run_1", RUN))
     check(
@@ -175,12 +175,12 @@ def test_a_cursor_is_given_while_more_follow(page: dict[str, Any], broken: list[
 def test_a_page_is_no_longer_than_asked_for() -> None:
     """More items than limit, or than 20, violate; a rising created_at only differs."""
     runs = [{**RUN, "id": f"run_{place}"} for place in range(21)]
-    ledger, tell = Ledger(Target()), Teller()
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
     check = HistoryCheck(ledger)
     check(tell("/v1/runs", {"data": runs, "has_more": False, "next_cursor": None}))
     assert rules(ledger) == ["pages.default"]
     older = [{**RUN, "created_at": "2025-01-01T00:00:00Z"}, {**RUN, "id": "run_2"}]
-    ledger = Ledger(Target())
+    ledger = Ledger(Target(url="http://127.0.0.1:9630"))
     HistoryCheck(ledger)(tell("/v1/runs", {"data": older, "has_more": False, "next_cursor": None}, query="limit=1"))
     assert rules(ledger) == ["pages.limit", "pages.newest-first"]
 

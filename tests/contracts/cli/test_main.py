@@ -17,13 +17,13 @@ from zof_contracts.cli.main import main
 from zof_contracts.cli.verify import verify
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import VerificationStarted
-from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import FILES
 from zof_contracts.report.curl import key_variable
 from zof_contracts.report.document import FORMAT
-from zof_contracts.target.client import Budget, BudgetExceeded
+from zof_contracts.target.budget import Budget, BudgetExceeded
 from zof_contracts.target.target import KEYS
+from zof_contracts.target.transport import Unreachable
 
 from tests.served import environment
 from tests.zof import ADMIN
@@ -62,6 +62,8 @@ def run(monkeypatch: pytest.MonkeyPatch, make: Callable[..., Verification], tmp_
     monkeypatch.chdir(tmp_path)
     for option in OPTIONS:
         monkeypatch.delenv(str(option.envvar), raising=False)
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
     return runner
 
 
@@ -188,7 +190,7 @@ def check(run: Runner) -> None:
     assert (target.base, target.project, target.environment) == ("http://localhost:7", "proj_mine", "production")
     assert (target.cases, target.suite, target.failing_case) == (("tc_a", "tc_b", "tc_c"), "suite_x", "tc_fail")
     assert (target.profile, target.quota, target.strict) == ("read-only", True, True)
-    assert run.asked["caps"] == Budget(requests=9, seconds=1.5, runs=2)
+    assert run.asked["budget"] == Budget(requests=9, seconds=1.5, runs=2)
     assert (run.asked["seed"], run.asked["max_examples"]) == (3, 4)
     names = {rule.name for rule in run.asked["rules"]}
     assert names == {name for name in RULES if name.startswith("runs.") and not name.startswith("runs.cancel.")}
@@ -231,20 +233,20 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("ZOF_CONTRACTS_SEED", "2")
     exit_code("verify", *HERE, "--seed", "3")
     assert run.asked["seed"] == 3
-    assert run.asked["caps"] == Budget(requests=2, runs=1)
+    assert run.asked["budget"] == Budget(requests=2, runs=1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ((), "no API key: give one with --key or in ZOF_API_KEY"),
-        (("--key", "k"), "no target: give one with --url, in ZOF_BASE_URL, or with --app"),
+        (("--key", KEY), "no target: give one with --url, in ZOF_BASE_URL, or with --app"),
         (
-            ("--key", "k", "--url", "localhost:1"),
-            "invalid --url 'localhost:1': it must begin with http:// or https://",
+            ("--key", KEY, "--url", "localhost:1"),
+            "invalid --url: the address must begin with http:// or https://",
         ),
         (
-            ("--key", "k", "--url", "https://api.zof.ai", "--profile", "full"),
+            ("--key", KEY, "--url", "https://api.zof.ai", "--profile", "full"),
             "add --i-may-create-runs if you",
         ),
         ((*HERE, "--include", "runs.cancl.race"), "(did you mean 'runs.cancel.race'?)"),
@@ -253,8 +255,8 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
         ((*HERE, "--case", "tc_a"), "give at least 2 with --case"),
         ((*HERE, "--baseline", "nowhere.json"), "cannot read --baseline nowhere.json: No such file or directory"),
         ((*HERE, "--config", "nowhere.toml"), "cannot read nowhere.toml"),
-        (("--key", "k", "--app", "nope"), "is not module:factory"),
-        (("--key", "k", "--app", "nope:x"), "gives no application: ModuleNotFoundError"),
+        (("--key", KEY, "--app", "nope"), "is not module:factory"),
+        (("--key", KEY, "--app", "nope:x"), "gives no application: ModuleNotFoundError"),
         ((*HERE, "--app", "zof_emulator:create_app"), "--app and --url (or ZOF_BASE_URL) name two targets"),
         ((*HERE, "--fail-under", "101"), "101.0 is not in the range 0<=x<=100"),
         ((*HERE, "--report", "json", "--report-dir", "file/x"), "cannot make --report-dir file/x: Not a directory"),
@@ -471,3 +473,12 @@ def test_keys_go_by_one_name(key: str) -> None:
     """A script reads each API key from the variable that the option reads."""
     name = "key" if key == "main" else f"key_{key.replace('-', '_')}"
     assert next(str(option.envvar) for option in OPTIONS if option.name == name) == key_variable(key)
+
+
+def test_a_password_in_the_address_is_printed_nowhere(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """User name and password are dropped, with a note."""
+    exit_code("verify", "--url", "HTTP://ann:s3cret@LOCALHOST:80/v1", "--key", KEY, "--report", "text")
+    assert run.asked["target"].url == "http://localhost"
+    out, err = capsys.readouterr()
+    assert "note: the user name and password in --url were removed" in err
+    assert "s3cret" not in out + err

@@ -8,9 +8,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from zof_contracts.evidence.exchange import Exchange, HttpTransport, Request, Response
+from zof_contracts.evidence.exchange import Exchange, Request, Response
 from zof_contracts.report.curl import key_variable, write_script
-from zof_contracts.target.client import Client, asked, posted, with_header
+from zof_contracts.target.client import Client
+from zof_contracts.target.requests import add_header, build_post, build_request
 from zof_contracts.target.target import Target
 
 from tests.served import Server, environment
@@ -34,8 +35,7 @@ def client() -> Iterator[Client]:
     with Server("--clock", "manual", "--quiet", "--rate-limit", "off") as server:
         client = Client(Target(url=f"http://127.0.0.1:{server.port}", keys={"main": ADMIN}))
         yield client
-        assert isinstance(client.transport, HttpTransport)
-        client.transport._drop()  # noqa: SLF001  a connection that nobody closes is a warning, and that an error
+        client.close()  # a connection that nobody closes is a warning, and that an error
 
 
 def run_script(client: Client, folder: Path, *trace: Exchange) -> str:
@@ -92,7 +92,7 @@ def test_a_body_arrives_as_it_was(client: Client, tmp_path: Path, body: bytes) -
 @pytest.mark.parametrize("path", ["/runs/[1-2]", "/runs/../runs", "/runs/a%2Fb", '/runs/"$HOME"'])
 def test_a_path_arrives_as_it_was(client: Client, tmp_path: Path, path: str) -> None:
     """The script requests the same path as the original request."""
-    first = client.send(asked("GET", path.replace('"', "%22"), limit=1))
+    first = client.send(build_request("GET", path.replace('"', "%22"), limit=1))
     assert run_script(client, tmp_path, first).startswith(f"HTTP/1.1 {first.response.status}")
 
 
@@ -100,7 +100,7 @@ def test_a_path_arrives_as_it_was(client: Client, tmp_path: Path, path: str) -> 
 def test_a_header_arrives_as_it_was(client: Client, tmp_path: Path) -> None:
     """The script sends a header with shell syntax unchanged."""
     body = {"project_id": "proj_abc123", "environment": "staging", "test_case_ids": ["tc_a"]}
-    first = client.send(with_header(posted("/runs", body), "Idempotency-Key", 'a "$b" `c` \\d'))
+    first = client.send(add_header(build_post("/runs", body), "Idempotency-Key", 'a "$b" `c` \\d'))
     again = run_script(client, tmp_path, first)
     assert first.response.fields["id"] in again
 

@@ -77,7 +77,7 @@ def test_junit(make: Callable[..., Verification], text: str) -> None:
 
 def test_junit_when_strict(make: Callable[..., Verification]) -> None:
     """In strict mode a difference fails its test case too."""
-    root = ET.fromstring(render(make(target=Target(strict=True)), "junit"))  # noqa: S314  our own
+    root = ET.fromstring(render(make(target=Target(url="http://127.0.0.1:9630", strict=True)), "junit"))  # noqa: S314  our own
     assert root.get("failures") == "2"
 
 
@@ -187,7 +187,7 @@ def ordinary(make: Callable[..., Verification]) -> Callable[[str], bool]:
     """Whether a text occurs in reports without any key."""
     package = ROOT / "contracts" / "zof_contracts"
     catalogue = (package / "contract" / "rules.yaml").read_text()
-    reports = "".join(render(make("it", target=Target()), form) for form in FILES)
+    reports = "".join(render(make("it", target=Target(url="http://127.0.0.1:9630")), form) for form in FILES)
     return (
         catalogue + (ROOT / "contracts" / "zof_contracts" / "report" / "page.html").read_text() + reports
     ).__contains__
@@ -200,7 +200,7 @@ def test_no_key_in_any_report(
 ) -> None:
     """No report holds an API key, plain, escaped or in base64, wherever the target sends it."""
     assume(not ordinary(main) and not ordinary(readonly))
-    target = Target(keys={"main": main, "readonly": readonly})
+    target = Target(url="http://127.0.0.1:9630", keys={"main": main, "readonly": readonly})
     verification = make(f"{main} and {readonly}; {json.dumps(main)}", target=target)
     for form in FILES:
         text = render(verification, form)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import fuzz
-from zof_contracts.target.client import Budget, BudgetExceeded, Client
+from zof_contracts.target.budget import Budget, BudgetExceeded
+from zof_contracts.target.client import Client
+from zof_contracts.target.target import Target
+from zof_contracts.verification.cleanup import clean_up
 from zof_emulator.settings import OFF
 
+from tests.hostile import HABITS, HostileServer
 from tests.mutants.catalogue import HEALTHY, target
 
 
@@ -31,8 +36,26 @@ def test_read_only() -> None:
 
 
 def test_budget() -> None:
-    """A budget that is used up passes through."""
-    client = Client(target(HEALTHY, rate=OFF), caps=Budget(requests=20))
+    """A budget that is used up passes through, and what the clean-up needs is left of it."""
+    client = Client(target(HEALTHY, rate=OFF), budget=Budget(requests=20))
     with pytest.raises(BudgetExceeded):
         fuzz.run(client, Ledger(client.target), seed=1, max_examples=1)
-    assert len(client.journal) == 20
+    receipts = clean_up(client)
+    assert {receipt.state for receipt in receipts} <= {"canceled", "ended"}
+    assert client.used == len(client.journal) <= 20
+
+
+def test_every_request_goes_through_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine sends nothing by itself: what a server receives is what the journal holds, and no proxy sees any."""
+    with HostileServer(lambda _, connection: connection.answer()) as server, HostileServer(HABITS["close"]) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        where = Target(url=server.url, keys={"main": "zof_test_key"}, profile="read-only")
+        client = Client(where, budget=Budget(requests=150))
+        with closing(client), pytest.raises(BudgetExceeded):
+            fuzz.run(client, Ledger(where), seed=1, max_examples=3)
+        received = [(each.method, each.target) for each in server.requests]
+        assert received == [(each.request.method, each.request.target) for each in client.journal]
+        assert proxy.requests == []

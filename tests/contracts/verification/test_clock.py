@@ -8,7 +8,7 @@ import pytest
 from zof_contracts import Target, run
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
-from zof_contracts.target.clock import mover
+from zof_contracts.target.clock import find_clock_control
 from zof_emulator import ClockMode, Settings, create_app
 
 from tests.served import Server
@@ -35,7 +35,7 @@ def test_unless_told_otherwise() -> None:
     facts = run(where, rules=[RULE], max_examples=0)
     assert [each.verdict for each in facts.results] == [Verdict.NOT_EXERCISED]
     assert facts.target.lacks(RULES["limits.exact"]) == ("quota",)
-    assert replace(where, quota=True).spends
+    assert replace(where, quota=True).may_exhaust_quota
 
 
 def test_of_a_server() -> None:
@@ -47,4 +47,4 @@ def test_of_a_server() -> None:
 
 def test_only_on_this_machine() -> None:
     """Nobody else is asked for a clock."""
-    assert mover(Target(url="https://api.zof.test/v1", keys=KEYS)) is None
+    assert find_clock_control(Target(url="https://api.zof.test/v1", keys=KEYS)) is None

@@ -1,4 +1,4 @@
-"""The runner: what is refused at once, what caps do, what is left behind, and a real server."""
+"""The runner: what is refused at once, what budget do, what is left behind, and a real server."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from zof_contracts.evidence.events import (
     VerificationFinished,
     VerificationStarted,
 )
-from zof_contracts.evidence.exchange import Unreachable
 from zof_contracts.evidence.findings import Verdict
-from zof_contracts.target.client import Budget, Client, Stopped
+from zof_contracts.target.budget import Budget, Stopped
+from zof_contracts.target.client import Client
 from zof_contracts.target.target import Target
+from zof_contracts.target.transport import Unreachable
 from zof_contracts.verification import run as runner
 from zof_contracts.verification.run import run
 
@@ -45,8 +46,8 @@ JSON = ("content-type", "application/json")
 @pytest.mark.parametrize(
     ("status", "body", "headers", "said"),
     [
-        (401, ERROR, (JSON,), r"refuses the key with 401: Who is \[key main\]\?"),
-        (403, b"{}", (JSON,), "refuses the key with 403"),
+        (401, ERROR, (JSON,), r"refuses the key .--key. with 401: Who is \[key main\]\?"),
+        (403, b"{}", (JSON,), "refuses the key .--key. with 403"),
         (302, b"", (("location", "https://elsewhere.test/v1"),), "redirects to https://elsewhere.test/v1"),
         (200, b"<!doctype html>", (("content-type", "text/html"),), "HTML"),
         (502, b"<html>", (), "HTML"),
@@ -67,7 +68,7 @@ def test_a_target_that_cannot_be_verified_is_one_clear_line(
 def test_a_target_that_only_says_429_stops() -> None:
     """429 without a Retry-After leaves nothing to wait for."""
     with pytest.raises(Stopped, match="429"):
-        run(Target(app=answering(429, b"{}", JSON), keys={"main": "k"}))
+        run(Target(app=answering(429, b"{}", JSON), keys={"main": "zof_test_key"}))
 
 
 def test_a_target_that_is_down_is_unreachable() -> None:
@@ -76,7 +77,7 @@ def test_a_target_that_is_down_is_unreachable() -> None:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
     with pytest.raises(Unreachable, match="cannot be reached"):
-        run(Target(url=f"http://127.0.0.1:{port}", keys={"main": "k"}))
+        run(Target(url=f"http://127.0.0.1:{port}", keys={"main": "zof_test_key"}))
 
 
 def test_a_target_that_speaks_no_tls_is_unreachable() -> None:
@@ -92,7 +93,7 @@ def test_a_target_that_speaks_no_tls_is_unreachable() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         with pytest.raises(Unreachable, match="TLS"):
-            run(Target(url=f"https://127.0.0.1:{server.getsockname()[1]}", keys={"main": "k"}))
+            run(Target(url=f"https://127.0.0.1:{server.getsockname()[1]}", keys={"main": "zof_test_key"}))
         thread.join()
 
 
@@ -109,16 +110,16 @@ def test_one_broken_list_does_not_stop_a_verification() -> None:
 
 
 @pytest.mark.parametrize(
-    ("caps", "reason"),
+    ("budget", "reason"),
     [
         (Budget(requests=40), "the budget of 40 requests is used up"),
         (Budget(runs=1), "the 1 runs that may be started are used up"),
         (Budget(seconds=0.02), "the 0.02 seconds are used up"),
     ],
 )
-def test_a_cap_leaves_the_rest_not_exercised(caps: Budget, reason: str) -> None:
+def test_a_cap_leaves_the_rest_not_exercised(budget: Budget, reason: str) -> None:
     """What a cap did not let be tried says so, and is neither kept nor broken."""
-    verification = run(target(), caps=caps, max_examples=0)
+    verification = run(target(), budget=budget, max_examples=0)
     assert verification.stopped == reason
     assert verification.findings == ()
     left = {each.reason for each in verification.results if each.verdict is Verdict.NOT_EXERCISED}
@@ -181,7 +182,7 @@ def test_a_target_that_is_lost_is_no_success() -> None:
         return inner(ask)
 
     verification = run(target(Mutant(name="vanish", rule="", make=always(vanish))), max_examples=0)
-    assert verification.error == "127.0.0.1:9630 cannot be reached: it is gone"
+    assert verification.error.startswith("http://127.0.0.1:9630 no longer answers")
     assert verification.has_evidence
     assert verification.exit_code(strict=False) == 2
     assert verification.receipt
@@ -253,8 +254,8 @@ def test_a_listener_hears_of_everything() -> None:
 
 
 def test_what_is_made_up_goes_on_after_the_probes() -> None:
-    """Inputs that are made up come after the probes, are counted, and keep to the caps too."""
-    verification = run(target(), caps=Budget(requests=300), max_examples=2)
+    """Inputs that are made up come after the probes, are counted, and keep to the budget too."""
+    verification = run(target(), budget=Budget(requests=300), max_examples=2)
     assert verification.examples > 0
     assert verification.findings == ()
     assert verification.stopped in {"", "the budget of 300 requests is used up"}
