@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.deliveries import DeliveryStatus
-from zof_emulator.core.endpoints import MOST_ENDPOINTS
+from zof_emulator.core.endpoints import MOST_ENDPOINTS, authority_of
 from zof_emulator.core.ids import Permutation
 from zof_emulator.core.instants import DAY, LAST
 from zof_emulator.core.lifecycle import TERMINAL, Status, Trigger, after, ending
@@ -30,7 +30,7 @@ _OUTCOMES: Final = frozenset({Status.PASSED.value, Status.FAILED.value, Status.E
 
 
 def check_state(state: State) -> None:
-    """Raise `ValueError`, which names the part, when a saved world holds what no world can hold."""
+    """Raise `ValueError`, which names the part, or `Refused` when a saved world holds what no world can hold."""
     _check_numbers(state)
     _check_catalogue(state)
     for row in state["runs"]:
@@ -234,6 +234,8 @@ def _check_outbox(state: State) -> None:
     _require(organizations.keys() >= set(owners), "outbox.endpoints")
     _require(all(owners.count(name) <= MOST_ENDPOINTS for name in organizations), "outbox.endpoints")
     _require(all(row[3] and _is_unique(row[3]) and row[5] <= now for row in endpoints), "outbox.endpoints")
+    for row in endpoints:
+        authority_of(row[2])
     _require(_is_unique(row[0] for row in outbox["queues"]), "outbox.queues")
     _require(all(queue for _, queue in outbox["queues"]), "outbox.queues")
     _require(_is_unique(row[0] for row in outbox["deliveries"]), "outbox.deliveries")
