@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench import boot, extras, report, throughput, weight
+from bench import boot, extras, report, throughput, webhooks, weight
 from bench.machine import ROOT, CannotMeasure, cores, describe, tool
 from bench.servers import peers
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OUT: Final = ROOT / "bench" / "out"
-_PARTS: Final = (*throughput.NAMES, "extras", "boot", "memory", "pages")
+_PARTS: Final = (*throughput.NAMES, "extras", "webhooks", "boot", "memory", "pages")
 _BOOTS: Final = 5
 _BEGAN: Final = time.monotonic()
 _COULD_NOT: Final = 2
@@ -112,6 +112,10 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             )
         if "extras" in options.only:
             found["extras"] = extras.measure(
+                rounds=options.rounds, seconds=options.seconds, cores=pinned, folder=folder, log=_log
+            )
+        if "webhooks" in options.only:
+            found["webhooks"] = webhooks.measure(
                 rounds=options.rounds, seconds=options.seconds, cores=pinned, folder=folder, log=_log
             )
         if "boot" in options.only:

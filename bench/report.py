@@ -34,6 +34,8 @@ def _lines(found: Found) -> Iterator[str]:
         yield ""
     if "extras" in found:
         yield from _extras(found["extras"])
+    if "webhooks" in found:
+        yield from _webhooks(found["webhooks"])
     if "boot" in found:
         yield from _boot(found["boot"])
     if "memory" in found:
@@ -57,6 +59,9 @@ def _verdicts(found: Found) -> Iterator[str]:
     if "extras" in found:
         one = found["extras"]
         rows.append(("Journal, worlds", f">= {one['target']} of without", f"{one['reached']:.3f}", _met(one)))
+    if "webhooks" in found:
+        one = found["webhooks"]["deliveries"]
+        rows.append((f"{one['count']:,} deliveries", f"< {one['target']:.0f} s", f"{one['reached']:.1f} s", _met(one)))
     if "boot" in found:
         first, memory = found["boot"]["seconds"], found["boot"]["memory"]
         rows.append(("First answer", f"< {first['target']} s", f"{first['reached']:.3f} s", _met(first)))
@@ -90,6 +95,27 @@ def _extras(found: Found) -> Iterator[str]:
             for name, one in row["servers"].items()
         ],
     )
+
+
+def _webhooks(found: Found) -> Iterator[str]:
+    yield "## With a webhook"
+    yield ""
+    yield from _table(
+        ("start a run with", "answers/s", "ratio", "spread"),
+        [
+            (
+                name,
+                f"{one['rate']['median']:,.0f}",
+                f"{one['ratio']['median']:.3f}",
+                f"{one['ratio']['low']:.3f} to {one['ratio']['high']:.3f}",
+            )
+            for name, one in found["starts"].items()
+        ],
+    )
+    one = found["deliveries"]
+    took = f"{one['count']:,} deliveries to a fast receiver took {one['reached']:.1f} s"
+    yield f"{took}, {one['cpu_us']:.0f} µs of CPU each."
+    yield ""
 
 
 def _throughput(operation: Found) -> Iterator[str]:

@@ -162,6 +162,11 @@ CANNOT: Final = {
     "a seed that is none": (written([GOOD[0] | {"seed": "x"}]), "no journal"),
     "a clock that is none": (written([GOOD[0] | {"clock": "wall"}]), "no journal"),
     "a time that is none": (written([GOOD[0] | {"began_ms": 10**18}]), "no journal"),
+    "a public URL that is none": (written([GOOD[0] | {"public_url": "x"}]), "invalid URL 'x'"),
+    "bad base64": (
+        written([GOOD[0], GOOD[1] | {"request": GOOD[1]["request"] | {"encoding": "base64", "body": "a"}}]),
+        "line 2 has a request body that is not valid base64",
+    ),
     "a name that is none": (written([GOOD[0] | {"world": "a/b"}]), "no journal"),
 }
 

@@ -40,9 +40,30 @@ EPOCH: Final = 1_767_225_600_000
 """Where a manual clock begins, in ms: 2026-01-01T00:00:00Z."""
 
 
-def system_clock() -> int:
-    """The system's time in ms since the Unix epoch. Nothing else in the emulator reads it."""
-    return time.time_ns() // 1_000_000
+class SystemClock:
+    """The system's time in ms since the Unix epoch, which goes on where somebody sets the system's clock back.
+
+    Nothing else in the emulator reads the system's clock.
+    """
+
+    __slots__ = ("_last", "_steady", "_steady_last", "_wall")
+
+    def __init__(self, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = time.monotonic_ns) -> None:
+        """`wall` reads the clock that can be set, `steady` one that cannot; both in ns."""
+        self._wall = wall
+        self._steady = steady
+        self._last = wall()
+        self._steady_last = steady()
+
+    def __call__(self) -> int:
+        """The time: what the wall clock shows, or later where that would be less than the time that has passed."""
+        steady = self._steady()
+        self._last = max(self._wall(), self._last + steady - self._steady_last)
+        self._steady_last = steady
+        return self._last // 1_000_000
+
+
+system_clock: Final = SystemClock()
 
 
 def create_app(  # noqa: PLR0913  each has a default

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.artifacts import Artifact, find, slots, slots_of_case
+from zof_emulator.core.artifacts import Artifact, ArtifactKind, find, slots, slots_of_case
 from zof_emulator.core.lifecycle import Status
 
 from tests.core.worlds import lives
@@ -16,51 +16,51 @@ if TYPE_CHECKING:
     from zof_emulator.core.runs import Run
 
 
-def left(run: Run) -> list[Artifact]:
-    """What a run has left behind by the rule, case by case, and then its own."""
-    kinds: list[tuple[str, int | None, int]] = []
+def expected_artifacts(run: Run) -> list[Artifact]:
+    """The artifacts of a run by the rule: those of each case, and then those of the run."""
+    kinds: list[tuple[ArtifactKind, int | None, int]] = []
     for index, outcome in enumerate(run.outcomes):
-        kinds.append(("trace", index, run.ends[index]))
+        kinds.append((ArtifactKind.TRACE, index, run.ends[index]))
         if outcome in {Status.FAILED, Status.ERROR}:
-            kinds.append(("screenshot", index, run.ends[index]))
+            kinds.append((ArtifactKind.SCREENSHOT, index, run.ends[index]))
     if run.completed_at is not None:
-        kinds += [("har", None, run.completed_at), ("junit", None, run.completed_at)]
+        kinds += [(ArtifactKind.HAR, None, run.completed_at), (ArtifactKind.JUNIT, None, run.completed_at)]
     return [Artifact(slot, *kind) for slot, kind in zip(slots(run), kinds, strict=True)]
 
 
 @given(lives)
 def test_the_filled_slots_hold_what_the_rule_says(life: tuple[Run, ...]) -> None:
-    """Each case that has ended left a trace, and a screenshot if it went wrong; each run that has, a HAR and JUnit."""
+    """An ended case has a trace, and a screenshot if it failed or broke; an ended run has a HAR and a JUnit file."""
     for run in life:
-        assert [find(run, slot) for slot in slots(run)] == left(run)
+        assert [find(run, slot) for slot in slots(run)] == expected_artifacts(run)
 
 
 @given(lives, st.integers(0, 40))
 def test_a_slot_that_is_not_listed_is_empty(life: tuple[Run, ...], slot: int) -> None:
-    """What the list does not show cannot be found, and what it shows can."""
+    """An artifact can be found if and only if the list shows its slot."""
     for run in life:
         assert (find(run, slot) is not None) is (slot in slots(run))
 
 
 @given(lives)
 def test_slots_are_in_order(life: tuple[Run, ...]) -> None:
-    """Slots ascend as their artifacts came to be, so that the newest first is the greatest first."""
+    """Slots ascend in the order in which their artifacts are created, so that the newest has the greatest slot."""
     run = life[-1]
     assert slots(run) == sorted(set(slots(run)))
-    times = [one.created_at for one in left(run)]
+    times = [one.created_at for one in expected_artifacts(run)]
     assert times == sorted(times)
 
 
 @given(lives)
-def test_a_cases_slots_are_its_own(life: tuple[Run, ...]) -> None:
-    """A case's slots are those of the run's whose artifacts are that case's."""
+def test_the_slots_of_a_case_belong_to_it(life: tuple[Run, ...]) -> None:
+    """The slots of a case are the slots of the run whose artifacts belong to that case."""
     run = life[-1]
     for index in range(len(run.cases)):
-        assert slots_of_case(run, index) == [one.slot for one in left(run) if one.index == index]
+        assert slots_of_case(run, index) == [one.slot for one in expected_artifacts(run) if one.index == index]
 
 
 @given(lives)
-def test_what_was_left_stays(life: tuple[Run, ...]) -> None:
-    """A run that goes on takes nothing back: what was in a slot stays there, as it was."""
+def test_an_artifact_stays(life: tuple[Run, ...]) -> None:
+    """A change of a run keeps every artifact that the run had."""
     for before, after in pairwise(life):
-        assert left(before) == left(after)[: len(left(before))]
+        assert expected_artifacts(before) == expected_artifacts(after)[: len(expected_artifacts(before))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VALUES: Final = (
+VALUES: Final[tuple[Any, ...]] = (
     None,
     True,
     False,
@@ -75,7 +75,8 @@ class Mutation(NamedTuple):
         elif self.kind == "repeat":
             holder.insert(last, deepcopy(holder[last]))
         elif self.kind == "swap":
-            holder[last], holder[last + 1] = holder[last + 1], holder[last]
+            after = int(last) + 1
+            holder[last], holder[after] = holder[after], holder[last]
         elif self.kind == "rename":
             holder[self.value] = holder.pop(last)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.app import EPOCH
+from zof_emulator.app import EPOCH, SystemClock
+from zof_emulator.core.limits import Rate
 
 from tests.http.histories import Step, fresh, histories, live, shown
 from tests.zof import OTHER, Answer, Zof
@@ -209,3 +210,42 @@ def test_advance_run_refused(body: bytes, param: str | None) -> None:
     run = zof.start("tc_a")["id"]
     assert told(zof, f"/runs/{run}/advance", body).error == (400, "invalid_request", param)
     assert now(zof) == 0
+
+
+@given(moves=st.lists(st.tuples(st.integers(0, 10_000), st.integers(-10_000_000, 10_000_000)), max_size=20))
+def test_the_system_clock_goes_on(moves: list[tuple[int, int]]) -> None:
+    """Time passes at least as fast as a steady clock, wherever the wall clock is set, and is never behind the wall."""
+    wall, steady = [EPOCH * 1_000_000], [0]
+    clock = SystemClock(lambda: wall[0], lambda: steady[0])
+    before = clock()
+    for passed, step in moves:
+        steady[0] += passed * 1_000_000
+        wall[0] += (passed + step) * 1_000_000
+        after = clock()
+        assert after >= before + passed
+        assert after >= wall[0] // 1_000_000
+        before = after
+
+
+def test_headers_go_on_when_the_system_clock_is_set_back() -> None:
+    """`Date` and `X-RateLimit-Reset` go on although the system's clock was set back one hour."""
+    wall, steady = [EPOCH * 1_000_000], [0]
+    zof = Zof(clock="real", rate=Rate(100), system=SystemClock(lambda: wall[0], lambda: steady[0]))
+    before = zof.get("/runs").headers
+    wall[0] -= 3_600 * 1_000_000_000
+    steady[0] += 61 * 1_000_000_000
+    after = zof.get("/runs").headers
+    assert after["date"] == "Thu, 01 Jan 2026 00:01:01 GMT"
+    assert int(after["x-ratelimit-reset"]) == int(before["x-ratelimit-reset"]) + 61
+
+
+def test_a_world_from_the_future_goes_on() -> None:
+    """A restored world whose clock is ahead of the system's goes on from there, and does not stand still."""
+    now = [EPOCH + 3_600_000]
+    zof = Zof(clock="real", system=lambda: now[0])
+    zof.get("/runs")
+    snapshot = zof.control("/snapshot").json
+    now[0] = EPOCH
+    assert zof.tell("PUT", "/snapshot", snapshot).status == 200
+    now[0] += 5_000
+    assert zof.control("/clock").json["now_ms"] == EPOCH + 3_605_000

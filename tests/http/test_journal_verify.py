@@ -145,3 +145,14 @@ def test_of_another_world() -> None:
 def test_refused(body: object, param: str | None) -> None:
     """What cannot be verified is refused and named."""
     assert fresh().tell("POST", "/journal/verify", body).error == (400, "invalid_request", param)
+
+
+def test_a_body_that_is_no_json_matches_no_field() -> None:
+    """A body that was refused as malformed, such as one with a lone surrogate, has no fields to compare."""
+    zof = fresh()
+    header = [("content-type", "application/json")]
+    assert zof.send("POST", "/v1/runs", headers=header, body=rb'{"environment":"\ud800"}').status == 400
+    found = verified(zof, body={"environment": "staging"})
+    assert (found["verified"], found["count"]) == (False, 0)
+    (difference,) = found["nearest"]["differences"]
+    assert difference == {"what": "body.environment", "expected": "staging", "got": None}

@@ -98,6 +98,8 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.closed = False
+        self.aborted = False
+        self.reads = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep it."""
@@ -107,21 +109,27 @@ class Transport(asyncio.Transport):
         """Close."""
         self.closed = True
 
+    def abort(self) -> None:
+        """Close without another byte."""
+        self.closed = self.aborted = True
+
     def is_closing(self) -> bool:
         """Whether it was closed."""
         return self.closed
 
     def resume_reading(self) -> None:
-        """Nothing waits to be read."""
+        """Note that more may come."""
+        self.reads = True
 
     def pause_reading(self) -> None:
-        """Nothing more comes by itself."""
+        """Note that nothing more may come."""
+        self.reads = False
 
 
 class Line:
     """A connection to an application, its loop and its transport."""
 
-    def __init__(self, *answers: Message) -> None:
+    def __init__(self, *answers: Message, kind: type[Connection] | None = None) -> None:
         self.loop = Loop()
         self.transport = Transport()
 
@@ -132,7 +140,7 @@ class Line:
                 await send(one)
 
         config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, timeout_keep_alive=PATIENCE)
-        made = connection_type(lambda: (b"no HTTP", ()))
+        made = kind or connection_type(lambda: (b"no HTTP", ()))
         self.connection: Connection = made(config, ServerState(), {}, self.loop)  # type: ignore[arg-type]
         self.connection.connection_made(self.transport)
 
@@ -218,13 +226,106 @@ def test_a_client_that_stops_in_the_middle_is_left_too(sent: bytes) -> None:
 
 
 def test_a_slow_client_is_waited_for() -> None:
-    """Who sends a little within 75 seconds is waited for."""
+    """A client whose request is complete within 120 seconds is answered, however small the pieces."""
     line = Line(*answer(b"hello"))
     for place in range(len(HELLO)):
         line.say(HELLO[place : place + 1])
-        line.loop.wait(PATIENCE - 1)
+        line.loop.wait(119 / len(HELLO))
     assert line.transport.written
     assert not line.transport.closed
+
+
+@pytest.mark.parametrize("sent", [HELLO, request("POST", "/hello", b"hello" * 100)], ids=["head", "body"])
+def test_a_request_has_a_time_to_be_complete(sent: bytes) -> None:
+    """A client that sends one byte in 30 seconds is left 120 seconds after its request began."""
+    line = Line(*answer(b"hello"))
+    line.say(HELLO)
+    line.loop.wait(PATIENCE - 1)
+    rest = iter(sent)
+    for _ in range(4):
+        assert not line.transport.closed
+        line.say(bytes([next(rest)]))
+        line.loop.wait(30)
+    assert line.transport.closed
+
+
+def test_an_answer_has_a_time_to_be_taken() -> None:
+    """A client that does not read its answer is left after 75 seconds; one that reads on in time is not."""
+    line = Line(*answer(b"hello"))
+    line.connection.data_received(HELLO)  # its answer is being made
+    line.connection.pause_writing()
+    line.loop.wait(PATIENCE - 1)
+    line.connection.resume_writing()
+    line.loop.wait(10 * PATIENCE)
+    assert not line.transport.closed
+    line.connection.pause_writing()
+    line.loop.wait(2 * PATIENCE)
+    assert line.transport.aborted
+
+
+def test_a_close_waits_for_no_reader() -> None:
+    """A connection that is closing while the client does not read is ended within two patiences."""
+    line = Line(*answer(b"hello"))
+    line.say(HELLO)
+    line.transport.close()
+    line.loop.wait(2 * PATIENCE)
+    assert line.transport.aborted
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["one piece", "many pieces"])
+def test_pipelined_requests_wait_unread(*, at_once: bool) -> None:
+    """Of any number of pipelined requests few are held; reading stops until they are answered, and all are."""
+    line = Line(*answer(b"hello"))
+    data = HELLO * 5_000
+    size = len(data) if at_once else 1_000
+    sent = most = 0
+    while sent < len(data) or len(line.transport.written) < 5_000:
+        before = sent, len(line.transport.written)
+        if line.transport.reads and sent < len(data):
+            line.connection.data_received(data[sent : sent + size])
+            sent += size
+        most = max(most, len(line.connection.pipeline))
+        line.loop.work()
+        assert before != (sent, len(line.transport.written))
+    assert most <= 64
+    assert len(line.transport.written) == 5_000
+    assert line.transport.reads
+    assert line.connection.load.waiting == 0
+
+
+def test_pipelined_requests_are_bounded_in_sum() -> None:
+    """Connections that together hold more unread requests than 32 MiB are ended, and what they held is let go."""
+    first = Line()
+    lines = [first, *(Line(kind=type(first.connection)) for _ in range(199))]
+    for line in lines:
+        line.connection.data_received(HELLO * (250_000 // len(HELLO)))
+        assert first.connection.load.waiting <= 1 << 25
+    assert any(line.transport.aborted for line in lines)
+    for line in lines:
+        line.connection.connection_lost(None)
+    assert first.connection.load.waiting == 0
+
+
+def test_the_end_of_pipelined_requests_is_reached() -> None:
+    """A client that sends many requests and then no more gets all answers, and the connection ends."""
+    line = Line(*answer(b"hello"))
+    line.connection.data_received(HELLO * 100)
+    assert line.connection.eof_received()
+    for _ in range(200):
+        line.loop.work()
+    assert len(line.transport.written) == 100
+    assert line.transport.closed
+
+
+def test_what_cannot_be_read_is_answered_after_pipelined_requests() -> None:
+    """Bytes that are no request are answered with 400 after all requests before them."""
+    line = Line(*answer(b"hello"))
+    line.connection.data_received(HELLO * 100 + b"\0\r\n\r\n" + HELLO)
+    for _ in range(200):
+        line.loop.work()
+    assert len(line.transport.written) == 101
+    assert line.transport.written[-1].startswith(b"HTTP/1.1 400 ")
+    assert line.transport.closed
 
 
 def test_a_slow_answer_is_no_idle_client() -> None:

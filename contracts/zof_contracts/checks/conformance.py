@@ -304,7 +304,8 @@ def _fits_header(value: str, schema: dict[str, Any]) -> bool:
 
 def _find_quota_faults(values: list[str | None]) -> Iterator[str]:
     for name, value, allowed in zip(_QUOTA, values, (range(1, sys.maxsize), range(sys.maxsize), _UNIX), strict=True):
-        if value is not None and parse_whole_number(value) not in allowed:
+        number = parse_whole_number(value)
+        if value is not None and (number is None or number not in allowed):  # None in a range would be searched for
             yield f"{name} {quote_value(value)}"
 
 

@@ -99,7 +99,7 @@ def _read_address(options: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise click.UsageError(f"invalid --url: {error}") from error
     if has_user_info(options["url"]):
-        print_notice("zof-contracts: note: the user name and password in --url were removed, since they are not used")
+        print_notice("zof-contracts: note: the user name and password in --url were removed")
     return {"url": options["url"]}
 
 

@@ -59,6 +59,8 @@ class Waiting:
 
     seconds: float
     why: str
+    is_clock_moved: bool = False
+    """Whether the target's clock is moved, so that no real time passes."""
 
 
 @dataclass(frozen=True, slots=True)

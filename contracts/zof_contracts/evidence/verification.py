@@ -50,9 +50,7 @@ class Verification:
     throttled: int = 0
     """The number of answers with status 429."""
     stopped: str = ""
-    """Why it ended early; empty if it did not."""
-    is_target_lost: bool = False
-    """Whether it ended because the target no longer answers."""
+    """Why it ended early: the budget, for example; empty if it did not."""
     notes: tuple[str, ...] = ()
     """What a reader should know about the target and what is no finding."""
     interrupted: bool = False

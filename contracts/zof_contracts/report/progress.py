@@ -85,9 +85,10 @@ class _State:
         self.parts = self.done = self.rules = self.used = 0
         self.budget: int | None = None
         self._broken: set[tuple[str, str]] = set()
+        self._moves_clock = False
 
     def update(self, event: Event) -> bool:
-        """Take in an event. Return false for a finding that repeats a known defect in another operation."""
+        """Take in an event. Return false for a repeated defect, and for a clock that was moved before."""
         match event:
             case VerificationStarted(rules=rules, parts=parts):
                 self.rules, self.parts = rules, parts
@@ -95,6 +96,9 @@ class _State:
                 self.used, self.budget = used, budget
             case PartFinished():
                 self.done += 1
+            case Waiting(is_clock_moved=True):
+                is_first, self._moves_clock = not self._moves_clock, True
+                return is_first
             case FindingRecorded(finding=finding):
                 found = self.found
                 self._broken.add((finding.rule.name, finding.expected))
@@ -139,6 +143,9 @@ class ProgressLines:
                 self._print(f"[{self.state.done + 1}/{self.state.parts}] {name} ({self.state.requests})")
             case PartFinished(name=name, stopped=stopped) if stopped:
                 self._print(f"{name} ended early: {stopped}")
+            case Waiting(is_clock_moved=True):
+                if news:
+                    self._print("the target's clock is moved instead of waiting")
             case Waiting(seconds=seconds, why=why) if seconds >= _SHOWN_WAIT:
                 self._print(f"waiting {seconds:.0f} s: {why}")
             case FindingRecorded(finding=finding) if news:
@@ -177,7 +184,7 @@ class ProgressBar:
         match event:
             case PartStarted(name=name):
                 self.progress.update(self.task, description=escape(name))
-            case Waiting(seconds=seconds, why=why) if seconds >= _SHOWN_WAIT:
+            case Waiting(is_clock_moved=False, seconds=seconds, why=why) if seconds >= _SHOWN_WAIT:
                 self.progress.update(self.task, description=escape(f"waiting {seconds:.0f} s: {why}"))
             case FindingRecorded(finding=finding) if news:
                 color = "red" if finding.rule.basis.is_binding else "yellow"

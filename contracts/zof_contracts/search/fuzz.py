@@ -145,7 +145,9 @@ class _Bridge:
         ]
         pairs.append((_NUMBER.encode(), str(exchange.number).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
-        await send({"type": "http.response.body", "body": answer.body})
+        # The engine parses JSON without bounds, so what the harness refuses to parse is kept from it.
+        is_odd = answer.json_flaw and "json" in (answer.header("content-type") or "")
+        await send({"type": "http.response.body", "body": b"null" if is_odd else answer.body})
 
     def _send(self, scope: Any, body: bytes) -> Exchange:  # noqa: ANN401  ASGI
         if self.stopped is not None:

@@ -72,10 +72,10 @@ def with_prerequisites(journal: Sequence[Exchange], trace: Sequence[Exchange]) -
     numbers = {exchange.number for exchange in trace}
     wanted = {name for exchange in trace for name in _NAMES.findall(exchange.request.path)}
     for exchange in journal[: max(numbers) - 1]:
-        made = (
-            exchange.request.method == "POST" and exchange.response.ok and exchange.response.fields.get("id") in wanted
+        name = (
+            exchange.response.fields.get("id") if exchange.request.method == "POST" and exchange.response.ok else None
         )
-        if made:
+        if isinstance(name, str) and name in wanted:
             numbers.add(exchange.number)
     return tuple(journal[number - 1] for number in sorted(numbers))
 

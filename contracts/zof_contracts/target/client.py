@@ -175,7 +175,7 @@ class Client:
             BudgetExceeded: the budget has fewer seconds than that.
         """
         if self.target.advance is not None:
-            self.tell(Waiting(seconds, why))
+            self.tell(Waiting(seconds, why, is_clock_moved=True))
             self.target.advance(max(1, round(seconds * 1000)))
             self._quota.clear()
         else:

@@ -69,13 +69,12 @@ class _End:
     interrupted: bool = False
     error: str = ""
     """Why the verification could not be finished; empty if nothing went wrong."""
-    is_target_lost: bool = False
 
     @classmethod
     def from_error(cls, error: Exception) -> _End:
         """Return the end that an error of the client means: a budget is no failure, a lost target is one."""
         is_lost = isinstance(error, Unreachable)
-        return cls(str(error), error=str(error) if is_lost else "", is_target_lost=is_lost)
+        return cls(str(error), error=str(error) if is_lost else "")
 
 
 class _EndedEarly(Exception):  # noqa: N818  a decision, not a fault
@@ -133,7 +132,6 @@ def run(  # noqa: PLR0913  the options of a verification
         throttled=client.throttled,
         stopped=end.stopped,
         interrupted=end.interrupted,
-        is_target_lost=end.is_target_lost,
         error=end.error,
         notes=collect_notes(client),
         known=frozenset(known),
@@ -186,8 +184,8 @@ class _Runner:
             end = early.end
         except KeyboardInterrupt:
             end = _End("interrupted", interrupted=True)
-        except (Unreachable, Stopped):
-            raise
+        except (Stopped, Unreachable):
+            raise  # nothing could be verified, or an argument is wrong
         except Exception as error:  # noqa: BLE001  the runs are canceled and the report is written all the same
             message = self.client.target.redact(_describe_internal_error(error))
             end = _End(message, error=message)

@@ -147,8 +147,12 @@ def replay(journal: bytes) -> ReplayResult:
     about, exchanges, recorded = _read(journal)
     deliveries = RecordedDeliveries(recorded)
     now = [about["began_ms"]]
-    world = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
-    settings = Settings(**{one.name: getattr(world, one.name) for one in fields(world)}, public_url=about["public_url"])
+    try:
+        world = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
+        given = {one.name: getattr(world, one.name) for one in fields(world)}
+        settings = Settings(**given, public_url=about["public_url"])
+    except ValueError as error:
+        raise UnusableFile(f"this is no journal: {error}") from error
     app = create_app(replace(settings, journal=0), system=lambda: now[0], deliveries=deliveries)
     if about["world"] != DEFAULT_WORLD:
         app.worlds.create(about["world"], world)
@@ -183,11 +187,26 @@ def _read(
     recorded = [one["delivery"] for one in exchanges if _IS_DELIVERY(one)]
     exchanges = [one for one in exchanges if not _IS_DELIVERY(one)]
     for line, one in enumerate(exchanges, 2):
-        if not _IS_EXCHANGE(one):
-            raise UnusableFile(f"this is no journal: line {line} is no exchange")
-        if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
-            raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
+        _check_exchange(line, one)
     return about, exchanges, recorded
+
+
+def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON
+    """Raise `UnusableFile` when a line of a journal is no exchange, or one that cannot be sent again."""
+    if not _IS_EXCHANGE(one):
+        raise UnusableFile(f"this is no journal: line {line} is no exchange")
+    if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
+        raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
+    if one["request"]["encoding"] == "base64" and not _is_base64(one["request"]["body"]):
+        raise UnusableFile(f"this is no journal: line {line} has a request body that is not valid base64")
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, Any]:

@@ -1,1 +1,1 @@
-"""The pure core: rules, state and time of the emulated service; the standard library only, no clock, no chance."""
+"""The pure core: rules, state and time of the emulated service. It reads no clock, no random numbers and no files."""

@@ -1,4 +1,4 @@
-"""The auto clock: a poll of runs that have not ended moves time to their next change."""
+"""The auto clock: a client that polls a run that has not ended moves the clock to the next change of that run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 
 def move_on_poll(world: World, runs: Sequence[Run]) -> bool:
-    """Note that a client is about to see these runs; return whether time moved, so that they must be looked up again.
+    """Record that an answer shows these runs, and move the clock if the client waits for them.
 
-    With the clock mode `auto` time moves when each of them that has not ended was seen before with the status that it
-    has: until the first of them starts or ends.
+    The clock moves in the mode `auto` only, and only if earlier answers showed the current status of each run that has
+    not ended. It moves until one of these runs starts or ends.
+
+    Returns:
+        Whether the clock moved. The runs are then out of date, and the caller looks them up again.
     """
     if world.clock.mode is not ClockMode.AUTO:
         return False

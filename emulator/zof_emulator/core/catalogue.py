@@ -1,4 +1,4 @@
-"""The catalogue: which projects, cases and suites there are, whose they are, and how a new one comes into being."""
+"""The catalogue: the projects, cases and suites, their owners, and the rules that create new ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_NAME: Final = 64
 
 
 class Order(NamedTuple):
-    """What a client asks to run: explicit cases or a suite, never both."""
+    """The cases to run: either explicit case IDs or a suite."""
 
     project_id: str
     environment: str
@@ -30,15 +30,16 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NamedProject:
-    """A project that an organization can see; created at an instant in ms."""
+    """A project of an organization."""
 
     id: str
     name: str
     created_at: int
+    """In ms since the Unix epoch."""
 
 
 class Catalogue:
-    """What can be referred to. An ID belongs to one organization; to the others it does not exist."""
+    """The IDs that requests may name. An ID belongs to one organization and does not exist for the others."""
 
     __slots__ = ("_known", "_open", "_owners", "_projects", "_suites")
 
@@ -48,7 +49,7 @@ class Catalogue:
         self._suites: dict[str, tuple[str, ...]] = {}
         self._projects: dict[str, list[NamedProject]] = {one.id: [] for one in data.organizations}
         self._known: dict[str, dict[str, str]] = {one.id: {} for one in data.organizations}
-        """What an organization has named before, each name as the one string that is kept of it."""
+        """The IDs that each organization has named before, each mapped to the interned string."""
         for suite, cases in data.suites.items():
             self._owners[suite] = data.cases[cases[0]]
             self._suites[suite] = cases
@@ -59,22 +60,22 @@ class Catalogue:
 
     @property
     def organizations(self) -> KeysView[str]:
-        """Whose projects these are."""
+        """The IDs of all organizations."""
         return self._projects.keys()
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, as JSON."""
+        """The catalogue as JSON."""
         return {
             "owners": self._owners,
             "suites": {suite: list(cases) for suite, cases in self._suites.items()},
             "projects": {
-                organization: [[one.id, one.name, one.created_at] for one in found]
-                for organization, found in self._projects.items()
+                organization: [[one.id, one.name, one.created_at] for one in projects]
+                for organization, projects in self._projects.items()
             },
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take what was saved."""
+        """Replace the content by a value that `to_json` returned."""
         self._owners = {intern(name): intern(owner) for name, owner in saved["owners"].items()}
         self._suites = {intern(suite): tuple(map(intern, cases)) for suite, cases in saved["suites"].items()}
         self._projects = {
@@ -83,21 +84,25 @@ class Catalogue:
         self._known = {organization: {} for organization in self._projects}
 
     def projects(self, organization: str) -> list[NamedProject]:
-        """The organization's projects, oldest first."""
+        """The projects of an organization, oldest first."""
         return self._projects[organization]
 
     def resolve(self, organization: str, order: Order, now: int) -> tuple[str, ...]:
-        """The cases to run. What is open to reference comes into being, unless the order is refused."""
+        """Return the IDs of the cases to run, and create the unknown IDs where references are open.
+
+        Raises:
+            Refused: an ID does not exist for the organization. Nothing is created then.
+        """
         known = self._known[organization]
         if order.test_case_ids and order.project_id in known:
             named = tuple([known.get(case, "") for case in order.test_case_ids])
-            if "" not in named:  # nothing is left to do when all that it names has been there before
+            if "" not in named:  # the organization has named all of these before, so there is nothing to create
                 return named
         if not self._exists(order.project_id, organization):
             raise Refused("project_not_found", "project_id", id=order.project_id)
-        for place, case in enumerate(order.test_case_ids):
+        for index, case in enumerate(order.test_case_ids):
             if not self._exists(case, organization):
-                raise Refused("test_case_not_found", f"test_case_ids[{place}]", id=case)
+                raise Refused("test_case_not_found", f"test_case_ids[{index}]", id=case)
         cases = order.test_case_ids or self._suite(organization, order.test_suite_id or "")
         new = order.project_id not in self._owners
         self._own(order.project_id, organization)

@@ -1,4 +1,4 @@
-"""`WorldConfig`: everything that can be chosen about a world, in one value with one JSON form and one JSON Schema.
+"""`WorldConfig`: the configuration of a world, as one value with one JSON form and one JSON Schema.
 
 The command line, the control operations, the journal's header, snapshots and replay all use it. To add a setting, add a
 field here, with its JSON Schema and its documentation; then add its flag in `cli/serve.py` and name it in the README.
@@ -27,27 +27,27 @@ class ClockMode(StrEnum):
     """How the clock of a world moves."""
 
     REAL = "real"
-    """It follows the system's clock."""
+    """The clock follows the system's clock."""
     MANUAL = "manual"
-    """It starts with 2026 and moves only when a client moves it."""
+    """The clock starts at 2026-01-01T00:00:00Z and moves only when a client moves it."""
     AUTO = "auto"
-    """Like `manual`, but it also moves when a client polls a run that has not ended."""
+    """Like `manual`, but the clock also moves when a client polls a run that has not ended."""
 
 
 class References(StrEnum):
     """What happens when a request names a project, case or suite that the data does not hold."""
 
     OPEN = "open"
-    """It is created."""
+    """The unknown ID is created."""
     STRICT = "strict"
     """The request is refused."""
 
 
 class Scenario(StrEnum):
-    """What a new world holds besides organizations, keys and projects."""
+    """The runs that a new world holds."""
 
     DEFAULT = "default"
-    """The ended runs that the examples of the contract show."""
+    """The ended runs of the contract's examples."""
     EMPTY = "empty"
     """No runs."""
 
@@ -75,16 +75,16 @@ _RATE_BOUNDS: Final = {"limit": (1, _LARGEST), "window_ms": (1, _LARGEST), "burs
 def _rate_schema() -> dict[str, Any]:
     numbers = {name: _integer(*bounds)["schema"] for name, bounds in _RATE_BOUNDS.items()}
     scope = _choice(RateScope)["schema"]
-    places = [numbers["limit"], numbers["window_ms"], scope, numbers["burst"]]
-    return {"type": "array", "prefixItems": places, "minItems": len(places), "maxItems": len(places)}
+    items = [numbers["limit"], numbers["window_ms"], scope, numbers["burst"]]
+    return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldConfig:
-    """The configuration of a world.
+    """The configuration of a world. An enumeration field accepts its member or the member's string.
 
-    Raises `ValueError` when a value is not allowed; the message names the field and what is allowed. A choice may be
-    given as its string.
+    Raises:
+        ValueError: a value is not allowed. The message names the field and the allowed values.
     """
 
     seed: int = field(default=0, metadata=_integer(0, LARGEST_SEED))
@@ -96,15 +96,15 @@ class WorldConfig:
     rate: Rate = field(default_factory=Rate, metadata={"schema": _rate_schema()})
     """The rate limit; as JSON `[limit, window in ms, scope, burst]`."""
     capacity: int = field(default=4, metadata=_integer(1, 1_000_000))
-    """How many runs of an organization run at once."""
+    """The number of runs that an organization may have running at once."""
     max_runs: int = field(default=100_000, metadata=_integer(1, 10_000_000))
-    """How many ended runs of an organization are kept; beyond that, those that ended first are forgotten."""
+    """The number of ended runs that the world keeps for each organization; the earliest ended are deleted first."""
     references: References = field(default=References.OPEN, metadata=_choice(References))
-    """What happens when a request names something unknown."""
+    """What happens when a request names an unknown project, case or suite."""
     environments: tuple[str, ...] = field(
         default=(), metadata={"schema": {"type": "array", "items": {"type": "string", "pattern": f"^{LABEL}$"}}}
     )
-    """The labels of environments that every organization has besides its own."""
+    """The labels of the environments that every organization has in addition to its own."""
     envelope: Envelope = field(default=Envelope.PRESENT, metadata=_choice(Envelope))
     """The envelope of webhook events."""
 
@@ -124,9 +124,11 @@ class WorldConfig:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The configuration in a JSON object; a field that is not there has its default.
+        """The configuration in a JSON object; a missing field has its default.
 
-        Raises `ValueError` or `TypeError` when a value is not allowed or a field is unknown.
+        Raises:
+            ValueError: a value is not allowed.
+            TypeError: a field is unknown, or a value has the wrong type.
         """
         given = dict(value)
         if "rate" in given:
@@ -137,19 +139,23 @@ class WorldConfig:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a complete configuration: what `WorldConfig.to_json` returns."""
+    """The JSON Schema of the object that `WorldConfig.to_json` returns."""
     properties = {one.name: schema_of(one.name) for one in fields(WorldConfig)}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 def schema_of(name: str) -> dict[str, Any]:
     """The JSON Schema of the field `name`."""
-    found: dict[str, Any] = next(one.metadata["schema"] for one in fields(WorldConfig) if one.name == name)
-    return found
+    field_schema: dict[str, Any] = next(one.metadata["schema"] for one in fields(WorldConfig) if one.name == name)
+    return field_schema
 
 
 def _check_field(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:  # noqa: ANN401  a field's value
-    """The value of a field in the field's own type; `ValueError` when it is not allowed."""
+    """The value of a field, converted to the field's type.
+
+    Raises:
+        ValueError: the value is not allowed.
+    """
     rule = metadata["schema"]
     if "enum" in metadata:
         return _check_choice(name, value, metadata["enum"])
@@ -164,14 +170,22 @@ def _check_field(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:  # 
 
 
 def check_integer(name: str, value: object, minimum: int, maximum: int) -> int:
-    """The value if it is an integer from `minimum` to `maximum`; `ValueError` when it is not."""
+    """Return the value.
+
+    Raises:
+        ValueError: the value is not an integer from `minimum` to `maximum`.
+    """
     if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
         raise ValueError(f"invalid {name} {value!r}: use an integer from {minimum} to {maximum}")
     return value
 
 
 def check_label(label: object) -> str:
-    """The label of an environment; `ValueError` when it is malformed."""
+    """Return the label of an environment.
+
+    Raises:
+        ValueError: the label is malformed.
+    """
     if not isinstance(label, str) or not re.fullmatch(LABEL, label):
         raise ValueError(
             f"invalid environment {label!r}: use 1 to 63 letters, digits, '_', '.' or '-', with a letter or digit first"
@@ -188,7 +202,7 @@ def _check_choice(name: str, value: Any, choices: type[StrEnum]) -> StrEnum:  # 
 
 def _check_rate(value: object) -> Rate:
     if not isinstance(value, Rate):
-        raise ValueError(f"invalid rate {value!r}: use a Rate")  # noqa: TRY004  all that is not allowed is one error
+        raise ValueError(f"invalid rate {value!r}: use a Rate")  # noqa: TRY004  every invalid value is a ValueError
     for name, bounds in _RATE_BOUNDS.items():
         check_integer(f"rate.{name}", getattr(value, name), *bounds)
     scope = _check_choice("rate.scope", value.scope, RateScope)

@@ -1,4 +1,4 @@
-"""Deliveries: one event on its way to one endpoint, the attempts to send it, and the rules that disturb it."""
+"""Deliveries: an event that is sent to one endpoint, the attempts to send it, and the rules that disturb it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RETRY_AFTER_MS: Final = (10 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE)
-"""How long to wait after each failed attempt; when the last one has failed too, the delivery is given up."""
+"""The waits after failed attempts, in ms. A delivery whose attempt after the last wait fails has failed."""
 LONGEST_HOLD_MS: Final = 10 * SECOND
-"""How long a delivery that a rule reorders waits for another one to overtake it."""
+"""The longest time, in ms, that a reordered delivery waits for a later delivery to overtake it."""
 
 
 class EventFacts(NamedTuple):
-    """What an event is about."""
+    """The object of an event and its properties."""
 
     object_id: str
     run_id: str | None
@@ -29,10 +29,10 @@ class EventFacts(NamedTuple):
 
 
 class WebhookEvent(NamedTuple):
-    """An event as it is sent, however often; `created_at` is in ms."""
+    """An event, which may be sent several times; `created_at` is in ms."""
 
     number: int
-    """Its place among all events of its world; its ID follows from it."""
+    """Its number among all events of its world, counted from 0; its ID follows from it."""
     type: EventType
     organization: str
     created_at: int
@@ -50,7 +50,7 @@ class DeliveryKind(StrEnum):
 
 
 class DeliveryStatus(StrEnum):
-    """Where a delivery stands."""
+    """The status of a delivery."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -66,31 +66,31 @@ _SENT_ONCE: Final = frozenset({DeliveryKind.DUPLICATE, DeliveryKind.TAMPERED})
 
 
 class Tampering(StrEnum):
-    """How a delivery is falsified."""
+    """The ways to falsify a delivery."""
 
     SIGNATURE = "signature"
-    """The signature is another secret's."""
+    """The signature is made with a wrong secret."""
     BODY = "body"
     """A value of the body is changed after it was signed."""
     WHITESPACE = "whitespace"
-    """The body is the same JSON value with other spacing, changed after it was signed."""
+    """The spacing of the body is changed after it was signed; the JSON value stays the same."""
     OLD_EVENT = "old_event"
-    """An event that the endpoint was sent before is sent again, under its own ID and signature."""
+    """An earlier event of the endpoint is sent again, with its original ID and a valid signature."""
 
 
 class AttemptResult(NamedTuple):
-    """What came of an attempt."""
+    """The result of an attempt."""
 
     status: int | None
-    """The status of the answer; None when there was none."""
+    """The HTTP status of the answer; None if no answer came."""
     error: str = ""
-    """Why there was no answer, or why no request was sent."""
+    """Why no answer came or no request was sent; empty if an answer came."""
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
-    """The beginning of the answer's body."""
+    """The first part of the answer's body."""
     truncated: bool = False
     is_refused: bool = False
-    """Whether the address may not be called, so that nothing was sent."""
+    """Whether the address is not allowed, so that no request was sent."""
 
     @property
     def is_success(self) -> bool:
@@ -99,7 +99,7 @@ class AttemptResult(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One attempt to deliver, from its start to its end, both in ms."""
+    """An attempt to send a delivery; both instants are in ms."""
 
     started_at: int
     ended_at: int
@@ -107,11 +107,11 @@ class Attempt(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """An event for an endpoint, as it stands; every change makes another value."""
+    """The delivery of an event to an endpoint. The value is frozen; every change makes a new one."""
 
     number: int
     endpoint: int
-    """The endpoint's number."""
+    """The number of the endpoint."""
     event: WebhookEvent
     kind: DeliveryKind
     due_at: int
@@ -119,12 +119,12 @@ class Delivery(NamedTuple):
     status: DeliveryStatus = DeliveryStatus.PENDING
     attempts: tuple[Attempt, ...] = ()
     started_at: int | None = None
-    """When the attempt that is under way began."""
+    """When the attempt in progress began, in ms; None if none is in progress."""
     tampering: Tampering | None = None
     is_held: bool = False
-    """Whether it waits for another delivery to overtake it."""
+    """Whether it waits for a later delivery to overtake it."""
     note: str = ""
-    """Why it was dropped."""
+    """Why it was dropped; empty if it was not."""
 
     @property
     def is_open(self) -> bool:
@@ -132,29 +132,29 @@ class Delivery(NamedTuple):
         return self.status in OPEN
 
     def start(self, now: int) -> Delivery:
-        """The delivery while an attempt is under way."""
+        """The delivery with an attempt in progress."""
         return self._replace(status=DeliveryStatus.SENDING, started_at=now, is_held=False)
 
     def finish(self, result: AttemptResult, now: int) -> Delivery:
-        """The delivery after an attempt: delivered, due again, given up, or refused."""
+        """The delivery after an attempt: delivered, pending again, failed, or refused."""
         began = now if self.started_at is None else self.started_at
         attempts = (*self.attempts, Attempt(began, now, result))
-        found = self._replace(attempts=attempts, started_at=None)
+        after = self._replace(attempts=attempts, started_at=None)
         if result.is_success:
-            return found._replace(status=DeliveryStatus.DELIVERED)
+            return after._replace(status=DeliveryStatus.DELIVERED)
         if result.is_refused:
-            return found._replace(status=DeliveryStatus.REFUSED)
+            return after._replace(status=DeliveryStatus.REFUSED)
         if self.kind in _SENT_ONCE or len(attempts) > len(RETRY_AFTER_MS):
-            return found._replace(status=DeliveryStatus.FAILED)
-        return found._replace(status=DeliveryStatus.PENDING, due_at=now + RETRY_AFTER_MS[len(attempts) - 1])
+            return after._replace(status=DeliveryStatus.FAILED)
+        return after._replace(status=DeliveryStatus.PENDING, due_at=now + RETRY_AFTER_MS[len(attempts) - 1])
 
     def drop(self, note: str) -> Delivery:
-        """The delivery, never to be sent."""
+        """The delivery with the status `dropped`; it is not sent."""
         return self._replace(status=DeliveryStatus.DROPPED, note=note, is_held=False)
 
 
 class Action(StrEnum):
-    """What a rule does to a delivery."""
+    """The effects of a rule on a delivery."""
 
     DUPLICATE = "duplicate"
     REORDER = "reorder"
@@ -164,26 +164,31 @@ class Action(StrEnum):
 
 
 class DeliveryRule(NamedTuple):
-    """A rule that disturbs the deliveries that match it."""
+    """A rule that disturbs the deliveries it matches."""
 
     number: int
     action: Action
     endpoint: int | None = None
-    """The number of the endpoint that it is for; None for all."""
+    """The number of the endpoint that it matches; None for every endpoint."""
     type: EventType | None = None
-    """The type of event that it is for; None for all."""
+    """The event type that it matches; None for every type."""
     times: int | None = None
-    """To how many more deliveries it applies; None for all that come."""
+    """The number of deliveries that it still applies to; None for no limit."""
     delay_ms: int = 0
     tampering: Tampering = Tampering.SIGNATURE
 
     def matches(self, endpoint: int, event: WebhookEvent) -> bool:
-        """Whether the rule is for the delivery of an event to an endpoint."""
+        """Whether the rule matches the delivery of an event to an endpoint."""
         return self.endpoint in {None, endpoint} and self.type in {None, event.type}
 
 
 def delivery_from(row: Sequence[Any]) -> Delivery:
-    """The delivery that was saved as a JSON array; `ValueError` or `TypeError` when none was."""
+    """The delivery in a saved JSON array.
+
+    Raises:
+        ValueError: the array has the wrong length or an unknown choice.
+        TypeError: an element has the wrong type.
+    """
     number, endpoint, event, kind, due_at, status, attempts, started_at, tampering, is_held, note = row
     return Delivery(
         number,
@@ -201,13 +206,13 @@ def delivery_from(row: Sequence[Any]) -> Delivery:
 
 
 def event_from(row: Sequence[Any]) -> WebhookEvent:
-    """The event that was saved as a JSON array."""
+    """The event in a saved JSON array."""
     number, kind, organization, created_at, facts = row
     return WebhookEvent(number, EventType(kind), organization, created_at, EventFacts(*facts))
 
 
 def rule_from(row: Sequence[Any]) -> DeliveryRule:
-    """The rule that was saved as a JSON array."""
+    """The rule in a saved JSON array."""
     number, action, endpoint, kind, times, delay_ms, tampering = row
     return DeliveryRule(
         number,

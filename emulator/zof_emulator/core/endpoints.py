@@ -1,4 +1,4 @@
-"""Webhook endpoints: where an organization wants its events sent, and under which secret they are signed."""
+"""Webhook endpoints: the URLs that receive an organization's events, and the secrets that sign them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOST_ENDPOINTS: Final = 100
-"""How many endpoints an organization may register."""
+"""The largest number of endpoints of an organization."""
 _ID_BITS: Final = 64
 _LAST_PORT: Final = 65_535
 _PORTS: Final = {"http": 80, "https": 443}
@@ -24,7 +24,7 @@ _URL_RULE: Final = "an http or https URL without user or fragment, at most 2048 
 
 
 class EventType(StrEnum):
-    """The events that an endpoint can subscribe to (`/docs/api/webhooks`)."""
+    """The event types that an endpoint can subscribe to (`/docs/api/webhooks`)."""
 
     RUN_STARTED = "run.started"
     RUN_COMPLETED = "run.completed"
@@ -40,7 +40,7 @@ class Endpoint(NamedTuple):
     """A registered endpoint; `created_at` is in ms."""
 
     number: int
-    """Its place among all endpoints of its world."""
+    """Its number among all endpoints of its world, counted from 0."""
     organization: str
     url: str
     events: tuple[EventType, ...]
@@ -49,7 +49,7 @@ class Endpoint(NamedTuple):
 
 
 class Registration(NamedTuple):
-    """What a client asks for; a secret is generated when it gives none."""
+    """The request to register an endpoint. A secret is generated if it has none."""
 
     url: str
     events: tuple[EventType, ...]
@@ -57,16 +57,20 @@ class Registration(NamedTuple):
 
 
 class Authority(NamedTuple):
-    """Whom a URL says to call."""
+    """The scheme, host and port of a URL."""
 
     scheme: str
     host: str
-    """A name or an address, without brackets."""
+    """A host name or an IP address, without brackets."""
     port: int
 
 
 def authority_of(url: str) -> Authority:
-    """Whom a URL says to call; `Refused("invalid_value")` when it is no URL that an endpoint may have."""
+    """The scheme, host and port of an endpoint's URL.
+
+    Raises:
+        Refused: `invalid_value`, if an endpoint may not have this URL.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -83,9 +87,10 @@ def authority_of(url: str) -> Authority:
 
 
 class EndpointIds:
-    """The IDs of endpoints, events and deliveries in one world; they follow from the seed and never repeat.
+    """The IDs of the endpoints, events and deliveries of a world. They follow from the seed and never repeat.
 
-    `samples` are the words of the first endpoints, so that the document's examples hold under every seed.
+    `samples` are the IDs of the first endpoints without their prefix. They make the examples of the document hold
+    under every seed.
     """
 
     __slots__ = ("_deliveries", "_endpoints", "_events", "_numbers", "samples", "seed")
@@ -99,19 +104,19 @@ class EndpointIds:
         self._deliveries = Permutation.from_seed(seed, "delivery", _ID_BITS)
 
     def endpoint(self, number: int) -> str:
-        """The ID of the nth endpoint."""
+        """The ID of the endpoint with this number."""
         return "wh_" + (self.samples[number] if number < len(self.samples) else self._endpoints.word(number))
 
     def event(self, number: int) -> str:
-        """The ID of the nth event."""
+        """The ID of the event with this number."""
         return "evt_" + self._events.word(number)
 
     def delivery(self, number: int) -> str:
-        """The ID of the nth delivery."""
+        """The ID of the delivery with this number."""
         return "del_" + self._deliveries.word(number)
 
     def read_endpoint(self, name: str) -> int | None:
-        """The number of the endpoint with this ID, or None."""
+        """The number of the endpoint with this ID; None if no endpoint can have the ID."""
         word = name.removeprefix("wh_")
         if word in self._numbers:
             return self._numbers[word] if name != word else None
@@ -119,16 +124,16 @@ class EndpointIds:
         return None if number is None or number < len(self.samples) else number
 
     def read_delivery(self, name: str) -> int | None:
-        """The number of the delivery with this ID, or None."""
+        """The number of the delivery with this ID; None if no delivery can have the ID."""
         return self._deliveries.number(name[4:]) if name.startswith("del_") else None
 
     def secret(self, number: int) -> str:
-        """The secret that is generated for the nth endpoint: `whsec_` and 40 hexadecimal digits."""
+        """The generated secret of the endpoint with this number: `whsec_` and 40 hexadecimal digits."""
         return "whsec_" + blake2b(f"{self.seed}/webhook-secret/{number}".encode(), digest_size=20).hexdigest()
 
 
 class EndpointStore:
-    """The endpoints of one world, by number and by what they subscribe to. The API deletes none."""
+    """The endpoints of a world, by number and by subscription. No operation deletes an endpoint."""
 
     __slots__ = ("_by_number", "_of_organization", "_subscribers")
 
@@ -140,14 +145,18 @@ class EndpointStore:
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def register(self, ids: EndpointIds, organization: str, asked: Registration, now: int) -> Endpoint:
-        """Register an endpoint at an instant in ms; `Refused` when it cannot be registered."""
-        authority_of(asked.url)
+    def register(self, ids: EndpointIds, organization: str, registration: Registration, now: int) -> Endpoint:
+        """Register an endpoint at `now` (ms).
+
+        Raises:
+            Refused: the URL is invalid, or the organization has too many endpoints.
+        """
+        authority_of(registration.url)
         if len(self._of_organization[organization]) >= MOST_ENDPOINTS:
             raise Refused("too_many_webhooks", most=MOST_ENDPOINTS)
         number = len(self._by_number)
-        secret = asked.secret or ids.secret(number)
-        endpoint = Endpoint(number, organization, asked.url, asked.events, secret, now)
+        secret = registration.secret or ids.secret(number)
+        endpoint = Endpoint(number, organization, registration.url, registration.events, secret, now)
         self._add(endpoint)
         return endpoint
 
@@ -159,28 +168,36 @@ class EndpointStore:
             self._subscribers[key] = (*self._subscribers.get(key, ()), endpoint.number)
 
     def get(self, number: int) -> Endpoint:
-        """The endpoint with this number; `KeyError` when there is none."""
+        """The endpoint with this number.
+
+        Raises:
+            KeyError: no endpoint has this number.
+        """
         return self._by_number[number]
 
     def find(self, organization: str, number: int | None) -> Endpoint | None:
-        """The organization's endpoint with this number, if there is one."""
-        found = None if number is None else self._by_number.get(number)
-        return found if found is not None and found.organization == organization else None
+        """The organization's endpoint with this number, or None."""
+        endpoint = None if number is None else self._by_number.get(number)
+        return endpoint if endpoint is not None and endpoint.organization == organization else None
 
     def numbers(self, organization: str) -> Sequence[int]:
         """The numbers of an organization's endpoints, ascending."""
         return self._of_organization.get(organization, ())
 
     def subscribers(self, organization: str, event: EventType) -> tuple[int, ...]:
-        """The numbers of the endpoints that get such an event, in the order of their registration."""
+        """The numbers of the endpoints that receive events of this type, in the order of their registration."""
         return self._subscribers.get((organization, event), ())
 
     def save(self) -> list[Any]:
-        """All endpoints, as JSON."""
+        """All endpoints as JSON."""
         return [[*one[:3], list(one.events), *one[4:]] for one in self._by_number.values()]
 
     def restore(self, saved: Iterable[Any]) -> None:
-        """Add what was saved; `ValueError` when it was not saved here."""
+        """Add the saved endpoints.
+
+        Raises:
+            ValueError: the numbers have a gap, or an event type is unknown.
+        """
         for number, organization, url, events, secret, created_at in saved:
             if number != len(self._by_number):
                 raise ValueError("an endpoint is missing")

@@ -1,4 +1,4 @@
-"""Idempotency: answers kept by key for a while, so that a repeated request gets the original one."""
+"""Idempotency: answers stored by key for a limited time, so that a repeated request gets the original answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 class Scope(NamedTuple):
-    """What a key is good for: the same key elsewhere is another key."""
+    """The scope of a key: the same key with another organization, method or path is a different key."""
 
     organization: str
     method: str
@@ -31,7 +31,7 @@ class _Kept(Generic[Answer]):
 
 
 class IdempotencyStore(Generic[Answer]):
-    """Keeps answers for `keep_ms`, at most `most_bytes` of them; when there are more, the oldest make room."""
+    """Stores answers for `keep_ms`. If they take more than `most_bytes`, the oldest are deleted."""
 
     __slots__ = ("_keep_ms", "_kept", "_most_bytes", "_size")
 
@@ -45,7 +45,11 @@ class IdempotencyStore(Generic[Answer]):
         return len(self._kept)
 
     def recall(self, scope: Scope, fingerprint: bytes, now: int) -> Answer | None:
-        """The answer kept for this key, or None; `Refused` when the key was used with another body."""
+        """The answer that is stored for this key at `now` (ms), or None.
+
+        Raises:
+            Refused: the key was used with another body.
+        """
         kept = self._kept.get(scope)
         if kept is None or kept.expires_at <= now:
             return None
@@ -54,21 +58,25 @@ class IdempotencyStore(Generic[Answer]):
         return kept.answer
 
     def keep(self, scope: Scope, fingerprint: bytes, answer: Answer, size: int, now: int) -> int:
-        """Keep an answer of about `size` bytes from `now` (ms) on; how many were forgotten before their time."""
+        """Store an answer of about `size` bytes at `now` (ms).
+
+        Returns:
+            The number of answers that were deleted before they expired.
+        """
         self._drop(scope)
         self._kept[scope] = _Kept(fingerprint, answer, size, now + self._keep_ms)
         self._size += size
         return self._make_room(now)
 
     def to_json(self, write: Callable[[Answer], Any]) -> list[Any]:
-        """All that is kept, the oldest first, as JSON; `write` writes an answer."""
+        """All stored answers as JSON, the oldest first; `write` turns an answer into JSON."""
         return [
             [*scope, one.fingerprint.decode(), write(one.answer), one.size, one.expires_at]
             for scope, one in self._kept.items()
         ]
 
     def restore(self, saved: Iterable[Any], read: Callable[[Any], Answer]) -> None:
-        """Take what was saved; `read` reads what `write` wrote."""
+        """Add the saved answers; `read` is the inverse of `write`."""
         for organization, method, path, key, fingerprint, answer, size, expires_at in saved:
             scope = Scope(organization, method, path, key)
             self._kept[scope] = _Kept(fingerprint.encode(), read(answer), size, expires_at)

@@ -1,4 +1,4 @@
-"""Names of things: IDs that a seed tells, that never repeat, and that can be read back without a table of them."""
+"""IDs: they follow from a seed, never repeat, and can be read back without a table."""
 
 from __future__ import annotations
 
@@ -17,42 +17,43 @@ _PART: Final = re.compile(r"(.+)_([0-9]{3,4})")
 
 @dataclass(frozen=True, slots=True)
 class Permutation:
-    """A walk over all numbers of `bits` bits that meets each once: the nth step is at `base + n * step`, `step` odd."""
+    """A permutation of the integers of `bits` bits: `number` maps to `base + number * step`, where `step` is odd."""
 
     base: int
     step: int
-    back: int
-    """The inverse of the step."""
+    inverse: int
+    """The multiplicative inverse of `step`."""
     mask: int
     form: str
-    """How a word is written, for `%`."""
+    """The `%` format of a word."""
 
     @classmethod
     def from_seed(cls, seed: int, purpose: str, bits: int) -> Permutation:
-        """The walk that a seed tells for a purpose."""
+        """The permutation that follows from a seed and a purpose."""
         digest = blake2b(f"{seed}/{purpose}".encode(), digest_size=bits // 4).digest()
         base, step = int.from_bytes(digest[: bits // 8], "big"), int.from_bytes(digest[bits // 8 :], "big") | 1
         return cls(base, step, pow(step, -1, 1 << bits), (1 << bits) - 1, f"%0{bits // 4}x")
 
     def word(self, number: int) -> str:
-        """The nth step, in hexadecimal digits."""
+        """The word of a number, in hexadecimal digits."""
         return self.form % ((self.base + number * self.step) & self.mask)
 
     def number(self, word: str) -> int | None:
-        """Which step has this word, or None when the word is none of the walk's."""
+        """The number whose word this is, or None if the text is not a word of this permutation."""
         try:
-            place = int(word, 16)
+            value = int(word, 16)
         except ValueError:
             return None
-        if self.form % (place & self.mask) != word:  # in another case, say, or with a sign
+        if self.form % (value & self.mask) != word:  # for example in upper case, or with a sign
             return None
-        return (place - self.base) * self.back & self.mask
+        return (value - self.base) * self.inverse & self.mask
 
 
 class IdScheme:
-    """The IDs of one world: runs by number, and what belongs to a run by its place in it.
+    """The IDs of a world. A run has a number; its results, artifacts and log lines have an index within the run.
 
-    `samples` are the words of the first runs, so that the spec's examples hold under every seed.
+    `samples` are the IDs of the first runs without their prefix. They make the examples of the document hold under
+    every seed.
     """
 
     __slots__ = ("_numbers", "_requests", "_runs", "samples")
@@ -64,11 +65,11 @@ class IdScheme:
         self._requests = Permutation.from_seed(seed, "request", _REQUEST_BITS)
 
     def request(self, number: int) -> str:
-        """The ID of the nth answer: `req_` and 20 hexadecimal digits."""
+        """The request ID of the answer with this number: `req_` and 20 hexadecimal digits."""
         return "req_" + self._requests.word(number)
 
     def run(self, number: int) -> str:
-        """The ID of the nth run."""
+        """The ID of the run with this number."""
         return "run_" + self._word(number)
 
     def result(self, number: int, index: int) -> str:
@@ -80,19 +81,19 @@ class IdScheme:
         return f"art_{self._word(number)}_{slot + 1:04d}"
 
     def log(self, number: int, line: int) -> str:
-        """The ID of a run's log line, counted from 0."""
+        """The ID of a run's log line; `line` is counted from 0."""
         return f"log_{self._word(number)}_{line + 1:04d}"
 
     def read_run(self, name: str) -> int | None:
-        """The number of the run with this ID, or None."""
+        """The number of the run with this ID; None if no run can have the ID."""
         return self._number(name[4:]) if name.startswith("run_") else None
 
     def read_result(self, name: str) -> tuple[int, int] | None:
-        """The run's number and the case's index in the ID of a result, or None."""
+        """The run's number and the case's index in the ID of a result; None if no result can have the ID."""
         return self._read_part(name, "res_", self.result)
 
     def read_artifact(self, name: str) -> tuple[int, int] | None:
-        """The run's number and the slot in the ID of an artifact, or None."""
+        """The run's number and the slot in the ID of an artifact; None if no artifact can have the ID."""
         return self._read_part(name, "art_", self.artifact)
 
     def _word(self, number: int) -> str:

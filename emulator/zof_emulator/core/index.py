@@ -1,4 +1,4 @@
-"""Indexes: which runs and results a filter finds, in order, without reading the others."""
+"""Indexes: find the runs and results that match a filter, in order, without reading the others."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from zof_emulator.core.runs import Run
 
 NO_END: Final = 1 << 47
-"""Above every position."""
+"""A number above every run number and every rank."""
 _NOTHING: Final = array("q")
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `after` (inclusive) to `before` (exclusive), in ms; None is open.
+    """A period from `after` (inclusive) to `before` (exclusive), in ms; None means no bound.
 
-    What is compared is what the wire shows, whole seconds, so that a filter and the list it filters agree.
+    Instants are compared in whole seconds, as answers show them, so that a filter agrees with the list it filters.
     """
 
     after: int | None = None
     before: int | None = None
 
     def bounds(self, instants: Sequence[int]) -> tuple[int, int]:
-        """Which slice of these ascending instants lies in the period."""
+        """The start and end of the slice of these ascending instants that lies in the period."""
         lower = 0 if self.after is None else bisect_left(instants, _second_up(self.after))
         upper = len(instants) if self.before is None else bisect_left(instants, _second_up(self.before))
         return lower, upper
@@ -43,7 +43,7 @@ def _second_up(instant: int) -> int:
 
 
 class RunIndex:
-    """An organization's runs by project and status; a run is known by its number."""
+    """The numbers of an organization's runs, by project and status."""
 
     __slots__ = ("_appends", "_by", "_created", "_numbers")
 
@@ -54,7 +54,7 @@ class RunIndex:
         self._appends: dict[tuple[str, Status], tuple[Callable[[int], None], ...]] = {}
 
     def add(self, run: Run) -> None:
-        """Take in a new run; runs come in the order of their numbers."""
+        """Add a new run. Runs are added in the order of their numbers."""
         self._created.append(run.created_at)
         self._numbers.append(run.number)
         added = self._appends.get((run.project_id, run.status)) or self._lists_of(run.project_id, run.status)
@@ -62,7 +62,7 @@ class RunIndex:
             append(run.number)
 
     def move(self, before: Run, now: Run) -> None:
-        """Follow a run into another status."""
+        """Move a run from the lists of its old status to those of its new one."""
         for project in (None, now.project_id):
             left = self._list(project, before.status)
             del left[bisect_left(left, now.number)]
@@ -70,17 +70,17 @@ class RunIndex:
             joined.insert(bisect_left(joined, now.number), now.number)
 
     def forget(self, gone: Collection[int]) -> None:
-        """Leave out runs with these numbers."""
-        kept = [place for place, number in enumerate(self._numbers) if number not in gone]
-        self._created = array("q", [self._created[place] for place in kept])
-        self._numbers = array("q", [self._numbers[place] for place in kept])
-        self._by = {key: array("q", [one for one in found if one not in gone]) for key, found in self._by.items()}
+        """Remove the runs with these numbers."""
+        kept = [offset for offset, number in enumerate(self._numbers) if number not in gone]
+        self._created = array("q", [self._created[offset] for offset in kept])
+        self._numbers = array("q", [self._numbers[offset] for offset in kept])
+        self._by = {key: array("q", [one for one in numbers if one not in gone]) for key, numbers in self._by.items()}
         self._appends.clear()
 
     def page(
         self, project: str | None, status: Status | None, period: Period, below: int, limit: int
     ) -> tuple[list[int], bool]:
-        """The newest `limit` runs with a number under `below` that match, and whether more do."""
+        """The numbers of the newest `limit` matching runs with a number less than `below`, and whether more match."""
         first, last = period.bounds(self._created)
         lower = self._numbers[first] if first < len(self._numbers) else NO_END
         upper = self._numbers[last] if last < len(self._numbers) else NO_END
@@ -88,20 +88,20 @@ class RunIndex:
         return take_newest(index, lower, min(upper, below), limit)
 
     def _lists_of(self, project: str, status: Status) -> tuple[Callable[[int], None], ...]:
-        """What a new run of this project and status is appended to; looked up once, for there are many of them."""
+        """The `append` methods of the lists that a new run of this project and status belongs to; cached."""
         lists = self._list(None, status), self._list(project, None), self._list(project, status)
-        found = self._appends[project, status] = tuple(one.append for one in lists)
-        return found
+        appends = self._appends[project, status] = tuple(one.append for one in lists)
+        return appends
 
     def _list(self, project: str | None, status: Status | None) -> array[int]:
-        found = self._by.get((project, status))
-        if found is None:
-            found = self._by[project, status] = array("q")
-        return found
+        numbers = self._by.get((project, status))
+        if numbers is None:
+            numbers = self._by[project, status] = array("q")
+        return numbers
 
 
 class ResultIndex:
-    """An organization's results, by the rank that the end of their run gave them: the list shows high ranks first."""
+    """An organization's results by rank. A result gets its rank when its run ends; lists show high ranks first."""
 
     __slots__ = ("_bases", "_by_status", "_runs", "_visible", "end", "start")
 
@@ -111,42 +111,50 @@ class ResultIndex:
         self._visible = array("q")
         self._by_status: dict[Status, array[int]] = {}
         self.start = start
-        """The lowest rank of a result that is not forgotten."""
+        """The lowest rank that is not deleted."""
         self.end = start
-        """The rank that the next result will have; all visible ones are below."""
+        """The rank of the next result; every visible result has a lower rank."""
 
     def __len__(self) -> int:
-        """How many runs have results here."""
+        """The number of runs that have results here."""
         return len(self._runs)
 
     def forget(self, count: int) -> list[int]:
-        """Leave out the results of the `count` runs that ended first, but not of all; the numbers of these runs."""
+        """Remove the results of the `count` runs that ended first; `count` is less than the number of runs.
+
+        Returns:
+            The numbers of these runs.
+        """
         gone = self._runs[:count].tolist()
         self.start = self._bases[count]
         del self._bases[:count], self._runs[:count], self._visible[:count]
-        for found in self._by_status.values():
-            del found[: bisect_left(found, self.start)]
+        for ranks in self._by_status.values():
+            del ranks[: bisect_left(ranks, self.start)]
         return gone
 
     def add(self, run: Run) -> int:
-        """Take in the results of a run that has ended; the rank of its last case, the lowest of them."""
+        """Add the results of a run that has ended.
+
+        Returns:
+            The lowest of their ranks, which the last case of the run has.
+        """
         base = self.end
         self._bases.append(base)
         self._runs.append(run.number)
         self._visible.append(run.completed_at or 0)
         statuses = run.case_statuses()
         self.end += len(statuses)
-        for place, status in enumerate(reversed(statuses)):
-            found = self._by_status.get(status)
-            if found is None:
-                found = self._by_status[status] = array("q")
-            found.append(base + place)
+        for rank, status in enumerate(reversed(statuses), base):
+            ranks = self._by_status.get(status)
+            if ranks is None:
+                ranks = self._by_status[status] = array("q")
+            ranks.append(rank)
         return base
 
     def page(
         self, run: Run | None, status: Status | None, period: Period, below: int, limit: int
     ) -> tuple[list[int], bool]:
-        """The `limit` highest ranks under `below` that match, and whether more do."""
+        """The `limit` highest matching ranks less than `below`, and whether more match."""
         lower, upper = self._ranks(period)
         if run is not None:
             lower, upper = max(lower, run.rank), min(upper, run.rank + len(run.cases))
@@ -159,9 +167,9 @@ class ResultIndex:
         return self._runs[first:last]
 
     def find(self, rank: int) -> tuple[int, int]:
-        """The number of the run whose results hold this rank, and the place of the rank among them from below."""
-        place = bisect_right(self._bases, rank) - 1
-        return self._runs[place], rank - self._bases[place]
+        """The number of the run that has the result with this rank, and the rank minus the lowest rank of that run."""
+        offset = bisect_right(self._bases, rank) - 1
+        return self._runs[offset], rank - self._bases[offset]
 
     def _ranks(self, period: Period) -> tuple[int, int]:
         first, last = period.bounds(self._visible)

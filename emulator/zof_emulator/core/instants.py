@@ -1,4 +1,4 @@
-"""Instants: milliseconds since the Unix epoch as text of the wire, and back; nothing else."""
+"""Instants: milliseconds since the Unix epoch, formatted and parsed as timestamps of the API."""
 
 from __future__ import annotations
 
@@ -38,15 +38,18 @@ def rfc3339_ms(instant: int) -> str:
 
 @lru_cache(maxsize=64)
 def http_date(seconds: int) -> str:
-    """Whole seconds since the epoch as the date of an HTTP header (RFC 9110), whatever the locale."""
+    """Whole seconds since the Unix epoch as the date of an HTTP header (RFC 9110), independent of the locale."""
     at = datetime.fromtimestamp(seconds, UTC)
     return f"{_DAYS_NAMED[at.weekday()]}, {at.day:02d} {_MONTHS_NAMED[at.month - 1]} {at.year:04d} {at:%H:%M:%S} GMT"
 
 
 def parse_rfc3339(text: str) -> int:
-    """The instant in ms that an RFC 3339 timestamp names, rounded up to a whole ms; `ValueError` when it is none.
+    """The instant of an RFC 3339 timestamp, in ms since the Unix epoch, rounded up to a whole millisecond.
 
-    A leap second counts as the second after it. Years 0000 to 9999 are taken, with any offset.
+    A leap second counts as the second after it. Years 0000 to 9999 are accepted, with any offset.
+
+    Raises:
+        ValueError: the text is not an RFC 3339 timestamp.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:

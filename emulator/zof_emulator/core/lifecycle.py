@@ -1,4 +1,4 @@
-"""The life of a run: the one table of statuses and of what follows what, and nothing that acts on it."""
+"""The lifecycle of a run: its statuses, and the table of the transitions between them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """Where a run, or a case of it, stands."""
+    """The status of a run or of a case."""
 
-    __hash__ = str.__hash__  # that of an Enum is written in Python, and statuses are looked up all the time
+    __hash__ = str.__hash__  # the hash of an Enum is written in Python, and statuses are looked up often
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -26,7 +26,7 @@ class Status(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What can happen to a run."""
+    """The triggers of a transition."""
 
     BEGIN = "begin"
     PASS = "pass"  # noqa: S105  no password
@@ -45,23 +45,27 @@ AFTER: Final[Mapping[tuple[Status, Trigger], Status]] = MappingProxyType(
         (Status.RUNNING, Trigger.CANCEL): Status.CANCELED,
     },
 )
-"""The transitions; a pair that is not here cannot happen."""
+"""The transitions; a pair that is missing is not allowed."""
 
 TERMINAL: Final = frozenset(Status) - {status for status, _ in AFTER}
-"""The statuses that nothing ever leaves."""
+"""The statuses that have no transition to another status."""
 
 _ENDING: Final = ((Status.ERROR, Trigger.BREAK), (Status.FAILED, Trigger.FAIL))
 
 
-def after(status: Status, event: Trigger) -> Status:
-    """The status that follows; `Refused("run_ended")` when the event cannot happen in this one."""
-    following = AFTER.get((status, event))
+def after(status: Status, trigger: Trigger) -> Status:
+    """The status after a trigger.
+
+    Raises:
+        Refused: `run_ended`, if the status has no such transition.
+    """
+    following = AFTER.get((status, trigger))
     if following is None:
         raise Refused("run_ended", status=status.value)
     return following
 
 
 def ending(outcomes: Iterable[Status]) -> Trigger:
-    """How a run ends whose cases came to these outcomes: an error outweighs a failure, a failure a pass."""
-    found = set(outcomes)
-    return next((event for status, event in _ENDING if status in found), Trigger.PASS)
+    """The trigger that ends a run whose cases have these outcomes: an error outweighs a failure, a failure a pass."""
+    distinct = set(outcomes)
+    return next((trigger for status, trigger in _ENDING if status in distinct), Trigger.PASS)

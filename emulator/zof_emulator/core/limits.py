@@ -1,4 +1,4 @@
-"""Rate limits: fixed windows that begin with the first request in them."""
+"""Rate limits: fixed windows, each of which begins with its first request."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ if TYPE_CHECKING:
 
 
 class RateScope(StrEnum):
-    """Whose requests a rate limit counts together."""
+    """The requests that a rate limit counts together."""
 
     KEY = "key"
-    """Those of each key."""
+    """The requests of each key."""
     ORGANIZATION = "organization"
-    """Those of all keys of an organization."""
+    """The requests of all keys of an organization."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many requests a window admits, and whose requests it counts."""
+    """A rate limit."""
 
     limit: int = 100
+    """The number of requests that a window admits, without the burst."""
     window_ms: int = 60 * SECOND
+    """The length of a window, in ms."""
     scope: RateScope = RateScope.KEY
-    """Whose requests are counted together."""
+    """The requests that are counted together."""
     burst: int = 0
-    """How many requests beyond the limit a window still admits."""
+    """The number of requests beyond the limit that a window still admits."""
 
 
 class Verdict(NamedTuple):
-    """What the limiter says of one request; seconds are whole, `reset` since the Unix epoch."""
+    """The limiter's verdict on a request. `reset` is in whole seconds since the Unix epoch."""
 
     limit: int
     remaining: int
     reset: int
     retry_after: int | None
-    """How many seconds to wait; None when the request is admitted."""
+    """The seconds to wait; None if the request is admitted."""
 
 
 class Window:
-    """A window of one bucket: when it ends (ms), and how many requests it has admitted."""
+    """A window of a bucket: when it ends (ms), and the number of requests that it has admitted."""
 
     __slots__ = ("end", "refused", "reset", "used")
 
@@ -53,11 +55,11 @@ class Window:
         self.reset = -(-end // SECOND)
         self.used = used
         self.refused = refused
-        """Whether somebody has been told to wait for its end."""
+        """Whether a request was answered with 429 in this window."""
 
 
 class Limiter:
-    """Counts requests per bucket; knows as many buckets as there are keys."""
+    """Counts requests per bucket; there is a bucket for each key or for each organization."""
 
     __slots__ = ("_by_key", "_most", "_rate", "windows")
 
@@ -69,27 +71,31 @@ class Limiter:
         """The newest window of each bucket."""
 
     def end_of_wait(self, organization: str, key: str) -> int | None:
-        """When the key's window ends, in ms, if the key was told before to wait for that; from now on it was."""
+        """Record that a request of a key is answered with 429.
+
+        Returns:
+            The end of the key's window, in ms, if an earlier request was answered with 429 in it; None if not.
+        """
         window = self.windows[key if self._by_key else organization]
-        told, window.refused = window.refused, True
-        return window.end if told else None
+        was_refused, window.refused = window.refused, True
+        return window.end if was_refused else None
 
     def next_reset(self, now: int) -> int | None:
-        """When the first window ends after `now`, in ms; None when no window is open."""
+        """The earliest end of a window after `now`, in ms; None if no window is open."""
         return min((window.end for window in self.windows.values() if window.end > now), default=None)
 
     def to_json(self, name: Callable[[str], str]) -> dict[str, Any]:
-        """All windows, as JSON; `name` is what a bucket is called there."""
+        """All windows as JSON; `name` maps a bucket to its name in the JSON."""
         return {name(bucket): [one.end, one.used, one.refused] for bucket, one in self.windows.items()}
 
     def restore(self, saved: Mapping[str, Any], bucket: Callable[[str], str]) -> None:
-        """Take what was saved; `bucket` knows a bucket by its name there."""
+        """Replace all windows by the saved ones; `bucket` is the inverse of `name`."""
         self.windows = {
             bucket(name): Window(end, used, refused=refused) for name, (end, used, refused) in saved.items()
         }
 
     def admit(self, organization: str, key: str, now: int) -> Verdict:
-        """Count a request at `now` (ms) and say whether it is admitted. A refused one is not counted."""
+        """Count a request at `now` (ms) and return the verdict. A refused request is not counted."""
         bucket = key if self._by_key else organization
         window = self.windows.get(bucket)
         if window is None or now >= window.end:

@@ -1,4 +1,4 @@
-"""Logs: the lines that a run has written so far, each told by the run and its place, none of them stored."""
+"""Logs: the log lines of a run. None is stored; each follows from its run and its index."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ _LEVELS: Final = {Status.PASSED: "info", Status.CANCELED: "warning"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: when in ms, how grave, what, and about which case, if about one."""
+    """A log line."""
 
     at: int
+    """In ms since the Unix epoch."""
     level: str
+    """`info`, `warning` or `error`."""
     message: str
     test_case_id: str | None = None
+    """The case that the line is about; None if it is about the run."""
 
 
 def count(run: Run) -> int:
-    """How many lines the run has written."""
+    """The number of lines that the run has written."""
     if run.started_at is None:
         return 1 + run.has_ended
     done = len(run.outcomes)
@@ -37,16 +40,16 @@ def count(run: Run) -> int:
     return _BEFORE_CASES + _PER_CASE * done + 1
 
 
-def line(run: Run, place: int) -> Line:
-    """The line at `place`, counted from 0, which must be less than `count(run)`."""
-    if place == 0:
+def line(run: Run, index: int) -> Line:
+    """The line at `index`, from 0 to `count(run) - 1`."""
+    if index == 0:
         return Line(run.created_at, "info", f"Run queued: {len(run.cases)} cases on {run.environment}.")
-    if run.has_ended and place == count(run) - 1:
+    if run.has_ended and index == count(run) - 1:
         return _last_line(run)
-    if place == 1:
+    if index == 1:
         return Line(run.started_at or 0, "info", "Run started.")
-    index, ends = divmod(place - _BEFORE_CASES, _PER_CASE)
-    return _case_ended(run, index) if ends else _case_started(run, index)
+    case_index, is_end = divmod(index - _BEFORE_CASES, _PER_CASE)
+    return _case_ended(run, case_index) if is_end else _case_started(run, case_index)
 
 
 def _last_line(run: Run) -> Line:

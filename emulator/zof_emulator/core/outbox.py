@@ -1,7 +1,7 @@
-"""The outbox: events on their way to endpoints, one queue an endpoint, in order; whoever sends them takes them here.
+"""The outbox: the deliveries to endpoints, with one queue for each endpoint.
 
-A delivery is taken when it is due and it is the first of its queue, and then nothing else of that queue is taken until
-the result of the attempt is known. So events reach an endpoint in order, and endpoints do not wait for one another.
+The delivery service takes a delivery when it is due and first in its queue. It takes no other delivery of that queue
+until the result of the attempt is known. So events reach an endpoint in order, and no endpoint waits for another.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from zof_emulator.core.endpoints import Endpoint, EventType, Registration
 
 MOST_QUEUED: Final = 20_000
-"""How many deliveries wait for one endpoint; what comes then is dropped, and counted."""
+"""The largest number of deliveries that wait for one endpoint; more are dropped and counted."""
 MOST_OPEN: Final = 100_000
-"""How many deliveries wait for all endpoints of a world."""
+"""The largest number of deliveries that wait for all endpoints of a world; more are dropped and counted."""
 MOST_FINISHED: Final = 10_000
-"""How many deliveries are remembered after their end; the oldest are forgotten first."""
+"""The largest number of finished deliveries that are kept; the oldest are deleted first."""
 MOST_RULES: Final = 100
 QUEUE_FULL: Final = "too many deliveries were waiting"
 DROPPED_BY_RULE: Final = "a rule dropped it"
@@ -43,7 +43,7 @@ DROPPED_ON_DEMAND: Final = "it was dropped on demand"
 
 
 class Outbox:
-    """The endpoints of a world, and the deliveries to them. All instants are in ms."""
+    """The endpoints of a world and the deliveries to them. All instants are in ms."""
 
     __slots__ = (
         "_deliveries",
@@ -68,15 +68,15 @@ class Outbox:
         self.ids = EndpointIds(seed, samples)
         self.endpoints = EndpointStore()
         self.rules: dict[int, DeliveryRule] = {}
-        """The rules that disturb deliveries, the first that matches applies."""
+        """The rules that disturb deliveries; the first one that matches applies."""
         self.event_count = 0
         self.delivery_count = 0
         self.attempt_count = 0
         """How many attempts have ended."""
         self.forgotten = 0
-        """How many finished deliveries have been forgotten."""
+        """The number of finished deliveries that have been deleted."""
         self.overflowed = 0
-        """How many deliveries were dropped because too many were waiting."""
+        """The number of deliveries that were dropped because too many were waiting."""
         self._schedule = schedule
         self._deliveries: dict[int, Delivery] = {}
         self._queues: dict[int, deque[int]] = {}
@@ -89,10 +89,9 @@ class Outbox:
         """Register an endpoint; `Refused` when it cannot be registered."""
         return self.endpoints.register(self.ids, organization, asked, now)
 
-    # --- what happens
-
+    # --- events
     def publish(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> int:
-        """Send an event to every endpoint that subscribes to it; how many there are."""
+        """Send an event to every endpoint that subscribes to its type; return the number of these endpoints."""
         subscribers = self.endpoints.subscribers(organization, kind)
         if subscribers:
             event = self._event(kind, organization, facts, now)
@@ -101,7 +100,7 @@ class Outbox:
         return len(subscribers)
 
     def send_test(self, endpoint: Endpoint, facts: EventFacts, now: int) -> WebhookEvent:
-        """Send an endpoint a test: an event of the first type that it subscribes to."""
+        """Send a test event of the first type that an endpoint subscribes to; return the event."""
         event = self._event(endpoint.events[0], endpoint.organization, facts, now)
         self._send(endpoint.number, event, DeliveryKind.TEST, now)
         return event
@@ -112,7 +111,7 @@ class Outbox:
         return event
 
     def _send(self, endpoint: int, event: WebhookEvent, kind: DeliveryKind, now: int) -> None:
-        """Put the delivery of an event into its endpoint's queue, disturbed by the first rule that matches."""
+        """Put the delivery of an event into its endpoint's queue, and apply the first rule that matches."""
         rule = self._match(endpoint, event) if self.rules else None
         action = None if rule is None else rule.action
         if rule is not None and action is Action.TAMPER:
@@ -160,7 +159,7 @@ class Outbox:
         self._look(delivery.endpoint, now)
 
     def _close(self, delivery: Delivery) -> None:
-        """Remember a delivery that has ended, and forget the oldest ones."""
+        """Keep a delivery that has ended, and delete the oldest one if there are too many."""
         self._deliveries[delivery.number] = delivery
         self._finished.append(delivery.number)
         if len(self._finished) > MOST_FINISHED:
@@ -168,7 +167,7 @@ class Outbox:
             self.forgotten += 1
 
     def _look(self, endpoint: int, now: int) -> None:
-        """Have the first delivery of a queue taken when it is due."""
+        """Mark the queue as ready if its first delivery is due; schedule a wake-up if it is due later."""
         queue = self._queues[endpoint]
         if queue:
             first = self._deliveries[queue[0]]
@@ -186,7 +185,7 @@ class Outbox:
             self._ready[endpoint] = None
 
     def take(self, now: int) -> list[Delivery]:
-        """The deliveries that are to be sent now; their attempts have begun, and end with `finish`."""
+        """The deliveries to send at `now`. Their attempts have begun; `finish` ends them."""
         if not self._ready:
             return []
         due = [delivery for endpoint in self._ready if (delivery := self._find_due(endpoint, now)) is not None]
@@ -202,7 +201,7 @@ class Outbox:
         return first if is_due else None
 
     def finish(self, number: int, result: AttemptResult, now: int) -> Delivery | None:
-        """End the attempt to send a delivery; the delivery as it then stands, or None when no attempt was under way."""
+        """End the attempt to send a delivery; return the changed delivery, or None if no attempt was in progress."""
         delivery = self._deliveries.get(number)
         if delivery is None or delivery.status is not DeliveryStatus.SENDING:
             return None
@@ -227,13 +226,16 @@ class Outbox:
     # --- on demand
 
     def redeliver(self, delivery: Delivery, now: int) -> Delivery:
-        """Send the event of a delivery once more, behind all that waits."""
+        """Send the event of a delivery again, after all waiting deliveries; return the new delivery."""
         again = self._new(delivery.endpoint, delivery.event, DeliveryKind.REDELIVERY, now)
         self._append(again, now)
         return self._deliveries[again.number]
 
     def duplicate(self, delivery: Delivery, now: int) -> Delivery:
-        """Send the event of a delivery twice: the copy follows it at once, or now when it has ended."""
+        """Send the event of a delivery twice; return the copy.
+
+        The copy follows the delivery in the queue. If the delivery has ended, the copy is the last in the queue.
+        """
         copy = self._new(delivery.endpoint, delivery.event, DeliveryKind.DUPLICATE, now)
         self._append(copy, now)
         if delivery.is_open and self._deliveries[copy.number].is_open:
@@ -243,11 +245,15 @@ class Outbox:
         return self._deliveries[copy.number]
 
     def tamper(self, delivery: Delivery, tampering: Tampering, now: int) -> Delivery:
-        """Send a falsified copy of a delivery's event, behind all that waits; `Refused` when there is no older one."""
-        found = self._add_tampered(delivery.endpoint, delivery.event, tampering, now)
-        if found is None:
+        """Send a falsified copy of a delivery's event, after all waiting deliveries; return the copy.
+
+        Raises:
+            Refused: the copy is to be an older event, and there is none.
+        """
+        copy = self._add_tampered(delivery.endpoint, delivery.event, tampering, now)
+        if copy is None:
             raise Refused("no_older_event")
-        return found
+        return copy
 
     def _add_tampered(self, endpoint: int, event: WebhookEvent, tampering: Tampering, now: int) -> Delivery | None:
         older = self._older_event(endpoint, event) if tampering is Tampering.OLD_EVENT else event
@@ -258,24 +264,36 @@ class Outbox:
         return self._deliveries[copy.number]
 
     def _older_event(self, endpoint: int, event: WebhookEvent) -> WebhookEvent | None:
-        """The first event that the endpoint is known to have been sent before this one."""
+        """The oldest stored event before this one that was delivered to the endpoint."""
         delivered = (one for one in self._deliveries.values() if one.status is DeliveryStatus.DELIVERED)
         older = (one.event for one in delivered if one.endpoint == endpoint and one.event.number < event.number)
         return next(older, None)
 
     def delay(self, delivery: Delivery, by_ms: int, now: int) -> Delivery:
-        """Send a delivery so many ms later, and all that waits behind it; `Refused` when it is not pending."""
+        """Send a delivery, and those behind it, `by_ms` later; return the changed delivery.
+
+        Raises:
+            Refused: the delivery is not pending.
+        """
         return self._change(self._pending(delivery)._replace(due_at=max(now, delivery.due_at) + by_ms), now)
 
     def drop(self, delivery: Delivery, now: int) -> Delivery:
-        """Never send a delivery; `Refused` when it is not pending."""
+        """Drop a delivery; return the changed delivery.
+
+        Raises:
+            Refused: the delivery is not pending.
+        """
         dropped = self._pending(delivery).drop(DROPPED_ON_DEMAND)
         self._remove(dropped)
         self._look(delivery.endpoint, now)
         return dropped
 
     def reorder(self, delivery: Delivery, now: int) -> Delivery:
-        """Send the next delivery before this one, and wait for one to come; `Refused` when it is not pending."""
+        """Let the next delivery overtake this one, waiting at most `LONGEST_HOLD_MS`; return the changed delivery.
+
+        Raises:
+            Refused: the delivery is not pending.
+        """
         self._pending(delivery)
         queue = self._queues[delivery.endpoint]
         index = queue.index(delivery.number)
@@ -296,7 +314,11 @@ class Outbox:
         return delivery
 
     def add_rule(self, rule: DeliveryRule) -> DeliveryRule:
-        """Add a rule behind those that there are; its number is given here. `Refused` when there are too many."""
+        """Add a rule after the existing ones; return it with its number.
+
+        Raises:
+            Refused: there are too many rules.
+        """
         if len(self.rules) >= MOST_RULES:
             raise Refused("too_many_rules", most=MOST_RULES)
         numbered = rule._replace(number=self._rule_count)
@@ -304,26 +326,33 @@ class Outbox:
         self._rule_count += 1
         return numbered
 
-    # --- questions
-
+    # --- queries
     def delivery(self, name: str) -> Delivery:
-        """The delivery with this ID; `Refused` when there is none."""
+        """The delivery with this ID.
+
+        Raises:
+            Refused: no delivery has this ID.
+        """
         number = self.ids.read_delivery(name)
-        found = None if number is None else self._deliveries.get(number)
-        if found is None:
+        delivery = None if number is None else self._deliveries.get(number)
+        if delivery is None:
             raise Refused("delivery_not_found")
-        return found
+        return delivery
 
     def deliveries(self, above: int = -1) -> Iterator[Delivery]:
-        """The deliveries with higher numbers than `above`, the oldest first."""
+        """The deliveries with a number greater than `above`, the oldest first."""
         return (one for _, one in sorted(self._deliveries.items()) if one.number > above)
 
     def endpoint(self, organization: str, name: str) -> Endpoint:
-        """The organization's endpoint with this ID; `Refused` when there is none."""
-        found = self.endpoints.find(organization, self.ids.read_endpoint(name))
-        if found is None:
+        """The organization's endpoint with this ID.
+
+        Raises:
+            Refused: the organization has no endpoint with this ID.
+        """
+        endpoint = self.endpoints.find(organization, self.ids.read_endpoint(name))
+        if endpoint is None:
             raise Refused("webhook_not_found")
-        return found
+        return endpoint
 
     @property
     def is_active(self) -> bool:
@@ -332,23 +361,23 @@ class Outbox:
 
     @property
     def is_ready(self) -> bool:
-        """Whether `take` may have something to give, if not now then at another instant."""
+        """Whether a queue is ready, so that `take` may return a delivery now or later."""
         return bool(self._ready)
 
     @property
     def open_count(self) -> int:
-        """How many deliveries are neither delivered nor given up."""
+        """The number of deliveries that are pending or being sent."""
         return self._open
 
     def has_due(self, now: int) -> bool:
-        """Whether a delivery is being sent, or is to be sent now."""
+        """Whether a delivery is being sent or is due at `now`."""
         firsts = (self._deliveries[queue[0]] for queue in self._queues.values() if queue)
         return any(one.status is DeliveryStatus.SENDING or one.due_at <= now for one in firsts)
 
     # --- snapshots
 
     def save(self) -> dict[str, Any]:
-        """All of it, as JSON. An attempt that is under way is saved as one that has yet to begin."""
+        """The outbox as JSON. An attempt in progress is saved as if it had not begun."""
         return {
             "samples": list(self.ids.samples),
             "endpoints": self.endpoints.save(),
@@ -363,7 +392,11 @@ class Outbox:
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take what was saved into an empty outbox. Raises `ValueError` when parts do not belong together."""
+        """Fill an empty outbox with saved content.
+
+        Raises:
+            ValueError: the parts contradict one another.
+        """
         self.ids = EndpointIds(self.ids.seed, tuple(saved["samples"]))
         self.endpoints.restore(saved["endpoints"])
         self._deliveries = {one.number: one for one in map(delivery_from, saved["deliveries"])}
@@ -390,7 +423,7 @@ class Outbox:
 
 
 def _numbers(deliveries: Iterable[Delivery], rules: Iterable[DeliveryRule]) -> set[int]:
-    """The numbers of the endpoints that these are for."""
+    """The numbers of the endpoints that these deliveries and rules name."""
     return {one.endpoint for one in deliveries} | {one.endpoint for one in rules if one.endpoint is not None}
 
 

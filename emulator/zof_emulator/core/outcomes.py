@@ -1,4 +1,4 @@
-"""Outcomes: how a case ends and how long it takes, told by the seed and by words in its ID."""
+"""Outcomes: the result and the duration of a case, which follow from the seed and from words in the case's ID."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _SHORTEST: Final = 200
 _LONGEST: Final = 1_500
 _SLOW: Final = 10
 LONGEST: Final = _LONGEST * _SLOW
-"""How long a case takes at the most, in ms."""
+"""The longest duration of a case, in ms."""
 
 
 def is_flaky(case_id: str) -> bool:
-    """Whether the case fails on every odd-numbered run of it."""
+    """Whether the case fails each time that its count of runs is odd."""
     return _word(case_id) == "flaky"
 
 
 def outcome(case_id: str, nth: int) -> Status:
-    """How the nth run of a case, counted from 1, ends."""
+    """The outcome of the nth run of a case, counted from 1."""
     word = _word(case_id)
     if word == "flaky":
         return Status.FAILED if nth % 2 else Status.PASSED
@@ -31,13 +31,13 @@ def outcome(case_id: str, nth: int) -> Status:
 
 @lru_cache(maxsize=8192)
 def duration(seed: int, case_id: str) -> int:
-    """How long a case takes, in ms: 200 to 1,500, ten times as long when its ID contains `slow`."""
-    chance = int.from_bytes(blake2b(f"{seed}/case/{case_id}".encode(), digest_size=8).digest(), "big")
-    return (_SHORTEST + chance % (_LONGEST - _SHORTEST + 1)) * (_SLOW if "slow" in case_id else 1)
+    """The duration of a case, in ms: 200 to 1,500, or ten times that if its ID contains `slow`."""
+    draw = int.from_bytes(blake2b(f"{seed}/case/{case_id}".encode(), digest_size=8).digest(), "big")
+    return (_SHORTEST + draw % (_LONGEST - _SHORTEST + 1)) * (_SLOW if "slow" in case_id else 1)
 
 
 def failure(case_id: str, status: Status, duration_ms: int) -> Failure | None:
-    """Why a case came to this status; None unless it failed or is in error."""
+    """Why a case has this status; None unless the status is `failed` or `error`."""
     if status is Status.ERROR:
         return Failure(f"The platform lost the session of {case_id} after {duration_ms} ms.", "platform")
     if status is not Status.FAILED:

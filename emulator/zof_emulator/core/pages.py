@@ -1,4 +1,4 @@
-"""Pages and cursors: a slice of an ordered index, and the sealed words that say where the next one starts."""
+"""Pages and cursors: a slice of an ordered index, and the sealed text that names the start of the next slice."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ _SEALED: Final = re.compile(r"cur_([0-9a-f]{12})([0-9a-f]{16})")
 
 
 def take_newest(index: Sequence[int], lower: int, upper: int, limit: int) -> tuple[list[int], bool]:
-    """The `limit` greatest numbers of an ascending index in `lower <= number < upper`, greatest first.
+    """The `limit` greatest numbers of an ascending index with `lower <= number < upper`, greatest first.
 
-    Also says whether more follow. Takes time by the logarithm of the index, not by its length.
+    Takes logarithmic time in the length of the index.
+
+    Returns:
+        The numbers, and whether more follow.
     """
     end = bisect_left(index, upper)
     floor = bisect_left(index, lower, 0, end)
@@ -33,7 +36,11 @@ def seal(seed: int, scope: str, position: int) -> str:
 
 
 def unseal(seed: int, scope: str, cursor: str) -> int:
-    """The position in a cursor; `Refused` when it is malformed, forged, or another list's."""
+    """The position in a cursor.
+
+    Raises:
+        Refused: the cursor is malformed or forged, or belongs to another list or other filters.
+    """
     match = _SEALED.fullmatch(cursor)
     if match is None or _mark(seed, scope, match[1]) != match[2]:
         raise Refused("invalid_cursor", "starting_after")

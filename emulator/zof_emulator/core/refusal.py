@@ -1,13 +1,15 @@
-"""`Refused`: the only early exit from the processing of a request. Its reason names an example of the document."""
+"""`Refused`: the exception that ends the processing of a request. Its reason names an example in the document."""
 
 from __future__ import annotations
 
 
-class Refused(Exception):  # noqa: N818  it refuses a request; nothing went wrong
-    """A request is refused, and nothing has changed.
+class Refused(Exception):  # noqa: N818  a refusal is a regular answer, not an error of the emulator
+    """A request is refused; the state has not changed.
 
-    `reason` is the name of an example under an error response of the spec, which holds status, code and text;
-    `param` names the one input that is to blame; `words` fill the places in the text.
+    Attributes:
+        reason: the name of an example under an error response of the document, which gives status, code and message.
+        param: the input that caused the refusal; None if no single input did.
+        words: the values of the placeholders in the message.
     """
 
     def __init__(self, reason: str, param: str | None = None, **words: object) -> None:

@@ -1,4 +1,4 @@
-"""Results: what one case of one run came to, as plain values."""
+"""Results: the outcome of a case of a run, as frozen values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a case failed: a sentence, and `assertion`, `timeout` or `platform`."""
+    """Why a case failed."""
 
     message: str
     category: str
+    """`assertion`, `timeout` or `platform`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The outcome of one case of one run; instants in ms since the epoch, null where nothing happened."""
+    """The outcome of a case of a run. Instants are in ms since the Unix epoch; None if the event did not happen."""
 
     id: str
     run_id: str
@@ -24,14 +25,14 @@ class Result:
     environment: str
     status: str
     created_at: int | None
-    """When the result became visible: the end of its run; null before."""
+    """When the result became visible, which is the end of its run; None before."""
     started_at: int | None
     completed_at: int | None
     failure: Failure | None
 
     @property
     def duration_ms(self) -> int | None:
-        """How long the case ran, in ms; null when it never started."""
+        """The duration of the case, in ms; None if it never started."""
         if self.started_at is None or self.completed_at is None:
             return None
         return self.completed_at - self.started_at

@@ -1,4 +1,4 @@
-"""Runs: the value, what happens to it, and what can be read off it; no run knows of another."""
+"""Runs: the value, its transitions, and what follows from it. A run does not depend on other runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 class _Fields(NamedTuple):
     number: int
-    """Its place among all runs of its world."""
+    """Its number among all runs of its world, counted from 0."""
     organization: str
     project_id: str
     environment: str
@@ -23,17 +23,17 @@ class _Fields(NamedTuple):
     started_at: int | None = None
     completed_at: int | None = None
     outcomes: tuple[Status, ...] = ()
-    """How the cases that have ended did, in order."""
+    """The outcomes of the cases that have ended, in order."""
     ends: tuple[int, ...] = ()
-    """When they ended."""
+    """When these cases ended, in ms."""
     rank: int = -1
-    """The first place of its results among its organization's, once it has ended."""
+    """The lowest rank of its results among those of its organization; -1 until the run has ended."""
 
 
 class Run(_Fields):
-    """A run as it stands; every change makes another value, so one that is held never changes. Instants are in ms.
+    """A run at one instant. The value is frozen; every change makes a new one. Instants are in ms.
 
-    Two are equal when they are one: what is made of a run is kept under it.
+    Runs are compared by identity, because caches use them as keys.
     """
 
     __slots__ = ()
@@ -47,13 +47,13 @@ class Run(_Fields):
 
     @property
     def duration_ms(self) -> int | None:
-        """From its start to its end; None while it lacks either."""
+        """The time from its start to its end, in ms; None if one of them is missing."""
         if self.started_at is None or self.completed_at is None:
             return None
         return self.completed_at - self.started_at
 
     def case_status(self, index: int) -> Status:
-        """How the case at `index` stands."""
+        """The status of the case at `index`."""
         if index < len(self.outcomes):
             return self.outcomes[index]
         if self.status is Status.RUNNING:
@@ -61,24 +61,24 @@ class Run(_Fields):
         return self.status
 
     def case_statuses(self) -> tuple[Status, ...]:
-        """How all its cases stand, in order."""
+        """The statuses of all its cases, in order."""
         left = len(self.cases) - len(self.outcomes)
         if self.status is not Status.RUNNING:
             return self.outcomes + (self.status,) * left
         return (*self.outcomes, Status.RUNNING, *(Status.QUEUED,) * (left - 1))
 
     def case_started_at(self, index: int) -> int | None:
-        """When the case at `index` started; None if it has not, or never did."""
+        """When the case at `index` started, in ms; None if it has not started."""
         if self.started_at is None or index > len(self.ends):
             return None
         return self.ends[index - 1] if index else self.started_at
 
     def case_ended_at(self, index: int) -> int | None:
-        """When the case at `index` ended; the time of the cancel for one that it cut off."""
+        """When the case at `index` ended, in ms; for a canceled case, the time of the cancellation."""
         return self.ends[index] if index < len(self.ends) else self.completed_at
 
     def case_duration_ms(self, index: int) -> int | None:
-        """How long the case at `index` ran; None while it runs, and if it never did."""
+        """How long the case at `index` ran, in ms; None if it is running or never started."""
         start, end = self.case_started_at(index), self.case_ended_at(index)
         return None if start is None or end is None else end - start
 
@@ -89,12 +89,12 @@ class Run(_Fields):
 
 
 def begin(run: Run, now: int) -> Run:
-    """The run, started."""
+    """The run with the status `running`."""
     return run._replace(status=after(run.status, Trigger.BEGIN), started_at=now)
 
 
 def end_case(run: Run, outcome: Status, now: int) -> Run:
-    """The run after its running case came to an outcome; with the last case the run ends too."""
+    """The run after its running case has ended with `outcome`; the last case ends the run."""
     outcomes = (*run.outcomes, outcome)
     ends = (*run.ends, now)
     if len(outcomes) < len(run.cases):
@@ -104,5 +104,9 @@ def end_case(run: Run, outcome: Status, now: int) -> Run:
 
 
 def cancel(run: Run, now: int) -> Run:
-    """The run, canceled; `Refused("run_ended")` when it has ended before."""
+    """The run with the status `canceled`.
+
+    Raises:
+        Refused: `run_ended`, if the run has ended before.
+    """
     return run._replace(status=after(run.status, Trigger.CANCEL), completed_at=now)

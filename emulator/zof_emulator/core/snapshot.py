@@ -1,4 +1,4 @@
-"""Snapshots: all of a world as one JSON value, and a world out of it that goes on as the first one would have."""
+"""Snapshots: a world as one JSON value, and the same world restored from that value."""
 
 from __future__ import annotations
 
@@ -53,9 +53,15 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
 
 
 def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any], Any]) -> World:
-    """The world that was saved; `keys` open it, and `read` reads what `write` wrote.
+    """The saved world.
 
-    Raises `AttributeError`, `LookupError`, `TypeError` or `ValueError` when `saved` never gave such a value.
+    Args:
+        state: a value that `save_world` returned.
+        keys: the API keys of the world; those of unknown organizations are left out.
+        read: the inverse of the `write` that was given to `save_world`.
+
+    Raises:
+        AttributeError, LookupError, TypeError, ValueError: `save_world` cannot have returned this value.
     """
     organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
     known = tuple(key for key in keys if key.organization in state["organizations"])
@@ -102,7 +108,7 @@ def _run(row: Iterable[Any]) -> Run:
 
 
 def _list(world: World) -> None:
-    """Put the runs into their indexes, in the order in which they came, and their results in that of their ends."""
+    """Add the runs to their indexes in the order of their start, and the results in the order of their runs' end."""
     for run in world.runs.values():
         world.tenancies[run.organization].runs.add(run)
     for run in sorted((run for run in world.runs.values() if run.has_ended), key=lambda run: run.rank):
@@ -110,5 +116,5 @@ def _list(world: World) -> None:
 
 
 def _mark(bucket: str) -> str:
-    """What a bucket of the rate limit is called outside: it may be a secret."""
+    """The name of a rate limit's bucket in a snapshot: a digest, because the bucket may be a secret key."""
     return sha256(bucket.encode()).hexdigest()[:24]

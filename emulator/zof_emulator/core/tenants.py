@@ -1,4 +1,4 @@
-"""Tenants: organizations, their keys and what a role permits; who may be told what follows from here alone."""
+"""Tenants: organizations, their keys, the permissions of roles, and the default data."""
 
 from __future__ import annotations
 
@@ -32,41 +32,41 @@ PERMITS: Final[Mapping[Role, frozenset[str]]] = MappingProxyType(
         Role.VIEWER: frozenset({"projects:read"}),
     },
 )
-"""Which permissions a role holds."""
+"""The permissions of each role."""
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """A tenant: its ID and the environments that its runs may name."""
+    """A tenant: its ID and the environments of its runs."""
 
     id: str
     environments: tuple[str, ...] = ("staging", "production")
 
     def with_environments(self, labels: tuple[str, ...]) -> Organization:
-        """The organization with these environments too, each once."""
+        """The organization with these environments added; each label occurs once."""
         return Organization(self.id, tuple(dict.fromkeys((*self.environments, *labels)))) if labels else self
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key of an organization; expired from `expires_at` (ms) on, or revoked."""
+    """An API key of an organization. It expires at `expires_at` (ms)."""
 
     secret: str
     organization: str
     permissions: frozenset[str]
     note: str = ""
-    """What it may do, in a few words for a person."""
+    """A short description of what it may do."""
     expires_at: int | None = None
     revoked: bool = False
 
     def is_dead(self, now: int) -> bool:
-        """Whether the key no longer opens anything."""
+        """Whether the key has expired or is revoked."""
         return self.revoked or (self.expires_at is not None and self.expires_at <= now)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project, created so many ms before the world began."""
+    """A project that is created `age_ms` before the world begins."""
 
     id: str
     organization: str
@@ -76,7 +76,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A run of the past that a fresh world holds, so that every example of the spec is alive."""
+    """An ended run of a new world. It makes an example of the document work."""
 
     word: str
     organization: str
@@ -99,15 +99,15 @@ class SampleWebhook:
 
 @dataclass(frozen=True, slots=True)
 class SeedData:
-    """What a fresh world holds."""
+    """The content of a new world."""
 
     organizations: tuple[Organization, ...]
     keys: tuple[Key, ...]
     projects: tuple[Project, ...] = ()
     cases: Mapping[str, str] = field(default_factory=dict)
-    """Which organization owns a test case, by the case's ID."""
+    """The ID of the organization that owns a test case, by the case's ID."""
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Which cases a suite holds, by the suite's ID; it belongs to the organization that owns them."""
+    """The IDs of a suite's cases, by the suite's ID. The suite belongs to the organization that owns the cases."""
     samples: tuple[Sample, ...] = ()
     webhooks: tuple[SampleWebhook, ...] = ()
 
@@ -139,4 +139,4 @@ DEFAULT: Final = SeedData(
     ),
     webhooks=(SampleWebhook("sample", _ABC, "http://127.0.0.1:9631/webhooks", (EventType.AGENT_OFFLINE,), 24 * _HOUR),),
 )
-"""The default data (contract, section 12), with a case for each word that tells an outcome, and two ended runs."""
+"""The default data, with a case for each word that decides an outcome, and two ended runs."""

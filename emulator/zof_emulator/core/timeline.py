@@ -1,4 +1,4 @@
-"""The timeline: one clock, and an agenda of what is due, ordered by time and then by when it was put there."""
+"""The timeline: a clock, and an agenda of future actions, ordered by instant and then by insertion."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ NEVER: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`real` follows the system's clock, `offset` ms apart; `manual` moves only when it is told.
+    """The clock of a world.
 
-    `auto` stands still too, and jumps when somebody polls what is unfinished.
+    In the mode `real` it follows the system's clock, `offset` ms ahead. In the modes `manual` and `auto` it stands
+    still until an operation moves it; in the mode `auto` a client that polls an unfinished run moves it too.
     """
 
     mode: ClockMode = ClockMode.REAL
@@ -30,15 +31,22 @@ class Clock:
 
     @property
     def stands(self) -> bool:
-        """Whether time stands still by itself."""
+        """Whether the clock moves only when something moves it."""
         return self.mode is not ClockMode.REAL
 
     def read(self, system: int, now: int) -> int:
-        """The instant it is, given the system's and the last one seen (ms); time never runs backwards."""
+        """The current instant, given the system's time and the last instant that was read (all in ms).
+
+        Time never runs backwards.
+        """
         return min(LAST, max(now, system + self.offset)) if self.mode is ClockMode.REAL else now
 
+    def catch_up(self, system: int, now: int) -> Clock:
+        """The clock that shows `now` at the system's time (ms) if it would show less; otherwise this clock."""
+        return self.move_by(max(0, now - system - self.offset)) if self.mode is ClockMode.REAL else self
+
     def move_by(self, by: int) -> Clock:
-        """The clock after it was told to move by so many ms."""
+        """The clock, moved by `by` ms."""
         return replace(self, offset=self.offset + by)
 
 
@@ -55,7 +63,7 @@ class Due(NamedTuple):
 
 
 class Agenda:
-    """What is due, the earliest first; what is due at one instant keeps the order in which it was put down."""
+    """The future actions, the earliest first. Actions that are due at one instant keep their order of insertion."""
 
     __slots__ = ("_heap", "_sequence", "first")
 
@@ -63,16 +71,16 @@ class Agenda:
         self._heap: list[Due] = []
         self._sequence = 0
         self.first = NEVER
-        """When the next thing is due, in ms; `NEVER` when nothing is. Kept, since every request asks for it."""
+        """When the next action is due, in ms; `NEVER` if there is none. Stored, because every request reads it."""
 
     def put(self, at: int, organization: str, number: int = -1, outcome: str = "") -> None:
-        """Put something down for an instant in ms."""
+        """Add an action that is due at an instant (ms)."""
         self._sequence += 1
         heappush(self._heap, Due(at, self._sequence, organization, number, outcome))
         self.first = self._heap[0].at
 
     def take(self, now: int) -> Due | None:
-        """The next thing that is due at `now` or before, taken off the agenda."""
+        """Remove and return the next action that is due at `now` or before; None if there is none."""
         if self.first > now:
             return None
         due = heappop(self._heap)
@@ -80,14 +88,14 @@ class Agenda:
         return due
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, as JSON."""
+        """The agenda as JSON."""
         return {"sequence": self._sequence, "due": [list(due) for due in self._heap]}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Agenda:
-        """What was saved."""
-        found = cls()
-        found._sequence = saved["sequence"]
-        found._heap = [Due(*row) for row in saved["due"]]
-        found.first = found._heap[0].at if found._heap else NEVER
-        return found
+        """The saved agenda."""
+        agenda = cls()
+        agenda._sequence = saved["sequence"]
+        agenda._heap = [Due(*row) for row in saved["due"]]
+        agenda.first = agenda._heap[0].at if agenda._heap else NEVER
+        return agenda

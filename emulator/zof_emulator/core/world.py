@@ -1,4 +1,4 @@
-"""The world: the rules that change its state. The caller says what time it is."""
+"""The world: the rules that change its state. The caller supplies the system's time."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _CENTURY: Final = 100 * 365 * DAY
 
 
 class World(WorldQueries):
-    """A world that lives: runs start, move on with its time, and are canceled."""
+    """A world whose runs start, progress with its time, and are canceled."""
 
     __slots__ = ()
 
     def __init__(self, config: WorldConfig, data: SeedData, now: int, retention: Retention | None = None) -> None:
-        """A world that holds `data` at `now` (ms), without its sample runs where the scenario is empty."""
+        """Make a world that holds `data` at `now` (ms); the scenario `empty` leaves out the sample runs."""
         super().__init__(config, data, now, retention)
         for sample in sort_samples(data, config):  # each runs in its own past, like any other run
             self.now = now - sample.age_ms
@@ -46,7 +46,7 @@ class World(WorldQueries):
     # --- time
 
     def reach(self, system: int) -> None:
-        """Come to the instant that it is, given the system's (ms)."""
+        """Settle the world at the current instant, given the system's time (ms)."""
         now = self.clock.read(system, self.now)
         if now < self.agenda.first:
             self.now = now
@@ -54,7 +54,7 @@ class World(WorldQueries):
             self.settle(now)
 
     def settle(self, now: int) -> None:
-        """Carry out all that has come due until `now` (ms), in order. Time never runs backwards."""
+        """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards."""
         while self.agenda.first <= now and (due := self.agenda.take(now)) is not None:
             self.now = max(self.now, due.at)
             if due.outcome == DELIVER:
@@ -68,7 +68,11 @@ class World(WorldQueries):
         self.now = max(self.now, now)
 
     def move_to(self, instant: int, param: str | None = None) -> None:
-        """Move the clock to an instant in ms; what comes due on the way happens. `param` is to blame if it cannot."""
+        """Move the clock to an instant (ms), and carry out what is due until then.
+
+        Raises:
+            Refused: the instant is in the past or after the year 9999; `param` names the input.
+        """
         self.check_reachable(instant, param)
         self.clock = self.clock.move_by(instant - self.now)
         self.settle(instant)
@@ -88,9 +92,13 @@ class World(WorldQueries):
             raise Refused("nothing_due")
 
     def move_until(self, has_come: Callable[[], bool]) -> None:
-        """Move the clock from one due thing to the next until something has come; `Refused` if it never will.
+        """Move the clock from one due action to the next until `has_come()` is true.
 
-        As long as a run has not ended, something is due; what is waited for must come with the end of all runs.
+        The condition must be true at the latest when all runs have ended: as long as a run has not ended, an action is
+        due.
+
+        Raises:
+            Refused: no run is left to end, or the clock could pass the year 9999.
         """
         self.check_moving()
         while self.agenda.first < NEVER:
@@ -99,27 +107,39 @@ class World(WorldQueries):
                 return
 
     def move_run(self, run: Run, *, to_end: bool) -> Run:
-        """Move the clock until one more case of the run has ended, or the run has; the run as it then stands."""
+        """Move the clock until the run, or without `to_end` its next case, has ended; return the changed run.
+
+        Raises:
+            Refused: the run has ended, or the clock could pass the year 9999.
+        """
         self.move_until(self.run_progress(run, to_end=to_end))
         return self.runs[run.number]
 
     def run_progress(self, run: Run, *, to_end: bool) -> Callable[[], bool]:
-        """Whether one more case of the run has ended by then, or the run has; `Refused` when it has ended already."""
+        """Return whether the run, or without `to_end` its next case, has ended by then.
+
+        Raises:
+            Refused: the run has ended already.
+        """
         if run.has_ended:
             raise Refused("run_ended", status=run.status.value)
         done, number = len(run.outcomes), run.number
         return lambda: self.runs[number].has_ended or (not to_end and len(self.runs[number].outcomes) > done)
 
     def most_work_ms(self) -> int:
-        """The time in ms that all runs that have not ended could take at most, one after another."""
+        """The longest time, in ms, that all unfinished runs could take one after another."""
         if self.now < LAST - _CENTURY:
-            return 0  # so much work there cannot be, and counting it takes time
+            return 0  # no world has a century of work, so the count is not needed
         return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.has_ended) * LONGEST
 
     # --- runs
 
     def start(self, organization: str, order: Order) -> Run:
-        """Accept a run; it is queued, and begins as soon as there is a place for it. Raises `Refused`."""
+        """Accept a run. It is queued, and begins as soon as the capacity allows it.
+
+        Raises:
+            Refused: the order names an ID that does not exist.
+        """
         cases = self.catalogue.resolve(organization, order, self.now)
         suite = order.test_suite_id
         number = self.started
@@ -134,14 +154,18 @@ class World(WorldQueries):
         return run
 
     def cancel(self, run: Run) -> Run:
-        """Cancel a run; `Refused` when it has ended, and then nothing changes."""
+        """Cancel a run; return the changed run.
+
+        Raises:
+            Refused: the run has ended.
+        """
         now = runs.cancel(run, self.now)
         if run.status is Status.RUNNING:
             self.tenancies[run.organization].running -= 1
             self.agenda.put(self.now, run.organization)
         return self._end_run(run, now)
 
-    # --- what comes due
+    # --- due actions
 
     def _fill(self, organization: str) -> None:
         tenancy = self.tenancies[organization]
@@ -162,11 +186,11 @@ class World(WorldQueries):
         ends_at = self.now + duration(self.seed, case)
         self.agenda.put(ends_at, run.organization, run.number, outcome(case, nth).value)
 
-    def _end_case(self, run: Run, came_to: Status) -> None:
+    def _end_case(self, run: Run, result: Status) -> None:
         if run.has_ended:
             return  # it was canceled while this case ran
-        after = runs.end_case(run, came_to, self.now)
-        self._report(EventKind.CASE_ENDED, run, run.cases[len(run.outcomes)], came_to)
+        after = runs.end_case(run, result, self.now)
+        self._report(EventKind.CASE_ENDED, run, run.cases[len(run.outcomes)], result)
         if not after.has_ended:
             self.runs[run.number] = after
             self._begin_case(after)
@@ -188,7 +212,7 @@ class World(WorldQueries):
         return ended
 
     def _forget(self, tenancy: Tenancy) -> None:
-        """Make room: an eighth of the ended runs goes at once, since each time costs as much as all that stay."""
+        """Delete an eighth of the ended runs at once, because the cost grows with the number of runs that stay."""
         gone = frozenset(tenancy.results.forget(max(1, self.config.max_runs // 8)))
         tenancy.runs.forget(gone)
         for number in gone:

@@ -1,4 +1,4 @@
-"""Queries: the runs, results and artifacts of a world by their IDs. Nothing here changes the world."""
+"""Queries: the runs, results and artifacts of a world by their IDs. No query changes the world."""
 
 from __future__ import annotations
 
@@ -17,23 +17,31 @@ if TYPE_CHECKING:
 
 
 class WorldQueries(WorldState):
-    """A world that can be read."""
+    """The queries of a world."""
 
     __slots__ = ()
 
     def run(self, organization: str, name: str) -> Run:
-        """The organization's run with this ID; `Refused` when there is none."""
-        found = self._run(organization, self.names.read_run(name))
-        if found is None:
+        """The organization's run with this ID.
+
+        Raises:
+            Refused: the organization has no run with this ID.
+        """
+        run = self._run(organization, self.names.read_run(name))
+        if run is None:
             raise Refused("run_not_found")
-        return found
+        return run
 
     def find_run(self, organization: str, name: str) -> Run | None:
-        """The organization's run with this ID, if there is one."""
+        """The organization's run with this ID, or None."""
         return self._run(organization, self.names.read_run(name))
 
     def any_run(self, name: str) -> Run:
-        """The run with this ID, whosesoever it is; `Refused` when there is none."""
+        """The run with this ID, in any organization.
+
+        Raises:
+            Refused: no run has this ID.
+        """
         number = self.names.read_run(name)
         run = None if number is None else self.runs.get(number)
         if run is None:
@@ -45,7 +53,11 @@ class WorldQueries(WorldState):
         return run if run is not None and run.organization == organization else None
 
     def result_run(self, organization: str, name: str) -> tuple[Run, int]:
-        """The run and the case's index of the visible result with this ID; `Refused` when there is none."""
+        """The run and the case's index of the visible result with this ID.
+
+        Raises:
+            Refused: the organization has no visible result with this ID.
+        """
         number, index = self.names.read_result(name) or (None, 0)
         run = self._run(organization, number)
         if run is None or not run.has_ended or index >= len(run.cases):
@@ -53,7 +65,7 @@ class WorldQueries(WorldState):
         return run, index
 
     def result(self, run: Run, index: int) -> Result:
-        """What the case at `index` came to; it is a visible result once the run has ended."""
+        """The result of the case at `index`. It is visible once the run has ended."""
         case, status = run.cases[index], run.case_status(index)
         return Result(
             id=self.names.result(run.number, index),
@@ -69,25 +81,29 @@ class WorldQueries(WorldState):
         )
 
     def result_at_rank(self, organization: str, rank: int) -> tuple[Run, int]:
-        """The run and the case's index of the result with this rank among the organization's."""
-        number, place = self.tenancies[organization].results.find(rank)
+        """The run and the case's index of the organization's result with this rank."""
+        number, offset = self.tenancies[organization].results.find(rank)
         run = self.runs[number]
-        return run, len(run.cases) - 1 - place
+        return run, len(run.cases) - 1 - offset
 
     def artifact(self, organization: str, name: str) -> tuple[Run, Artifact]:
-        """The run and the artifact with this ID; `Refused` when there is none, or none any more."""
+        """The run and the artifact with this ID.
+
+        Raises:
+            Refused: the organization has no artifact with this ID, or the artifact has expired.
+        """
         number, slot = self.names.read_artifact(name) or (None, 0)
         run = self._run(organization, number)
-        found = artifacts.find(run, slot) if run is not None else None
-        if run is None or found is None or self.expires_at(found) <= self.now:
+        artifact = artifacts.find(run, slot) if run is not None else None
+        if run is None or artifact is None or self.expires_at(artifact) <= self.now:
             raise Refused("artifact_not_found")
-        return run, found
+        return run, artifact
 
     def filter_unexpired(self, run: Run, slots: list[int]) -> list[int]:
-        """Those of a run's filled slots whose artifacts have not expired."""
+        """The slots among these filled slots of a run whose artifacts have not expired."""
         found = (artifacts.find(run, slot) for slot in slots)
         return [one.slot for one in found if one is not None and self.expires_at(one) > self.now]
 
     def expires_at(self, artifact: Artifact) -> int:
-        """When an artifact is gone, in ms."""
+        """When an artifact expires, in ms."""
         return min(LAST, artifact.created_at + self.retention.artifacts_ms)

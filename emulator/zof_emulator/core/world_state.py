@@ -1,4 +1,4 @@
-"""The state of a world in one value: what is saved in a snapshot, and what the core's rules act on."""
+"""The state of a world in one value: the rules of the core act on it, and a snapshot saves it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MIB: Final = 1 << 20
 
 
 class EventKind(StrEnum):
-    """What can happen in a world without a request that asks for it."""
+    """The events that time causes in a world."""
 
     RUN_STARTED = "run_started"
     CASE_ENDED = "case_ended"
@@ -38,20 +38,20 @@ class EventKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """What happened at an instant (ms) to a run, or to a case of it."""
+    """An event of a run or of one of its cases, at an instant in ms."""
 
     at: int
     event: EventKind
     run_id: str
     test_case_id: str | None
-    """The case that ended; None when the run started or ended."""
+    """The case that ended; None if the run started or ended."""
     status: str
-    """The status that the run or the case then has."""
+    """The status of the run or the case after the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long and how much of what a world keeps, as the contract says; no setting. Times are in ms."""
+    """The retention periods of a world, in ms, and its limit in bytes. The contract fixes them."""
 
     answers_ms: int = DAY
     answers_bytes: int = 64 * _MIB
@@ -59,7 +59,7 @@ class Retention:
 
 
 class Tenancy:
-    """The runs of one organization: where they are listed, who waits, how many run."""
+    """The runs of an organization: their indexes, the queue of waiting runs, and the number of running ones."""
 
     __slots__ = ("results", "running", "runs", "waiting")
 
@@ -71,13 +71,13 @@ class Tenancy:
 
 
 def sort_samples(data: SeedData, config: WorldConfig) -> list[Sample]:
-    """The ended runs that a new world with this configuration holds, the oldest first."""
+    """The sample runs of a new world with this configuration, the oldest first."""
     samples = data.samples if config.scenario is Scenario.DEFAULT else ()
     return sorted(samples, key=lambda sample: -sample.age_ms)
 
 
 class WorldState:
-    """Organizations, their runs and everything that follows from them, at one instant (`now`, ms)."""
+    """The organizations, their runs and everything else that a world stores, at the instant `now` (ms)."""
 
     __slots__ = (
         "agenda",
@@ -104,7 +104,7 @@ class WorldState:
     )
 
     def __init__(self, config: WorldConfig, data: SeedData, now: int, retention: Retention | None = None) -> None:
-        """The state of a world that holds `data` at `now` (ms), before the sample runs."""
+        """Make the state of a world that holds `data` at `now` (ms), without the sample runs."""
         self.config = config
         self.retention = retention = retention or Retention()
         self.seed = seed = config.seed
@@ -119,23 +119,23 @@ class WorldState:
         self.limiter = Limiter(config.rate)
         self.answers: IdempotencyStore[Any] = IdempotencyStore(retention.answers_ms, retention.answers_bytes)
         self.answered = 0
-        """How many requests this world has answered."""
+        """The number of requests that this world has answered."""
         self.runs: dict[int, Run] = {}
-        """All runs that are not forgotten, by number."""
+        """All runs that are not deleted, by number."""
         self.started = 0
-        """How many runs there have been; the number of the next one."""
+        """The number of runs that have been started, which is the number of the next run."""
         self.forgotten = 0
-        """How many ended runs have made room for others."""
+        """The number of ended runs that have been deleted to make room for others."""
         self.tenancies = {one.id: Tenancy() for one in data.organizations}
         self.agenda = Agenda()
         self.outbox = self._sample_outbox(data)
         """The webhooks of the organizations, and the deliveries to them."""
         self.flaky: dict[tuple[str, str], int] = {}
-        """How often each flaky case of an organization has run."""
+        """The number of runs of each flaky case of an organization."""
         self.seen: dict[int, Status] = {}
-        """As what a client was last shown a run that had not ended, where time jumps when it asks again."""
+        """In the clock mode `auto`: the status that a client last saw of each run that has not ended."""
         self.on_event: Callable[[Event], None] | None = None
-        """Hears of what happens, if somebody wants to know."""
+        """Called with every event; None if nobody listens."""
 
     def _sample_outbox(self, data: SeedData) -> Outbox:
         """The outbox with the sample endpoints, each registered in its own past."""

@@ -131,7 +131,7 @@ class OpenApiApp:
         raw: bytes | None = b""
         if operation is not None and operation.body is not None:
             try:
-                raw = await body_of(receive, headers, operation.body.most_bytes)
+                raw = await body_of(receive, headers, self._policy.most_body_bytes(operation, hosted))
             except ClientGone:
                 return
         # From here to the answer nothing waits: a request happens at one instant. The lock keeps the thread away that
@@ -291,6 +291,8 @@ class OpenApiApp:
             query = operation.query.decode(scope["query_string"], read_cursor if self._policy.has_cursors else None)
         body = NO_BODY
         if operation.body is not None:
+            if arrival.raw is None:
+                raise Refused("body_too_large", limit=self._policy.most_body_bytes(operation, hosted))
             body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
         base = (self._public_url or base_of(scope, headers)) + scope.get("root_path", "") + hosted.mount
         request = Request(operation.id, organization, arrival.parameters, query, body.judged, base, start)

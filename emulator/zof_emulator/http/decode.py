@@ -12,7 +12,7 @@ import orjson
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from starlette.types import Receive, Scope
 
@@ -114,11 +114,14 @@ def parse_body(
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Refused("body_malformed") from None
-    return ParsedBody(value, body.rules.judge(value, labels, _find_repeated(raw, value)))
+    return ParsedBody(value, body.rules.judge(value, labels, _repeated_names(raw, value)))
 
 
-def _find_repeated(raw: bytes, value: object) -> Sequence[str]:
-    """The names that stand twice in an object. Every name has a colon, so as many colons as names leave no room."""
+def _repeated_names(raw: bytes, value: object) -> Sequence[str]:
+    """The names that an object gives more than once, each once, in the order in which they are repeated.
+
+    Every name has a colon, so an object with as many colons as names repeats none.
+    """
     if not isinstance(value, dict) or raw.count(b":") == len(value):
         return ()
     outermost: list[list[tuple[str, Any]]] = [[]]
@@ -130,5 +133,15 @@ def _find_repeated(raw: bytes, value: object) -> Sequence[str]:
         json.loads(raw, object_pairs_hook=note)
     except (ValueError, RecursionError):
         return ()  # what the standard library cannot read (numbers of 5,000 digits, say) holds to no schema of ours
-    names = [name for name, _ in outermost[0]]
-    return [name for place, name in enumerate(names) if name in names[:place]]
+    return find_repeated(name for name, _ in outermost[0])
+
+
+def find_repeated(names: Iterable[str]) -> tuple[str, ...]:
+    """The names that come more than once, each once, in the order in which they are repeated."""
+    seen: set[str] = set()
+    repeated: dict[str, None] = {}
+    for name in names:
+        if name in seen:
+            repeated[name] = None
+        seen.add(name)
+    return tuple(repeated)

@@ -108,6 +108,7 @@ class HostedWorld:
     def restore(self, world: World) -> None:
         """Go on with another world; the journal of the one before is none of its."""
         self.from_snapshot = True
+        world.clock = world.clock.catch_up(self._system(), world.now)
         self._show(world)
 
     def rename(self, name: str) -> HostedWorld:

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 _MOST_HEAD: Final = 1 << 17
 """How many bytes the head of a request may have; its trailers count with it."""
+_SLICE: Final = 1 << 10
+"""How many bytes are parsed at once, so that few requests come of them before the first is answered."""
+_MOST_WAITING: Final = 1 << 25
+"""How many bytes of pipelined requests all connections together may hold."""
+_MOST_CONNECTIONS: Final = 1_000
+"""How many connections there may be, below the number of files that a process may usually open."""
+_REQUEST_SECONDS: Final = 120
+"""How long a request may take to be complete."""
 _OFFERS: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -74,11 +82,24 @@ class Cycle(RequestResponseCycle):
         return False
 
 
+class Load:
+    """What all connections of a server hold together."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        """How many bytes have been received and wait to be parsed."""
+
+
 class Connection(HttpToolsProtocol):
-    """One connection. `answer_unreadable` is set by `connection_type`."""
+    """One connection. `answer_unreadable` and `load` are set by `connection_type`."""
 
     answer_unreadable: UnreadableAnswer
+    load: Load
 
+    _rest = b""
+    """What has been received and is not parsed before the requests in front of it are answered."""
     _in_head = False
     """Whether the head of a request is not yet complete."""
     _pending = False
@@ -95,17 +116,56 @@ class Connection(HttpToolsProtocol):
     """The request that is being answered; uvicorn itself remembers only the newest."""
     _idle_since: float | None = None
     """Since when the client has been awaited, in the event loop's time; None while it is not."""
+    _begun_at = 0.0
+    """When the newest request began, or became the next one to be answered."""
+    _unread_since: float | None = None
+    """Since when the client has read too little of what was written; None while it reads."""
+    _closing_since: float | None = None
+    """When the connection was first seen to be closing."""
 
     # --- what comes in
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; uvicorn would wait for its first request without end, and for the rest of any."""
         super().connection_made(transport)
+        if len(self.connections) > _MOST_CONNECTIONS:
+            transport.abort()
+            return
         self._await_client()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; uvicorn would lose the body of a request that offers an upgrade, and take a head without end."""
+        """Take bytes; uvicorn would parse any number of requests before it answers the first."""
         self._idle_since = None
+        if self._rest:
+            self._keep_rest(self._rest + data)
+        elif len(data) <= _SLICE and not self.pipeline:
+            self._parse(data)
+        else:
+            self._keep_rest(data)
+            self._parse_rest()
+
+    def _parse_rest(self) -> None:
+        """Parse what waits, slice by slice, until a request must wait for the answer to another."""
+        rest, place = self._rest, 0
+        while place < len(rest) and not self.pipeline and not self._unreadable:
+            piece = rest[place : place + _SLICE]
+            place += len(piece)
+            self._parse(piece)
+        self._keep_rest(b"" if self._unreadable else rest[place:])
+        if self._rest:
+            self.flow.pause_reading()
+
+    def _keep_rest(self, rest: bytes) -> None:
+        """Keep bytes for later, unless all connections together keep too many."""
+        self.load.waiting += len(rest) - len(self._rest)
+        self._rest = rest
+        if rest and self.load.waiting > _MOST_WAITING:
+            self.load.waiting -= len(rest)
+            self._rest = b""
+            self.transport.abort()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse bytes; uvicorn would lose the body of a request that offers an upgrade, and take a head without end."""
         if self._unreadable:
             return
         self._fruitless += len(data)
@@ -128,13 +188,14 @@ class Connection(HttpToolsProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         lines = _lines(header for header in self.headers if header[0] not in _OFFERS)
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, lines) + rest)
+        self._parse(b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, lines) + rest)
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
         self._in_head = self._pending = True
         self._size = self._fruitless = 0
+        self._begun_at = self.loop.time()
 
     def on_url(self, url: bytes) -> None:
         """More of the request's target; uvicorn would take one without end."""
@@ -233,6 +294,11 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is out; what could not be read after its request is answered when all before it are."""
+        if self._rest and not self.pipeline and not self.transport.is_closing():
+            self._parse_rest()
+            if self._active is not None and not self._active.response_complete:
+                self._resume_reading()
+                return
         if (not self._unreadable and not self._at_end) or any(not cycle.more_body for cycle in self._list_unanswered()):
             self._go_on()
         elif self._unreadable:
@@ -244,11 +310,29 @@ class Connection(HttpToolsProtocol):
         """Answer the next request, or wait for one; uvicorn would set a new timer after every answer."""
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            cycle, app = self.pipeline.pop()
+            self._begun_at = self.loop.time()
+            self._start_asgi_task(cycle, app)
+            self._resume_reading()
             return
+        self._resume_reading()
         self._await_client()
+
+    def _resume_reading(self) -> None:
+        """Read on, unless requests wait; uvicorn would read on with every answer, and hold more and more requests."""
+        if not self.pipeline and not self._rest:
+            self.flow.resume_reading()
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly; uvicorn would wait for it without end."""
+        super().pause_writing()
+        self._unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        super().resume_writing()
+        self._unread_since = None
 
     def _await_client(self) -> None:
         self._idle_since = self.loop.time()
@@ -259,17 +343,35 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close if the client has been awaited for long enough; look again when it might have been, else."""
+        """End the connection if the client has been awaited for long enough; otherwise set the timer again."""
         now = self.loop.time()
-        asked = self._idle_since is None or any(not cycle.more_body for cycle in self._list_unanswered())
-        left = self.timeout_keep_alive - (0.0 if asked else now - (self._idle_since or now))
-        if left > 0 and not self.transport.is_closing():
-            self._set_timer(left)
-        else:
-            super().timeout_keep_alive_handler()
+        if self._closing_since is None and self.transport.is_closing():
+            self._closing_since = now
+        left = self._find_deadline(now) - now
+        if left <= 0:
+            if self._unread_since is None and self._closing_since is None:
+                self.transport.close()
+                self._closing_since = now
+                left = self.timeout_keep_alive
+            else:  # what was written is not read, and a close would wait for that
+                self.transport.abort()
+                return
+        self._set_timer(left)
+
+    def _find_deadline(self, now: float) -> float:
+        """Until when the client has time, in the event loop's time, for what it is to do next."""
+        if self._closing_since is not None:
+            return self._closing_since + self.timeout_keep_alive
+        if self._unread_since is not None:
+            return self._unread_since + self.timeout_keep_alive
+        if any(not cycle.more_body for cycle in self._list_unanswered()):
+            return now + self.timeout_keep_alive  # the client waits for us
+        idle = (now if self._idle_since is None else self._idle_since) + self.timeout_keep_alive
+        return min(idle, self._begun_at + _REQUEST_SECONDS) if self._pending else idle
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; uvicorn would leave the timer running after an error."""
+        self._keep_rest(b"")
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -290,7 +392,7 @@ class Connection(HttpToolsProtocol):
 
 def connection_type(answer_unreadable: UnreadableAnswer) -> type[Connection]:
     """The type of connections that answer what they cannot read in this way."""
-    return type("Connection", (Connection,), {"answer_unreadable": staticmethod(answer_unreadable)})
+    return type("Connection", (Connection,), {"answer_unreadable": staticmethod(answer_unreadable), "load": Load()})
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -66,8 +66,8 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     ),
     "scheme": _keys("type scheme description x-basis"),
     "schema": _keys(
-        "type format enum const pattern minLength maxLength minimum maximum minItems maxItems uniqueItems required "
-        "additionalProperties description default examples contentMediaType "
+        "type format enum const pattern minLength maxLength minimum maximum minItems maxItems uniqueItems "
+        "maxProperties required additionalProperties description default examples contentMediaType "
         "x-basis x-enum-varnames x-expected x-extended-by x-extensible-enum x-pattern x-transitions",
         properties="{schema}",
         items="schema",

@@ -180,13 +180,13 @@ VALUES: Final = {
     "include": ["runs.*"],
     "exclude": ["runs.cancel"],
     "strict": True,
-} | {f"key{'' if name == 'main' else '_' + name.replace('-', '_')}": f"zof_{name}" for name in KEYS}
+} | {f"key{'' if name == 'main' else '_' + name.replace('-', '_')}": f"zof_key_{name}" for name in KEYS}
 
 
 def check(run: Runner) -> None:
     """Check that the verification was run with `VALUES`."""
     target = run.asked["target"]
-    assert target.keys == {name: f"zof_{name}" for name in KEYS}
+    assert target.keys == {name: f"zof_key_{name}" for name in KEYS}
     assert (target.base, target.project, target.environment) == ("http://localhost:7", "proj_mine", "production")
     assert (target.cases, target.suite, target.failing_case) == (("tc_a", "tc_b", "tc_c"), "suite_x", "tc_fail")
     assert (target.profile, target.quota, target.strict) == ("read-only", True, True)

@@ -255,10 +255,10 @@ def test_a_listener_hears_of_everything() -> None:
 
 def test_what_is_made_up_goes_on_after_the_probes() -> None:
     """Inputs that are made up come after the probes, are counted, and keep to the budget too."""
-    verification = run(target(), budget=Budget(requests=300), max_examples=2)
+    verification = run(target(), budget=Budget(requests=600), max_examples=2)
     assert verification.examples > 0
     assert verification.findings == ()
-    assert verification.stopped in {"", "the budget of 300 requests is used up"}
+    assert verification.stopped in {"", "the budget of 600 requests is used up"}
 
 
 def test_over_http() -> None:
