@@ -82,7 +82,7 @@ _RUN: Final = _row(
     _NUMBER,
 )
 _HEADER: Final = _row(_pattern("content-(?:type|length|disposition)|location"), _pattern("[ -~]*"))
-_SUCCESS: Final[_Schema] = {"type": "integer", "minimum": 200, "maximum": 299}
+_SUCCESS: Final[_Schema] = {"enum": [200, 201, 202]}
 _ANSWER: Final = _row(_SUCCESS, _rows(_HEADER), _TEXT, _BOOLEAN)
 _KEY: Final = _pattern("[!-~](?:[ -~]{0,253}[!-~])?")
 _EVENT_TYPE: Final = _choice(EventType)
