@@ -35,7 +35,7 @@ def verdicts(verification: Verification) -> dict[str, Verdict]:
     return {one.rule.name: one.verdict for one in verification.results if one.rule.section == 10}
 
 
-def registered(verification: Verification) -> int:
+def count_registered(verification: Verification) -> int:
     """How many webhooks the target registered, replays not counted."""
     made = [one for one in verification.journal if one.operation == "createWebhook" and one.response.status == 201]
     return sum(one.response.header("idempotency-replayed") is None for one in made)
@@ -45,7 +45,7 @@ def test_every_rule_is_exercised_in_process() -> None:
     """In process each rule of section 10 is kept; one webhook is registered, and the receipt says so."""
     found = run(target(), rules=SECTION, max_examples=0)
     assert set(verdicts(found).values()) == {Verdict.KEPT}
-    assert registered(found) == 1
+    assert count_registered(found) == 1
     assert [one.state for one in found.receipt if one.run.startswith("wh_")] == [
         "left registered: the API deletes no webhooks"
     ]
@@ -64,7 +64,7 @@ def test_every_rule_is_exercised_over_http(clock: str) -> None:
         )
         found = run(there, rules=SECTION, max_examples=0)
         assert {name: one for name, one in verdicts(found).items() if one is not Verdict.KEPT} == {}
-        assert registered(found) == 1
+        assert count_registered(found) == 1
 
 
 def test_a_target_that_cannot_call_us_is_not_exercised() -> None:
@@ -156,17 +156,17 @@ def test_the_receiver_keeps_bytes_and_answers_as_told() -> None:
             answer.read()
             assert answer.status == status
         connection.close()
-        assert [(one.path, one.body, one.answer) for one in receiver.received] == [
+        assert [(one.path, one.body, one.answer) for one in receiver.requests] == [
             ("/hook", b"\x00bad \xff", 503),
             ("/hook", b"{ }", 204),
         ]
-        assert receiver.received[0].header("x-zof-signature") == "ab"
+        assert receiver.requests[0].header("x-zof-signature") == "ab"
         assert receiver.wait_for(lambda received: len(received) == 2, 0)
         assert not receiver.wait_for(lambda received: len(received) == 3, 0.01)
         large = http.client.HTTPConnection(receiver.url.removeprefix("http://"), timeout=5)
         large.request("POST", "/", b"x" * (LONGEST_BODY + 1))
         assert large.getresponse().status == 204
         large.close()
-        assert len(receiver.received[2].body) == LONGEST_BODY
+        assert len(receiver.requests[2].body) == LONGEST_BODY
     finally:
         receiver.close()

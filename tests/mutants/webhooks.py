@@ -81,7 +81,7 @@ def _without_short_secret(ask: Ask) -> Ask:
     return ask.saying(fields) if ask.fields != fields else ask
 
 
-def _rewritten(edit: Callable[[dict[str, Any], Delivery], None]) -> Callable[[Compose], Compose]:
+def _edit_event(edit: Callable[[dict[str, Any], Delivery], None]) -> Callable[[Compose], Compose]:
     """The event is edited before it is signed."""
 
     def over(inner: Compose) -> Compose:
@@ -90,33 +90,33 @@ def _rewritten(edit: Callable[[dict[str, Any], Delivery], None]) -> Callable[[Co
             value = json.loads(post.body)
             edit(value, delivery)
             body = json.dumps(value).encode()
-            return _signed(post, body, sign(world.outbox.endpoints.get(delivery.endpoint).secret, body))
+            return _set_signature(post, body, sign(world.outbox.endpoints.get(delivery.endpoint).secret, body))
 
         return compose
 
     return over
 
 
-def _resigned(change: Callable[[str, bytes, str], str]) -> Callable[[Compose], Compose]:
+def _sign_as(change: Callable[[str, bytes, str], str]) -> Callable[[Compose], Compose]:
     """The signature is another: `change` gets the secret, the body and the right one."""
 
     def over(inner: Compose) -> Compose:
         def compose(world: World, delivery: Delivery) -> Post:
             post = inner(world, delivery)
             secret = world.outbox.endpoints.get(delivery.endpoint).secret
-            return _signed(post, post.body, change(secret, post.body, sign(secret, post.body)))
+            return _set_signature(post, post.body, change(secret, post.body, sign(secret, post.body)))
 
         return compose
 
     return over
 
 
-def _signed(post: Post, body: bytes, signature: str) -> Post:
+def _set_signature(post: Post, body: bytes, signature: str) -> Post:
     own = {HEADER: signature, "Content-Length": str(len(body))}
     return post._replace(headers=tuple((name, own.get(name, value)) for name, value in post.headers), body=body)
 
 
-def _reserialized(secret: str, body: bytes, _right: str) -> str:
+def _sign_other_writing(secret: str, body: bytes, _right: str) -> str:
     return sign(secret, json.dumps(json.loads(body)).encode())
 
 
@@ -232,32 +232,32 @@ ALL: Final = (
     Mutant(
         name="event-without-created",
         rule="webhooks.envelope",
-        compose=_rewritten(lambda value, _: value.pop("created")),
+        compose=_edit_event(lambda value, _: value.pop("created")),
     ),
     Mutant(
         name="event-data-flat",
         rule="webhooks.envelope",
-        compose=_rewritten(lambda value, _: value.update(data=value["data"]["object"])),
+        compose=_edit_event(lambda value, _: value.update(data=value["data"]["object"])),
     ),
-    Mutant(name="one-event-id", rule="webhooks.ids", compose=_rewritten(lambda value, _: value.update(id="evt_1"))),
+    Mutant(name="one-event-id", rule="webhooks.ids", compose=_edit_event(lambda value, _: value.update(id="evt_1"))),
     Mutant(
         name="event-of-another-organization",
         rule="webhooks.object",
-        compose=_rewritten(lambda value, _: value["data"]["object"].update(organization_id="org_other")),
+        compose=_edit_event(lambda value, _: value["data"]["object"].update(organization_id="org_other")),
     ),
-    Mutant(name="event-signed-before-it-is-written", rule="webhooks.signature", compose=_resigned(_reserialized)),
+    Mutant(name="event-signed-before-it-is-written", rule="webhooks.signature", compose=_sign_as(_sign_other_writing)),
     Mutant(
         name="event-signed-with-another-secret",
         rule="webhooks.signature",
-        compose=_resigned(lambda secret, body, _: sign(secret[::-1], body)),
+        compose=_sign_as(lambda secret, body, _: sign(secret[::-1], body)),
     ),
-    Mutant(name="event-not-signed", rule="webhooks.signature", compose=_resigned(lambda *_: "")),
+    Mutant(name="event-not-signed", rule="webhooks.signature", compose=_sign_as(lambda *_: "")),
     Mutant(
         name="signature-in-upper-case",
         rule="webhooks.signature.form",
-        compose=_resigned(lambda _secret, _body, right: right.upper()),
+        compose=_sign_as(lambda _secret, _body, right: right.upper()),
     ),
-    Mutant(name="signature-in-base64", rule="webhooks.signature.form", compose=_resigned(_in_base64)),
+    Mutant(name="signature-in-base64", rule="webhooks.signature.form", compose=_sign_as(_in_base64)),
     Mutant(
         name="no-run-started",
         rule="webhooks.started",
@@ -279,6 +279,6 @@ ALL: Final = (
     Mutant(name="run-failed-for-errors", rule="webhooks.failed", world=_outbox(_FailedForErrors)),
     Mutant(name="run-failed-before-completed", rule="webhooks.order", world=_outbox(_FailedFirst)),
     Mutant(name="no-retry", rule="webhooks.retry", world=_outbox(_NeverRetries)),
-    Mutant(name="new-id-on-retry", rule="webhooks.retry.same", compose=_rewritten(_new_id_on_retry)),
+    Mutant(name="new-id-on-retry", rule="webhooks.retry.same", compose=_edit_event(_new_id_on_retry)),
 )
 """All defects in webhooks."""

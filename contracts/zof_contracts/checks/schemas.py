@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Value = Any
 _LINKS: Final = frozenset({"url", "logs_url"})
+_SEVERAL: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class Shape:
     properties: Mapping[str, Shape]
     items: Shape | None
     enum: frozenset[str]
+    required: frozenset[str]
+    """The fields that an object must have."""
+    forms: tuple[Shape, ...]
+    """The forms of an object that takes one of several; a value is judged by the first whose required fields it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,10 @@ class _Walk:
         self.links: list[str] = []
 
     def visit(self, shape: Shape, value: Value, place: str) -> None:
+        if shape.forms and isinstance(value, dict):
+            form = next((each for each in shape.forms if each.required <= value.keys()), shape.forms[0])
+            self.visit(form, value, place)
+            return
         for name in shape.names:
             self.rules |= _list_rules(name, value)
         if isinstance(value, dict):
@@ -143,15 +152,21 @@ def _compile(node: Mapping[str, Any], basis: str) -> Shape:
         names.append(node["$ref"].rpartition("/")[2])
         node = {**load_contract().at(node["$ref"]), **{key: value for key, value in node.items() if key != "$ref"}}
     basis = str(node["x-basis"])[0] if "x-basis" in node else basis
-    parts = [_compile(part, basis) for word in ("allOf", "anyOf") for part in node.get(word, ())]
+    parts = [_compile(part, basis) for part in node.get("allOf", ())]
+    choices = [_compile(part, basis) for part in node.get("anyOf", ())]
+    forms = tuple(choice for choice in choices if choice.properties)
+    if len(forms) < _SEVERAL:
+        parts, forms = parts + choices, ()
     properties = {name: field for part in parts for name, field in part.properties.items()}
     properties |= {name: _compile(field, basis) for name, field in node.get("properties", {}).items()}
     return Shape(
-        (*names, *(name for part in parts for name in part.names)),
+        (*names, *(name for part in (*parts, *forms) for name in part.names)),
         basis,
         properties,
         _compile(node["items"], basis) if "items" in node else None,
         frozenset(each for each in node.get("enum", node.get("x-extensible-enum", ())) if isinstance(each, str)),
+        frozenset(node.get("required", ())).union(*(part.required for part in parts)),
+        forms,
     )
 
 

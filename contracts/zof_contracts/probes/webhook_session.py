@@ -72,7 +72,7 @@ class WebhookSession:
 
     def events(self) -> list[Event]:
         """The events that came, in order."""
-        return self._read(self._receiver.received)
+        return self._read(self._receiver.requests)
 
     def take_new(self) -> list[Event]:
         """The events that came since the last call."""

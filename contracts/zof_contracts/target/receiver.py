@@ -57,7 +57,7 @@ class Receiver:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
-    def received(self) -> Sequence[Received]:
+    def requests(self) -> Sequence[Received]:
         """The requests that came, in order."""
         with self._came:
             return tuple(self._received)

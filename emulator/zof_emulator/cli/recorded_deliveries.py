@@ -81,7 +81,7 @@ class RecordedDeliveries:
             for one in taken:
                 if not one.attempts:  # every attempt sends the same
                     self._compare(world, one)
-            ended = [pair for pair in self._pending if pair[0] is world and self._ended_at(*pair) <= until]
+            ended = [pair for pair in self._pending if pair[0] is world and self._find_end(*pair) <= until]
             if not ended:
                 return
             for pair in ended:
@@ -93,7 +93,7 @@ class RecordedDeliveries:
         attempts = [] if found is None else found["attempts"]
         return attempts[len(delivery.attempts)] if len(delivery.attempts) < len(attempts) else None
 
-    def _ended_at(self, world: World, delivery: Delivery) -> int:
+    def _find_end(self, world: World, delivery: Delivery) -> int:
         attempt = self._attempt(world, delivery)
         return NEVER if attempt is None else parse_rfc3339(attempt["ended_at"])
 

@@ -120,14 +120,14 @@ def _run_ended(world: World, asked: Mapping[str, Any], witness: _Witness) -> Cal
 _UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _Witness], Callable[[], bool]]]] = {
     "next": lambda _world, _asked, witness: lambda: witness.count > 0,
     "run_ended": _run_ended,
-    "webhook_due": lambda world, _asked, _witness: _attempted_later(world),
+    "webhook_due": lambda world, _asked, _witness: _count_later_attempts(world),
     "delivered": lambda world, _asked, _witness: lambda: world.outbox.open_count == 0,
 }
 _OF_DELIVERIES: Final = frozenset({"webhook_due", "delivered"})
 """What ends with the result of a delivery."""
 
 
-def _attempted_later(world: World) -> Callable[[], bool]:
+def _count_later_attempts(world: World) -> Callable[[], bool]:
     """Whether an attempt was made at a later instant than the present one."""
     began, count = world.now, [world.outbox.attempt_count]
 

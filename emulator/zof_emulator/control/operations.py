@@ -61,7 +61,7 @@ def table(
             "listDeliveryRules": deliveries.list_rules,
             "createDeliveryRule": deliveries.create_rule,
             "clearDeliveryRules": deliveries.clear_rules,
-            "sendEvent": lambda stage, call: deliveries.send_event(stage, call, contract),
+            "sendEvent": lambda hosted, call: deliveries.send_event(hosted, call, contract),
             "restoreSnapshot": snapshots.restore_snapshot,
         },
     )
