@@ -139,6 +139,8 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     could not be replayed.
     """
     found = replay(read(file))
+    if not found.exchanges:
+        raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
     say(sys.stdout, found.as_json() if as_json else found.as_text())
     return int(bool(found.differing))
 

@@ -76,6 +76,11 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         amiss.append(("after", rfc3339_ms(asked["after"]), one["at"]))
     if "before" in asked and one["at_ms"] >= asked["before"]:
         amiss.append(("before", rfc3339_ms(asked["before"]), one["at"]))
+    for name, value in asked.get("headers", {}).items():
+        got = [text for known, text in one["request"]["headers"] if known == name.lower()]
+        wanted = mask_header(value.encode("latin-1", "replace")) if is_secret_name(name) else value
+        if wanted not in got:
+            amiss.append((f"headers.{name}", wanted, ", ".join(got) if got else None))
     if "body" in asked:
         sent = _object(one["request"]["body"])
         expected = _object(mask_body(orjson.dumps(asked["body"]).decode()))
