@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.checks import webhooks
 from zof_contracts.checks.claims import check_status, describe, has_ended
+from zof_contracts.checks.objects import is_consistent
 from zof_contracts.evidence.findings import Claim, quote_value
 from zof_contracts.probes.context import CREATED, FORBIDDEN, INVALID, UNKNOWN_WEBHOOK, Probe, ProbeContext, Unsettled
 from zof_contracts.probes.webhook_session import EVENTS, WebhookSession
@@ -125,7 +126,7 @@ def call_test(context: ProbeContext) -> None:
     if not tested.response.ok:
         raise Unsettled(f"the test call was answered {describe(tested.response)}")
     trace = [session.created, tested]
-    came = session.wait_for(lambda events: any(one.value == event.value for one in events), _patience(context))
+    came = session.wait_for(partial(_has_come, event), _patience(context))
     shown = quote_value([one.id for one in session.events()])
     context.record(Claim("webhooks.test.sent", came, f"the event {quote_value(event.id)}", f"events {shown}"), trace)
     _check_all(context, session, trace)
@@ -138,8 +139,8 @@ def retry(context: ProbeContext) -> None:
         raise Unsettled("the target's clock cannot be moved")
     with session.answering(_UNAVAILABLE):
         tested = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
-        value = webhooks.read_event(tested.response.body, "").value
-        if not session.wait_for(lambda events: any(one.value == value for one in events), _patience(context)):
+        event = webhooks.read_event(tested.response.body, "")
+        if not session.wait_for(partial(_has_come, event), _patience(context)):
             raise Unsettled("the event of the test call did not come")
     refused = [one for one in session.events() if not one.was_taken][-1]
     count = len(session.events())
@@ -221,6 +222,11 @@ def _open(context: ProbeContext) -> WebhookSession:
         except OSError as error:
             raise Unsettled(f"the receiver cannot listen on port {context.target.webhook_port}: {error}") from error
     return context.webhooks
+
+
+def _has_come(event: Event, events: Sequence[Event]) -> bool:
+    """Whether an event that an answer showed was received; a field that only one of the two has does not count."""
+    return any(one.id == event.id and is_consistent(one.value, event.value) for one in events)
 
 
 def _require(context: ProbeContext) -> WebhookSession:
