@@ -45,6 +45,9 @@ def render(document: Document) -> str:
     parts = [HEAD, *_render_conventions(document)]
     for path, method, node in document.operations():
         parts += _render_operation(document, path, method, node)
+    for event, item in document.root.get("webhooks", {}).items():
+        for method, node in item.items():
+            parts += _render_operation(document, f"webhook {event}", method.upper(), node)
     parts += _render_elsewhere(document)
     parts += _render_headers(document)
     parts.append("## Objects\n")
@@ -68,7 +71,8 @@ def _render_operation(document: Document, path: str, method: str, node: dict[str
     if "requestBody" in node:
         body = node["requestBody"]
         name = _name(body["content"]["application/json"]["schema"])
-        yield f"Body: {_flow(body['description'])} {name}, at most {body['x-max-bytes']} bytes ({_basis(body)}).\n"
+        most = f", at most {body['x-max-bytes']} bytes" if "x-max-bytes" in body else ""
+        yield f"Body: {_flow(body['description'])} {name}{most} ({_basis(body)}).\n"
     yield _table("status|says|basis", (_row_of_answer(document, *one) for one in node["responses"].items()))
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import resource
 import signal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, write
 
 from tests.served import START, Server, ask, request
 from tests.test_cli import command, complaint
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MANUAL = ("--clock", "manual", "--rate-limit", "off", "--quiet")
 
@@ -23,7 +25,10 @@ def runs(server: Server) -> Any:  # noqa: ANN401  a JSON value
     return ask(server.port, request("GET", "/v1/runs")).json["data"]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+)
 def test_a_world_outlives_its_process(tmp_path: Path, number: signal.Signals, status: int) -> None:
     """A world is saved when a signal ends the server, and one that loads it goes on with the same bytes."""
     file = tmp_path / "world.json"
@@ -51,6 +56,72 @@ def test_load_and_save_the_same_file(tmp_path: Path) -> None:
             assert len(runs(server)) == 2 + number
             ask(server.port, request("POST", "/v1/runs", START))
             server.stop()
+
+
+def test_a_link_leads_to_the_file_to_write(tmp_path: Path) -> None:
+    """A symbolic link stays one, and what it leads to is written, with the mode that it had."""
+    (tmp_path / "kept").mkdir()
+    target, link = tmp_path / "kept" / "world.json", tmp_path / "link"
+    target.write_text("before")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    with Server(*MANUAL, "--save-on-exit", str(link)) as server:
+        assert server.stop(signal.SIGTERM)[0] == -signal.SIGTERM
+    assert link.is_symlink()
+    assert json.loads(target.read_bytes())["format"] == "zof-emulator-world"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert [one.name for one in target.parent.iterdir()] == ["world.json"]
+
+
+def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
+    """A file that is new has the mode that the process gives to new files."""
+    (tmp_path / "usual").touch()
+    write(check_writable(tmp_path / "new"), b"content")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    """A FIFO or a device is refused at the start, by its own name or by that of a link to it."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(tmp_path / "fifo")
+    for target in (tmp_path / "fifo", tmp_path / "link", "/dev/null"):
+        line = complaint(command("serve", "--port=0", f"--save-on-exit={target}"))
+        assert f"cannot write {target}: it is no regular file" in line
+
+
+@pytest.fixture(params=["replaced", "overwritten"])
+def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with content, which can be replaced, or cannot because it is a mount point."""
+    file = tmp_path / "world.json"
+    file.write_bytes(b"before")
+    if request.param == "overwritten":
+
+        def refuse(_name: Path, _file: Path) -> None:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+        monkeypatch.setattr(Path, "replace", refuse)
+    return check_writable(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"long" * 100_000], ids=["nothing", "less", "more"])
+def test_a_file_is_written_whole(target: Path, content: bytes) -> None:
+    """What is written is in the file, nothing of what was in it before, and no other file is left."""
+    write(target, content)
+    assert target.read_bytes() == content
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_the_old_file_survives_a_failure(target: Path) -> None:
+    """When there is no room for the new content the old one stays, and no other file is left."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(UnusableFile, match=f"cannot write {target}: File too large"):
+            write(target, b"long" * 1_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert target.read_bytes() == b"before"
+    assert list(target.parent.iterdir()) == [target]
 
 
 @pytest.mark.parametrize("name", ["none/world.json", ".", "file/world.json"])

@@ -1,4 +1,4 @@
-"""The assembly: makes an ASGI application from settings."""
+"""Assembles the emulator as an ASGI application from settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import Exchange
 
 EPOCH: Final = 1_767_225_600_000
-"""Where a manual clock begins, in ms: 2026-01-01T00:00:00Z."""
+"""The start of a manual clock, in ms: 2026-01-01T00:00:00Z."""
 
 
 class SystemClock:

@@ -46,6 +46,40 @@ def test_the_machine_finds_nothing(seed: int) -> None:
     assert _searched(Client(target(seed=seed)), seed).findings == {}
 
 
+def _fill(client: Client) -> None:
+    """Leave runs of several moments and ends behind: ended, running, queued and canceled ones."""
+    for number in range(12):
+        run = client.start(*([f"tc_fail_{number}"] if number % 3 else [])).response.fields["id"]
+        if number % 4 == 0:
+            client.post(f"/runs/{run}/cancel")
+        elif number % 4 == 1:
+            client.wait(1.3, "runs of several moments")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_machine_finds_nothing_in_the_profile_read_only(seed: int) -> None:
+    """In the profile read-only, where runs of others exist, the state machine finds nothing for any seed."""
+    where = target(seed=seed)
+    _fill(Client(where))
+    client = Client(replace(where, profile="read-only"))
+    ledger = _searched(client, seed)
+    assert ledger.findings == {}
+    assert ledger.evidence["pages.walk"] or ledger.evidence["runs.filter.status"]
+
+
+def test_a_server_is_clean_in_the_profile_read_only() -> None:
+    """Nothing is found over HTTP in the profile read-only, on a real clock and with runs of others."""
+    keys = target().keys
+    with Server("--clock", "auto", "--rate-limit", "off", "--quiet") as server:
+        where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}", keys=keys)
+        with closing(Client(where)) as client:
+            for number in range(8):
+                client.start(f"tc_fail_{number}")
+        facts = run(replace(where, profile="read-only", find_clock=False), seed=1, max_examples=3)
+    assert [(each.rule.name, each.got) for each in facts.findings] == []
+    assert facts.receipt == ()
+
+
 def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
     """Nothing is found over HTTP with many waits, nor where an earlier verification left runs and idempotency keys."""
     keys = {name: key for name, key in target().keys.items() if name != "no-projects"}

@@ -30,7 +30,8 @@ def test_what_is_kept_is_as_if_nothing_had_been_forgotten(
 ) -> None:
     """No more ended runs are kept than may be; those that ended first are gone, and all others stand as they would."""
     few, all_of_them = keeping(most), keeping(10_000)
-    for what, organization, cases, wait in history:
+    for what, organization, named, wait in history:
+        cases = tuple(case for case in named if "flaky" not in case) or ("login",)  # those begin anew when forgotten
         for world in (few, all_of_them):
             world.settle(world.now + wait)
             if what == "start":
@@ -62,3 +63,50 @@ def test_what_is_forgotten_is_not_found(most: int, count: int) -> None:
         name = world.names.run(number)
         assert (world.find_run(ORGANIZATIONS[0], name) is None) == (number not in world.runs)
     assert len(world.runs) <= most
+
+
+def live_objects(world: World) -> int:
+    """How many runs, names, counts and due actions a world holds."""
+    names = world.catalogue.to_json()["owners"]
+    waiting = sum(len(one.waiting) for one in world.tenancies.values())
+    return len(world.runs) + len(names) + len(world.flaky) + len(world.agenda) + waiting + len(world.seen)
+
+
+@given(st.integers(1, 20), st.lists(st.booleans(), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=20)
+def test_what_is_forgotten_leaves_nothing(most: int, pattern: list[bool]) -> None:
+    """However many runs of new cases start and are canceled, or end, a world holds as much as its kept runs need."""
+    world = keeping(most)
+    for number in range(300):
+        cases = (f"new_{number}_flaky", f"new_{number}")
+        run = world.start(ORGANIZATIONS[0], order(ORGANIZATIONS[0], cases))
+        world.settle(world.now)  # as the next request does
+        if pattern[number % len(pattern)]:
+            world.cancel(world.runs[run.number])
+        else:
+            world.settle(world.now + 10_000)
+    assert live_objects(world) <= 8 * (most + 8)
+
+
+def test_starts_and_cancels_on_a_standing_clock_leave_no_actions() -> None:
+    """60,000 starts and cancels leave no action behind, whether the runs were queued or running."""
+    world = keeping(100)
+    for number in range(6_000):
+        started = [world.start(ORGANIZATIONS[0], order(ORGANIZATIONS[0], (f"new_{number}",))) for _ in range(10)]
+        world.settle(world.now)
+        for run in started:
+            world.cancel(world.runs[run.number])
+    world.settle(world.now)
+    assert len(world.agenda) == 0
+    assert live_objects(world) <= 500
+
+
+def test_a_flaky_case_that_is_forgotten_begins_anew() -> None:
+    """A flaky case counts its runs as long as one of them is kept, and begins with a failure again after that."""
+    world = keeping(1)
+    ends = []
+    for case in ("a_flaky", "a_flaky", "b", "a_flaky"):
+        run = world.start(ORGANIZATIONS[0], order(ORGANIZATIONS[0], (case,)))
+        world.settle(world.now + 10_000)
+        ends.append(world.runs[run.number].status)
+    assert ends == ["failed", "passed", "passed", "failed"]

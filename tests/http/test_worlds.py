@@ -251,7 +251,7 @@ def test_the_most(caplog: pytest.LogCaptureFixture) -> None:
             assert "3 worlds" in answer.json["error"]["message"]
             assert "--max-worlds" in answer.json["error"]["message"]
     assert len(caplog.records) == 4
-    assert "there are 3 worlds" in caplog.text
+    assert "the limit of 3 worlds" in caplog.text
     assert names(zof) == ["default", "a", "b"]
     assert zof.within("a").get("/runs").status == 200
     zof.tell("DELETE", "/worlds/b")
@@ -272,7 +272,7 @@ def test_idle(caplog: pytest.LogCaptureFixture) -> None:
         assert zof.within("d").get("/runs").status == 409, "ten seconds are not more than ten"
         system[0] += 1
         assert zof.within("d").get("/runs").status == 200
-    assert "dropped 2 worlds" in caplog.text
+    assert "deleted 2 worlds" in caplog.text
     assert "--world-idle" in caplog.text
     assert names(zof) == ["default", "b", "d"]
     system[0] += 100_000

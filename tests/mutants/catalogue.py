@@ -65,6 +65,6 @@ def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Targe
         failing_case="tc_pay_fail_001",
         error_case="tc_platform_error_001",
         quota=True,
-        strict=mutant.rule.startswith(("versioning.", "limits.default")),
+        is_strict=mutant.rule.startswith(("versioning.", "limits.default")),
         advance=advance,
     )

@@ -245,7 +245,7 @@ class _Lifo(World):
         waiting = self.tenancies[organization].waiting
         newest_first = sorted(waiting, reverse=True)
         waiting.clear()
-        waiting.extend(newest_first)
+        waiting.update(dict.fromkeys(newest_first))
         super()._fill(organization)
 
 

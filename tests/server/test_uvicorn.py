@@ -32,12 +32,15 @@ CONNECTION_METHODS: Final = [
     "on_message_complete",
     "on_response_complete",
     "on_url",
+    "pause_writing",
+    "resume_writing",
     "send_400_response",
     "timeout_keep_alive_handler",
 ]
 CONNECTION_ATTRIBUTES: Final = [
     "access_logger",
     "app",
+    "connections",
     "cycle",
     "expect_100_continue",
     "flow",
@@ -83,7 +86,7 @@ CYCLE_PARAMETERS: Final = [
     "keep_alive",
     "on_response",
 ]
-SERVER_METHODS: Final = ["handle_exit", "run", "shutdown", "startup"]
+SERVER_METHODS: Final = ["capture_signals", "handle_exit", "run", "shutdown", "startup"]
 
 
 def find_attributes(kind: type) -> set[str]:

@@ -16,10 +16,10 @@ CONTRACT: Final = load(find("openapi.yaml"))
 ROOT: Final = CONTRACT.root
 MAPS: Final = {
     "paths", "responses", "headers", "content", "examples", "links", "properties", "schemas", "securitySchemes",
-    "x-elsewhere",
+    "x-elsewhere", "webhooks",
 }  # fmt: skip
 """What holds things under names of their own; a name more is no keyword."""
-OPAQUE: Final = {"info", "servers", "security", "tags", "value", "default", "required", "enum", "x-transitions"}
+OPAQUE: Final = {"info", "xml", "servers", "security", "tags", "value", "default", "required", "enum", "x-transitions"}
 """What the loader hands on as it is."""
 UNKNOWN: Final = st.sampled_from(
     [
@@ -148,7 +148,7 @@ def test_a_bad_basis_is_named(place: tuple[str, dict[str, Any]], basis: str) -> 
             check_document(ROOT)
     finally:
         node["x-basis"] = before
-    assert str(stopped.value) == f"{pointer}/x-basis: not a basis: D or I with its sources, or A"
+    assert str(stopped.value) == f"{pointer}/x-basis: not a basis; use D or I with its sources, or A"
 
 
 @pytest.mark.parametrize("basis", ["A", "A S0", "D S0", "I S0 /docs/api/projects", "D /docs/a S1"])
@@ -173,7 +173,7 @@ def test_only_words_stand_beside_the_reference_of_a_parameter(beside: str) -> No
     root = {"components": {"parameters": {"Limit": {}, "Other": parameter}}}
     assert check_document(root) is not None
     parameter[beside] = {} if beside in {"schema", "examples"} else "x"  # type: ignore[assignment]
-    with pytest.raises(SpecError, match=f"#/components/parameters/Other/{beside}: nothing may stand beside"):
+    with pytest.raises(SpecError, match=f"#/components/parameters/Other/{beside}: a .ref allows no other keyword"):
         check_document(root)
 
 

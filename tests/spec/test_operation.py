@@ -157,10 +157,10 @@ def test_reasons_are_those_of_the_examples() -> None:
     """A reason has the status it stands under, the code it shows, and the text of which that is one instance."""
     start = OPERATIONS["startRun"].reasons
     text = "Project {id} does not exist in your organization."
-    assert start["project_not_found"] == Refusal(404, "not_found", text, has_places=True)
+    assert start["project_not_found"] == Refusal(404, "not_found", text, is_template=True)
     assert start["rate_limited"].status == 429
     assert start["missing_field"].message == "{param} is required"
-    assert not start["body_missing"].has_places
+    assert not start["body_missing"].is_template
     assert compile_elsewhere(CONTRACT)["unknown_path"].status == 404
     for document in (CONTRACT, CONTROL):
         for operation in operations(document):

@@ -124,7 +124,7 @@ class ConformanceCheck:
                 got=fault,
                 trace=exchange,
             )
-        if self.ledger.target.strict and values[0] is not None:
+        if self.ledger.target.is_strict and values[0] is not None:
             got = f"X-RateLimit-Limit {values[0]}"
             self.ledger.check("limits.default", values[0] == "100", expected="100", got=got, trace=exchange)
 
@@ -228,7 +228,7 @@ class ConformanceCheck:
 
     def _check_unknown(self, exchange: Exchange, result: SchemaResult) -> None:
         """In strict mode, judge what the schemas do not know."""
-        if not self.ledger.target.strict:
+        if not self.ledger.target.is_strict:
             return
         fields = {place: f"the field {place}" for place in result.unknown_fields}
         values = {place: f"{place} {quote_value(value)}" for place, value in result.unknown_values.items()}

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PLAIN_ID: Final = re.compile(r"[a-z]+_[A-Za-z0-9_-]{1,64}")
 
+_PAGING: Final = frozenset({"limit", "starting_after"})
+
 
 def describe_request(exchange: Exchange) -> str:
     """The parts of a request that set it apart from the plainest one to its operation; empty for the plainest."""
@@ -42,8 +44,10 @@ def _describe_path(exchange: Exchange, operation: Operation) -> Iterator[str]:
 
 
 def _describe_query(exchange: Exchange) -> Iterator[str]:
+    """The parameters; those of paging only where there are no others, since most requests have them."""
     known = list_parameters(load_contract(), exchange.operation)
-    for name, _ in sorted(parse_qsl(exchange.request.query, keep_blank_values=True)):
+    names = sorted({name for name, _ in parse_qsl(exchange.request.query, keep_blank_values=True)})
+    for name in [each for each in names if each not in _PAGING] or names:
         yield name if name in known else "unknown parameter"
 
 

@@ -64,7 +64,7 @@ def _read_target(options: Mapping[str, Any]) -> Target:
             webhook_port=options["webhook_port"],
             failing_case=options["failing_case"],
             error_case=options["error_case"],
-            strict=options["strict"],
+            is_strict=options["strict"],
             patience=options["patience"],
             ca_file=options["ca_file"],
             **address,

@@ -32,7 +32,7 @@ class Subject(Protocol):
         ...
 
     @property
-    def strict(self) -> bool:
+    def is_strict(self) -> bool:
         """Whether answers are checked against closed schemas too."""
         ...
 

@@ -43,7 +43,8 @@ def _make_start(context: ProbeContext, **changes: object) -> dict[str, Any]:
 
 
 def _find_newest(context: ProbeContext) -> object:
-    runs = context.require_ok(context.client.get("/runs", limit=1)).response.items
+    """The ID of the newest run; None where there is none or runs cannot be listed."""
+    runs = context.client.get("/runs", limit=1).response.items
     return runs[0].get("id") if runs else None
 
 

@@ -112,9 +112,9 @@ def export_results(context: ProbeContext) -> None:
     if context.has("other-org"):
         theirs = context.client.post("/results/export", body, key="other-org", idempotency_key=key)
         _judge_other_organization(context, as_json, theirs)
+    _judge_csv(context, as_json, as_csv)
     listed = context.list_results(run_id)
     context.record(check_export(listed.response.items, as_json.response.items), [listed, as_json])
-    _judge_csv(context, as_json, as_csv)
     _judge_filter(context, body, listed)
 
 

@@ -39,12 +39,12 @@ class WebhookSession:
         self._judged = 0
         if client.webhook is None:
             base = target.webhook_public_url.rstrip("/") or self._receiver.url
-            asked = {"url": f"{base}/zof-contracts/{nonce}", "events": list(EVENTS)}
-            client.webhook = client.post("/webhooks", asked, idempotency_key=f"contracts-{nonce}-webhook")
+            registration = {"url": f"{base}/zof-contracts/{nonce}", "events": list(EVENTS)}
+            client.webhook = client.post("/webhooks", registration, idempotency_key=f"contracts-{nonce}-webhook")
         self.created: Exchange = client.webhook
 
     @property
-    def asked(self) -> dict[str, object]:
+    def registration(self) -> dict[str, object]:
         """What was asked for when the webhook was registered."""
         fields: dict[str, object] = json.loads(self.created.request.body)
         return fields
@@ -52,7 +52,7 @@ class WebhookSession:
     @property
     def url(self) -> str:
         """The URL that was registered."""
-        return str(self.asked["url"])
+        return str(self.registration["url"])
 
     @property
     def idempotency_key(self) -> str:

@@ -38,10 +38,10 @@ def register(context: ProbeContext) -> None:
     context.record(check_status("webhooks.create", made.response, CREATED), made)
     if not isinstance(made.response.fields.get("secret"), str):
         raise Unsettled(f"no webhook was registered: {describe(made.response)}")
-    asked = session.asked
-    shown = {name: made.response.fields.get(name) for name in asked}
-    context.record(Claim("webhooks.shape", shown == asked, quote_value(asked), quote_value(shown)), made)
-    again = context.client.post("/webhooks", asked, idempotency_key=session.idempotency_key)
+    registration = session.registration
+    shown = {name: made.response.fields.get(name) for name in registration}
+    context.record(Claim("webhooks.shape", shown == registration, quote_value(registration), quote_value(shown)), made)
+    again = context.client.post("/webhooks", registration, idempotency_key=session.idempotency_key)
     same = again.response.body == made.response.body
     got = f"{describe(again.response)} with another body" if again.response.ok else describe(again.response)
     context.record(Claim("webhooks.secret.replay", same, "the same answer, with the secret", got), [made, again])

@@ -113,7 +113,7 @@ def _target(verification: Verification) -> Report:
         "url": target.base,
         "in_process": target.in_process,
         "profile": target.profile,
-        "strict": target.strict,
+        "strict": target.is_strict,
         "keys": sorted(target.keys),
         "project": target.project,
         "environment": target.environment,
@@ -128,7 +128,7 @@ def _summary(verification: Verification) -> Report:
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verification.began)),
         "seconds": round(verification.seconds, 3),
         "seed": verification.seed,
-        "exit_status": verification.exit_code(strict=verification.target.strict),
+        "exit_status": verification.exit_code(strict=verification.target.is_strict),
         "exit_reason": _exit_reason(verification),
         "notes": list(verification.notes),
         "fail_under": verification.fail_under,
@@ -157,7 +157,7 @@ def _exit_reason(verification: Verification) -> str:
         return f"the verification could not be finished: {verification.error}"
     if not verification.has_evidence:
         return "no rule was exercised"
-    if failing := verification.failing(strict=verification.target.strict):
+    if failing := verification.failing(strict=verification.target.is_strict):
         count = len({one.rule.name for one in failing})
         return f"{count} rule{' is' if count == 1 else 's are'} broken"
     if verification.is_thin:
@@ -213,18 +213,23 @@ def _finding(verification: Verification, finding: Finding, *others: Finding) -> 
         "seed": verification.seed if finding.seed is None else finding.seed,
         "request_id": finding.request_id,
         "steps": [_step(exchange) for exchange in finding.trace],
-        "also": [_other_operation(other) for other in others],
-        "script": write_script(finding.trace, base=verification.target.base, keys=verification.target.keys),
+        "also": [_other_operation(verification, other) for other in others],
+        "script": _script(verification, finding),
     }
 
 
-def _other_operation(other: Finding) -> Report:
+def _script(verification: Verification, finding: Finding) -> str:
+    return write_script(finding.trace, base=verification.target.base, keys=verification.target.keys)
+
+
+def _other_operation(verification: Verification, other: Finding) -> Report:
     return {
         "key": other.key,
         "operation": other.operation,
         "got": other.got,
         "times": other.times,
         "request_id": other.request_id,
+        "script": _script(verification, other),
     }
 
 

@@ -147,5 +147,5 @@ def _receipt(report: Report) -> str:
     if not receipt:
         return ""
     lines = "\n".join(f"{one['run']}  {one['state']}  (key {one['key']})" for one in receipt)
-    head = f"Runs started on the target: {len(receipt)}"
+    head = f"Runs started and webhooks registered on the target: {len(receipt)}"
     return f"<h2>Receipt</h2><details><summary>{head}</summary><pre>{escape(lines)}</pre></details>"

@@ -100,15 +100,15 @@ class _State:
                 is_first, self._moves_clock = not self._moves_clock, True
                 return is_first
             case FindingRecorded(finding=finding):
-                found = self.found
+                found = self.finding_count
                 self._broken.add((finding.rule.name, finding.expected))
-                return self.found > found
+                return self.finding_count > found
             case _:
                 pass
         return True
 
     @property
-    def found(self) -> int:
+    def finding_count(self) -> int:
         """The number of defects found."""
         return len(self._broken)
 
@@ -194,5 +194,5 @@ class ProgressBar:
             case _:
                 pass
         state = self.state
-        counts = f"{state.rules_done}/{state.rules} rules, {state.requests}, {state.found} found"
+        counts = f"{state.rules_done}/{state.rules} rules, {state.requests}, {state.finding_count} found"
         self.progress.update(self.task, completed=state.done, total=state.parts or None, counts=counts)

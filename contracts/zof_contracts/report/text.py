@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 WIDTH: Final = 80
 """The columns of a line; only commands and words that cannot be broken are longer."""
 _VERDICTS: Final = ("kept", "violated", "differs", "not exercised")
+_OTHER_SCRIPTS: Final = 3
+"""The number of scripts that a finding has for operations other than its first; the JSON report holds all."""
 _REASONS: Final = 12
 """The number of reasons for "not exercised" that are printed; the other formats hold all."""
 
@@ -45,8 +47,17 @@ def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any]) -> Iter
         yield from _wrap("seen      ", describe_occurrences(finding))
     request = f"request {finding['request_id']}, " if finding["request_id"] else ""
     yield from _wrap("repeat    ", f"{request}seed {finding['seed']}, --include {finding['rule']}, or:")
-    yield from (f"     {line}".rstrip() for line in finding["script"].strip().splitlines())
+    yield from _script(finding["script"])
+    for other in finding["also"][:_OTHER_SCRIPTS]:
+        yield from _wrap("repeat    ", f"in {other['operation'] or 'an undocumented path'}:")
+        yield from _script(other["script"])
+    if finding["also"][_OTHER_SCRIPTS:]:
+        yield from _wrap("repeat    ", f"{len(finding['also']) - _OTHER_SCRIPTS} more scripts are in --report json")
     yield ""
+
+
+def _script(text: str) -> Iterator[str]:
+    return (f"     {line}".rstrip() for line in text.strip().splitlines())
 
 
 def describe_occurrences(finding: dict[str, Any]) -> str:
@@ -113,9 +124,12 @@ def _receipt(report: Report) -> Iterator[str]:
     states: dict[str, list[str]] = {}
     for one in receipt:
         states.setdefault(one["state"], []).append(one["run"])
-    yield from ("", *_fill(f"Receipt: {_number(len(receipt), 'run')} started in {report['target']['project']}."))
-    for state, runs in states.items():
-        yield from _count(len(runs), f"{state}: {_first_names(runs)}")
+    webhooks = sum(one["run"].startswith("wh_") for one in receipt)
+    also = f", and {_number(webhooks, 'webhook')} registered" if webhooks else ""
+    runs = _number(len(receipt) - webhooks, "run")
+    yield from ("", *_fill(f"Receipt: {runs} started in {report['target']['project']}{also}."))
+    for state, names in states.items():
+        yield from _count(len(names), f"{state}: {_first_names(names)}")
 
 
 def _figures(report: Report) -> Iterator[str]:

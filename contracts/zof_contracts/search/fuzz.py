@@ -38,6 +38,7 @@ from zof_contracts.evidence.header_values import parse_whole_number
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search.minimize import resend, with_prerequisites
 from zof_contracts.search.recheck import judge_separately, mark_flaky
+from zof_contracts.search.references import names_unknown, use_references
 from zof_contracts.target.budget import Stopped
 from zof_contracts.target.client import Unanswered
 from zof_contracts.target.transport import Unreachable
@@ -95,6 +96,7 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
 def _make_schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa: ANN401  untyped there
     document = translate_extensions(load_contract().document)  # a copy, since links are written into it
     document["servers"] = [{"url": PREFIX}]  # no address, so that the engine itself can send nothing
+    use_references(document, bridge.client.target)
     full = bridge.client.target.profile == "full"
     config = schemathesis.Config.from_dict(
         {
@@ -212,6 +214,8 @@ def _judge_failure(client: Client, failure: Any, exchange: Exchange) -> tuple[st
         rule = None if _may_be_replay(client, exchange) else find_broken_rule(exchange)
         return (rule, "4xx for a wrong request") if rule else None
     if isinstance(failure, RejectedPositiveData):
+        if names_unknown(exchange, client):
+            return None
         # The engine makes up cursors, which only look correct.
         if exchange.response.error.get("param") == "starting_after" or "starting_after" in exchange.request.query:
             return None

@@ -66,7 +66,7 @@ class Target:
     """`full` starts and cancels runs; `read-only` changes nothing."""
     quota: bool | None = None
     """Whether a rate-limit window may be used up; None: where the clock can be moved, so that it costs no time."""
-    strict: bool = False
+    is_strict: bool = False
     """Whether answers are checked against closed schemas too."""
     advance: Callable[[int], None] | None = None
     """Moves the target's clock by milliseconds, where that is possible; waiting then takes no time."""
@@ -148,7 +148,7 @@ class Target:
             "two-keys": not self.keys.keys().isdisjoint({"readonly", "no-webhooks", "no-projects"}),
             "time": self.advance is not None,
             "quota": self.may_exhaust_quota,
-            "strict": self.strict,
+            "strict": self.is_strict,
             "receiver": self.can_receive,
             "failing-case": bool(self.failing_case),
         }[need]

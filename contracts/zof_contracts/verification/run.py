@@ -245,12 +245,12 @@ class _Runner:
         found_by, self._found_by = self._found_by, {}
         concerned = {probe.name for probe in found_by.values()}
         scratch = self._rerun([probe for probe in probes if probe.name in concerned], "again")
-        left = self._absent(found_by, scratch)
+        left = self._list_unreproduced(found_by, scratch)
         if (
             left and self.client.target.app
         ):  # Another round costs no time, and reproduces findings that need several probes.
             scratch = self._rerun(probes, "and-again")
-            left = self._absent(left, scratch)
+            left = self._list_unreproduced(left, scratch)
         for key in left:
             mark_flaky(self.ledger, key, scratch)
 
@@ -259,7 +259,7 @@ class _Runner:
             self._run_probes(probes, ProbeContext(self.client, scratch, f"{self.ledger.nonce}-{word}"), scratch)
         return scratch
 
-    def _absent(self, keys: Collection[str], scratch: Ledger) -> list[str]:
+    def _list_unreproduced(self, keys: Collection[str], scratch: Ledger) -> list[str]:
         return [key for key in keys if not is_reproduced(self.ledger.findings[key], scratch)]
 
     def _generate(self, name: str, part: Part) -> None:

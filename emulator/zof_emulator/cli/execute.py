@@ -18,7 +18,7 @@ import click
 from zof_emulator.app import create_app
 from zof_emulator.cli.environment import client_variables
 from zof_emulator.cli.serve import serve, settings_from
-from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, load
+from zof_emulator.cli.snapshot_files import check_writable, load, write
 from zof_emulator.control.journal import export_journal
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.handlers.messages import File
@@ -55,7 +55,7 @@ def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, p
     """
     settings = _settings(flags, port)
     if journal is not None:
-        check_writable(journal)
+        journal = check_writable(journal)
     app = create_app(settings)
     if flags["load"]:
         load(app.hosted, Path(flags["load"]))
@@ -154,11 +154,7 @@ def _summarize(app: Dispatcher) -> str:
 
 
 def _write(app: Dispatcher, file: Path) -> None:
-    try:
-        with file.open("wb") as written:
-            written.writelines(_export(app))
-    except OSError as error:
-        raise UnusableFile(f"cannot write {file}: {error.strerror}") from error
+    write(file, b"".join(_export(app)))
 
 
 def _export(app: Dispatcher) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Replay: a journal sent to a fresh world, request by request, each at its own instant; what differs is told."""
+"""`zof-emulator replay`: sends the requests of a journal to a new world, each at its instant, and compares answers."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ _KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where an answer is another than the journal's."""
+    """A difference between an answer and the journal's answer."""
 
     number: int
     request: str
@@ -105,7 +105,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What came of a replay."""
+    """The result of a replay."""
 
     exchanges: int
     differing: tuple[Difference, ...]
@@ -113,7 +113,7 @@ class ReplayResult:
     """How many webhook deliveries the journal holds."""
 
     def as_text(self) -> str:
-        """For a person."""
+        """The result as text."""
         lines = [
             f"number {one.number}, {one.request}: {one.what} differs\n"
             f"  journal: {one.expected[:_LONGEST]}\n  now:     {one.got[:_LONGEST]}"
@@ -125,7 +125,7 @@ class ReplayResult:
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
 
     def as_json(self) -> str:
-        """For a machine."""
+        """The result as JSON."""
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
 
 

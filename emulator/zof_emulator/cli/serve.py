@@ -186,8 +186,8 @@ def _open_files(hosted: HostedWorld, source: str, target: str) -> Callable[[], N
         load(hosted, Path(source))
     if not target:
         return lambda: None
-    check_writable(Path(target))
-    return lambda: save(hosted, Path(target))
+    file = check_writable(Path(target))
+    return lambda: save(hosted, file)
 
 
 def _greet(settings: Settings, base_url: str, *, quiet: bool, made_up: bool) -> None:

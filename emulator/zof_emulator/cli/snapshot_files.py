@@ -1,11 +1,14 @@
-"""Keeping: worlds and journals in files; what cannot be read or written is one line."""
+"""Files of worlds and journals; a file that cannot be read or written is an error of one line."""
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+import secrets
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -13,17 +16,22 @@ from zof_emulator.control import snapshots
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+    from io import FileIO
 
     from zof_emulator.http.hosted_world import HostedWorld
 
 
-class UnusableFile(Exception):  # noqa: N818  it says what cannot be done
-    """A file cannot be read, or written; the message names it and says why."""
+class UnusableFile(Exception):  # noqa: N818  the name says what is wrong
+    """A file cannot be read or written. The message names the file and the reason."""
 
 
 def read(file: Path) -> bytes:
-    """What is in a file; `UnusableFile` when that cannot be read."""
+    """The content of a file.
+
+    Raises:
+        UnusableFile: the file cannot be read.
+    """
     try:
         return file.read_bytes()
     except OSError as error:
@@ -31,7 +39,11 @@ def read(file: Path) -> bytes:
 
 
 def load(hosted: HostedWorld, file: Path) -> None:
-    """Put the world of a snapshot in a hosted world; `UnusableFile` when it is none."""
+    """Replace a hosted world by the one in a snapshot file.
+
+    Raises:
+        UnusableFile: the file cannot be read, or is no snapshot.
+    """
     try:
         found: Any = orjson.loads(read(file))
         snapshots.restore(hosted, found if isinstance(found, dict) else {})
@@ -41,28 +53,117 @@ def load(hosted: HostedWorld, file: Path) -> None:
         raise UnusableFile(f"cannot load {file}: {refused.words['why']}") from refused
 
 
-def check_writable(file: Path) -> None:
-    """Find out before it is too late whether a file can be written; `UnusableFile` when it cannot."""
-    if file.is_dir():
-        raise UnusableFile(f"cannot write {file}: it is a directory")
-    try:
-        with tempfile.TemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise UnusableFile(f"cannot write {file}: {error.strerror}") from error
+def check_writable(file: Path) -> Path:
+    """Find out before it is too late whether a file can be written; `UnusableFile` when it cannot.
+
+    Returns the file to write: that to which `file` leads, should it be a symbolic link.
+    """
+    target = Path(os.path.realpath(file))
+    with _naming(file):
+        mode = _check_target(target)
+        try:
+            handle, name = _make_beside(target)
+        except OSError as error:
+            if not _must_overwrite(mode, error):
+                raise
+        else:
+            os.close(handle)
+            name.unlink()
+    return target
 
 
 def save(hosted: HostedWorld, file: Path) -> None:
-    """Write a snapshot of a hosted world, whole or not at all; `UnusableFile` when it cannot be written."""
+    """Write a snapshot of a hosted world to a file that was checked; `UnusableFile` when it cannot be written."""
+    write(file, b"".join(snapshots.document(hosted)()))
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file that was checked, whole or not at all; `UnusableFile` when it cannot be written.
+
+    The file keeps its mode and its place: one that cannot be replaced, such as a file that a container mounts, is
+    overwritten, and restored if that fails.
+    """
+    with _naming(file):
+        mode = _check_target(file)
+        try:
+            _replace(file, content, mode)
+        except OSError as error:
+            if not _must_overwrite(mode, error):
+                raise
+            _overwrite(file, content)
+
+
+_NOT_REPLACEABLE: Final = frozenset({errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS})
+"""Why a file cannot be replaced that may be written: it is a mount point, or its folder may not be changed."""
+
+
+def _must_overwrite(mode: int | None, error: OSError) -> bool:
+    """Whether a file that is there, with this mode, cannot be replaced and yet be written."""
+    return mode is not None and error.errno in _NOT_REPLACEABLE
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Turn an `OSError` into an `UnusableFile` that names the file."""
     try:
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        yield
     except OSError as error:
         raise UnusableFile(f"cannot write {file}: {error.strerror}") from error
+
+
+def _check_target(target: Path) -> int | None:
+    """The mode of the file to write, None when there is none yet; `OSError` when it is one that cannot be written."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a directory")
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return stat.S_IMODE(mode)
+
+
+def _make_beside(target: Path) -> tuple[int, Path]:
+    """A new file in the folder of another, with the mode that the process gives to new files."""
+    name = target.with_name(f".zof-{secrets.token_hex(8)}")
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), name
+
+
+def _replace(file: Path, content: bytes, mode: int | None) -> None:
+    """Put a new file in the place of one with this mode."""
+    handle, name = _make_beside(file)
     try:
         with os.fdopen(handle, "wb") as written:
-            written.writelines(snapshots.document(hosted)())
-        os.replace(name, file)  # noqa: PTH105  there is no Path to begin with
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(name)  # noqa: PTH108
-        raise UnusableFile(f"cannot write {file}: {error.strerror}") from error
+            if mode is not None:
+                name.chmod(mode)
+            written.write(content)
+            written.flush()
+            os.fsync(handle)
+        name.replace(file)
+    finally:
+        name.unlink(missing_ok=True)
+
+
+def _overwrite(file: Path, content: bytes) -> None:
+    """Write a file in its place; when that fails, what was in it before is written back."""
+    with file.open("r+b", buffering=0) as target:
+        before = target.read()
+        try:
+            if hasattr(os, "posix_fallocate") and content:
+                os.posix_fallocate(target.fileno(), 0, len(content))  # a full disk is found out before a byte changes
+            _write_all(target, content)
+        except OSError:
+            _write_all(target, before)
+            raise
+
+
+def _write_all(target: FileIO, content: bytes) -> None:
+    target.seek(0)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[target.write(rest) :]
+    target.truncate(len(content))
+    os.fsync(target.fileno())

@@ -61,7 +61,7 @@ class Pages:
             return self._make_home(request)
 
     async def run(self, request: Request) -> Response:
-        """The page of a run of any organization."""
+        """The page of a run; the run may belong to any organization."""
         with self._lock:
             return self._make_run(request)
 

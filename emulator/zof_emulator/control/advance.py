@@ -2,11 +2,12 @@
 
 The clock stops at every instant at which a delivery is due, and the operation waits until the attempts have ended.
 So the same requests lead to the same attempts at the same instants, however long receivers take in real time.
+A long advance is carried out in slices, between which other worlds are served.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import NEVER
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from zof_emulator.handlers.messages import Reply
     from zof_emulator.http.hosted_world import HostedWorld
+
+
+_SLICE: Final = 1_000
+"""How many actions are carried out at once: some ten milliseconds of work."""
 
 
 class Advance:
@@ -46,10 +51,15 @@ class Advance:
 
     def step(self) -> Reply | Waiting:
         """Move the clock as far as it may move now. Raises `Refused` when what is waited for never comes."""
-        world, target = self._world, self._target
+        world, target, left = self._world, self._target, _SLICE
         while True:
             if self._hosted.world is not world:  # it was reset or replaced while this advance waited
                 raise Refused("nothing_due")
+            if not left:
+                return Waiting(self.step, is_slice=True)
+            if world.agenda.first <= world.now:  # the slice before ended in the middle of an instant
+                left = world.move_to(world.now, most=left)
+                continue
             is_busy = world.outbox.has_due(world.now)
             if is_busy and self._awaits_deliveries:
                 return Waiting(self.step)
@@ -60,7 +70,7 @@ class Advance:
             following = world.agenda.first if target is None else min(world.agenda.first, target)
             if following == NEVER:
                 raise Refused("nothing_due")
-            world.move_to(max(world.now, following))
+            left = world.move_to(max(world.now, following), most=left)
 
     def _has_ended(self) -> bool:
         if self._target is not None:

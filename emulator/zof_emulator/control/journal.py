@@ -1,4 +1,4 @@
-"""Reading: the emulator's own operations on the journal of a world."""
+"""The control operations on the journal of a world."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "zof-emulator-journal"
 VERSION: Final = 1
-"""Of the journal as a file."""
+"""The version of the journal's file format."""
 _COUNTS: Final = ("exactly", "at_least", "at_most")
 
 
@@ -36,24 +36,24 @@ def list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Rep
     if "header" in query:
         query["headers"] = _read_header(query.pop("header"))
     limit, above = query.pop("limit"), query.pop("starting_after", 0)
-    found: list[Shown] = []
-    for one in _show_all(hosted, above):
-        if not differences(one, query):
-            found.append(one)
-            if len(found) > limit:
+    matching: list[Shown] = []
+    for exchange in _show_all(hosted, above):
+        if not differences(exchange, query):
+            matching.append(exchange)
+            if len(matching) > limit:
                 break
-    more = len(found) > limit
+    more = len(matching) > limit
     page = {
-        "data": found[:limit],
+        "data": matching[:limit],
         "has_more": more,
-        "next_cursor": found[limit - 1]["number"] if more else None,
+        "next_cursor": matching[limit - 1]["number"] if more else None,
         "dropped": _journal(hosted).dropped_count,
     }
     return Reply(200, Document(page))
 
 
 def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
-    """Forget all exchanges."""
+    """Delete all exchanges."""
     journal = _journal(hosted)
     gone = journal.count - journal.dropped_count
     journal.clear()
@@ -101,9 +101,9 @@ def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Rep
 
 
 def export_journal(hosted: HostedWorld, public_url: str) -> Reply:
-    """The journal as NDJSON: a line about the world, then a line an exchange, then a line a webhook delivery.
+    """The journal as NDJSON: a line about the world, then a line for each exchange, then one for each webhook delivery.
 
-    Links in answers of the world begin with `public_url`.
+    `public_url` is the scheme and host of the links in the world's answers; if empty, those that each request used.
     """
     header = orjson.dumps(_header(hosted) | {"public_url": public_url}) + b"\n"
 
@@ -119,7 +119,7 @@ def export_journal(hosted: HostedWorld, public_url: str) -> Reply:
 
 
 def export_har(hosted: HostedWorld, call: Request) -> Reply:
-    """The journal as an HTTP archive."""
+    """The journal as an HTTP archive (HAR)."""
     content = har.har(_show_all(hosted), call.base)
     return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.har", lambda: (content,), len(content)))
 
@@ -135,7 +135,7 @@ def _show_all(hosted: HostedWorld, above: int = 0) -> Iterator[Shown]:
 
 
 def _explain(told: Mapping[str, Any] | None) -> str:
-    """What sets the nearest exchange apart, in one sentence."""
+    """The differences of the nearest exchange, in one sentence."""
     if told is None:
         return ""
     one = told["exchange"]
@@ -147,7 +147,7 @@ def _explain(told: Mapping[str, Any] | None) -> str:
 
 
 def _header(hosted: HostedWorld) -> dict[str, Any]:
-    """What a fresh world must be like for the journal to be replayed in it."""
+    """The configuration and the start of the world, which a replay needs."""
     world, journal = hosted.world, _journal(hosted)
     return {
         "format": FORMAT,

@@ -1,4 +1,4 @@
-"""Control: the emulator's own operations by their IDs, and those about the server and its worlds."""
+"""The control operations by operation ID, with those on the server and its worlds."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _root(hosted: HostedWorld, call: Request) -> str:
 
 
 def _serve_contract(contract: Node, world: World, base: str) -> Node:
-    """The contract with this server as its server, and the labels of this world's organizations."""
+    """The contract with the URL of this server and the environment labels of this world's organizations."""
     labels = dict.fromkeys(label for one in world.organizations.values() for label in one.environments)
     return {
         **_extend_labels(contract, {"environments": list(labels)}),

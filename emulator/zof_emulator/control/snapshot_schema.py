@@ -1,4 +1,4 @@
-"""The shape of a world in a snapshot, as JSON Schema: what `zof_emulator.core.snapshot` writes, and nothing else."""
+"""The JSON Schema of a world in a snapshot; it accepts exactly what `zof_emulator.core.snapshot` writes."""
 
 from __future__ import annotations
 
@@ -129,6 +129,7 @@ _WORLD: Final = _object_of(
     samples=_rows(_WORD),
     catalogue=_object_of(
         owners=_table(_ORGANIZATION, _id("proj", "tc", "suite")),
+        given=_rows(_id("proj", "tc", "suite")),
         suites=_table(_CASES, _SUITE),
         projects=_table(_rows(_row(_PROJECT, _TEXT | {"minLength": 1}, _INSTANT)), _ORGANIZATION),
     ),

@@ -1,4 +1,4 @@
-"""Snapshots: a world as one JSON document, and back; one that is damaged or of the future changes nothing."""
+"""Snapshots: save a world as a JSON document, and restore it. An unreadable document changes nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
 
 
 def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply:
-    """Go on with the world in a document."""
+    """Replace the world by the one in a document."""
     restore(hosted, call.body)
     world = hosted.world
     return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
@@ -67,7 +67,11 @@ def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
 
 
 def restore(hosted: HostedWorld, found: Mapping[str, Any]) -> None:
-    """Go on with the world in a parsed document; `Refused` when there is none in it, and then nothing changes."""
+    """Replace a hosted world by the one in a parsed document.
+
+    Raises:
+        Refused: the document is no snapshot, has another version, or is damaged. Nothing changes then.
+    """
     if found.get("format") != FORMAT or type(found.get("version")) is not int:
         raise Refused("snapshot_unreadable", why="it is no snapshot of a world")
     if found["version"] != VERSION:
@@ -97,13 +101,13 @@ def _holds_float(value: Any) -> bool:  # noqa: ANN401  JSON
 
 def _check_sizes(answers: Iterable[Any]) -> None:
     """Raise `ValueError` when a kept answer takes another size than the one that is noted."""
-    for *_, row, size, _ in answers:
-        if _read_answer(row).size != size:
+    for *_, fingerprint, row, size, _ in answers:
+        if _read_answer(row).size + len(fingerprint.encode()) != size:
             raise ValueError("answers")
 
 
 def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
-    """The SHA-256 of a value as it was written; None when it is nested as no world is."""
+    """The SHA-256 of a JSON value; None if the value is nested too deeply to be a world."""
     try:
         return sha256(orjson.dumps(state)).hexdigest()
     except orjson.JSONEncodeError:
@@ -111,12 +115,12 @@ def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
 
 
 def copy_world(hosted: HostedWorld) -> World:
-    """The same world again, that goes its own way from now on."""
+    """A copy of a world, which shares no state with it."""
     return restore_world(save_world(hosted.world, _write_answer), hosted.world.keys.values(), _read_answer)
 
 
 def _write_answer(answer: Encoded) -> list[Any]:
-    """A kept answer as JSON; one that is made in pieces is made now."""
+    """A stored answer as JSON."""
     headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in answer.headers]
     content = b"".join(answer.pieces())
     whole = isinstance(answer.content, bytes)

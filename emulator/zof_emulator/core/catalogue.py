@@ -10,7 +10,7 @@ from zof_emulator.core.config import References
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import KeysView, Mapping
+    from collections.abc import KeysView, Mapping, Sequence
 
     from zof_emulator.core.tenants import SeedData
 
@@ -41,7 +41,7 @@ class NamedProject:
 class Catalogue:
     """The IDs that requests may name. An ID belongs to one organization and does not exist for the others."""
 
-    __slots__ = ("_known", "_open", "_owners", "_projects", "_suites")
+    __slots__ = ("_given", "_known", "_open", "_owners", "_projects", "_suites", "_uses")
 
     def __init__(self, data: SeedData, now: int, *, references: References) -> None:
         self._open = references is References.OPEN
@@ -53,6 +53,10 @@ class Catalogue:
         for suite, cases in data.suites.items():
             self._owners[suite] = data.cases[cases[0]]
             self._suites[suite] = cases
+        self._given = frozenset(self._owners)
+        """The cases and suites that the data holds: they stay, whether or not a run names them."""
+        self._uses: dict[str, int] = {}
+        """How many runs name each case and suite."""
         for project in sorted(data.projects, key=lambda one: -one.age_ms):
             self._owners[project.id] = project.organization
             made = NamedProject(project.id, project.name, now - project.age_ms)
@@ -67,6 +71,7 @@ class Catalogue:
         """The catalogue as JSON."""
         return {
             "owners": self._owners,
+            "given": sorted(self._given),
             "suites": {suite: list(cases) for suite, cases in self._suites.items()},
             "projects": {
                 organization: [[one.id, one.name, one.created_at] for one in projects]
@@ -82,6 +87,31 @@ class Catalogue:
             organization: [NamedProject(*row) for row in rows] for organization, rows in saved["projects"].items()
         }
         self._known = {organization: {} for organization in self._projects}
+        self._given = frozenset(saved["given"])
+        self._uses = {}
+
+    def use(self, suite: str | None, cases: Sequence[str]) -> None:
+        """Count a run that names these cases, and a suite if it does."""
+        uses = self._uses
+        for name in cases:
+            uses[name] = uses.get(name, 0) + 1
+        if suite is not None:
+            uses[suite] = uses.get(suite, 0) + 1
+
+    def release(self, suite: str | None, cases: Sequence[str]) -> list[str]:
+        """Count a run no more, and forget the names that no other run names; return the cases among them."""
+        uses, gone = self._uses, []
+        for name in cases if suite is None else (*cases, suite):
+            left = uses[name] - 1
+            if left:
+                uses[name] = left
+                continue
+            del uses[name]
+            if name not in self._given:
+                self._known[self._owners.pop(name)].pop(name, None)
+                self._suites.pop(name, None)
+                gone.append(name)
+        return gone
 
     def projects(self, organization: str) -> list[NamedProject]:
         """The projects of an organization, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -38,7 +39,7 @@ class IdempotencyStore(Generic[Answer]):
     def __init__(self, keep_ms: int, most_bytes: int) -> None:
         self._keep_ms = keep_ms
         self._most_bytes = most_bytes
-        self._kept: dict[Scope, _Kept[Answer]] = {}
+        self._kept: OrderedDict[Scope, _Kept[Answer]] = OrderedDict()
         self._size = 0
 
     def __len__(self) -> int:

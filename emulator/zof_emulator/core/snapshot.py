@@ -76,7 +76,7 @@ def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[
     for name, (running, waiting, start) in state["tenancies"].items():
         tenancy = world.tenancies[name]
         tenancy.running, tenancy.results = running, ResultIndex(start)
-        tenancy.waiting.extend(waiting)
+        tenancy.waiting.update(dict.fromkeys(waiting))
     _list(world)
     world.agenda = Agenda.from_json(state["agenda"])
     world.outbox.restore(state["outbox"])
@@ -111,6 +111,7 @@ def _list(world: World) -> None:
     """Add the runs to their indexes in the order of their start, and the results in the order of their runs' end."""
     for run in world.runs.values():
         world.tenancies[run.organization].runs.add(run)
+        world.catalogue.use(run.test_suite_id, run.cases)
     for run in sorted((run for run in world.runs.values() if run.has_ended), key=lambda run: run.rank):
         world.tenancies[run.organization].results.add(run)
 

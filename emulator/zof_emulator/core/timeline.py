@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.config import ClockMode
@@ -65,13 +65,18 @@ class Due(NamedTuple):
 class Agenda:
     """The future actions, the earliest first. Actions that are due at one instant keep their order of insertion."""
 
-    __slots__ = ("_heap", "_sequence", "first")
+    __slots__ = ("_heap", "_sequence", "_withdrawn", "first")
 
     def __init__(self) -> None:
         self._heap: list[Due] = []
+        self._withdrawn: set[int] = set()
+        """The runs whose action is in the heap and will not be carried out; the first action is of none of them."""
         self._sequence = 0
         self.first = NEVER
         """When the next action is due, in ms; `NEVER` if there is none. Stored, because every request reads it."""
+
+    def __len__(self) -> int:
+        return len(self._heap) - len(self._withdrawn)
 
     def put(self, at: int, organization: str, number: int = -1, outcome: str = "") -> None:
         """Add an action that is due at an instant (ms)."""
@@ -84,12 +89,33 @@ class Agenda:
         if self.first > now:
             return None
         due = heappop(self._heap)
-        self.first = self._heap[0].at if self._heap else NEVER
+        self._look_ahead()
         return due
+
+    def withdraw(self, number: int) -> None:
+        """Remove the end of a run's case; costs as much as adding one, on average."""
+        self._withdrawn.add(number)
+        if 2 * len(self._withdrawn) > len(self._heap):
+            self._heap = [due for due in self._heap if not self._is_withdrawn(due)]
+            self._withdrawn.clear()
+            heapify(self._heap)
+        self._look_ahead()
+
+    def _is_withdrawn(self, due: Due) -> bool:
+        return due.number in self._withdrawn and due.outcome != DELIVER
+
+    def _look_ahead(self) -> None:
+        """Find the next action."""
+        while self._withdrawn and self._heap and self._is_withdrawn(self._heap[0]):
+            self._withdrawn.discard(heappop(self._heap).number)
+        self.first = self._heap[0].at if self._heap else NEVER
 
     def to_json(self) -> dict[str, Any]:
         """The agenda as JSON."""
-        return {"sequence": self._sequence, "due": [list(due) for due in self._heap]}
+        return {
+            "sequence": self._sequence,
+            "due": [list(due) for due in sorted(self._heap) if not self._is_withdrawn(due)],
+        }
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Agenda:

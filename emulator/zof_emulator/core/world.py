@@ -53,9 +53,14 @@ class World(WorldQueries):
         else:
             self.settle(now)
 
-    def settle(self, now: int) -> None:
-        """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards."""
-        while self.agenda.first <= now and (due := self.agenda.take(now)) is not None:
+    def settle(self, now: int, most: int = NEVER) -> int:
+        """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards.
+
+        Carries out at most `most` actions, and returns how many more there could have been. When it returns 0, actions
+        may be left, and the world is not yet at `now`.
+        """
+        while most and self.agenda.first <= now and (due := self.agenda.take(now)) is not None:
+            most -= 1
             self.now = max(self.now, due.at)
             if due.outcome == DELIVER:
                 self.outbox.wake(due.number)
@@ -65,17 +70,19 @@ class World(WorldQueries):
                 run = self.runs.get(due.number)
                 if run is not None:
                     self._end_case(run, Status(due.outcome))
-        self.now = max(self.now, now)
+        if self.agenda.first > now:
+            self.now = max(self.now, now)
+        return most
 
-    def move_to(self, instant: int, param: str | None = None) -> None:
-        """Move the clock to an instant (ms), and carry out what is due until then.
+    def move_to(self, instant: int, param: str | None = None, most: int = NEVER) -> int:
+        """Move the clock to an instant (ms), and carry out what is due until then, as `settle` does.
 
         Raises:
             Refused: the instant is in the past or after the year 9999; `param` names the input.
         """
         self.check_reachable(instant, param)
         self.clock = self.clock.move_by(instant - self.now)
-        self.settle(instant)
+        return self.settle(instant, most)
 
     def check_reachable(self, instant: int, param: str | None = None) -> None:
         """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""
@@ -148,7 +155,8 @@ class World(WorldQueries):
         self.started += 1
         tenancy = self.tenancies[organization]
         tenancy.runs.add(run)
-        tenancy.waiting.append(number)
+        tenancy.waiting[number] = None
+        self.catalogue.use(suite, cases)
         if tenancy.running < self.config.capacity:
             self.agenda.put(self.now, organization)
         return run
@@ -162,7 +170,10 @@ class World(WorldQueries):
         now = runs.cancel(run, self.now)
         if run.status is Status.RUNNING:
             self.tenancies[run.organization].running -= 1
+            self.agenda.withdraw(run.number)
             self.agenda.put(self.now, run.organization)
+        else:
+            self.tenancies[run.organization].waiting.pop(run.number, None)
         return self._end_run(run, now)
 
     # --- due actions
@@ -170,7 +181,7 @@ class World(WorldQueries):
     def _fill(self, organization: str) -> None:
         tenancy = self.tenancies[organization]
         while tenancy.waiting and tenancy.running < self.config.capacity:
-            run = self.runs.get(tenancy.waiting.popleft())
+            run = self.runs.get(tenancy.waiting.popitem(last=False)[0])
             if run is not None and run.status is Status.QUEUED:
                 tenancy.running += 1
                 begun = self._replace_run(run, runs.begin(run, self.now))
@@ -212,11 +223,16 @@ class World(WorldQueries):
         return ended
 
     def _forget(self, tenancy: Tenancy) -> None:
-        """Delete an eighth of the ended runs at once, because the cost grows with the number of runs that stay."""
+        """Delete an eighth of the ended runs at once, because the cost grows with the number of runs that stay.
+
+        The cases and suites that only these runs named are deleted too, and so is how often flaky ones have run.
+        """
         gone = frozenset(tenancy.results.forget(max(1, self.config.max_runs // 8)))
         tenancy.runs.forget(gone)
         for number in gone:
-            del self.runs[number]
+            run = self.runs.pop(number)
+            for name in self.catalogue.release(run.test_suite_id, run.cases):
+                self.flaky.pop((run.organization, name), None)
         self.forgotten += len(gone)
 
     def _replace_run(self, before: Run, now: Run) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -66,7 +66,8 @@ class Tenancy:
     def __init__(self) -> None:
         self.runs = RunIndex()
         self.results = ResultIndex()
-        self.waiting: deque[int] = deque()
+        self.waiting: OrderedDict[int, None] = OrderedDict()
+        """The numbers of the queued runs, in the order in which they start."""
         self.running = 0
 
 

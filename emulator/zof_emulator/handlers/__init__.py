@@ -1,1 +1,1 @@
-"""The handlers: words of the wire to words of the core and back, one function an operation."""
+"""The handlers: one function for each operation, which translates between the API and the core."""

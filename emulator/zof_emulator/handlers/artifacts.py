@@ -1,4 +1,4 @@
-"""Operations on artifacts: their bytes."""
+"""The operation that downloads an artifact."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Values of the pipeline: the decoded `Request`, the core's `Reply`, and the `Encoded` answer; all frozen.
+"""The values of the pipeline: the decoded `Request`, the handler's `Reply`, and the `Encoded` answer.
 
-Named tuples, since one is made for every request and a frozen dataclass takes five times as long to make.
+They are named tuples, because every request makes them and a frozen dataclass takes five times as long to make.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     Words = Callable[[Any, Any, str], dict[str, Any]]
-    """Turns a subject into the object of the wire, given its world, the subject, and the base of absolute links."""
+    """A view: makes the JSON object of a subject from its world, the subject, and the base URL of links."""
 
 
 class Request(NamedTuple):
-    """A request, judged as far as the spec can: who asks for what, in the words of the wire."""
+    """A request that is valid by the document."""
 
     operation: str
     """The operation's ID in its document."""
@@ -25,25 +25,25 @@ class Request(NamedTuple):
     query: Mapping[str, Any]
     body: Mapping[str, Any]
     base: str
-    """The URL below which the client reaches this world; links in answers begin with it."""
+    """The URL below which the client reaches the world; links in answers begin with it."""
     start: int | None = None
-    """The position that the cursor of the query names; None without a cursor."""
+    """The position in the query's cursor; None without a cursor."""
 
     @property
     def id(self) -> str:
-        """The path parameter `id`; empty when the path has none."""
+        """The path parameter `id`; empty if the path has none."""
         return self.parameters.get("id", "")
 
 
 class Item(NamedTuple):
-    """One object. `subject` never changes, so its encoding may be kept."""
+    """An object. The subject never changes, so its encoding may be cached."""
 
     subject: Hashable
     words: Words
 
 
 class Page(NamedTuple):
-    """A page of a list; the subjects never change, so their encodings may be kept."""
+    """A page of a list. The subjects never change, so their encodings may be cached."""
 
     subjects: Sequence[Hashable]
     words: Words
@@ -52,13 +52,13 @@ class Page(NamedTuple):
 
 
 class Document(NamedTuple):
-    """An object that is made for this answer."""
+    """An object that is made for this answer only."""
 
     value: dict[str, Any]
 
 
 class File(NamedTuple):
-    """A file to download, in pieces that can be made again: the same each time."""
+    """A file to download. `pieces` returns the same bytes each time."""
 
     media_type: str
     name: str
@@ -70,7 +70,7 @@ class File(NamedTuple):
 
 
 class Export(NamedTuple):
-    """All that a list would show, as one JSON document in pieces; its subjects are the same each time."""
+    """All items of a list as one JSON document in pieces. `subjects` returns the same items each time."""
 
     name: str
     subjects: Callable[[], Iterable[Hashable]]
@@ -78,13 +78,15 @@ class Export(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """No answer yet: the webhook deliveries that are due must be attempted first, and then `resume` is called."""
+    """No answer yet: others must be served first, and then `resume` is called."""
 
     resume: Callable[[], Reply | Waiting]
+    is_slice: bool = False
+    """Whether a slice of a long operation has ended; otherwise webhook deliveries that are due must be attempted."""
 
 
 class Reply(NamedTuple):
-    """An answer: its status, what it holds, and the headers beyond those that every answer has."""
+    """A handler's answer: status, body, and the headers that only this answer has."""
 
     status: int
     body: Item | Page | Document | File | Export
@@ -92,7 +94,7 @@ class Reply(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """An answer in bytes, without the headers that every answer has. Pieces can be made again, the same each time."""
+    """An answer in bytes, without the headers of every answer; a `content` function makes the same bytes each time."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -103,7 +105,7 @@ class Encoded(NamedTuple):
         return (self.content,) if isinstance(self.content, bytes) else self.content()
 
     def materialize(self) -> Encoded:
-        """The same answer, to be kept: pieces that are made of a world are made now, for it changes."""
+        """The same answer with its pieces made now, so that it can be stored while the world changes."""
         if isinstance(self.content, bytes):
             return self
         content = b"".join(self.content())
@@ -111,5 +113,5 @@ class Encoded(NamedTuple):
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes to keep it; one that is `whole` is one piece."""
+        """The approximate number of bytes that storing a materialized answer takes."""
         return sum(map(len, self.pieces())) + 500

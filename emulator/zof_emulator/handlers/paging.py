@@ -1,4 +1,4 @@
-"""Paging: the cursor of a request, and the cursor of the page that follows."""
+"""Paging: the cursor of a request, and the cursor of the next page."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ if TYPE_CHECKING:
 
 
 class PageRequest(NamedTuple):
-    """A walk through one list with its filters: a cursor of another walk is refused."""
+    """A page of a list with its filters. A cursor of another list or of other filters is refused."""
 
     seed: int
     scope: str
     start: int
-    """Where this page starts."""
+    """The position at which the page starts."""
 
     def cursor(self, position: int) -> str:
-        """The cursor of a page that starts at a position."""
+        """The cursor of the page that starts at a position."""
         return seal(self.seed, self.scope, position)
 
 
 def find_start(world: World, call: Request) -> int | None:
-    """The position that a call's cursor names, None without a cursor; `Refused` when it is another list's."""
+    """The position in the cursor of a request; None without a cursor.
+
+    Raises:
+        Refused: the cursor is malformed, or belongs to another list or other filters.
+    """
     cursor = call.query.get("starting_after")
     return None if cursor is None else unseal(world.seed, _scope(call), cursor)
 
 
 def page_request(world: World, call: Request, start: int = 0) -> PageRequest:
-    """The page that a call asks for: from the position of its cursor, or from `start` without a cursor."""
+    """The page that a request asks for: it starts at the cursor's position, or at `start` without a cursor."""
     return PageRequest(world.seed, _scope(call), start if call.start is None else call.start)
 
 

@@ -1,4 +1,4 @@
-"""Operations on projects."""
+"""The operation that lists projects."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def list_projects(world: World, call: Request) -> Reply:
     """One page of the organization's projects, newest first."""
-    here = page_request(world, call, NO_END)
+    request = page_request(world, call, NO_END)
     projects = world.catalogue.projects(call.organization)
-    places, more = take_newest(range(len(projects)), 0, here.start, call.query["limit"])
-    found = [projects[place] for place in places]
-    return Reply(200, Page(found, views.project_object, more, here.cursor(places[-1]) if more else None))
+    indexes, more = take_newest(range(len(projects)), 0, request.start, call.query["limit"])
+    page = [projects[index] for index in indexes]
+    return Reply(200, Page(page, views.project_object, more, request.cursor(indexes[-1]) if more else None))

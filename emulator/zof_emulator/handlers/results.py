@@ -1,4 +1,4 @@
-"""Operations on results: query, retrieve, export."""
+"""Operations on results: list, retrieve, export."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import World
 
     Find = Callable[[int, int], tuple[list[int], bool]]
-    """The ranks under one, so many at most, the highest first; and whether more follow."""
+    """Takes a rank and a limit; returns at most `limit` lower ranks, the highest first, and whether more follow."""
 
 
 def list_results(world: World, call: Request) -> Reply:
-    """One page of the organization's results, those visible last first."""
+    """One page of the organization's results, the newest first."""
     here = page_request(world, call, NO_END)
     run = world.find_run(call.organization, call.query.get("run_id", ""))
     if run is not None:
         move_on_poll(world, (run,))
     ranks, more = _find(world, call.organization, call.query)(here.start, call.query["limit"])
-    found = [views.ResultAt(*world.result_at_rank(call.organization, rank)) for rank in ranks]
-    return Reply(200, Page(found, views.result_object, more, here.cursor(ranks[-1]) if more else None))
+    page = [views.ResultAt(*world.result_at_rank(call.organization, rank)) for rank in ranks]
+    return Reply(200, Page(page, views.result_object, more, here.cursor(ranks[-1]) if more else None))
 
 
 def get_result(world: World, call: Request) -> Reply:
@@ -64,7 +64,7 @@ def export_results(world: World, call: Request) -> Reply:
     def lines() -> Iterator[bytes]:
         yield csv.header()
         for at in subjects():
-            yield csv.row(world.result(at.run, at.place))
+            yield csv.row(world.result(at.run, at.case_index))
 
     return Reply(200, File("text/csv", "results.csv", lines))
 

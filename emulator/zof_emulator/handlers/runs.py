@@ -22,26 +22,25 @@ if TYPE_CHECKING:
 def list_runs(world: World, call: Request) -> Reply:
     """One page of the organization's runs, newest first."""
     query = call.query
-    here = page_request(world, call, NO_END)
+    request = page_request(world, call, NO_END)
     period = Period(query.get("created_after"), query.get("created_before"))
     status = Status(query["status"]) if "status" in query else None
     index = world.tenancies[call.organization].runs
-    asked = query.get("project_id"), status, period, here.start, query["limit"]
-    numbers, more = index.page(*asked)
-    found = [world.runs[number] for number in numbers]
-    if move_on_poll(world, found):
-        numbers, more = index.page(*asked)
-        found = [world.runs[number] for number in numbers]
-    return Reply(200, Page(found, views.run_object, more, here.cursor(numbers[-1]) if more else None))
+    criteria = query.get("project_id"), status, period, request.start, query["limit"]
+    numbers, more = index.page(*criteria)
+    page = [world.runs[number] for number in numbers]
+    if move_on_poll(world, page):
+        numbers, more = index.page(*criteria)
+        page = [world.runs[number] for number in numbers]
+    return Reply(200, Page(page, views.run_object, more, request.cursor(numbers[-1]) if more else None))
 
 
 def start_run(world: World, call: Request) -> Reply:
     """Accept a run."""
-    asked = call.body
-    cases = tuple(asked.get("test_case_ids", ()))
-    run = world.start(
-        call.organization, Order(asked["project_id"], asked["environment"], cases, asked.get("test_suite_id"))
-    )
+    body = call.body
+    cases = tuple(body.get("test_case_ids", ()))
+    order = Order(body["project_id"], body["environment"], cases, body.get("test_suite_id"))
+    run = world.start(call.organization, order)
     location = f"{call.base}{views.PREFIX}/runs/{world.names.run(run.number)}"
     return Reply(201, Item(run, views.run_detail), (("location", location),))
 
@@ -59,29 +58,30 @@ def cancel_run(world: World, call: Request) -> Reply:
 def get_run_logs(world: World, call: Request) -> Reply:
     """One page of a run's log lines, oldest first."""
     run = _poll_run(world, call)
-    here = page_request(world, call)
-    written = logs.count(run)
-    end = min(written, here.start + call.query["limit"])
-    lines = [views.LineAt(run, place) for place in range(here.start, end)]
-    more = end < written
-    return Reply(200, Page(lines, views.log_object, more, here.cursor(end) if more or not run.has_ended else None))
+    request = page_request(world, call)
+    line_count = logs.count(run)
+    end = min(line_count, request.start + call.query["limit"])
+    lines = [views.LineAt(run, index) for index in range(request.start, end)]
+    more = end < line_count
+    cursor = request.cursor(end) if more or not run.has_ended else None
+    return Reply(200, Page(lines, views.log_object, more, cursor))
 
 
 def list_run_artifacts(world: World, call: Request) -> Reply:
-    """One page of a run's artifacts, its cases' and its own, newest first."""
+    """One page of the artifacts of a run and of its cases, newest first."""
     run = _poll_run(world, call)
     return artifact_page(world, call, run, artifacts.slots(run))
 
 
 def artifact_page(world: World, call: Request, run: Run, slots: list[int]) -> Reply:
-    """One page of those of a run's artifacts that are in these slots, newest first."""
-    here = page_request(world, call, NO_END)
-    page, more = take_newest(world.filter_unexpired(run, slots), 0, here.start, call.query["limit"])
-    found = [views.ArtifactAt(run, slot) for slot in page]
-    return Reply(200, Page(found, views.artifact_object, more, here.cursor(page[-1]) if more else None))
+    """One page of a run's artifacts in these slots, newest first."""
+    request = page_request(world, call, NO_END)
+    on_page, more = take_newest(world.filter_unexpired(run, slots), 0, request.start, call.query["limit"])
+    page = [views.ArtifactAt(run, slot) for slot in on_page]
+    return Reply(200, Page(page, views.artifact_object, more, request.cursor(on_page[-1]) if more else None))
 
 
 def _poll_run(world: World, call: Request) -> Run:
-    """The run that a call asks for, as it stands once that has moved the clock, if it does."""
+    """The run that a request names, after the poll has moved the clock if the clock mode is `auto`."""
     run = world.run(call.organization, call.id)
     return world.runs[run.number] if move_on_poll(world, (run,)) else run

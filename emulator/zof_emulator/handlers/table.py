@@ -1,4 +1,4 @@
-"""The table: which function answers which operation of the spec."""
+"""The table of the handlers by operation ID."""
 
 from __future__ import annotations
 

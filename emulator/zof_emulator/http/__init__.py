@@ -1,1 +1,1 @@
-"""HTTP: from the bytes of a request to the bytes of its answer."""
+"""HTTP: turns the bytes of a request into the bytes of its answer."""

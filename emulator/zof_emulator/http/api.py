@@ -1,4 +1,4 @@
-"""The pipeline: a request is decoded once, judged once and answered once, in the order that the contract gives."""
+"""The pipeline: decodes, judges and answers a request, each once, in the order that the contract gives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, chec
 from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
-from zof_emulator.journal.ring import Cut, Sending
+from zof_emulator.journal.ring import Addition, Cut, Sending
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.operation import compile_elsewhere, operations
 
@@ -47,7 +47,7 @@ _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
 class Arrival(NamedTuple):
-    """A request of an operation as it arrived, before it is judged."""
+    """A request for an operation, before it is judged."""
 
     scope: Scope
     headers: Mapping[bytes, bytes]
@@ -55,37 +55,37 @@ class Arrival(NamedTuple):
     parameters: Mapping[str, str]
     """The parameters of the path, by name."""
     raw: bytes | None
-    """The body; None when it was too large to be read."""
+    """The body; None if it was too large to be read."""
 
 
 class Outcome(NamedTuple):
-    """The answer to a request, and what is recorded about it."""
+    """The answer to a request, and what the journal and the listeners record about it."""
 
     encoded: Encoded
     organization: str = ""
-    """The organization of the key; empty when no valid key came."""
+    """The organization of the key; empty without a valid key."""
     reason: str = ""
-    """Why the request was refused; empty when it was not."""
+    """Why the request was refused; empty if it was not."""
     limits: Headers = ()
     """The headers of the rate limit."""
 
 
-class _Waits(Exception):  # noqa: N818  nothing went wrong
-    """An operation cannot be answered before webhook deliveries have been attempted; then it goes on with `resume`."""
+class _Waits(Exception):  # noqa: N818  not an error
+    """An operation must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
 
-    def __init__(self, resume: Callable[[], Reply | Waiting], base: str) -> None:
+    def __init__(self, waiting: Waiting, base: str) -> None:
         super().__init__()
-        self.resume = resume
+        self.resume, self.is_slice = waiting
         self.base = base
-        """What links in its answer begin with."""
+        """The URL at which links in its answer begin."""
         self.at = 0
         """When the request came, by the world's clock in ms."""
         self.idle: Future[None] = Future()
-        """Done when the deliveries have been attempted."""
+        """Done after the attempts to send the deliveries."""
 
 
 class OpenApiApp:
-    """Answers the operations of one document, below a prefix."""
+    """Answers the operations of a document below a path prefix."""
 
     def __init__(  # noqa: PLR0913  each is one value, bound once
         self,
@@ -102,10 +102,10 @@ class OpenApiApp:
         Args:
             document: the OpenAPI document.
             table: a handler for each operation of the document, by operation ID.
-            prefix: the path below which the operations live.
-            policy: what the operations act on, and how their answers are numbered and journaled.
-            deliveries: what sends webhooks; its lock is held while a request is answered.
-            public_url: scheme and host of links in answers; empty: those that the request used.
+            prefix: the path prefix of the operations.
+            policy: the subject of the operations, and how their answers are numbered and journaled.
+            deliveries: the service that sends webhooks; its lock is held while a request is answered.
+            public_url: scheme and host of links in answers; if empty, those that the request used.
 
         Raises:
             SpecError: an operation has no handler, or a handler no operation.
@@ -125,7 +125,7 @@ class OpenApiApp:
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], hosted: HostedWorld
     ) -> None:
-        """Answer a request in a world, unless the client goes away before it is complete."""
+        """Answer a request in a world; send nothing if the client closes the connection before it is complete."""
         route, parameters = self._routes.find(scope)
         operation = route.methods.get(scope["method"]) if route else None
         raw: bytes | None = b""
@@ -134,12 +134,15 @@ class OpenApiApp:
                 raw = await body_of(receive, headers, self._policy.most_body_bytes(operation, hosted))
             except ClientGone:
                 return
-        # From here to the answer nothing waits: a request happens at one instant. The lock keeps the thread away that
-        # sends webhooks. Only a control operation that moves the clock waits, for what is to be sent on the way.
+        # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
+        # Only a control operation that moves the clock waits, for the deliveries that are due on the way, and between
+        # its slices, so that other worlds are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
+        if self._policy.needs_settled_world(operation):
+            await _wait_until_settled(hosted)
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, _Waits):
-            await wait_for(found.idle)
+            await _wait(found, hosted)
             found = self._attempt(scope, route, arrival, hosted, found)
         encoded, heads, sending = found
         content = encoded.content
@@ -161,7 +164,9 @@ class OpenApiApp:
                 else:
                     outcome = self._answer(arrival, hosted, waits)
             except _Waits as more:
-                more.at, more.idle = at, self.deliveries.when_idle(hosted)
+                more.at = at
+                if not more.is_slice:
+                    more.idle = self.deliveries.when_idle(hosted)
                 return more
             if scope["method"] == "HEAD":
                 outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
@@ -183,16 +188,18 @@ class OpenApiApp:
             if arrival is not None:
                 body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
             return hosted.journal.add(
-                at,
-                hosted.world.now,
-                operation,
-                outcome.organization,
-                outcome.reason,
-                scope,
-                body,
-                outcome.encoded,
-                self._policy.journal_id(hosted),
-                outcome.limits,
+                Addition(
+                    at,
+                    hosted.world.now,
+                    operation,
+                    outcome.organization,
+                    outcome.reason,
+                    scope,
+                    body,
+                    outcome.encoded,
+                    self._policy.journal_id(hosted),
+                    outcome.limits,
+                )
             )
         return None
 
@@ -210,7 +217,7 @@ class OpenApiApp:
         return True
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
-        """Answer a request that reaches no operation with a reason that `x-elsewhere` words."""
+        """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
         with self.deliveries.lock:
             hosted.settle()
             outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
@@ -219,7 +226,7 @@ class OpenApiApp:
         await _send(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
-        """The body and the headers of the answer to what cannot be read as an HTTP request."""
+        """The body and the headers of the answer to input that is not a valid HTTP request."""
         with self.deliveries.lock:
             hosted.settle()
             outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
@@ -229,7 +236,7 @@ class OpenApiApp:
         return b"".join(outcome.encoded.pieces()), heads
 
     def _answer(self, arrival: Arrival, hosted: HostedWorld, waits: _Waits | None) -> Outcome:
-        """Answer a request of an operation, refusals included."""
+        """Answer a request for an operation; a refusal becomes an error answer."""
         operation, world = arrival.operation, hosted.world
         organization, reason = "", ""
         limits: Headers = ()
@@ -259,7 +266,11 @@ class OpenApiApp:
         return Outcome(encoded, organization, reason, limits)
 
     def _perform(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> Encoded:
-        """Decode the request and carry it out, or replay the answer stored for its key. Raises `Refused`."""
+        """Decode the request and carry it out, or replay the answer that is stored for its key.
+
+        Raises:
+            Refused: the request is refused.
+        """
         operation, world = arrival.operation, hosted.world
         request, fingerprint = self._decode(arrival, organization, hosted)
         key = arrival.headers.get(b"idempotency-key") if operation.idempotent else None
@@ -271,21 +282,25 @@ class OpenApiApp:
         if stored is not None:
             return Encoded(stored.status, (*stored.headers, _REPLAYED), stored.content)
         encoded = self._handle(operation, request, hosted).materialize()
-        if world.answers.keep(key_scope, body_print, encoded, encoded.size, world.now):
-            _LOG.warning("too many idempotent answers to keep: the oldest was forgotten before its time")
+        if world.answers.keep(key_scope, body_print, encoded, encoded.size + len(body_print), world.now):
+            _LOG.warning("too many stored idempotent answers: the oldest was deleted before it expired")
         return encoded
 
     def _decode(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> tuple[Request, Callable[[], bytes]]:
-        """The decoded request, and the function that makes its body's fingerprint. Raises `Refused`."""
+        """The decoded request, and the function that returns the fingerprint of its body.
+
+        Raises:
+            Refused: a header, the query or the body is invalid.
+        """
         scope, headers, operation = arrival.scope, arrival.headers, arrival.operation
         check_headers(operation, headers)
         query: Mapping[str, Any] = operation.query.defaults
         start: int | None = None
         if scope["query_string"]:
-            # A cursor is judged with the query, though only the list that it came from knows whether it is good.
+            # A cursor is judged with the query, although only its list can decide whether it is valid.
             def read_cursor(known: Mapping[str, Any]) -> None:
                 nonlocal start
-                partial = Request(operation.id, organization, arrival.parameters, known, NO_BODY.judged, "")
+                partial = Request(operation.id, organization, arrival.parameters, known, NO_BODY.fields, "")
                 start = find_start(hosted.world, partial)
 
             query = operation.query.decode(scope["query_string"], read_cursor if self._policy.has_cursors else None)
@@ -295,7 +310,7 @@ class OpenApiApp:
                 raise Refused("body_too_large", limit=self._policy.most_body_bytes(operation, hosted))
             body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
         base = (self._public_url or base_of(scope, headers)) + scope.get("root_path", "") + hosted.mount
-        request = Request(operation.id, organization, arrival.parameters, query, body.judged, base, start)
+        request = Request(operation.id, organization, arrival.parameters, query, body.fields, base, start)
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
@@ -305,7 +320,7 @@ class OpenApiApp:
     @staticmethod
     def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
         if isinstance(reply, Waiting):
-            raise _Waits(reply.resume, base)
+            raise _Waits(reply, base)
         return hosted.encoder.encode(reply, operation.answers[reply.status], base)
 
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
@@ -320,7 +335,7 @@ class OpenApiApp:
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
     def _notify(self, scope: Scope, outcome: Outcome, hosted: HostedWorld, request_id: str) -> None:
-        """Call `on_exchange`, after the answer was given an ID."""
+        """Call `on_exchange`. The answer has its request ID by then."""
         if hosted.listeners.on_exchange is not None:
             hosted.listeners.on_exchange(
                 Exchange(
@@ -335,7 +350,7 @@ class OpenApiApp:
             )
 
     def _common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
-        """The headers that every answer has."""
+        """The headers of every answer."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
@@ -343,14 +358,18 @@ class OpenApiApp:
 
 
 def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
-    """The journal's entry for a body that was too large to be read: its declared length, or the least it had."""
+    """The journal's entry for a body that was too large to be read: its declared length or its least length."""
     most = 0 if operation is None or operation.body is None else operation.body.most_bytes
     declared = headers.get(b"content-length", b"")
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
 
 
 def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
-    """The answer to a refused request; `KeyError` when the spec does not word the reason, which a test rules out."""
+    """The answer to a refused request.
+
+    Raises:
+        KeyError: the document does not word the reason, which a test rules out.
+    """
     refusal = reasons[refused.reason]
     content = encode.json_of(refusal.error(refused))
     headers = [_JSON, (b"content-length", b"%d" % len(content))]
@@ -359,6 +378,25 @@ def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded
     if "seconds" in refused.words:
         headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
     return Encoded(refusal.status, tuple(headers), content)
+
+
+async def _wait(waits: _Waits, hosted: HostedWorld) -> None:
+    """Wait until an operation may go on."""
+    if not waits.is_slice:
+        await wait_for(waits.idle)
+        await _wait_until_settled(hosted)
+        return
+    hosted.is_settling = True
+    try:
+        await asyncio.sleep(0)
+    finally:
+        hosted.is_settling = False
+
+
+async def _wait_until_settled(hosted: HostedWorld) -> None:
+    """Wait while an advance of the world is carried out in slices."""
+    while hosted.is_settling:  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
+        await asyncio.sleep(0)
 
 
 async def _send(  # noqa: PLR0913, PLR0917  what is sent, and to whom
@@ -384,7 +422,7 @@ async def _send(  # noqa: PLR0913, PLR0917  what is sent, and to whom
             headers = (*headers, (b"content-length", b"%d" % len(whole)))
     await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     while True:
-        with lock:  # a piece may be made of the world as it stands
+        with lock:  # a piece may be made from the world's current state
             piece = next(pieces, None)
         if piece is None:
             break

@@ -1,4 +1,4 @@
-"""The gate: who asks, how often, and whether they may."""
+"""Authentication, rate limit and permissions of a request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now: int) -> Key:
-    """The key that a request brings, by its `Authorization` header; `Refused` when it opens nothing at `now` (ms)."""
+    """The API key in the `Authorization` header of a request.
+
+    Raises:
+        Refused: the key is missing or unknown, or it has expired or is revoked at `now` (ms).
+    """
     if authorization is None:
         raise Refused("key_missing")
     key = authorizations.get(authorization) or authorizations.get(canonical_bearer(authorization))
@@ -31,25 +35,33 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
 
 
 def permit(key: Key, operation: Operation) -> None:
-    """Let a key pass that holds what the operation needs; `Refused` else."""
+    """Check that a key has the permissions that the operation requires.
+
+    Raises:
+        Refused: a permission is missing.
+    """
     for permission in operation.permissions:
         if permission not in key.permissions:
             raise Refused("permission_missing", permission=permission)
 
 
 def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int | None]:
-    """Count a request of a key: the headers that say how it stands, and how many seconds to wait if it must."""
+    """Count a request of a key against the rate limit.
+
+    Returns:
+        The headers of the rate limit, and the seconds to wait; None if the request is admitted.
+    """
     verdict = world.limiter.admit(key.organization, key.secret, world.now)
     if verdict.retry_after is not None and world.clock.mode is ClockMode.AUTO:
         end = world.limiter.end_of_wait(key.organization, key.secret)
-        if end is not None and end <= LAST:  # it was told to wait and has come again: then it has waited
+        if end is not None and end <= LAST:  # it got a 429 before, so its repetition counts as having waited
             world.move_to(end)
             verdict = world.limiter.admit(key.organization, key.secret, world.now)
-    limit, reset = _of_window(verdict.limit, verdict.reset)
+    limit, reset = _window_headers(verdict.limit, verdict.reset)
     return (limit, (b"x-ratelimit-remaining", b"%d" % verdict.remaining), reset), verdict.retry_after
 
 
 @lru_cache(maxsize=64)
-def _of_window(limit: int, reset: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """The headers that stay as they are for a whole window."""
+def _window_headers(limit: int, reset: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """The headers that are the same for a whole window."""
     return (b"x-ratelimit-limit", b"%d" % limit), (b"x-ratelimit-reset", b"%d" % reset)

@@ -17,14 +17,20 @@ if TYPE_CHECKING:
 
 _PORTS: Final = {"http": 80, "https": 443}
 PREFIX: Final = "/_emulator"
-"""Where the control operations live under a base."""
+"""The path prefix of the control operations."""
 
 
 class ControlGuard:
     """Lets in clients that are on this machine or bring the token; never a page of another site."""
 
     def __init__(self, *, loopback: bool, token: str = "", public_url: str = "") -> None:
-        """`loopback`: only clients on this machine can reach us at all. With a token, everybody must bring it."""
+        """Make a guard.
+
+        Args:
+            loopback: whether only clients on this machine can connect.
+            token: the token that every client must send; empty for none.
+            public_url: a URL whose host the `Host` header may name.
+        """
         self._loopback = loopback
         self._token = f"Bearer {token}".encode() if token else b""
         self._public = _origin(public_url)
@@ -41,8 +47,8 @@ class ControlGuard:
         if reason:
             raise Refused(reason)
 
-    def at_home(self, scope: Scope) -> bool:
-        """Whether a client is on this machine."""
+    def is_local(self, scope: Scope) -> bool:
+        """Whether the client is on this machine."""
         return self._loopback or _is_loopback((scope.get("client") or ("",))[0])
 
     def _find_foreigner(self, scope: Scope, headers: Mapping[bytes, bytes], *, any_host: bool) -> str:
@@ -59,7 +65,7 @@ class ControlGuard:
     def _check_token(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         """Why a request is refused for the token; empty when it is not."""
         if not self._token:
-            return "" if self.at_home(scope) else "not_loopback"
+            return "" if self.is_local(scope) else "not_loopback"
         given = headers.get(b"authorization")
         if not given:
             return "token_missing"
@@ -95,8 +101,8 @@ def _origin(url: str) -> Origin | None:
 
 def _is_loopback(address: str) -> bool:
     try:
-        found = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return False
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return (mapped or found).is_loopback
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return (mapped or parsed).is_loopback

@@ -1,4 +1,4 @@
-"""Decoding: the bytes of a request become values, or the request is refused."""
+"""Decoding: turns the bytes of a request into values, or refuses the request."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _JSON: Final = b"application/json"
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
-class ClientGone(Exception):  # noqa: N818  it is no error of ours
-    """The client went away before its request was complete."""
+class ClientGone(Exception):  # noqa: N818  not an error of the emulator
+    """The client closed the connection before its request was complete."""
 
 
 def headers_of(scope: Scope) -> dict[bytes, bytes]:
-    """The request's headers; one that is given twice becomes a value that nothing accepts."""
+    """The headers of a request. The value of a repeated header is a line feed, which no rule accepts."""
     raw = scope["headers"]
     headers = dict(raw)
     if len(headers) != len(raw):
@@ -40,7 +40,7 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
 
 
 def base_of(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-    """The scheme and host under which the client knows us."""
+    """The scheme and host that the client used, from the `Host` header or else from the server's address."""
     named = _named_base(scope["scheme"], headers.get(b"host", b""))
     if named is not None:
         return named
@@ -54,7 +54,11 @@ def _named_base(scheme: str, host: bytes) -> str | None:
 
 
 async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes | None:
-    """The request's body, or None when it has more bytes than `most`; `ClientGone` when it never became complete."""
+    """The body of a request; None if it has more than `most` bytes.
+
+    Raises:
+        ClientGone: the client closed the connection before the body was complete.
+    """
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared[:20]) > most:
         return None
@@ -74,7 +78,11 @@ async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -
 
 
 def check_headers(operation: Operation, headers: Mapping[bytes, bytes]) -> None:
-    """Refuse the first header that breaks a rule of its operation."""
+    """Check the headers of a request against the rules of its operation.
+
+    Raises:
+        Refused: a header breaks a rule; the first such header is named.
+    """
     for rule in operation.headers:
         value = headers.get(rule.wire)
         if value is not None and not rule.holds(value.decode("latin-1")):
@@ -85,12 +93,12 @@ class ParsedBody(NamedTuple):
     """A request's body, parsed once."""
 
     value: Any
-    """The JSON value as it was sent; None when there was no body."""
-    judged: Mapping[str, Any]
-    """The object, with its timestamps as instants in ms."""
+    """The JSON value as it was sent; None if there was no body."""
+    fields: Mapping[str, Any]
+    """The fields of the object, with timestamps as instants in ms."""
 
     def fingerprint(self) -> bytes:
-        """The same bytes for the same JSON value, whatever its spacing and the order of its names."""
+        """Bytes that identify the JSON value, independent of spacing and of the order of names."""
         return b"" if self.value is None else orjson.dumps(self.value, option=orjson.OPT_SORT_KEYS)
 
 
@@ -100,7 +108,11 @@ NO_BODY: Final = ParsedBody(None, {})
 def parse_body(
     body: Body, raw: bytes | None, headers: Mapping[bytes, bytes], labels: Mapping[str, Sequence[str]]
 ) -> ParsedBody:
-    """Parse a body and judge it by the rules of its operation. Raises `Refused`."""
+    """Parse a body and check it against the rules of its operation.
+
+    Raises:
+        Refused: the body is too large, missing, malformed, not declared as JSON, or breaks a rule.
+    """
     if raw is None:
         raise Refused("body_too_large", limit=body.most_bytes)
     if not raw:
@@ -118,26 +130,26 @@ def parse_body(
 
 
 def _repeated_names(raw: bytes, value: object) -> Sequence[str]:
-    """The names that an object gives more than once, each once, in the order in which they are repeated.
+    """The repeated names of an object, each once, in the order of their repetition.
 
-    Every name has a colon, so an object with as many colons as names repeats none.
+    Every name has a colon, so an object with as many colons as names repeats no name.
     """
     if not isinstance(value, dict) or raw.count(b":") == len(value):
         return ()
     outermost: list[list[tuple[str, Any]]] = [[]]
 
-    def note(pairs: list[tuple[str, Any]]) -> None:
+    def keep_pairs(pairs: list[tuple[str, Any]]) -> None:
         outermost[0] = pairs
 
     try:
-        json.loads(raw, object_pairs_hook=note)
+        json.loads(raw, object_pairs_hook=keep_pairs)
     except (ValueError, RecursionError):
-        return ()  # what the standard library cannot read (numbers of 5,000 digits, say) holds to no schema of ours
+        return ()  # no schema accepts what the standard library cannot read, such as a number of 5,000 digits
     return find_repeated(name for name, _ in outermost[0])
 
 
 def find_repeated(names: Iterable[str]) -> tuple[str, ...]:
-    """The names that come more than once, each once, in the order in which they are repeated."""
+    """The repeated names, each once, in the order of their repetition."""
     seen: set[str] = set()
     repeated: dict[str, None] = {}
     for name in names:

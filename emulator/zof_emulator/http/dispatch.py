@@ -1,4 +1,4 @@
-"""The dispatcher: finds the world of a request, and the document, by the path and one header."""
+"""The dispatcher: finds the world and the document of a request by its path and the header `X-Zof-World`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("zof_emulator")
 _WORLD: Final = b"x-zof-world"
 HOSTED_WORLD: Final = "zof_emulator.hosted_world"
-"""The key of a page's scope under which its world stands."""
-_MARK: Final = len("/w/")
+"""The key of the hosted world in the ASGI scope of a page."""
+_WORLD_PREFIX: Final = len("/w/")
 _CONTROL: Final = PREFIX + "/"
 
 
@@ -43,7 +43,7 @@ class _Room(Enum):
 
 
 class Dispatcher:
-    """An emulator as an ASGI application: the API, the control operations, and the pages; it can be mounted."""
+    """The emulator as an ASGI application: the API, the control operations, and the pages. It can be mounted."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Dispatcher:
         control: OpenApiApp,
         control_guard: ControlGuard,
     ) -> None:
-        """`control_guard` says who may use the control operations and pages."""
+        """`control_guard` decides who may use the control operations and the pages."""
         self.worlds = worlds
         self.hosted = worlds.default
         self.api = api
@@ -109,7 +109,7 @@ class Dispatcher:
         if path.startswith(_CONTROL):
             room = _Room.CONTROL
             self._control_guard.check(scope, headers)  # before a world comes into being
-        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._control_guard.at_home(scope):
+        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._control_guard.is_local(scope):
             room = _Room.PAGES
             self._control_guard.check_page(scope, headers)
         return inner, self.hosted if name is None else self._find_world(name, inner, headers, room), room
@@ -128,39 +128,43 @@ class Dispatcher:
 
 
 def _strip_root(scope: Scope, root: str) -> Scope:
-    """The request without the path that the emulator is mounted at, which ASGI leaves in front of its path."""
+    """The request without the path at which the emulator is mounted; ASGI keeps that path in front."""
     path, raw = scope["path"], scope.get("raw_path") or b""
     if not path.startswith(root + "/"):
         return scope if path != root else {**scope, "path": "/", "raw_path": b"/"}
-    steps = raw.split(b"/", root.count("/") + 1)
-    return {**scope, "path": path[len(root) :], "raw_path": b"/" + steps[-1] if raw else b""}
+    segments = raw.split(b"/", root.count("/") + 1)
+    return {**scope, "path": path[len(root) :], "raw_path": b"/" + segments[-1] if raw else b""}
 
 
 def _find_world(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
-    """The world that a request names, if any, and the request without the mark in its path. Raises `Refused`."""
-    named, path, raw = _split_path(scope)
-    name = None if given is None else given.decode("latin-1")
-    if named is None:
-        return name, scope
-    if name not in {None, named}:
+    """The world that a request names, None without one, and the request without the prefix `/w/NAME` of its path.
+
+    Raises:
+        Refused: the path and the header (`given`) name different worlds.
+    """
+    in_path, path, raw = _split_path(scope)
+    in_header = None if given is None else given.decode("latin-1")
+    if in_path is None:
+        return in_header, scope
+    if in_header not in {None, in_path}:
         raise Refused("conflicting_world", "X-Zof-World")
-    return named, {**scope, "path": path, "raw_path": raw}
+    return in_path, {**scope, "path": path, "raw_path": raw}
 
 
 def _split_path(scope: Scope) -> tuple[str | None, str, bytes]:
-    """The world in a path, None when it has none; and the path and raw path behind it."""
+    """The world in a path, None if it names none, and the path and the raw path after it."""
     path, raw = scope["path"], scope.get("raw_path") or b""
     if not path.startswith("/w/"):
         return None, path, raw
     if b"%" not in raw:
-        named, _, rest = path[_MARK:].partition("/")
-        return named, "/" + rest, b"/" + raw[_MARK + len(named) + 1 :]
+        name, _, rest = path[_WORLD_PREFIX:].partition("/")
+        return name, "/" + rest, b"/" + raw[_WORLD_PREFIX + len(name) + 1 :]
     # An encoded slash (%2F) is part of its segment, not the end of it.
     _, first, *more = raw.split(b"/", 3)
     if not more or unquote(first.decode("latin-1")) != "w":
         return None, path, raw
-    behind = b"/" + b"".join(more[1:])
-    return unquote(more[0].decode("latin-1")), unquote(behind.decode("latin-1")), behind
+    raw_rest = b"/" + b"".join(more[1:])
+    return unquote(more[0].decode("latin-1")), unquote(raw_rest.decode("latin-1")), raw_rest
 
 
 def _is_page(path: str) -> bool:

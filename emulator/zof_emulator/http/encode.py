@@ -1,4 +1,4 @@
-"""Encoding: a reply to bytes, held against the spec before it leaves; what cannot change is encoded once."""
+"""Encoding: turns a reply into bytes and checks it against the document. Values that cannot change are encoded once."""
 
 from __future__ import annotations
 
@@ -17,30 +17,37 @@ if TYPE_CHECKING:
 
 _MOST_STORES: Final = 32
 _MOST_KEPT: Final = 4096
+_MOST_BYTES: Final = 1 << 25
+"""How many bytes of encoded objects are kept for a world."""
 _JSON_TYPE: Final = (b"content-type", b"application/json")
 
 
-class SpecBroken(Exception):  # noqa: N818  it names what is broken
-    """An answer of ours does not hold to the spec: a bug of the emulator."""
+class SpecBroken(Exception):  # noqa: N818  the name says what is broken
+    """An answer of the emulator violates the document, which is a bug of the emulator."""
 
 
 @lru_cache(maxsize=4096)
 def _heads(length: int) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers of JSON of so many bytes."""
+    """The headers of a JSON body of `length` bytes."""
     return _JSON_TYPE, (b"content-length", b"%d" % length)
 
 
 class Encoder:
     """Encodes the replies of one world."""
 
-    __slots__ = ("_stores", "world")
+    __slots__ = ("_size", "_stores", "world")
 
-    def __init__(self, world: Any) -> None:  # noqa: ANN401  handed on to the words alone
+    def __init__(self, world: Any) -> None:  # noqa: ANN401  only passed to the views
         self.world = world
         self._stores: dict[tuple[Words, str], dict[Hashable, bytes]] = {}
+        self._size = 0
 
     def encode(self, reply: Reply, answer: Answer, base: str) -> Encoded:
-        """The reply in bytes; `SpecBroken` when it does not hold to the spec."""
+        """The reply in bytes; `base` is the URL at which links begin.
+
+        Raises:
+            SpecBroken: the reply violates the document.
+        """
         body = reply.body
         if isinstance(body, Item):
             content = self._encode_item(body.words, base, body.subject, answer.holds[JSON])
@@ -63,11 +70,16 @@ class Encoder:
         store = self._stores.get((words, base))
         if store is None:
             if len(self._stores) >= _MOST_STORES:
-                self._stores.clear()
+                self._clear()
             store = self._stores[words, base] = {}
         elif len(store) > _MOST_KEPT:
+            self._size -= sum(map(len, store.values()))
             store.clear()
         return store
+
+    def _clear(self) -> None:
+        self._stores.clear()
+        self._size = 0
 
     def _encode_item(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
         store = self._find_store(words, base)
@@ -76,8 +88,18 @@ class Encoder:
     def _encode_and_store(
         self, store: dict[Hashable, bytes], words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]
     ) -> bytes:
-        content = store[subject] = _encode_checked(words(self.world, subject, base), holds)
+        content = _encode_checked(words(self.world, subject, base), holds)
+        if self._size + len(content) > _MOST_BYTES:
+            self._clear()
+            store = self._find_store(words, base)
+        store[subject] = content
+        self._size += len(content)
         return content
+
+    @property
+    def size(self) -> int:
+        """How many bytes of encoded objects are kept."""
+        return sum(len(content) for store in self._stores.values() for content in store.values())
 
     def _encode_page(self, page: Page, answer: Answer, base: str) -> bytes:
         assert answer.item_holds is not None, "the spec has a page where a page is sent"  # noqa: S101
@@ -101,12 +123,12 @@ class Encoder:
 
 def _encode_checked(value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
     if not holds(value):
-        raise SpecBroken(f"an answer does not hold to its schema: {value}")
+        raise SpecBroken(f"an answer violates its schema: {value}")
     return json_of(value)
 
 
 def json_of(value: Any) -> bytes:  # noqa: ANN401  JSON
-    """A value as JSON, to be kept: orjson's own bytes hold on to 4 KiB, however few they are."""
+    """A value as JSON, copied: the bytes that orjson returns occupy at least 4 KiB of memory."""
     return b"%b" % orjson.dumps(value)
 
 

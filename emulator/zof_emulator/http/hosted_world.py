@@ -1,4 +1,4 @@
-"""A hosted world: a world as it stands, how to make it anew, its journal, and whom to tell what happened."""
+"""A hosted world: a world with its configuration, its journal, its encoder and its listeners."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _OUTSIDE: Final = 1 << 60
-"""Answers that belong to no world are numbered from here, so that asking for health changes no byte of a world."""
+"""The first number of answers that belong to no world, so that a health check does not change the world's numbering."""
 
 
 class Exchange(NamedTuple):
-    """A request and its answer, as listeners receive them; `at` is the world's time in ms."""
+    """A request and its answer, as listeners receive them. `at` is the world's time in ms."""
 
     at: int
     method: str
@@ -32,11 +32,11 @@ class Exchange(NamedTuple):
     request_id: str
     organization: str
     reason: str
-    """Why it was refused; empty when it was not."""
+    """Why it was refused; empty if it was not."""
 
 
 class Listeners(NamedTuple):
-    """Callbacks for what happens in the hosted worlds."""
+    """Callbacks for the exchanges of the hosted worlds."""
 
     on_exchange: Callable[[Exchange], None] | None = None
     """Called after every exchange."""
@@ -45,7 +45,7 @@ class Listeners(NamedTuple):
 
 
 class HostedWorld:
-    """Holds a world; the one thing of it that outlives a reset."""
+    """Holds a world; it stays the same object when the world is reset or restored."""
 
     __slots__ = (
         "__weakref__",
@@ -60,6 +60,7 @@ class HostedWorld:
         "config",
         "encoder",
         "from_snapshot",
+        "is_settling",
         "journal",
         "listeners",
         "mount",
@@ -68,7 +69,7 @@ class HostedWorld:
         "world",
     )
 
-    def __init__(  # noqa: PLR0913  what a world needs around it
+    def __init__(  # noqa: PLR0913  the parts that surround a world
         self,
         config: WorldConfig,
         fresh: Callable[[WorldConfig, int], World],
@@ -79,34 +80,43 @@ class HostedWorld:
         name: str = "",
         most_exchanges: int = 0,
     ) -> None:
-        """`fresh` makes a world that begins at an instant in ms; `system` reads the system's clock.
+        """Make a hosted world.
 
-        `access` says who may enter; `name` is empty for the default world. The journal keeps `most_exchanges`.
+        Args:
+            config: the configuration of the world, which a reset uses again.
+            fresh: makes a world that begins at an instant in ms.
+            system: reads the system's clock, in ms.
+            access: makes the lookup tables for the keys and labels of a world.
+            listeners: the callbacks.
+            name: the world's name; empty for the default world.
+            most_exchanges: the number of exchanges that the journal keeps; 0 for no journal.
         """
         self.name = name
         self.mount = f"/w/{name}" if name else ""
-        """What stands between the host and the API's own path."""
+        """The path between the host and the path of the API."""
         self.config = config
-        """How the world begins, and begins again after a reset."""
+        """The configuration with which the world begins, also after a reset."""
         self.listeners = listeners
         self.journal = Journal(most_exchanges) if most_exchanges else None
         self._fresh = fresh
         self._system = system
         self._access = access
         self._outside = 0
+        self.is_settling = False
+        """Whether an advance is carried out in slices; nothing else moves the world until it has ended."""
         self.reset()
 
     def reset(self) -> None:
-        """Begin again, as at the start."""
+        """Replace the world by a new one."""
         self.used_at = self._system()
-        """When a request last came, by the system's clock."""
+        """When the last request came, in ms by the system's clock."""
         self.from_snapshot = False
         self._show(self._fresh(self.config, self.used_at))
         self.began = self.world.now
-        """When the world began, by its own clock."""
+        """When the world began, in ms by its own clock."""
 
     def restore(self, world: World) -> None:
-        """Go on with another world; the journal of the one before is none of its."""
+        """Replace the world by another one, and clear the journal."""
         self.from_snapshot = True
         world.clock = world.clock.catch_up(self._system(), world.now)
         self._show(world)
@@ -123,7 +133,7 @@ class HostedWorld:
         return self
 
     def _show(self, world: World) -> None:
-        self._forgotten = world.forgotten  # with more, it is news, once
+        self._forgotten = world.forgotten  # a greater number is reported once
         self.world = world
         self.encoder = Encoder(world)
         access = self._access(world)
@@ -132,43 +142,45 @@ class HostedWorld:
             self.journal.begin()
 
     def settle(self) -> World:
-        """The world, at the instant that it is."""
+        """The world, settled at the current instant; it counts as used."""
         world = self.world
         self.used_at = now = self._system()
+        if self.is_settling:
+            return world
         world.reach(now)
         if world.forgotten > self._forgotten:
-            _LOG.warning("ended runs were forgotten to make room; to keep more: --max-runs")
+            _LOG.warning("ended runs were deleted to make room; keep more of them with --max-runs")
             self._forgotten = NEVER
         return world
 
     def settle_without_use(self) -> World:
-        """The world, at the instant that it is, without its having been used."""
+        """The world, settled at the current instant; it does not count as used."""
         before = self.used_at
         world = self.settle()
         self.used_at = before
         return world
 
     def labels(self, organization: str) -> Mapping[str, Sequence[str]]:
-        """An organization's own labels, by what the spec calls them."""
+        """The labels of an organization, by the name that the document uses in `x-extended-by`."""
         return self._labels.get(organization, _NO_LABELS)
 
     def request_id(self) -> str:
-        """The ID of the world's next answer."""
+        """The request ID of the world's next answer."""
         self.world.answered += 1
         return self.world.names.request(self.world.answered)
 
     def newest_id(self, *, of_world: bool) -> str:
-        """The ID that was given last, to an answer of the world or to one of none."""
+        """The newest request ID: that of an answer of the world, or that of an answer that belongs to no world."""
         return self.world.names.request(self.world.answered if of_world else _OUTSIDE + self._outside)
 
     def outside_id(self) -> str:
-        """The ID of the next answer that belongs to no world."""
+        """The request ID of the next answer that belongs to no world."""
         self._outside += 1
         return self.world.names.request(_OUTSIDE + self._outside)
 
 
 class Access(NamedTuple):
-    """Who may enter a world, and the labels that each organization has of its own."""
+    """Lookup tables for the requests to a world: its keys and the labels of its organizations."""
 
     authorizations: Mapping[bytes, Key]
     """The keys, by the whole `Authorization` header."""
@@ -177,7 +189,7 @@ class Access(NamedTuple):
     organizations: Mapping[str, Organization]
 
     def fits(self, world: World) -> bool:
-        """Whether another world is entered like this."""
+        """Whether the tables are valid for a world."""
         return world.keys == self.keys and world.organizations == self.organizations
 
 
@@ -185,7 +197,7 @@ _NO_LABELS: Final[Mapping[str, Sequence[str]]] = {}
 
 
 def access_to(world: World) -> Access:
-    """Who may enter a world."""
+    """The lookup tables for the requests to a world."""
     return Access(
         {f"Bearer {secret}".encode(): key for secret, key in world.keys.items()},
         {name: {"environments": one.environments} for name, one in world.organizations.items()},

@@ -1,4 +1,4 @@
-"""How the two documents differ: what their operations act on, how their answers are numbered, what is journaled."""
+"""The differences between the two documents: the subject of operations, the request IDs, and what is journaled."""
 
 from __future__ import annotations
 
@@ -15,13 +15,27 @@ JOURNALED_CONTROL_OPERATIONS: Final = frozenset(
 """The control operations that change what the API answers or sends next, so that a replay needs them."""
 
 
+OPERATIONS_OF_NO_WORLD: Final = frozenset(
+    {
+        "getHealth",
+        "getReady",
+        "getVersion",
+        "getOpenapi",
+        "listWorlds",
+        "createWorld",
+        "getWorld",
+        "deleteWorld",
+        "resetWorld",
+    }
+)
+"""The control operations that are answered while an advance of their world is carried out; a reset ends the advance."""
 RESTORE: Final = "restoreSnapshot"
 _LARGEST_RUN: Final = 50_000
 """How many bytes a run of 500 cases takes in a snapshot at most."""
 
 
 class Policy(Protocol):
-    """What `OpenApiApp` asks about the operations of its document."""
+    """The decisions of `OpenApiApp` that differ between the documents."""
 
     has_cursors: bool
     """Whether `starting_after` is a sealed cursor of a list."""
@@ -37,6 +51,9 @@ class Policy(Protocol):
 
     def journal_id(self, hosted: HostedWorld) -> str:
         """Return the request ID that the journal stores; empty when the journal derives it from the world."""
+
+    def needs_settled_world(self, operation: Operation | None) -> bool:
+        """Whether the operation waits while an advance of its world is carried out."""
 
     def is_journaled(self, operation: Operation | None) -> bool:
         """Whether the journal records an exchange of this operation; None when the request reached none."""
@@ -67,12 +84,17 @@ class ApiPolicy:
 
     @staticmethod
     def journal_id(_hosted: HostedWorld) -> str:
-        """Return nothing: the world's answers are numbered without a gap."""
+        """Return an empty text: the journal derives the ID, because the world numbers its answers without a gap."""
         return ""
 
     @staticmethod
+    def needs_settled_world(_operation: Operation | None) -> bool:
+        """Every operation waits."""
+        return True
+
+    @staticmethod
     def is_journaled(_operation: Operation | None) -> bool:
-        """Every exchange is journaled."""
+        """Return True: every exchange is journaled."""
         return True
 
     @staticmethod
@@ -105,6 +127,11 @@ class ControlPolicy:
     def journal_id(hosted: HostedWorld) -> str:
         """Return the ID of the newest answer that belongs to no world."""
         return hosted.newest_id(of_world=False)
+
+    @staticmethod
+    def needs_settled_world(operation: Operation | None) -> bool:
+        """Whether the operation is about a world, and does not reset it."""
+        return operation is not None and operation.id not in OPERATIONS_OF_NO_WORLD
 
     @staticmethod
     def is_journaled(operation: Operation | None) -> bool:

@@ -1,4 +1,4 @@
-"""Routes: which operations a path has, as the document lists them."""
+"""Routes: the operations of each path in the document."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Route:
 
     @property
     def allow_header(self) -> str:
-        """The methods that the path takes, as `Allow` lists them."""
+        """The methods of the path, as the value of the header `Allow`."""
         return ", ".join(sorted({*self.methods, "OPTIONS"}))
 
     def match(self, segments: list[str]) -> Mapping[str, str] | None:
-        """The path parameters by name, or None when the segments belong to another path."""
+        """The path parameters by name; None if the segments do not match the path."""
         parameters: dict[str, str] = {}
         for pattern, segment in zip(self.segments, segments, strict=True):
             if pattern.startswith("{") and segment:
@@ -58,7 +58,7 @@ class Routes:
             self._by_length.setdefault(len(route.segments), []).append(route)
 
     def find(self, scope: Scope) -> tuple[Route | None, Mapping[str, str]]:
-        """The route of a request's path and the path parameters; None when the document has no such path."""
+        """The route and the path parameters of a request; the route is None if the document lacks the path."""
         path: str = scope["path"]
         raw: bytes = scope.get("raw_path") or b""
         if b"%" in raw:

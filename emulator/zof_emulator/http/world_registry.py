@@ -1,4 +1,4 @@
-"""Worlds: all that one process holds, by name; how one comes into being, and what ends it."""
+"""The registry of the worlds of a process: creates, finds and deletes them by name."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class WorldRegistry:
-    """The worlds of one process; the default one is always there."""
+    """The worlds of a process. The default world always exists."""
 
     def __init__(self, make: Make, system: Callable[[], int], *, most: int, idle_ms: int) -> None:
-        """`make` makes a world with a name (empty: the default one) and a configuration; `system` reads the clock (ms).
+        """Make a registry with the default world.
 
-        At most `most` worlds; one that nobody has asked for in `idle_ms` is dropped when another comes.
+        Args:
+            make: makes a hosted world from a name, empty for the default world, and a configuration.
+            system: reads the system's clock, in ms.
+            most: the largest number of worlds.
+            idle_ms: the time in ms after which an unused world may be deleted to make room for another.
         """
         self.default = make("", None)
         self._make = make
@@ -62,27 +66,39 @@ class WorldRegistry:
         return self._refusing.rename(name).number_from(self._previews)
 
     def find(self, name: str) -> HostedWorld:
-        """The world with this name; `Refused` when there is none."""
-        found = self._by_name.get(name)
-        if found is None:
+        """The world with this name.
+
+        Raises:
+            Refused: no world has this name.
+        """
+        hosted = self._by_name.get(name)
+        if hosted is None:
             raise Refused("world_not_found", name=name[:64])
-        return found
+        return hosted
 
     def create(self, name: str, config: WorldConfig | None) -> HostedWorld:
-        """A new world; `Refused` when there is one of this name, or as many as there may be."""
+        """Create a world.
+
+        Raises:
+            Refused: the name is malformed or in use, or there are too many worlds.
+        """
         if not _NAME.fullmatch(name):
             raise Refused("invalid_world", "name")
         if name in self._by_name:
             raise Refused("world_exists", "name", name=name)
         self._drop_idle()
         if len(self._by_name) >= self._most:
-            _LOG.warning("there are %d worlds, and may be no more; to raise that: --max-worlds", self._most)
+            _LOG.warning("the limit of %d worlds is reached; raise it with --max-worlds", self._most)
             raise Refused("too_many_worlds", most=self._most)
-        found = self._by_name[name] = self._make(name, config)
-        return found
+        hosted = self._by_name[name] = self._make(name, config)
+        return hosted
 
     def delete(self, name: str) -> None:
-        """Forget a world; `Refused` when there is none, or it is the default one."""
+        """Delete a world.
+
+        Raises:
+            Refused: no world has this name, or it is the default world.
+        """
         if self.find(name) is self.default:
             raise Refused("world_needed")
         del self._by_name[name]
@@ -94,7 +110,7 @@ class WorldRegistry:
             del self._by_name[name]
         if idle:
             _LOG.warning(
-                "dropped %d worlds that nobody asked for in %d s, %s first; to keep them longer: --world-idle",
+                "deleted %d worlds that were unused for %d s, the first is %s; keep them longer with --world-idle",
                 len(idle),
                 self._idle_ms // SECOND,
                 idle[0],

@@ -1,1 +1,1 @@
-"""The journal: the ring of exchanges, how one is shown and found, and how it is exported."""
+"""The journal: stores the newest exchanges, shows and compares them, and exports them."""

@@ -1,4 +1,4 @@
-"""The archive: a journal as HAR 1.2, which browsers and other tools open."""
+"""The export of a journal as HAR 1.2, which browsers and other tools open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HTTP: Final = "HTTP/1.1"
 
 
 def har(exchanges: Iterable[Shown], base: str) -> bytes:
-    """Exchanges as a HAR 1.2 document; `base` is what their targets stand below."""
+    """Exchanges as a HAR 1.2 document; `base` is the URL in front of their targets."""
     log = {
         "version": "1.2",
         "creator": {"name": "zof-emulator", "version": "1"},

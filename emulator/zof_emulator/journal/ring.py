@@ -1,4 +1,4 @@
-"""The journal: the newest exchanges of a world, kept as they came and went, and read only when somebody asks."""
+"""The journal of a world: a ring of its newest exchanges, stored in their raw form and decoded on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[bytes, bytes]]
 
 MOST_BODY: Final = 1 << 16
-"""How many bytes of a body are kept."""
+"""The largest number of bytes of a body that the journal keeps."""
 
 
 class Cut(NamedTuple):
@@ -27,9 +27,9 @@ class Cut(NamedTuple):
 
     kept: bytes
     size: int
-    """How many bytes it had."""
+    """The size of the whole body, in bytes."""
     sha256: str
-    """The digest of all of it."""
+    """The digest of the whole body; empty if the body was not read."""
 
 
 class Sending:
@@ -59,41 +59,63 @@ class Sending:
         return Cut(self._kept, self._size, self._hash.hexdigest() if self._is_complete else "")
 
 
-class Entry(NamedTuple):
-    """An exchange, in few objects: what is kept of each request is paid for by the next ones."""
+class Addition(NamedTuple):
+    """An exchange as the pipeline hands it to the journal."""
 
     at: int
     """The world's time when the request came, in ms."""
     answered_at: int
-    """And when the answer left: it may have moved the clock."""
-    operation: str
-    """The operation's ID; empty when there was none."""
+    """The world's time after the answer was made, in ms."""
+    operation: Operation | None
+    """None if the request reached no operation."""
     organization: str
     reason: str
-    """Why it was refused; empty when it was not."""
+    """Why the request was refused; empty if it was not."""
+    scope: Mapping[str, Any]
+    """The ASGI scope of the request."""
+    body: bytes | Cut
+    answer: Encoded
+    request_id: str
+    """The request ID of the answer; empty if it follows from the world's numbering."""
+    limits: Headers
+    """The headers of the rate limit; empty if the request did not reach the limiter."""
+
+
+class Entry(NamedTuple):
+    """An exchange. It consists of few objects, because the garbage collector's work grows with their number."""
+
+    at: int
+    """The world's time when the request came, in ms."""
+    answered_at: int
+    """The world's time after the answer was made, in ms; the operation may have moved the clock."""
+    operation: str
+    """The operation's ID; empty if the request reached none."""
+    organization: str
+    reason: str
+    """Why it was refused; empty if it was not."""
     method: str
     decoded: str
-    """The path as it was decoded; empty when that is `raw_path` as it stands."""
+    """The decoded path; empty if it equals `raw_path`."""
     raw_path: bytes
-    """Without the mark of the world."""
+    """The path without the prefix `/w/NAME`."""
     query: bytes
     head: bytes
-    """Names and values of the request's headers, a line each."""
+    """Names and values of the request's headers, each on its own line."""
     body: bytes | Cut
     status: int
     own: Headers
-    """The headers of the answer that others have not."""
+    """The headers that only this answer has."""
     request_id: str
-    """The answer's ID; in the ring empty when it is the world's next one."""
+    """The request ID of the answer; in the ring empty if it follows from the world's numbering."""
     limit: tuple[bytes, bytes] | None
-    """The headers of the rate limit, if it has them; of the one that differs each time, the value alone."""
+    """The header with the rate limit, or None; `remaining` is the value of the second one, `reset` is the third."""
     remaining: bytes
     reset: tuple[bytes, bytes] | None
     content: bytes | Cut | Sending
 
     @property
     def path(self) -> str:
-        """The path, without the mark of the world."""
+        """The decoded path without the prefix `/w/NAME`."""
         return self.decoded or self.raw_path.decode("latin-1")
 
     @property
@@ -116,43 +138,31 @@ _NO_LIMITS: Final = (None, b"", None)
 
 
 class Journal:
-    """A ring of exchanges; when there are more than it takes, the oldest go."""
+    """A ring of exchanges. If it is full, a new exchange replaces the oldest one."""
 
     __slots__ = ("_head", "_headers", "_raw_path", "_rows", "cleared", "count", "most")
 
     def __init__(self, most: int) -> None:
-        """Keeps `most` exchanges."""
+        """Make a journal that keeps `most` exchanges."""
         self.most = most
         self.count = 0
-        """How many exchanges there have been."""
+        """The number of exchanges since the journal was last cleared."""
         self.cleared = 0
-        """How many of them somebody has cleared since the world began."""
+        """The number of exchanges that have been cleared since the world began."""
         self._rows: deque[tuple[Any, ...]] = deque(maxlen=most)
         self._raw_path = b""
         self._headers: Headers = ()
         self._head = b""
 
-    def add(  # noqa: PLR0913, PLR0917  what an exchange is; one call, since every request pays for it
-        self,
-        at: int,
-        answered_at: int,
-        operation: Operation | None,
-        organization: str,
-        reason: str,
-        scope: Mapping[str, Any],
-        body: bytes | Cut,
-        answer: Encoded,
-        request_id: str,
-        limits: Headers,
-    ) -> Sending | None:
-        """Take an exchange; of its `Entry` only the tuple is made.
+    def add(self, addition: Addition) -> Sending | None:
+        """Store an exchange as a plain tuple with the fields of `Entry`.
 
-        A client that repeats itself has its path and headers kept once. When the answer is sent in pieces, returns what
-        takes note of them.
+        The path and headers are stored once while consecutive requests repeat them. Returns what takes note
+        of an answer that is sent in pieces.
         """
+        at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits = addition
         self.count += 1
         path, headers, content = scope["path"], scope["headers"], answer.content
-        sent = _cut(content) if isinstance(content, bytes) else Sending()
         raw_path = scope.get("raw_path") or path.encode()
         if raw_path != self._raw_path:
             self._raw_path = raw_path
@@ -162,6 +172,7 @@ class Journal:
         kept = (limits[0], limits[1][1], limits[2]) if limits else _NO_LIMITS
         if isinstance(body, bytes):
             body = _cut(body)
+        sent = _cut(content) if isinstance(content, bytes) else Sending()
         self._rows.append(
             (
                 at,
@@ -185,23 +196,23 @@ class Journal:
         return sent if isinstance(sent, Sending) else None
 
     def clear(self) -> None:
-        """Forget all of them; what comes is entries_of from 1 again."""
+        """Delete all exchanges; the next one has the number 1."""
         self.cleared += self.count
         self.count = 0
         self._rows.clear()
 
     def begin(self) -> None:
-        """Begin anew, with a world that has just begun."""
+        """Reset the journal for a new world."""
         self.clear()
         self.cleared = 0
 
     @property
     def dropped_count(self) -> int:
-        """How many of the oldest are gone."""
+        """The number of exchanges that newer ones have replaced."""
         return self.count - len(self._rows)
 
     def entries_of(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
-        """The exchanges of this world and their numbers, the oldest first, from the first one above a number."""
+        """The exchanges of the world with a number greater than `above`, each with its number, the oldest first."""
         entries = [Entry._make(row) for row in self._rows]
         answer = world.answered - sum(not one.request_id for one in entries)
         for number, one in enumerate(entries, self.dropped_count + 1):

@@ -1,4 +1,4 @@
-"""Exchanges: how one out of the journal is shown, found, and told from another."""
+"""Exchanges of the journal as JSON, and their comparison with expected values."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def message(status: int, headers: Headers, content: Content) -> Shown:
 
 
 def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """In what an exchange differs from what is asked for, each with what was expected and got; nothing if it is one."""
+    """The differences between an exchange and the expected values; empty if the exchange matches."""
     found: dict[str, Any] = {
         "operation": one["operation"],
         "organization": one["organization"],
@@ -91,7 +91,7 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _run_ids(entry: Entry) -> list[str]:
-    """The runs that an exchange is about: by its path, its query, and where it says that a new one is."""
+    """The IDs of the runs that an exchange is about, from its path, its query and the answer's `Location`."""
     parts = entry.path.split("/")
     found = {f"run_{match[1]}" for part in parts if (match := _RUN.fullmatch(part) or _OF_RUN.fullmatch(part))}
     found |= {value for name, value in _pairs(entry.query.decode("latin-1")) if name == "run_id"}

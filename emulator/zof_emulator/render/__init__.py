@@ -1,1 +1,1 @@
-"""What a user opens with another program: results turned into bytes; pure, the same bytes on every machine."""
+"""Renders results as files that other programs open. It is pure and makes the same bytes on every machine."""

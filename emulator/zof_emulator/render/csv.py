@@ -28,7 +28,7 @@ _COLUMNS: Final = (
     "failure_message",
 )
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a cell begins with that a spreadsheet would run; the last four are the full-width = + - @."""
+"""The first characters of a cell that a spreadsheet runs as a formula; the last four are the full-width = + - @."""
 
 
 def header() -> bytes:
@@ -37,9 +37,9 @@ def header() -> bytes:
 
 
 def row(result: Result) -> bytes:
-    """The line of one result, CRLF included: null is an empty cell, times are RFC 3339 in whole seconds.
+    """The line of a result, CRLF included. None is an empty cell; timestamps are RFC 3339 in whole seconds.
 
-    A text that a spreadsheet would run as a formula has an apostrophe put before it.
+    A text that a spreadsheet would run as a formula is prefixed with an apostrophe.
     """
     failure = result.failure
     return _line(

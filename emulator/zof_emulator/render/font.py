@@ -6,18 +6,18 @@ import re
 from typing import Final
 
 WIDTH: Final = 6
-"""How far apart letters begin, in dots."""
+"""The width of a letter with its gap, in dots."""
 HEIGHT: Final = 8
-"""How many rows of dots a line of text has."""
+"""The height of a line of text, in dots."""
 
 _FIRST: Final = 0x20
-_STRANGE: Final = "\x7f"
-"""Drawn as a box: it stands for what the font does not have."""
+_BOX: Final = "\x7f"
+"""Drawn as a box; it replaces characters that the font lacks."""
 _PLAIN: Final = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-") | {
     **dict.fromkeys([0x2018, 0x2019], "'"),
     **dict.fromkeys([0x201C, 0x201D], '"'),
 }
-"""Dashes, the minus sign and curly quotes, which ASCII writes more plainly."""
+"""The ASCII forms of dashes, the minus sign and curly quotes."""
 _COLUMNS: Final = bytes.fromhex(
     # Five columns a letter, the topmost dot the lowest bit; eight letters a line.
     "0000000000 00005f0000 0007000700 147f147f14 242a7f2a12 2313086462 3649562050 0000070000"
@@ -36,8 +36,8 @@ _COLUMNS: Final = bytes.fromhex(
 
 
 def replace_unprintable(text: str) -> str:
-    """The text as the font can show it: white space as spaces, dashes and quotes plain, what is not ASCII as a box."""
-    return re.sub(r"[^ -~]", _STRANGE, re.sub(r"[\t-\r\xa0]", " ", text.translate(_PLAIN)))
+    """The text in characters of the font: spaces, dashes and quotes in ASCII, other characters as boxes."""
+    return re.sub(r"[^ -~]", _BOX, re.sub(r"[\t-\r\xa0]", " ", text.translate(_PLAIN)))
 
 
 def rows(text: str) -> tuple[str, ...]:

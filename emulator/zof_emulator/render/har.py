@@ -26,7 +26,7 @@ _SERVER: Final = "192.0.2.10"
 _OK: Final = (200, "OK")
 _ENDINGS: Final = {"assertion": _OK, "timeout": (504, "Gateway Timeout"), "platform": (503, "Service Unavailable")}
 _ABANDONED: Final = (0, "")
-"""What browsers write for a request that was given up before its answer came."""
+"""The status and phrase that browsers write for a request that was abandoned before its answer came."""
 
 
 def log(run_id: str, results: Sequence[Result], instant: int) -> bytes:
@@ -64,7 +64,7 @@ def _page(name: str, started_at: int, result: Result, loaded: int) -> Object:
 
 
 def _ending(result: Result) -> tuple[int, str]:
-    """How the last request of a case was answered: status and phrase."""
+    """The status and phrase of the answer to the last request of a case."""
     if result.status == "canceled":
         return _ABANDONED
     return _ENDINGS.get(result.failure.category, _OK) if result.failure else _OK

@@ -28,9 +28,12 @@ def report(  # noqa: PLR0913, PLR0917  what a report says of its run
     started_at: int | None,
     completed_at: int,
 ) -> bytes:
-    """A finished run's report in UTF-8; instants in ms since the epoch, `started_at` null when no case ever started.
+    """The report of an ended run, XML in UTF-8.
 
-    Every status must be terminal (`KeyError`): a case without a verdict must not look passed.
+    Instants are in ms since the Unix epoch; `started_at` is None if no case started.
+
+    Raises:
+        KeyError: a status is not terminal; a case without a verdict must not look passed.
     """
     began = completed_at if started_at is None else started_at
     when = {"time": _seconds(completed_at - began), "timestamp": rfc3339(began)}
@@ -63,7 +66,7 @@ def _case(result: Result) -> str:
 
 
 def _verdict(result: Result) -> str:
-    """What stands inside a case: nothing when it passed."""
+    """The content of a case's element; empty if the case passed."""
     element = _VERDICTS[result.status]
     if element is None:
         return ""

@@ -28,9 +28,9 @@ _CUT: Final = "..."
 
 
 def screenshot(result: Result) -> bytes:
-    """A PNG, under 12 KB, of a browser window that shows which case failed, how, where and when.
+    """A PNG, under 12 KB, of a browser window that shows the case, its status, its failure, its environment and time.
 
-    What is too long is cut. The bytes say nothing of the result's ID or `created_at`.
+    Long texts are cut. The bytes do not depend on the result's ID or `created_at`.
     """
     canvas = [bytearray([_PAPER]) * _WIDTH for _ in range(_HEIGHT)]
     _window(canvas, result)
@@ -103,7 +103,7 @@ def _wrap(text: str, width: int, lines: int) -> list[str]:
 
 
 def _png(canvas: Canvas, palette: bytes) -> bytes:
-    """The canvas as a file. Its rows are digits of base four, since a dot is two bits."""
+    """The canvas as a PNG file. A row is a number in base four, because a dot has two bits."""
     rows = b"".join(b"\0" + int(line, 4).to_bytes(_WIDTH * _BITS // 8) for line in canvas)
     size = pack(">IIBBBBB", _WIDTH, _HEIGHT, _BITS, 3, 0, 0, 0)
     chunks = (b"IHDR", size), (b"PLTE", palette), (b"IDAT", _store_uncompressed(rows)), (b"IEND", b"")
@@ -115,6 +115,6 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _store_uncompressed(content: bytes) -> bytes:
-    """Up to 65,535 bytes as a zlib stream that compresses nothing: what zlib itself writes differs by version."""
+    """Up to 65,535 bytes as an uncompressed zlib stream: the compressed output of zlib differs by version."""
     block = pack("<BHH", 1, len(content), len(content) ^ 0xFFFF) + content
     return b"\x78\x01" + block + pack(">I", zlib.adler32(content))

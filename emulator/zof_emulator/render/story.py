@@ -1,4 +1,4 @@
-"""The story: what a case is pretended to have done, told alike by its screenshot, its trace and its HAR."""
+"""The simulated steps of a case, which its screenshot, its trace and its HAR share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LABEL: Final = 63
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a case, named by its ID, and the request it made; `begin` and `end` are ms since the case started."""
+    """A step of a case and its request. `case` is the case's ID; `begin` and `end` are in ms since the case started."""
 
     title: str
     case: str
@@ -35,21 +35,21 @@ class Step:
 
 
 def origin(environment: str) -> str:
-    """Where the application under test pretends to live: `https://staging.app.example`, safe whatever the label is."""
+    """The origin of the simulated application, such as `https://staging.app.example`; valid for any label."""
     words = "-".join(re.findall(r"[A-Za-z0-9]+", environment)).lower()
     return f"https://{words[:_LABEL].rstrip('-') or 'unnamed'}.app.example"
 
 
 def address(result: Result, path: str = "/") -> str:
-    """The URL that a case asks for, with the case's ID in its query."""
+    """The URL that a case requests, with the case's ID in its query."""
     case = quote(result.test_case_id, safe="", errors="replace")
     return f"{origin(result.environment)}{path}?case={case}"
 
 
 def steps(result: Result) -> tuple[Step, ...]:
-    """The steps of a case: one begins where another ends, and together they last as long as the case.
+    """The steps of a case, which follow one another and together last as long as the case; empty if it never started.
 
-    None when the case never started. The case's ID alone decides how the time is shared out.
+    Only the case's ID decides how the time is divided.
     """
     if result.started_at is None:
         return ()

@@ -1,4 +1,4 @@
-"""The trace of a case: a ZIP that holds a Trace Event file, for Perfetto and chrome://tracing, and what it is about."""
+"""The trace of a case: a ZIP with a Trace Event file, for Perfetto and chrome://tracing, and a file of metadata."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     TraceEvent = dict[str, object]
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The first moment that a ZIP can write: its members carry no time of their own."""
+"""The earliest timestamp that a ZIP can hold; all members have it."""
 _UNIX: Final = 3
 _READABLE: Final = 0o100644 << 16
 _MICROSECONDS: Final = 1_000
@@ -26,7 +26,7 @@ _THREAD: Final = {"pid": 1, "tid": 1}
 def archive(result: Result) -> bytes:
     """The trace of a case as a ZIP of `trace.json` and `metadata.json`, both JSON in UTF-8.
 
-    In `trace.json` times are µs since the case started. The bytes say nothing of the result's ID or `created_at`.
+    In `trace.json` times are in µs since the case started. The bytes do not depend on the result's ID or `created_at`.
     """
     members = {"trace.json": _trace(result), "metadata.json": _metadata(result)}
     output = BytesIO()
@@ -37,7 +37,7 @@ def archive(result: Result) -> bytes:
 
 
 def _member(name: str) -> ZipInfo:
-    """The entry of a file that looks the same whatever system and Python write it."""
+    """The entry of a file; it is the same on every system and with every version of Python."""
     info = ZipInfo(name, date_time=_EPOCH)
     info.compress_type, info.create_system, info.external_attr = ZIP_STORED, _UNIX, _READABLE
     return info
@@ -65,7 +65,7 @@ def _step(step: story.Step) -> TraceEvent:
 
 
 def _failure(result: Result) -> list[TraceEvent]:
-    """The moment at which a case failed: its end, as an instant event."""
+    """The failure of a case as an instant event at its end."""
     if result.failure is None:
         return []
     args = {"message": result.failure.message, "category": result.failure.category}

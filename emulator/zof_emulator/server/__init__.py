@@ -1,1 +1,1 @@
-"""The server: uvicorn, the connection, and what a terminal shows."""
+"""The server: runs uvicorn, handles connections, and writes to the terminal."""

@@ -1,6 +1,6 @@
-"""A connection: uvicorn's protocol, made to answer what it would drop, to bound what it would not, and to waste less.
+"""A connection: uvicorn's protocol, with answers to invalid requests, bounds on sizes and times, and less overhead.
 
-Each method says what uvicorn does without it.
+The docstring of an overridden method names what uvicorn does without the override.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from zof_emulator.http.api import Headers
 
     UnreadableAnswer = Callable[[], tuple[bytes, Headers]]
-    """The body and the headers of the answer to what cannot be read as a request."""
+    """Returns the body and the headers of the answer to input that is not a valid HTTP request."""
 
 _MOST_HEAD: Final = 1 << 17
-"""How many bytes the head of a request may have; its trailers count with it."""
+"""The largest size of the head of a request, in bytes; its trailers count too."""
 _SLICE: Final = 1 << 10
-"""How many bytes are parsed at once, so that few requests come of them before the first is answered."""
+"""The number of bytes that are parsed at once, so that few requests are parsed before the first is answered."""
 _MOST_WAITING: Final = 1 << 25
-"""How many bytes of pipelined requests all connections together may hold."""
+"""The largest number of bytes of pipelined requests that all connections together may hold."""
 _MOST_CONNECTIONS: Final = 1_000
-"""How many connections there may be, below the number of files that a process may usually open."""
+"""The largest number of connections, below the usual limit of open files of a process."""
 _REQUEST_SECONDS: Final = 120
-"""How long a request may take to be complete."""
+"""The seconds within which a request must be complete."""
 _OFFERS: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -38,12 +38,12 @@ class Cycle(RequestResponseCycle):
     """A request and its answer."""
 
     _head: bytes | None = None
-    """The head of the answer, while its body is awaited."""
+    """The head of the answer until its body comes."""
     _is_read = False
-    """Whether the whole request has been handed over."""
+    """Whether the application has received the whole request."""
 
     async def receive(self) -> Any:  # noqa: ANN401  one of ASGI's
-        """Hand over the request's body; uvicorn would wait for one that is there."""
+        """Return the request's body. Uvicorn waits for a loop turn even if the body is complete."""
         if self._is_read or self.more_body or self.disconnected or self.waiting_for_100_continue:
             return await super().receive()
         self._is_read = True
@@ -51,7 +51,7 @@ class Cycle(RequestResponseCycle):
         return {"type": "http.request", "body": bytes(self.body), "more_body": False}
 
     async def send(self, message: Any) -> None:  # noqa: ANN401  one of ASGI's
-        """Take a part of the answer; uvicorn would search each header for what none of ours holds, and write twice."""
+        """Send a part of the answer. Uvicorn inspects each header and writes head and body separately."""
         head, self._head = self._head, None
         if head is None:
             if not self.response_started and self._take_head(message):
@@ -68,7 +68,7 @@ class Cycle(RequestResponseCycle):
         await super().send(message)
 
     def _take_head(self, message: Any) -> bool:  # noqa: ANN401
-        """Keep the head of an answer whose length is known, until its body comes; whether it is one."""
+        """Store the head of an answer with a known length until its body comes; return whether it was stored."""
         if self.disconnected or not self.keep_alive or self.flow.write_paused or self.scope["method"] == "HEAD":
             return False
         for name, value in message["headers"]:
@@ -83,50 +83,50 @@ class Cycle(RequestResponseCycle):
 
 
 class Load:
-    """What all connections of a server hold together."""
+    """The resources that all connections of a server hold together."""
 
     __slots__ = ("waiting",)
 
     def __init__(self) -> None:
         self.waiting = 0
-        """How many bytes have been received and wait to be parsed."""
+        """The number of received bytes that wait to be parsed."""
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. `answer_unreadable` and `load` are set by `connection_type`."""
+    """A connection. `connection_type` sets `answer_unreadable` and `load`."""
 
     answer_unreadable: UnreadableAnswer
     load: Load
 
     _rest = b""
-    """What has been received and is not parsed before the requests in front of it are answered."""
+    """The received bytes that are parsed after the requests before them are answered."""
     _in_head = False
     """Whether the head of a request is not yet complete."""
     _pending = False
     """Whether a request is not yet complete."""
     _size = 0
-    """How many bytes its headers have so far, and its trailers."""
-    _fruitless = 0
-    """How many bytes have come since something came of them: a line without end, say."""
-    _other = False
-    """Whether it offers to go on in another protocol."""
+    """The size of its headers and trailers so far, in bytes."""
+    _unparsed_size = 0
+    """The number of bytes since the parser last made progress, as in a line without end."""
+    _has_offer = False
+    """Whether the request offers an upgrade to another protocol."""
     _unreadable = False
     _at_end = False
     _active: RequestResponseCycle | None = None
-    """The request that is being answered; uvicorn itself remembers only the newest."""
+    """The request that is being answered; uvicorn stores only the newest one."""
     _idle_since: float | None = None
-    """Since when the client has been awaited, in the event loop's time; None while it is not."""
+    """Since when the server has waited for the client, in the event loop's time; None while it does not wait."""
     _begun_at = 0.0
-    """When the newest request began, or became the next one to be answered."""
+    """When the newest request began or became the next one to be answered."""
     _unread_since: float | None = None
-    """Since when the client has read too little of what was written; None while it reads."""
+    """Since when the write buffer has been full because the client reads too slowly; None while it is not."""
     _closing_since: float | None = None
-    """When the connection was first seen to be closing."""
+    """When the timer first found the connection closing; None before."""
 
     # --- what comes in
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client is there; uvicorn would wait for its first request without end, and for the rest of any."""
+        """Start the timer. Uvicorn waits without limit for a first request and for the rest of any request."""
         super().connection_made(transport)
         if len(self.connections) > _MOST_CONNECTIONS:
             transport.abort()
@@ -134,7 +134,7 @@ class Connection(HttpToolsProtocol):
         self._await_client()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; uvicorn would parse any number of requests before it answers the first."""
+        """Receive bytes. Uvicorn parses any number of requests before it answers the first."""
         self._idle_since = None
         if self._rest:
             self._keep_rest(self._rest + data)
@@ -145,7 +145,7 @@ class Connection(HttpToolsProtocol):
             self._parse_rest()
 
     def _parse_rest(self) -> None:
-        """Parse what waits, slice by slice, until a request must wait for the answer to another."""
+        """Parse waiting bytes, slice by slice, until a request must wait for the answer to another."""
         rest, place = self._rest, 0
         while place < len(rest) and not self.pipeline and not self._unreadable:
             piece = rest[place : place + _SLICE]
@@ -156,7 +156,7 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _keep_rest(self, rest: bytes) -> None:
-        """Keep bytes for later, unless all connections together keep too many."""
+        """Store bytes for later, unless all connections together store too many."""
         self.load.waiting += len(rest) - len(self._rest)
         self._rest = rest
         if rest and self.load.waiting > _MOST_WAITING:
@@ -165,10 +165,10 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def _parse(self, data: bytes) -> None:
-        """Parse bytes; uvicorn would lose the body of a request that offers an upgrade, and take a head without end."""
+        """Parse bytes. Uvicorn loses the body of a request that offers an upgrade, and accepts a head without end."""
         if self._unreadable:
             return
-        self._fruitless += len(data)
+        self._unparsed_size += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -177,12 +177,12 @@ class Connection(HttpToolsProtocol):
             self.send_400_response("")
         else:
             if self._pending:
-                if self._fruitless > _MOST_HEAD:
+                if self._unparsed_size > _MOST_HEAD:
                     self.send_400_response("")
                 self._await_client()
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Read the request as if it had offered none (RFC 9110, 7.8 lets a server do so)."""
+        """Parse the request as if it offered no upgrade, which RFC 9110, 7.8 allows."""
         if not self._offers_upgrade():
             return
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
@@ -191,19 +191,19 @@ class Connection(HttpToolsProtocol):
         self._parse(b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, lines) + rest)
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Begin a request."""
         super().on_message_begin()
         self._in_head = self._pending = True
-        self._size = self._fruitless = 0
+        self._size = self._unparsed_size = 0
         self._begun_at = self.loop.time()
 
     def on_url(self, url: bytes) -> None:
-        """More of the request's target; uvicorn would take one without end."""
+        """Add a part of the request's target. Uvicorn accepts a target without end."""
         super().on_url(url)
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; uvicorn would take headers without end, and a trailer for a header."""
+        """Add a header. Uvicorn accepts headers without end, and takes a trailer for a header."""
         self._size += len(name) + len(value)
         if self._size > _MOST_HEAD:
             raise ValueError("the head is too long")
@@ -214,10 +214,10 @@ class Connection(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """The head is complete; uvicorn would answer one that offers an upgrade before its body is there."""
+        """Start the answer. Uvicorn answers a request that offers an upgrade before its body is complete."""
         self._in_head = False
-        self._other = self._offers_upgrade()
-        if self._other:
+        self._has_offer = self._offers_upgrade()
+        if self._has_offer:
             return
         parser, scope = self.parser, self.scope
         version = parser.get_http_version()
@@ -244,35 +244,35 @@ class Connection(HttpToolsProtocol):
         )
         if getattr(before, "response_complete", True):
             self._start_asgi_task(cycle, self.app)
-        else:  # it is answered when those before it are
+        else:  # it is answered after the requests before it
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
-        """More of a body."""
-        self._fruitless = 0
+        """Add a part of a body."""
+        self._unparsed_size = 0
         cycle = self.cycle
-        if not self._other and not cycle.response_complete:
+        if not self._has_offer and not cycle.response_complete:
             cycle.body += body
             if len(cycle.body) > HIGH_WATER_LIMIT:
                 self.flow.pause_reading()
             cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        """A request is complete."""
+        """Complete a request."""
         self._pending = False
         cycle = self.cycle
-        if not self._other and not cycle.response_complete:
+        if not self._has_offer and not cycle.response_complete:
             cycle.more_body = False
             cycle.message_event.set()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more, but may still read; uvicorn would cut off the answers that it waits for."""
+        """Keep the connection open for answers that are due. Uvicorn closes it when the client stops sending."""
         self._at_end = True
         return any(not cycle.more_body for cycle in self._list_unanswered())
 
     def _offers_upgrade(self) -> bool:
-        """Whether the request would go on in another protocol; CONNECT would too, but has nothing after its head."""
+        """Whether the request offers an upgrade; CONNECT does not count, since it has no body."""
         return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
     def _count(self, more: int) -> None:
@@ -290,10 +290,10 @@ class Connection(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    # --- what goes out
+    # --- output
 
     def on_response_complete(self) -> None:
-        """An answer is out; what could not be read after its request is answered when all before it are."""
+        """Continue after an answer. Invalid input is answered when all requests before it are answered."""
         if self._rest and not self.pipeline and not self.transport.is_closing():
             self._parse_rest()
             if self._active is not None and not self._active.response_complete:
@@ -307,30 +307,32 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _go_on(self) -> None:
-        """Answer the next request, or wait for one; uvicorn would set a new timer after every answer."""
+        """Answer the next request, or wait for one. Uvicorn sets a new timer after every answer."""
         if self.transport.is_closing():
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._begun_at = self.loop.time()
             self._start_asgi_task(cycle, app)
+            if not self.pipeline:
+                self._parse_rest()  # its body may be there
             self._resume_reading()
             return
         self._resume_reading()
         self._await_client()
 
     def _resume_reading(self) -> None:
-        """Read on, unless requests wait; uvicorn would read on with every answer, and hold more and more requests."""
+        """Resume reading unless requests wait. Uvicorn resumes after every answer and holds more and more requests."""
         if not self.pipeline and not self._rest:
             self.flow.resume_reading()
 
     def pause_writing(self) -> None:
-        """The client reads too slowly; uvicorn would wait for it without end."""
+        """Start the time limit of a client that reads too slowly. Uvicorn waits for it without limit."""
         super().pause_writing()
         self._unread_since = self.loop.time()
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Stop the time limit of a client that reads again."""
         super().resume_writing()
         self._unread_since = None
 
@@ -343,7 +345,7 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """End the connection if the client has been awaited for long enough; otherwise set the timer again."""
+        """Close the connection if the client's time is up; set the timer again if it is not."""
         now = self.loop.time()
         if self._closing_since is None and self.transport.is_closing():
             self._closing_since = now
@@ -353,30 +355,30 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
                 self._closing_since = now
                 left = self.timeout_keep_alive
-            else:  # what was written is not read, and a close would wait for that
+            else:  # the client does not read the written bytes, and a close would wait for that
                 self.transport.abort()
                 return
         self._set_timer(left)
 
     def _find_deadline(self, now: float) -> float:
-        """Until when the client has time, in the event loop's time, for what it is to do next."""
+        """The deadline for the client's next action, in the event loop's time."""
         if self._closing_since is not None:
             return self._closing_since + self.timeout_keep_alive
         if self._unread_since is not None:
             return self._unread_since + self.timeout_keep_alive
         if any(not cycle.more_body for cycle in self._list_unanswered()):
-            return now + self.timeout_keep_alive  # the client waits for us
+            return now + self.timeout_keep_alive  # the client waits for the server
         idle = (now if self._idle_since is None else self._idle_since) + self.timeout_keep_alive
         return min(idle, self._begun_at + _REQUEST_SECONDS) if self._pending else idle
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone; uvicorn would leave the timer running after an error."""
+        """Stop the timer. Uvicorn leaves it running after an error."""
         self._keep_rest(b"")
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's text is not JSON
-        """Answer what cannot be read; uvicorn would drop the answers to the requests before it."""
+        """Answer invalid input. Uvicorn drops the answers to the requests before it."""
         self._unreadable = True
         if all(cycle.more_body for cycle in self._list_unanswered()):
             self._refuse()
@@ -391,14 +393,18 @@ class Connection(HttpToolsProtocol):
 
 
 def connection_type(answer_unreadable: UnreadableAnswer) -> type[Connection]:
-    """The type of connections that answer what they cannot read in this way."""
+    """The class of connections that answer invalid input with the result of `answer_unreadable`."""
     return type("Connection", (Connection,), {"answer_unreadable": staticmethod(answer_unreadable), "load": Load()})
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Headers as HTTP writes them; `RuntimeError` when one would be taken for two."""
+    """Headers as lines of HTTP.
+
+    Raises:
+        RuntimeError: a header contains the end of a line.
+    """
     lines = [b"%s: %s\r\n" % header for header in headers]
-    found = b"".join(lines)
-    if found.count(b"\n") != len(lines) or found.count(b"\r") != len(lines):
-        raise RuntimeError("a header holds the end of a line")
-    return found
+    joined = b"".join(lines)
+    if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines):
+        raise RuntimeError("a header contains the end of a line")
+    return joined

@@ -1,4 +1,4 @@
-"""The server: runs an application on a socket until a signal. Uvicorn is imported here and in `protocol` alone."""
+"""The server: runs an application on a socket until a signal. Only this module and `protocol` import uvicorn."""
 
 from __future__ import annotations
 
@@ -24,23 +24,27 @@ if TYPE_CHECKING:
     Application = Callable[..., Awaitable[None]]
 
 _KEEP_ALIVE: Final = 75
-"""Seconds: longer than the pools of the usual clients keep a connection, so that none is closed under a request."""
+"""Seconds. Common clients close idle connections earlier, so that no connection closes during a request."""
 _BACKLOG: Final = 2048
 _COLLECTED_AFTER: Final = (50_000, 20, 50)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on an address; port 0 picks a free one. `OSError` when it cannot be had."""
+    """A socket that listens on an address; port 0 picks a free one.
+
+    Raises:
+        OSError: the address is unknown or in use.
+    """
     family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    found = socket.socket(family, kind, proto)
+    listener = socket.socket(family, kind, proto)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        found.listen(_BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
     except OSError:
-        found.close()
+        listener.close()
         raise
-    return found
+    return listener
 
 
 def run(
@@ -53,11 +57,17 @@ def run(
 ) -> None:
     """Serve an application until SIGINT or SIGTERM.
 
-    `started` is called once requests are taken, `stopped` when no more are.
-    `answer_unreadable` makes the answer to what cannot be read as a request.
-    Raises `KeyboardInterrupt` when SIGINT ended it.
+    Args:
+        app: an ASGI application.
+        listener: a socket that listens.
+        started: called when the server accepts requests.
+        stopped: called when the server has stopped.
+        answer_unreadable: makes the answer to input that is not a valid HTTP request.
+
+    Raises:
+        KeyboardInterrupt: SIGINT ended the server.
     """
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what cannot be read is answered, and no news
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # invalid input is answered, and not logged
     server = _Server(_configure(app, answer_unreadable), started, stopped, tunes_collector=True)
     server.run(sockets=[listener])
     if server.interrupted:
@@ -115,7 +125,7 @@ def _configure(app: Application, answer_unreadable: UnreadableAnswer) -> uvicorn
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, that says when it has started, and ends at once and without a word."""
+    """Uvicorn's server, with callbacks for its start and its end; it stops at once and logs nothing."""
 
     def __init__(
         self,
@@ -134,15 +144,31 @@ class _Server(uvicorn.Server):
         """Whether SIGINT ended it."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End, and remember why: where SIGINT was ignored before, as in a script's background, nobody else tells."""
+        """Stop, and record SIGINT: a background process of a shell ignores SIGINT, so Python would not report it."""
         self.interrupted = self.interrupted or sig == signal.SIGINT
         super().handle_exit(sig, frame)
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End on SIGHUP as on SIGTERM, unless it is ignored, as under nohup; uvicorn would die of it at once."""
+        hangup = getattr(signal, "SIGHUP", None)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if hangup is None or not in_main_thread or signal.getsignal(hangup) is signal.SIG_IGN:
+            with super().capture_signals():
+                yield
+            return
+        with super().capture_signals():  # which raises the signal again at its end, as it was before
+            before = signal.signal(hangup, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hangup, before)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open for requests, and say so."""
+        """Accept requests, and call the callback of the start."""
         await super().startup(sockets)
-        # What was made at boot stays: to look through it again and again for cycles costs a start a tenth. Requests
-        # leave hardly any, so they are looked for less often than Python would.
+        # Objects that were made at boot stay: searching them for cycles costs a tenth of the time of a request that
+        # starts a run. Requests leave few cycles, so the collector runs less often than by default.
         if self._tunes_collector:
             gc.collect()
             gc.freeze()
@@ -150,7 +176,7 @@ class _Server(uvicorn.Server):
         self._tell_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close; a client that is cut off is no news to whoever asked for the end."""
+        """Stop, without log lines about connections that are cut off, and call the callback of the end."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         for connection in list(self.server_state.connections):
             connection.transport.abort()

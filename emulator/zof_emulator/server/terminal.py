@@ -1,4 +1,4 @@
-"""The console: what a person or a machine reads of a running emulator: banner, ready line, log lines."""
+"""The terminal output of a running emulator: banner, ready line and log lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RAISE_THE_LIMIT: Final = (
 
 
 class Log:
-    """Writes log lines, as text for a person or as JSON for a machine; `quiet` leaves out what is no warning."""
+    """Writes log lines as text or as JSON; `quiet` leaves out everything below a warning."""
 
     def __init__(self, form: str, *, quiet: bool, to: TextIO | Drain | None) -> None:
         self._json = form == "json"
@@ -37,17 +37,17 @@ class Log:
 
     @property
     def on_exchange(self) -> Callable[[Exchange], None] | None:
-        """What to call after every exchange, if there is anything to say of each."""
+        """The function to call after every exchange; None if exchanges are not logged."""
         return None if self._quiet else self._write_exchange
 
     def report_rate_limit(self) -> None:
-        """Say once how a rate limit is raised."""
+        """Write, only once, how to raise the rate limit."""
         if not self._has_reported_rate_limit:
             self._has_reported_rate_limit = True
             self.warn(RAISE_THE_LIMIT)
 
     def warn(self, message: str, level: str = "warning") -> None:
-        """Say what somebody should know of."""
+        """Write a warning or an error."""
         line = json.dumps({"level": level, "message": message}) if self._json else f"zof-emulator: {level}: {message}"
         self._write(line)
 
@@ -65,9 +65,9 @@ class Log:
 
 
 class Drain:
-    """Takes lines, and hands them on from a thread of its own: nobody waits for whoever reads them slowly or not.
+    """Writes lines from a separate thread, so that the server does not wait for a slow reader.
 
-    Lines beyond `most` that wait are dropped, and how many is said.
+    If more than `most` lines wait, further lines are dropped, and a warning gives their number.
     """
 
     def __init__(self, to: TextIO | None, most: int = 10_000) -> None:
@@ -78,7 +78,7 @@ class Drain:
         self._thread.start()
 
     def write(self, text: str) -> int:
-        """Take a text; never waits."""
+        """Queue a text; never blocks."""
         try:
             if self._dropped:
                 self._lines.put_nowait(f"zof-emulator: warning: {self._dropped} log lines were dropped, unread\n")
@@ -89,10 +89,10 @@ class Drain:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing to do: the thread writes what there is."""
+        """Do nothing: the thread writes all queued lines."""
 
     def close(self, within: float) -> None:
-        """Let the thread write what waits, for so many seconds at the most."""
+        """Let the thread write the queued lines, for at most `within` seconds."""
         try:
             self._lines.put_nowait(None)
         except Full:
@@ -105,7 +105,7 @@ class Drain:
 
 
 def may_block(to: TextIO | None) -> bool:
-    """Whether a stream is a pipe, whose writer waits when nobody reads."""
+    """Whether a stream is a pipe, whose writer blocks when nobody reads."""
     try:
         return to is not None and stat.S_ISFIFO(os.fstat(to.fileno()).st_mode)
     except (OSError, ValueError):
@@ -113,7 +113,7 @@ def may_block(to: TextIO | None) -> bool:
 
 
 def say(to: TextIO | IO[str] | Drain | None, text: str, end: str = "\n") -> None:
-    """Write a text; when whoever read it has gone, it is lost and nothing else happens."""
+    """Write a text; if the reader has gone, the text is lost without an error."""
     if to is None:
         return
     try:
@@ -124,7 +124,7 @@ def say(to: TextIO | IO[str] | Drain | None, text: str, end: str = "\n") -> None
 
 
 def _leave(to: TextIO | IO[str] | Drain) -> None:
-    """Point a stream that nobody reads at nowhere, so that Python does not stumble over it at the end."""
+    """Point a stream without a reader at the null device, so that Python can flush it at exit."""
     with suppress(AttributeError, OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, to.fileno())  # type: ignore[union-attr]
@@ -132,7 +132,7 @@ def _leave(to: TextIO | IO[str] | Drain) -> None:
 
 
 class Handler(logging.Handler):
-    """Hands the records of the standard library's logging to a log, each in one line and without a traceback."""
+    """Writes the records of the standard library's logging to a log, each in one line and without a traceback."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
@@ -145,7 +145,7 @@ class Handler(logging.Handler):
 
 
 def banner(base_url: str, data: SeedData, clock: str, *, token: str) -> str:
-    """What a person reads first: where it is, with which keys, and a line to paste."""
+    """The banner: the base URL, the keys, and a command to paste."""
     width = max(len(key.secret) for key in data.keys)
     keys = "\n".join(f"    {key.secret:<{width}}  {key.organization:<9}  {key.note}" for key in data.keys)
     also = ", and so does a client that polls what is unfinished" if clock == "auto" else ""
@@ -171,5 +171,5 @@ def banner(base_url: str, data: SeedData, clock: str, *, token: str) -> str:
 
 
 def ready_line(base_url: str, host: str, port: int, pid: int) -> str:
-    """What a machine waits for on standard output: one line of JSON."""
+    """The line of JSON on standard output that says that the server is ready."""
     return json.dumps({"event": "ready", "base_url": base_url, "host": host, "port": port, "pid": pid})

@@ -1,1 +1,1 @@
-"""Reads an OpenAPI document, and compiles its operations and schemas for look-ups; knows no server and no world."""
+"""Reads OpenAPI documents, and compiles their operations and schemas. It does not depend on the server or the world."""

@@ -1,4 +1,4 @@
-"""The document: loads it, refuses what the emulator would not honour, and follows its references."""
+"""The document: loads an OpenAPI document, refuses keywords that the emulator does not honour, resolves references."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _BASIS: Final = re.compile(r"(D|I)( \S+)+|A( \S+)*")
 
 
 class SpecError(Exception):
-    """The document cannot be used; the message says where, by a JSON pointer, and why."""
+    """The document cannot be used. The message names the place, by a JSON pointer, and the fault."""
 
 
 def _keys(leaves: str, **children: str) -> Mapping[str, str]:
     return dict.fromkeys(leaves.split(), "") | {key.replace("_", "-"): kind for key, kind in children.items()}
 
 
-# What may stand where. A value names the kind of what is inside: `{kind}` a map of it, `[kind]` a list of it, ""
-# nothing that needs a look. What is not here is not honoured, and stops the boot.
+# The keywords that each kind of object may have. A value names the kind of the content: `{kind}` is a map of that kind,
+# `[kind]` is a list of it, and "" is not checked. A keyword that is missing here is not honoured and stops the boot.
 _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "root": _keys(
         "openapi jsonSchemaDialect info servers security tags",
@@ -53,7 +53,7 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "example": _keys("summary value x-message"),
     "response": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
     "status": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
-    "header": _keys("description required example x-basis", schema="schema"),
+    "header": _keys("description required x-basis", schema="schema", examples="{example}"),
     "link": _keys("operationId description parameters"),
     "components": _keys(
         "",
@@ -67,7 +67,7 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "scheme": _keys("type scheme description x-basis"),
     "schema": _keys(
         "type format enum const pattern minLength maxLength minimum maximum minItems maxItems uniqueItems "
-        "maxProperties required additionalProperties description default examples contentMediaType "
+        "maxProperties required additionalProperties description default examples contentMediaType xml "
         "x-basis x-enum-varnames x-expected x-extended-by x-extensible-enum x-pattern x-transitions",
         properties="{schema}",
         items="schema",
@@ -80,28 +80,36 @@ _BESIDE_REF: Final = frozenset({"$ref", "summary", "description", "x-basis"})
 
 
 class _Loader(yaml.CSafeLoader):
-    """Reads YAML, and refuses a key that stands twice in one mapping, which YAML forbids and PyYAML would lose."""
+    """Reads YAML, and refuses a key that occurs twice in a mapping: YAML forbids it, and PyYAML would drop one."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002
-        """A mapping, all of whose keys differ."""
+        """Make a mapping.
+
+        Raises:
+            ValueError: a key occurs twice.
+        """
         if not isinstance(node, yaml.MappingNode):
-            raise ValueError(f"no mapping in line {node.start_mark.line + 1}")  # noqa: TRY004  the file is wrong
+            raise ValueError(f"no mapping in line {node.start_mark.line + 1}")  # noqa: TRY004  the file is invalid
         keys = [str(key.value) for key, _ in node.value]
         if len(set(keys)) != len(keys):
-            twice = next(key for place, key in enumerate(keys) if key in keys[:place])
-            raise ValueError(f"{twice!r} stands twice in line {node.start_mark.line + 1} and below")
-        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return found
+            twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+            raise ValueError(f"{twice!r} occurs twice in line {node.start_mark.line + 1} and below")
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """An OpenAPI document all of whose keywords the emulator honours."""
+    """An OpenAPI document. The emulator honours all of its keywords."""
 
     root: Node
 
     def follow(self, node: Node) -> Node:
-        """The node, or what its `$ref` leads to; what stands beside a `$ref` is laid over it."""
+        """The node, or the target of its `$ref`; keywords beside the `$ref` override those of the target.
+
+        Raises:
+            SpecError: the reference is circular, or its target does not exist.
+        """
         found, seen = node, set[str]()
         while "$ref" in found:
             ref = found["$ref"]
@@ -113,7 +121,11 @@ class Document:
         return found
 
     def at(self, ref: str) -> Node:
-        """What a local reference (`#/a/b`) leads to; `SpecError` when it leads nowhere."""
+        """The target of a local reference (`#/a/b`).
+
+        Raises:
+            SpecError: the target does not exist.
+        """
         found: Any = self.root
         for word in ref.removeprefix("#/").split("/"):
             step = word.replace("~1", "/").replace("~0", "~")
@@ -123,7 +135,7 @@ class Document:
         return _node(found, ref)
 
     def resolve(self, node: Any) -> Any:  # noqa: ANN401  a JSON value
-        """A copy in which every reference is replaced by what it leads to."""
+        """A copy in which every reference is replaced by its target."""
         if isinstance(node, dict):
             return {key: self.resolve(value) for key, value in self.follow(node).items()}
         return [self.resolve(one) for one in node] if isinstance(node, list) else node
@@ -138,7 +150,11 @@ class Document:
 
 
 def load(path: Path) -> Document:
-    """Read and check a document in YAML; `SpecError` when it cannot be read or asks for what is not honoured."""
+    """Read and check a document in YAML.
+
+    Raises:
+        SpecError: the document cannot be read, or has a keyword that the emulator does not honour.
+    """
     try:
         return _read(path, path.read_bytes())
     except OSError as error:
@@ -147,23 +163,27 @@ def load(path: Path) -> Document:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, content: bytes) -> Document:
-    """The document in a file's content; read once, however many emulators one process makes."""
+    """The document in the content of a file; cached, because a process may make many emulators."""
     try:
-        root = yaml.load(content, _Loader)  # noqa: S506  it is a safe one
+        root = yaml.load(content, _Loader)  # noqa: S506  the loader is a safe one
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return check_document(_node(root, str(path)))
 
 
 def check_document(root: Node) -> Document:
-    """The document around a root; `SpecError` when it asks for what is not honoured."""
+    """Make a document from its root object.
+
+    Raises:
+        SpecError: it has a keyword that the emulator does not honour.
+    """
     document = Document(root)
     _check(document, root, "root", "#")
     return document
 
 
 def find(name: str) -> Path:
-    """Where a document of ours stands: beside the package's modules, or, in a checkout, at the project's root."""
+    """The path of a document of the package: beside its modules or, in a checkout, at the project's root."""
     package = Path(__file__).resolve().parent.parent
     beside = package / name
     return beside if beside.exists() else package.parent.parent / name
@@ -182,7 +202,7 @@ def _check(document: Document, node: Any, kind: str, pointer: str) -> None:  # n
     if kind[0] in "{[":
         for key, child in enumerate(node) if kind[0] == "[" else _node(node, pointer).items():
             if kind == "{status}" and not _STATUS.fullmatch(str(key)):
-                raise SpecError(f"{pointer}/{key}: no status; every failure is documented by its own")
+                raise SpecError(f"{pointer}/{key}: not a status; use three digits, since ranges are not honoured")
             _check(document, child, kind[1:-1], f"{pointer}/{_escape_pointer(key)}")
         return
     for key, child in _node(node, pointer).items():
@@ -199,9 +219,9 @@ def _check_keyword(document: Document, kind: str, node: Node, key: str, pointer:
     elif key not in _GRAMMAR[kind]:
         raise SpecError(f"{pointer}: the emulator does not honour this keyword")
     if key == "x-basis" and not (isinstance(node[key], str) and _BASIS.fullmatch(node[key])):
-        raise SpecError(f"{pointer}: not a basis: D or I with its sources, or A")
+        raise SpecError(f"{pointer}: not a basis; use D or I with its sources, or A")
     if "$ref" in node and (kind == "path" or (kind != "schema" and key not in _BESIDE_REF)):
-        raise SpecError(f"{pointer}: nothing may stand beside a $ref here, nor may a path be one")
+        raise SpecError(f"{pointer}: a $ref allows no other keyword here, and a path must not be a $ref")
 
 
 def _node(value: Any, pointer: str) -> Node:  # noqa: ANN401  a JSON value

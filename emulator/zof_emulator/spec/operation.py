@@ -1,4 +1,4 @@
-"""Operations: what the spec says of each, compiled at boot, so that a request only looks things up."""
+"""Operations of a document, compiled at boot, so that a request needs only lookups."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 JSON: Final = "application/json"
-_PLACES: Final = frozenset({"path", "query", "header"})
+_LOCATIONS: Final = frozenset({"path", "query", "header"})
 _MOST_PARAMETERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How a reason is answered: its status, the error's code, and the text with places for words."""
+    """The error answer for a reason: status, code and message."""
 
     status: int
     code: str
     message: str
-    has_places: bool
-    """Whether the text has places for words; one that has none may hold braces."""
+    is_template: bool
+    """Whether the message has placeholders; a message without placeholders may contain braces."""
 
     def error(self, refused: Refused) -> Node:
-        """The error object of the wire."""
+        """The error object of the answer to a refused request."""
         words = {"param": "The body" if refused.param is None else refused.param, **refused.words}
-        error = {"code": self.code, "message": self.message.format(**words) if self.has_places else self.message}
+        error = {"code": self.code, "message": self.message.format(**words) if self.is_template else self.message}
         return {"error": error if refused.param is None else error | {"param": refused.param}}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the spec says of the answers with one status."""
+    """The answers of an operation with one status, as the document describes them."""
 
     required: frozenset[str]
-    """The headers that are always there, in lower case."""
+    """The required headers, in lower case."""
     known: frozenset[str]
-    """All headers that the spec names, in lower case."""
+    """All documented headers, in lower case."""
     holds: Mapping[str, Callable[[Any], bool]]
-    """Whether a body holds to its schema, by media type."""
+    """The functions that say whether a body is valid, by media type."""
     item_holds: Callable[[Any], bool] | None
-    """Whether one item of a page holds to its schema."""
+    """The function that says whether an item of a page is valid; None if the answer is not a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A request header that the spec constrains."""
+    """A request header that the document constrains."""
 
     name: str
     wire: bytes
-    """The name as a server hands it on: in lower case."""
+    """The name in lower case, as ASGI servers pass it."""
     holds: Callable[[Any], bool]
     expected: str
 
@@ -81,10 +81,15 @@ class Query:
         self.defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
 
     def decode(self, raw: bytes, look: Callable[[Mapping[str, Any]], object] | None = None) -> Mapping[str, Any]:
-        """The values of a query string: integers as such, timestamps in ms, defaults filled in. Raises `Refused`.
+        """The values of a query string: integers as integers, timestamps in ms, defaults filled in.
 
-        `look` may refuse what a schema cannot judge of the last parameters; it comes after what is known, and before
-        what is not.
+        Args:
+            raw: the query string.
+            look: called with the valid known parameters; it may refuse one that a schema cannot judge. Unknown
+                parameters are refused after that.
+
+        Raises:
+            Refused: a parameter is invalid, repeated or unknown.
         """
         values: dict[str, Any] = {}
         repeated = []
@@ -130,19 +135,23 @@ class Operation:
     path: str
     secured: bool
     permissions: tuple[str, ...]
-    """What a key must hold."""
+    """The permissions that a key must have."""
     headers: tuple[Header, ...]
     query: Query
     body: Body | None
     answers: Mapping[int, Answer]
     reasons: Mapping[str, Refusal]
     idempotent: bool
-    """Whether it takes an `Idempotency-Key`."""
+    """Whether it accepts an `Idempotency-Key`."""
 
 
 @lru_cache(maxsize=8)
 def operations(document: Document) -> tuple[Operation, ...]:
-    """All operations of a document, compiled once; `SpecError` when one cannot be."""
+    """All operations of a document, compiled; cached.
+
+    Raises:
+        SpecError: an operation cannot be compiled.
+    """
     return tuple(
         _compile_part(f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _operation, document, path, method, node)
         for path, method, node in document.operations()
@@ -150,12 +159,16 @@ def operations(document: Document) -> tuple[Operation, ...]:
 
 
 def compile_elsewhere(document: Document) -> Mapping[str, Refusal]:
-    """How requests are refused that reach no operation, by reason."""
+    """The refusals of requests that reach no operation, by reason."""
     return _compile_part("#/x-elsewhere", _answers, document, document.root.get("x-elsewhere", {}))[0]
 
 
 def _compile_part(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:  # noqa: ANN401
-    """What a part of the document compiles to; `SpecError` with its pointer when it does not."""
+    """Compile a part of the document.
+
+    Raises:
+        SpecError: the part cannot be compiled; the message begins with `pointer`.
+    """
     try:
         return compile_(*parts)
     except KeyError as error:
@@ -170,8 +183,8 @@ def _operation(document: Document, path: str, method: str, node: Node) -> Operat
     reasons, answers = _answers(document, node["responses"])
     parameters = [document.resolve(one) for one in node.get("parameters", ())]
     for one in parameters:
-        if one["in"] not in _PLACES or (one["in"] == "header" and one.get("required")):
-            raise ValueError(f"the emulator does not honour a parameter like {one['name']}")
+        if one["in"] not in _LOCATIONS or (one["in"] == "header" and one.get("required")):
+            raise ValueError(f"the emulator does not honour the parameter {one['name']} in {one['in']}")
     security: list[dict[str, list[str]]] = node.get("security", document.root.get("security")) or []
     headers = tuple(_header(one["name"], one["schema"]) for one in parameters if one["in"] == "header")
     return Operation(
@@ -210,7 +223,7 @@ def _answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal]
             for reason, example in found["content"][JSON]["examples"].items():
                 error = example["value"]["error"]
                 text = example.get("x-message") or texts.get(reason, {}).get("x-message")
-                reasons[reason] = Refusal(int(status), error["code"], text or error["message"], has_places=bool(text))
+                reasons[reason] = Refusal(int(status), error["code"], text or error["message"], is_template=bool(text))
     return reasons, answers
 
 
@@ -227,7 +240,7 @@ def _answer(response: Node) -> Answer:
 
 
 def _pairs(raw: bytes) -> Sequence[tuple[str, str]]:
-    # No operation knows as many parameters as are read here, so a fault is among them if there are more.
+    # No operation has this many parameters, so a longer query has a fault among those that are read.
     pairs = list(filter(None, raw.split(b"&")))[:_MOST_PARAMETERS]
     return parse_qsl(b"&".join(pairs).decode("latin-1"), keep_blank_values=True, errors="replace")
 

@@ -1,4 +1,4 @@
-"""Schemas: compiled once, asked often; and what is wrong with a value, in the reasons that the spec words."""
+"""Schemas: compile a schema once, validate values, and report the first fault as a reason of the document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Labels = Mapping[str, Sequence[str]]
     Fault = tuple[Sequence[str | int], Refused]
-    """Where in the object, and how it is refused."""
+    """The path to a fault in the object, and its refusal."""
 
 _LONGEST_ECHO: Final = 100
 
@@ -27,12 +27,12 @@ def _kind(schema: Node) -> str:
 
 
 _READ: Final[Mapping[str, Callable[[Any], int]]] = {"date-time": parse_rfc3339, "integer": int}
-"""How a value is read that the wire writes otherwise than the core: a timestamp; an integer, which may be 1.0."""
+"""The conversion of values from JSON: timestamps, and integers, which JSON may write as 1.0."""
 
 
 _OPEN_CHOICES: Final = "x-extensible-enum"
 _ASSERTED: Final[Mapping[str, str]] = {"x-pattern": "pattern", _OPEN_CHOICES: "enum"}
-"""Extensions that answers are held to as strictly as to the keyword, while a client that reads the document is not."""
+"""Extensions that the emulator asserts like the keyword, while a client that reads the document ignores them."""
 
 
 def _is_timestamp(text: str) -> bool:
@@ -44,12 +44,12 @@ def _is_timestamp(text: str) -> bool:
 
 
 def compile_schema(schema: Node) -> Callable[[Any], bool]:
-    """Whether a value holds to a schema (JSON Schema 2020-12, formats and our extensions asserted)."""
+    """The function that says whether a value is valid (JSON Schema 2020-12, formats and extensions asserted)."""
     return jsonschema_rs.Draft202012Validator(_translate_extensions(schema), validate_formats=True).is_valid
 
 
 def _translate_extensions(node: Any) -> Any:  # noqa: ANN401  a JSON value
-    """The schema with each asserted extension in the place of the keyword that it stands for."""
+    """The schema with each asserted extension replaced by its keyword."""
     if isinstance(node, list):
         return [_translate_extensions(one) for one in node]
     if not isinstance(node, dict):
@@ -58,9 +58,13 @@ def _translate_extensions(node: Any) -> Any:  # noqa: ANN401  a JSON value
 
 
 def find_alternatives(schema: Node) -> list[str]:
-    """The fields of which exactly one must be given; `ValueError` when a condition says something else.
+    """The fields of which exactly one must be given; empty without a condition.
 
-    The document writes them as `if` the first is there, `then` `not` the rest, `else` the same of the rest.
+    The document writes the condition as: `if` the first field is present, `then` `not` the others, `else` the same
+    condition for the others.
+
+    Raises:
+        ValueError: the condition has another form.
     """
     if "if" not in schema:
         return []
@@ -85,17 +89,22 @@ def _one_of(names: Sequence[str]) -> Node:
 
 
 def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
-    """Takes exactly the timestamps that the emulator can read, which a client may write in ways that it does not."""
+    """A validator that accepts every timestamp that the emulator can parse."""
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"date-time": _is_timestamp})
 
 
 class ObjectRules:
-    """The rules of a request's object, a body or a query: refuses the first fault in the order of the spec."""
+    """The rules of a request's body or query. The first fault, in the order of the document, is refused."""
 
     __slots__ = ("_alternatives", "_extended", "_is_valid", "_kind", "_read", "_schema", "_validator")
 
     def __init__(self, schema: Node, kind: str) -> None:
-        """`schema` is without references; `kind` (`field` or `parameter`) is what reasons call a name in it."""
+        """Compile the rules.
+
+        Args:
+            schema: an object schema without references.
+            kind: `field` or `parameter`; a part of the names of reasons.
+        """
         self._schema = schema
         properties = schema["properties"]
         self._kind = kind
@@ -116,22 +125,28 @@ class ObjectRules:
         return frozenset(self._schema["properties"])
 
     def judge(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
-        """The value, its timestamps as instants in ms; `Refused` with the first fault.
+        """Return the value with its timestamps as instants in ms.
 
-        `labels` are the organization's own, by what `x-extended-by` calls them; `repeated` are names given twice.
+        Args:
+            value: a JSON value.
+            labels: the labels of the organization, by the name that the document uses in `x-extended-by`.
+            repeated: the names that occur twice.
+
+        Raises:
+            Refused: the value is invalid; the first fault is named.
         """
         if repeated or not self._holds(value, labels):
             raise self._fault(value, labels, repeated)
         if not self._read:
-            found: dict[str, Any] = value
-            return found
+            unchanged: dict[str, Any] = value
+            return unchanged
         return {name: self._read[name](one) if name in self._read else one for name, one in value.items()}
 
     def _holds(self, value: Any, labels: Labels) -> bool:  # noqa: ANN401  JSON
         try:
             if not self._is_valid(value):
                 return False
-        except ValueError:  # it is nested deeper than a schema is followed
+        except ValueError:  # the value is nested deeper than the validator goes
             return False
         for name, label in self._extended:  # noqa: SIM110  a generator costs as much as all the rest
             if name in value and value[name] not in labels[label]:
@@ -141,13 +156,13 @@ class ObjectRules:
     def _fault(self, value: Any, labels: Labels, repeated: Sequence[str]) -> Refused:  # noqa: ANN401  JSON
         known = [name for name in repeated if name in self._schema["properties"]]
         twice = [(self._order([name]), Refused(f"repeated_{self._kind}", name)) for name in known]
-        faults = twice + [(self._order(place), refusal) for place, refusal in self._faults(value, labels)]
+        faults = twice + [(self._order(path), refusal) for path, refusal in self._faults(value, labels)]
         return min(faults, key=lambda fault: fault[0])[1]
 
-    def _order(self, place: Sequence[str | int]) -> tuple[int, int, int]:
+    def _order(self, path: Sequence[str | int]) -> tuple[int, int, int]:
         names = list(self._schema["properties"])
-        first = names.index(str(place[0])) if place and place[0] in names else len(names) if place else -1
-        return first, len(place), next((step for step in place if isinstance(step, int)), 0)
+        first = names.index(str(path[0])) if path and path[0] in names else len(names) if path else -1
+        return first, len(path), next((step for step in path if isinstance(step, int)), 0)
 
     def _faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         if not isinstance(value, dict):
@@ -168,7 +183,7 @@ class ObjectRules:
     def _faults_in(self, name: str, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         try:
             paths = [error.instance_path for error in self._validator.iter_errors({name: value})]
-        except ValueError:  # it is nested deeper than a schema is followed
+        except ValueError:  # the value is nested deeper than the validator goes
             paths = [[name]]
         yield from ((path, self._refuse_at(path, labels)) for path in paths if path)
 
@@ -195,7 +210,7 @@ class ObjectRules:
 
 
 def _shorten(value: Any, schema: Node) -> Any:  # noqa: ANN401  JSON
-    """The value; of a list that is too long only so much that it still is, since each fault in it costs time."""
+    """The value; a list that is too long is cut to one item more than allowed, because each fault in it costs time."""
     return value[: schema["maxItems"] + 1] if isinstance(value, list) and "maxItems" in schema else value
 
 

@@ -44,7 +44,7 @@ def test_unknown_fields_and_values_break_nothing(ledger: Ledger, tell: Teller) -
 
 def test_strict_mode_reports_unknown_fields_and_values(tell: Teller) -> None:
     """In strict mode new fields and values are differences, not violations."""
-    ledger = Ledger(Target(url="http://127.0.0.1:9630", strict=True))
+    ledger = Ledger(Target(url="http://127.0.0.1:9630", is_strict=True))
     ConformanceCheck(ledger)(tell("/v1/runs/run_1", {**RUN, "status": "paused", "colour": 1}))
     assert rules(ledger) == ["versioning.unknown-field", "versioning.unknown-value"]
     assert {finding.verdict for finding in ledger.findings.values()} == {Verdict.DIFFERS}

@@ -189,7 +189,7 @@ def check(run: Runner) -> None:
     assert target.keys == {name: f"zof_key_{name}" for name in KEYS}
     assert (target.base, target.project, target.environment) == ("http://localhost:7", "proj_mine", "production")
     assert (target.cases, target.suite, target.failing_case) == (("tc_a", "tc_b", "tc_c"), "suite_x", "tc_fail")
-    assert (target.profile, target.quota, target.strict) == ("read-only", True, True)
+    assert (target.profile, target.quota, target.is_strict) == ("read-only", True, True)
     assert run.asked["budget"] == Budget(requests=9, seconds=1.5, runs=2)
     assert (run.asked["seed"], run.asked["max_examples"]) == (3, 4)
     names = {rule.name for rule in run.asked["rules"]}

@@ -53,7 +53,7 @@ def probe_all(where: Target) -> tuple[Ledger, Client]:
 @pytest.mark.parametrize("seed", range(20))
 def test_the_healthy_emulator_keeps_every_rule(seed: int) -> None:
     """Nothing is found and every rule is kept, within the budget of requests."""
-    facts = run(replace(target(seed=seed), strict=True), seed=seed, max_examples=0)
+    facts = run(replace(target(seed=seed), is_strict=True), seed=seed, max_examples=0)
     assert facts.findings == ()
     assert {each.rule.name: each.reason for each in facts.results if each.verdict is not Verdict.KEPT} == {}
     assert len(facts.results) == len(RULES)

@@ -77,7 +77,7 @@ def test_junit(make: Callable[..., Verification], text: str) -> None:
 
 def test_junit_when_strict(make: Callable[..., Verification]) -> None:
     """In strict mode a difference fails its test case too."""
-    root = ET.fromstring(render(make(target=Target(url="http://127.0.0.1:9630", strict=True)), "junit"))  # noqa: S314  our own
+    root = ET.fromstring(render(make(target=Target(url="http://127.0.0.1:9630", is_strict=True)), "junit"))  # noqa: S314  our own
     assert root.get("failures") == "2"
 
 

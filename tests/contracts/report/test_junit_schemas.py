@@ -101,7 +101,7 @@ def list_errors(schema: Mapping[str, Element], node: ET.Element) -> Iterator[str
 @pytest.mark.parametrize("seconds", [0.0, 2.0, 4321.9876])
 def test_junit_is_valid_for_its_readers(make: Callable[..., Verification], seconds: float, strict: bool) -> None:  # noqa: FBT001
     """The report is valid for Jenkins xUnit, and each of its suites for Maven Surefire."""
-    target = Target(url="http://127.0.0.1:9630/v1", keys={"main": "zof_secret_main_1"}, strict=strict)
+    target = Target(url="http://127.0.0.1:9630/v1", keys={"main": "zof_secret_main_1"}, is_strict=strict)
     root = ET.fromstring(render(make("<&>\x1b", seconds=seconds, target=target), "junit"))  # noqa: S314  our own
     assert list(list_errors(JENKINS, root)) == []
     assert len(root)

@@ -1,4 +1,4 @@
-"""The door: who may use the emulator's own operations; and all that is said of requests that reach none."""
+"""Access to the control operations, and the answers to requests that reach no control operation."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_foreign_host(host: str) -> None:
 
 @pytest.mark.parametrize("host", [*FOREIGN, *OURS])
 def test_the_api_for_every_host(host: str) -> None:
-    """The API itself knows no foreign host and no foreign origin: the door is control's alone."""
+    """The API admits every host and every origin: only the control operations check them."""
     zof = Zof()
     expected = ask(zof, "/v1/runs").status
     assert ask(zof, "/v1/runs", host=host, origin="https://evil.test").status == expected == 401

@@ -1,0 +1,62 @@
+"""A rule needs what it is about and no more: where one operation is absent, rules about others are still exercised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.verification.run import run
+
+from tests.mutants.catalogue import target
+from tests.mutants.layer import Mutant, always, error
+
+if TYPE_CHECKING:
+    from zof_contracts.evidence.exchange import Response
+
+    from tests.mutants.layer import Ask, Inner
+
+_ABOUT = {
+    "listResults": (
+        "results.",
+        "exports.equals-list",
+        "exports.filter",
+        "tenants.result",
+        "artifacts.listed",
+        "artifacts.run-holds-all",
+        "auth.key-accepted",
+        "conventions.unknown-parameter",
+        "pages.",
+    ),
+    "exportResults": ("exports.", "conventions.", "errors.", "idempotency."),
+    "getRunLogs": ("logs.",),
+    "listRunArtifacts": ("artifacts.", "tenants.artifact", "results.canceled-traceless"),
+    "listResultArtifacts": (),
+    "getResult": (),
+    "downloadArtifact": ("artifacts.",),
+    "listProjects": ("projects.", "auth.projects-reader", "auth.key-accepted", "conventions.unknown-parameter"),
+}
+"""The rules that may not be exercised where an operation is absent, by operation."""
+
+
+def _without(operation: str) -> Mutant:
+    """A deployment that answers 404 to an operation."""
+
+    def refuse(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        return error(answer, 404, "not_found") if ask.operation == operation else answer
+
+    return Mutant(name="absent", rule="", make=always(refuse))
+
+
+@pytest.mark.parametrize("operation", _ABOUT)
+def test_rules_about_other_operations_are_exercised(operation: str) -> None:
+    """Where an operation is absent, only rules about it are not exercised."""
+    verification = run(target(_without(operation)), max_examples=0)
+    missed = [
+        each.rule.name
+        for each in verification.results
+        if each.verdict is Verdict.NOT_EXERCISED and "strict" not in each.rule.needs
+    ]
+    assert [name for name in missed if not name.startswith(_ABOUT[operation])] == []
+    assert {"idempotency.replay", "runs.cancel.terminal-conflict"}.isdisjoint(missed)

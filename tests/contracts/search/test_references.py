@@ -1,0 +1,60 @@
+"""Generated requests name what the target has, and refusals of anything else say nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.search import fuzz
+from zof_contracts.target.client import Client
+from zof_emulator.settings import OFF
+
+from tests.mutants.catalogue import target
+from tests.mutants.layer import Mutant, always, error
+
+if TYPE_CHECKING:
+    from zof_contracts.evidence.exchange import Response
+
+    from tests.mutants.layer import Ask, Inner
+
+_OURS: Final = frozenset(
+    {"proj_abc123", "tc_login_001", "tc_checkout_014", "tc_pay_fail_001", "tc_platform_error_001", "suite_pr_smoke"}
+)
+
+
+def _is_known(ask: Ask) -> bool:
+    """Whether a start names only what the target is said to have."""
+    fields = ask.fields
+    named = [fields.get("project_id"), fields.get("test_suite_id"), *(fields.get("test_case_ids") or ())]
+    return all(each is None or each in _OURS for each in named)
+
+
+def _refuse_unknown(ask: Ask, inner: Inner) -> Response:
+    """Whatever is not known is refused with 400, in a path too."""
+    answer = inner(ask)
+    is_unknown = answer.status == 404 or (ask.operation == "startRun" and answer.ok and not _is_known(ask))
+    return error(answer, 400, "invalid_request") if ask.operation and is_unknown else answer
+
+
+def test_a_refusal_of_unknown_references_violates_nothing() -> None:
+    """A deployment that answers 400 to made-up IDs violates no rule about correct requests."""
+    client = Client(target(Mutant(name="strict", rule="", make=always(_refuse_unknown)), rate=OFF))
+    ledger = Ledger(client.target)
+    fuzz.run(client, ledger, seed=1, max_examples=3)
+    assert [one.rule.name for one in ledger.findings.values() if one.verdict is Verdict.VIOLATED] == []
+
+
+def test_starts_name_the_targets_own_references() -> None:
+    """Starts that are accepted name the project, environment, cases and suite of the target."""
+    client = Client(target(rate=OFF))
+    fuzz.run(client, Ledger(client.target), seed=1, max_examples=3)
+    starts = [each for each in client.journal if each.operation == "startRun" and each.response.ok]
+    bodies = [json.loads(each.request.body) for each in starts]
+    assert bodies
+    known = {*_OURS, "staging", "production"}
+    assert all(
+        {body["project_id"], *body.get("test_case_ids", ()), body.get("test_suite_id", "suite_pr_smoke")} <= known
+        for body in bodies
+    )

@@ -1,0 +1,134 @@
+"""Slices: a long advance lets others be served meanwhile, and changes nothing about what happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.http.exchanges import JSON
+from tests.zof import STAGING, Answer, Zof
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+CASES = [f"tc_{word}_{place}" for place in range(120) for word in ("a", "b_fail", "c_flaky", "d_error")]
+"""More cases than a slice has actions, in three runs."""
+
+
+class Call:
+    """A request that is carried out step by step."""
+
+    def __init__(self, zof: Zof, method: str, path: str, body: bytes = b"") -> None:
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [
+                (b"host", b"127.0.0.1:9630"),
+                (b"authorization", f"Bearer {zof.key}".encode()),
+                *((name.encode(), value.encode()) for name, value in JSON),
+            ],
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 9630),
+        }
+        self.messages: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:  # noqa: ANN401  one of ASGI's
+            self.messages.append(message)
+
+        self._coroutine: Coroutine[Any, Any, None] = zof.app(scope, receive, send)
+        self.has_ended = False
+
+    def step(self) -> bool:
+        """Carry out the next step; whether the request has ended."""
+        try:
+            self._coroutine.send(None)
+        except StopIteration:
+            self.has_ended = True
+        return self.has_ended
+
+    @property
+    def answer(self) -> Answer:
+        """The answer."""
+        head, *rest = self.messages
+        content = b"".join(part.get("body", b"") for part in rest)
+        return Answer(head["status"], tuple(head["headers"]), content)
+
+
+def busy(**settings: Any) -> Zof:  # noqa: ANN401  a setting
+    """An emulator with three long runs."""
+    zof = Zof(capacity=2, **settings)
+    for _ in range(3):
+        zof.post("/runs", {**STAGING, "test_case_ids": CASES})
+    return zof
+
+
+LONG = b'{"by_ms": 10000000}'
+
+
+def test_others_are_served_while_a_world_settles() -> None:
+    """Between the slices of an advance health and other worlds answer, and requests to the same world wait."""
+    zof = busy()
+    advance = Call(zof, "POST", "/_emulator/clock/advance", LONG)
+    assert not advance.step()
+    waiting = [Call(zof, "GET", "/v1/runs"), Call(zof, "POST", "/_emulator/clock/advance", b'{"by_ms": 1}')]
+    for path in ("/_emulator/health", "/_emulator/worlds", "/w/other/v1/runs", "/w/other/_emulator/clock"):
+        served = Call(zof, "GET", path)
+        assert served.step()
+        assert served.answer.status == 200
+    steps = 1
+    while not advance.has_ended:
+        for one in waiting:
+            assert not one.step()
+        advance.step()
+        steps += 1
+    assert steps > 1
+    assert advance.answer.json["now_ms"] - zof.app.hosted.began == 10_000_000
+    for one in waiting:
+        assert one.step()
+    assert {one["status"] for one in waiting[0].answer.json["data"]} >= {"error"}
+    assert waiting[1].answer.json["now_ms"] == advance.answer.json["now_ms"] + 1
+
+
+@pytest.mark.parametrize("body", [LONG, b'{"until": "run_ended"}', b'{"by_ms": 1}'], ids=["far", "end", "near"])
+def test_slices_change_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to an advance and the world after it have the same bytes, however long the slices are."""
+    found = []
+    for length in (1, 7, 1_000, 1 << 30):
+        monkeypatch.setattr("zof_emulator.control.advance._SLICE", length)
+        zof = busy(seed=5)
+        advance = Call(zof, "POST", "/_emulator/clock/advance", body)
+        while not advance.step():
+            pass
+        found.append((advance.answer, zof.control("/snapshot").content))
+    assert all(one == found[0] for one in found)
+
+
+def test_a_reset_ends_a_long_advance() -> None:
+    """A world that is reset while it settles is as at its start, and the advance is refused."""
+    zof = busy()
+    advance = Call(zof, "POST", "/_emulator/clock/advance", LONG)
+    assert not advance.step()
+    assert zof.control("/reset").status == 200
+    assert advance.step()
+    assert advance.answer.error == (409, "conflict", None)
+    assert not zof.app.hosted.is_settling
+    assert len(zof.get("/runs").json["data"]) == 2
+
+
+def test_an_advance_that_is_given_up_leaves_the_world_free() -> None:
+    """When the server drops a request between two slices, the world is served as before."""
+    zof = busy()
+    advance = Call(zof, "POST", "/_emulator/clock/advance", LONG)
+    advance.step()
+    advance._coroutine.close()  # noqa: SLF001  as a server does when it ends
+    assert zof.get("/runs").status == 200
