@@ -14,7 +14,7 @@ from bench.machine import CannotMeasure
 from bench.servers import Server, emulator, run_server
 from bench.stats import Spread, ratios
 from bench.throughput import Loader, operations
-from bench.wire import Wire, request
+from bench.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,12 +83,12 @@ def _measure_starts(
 
 def _measure_deliveries(server: Running, log: Callable[[str], None]) -> dict[str, Any]:
     log(f"{DELIVERIES:,} deliveries")
-    send = request("POST", "/_emulator/events", b'{"type": "integration.error"}')
+    event = b'{"type": "integration.error"}'
     with Wire(server.port) as wire:
-        list(wire.flood([send]))  # the first one imports the client
+        wire.ask("POST", "/_emulator/events", event)  # the first one imports the client
         cpu, began = server.cpu_seconds(), time.monotonic()
-        for _ in wire.flood(send for _ in range(DELIVERIES)):
-            pass
+        for _ in range(DELIVERIES):
+            wire.ask("POST", "/_emulator/events", event)
         while orjson.loads(wire.ask("GET", "/_emulator/deliveries?limit=1").content)["open"]:
             if time.monotonic() - began > _PATIENCE:
                 raise CannotMeasure(f"{DELIVERIES:,} deliveries took longer than {_PATIENCE:.0f} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import orjson
@@ -62,7 +63,7 @@ class Wire:
     def flood(self, requests: Iterable[bytes]) -> Iterator[Reply]:
         """Send many requests, up to 64 at a time, and yield their answers in order."""
         waiting = iter(requests)
-        while batch := [one for one, _ in zip(waiting, range(_AT_ONCE), strict=False)]:
+        while batch := list(islice(waiting, _AT_ONCE)):
             self._socket.sendall(b"".join(batch))
             for _ in batch:
                 yield self._reply()

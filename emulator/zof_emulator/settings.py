@@ -1,4 +1,4 @@
-"""`Settings`: everything that can be chosen about an emulator, in one frozen value that validates itself."""
+"""`Settings`: the configuration of an emulator, as one frozen value that validates itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zof_emulator.core.config import WorldConfig, check_integer
 from zof_emulator.core.limits import Rate, RateScope
 
 OFF: Final = Rate(limit=1_000_000_000)
-"""The limit that nobody reaches: what `--rate-limit off` means. Answers still carry its headers."""
+"""The rate of `--rate-limit off`: a limit that no client reaches. Answers still carry its headers."""
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})(?::(key|organization))?")
 _ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
@@ -28,11 +28,12 @@ BOUNDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(WorldConfig):
-    """The configuration of an emulator: that of its worlds, and that of the process.
+    """The configuration of an emulator: of its worlds, and of the process.
 
-    The defaults are what `zof-emulator serve` does without a flag.
+    The defaults are those of `zof-emulator serve`.
 
-    Raises `ValueError` when a value is not allowed; the message names the setting and what is allowed.
+    Raises:
+        ValueError: a value is not allowed; the message names the setting and the allowed values.
     """
 
     host: str = "127.0.0.1"
@@ -40,13 +41,13 @@ class Settings(WorldConfig):
     port: int = 9630
     """The port to listen on; 0 picks a free one."""
     public_url: str = ""
-    """Scheme and host that links in answers begin with; empty: those that the request used."""
+    """The scheme and host of links in answers; if empty, those that the request used."""
     token: str = ""
-    """The token that the operations under `/_emulator` require; empty: none, but the client must be on this machine."""
+    """The token that `/_emulator` requires; if empty, only clients on this machine may use it, without a token."""
     journal: int = 1_000
-    """How many exchanges the journal of a world keeps; 0: no journal."""
+    """The number of exchanges that the journal of a world keeps; 0 turns the journal off."""
     max_worlds: int = 1_000
-    """How many worlds the process holds at most."""
+    """The largest number of worlds in the process."""
     webhook_allow: tuple[str, ...] = ()
     """The hosts besides this machine that webhooks are sent to."""
     world_idle: int = 3_600
@@ -64,7 +65,7 @@ class Settings(WorldConfig):
 
     @property
     def world(self) -> WorldConfig:
-        """The configuration of a world that says nothing else."""
+        """The configuration of a world that is created without one."""
         return WorldConfig(**{one.name: getattr(self, one.name) for one in fields(WorldConfig)})
 
     @property
@@ -79,7 +80,11 @@ class Settings(WorldConfig):
 
 
 def parse_rate(text: str) -> Rate:
-    """The rate that `off` or `N/SECONDS[:key|organization]` names; `ValueError` when it is neither."""
+    """The rate that `off` or `N/SECONDS[:key|organization]` names.
+
+    Raises:
+        ValueError: the text is neither.
+    """
     if text == "off":
         return OFF
     match = _RATE.fullmatch(text)
@@ -89,7 +94,11 @@ def parse_rate(text: str) -> Rate:
 
 
 def parse_host(text: object) -> str:
-    """A host name or an IP address without a port; `ValueError` when it is neither."""
+    """A host name or an IP address without a port.
+
+    Raises:
+        ValueError: the value is neither.
+    """
     if isinstance(text, str) and _HOST.fullmatch(text):
         return text
     raise ValueError(
@@ -98,7 +107,11 @@ def parse_host(text: object) -> str:
 
 
 def parse_url(text: str) -> str:
-    """Scheme and host of a URL such as `https://zof.test:8443`; `ValueError` when it has more, or less."""
+    """The scheme and host of a URL such as `https://zof.test:8443`.
+
+    Raises:
+        ValueError: the URL has other parts, or lacks one of these.
+    """
     match = _ORIGIN.fullmatch(text)
     if not text or (match and int(match[1] or 0) <= _LAST_PORT):
         return text.rstrip("/")

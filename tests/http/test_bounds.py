@@ -14,12 +14,13 @@ def test_encoded_answers_are_bounded_in_bytes() -> None:
     """However many runs are read under however many hosts, the encoded objects that are kept are bounded."""
     zof = Zof()
     runs = [zof.start(*CASES)["id"] for _ in range(30)]
-    for host in range(40):
+    sizes = []
+    for host in range(32):
         for run in runs:
-            answer = zof.send("GET", f"/v1/runs/{run}", headers=[("host", f"h{host}.localhost")])
+            answer = zof.send("GET", f"/v1/runs/{run}", base=f"http://h{host}.localhost")
             assert answer.status == 200
-    encoder = zof.app.hosted.encoder
-    assert 1 << 20 < encoder.size <= 1 << 25
+        sizes.append(zof.app.hosted.encoder.size)
+    assert 1 << 20 < max(sizes) <= 1 << 25
 
 
 def test_kept_exports_are_bounded_in_bytes() -> None:

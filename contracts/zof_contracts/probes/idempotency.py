@@ -66,8 +66,8 @@ def start_at_once(context: ProbeContext) -> None:
         raise Unsettled(f"no start was accepted: {describe(answers[0].response)}")
     got = f"{len(made)} runs: {', '.join(sorted(made))}"
     context.check("idempotency.simultaneous", len(made) == 1, expected="one run", got=got, trace=answers)
-    if len(made) == 1:
-        first = next(each for each in answers if each.response.ok)
+    first = next(each for each in answers if each.response.ok and each.response.fields)
+    if len(made) == 1 and isinstance(first.response.fields.get("id"), str):
         context.judge_replay_effect(first, before, [each for each in answers if each is not first])
 
 

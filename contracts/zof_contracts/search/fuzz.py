@@ -335,7 +335,7 @@ def _judge_export(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a 
     return "results.filter.refused" if has_format else "exports.refused"
 
 
-def _judge_start(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
+def _judge_start(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN401  a JSON value
     if not isinstance(body, dict) or not all(_has_type(body[name], name) for name in body):
         return "runs.start.types"
     if set(schema["required"]) - body.keys():
@@ -345,10 +345,18 @@ def _judge_start(body: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a J
     cases = body.get("test_case_ids", [""])
     if not 1 <= len(cases) <= 500 or len(set(cases)) < len(cases):  # noqa: PLR2004  the documented number
         return "runs.start.case-count"
-    return "runs.start.id-form"
+    return None if _has_well_formed_ids(body, schema) else "runs.start.id-form"
 
 
-BODY_JUDGES: Final[dict[str, Callable[[Any, dict[str, Any]], str]]] = {
+def _has_well_formed_ids(body: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Whether the IDs of a start are well-formed; a deployment may have what they name though we did not give it."""
+    fields = schema["properties"]
+    ids = [(fields[name], body[name]) for name in ("project_id", "test_suite_id") if name in body]
+    items = load_contract().resolve(fields["test_case_ids"])["items"]
+    return all(_fits(node, value) for node, value in [*ids, *((items, case) for case in body.get("test_case_ids", ()))])
+
+
+BODY_JUDGES: Final[dict[str, Callable[[Any, dict[str, Any]], str | None]]] = {
     "StartRun": _judge_start,
     "ExportResults": _judge_export,
 }

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _EXAMPLES: Final = ("example", "examples")
 _IDS: Final = re.compile("|".join(sorted(set(load_resources().prefixes.values()))))
 """The beginnings of IDs."""
+_REFERENCES: Final = frozenset({"project_id", "test_case_ids", "test_suite_id", "run_id"})
+"""The fields of bodies that name what a target has."""
 _ENVIRONMENTS: Final = frozenset({"staging", "production"})
 """The environments that every organization has."""
 
@@ -41,9 +43,6 @@ def use_references(document: dict[str, Any], target: Target) -> None:
             _restrict(schema, values[name])
         elif name == "test_case_ids":
             schema["items"] = {"type": "string", "enum": list(dict.fromkeys(cases))}
-    for name in set(load_resources().inputs.values()):
-        for example in _EXAMPLES:
-            document["components"]["schemas"][name].pop(example, None)
     _drop_examples(document)
 
 
@@ -68,15 +67,23 @@ def _restrict(schema: dict[str, Any], values: list[str]) -> None:
 
 
 def _drop_examples(document: dict[str, Any]) -> None:
-    """Remove the examples of requests, which name what the emulator has."""
+    """Remove the examples of parameters, and of bodies with references: they name what the emulator has."""
     parameters = [*document["components"]["parameters"].values()]
     for item in document["paths"].values():
         for operation in (each for each in item.values() if isinstance(each, dict)):
             parameters += operation.get("parameters", ())
+            if not _has_references(document, operation.get("operationId", "")):
+                continue
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 _forget(content)
     for parameter in parameters:
         _forget(parameter)
+
+
+def _has_references(document: dict[str, Any], operation: str) -> bool:
+    """Whether the body of an operation names runs, projects, cases or suites."""
+    name = load_resources().inputs.get(operation)
+    return name is not None and not _REFERENCES.isdisjoint(document["components"]["schemas"][name]["properties"])
 
 
 def _forget(node: dict[str, Any]) -> None:

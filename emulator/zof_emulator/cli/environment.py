@@ -10,7 +10,7 @@ from zof_emulator.core.tenants import DEFAULT
 
 
 def client_variables(root: str, api_key: str) -> dict[str, str]:
-    """The variables for a client of the emulator at `root`, an address without a path."""
+    """The variables for a client of the emulator at `root`, a URL without a path."""
     return {
         "ZOF_BASE_URL": f"{root}/v1",
         "ZOF_API_KEY": api_key,
@@ -20,7 +20,7 @@ def client_variables(root: str, api_key: str) -> dict[str, str]:
 
 
 @click.command("env")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Host of the emulator, as its clients name it.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Host at which clients reach the emulator.")
 @click.option(
     "-p", "--port", default=9630, show_default=True, type=click.IntRange(1, 65_535), help="Port of the emulator."
 )
@@ -28,7 +28,7 @@ def client_variables(root: str, api_key: str) -> dict[str, str]:
 def print_environment(host: str, port: int, *, unset: bool) -> None:
     """Print the variables that point a client at an emulator.
 
-    Use it so: eval "$(zof-emulator env)"
+    Usage: eval "$(zof-emulator env)"
     """
     address = f"[{host}]" if ":" in host else host
     for name, value in client_variables(f"http://{address}:{port}", DEFAULT.keys[0].secret).items():

@@ -1,4 +1,4 @@
-"""`zof-emulator exec -- COMMAND`: runs a command with an emulator of its own, and exits as the command does."""
+"""`zof-emulator exec -- COMMAND`: runs a command with an emulator of its own, and exits with its status."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 _LEFT_OUT: Final = frozenset(
     {"host", "port", "journal", "public_url", "token", "save_on_exit", "log_format", "quiet", "workers"}
 )
-"""Options of `serve` that mean nothing here, or something else."""
-_SHARED: Final = [each for each in serve.params if each.name not in _LEFT_OUT]
+"""Options of `serve` that this command does not take, or defines itself."""
+_SHARED: Final = [option for option in serve.params if option.name not in _LEFT_OUT]
 _KEPT_EXCHANGES: Final = 100_000
 """How many exchanges of a world the summary and the journal file cover."""
 _GRACE: Final = 2.0
-"""Seconds that processes which the command leaves behind have to end."""
+"""Seconds that the processes which the command leaves behind have for ending."""
 _PAUSE: Final = 0.02
 _SIGNALLED: Final = 128
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
@@ -51,7 +51,7 @@ def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, p
     """Start an emulator on a free port, run COMMAND with its address in the environment, and stop the emulator.
 
     COMMAND finds ZOF_BASE_URL, ZOF_API_KEY, ZOF_EMULATOR_URL and ZOF_CONTROL_URL in its environment. The exit status is
-    that of COMMAND, 128 and the number of the signal that ended it, or 2 if it cannot be started.
+    that of COMMAND, 128 plus the number of the signal that ended it, or 2 if COMMAND cannot be started.
     """
     settings = _settings(flags, port)
     if journal is not None:
@@ -82,7 +82,7 @@ def _settings(flags: dict[str, Any], port: int) -> Settings:
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Run a command to its end, and end what it leaves behind; its exit status.
+    """Run a command to its end, and end the processes that it leaves behind; return its exit status.
 
     Without a terminal the command leads a process group of its own, so that all of it can be ended. At a terminal it
     stays in ours, so that Ctrl-C and Ctrl-Z reach it as usual.
@@ -120,7 +120,7 @@ def _pass_signals_on(process: subprocess.Popen[bytes], *, has_group: bool) -> It
 
 
 def _end_group(group: int) -> None:
-    """End the processes that a command has left behind: politely, and by force after a while."""
+    """End the processes that a command has left behind: SIGTERM first, SIGKILL after `_GRACE` seconds."""
     until = time.monotonic() + _GRACE
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGTERM)
@@ -131,7 +131,7 @@ def _end_group(group: int) -> None:
 
 
 def _summarize(app: Dispatcher) -> str:
-    """What the command called: a line per operation with its statuses, and the operations that it never called."""
+    """A summary: a line per called operation with its statuses, and the operations that were never called."""
     calls: dict[str, Counter[int]] = defaultdict(Counter)
     elsewhere = 0
     for hosted in app.worlds:

@@ -1,4 +1,4 @@
-"""The command line: the group of commands, and the exit status: 0 fine, 2 could not do its job, 130 interrupted."""
+"""The group of commands and the exit status: 0 success, 1 differences, 2 failure, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ for _command in (serve, execute, print_environment, replay_command, webhooks):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 fine, 2 could not do its job, 130 interrupted."""
+    """Run the command line and exit; the status is 0 on success, 2 on failure, 130 after Ctrl-C."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = _commands.main(given or ["--help"], prog_name="zof-emulator", standalone_mode=False)

@@ -1,4 +1,4 @@
-"""Recorded deliveries: the results of a journal's webhook attempts, given again in a replay that calls nobody."""
+"""Recorded deliveries: a replay takes the results of webhook attempts from the journal and sends nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNRECORDED: Final = AttemptResult(None, "the journal holds no such attempt", is
 
 
 class DeliveryDifference(NamedTuple):
-    """Where a delivery is another one than the journal's."""
+    """A difference between a delivery and the journal's delivery."""
 
     number: int
     """The number of the delivery, from 1."""
@@ -33,7 +33,7 @@ class DeliveryDifference(NamedTuple):
 
 
 class RecordedDeliveries:
-    """Stands in for the delivery service: it sends nothing, and each attempt comes to what the journal says."""
+    """A delivery service that sends nothing: each attempt ends with the result that the journal holds."""
 
     def __init__(self, recorded: Iterable[Mapping[str, Any]]) -> None:
         """`recorded` are deliveries as the control operations show them."""
@@ -43,18 +43,18 @@ class RecordedDeliveries:
         self._pending: list[tuple[World, Delivery]] = []
 
     def notify(self, hosted: HostedWorld) -> None:
-        """Let the attempts that are due begin, and those end whose time has come."""
+        """Begin the attempts that are due, and end those that the journal ended by now."""
         self._advance(hosted.world, hosted.world.now)
 
     def when_idle(self, hosted: HostedWorld) -> Future[None]:
-        """Let all attempts that are due begin and end."""
+        """Begin and end all attempts that are due."""
         self._advance(hosted.world, NEVER)
-        found: Future[None] = Future()
-        found.set_result(None)
-        return found
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
 
     def finish(self, world: World) -> None:
-        """Let the attempts happen that the journal recorded after its last exchange, and note what is left."""
+        """Make the attempts that the journal recorded after its last exchange; note deliveries that were not made."""
         self._advance(world, NEVER)
         while world.agenda.first < NEVER and any(self._has_more(world, one) for one in world.outbox.deliveries()):
             world.settle(world.agenda.first)
@@ -68,16 +68,16 @@ class RecordedDeliveries:
         """There is nothing to close."""
 
     def _has_more(self, world: World, delivery: Delivery) -> bool:
-        found = self._recorded.get(world.outbox.ids.delivery(delivery.number))
-        return delivery.is_open and found is not None and len(found["attempts"]) > len(delivery.attempts)
+        recorded = self._recorded.get(world.outbox.ids.delivery(delivery.number))
+        return delivery.is_open and recorded is not None and len(recorded["attempts"]) > len(delivery.attempts)
 
     def _advance(self, world: World, until: int) -> None:
-        """Begin what is due, and end what ended by `until` (ms) in the journal."""
+        """Begin the attempts that are due, and end those that ended by `until` (ms) in the journal."""
         while True:
             taken = world.outbox.take(world.now)
             self._pending += [(world, one) for one in taken]
             for one in taken:
-                if not one.attempts:  # every attempt sends the same
+                if not one.attempts:  # every attempt sends the same request
                     self._compare(world, one)
             ended = [pair for pair in self._pending if pair[0] is world and self._find_end(*pair) <= until]
             if not ended:
@@ -87,8 +87,8 @@ class RecordedDeliveries:
                 self._end(*pair)
 
     def _attempt(self, world: World, delivery: Delivery) -> Mapping[str, Any] | None:
-        found = self._recorded.get(world.outbox.ids.delivery(delivery.number))
-        attempts = [] if found is None else found["attempts"]
+        recorded = self._recorded.get(world.outbox.ids.delivery(delivery.number))
+        attempts = [] if recorded is None else recorded["attempts"]
         return attempts[len(delivery.attempts)] if len(delivery.attempts) < len(attempts) else None
 
     def _find_end(self, world: World, delivery: Delivery) -> int:
@@ -114,7 +114,7 @@ class RecordedDeliveries:
         world.outbox.finish(delivery.number, result, ended_at)
 
     def _compare(self, world: World, delivery: Delivery) -> None:
-        """Note in what the request of an attempt differs from the recorded one."""
+        """Note the differences between the request of an attempt and the recorded one."""
         post = compose(world, delivery)
         recorded = self._recorded.get(world.outbox.ids.delivery(delivery.number))
         number = delivery.number + 1

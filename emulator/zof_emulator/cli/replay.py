@@ -1,4 +1,4 @@
-"""`zof-emulator replay`: sends the requests of a journal to a new world, each at its instant, and compares answers."""
+"""`zof-emulator replay`: sends the requests of a journal to a new world, each at its recorded instant."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
 _LONGEST: Final = 200
 _MARK: Final = re.compile(r"\(([0-9a-f]{12})\)\Z")
 _MOST_SENT: Final = 1 << 26
-"""How long a body may be made that was not read; one as long as it was is answered like it, whatever it says."""
+"""The largest body, in bytes, that stands for a body which was not read; its length decides the answer."""
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
 _IS_ABOUT: Final = compile_schema(
@@ -137,13 +137,17 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     FILE holds the answer to GET /_emulator/journal.ndjson. Exit status: 0 no difference, 1 differences, 2 the journal
     could not be replayed.
     """
-    found = replay(read(file))
-    say(sys.stdout, found.as_json() if as_json else found.as_text())
-    return int(bool(found.differing))
+    result = replay(read(file))
+    say(sys.stdout, result.as_json() if as_json else result.as_text())
+    return int(bool(result.differing))
 
 
 def replay(journal: bytes) -> ReplayResult:
-    """Send a journal (NDJSON) to a fresh world; `UnusableFile` when it is none, or not a whole one."""
+    """Send a journal (NDJSON) to a new world, and compare the answers.
+
+    Raises:
+        UnusableFile: the content is no journal, or the journal is incomplete.
+    """
     about, exchanges, recorded = _read(journal)
     deliveries = RecordedDeliveries(recorded)
     now = [about["began_ms"]]
@@ -169,13 +173,13 @@ def replay(journal: bytes) -> ReplayResult:
 def _read(
     journal: bytes,
 ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-    """What a journal says of its world, its exchanges, and its webhook deliveries. Raises `UnusableFile`."""
+    """The description of a journal's world, its exchanges, and its webhook deliveries. Raises `UnusableFile`."""
     try:
         about, *exchanges = (orjson.loads(line) for line in journal.splitlines() if line)
     except ValueError as error:
         raise UnusableFile("this is no journal: a line is not valid JSON, or there is none") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise UnusableFile("this is no journal: its first line is not that of one (GET /_emulator/journal.ndjson)")
+        raise UnusableFile("this is no journal: its first line lacks the format of GET /_emulator/journal.ndjson")
     if about.get("version") != VERSION:
         raise UnusableFile(f"this journal has version {about.get('version')}, and this emulator reads {VERSION}")
     if not _IS_ABOUT(about):
@@ -192,10 +196,10 @@ def _read(
 
 
 def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON
-    """Raise `UnusableFile` when a line of a journal is no exchange, or one that cannot be sent again."""
+    """Raise `UnusableFile` if a line of a journal is no exchange, or its request cannot be sent again."""
     if not _IS_EXCHANGE(one):
         raise UnusableFile(f"this is no journal: line {line} is no exchange")
-    if one["request"]["truncated"] and one["request"]["sha256"]:  # without, it was too large to be read at all
+    if one["request"]["truncated"] and one["request"]["sha256"]:  # a body without a digest was too large to be read
         raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
     if one["request"]["encoding"] == "base64" and not _is_base64(one["request"]["body"]):
         raise UnusableFile(f"this is no journal: line {line} has a request body that is not valid base64")
@@ -211,18 +215,18 @@ def _is_base64(text: str) -> bool:
 
 def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, Any]:
     """The answer to a request of the journal, as the journal would show it."""
-    asked = one["request"]
-    raw, _, query = asked["target"].partition("?")
-    headers = [(name.encode("latin-1", "replace"), _unmask(name, value)) for name, value in asked["headers"]]
-    body = b64decode(asked["body"]) if asked["encoding"] == "base64" else asked["body"].encode()
-    if asked["truncated"] and not any(name == b"content-length" for name, _ in headers):
-        body = bytes(min(asked["size"], _MOST_SENT))
+    recorded = one["request"]
+    raw, _, query = recorded["target"].partition("?")
+    headers = [(name.encode("latin-1", "replace"), _unmask(name, value)) for name, value in recorded["headers"]]
+    body = b64decode(recorded["body"]) if recorded["encoding"] == "base64" else recorded["body"].encode()
+    if recorded["truncated"] and not any(name == b"content-length" for name, _ in headers):
+        body = bytes(min(recorded["size"], _MOST_SENT))
     scope = {
         "type": "http",
         "http_version": "1.1",
-        "method": asked["method"],
+        "method": recorded["method"],
         "scheme": "http",
-        "path": mount + asked["path"],
+        "path": mount + recorded["path"],
         "raw_path": (mount + raw).encode("latin-1", "replace"),
         "query_string": query.encode("latin-1", "replace"),
         "root_path": "",
@@ -235,8 +239,8 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, A
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async def send(told: Mapping[str, Any]) -> None:
-        messages.append(told)
+    async def send(event: Mapping[str, Any]) -> None:
+        messages.append(event)
 
     coroutine = app(scope, receive, send)
     try:
@@ -249,7 +253,7 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, A
 
 
 def _unmask(name: str, value: str) -> bytes:
-    """A header as it was sent; a key that is none of the default data's is as good as any other."""
+    """The header as it was sent. Keys outside the default data stay masked: they are unknown in any case."""
     mark = _MARK.search(value) if name == "authorization" else None
     return _KEYS.get(mark[1] if mark else "", value.encode("latin-1", "replace"))
 
@@ -259,7 +263,7 @@ def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Dif
     own = one["request"]["path"].startswith("/_emulator/")
     for what in ("status", "headers", "body", "sha256"):
         expected, found = before[what], got[what]
-        if what == "headers" and own:  # answers that belong to no world are numbered by themselves
+        if what == "headers" and own:  # answers outside all worlds have a count of their own
             continue
         if expected != found:
             yield Difference(one["number"], request, what, str(expected), str(found))

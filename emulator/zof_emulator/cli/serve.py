@@ -1,4 +1,4 @@
-"""`zof-emulator serve`: flags and environment variables to settings, and a server until a signal ends it."""
+"""`zof-emulator serve`: reads flags and environment variables, and serves until a signal ends it."""
 
 from __future__ import annotations
 
@@ -29,22 +29,27 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 """The exit status after Ctrl-C."""
 _LAST_LINES: Final = 0.5
-"""Seconds that the log may take to be written to its end."""
+"""Seconds in which the last log lines are written at exit."""
 _MOST_BURST: Final = 1_000_000
 _TOKEN_BYTES: Final = 24
-_SAME_NAME: Final = frozenset(one.name for one in fields(Settings)) - {"rate", "scenario", "environments", "envelope"}
-"""The settings whose flags have their names."""
+_SAME_NAME: Final = frozenset(field.name for field in fields(Settings)) - {
+    "rate",
+    "scenario",
+    "environments",
+    "envelope",
+}
+"""The settings whose flags have the same names."""
 
 
 class _Parsed(click.ParamType[Any]):
-    """A value that a function of ours reads, and refuses with `ValueError`."""
+    """An option type whose function parses the text and raises `ValueError` for an invalid one."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
         self.name = name
         self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        """The value, read."""
+        """The parsed value."""
         if not isinstance(value, str):
             return value
         try:
@@ -87,9 +92,9 @@ _DEFAULTS: Final = Settings()
     help="Requests that a window admits, counted per key or per organization.",
 )
 @_flag(
-    "--burst", default=0, type=click.IntRange(0, _MOST_BURST), help="Requests beyond the limit that a window admits."
+    "--burst", default=0, type=click.IntRange(0, _MOST_BURST), help="Requests that a window admits beyond the limit."
 )
-@_setting("capacity", "--capacity", help="Runs of an organization that run at once.")
+@_setting("capacity", "--capacity", help="Runs of an organization that run at the same time.")
 @_flag(
     "--references",
     default="open",
@@ -109,16 +114,16 @@ _DEFAULTS: Final = Settings()
     "--public-url",
     default="",
     type=_Parsed("url", parse_url),
-    help="Scheme and host of the links in answers; by default those of the request.",
+    help="Scheme and host of links in answers; default: those of the request.",
 )
 @_setting("journal", "--journal", help="Exchanges that the journal of a world keeps; 0 turns it off.")
-@_setting("max_worlds", "--max-worlds", help="Worlds that the process holds at most.")
+@_setting("max_worlds", "--max-worlds", help="Largest number of worlds in the process.")
 @_setting("max_runs", "--max-runs", help="Ended runs of an organization that a world keeps.")
 @_flag(
     "--webhook-envelope",
     default="present",
     type=click.Choice([one.value for one in Envelope]),
-    help="Envelope of webhook events; legacy is the older one, without an event ID.",
+    help="Envelope of webhook events; legacy is the older form, without an event ID.",
 )
 @_flag(
     "--webhook-allow",
@@ -158,12 +163,12 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
-        raise click.ClickException(_why_not(settings, error)) from error
+        raise click.ClickException(_explain_listen_error(settings, error)) from error
     host, port = listener.getsockname()[:2]
     base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
     def started() -> None:
-        _greet(settings, base_url, quiet=flags["quiet"], made_up=not flags["token"])
+        _greet(settings, base_url, quiet=flags["quiet"], is_generated=not flags["token"])
         say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
 
     def stopped() -> None:
@@ -190,32 +195,32 @@ def _open_files(hosted: HostedWorld, source: str, target: str) -> Callable[[], N
     return lambda: save(hosted, file)
 
 
-def _greet(settings: Settings, base_url: str, *, quiet: bool, made_up: bool) -> None:
+def _greet(settings: Settings, base_url: str, *, quiet: bool, is_generated: bool) -> None:
     """Print the banner, or only the token that was generated."""
     if not quiet:
         token = "" if settings.loopback else settings.token
         say(sys.stderr, banner(base_url, DEFAULT, settings.clock, token=token))
-    elif settings.token and made_up:
+    elif settings.token and is_generated:
         say(sys.stderr, f"zof-emulator: token for /_emulator: {settings.token}")
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:
-    """The settings that the flags of `serve` name; a token is generated where one is needed."""
+    """The settings from the flags of `serve`; a token is generated if one is needed."""
     rate: Rate = flags["rate_limit"]
     named = {name: flags[name] for name in _SAME_NAME}
-    found = Settings(
+    settings = Settings(
         **named,
         rate=replace(rate, burst=flags["burst"]),
         scenario=Scenario.DEFAULT if flags["samples"] else Scenario.EMPTY,
         environments=flags["environment"],
         envelope=flags["webhook_envelope"],
     )
-    if found.loopback or found.token:
-        return found
-    return replace(found, token=secrets.token_urlsafe(_TOKEN_BYTES))
+    if settings.loopback or settings.token:
+        return settings
+    return replace(settings, token=secrets.token_urlsafe(_TOKEN_BYTES))
 
 
-def _why_not(settings: Settings, error: OSError | UnicodeError) -> str:
+def _explain_listen_error(settings: Settings, error: OSError | UnicodeError) -> str:
     where = f"{ascii(settings.host)[1:-1]}:{settings.port}"
     why = getattr(error, "strerror", None) or "this is no address"
     return f"cannot listen on {where}: {why}; choose another with --host or --port (0 picks a free port)"

@@ -1,4 +1,4 @@
-"""Files of worlds and journals; a file that cannot be read or written is an error of one line."""
+"""Files of worlds and journals. A file that cannot be read or written is reported in one line."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def load(hosted: HostedWorld, file: Path) -> None:
         UnusableFile: the file cannot be read, or is no snapshot.
     """
     try:
-        found: Any = orjson.loads(read(file))
-        snapshots.restore(hosted, found if isinstance(found, dict) else {})
+        content: Any = orjson.loads(read(file))
+        snapshots.restore(hosted, content if isinstance(content, dict) else {})
     except orjson.JSONDecodeError as error:
         raise UnusableFile(f"cannot load {file}: it is not valid JSON") from error
     except Refused as refused:
@@ -54,9 +54,13 @@ def load(hosted: HostedWorld, file: Path) -> None:
 
 
 def check_writable(file: Path) -> Path:
-    """Find out before it is too late whether a file can be written; `UnusableFile` when it cannot.
+    """Check that a file can be written, before there is content to lose.
 
-    Returns the file to write: that to which `file` leads, should it be a symbolic link.
+    Returns:
+        The file to write: the target of `file` if that is a symbolic link.
+
+    Raises:
+        UnusableFile: the file cannot be written.
     """
     target = Path(os.path.realpath(file))
     with _naming(file):
@@ -73,15 +77,22 @@ def check_writable(file: Path) -> Path:
 
 
 def save(hosted: HostedWorld, file: Path) -> None:
-    """Write a snapshot of a hosted world to a file that was checked; `UnusableFile` when it cannot be written."""
+    """Write a snapshot of a hosted world to a file that was checked.
+
+    Raises:
+        UnusableFile: the file cannot be written.
+    """
     write(file, snapshots.document(hosted))
 
 
 def write(file: Path, content: bytes) -> None:
-    """Write a file that was checked, whole or not at all; `UnusableFile` when it cannot be written.
+    """Write a file that was checked; either its whole content changes, or nothing does.
 
-    The file keeps its mode and its place: one that cannot be replaced, such as a file that a container mounts, is
-    overwritten, and restored if that fails.
+    The file keeps its mode and its path. A file that cannot be replaced, such as one that a container mounts, is
+    overwritten, and its old content is written back if that fails.
+
+    Raises:
+        UnusableFile: the file cannot be written.
     """
     with _naming(file):
         mode = _check_target(file)
@@ -94,11 +105,11 @@ def write(file: Path, content: bytes) -> None:
 
 
 _NOT_REPLACEABLE: Final = frozenset({errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS})
-"""Why a file cannot be replaced that may be written: it is a mount point, or its folder may not be changed."""
+"""Errors of a writable file that cannot be replaced: it is a mount point, or its directory is not writable."""
 
 
 def _must_overwrite(mode: int | None, error: OSError) -> bool:
-    """Whether a file that is there, with this mode, cannot be replaced and yet be written."""
+    """Whether an existing file, with this mode, can be overwritten although it cannot be replaced."""
     return mode is not None and error.errno in _NOT_REPLACEABLE
 
 
@@ -112,7 +123,7 @@ def _naming(file: Path) -> Iterator[None]:
 
 
 def _check_target(target: Path) -> int | None:
-    """The mode of the file to write, None when there is none yet; `OSError` when it is one that cannot be written."""
+    """The mode of the file to write; None if it does not exist. Raises `OSError` if it cannot be written."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -127,13 +138,13 @@ def _check_target(target: Path) -> int | None:
 
 
 def _make_beside(target: Path) -> tuple[int, Path]:
-    """A new file in the folder of another, with the mode that the process gives to new files."""
+    """A new file in the directory of another, with the mode that the process gives to new files."""
     name = target.with_name(f".zof-{secrets.token_hex(8)}")
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), name
 
 
 def _replace(file: Path, content: bytes, mode: int | None) -> None:
-    """Put a new file in the place of one with this mode."""
+    """Replace a file by a new one with this mode."""
     handle, name = _make_beside(file)
     try:
         with os.fdopen(handle, "wb") as written:
@@ -148,12 +159,12 @@ def _replace(file: Path, content: bytes, mode: int | None) -> None:
 
 
 def _overwrite(file: Path, content: bytes) -> None:
-    """Write a file in its place; when that fails, what was in it before is written back."""
+    """Overwrite a file; if that fails, write its old content back."""
     with file.open("r+b", buffering=0) as target:
         before = target.read()
         try:
             if hasattr(os, "posix_fallocate") and content:
-                os.posix_fallocate(target.fileno(), 0, len(content))  # a full disk is found out before a byte changes
+                os.posix_fallocate(target.fileno(), 0, len(content))  # a full disk raises before a byte changes
             _write_all(target, content)
         except OSError:
             _write_all(target, before)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PAUSE: Final = 0.5
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 _PATIENCE: Final = 10.0
+"""Seconds that the emulator has for an answer."""
 _PAGE: Final = 1_000
 _OPEN: Final = frozenset({"pending", "sending"})
 
@@ -33,7 +34,7 @@ _OPEN: Final = frozenset({"pending", "sending"})
     help="Scheme and host of the emulator, with /w/NAME for a world other than the default one.",
 )
 @click.option("--token", default="", envvar="ZOF_EMULATOR_TOKEN", help="Token of the emulator, if it requires one.")
-@click.option("--once", is_flag=True, help="Print what there is, and end.")
+@click.option("--once", is_flag=True, help="Print the attempts so far, and exit.")
 def webhooks(url: str, token: str, *, once: bool) -> int:
     """Follow webhook deliveries: print one line for each attempt, until Ctrl-C."""
     follower = Follower(url, token)
@@ -46,18 +47,22 @@ def webhooks(url: str, token: str, *, once: bool) -> int:
 
 
 class Follower:
-    """Reads the deliveries of an emulator again and again, and says what is new."""
+    """Polls the deliveries of an emulator and describes the new attempts."""
 
     def __init__(self, url: str, token: str) -> None:
         self._base = f"{url.rstrip('/')}/_emulator/deliveries"
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._printed: dict[int, int] = {}
-        """How many attempts of each delivery that has not ended were printed."""
+        """How many attempts of each open delivery were printed; -1 after its end."""
         self._ended = 0
         """The deliveries up to this number have ended and were printed."""
 
     def poll(self) -> Iterator[str]:
-        """A line for each attempt since the last poll. Raises `click.ClickException` when there is no emulator."""
+        """A line for each attempt since the last poll.
+
+        Raises:
+            click.ClickException: no emulator answers at the URL.
+        """
         after, more = self._ended, True
         while more:
             page = self._get(f"{self._base}?limit={_PAGE}&starting_after={after}")
@@ -90,7 +95,7 @@ class Follower:
                 return orjson.loads(answer.read())
         except HTTPError as error:
             raise click.ClickException(
-                f"{url} answered {error.code}; it must be an emulator, with its --token"
+                f"{url} answered {error.code}; check that --url and --token are those of an emulator"
             ) from error
         except (URLError, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)

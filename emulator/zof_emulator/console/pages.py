@@ -1,4 +1,4 @@
-"""Pages for a browser: a start page and a page for each run; plain HTML, no script, everything escaped."""
+"""The pages for browsers: a start page and a page for each run, as HTML without scripts; all values are escaped."""
 
 from __future__ import annotations
 
@@ -138,11 +138,12 @@ def _run(world: World, run: Run) -> str:
     )
     lines = (logs.line(run, place) for place in range(logs.count(run)))
     log = "\n".join(f"{rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
-    found = (artifacts.find(run, slot) for slot in world.filter_unexpired(run, artifacts.slots(run)))
-    kept = ((escape(files.name_of(world, run, one)), one.kind) for one in found if one is not None)
+    slots = world.filter_unexpired(run, artifacts.slots(run))
+    stored = (artifact for slot in slots if (artifact := artifacts.find(run, slot)) is not None)
+    rows = ((escape(files.name_of(world, run, artifact)), artifact.kind) for artifact in stored)
     return (
         f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"
-        f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_table(('Name', 'Kind'), kept)}"
+        f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_table(('Name', 'Kind'), rows)}"
     )
 
 

@@ -1,1 +1,1 @@
-"""The control operations, under `/_emulator`: one module a resource."""
+"""The control operations, under `/_emulator`: one module for each resource."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _SLICE: Final = 1_000
-"""How many actions are carried out at once: some ten milliseconds of work."""
+"""The number of actions in one slice: about ten milliseconds of work."""
 
 
 class Advance:
@@ -38,9 +38,9 @@ class Advance:
         has_come: Callable[[], bool] | None = None,
         awaits_deliveries: bool = False,
     ) -> None:
-        """Until the instant `target` (ms), or until something `has_come`; then `finish` makes the answer.
+        """Advance to the instant `target` (ms), or until `has_come` is true; then `finish` makes the answer.
 
-        `awaits_deliveries` is whether what must come is the result of a delivery.
+        `awaits_deliveries` says whether `has_come` depends on the result of a delivery.
         """
         self._hosted = hosted
         self._world = hosted.world
@@ -50,7 +50,11 @@ class Advance:
         self._awaits_deliveries = awaits_deliveries
 
     def step(self) -> Reply | Waiting:
-        """Move the clock as far as it may move now. Raises `Refused` when what is waited for never comes."""
+        """Move the clock until it has to wait for a delivery or another slice, or the advance has ended.
+
+        Raises:
+            Refused: `has_come` can never be true, or the world was replaced.
+        """
         world, target, left = self._world, self._target, _SLICE
         while True:
             if self._hosted.world is not world:  # it was reset or replaced while this advance waited

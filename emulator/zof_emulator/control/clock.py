@@ -1,4 +1,4 @@
-"""Moving: the emulator's own operations on the clock of a world."""
+"""The control operations on the clock of a world."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
 
 
 def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """Move the clock, and answer with the events until then."""
+    """Move the clock; the answer holds the events on the way."""
     world, recorder, body = hosted.world, _EventRecorder(), call.body
     before = world.now
 
@@ -71,7 +71,7 @@ def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
 
 
 def advance_run(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """Move the clock until the next case of a run, or the run, has ended."""
+    """Move the clock until the next case of a run has ended, or the whole run."""
     world = hosted.world
     run = world.any_run(call.id)
     has_come = world.run_progress(run, to_end=call.body.get("to") == "end")
@@ -87,12 +87,12 @@ def _step(world: World, recorder: _EventRecorder, advance: Advance) -> Reply | W
     """One step of an advance, whose events the recorder records."""
     world.on_event = recorder
     try:
-        found = advance.step()
+        outcome = advance.step()
     finally:
         world.on_event = None
-    if isinstance(found, Waiting):
-        return found._replace(resume=lambda: _step(world, recorder, advance))
-    return found
+    if isinstance(outcome, Waiting):
+        return outcome._replace(resume=lambda: _step(world, recorder, advance))
+    return outcome
 
 
 def _target(world: World, body: Mapping[str, Any]) -> tuple[int, str]:
@@ -104,10 +104,10 @@ def _target(world: World, body: Mapping[str, Any]) -> tuple[int, str]:
     return _require_instant(world.limiter.next_reset(world.now)), "until"
 
 
-def _require_instant(found: int | None) -> int:
-    if found is None:
+def _require_instant(instant: int | None) -> int:
+    if instant is None:
         raise Refused("nothing_due")
-    return found
+    return instant
 
 
 def _run_ended(world: World, body: Mapping[str, Any], recorder: _EventRecorder) -> Callable[[], bool]:

@@ -1,4 +1,4 @@
-"""Webhook deliveries: the control operations that list them, disturb them, and send events of any type."""
+"""The control operations that list and disturb webhook deliveries, and send events of any type."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def disturb_delivery(hosted: HostedWorld, call: Request) -> Reply:
 
 
 _DISTURB: Final[Mapping[str, Callable[[Outbox, Delivery, Mapping[str, Any], int], Delivery]]] = {
-    "redeliver": lambda outbox, one, _asked, now: outbox.redeliver(one, now),
-    "duplicate": lambda outbox, one, _asked, now: outbox.duplicate(one, now),
-    "reorder": lambda outbox, one, _asked, now: outbox.reorder(one, now),
-    "delay": lambda outbox, one, asked, now: outbox.delay(one, asked.get("delay_ms", _DELAY_MS), now),
-    "drop": lambda outbox, one, _asked, now: outbox.drop(one, now),
-    "tamper": lambda outbox, one, asked, now: outbox.tamper(one, _tampering(asked), now),
+    "redeliver": lambda outbox, one, _body, now: outbox.redeliver(one, now),
+    "duplicate": lambda outbox, one, _body, now: outbox.duplicate(one, now),
+    "reorder": lambda outbox, one, _body, now: outbox.reorder(one, now),
+    "delay": lambda outbox, one, body, now: outbox.delay(one, body.get("delay_ms", _DELAY_MS), now),
+    "drop": lambda outbox, one, _body, now: outbox.drop(one, now),
+    "tamper": lambda outbox, one, body, now: outbox.tamper(one, _tampering(body), now),
 }
 
 
@@ -80,20 +80,20 @@ def list_rules(hosted: HostedWorld, _call: Request) -> Reply:
 
 def create_rule(hosted: HostedWorld, call: Request) -> Reply:
     """Create a rule."""
-    outbox, asked = hosted.world.outbox, call.body
+    outbox, body = hosted.world.outbox, call.body
     endpoint = None
-    if "webhook_id" in asked:
-        endpoint = outbox.ids.read_endpoint(asked["webhook_id"])
+    if "webhook_id" in body:
+        endpoint = outbox.ids.read_endpoint(body["webhook_id"])
         if endpoint is None or endpoint >= len(outbox.endpoints):
             raise Refused("webhook_not_found", "webhook_id")
     rule = DeliveryRule(
         0,
-        Action(asked["action"]),
+        Action(body["action"]),
         endpoint,
-        EventType(asked["type"]) if "type" in asked else None,
-        asked.get("times"),
-        asked.get("delay_ms", _DELAY_MS),
-        _tampering(asked),
+        EventType(body["type"]) if "type" in body else None,
+        body.get("times"),
+        body.get("delay_ms", _DELAY_MS),
+        _tampering(body),
     )
     return Reply(201, Document(_show_rule(hosted.world, outbox.add_rule(rule))))
 
@@ -107,20 +107,20 @@ def clear_rules(hosted: HostedWorld, _call: Request) -> Reply:
 
 def send_event(hosted: HostedWorld, call: Request, contract: Node) -> Reply:
     """Send an event, with the data of its example in the contract unless other data is given."""
-    world, asked = hosted.world, call.body
-    organization = asked.get("organization_id", next(iter(world.organizations)))
+    world, body = hosted.world, call.body
+    organization = body.get("organization_id", next(iter(world.organizations)))
     if organization not in world.organizations:
         raise Refused("organization_not_found", "organization_id")
-    kind = EventType(asked["type"])
+    kind = EventType(body["type"])
     facts = _example_facts(contract, kind)
-    run = asked.get("run_id", facts.run_id)
-    object_id = asked.get("object_id") or (run if run is not None and facts.run_id is not None else facts.object_id)
+    run = body.get("run_id", facts.run_id)
+    object_id = body.get("object_id") or (run if run is not None and facts.run_id is not None else facts.object_id)
     sent = world.outbox.publish(kind, organization, facts._replace(object_id=object_id, run_id=run), world.now)
     return Reply(202, Document({"deliveries": sent}))
 
 
 def _example_facts(contract: Node, kind: EventType) -> EventFacts:
-    """What the contract's example of an event is about."""
+    """The facts in the contract's example of an event."""
     content = contract["webhooks"][kind.value]["post"]["requestBody"]["content"]["application/json"]
     about = content["examples"]["present"]["value"]["data"]["object"]
     older = content["examples"]["legacy"]["value"]["data"]
@@ -129,8 +129,8 @@ def _example_facts(contract: Node, kind: EventType) -> EventFacts:
     )
 
 
-def _tampering(asked: Mapping[str, Any]) -> Tampering:
-    return Tampering(asked.get("tampering", Tampering.SIGNATURE))
+def _tampering(body: Mapping[str, Any]) -> Tampering:
+    return Tampering(body.get("tampering", Tampering.SIGNATURE))
 
 
 def _matches(outbox: Outbox, delivery: Delivery, query: Mapping[str, Any]) -> bool:

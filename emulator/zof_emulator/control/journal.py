@@ -57,29 +57,29 @@ def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
 
 def verify_journal(hosted: HostedWorld, call: Request) -> Reply:
     """Compare the number of matching exchanges with the expected one; if too few match, explain the nearest."""
-    journal, asked = _journal(hosted), dict(call.body)
-    given = {name: asked.pop(name) for name in _COUNTS if name in asked} or {"at_least": 1}
+    journal, filters = _journal(hosted), dict(call.body)
+    given = {name: filters.pop(name) for name in _COUNTS if name in filters} or {"at_least": 1}
     low = max(given.get("exactly", 0), given.get("at_least", 0))
     high = min((given[name] for name in ("exactly", "at_most") if name in given), default=None)
-    count, nearest, amiss = 0, None, list[dict[str, Any]]()
-    for one in _show_all(hosted):
-        found = differences(one, asked)
-        count += not found
-        if found and (nearest is None or len(found) <= len(amiss)):
-            nearest, amiss = one, found
+    count, nearest, fewest = 0, None, list[dict[str, Any]]()
+    for exchange in _show_all(hosted):
+        differing = differences(exchange, filters)
+        count += not differing
+        if differing and (nearest is None or len(differing) <= len(fewest)):
+            nearest, fewest = exchange, differing
     verified = count >= low and (high is None or count <= high)
-    told = None if count >= low or nearest is None else {"exchange": nearest, "differences": amiss}
+    explanation = None if count >= low or nearest is None else {"exchange": nearest, "differences": fewest}
     wanted = " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
     kept = journal.count - journal.dropped_count
     message = f"{count} of {kept} exchanges match, as asked: {wanted}."
     if not verified:
-        message = f"{count} of {kept} exchanges match; asked for {wanted}. " + _explain(told)
+        message = f"{count} of {kept} exchanges match; asked for {wanted}. " + _explain(explanation)
     answer = {"verified": verified, "count": count, "message": message.strip(), "dropped": journal.dropped_count}
-    return Reply(200, Document({**answer, "nearest": told}))
+    return Reply(200, Document({**answer, "nearest": explanation}))
 
 
 def export_journal(hosted: HostedWorld, public_url: str) -> Reply:
-    """The journal as NDJSON: a line about the world, then a line for each exchange, then one for each webhook delivery.
+    """The journal as NDJSON: one line for the world, one for each exchange, one for each webhook delivery.
 
     `public_url` is the scheme and host of the links in the world's answers; if empty, those that each request used.
     """
@@ -112,16 +112,17 @@ def _show_all(hosted: HostedWorld, above: int = 0) -> Iterator[Shown]:
     return (show(number, entry) for number, entry in _journal(hosted).entries_of(hosted.world, above))
 
 
-def _explain(told: Mapping[str, Any] | None) -> str:
+def _explain(nearest: Mapping[str, Any] | None) -> str:
     """The differences of the nearest exchange, in one sentence."""
-    if told is None:
+    if nearest is None:
         return ""
-    one = told["exchange"]
-    amiss = "; ".join(
+    exchange = nearest["exchange"]
+    reasons = "; ".join(
         f"{one['what']} is {orjson.dumps(one['got']).decode()}, not {orjson.dumps(one['expected']).decode()}"
-        for one in told["differences"]
+        for one in nearest["differences"]
     )
-    return f"The nearest is number {one['number']}, {one['request']['method']} {one['request']['target']}: {amiss}."
+    request = exchange["request"]
+    return f"The nearest is number {exchange['number']}, {request['method']} {request['target']}: {reasons}."
 
 
 def _header(hosted: HostedWorld) -> dict[str, Any]:

@@ -45,20 +45,20 @@ def document(hosted: HostedWorld) -> bytes:
     return head[:-1] + b',"world":' + state + b"}"
 
 
-def restore(hosted: HostedWorld, found: Mapping[str, Any]) -> None:
+def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> None:
     """Replace a hosted world by the one in a parsed document.
 
     Raises:
         Refused: the document is no snapshot, has another version, or is damaged. Nothing changes then.
     """
-    if found.get("format") != FORMAT or type(found.get("version")) is not int:
+    if snapshot.get("format") != FORMAT or type(snapshot.get("version")) is not int:
         raise Refused("snapshot_unreadable", why="it is no snapshot of a world")
-    if found["version"] != VERSION:
+    if snapshot["version"] != VERSION:
         raise Refused(
-            "snapshot_unreadable", why=f"it has version {found['version']}, and this emulator reads {VERSION}"
+            "snapshot_unreadable", why=f"it has version {snapshot['version']}, and this emulator reads {VERSION}"
         )
-    state: Any = found.get("world")
-    if _digest(state) != found.get("sha256"):
+    state: Any = snapshot.get("world")
+    if _digest(state) != snapshot.get("sha256"):
         raise Refused("snapshot_unreadable", why="it is damaged: its sha256 is another")
     if not is_world(state):
         raise Refused("snapshot_unreadable", why="it holds what no world does")
@@ -93,5 +93,5 @@ def _write_answer(answer: Encoded) -> list[Any]:
 def _read_answer(row: Any) -> Encoded:  # noqa: ANN401  JSON
     status, headers, content, whole = row
     heads = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
-    found = b64decode(content, validate=True)
-    return Encoded(status, heads, found if whole else lambda: (found,))
+    decoded = b64decode(content, validate=True)
+    return Encoded(status, heads, decoded if whole else lambda: (decoded,))

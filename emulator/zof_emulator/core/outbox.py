@@ -72,7 +72,7 @@ class Outbox:
         self.event_count = 0
         self.delivery_count = 0
         self.attempt_count = 0
-        """How many attempts have ended."""
+        """The number of attempts that have ended."""
         self.forgotten = 0
         """The number of finished deliveries that have been deleted."""
         self.overflowed = 0
@@ -85,9 +85,13 @@ class Outbox:
         self._open = 0
         self._rule_count = 0
 
-    def register(self, organization: str, asked: Registration, now: int) -> Endpoint:
-        """Register an endpoint; `Refused` when it cannot be registered."""
-        return self.endpoints.register(self.ids, organization, asked, now)
+    def register(self, organization: str, registration: Registration, now: int) -> Endpoint:
+        """Register an endpoint at `now` (ms).
+
+        Raises:
+            Refused: the URL is invalid, or the organization has too many endpoints.
+        """
+        return self.endpoints.register(self.ids, organization, registration, now)
 
     # --- events
     def publish(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> int:
@@ -180,7 +184,7 @@ class Outbox:
     # --- sending
 
     def wake(self, endpoint: int) -> None:
-        """An instant has come that `schedule` was asked for."""
+        """Mark the queue of an endpoint as ready; called at the instants that `schedule` was given."""
         if self._queues.get(endpoint):
             self._ready[endpoint] = None
 
@@ -434,5 +438,5 @@ def _without_attempt(delivery: Delivery) -> Delivery:
 
 
 def _to_lists(value: Any) -> Any:  # noqa: ANN401  a JSON value
-    """The value with a list in the place of each tuple, named ones too: what a JSON encoder writes."""
+    """The value with a list in place of each tuple and named tuple, as JSON has it."""
     return [_to_lists(one) for one in value] if isinstance(value, tuple) else value

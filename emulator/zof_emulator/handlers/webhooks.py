@@ -22,22 +22,22 @@ def list_webhooks(world: World, call: Request) -> Reply:
     """One page of the organization's webhooks, newest first."""
     here = page_request(world, call, NO_END)
     numbers, more = take_newest(world.outbox.endpoints.numbers(call.organization), 0, here.start, call.query["limit"])
-    found = [world.outbox.endpoints.get(number) for number in numbers]
-    return Reply(200, Page(found, views.webhook_object, more, here.cursor(numbers[-1]) if more else None))
+    page = [world.outbox.endpoints.get(number) for number in numbers]
+    return Reply(200, Page(page, views.webhook_object, more, here.cursor(numbers[-1]) if more else None))
 
 
 def create_webhook(world: World, call: Request) -> Reply:
     """Register a webhook; the answer shows its secret."""
-    asked = call.body
-    events = tuple(EventType(one) for one in asked["events"])
+    body = call.body
+    events = tuple(EventType(event) for event in body["events"])
     endpoint = world.outbox.register(
-        call.organization, Registration(asked["url"], events, asked.get("secret")), world.now
+        call.organization, Registration(body["url"], events, body.get("secret")), world.now
     )
     return Reply(201, Document(views.created_webhook(world, endpoint, call.base)))
 
 
 def send_test(world: World, call: Request) -> Reply:
-    """Send a webhook a test event."""
+    """Send a test event to a webhook."""
     endpoint = world.outbox.endpoint(call.organization, call.id)
     event = world.outbox.send_test(endpoint, _TEST_RUN, world.now)
     return Reply(202, Document(views.envelope(world, event)))

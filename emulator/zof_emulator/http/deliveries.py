@@ -1,4 +1,4 @@
-"""What the pipeline knows of webhook deliveries: a lock, and whom to tell that there may be something to send."""
+"""The pipeline's interface to webhook deliveries: a lock, and the service to notify of changed worlds."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 class Deliveries(Protocol):
-    """What sends the deliveries of all worlds, from a thread of its own; `webhooks.service.DeliveryService` does."""
+    """Sends the deliveries of all worlds in a thread; `webhooks.service.DeliveryService` implements it."""
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Held by whoever touches a world."""
+        """Whoever uses a world holds this lock."""
 
     def notify(self, hosted: HostedWorld, /) -> None:
-        """A world has changed; called with the lock held."""
+        """Note that a world has changed; called with the lock held."""
 
     def close(self) -> None:
-        """Send nothing more; called without the lock."""
+        """Stop sending; called without the lock."""
 
     def when_idle(self, hosted: HostedWorld, /) -> Future[None]:
-        """Done when nothing of a world is being sent or due any more; called with the lock held."""
+        """A future that is done when no delivery of a world is being sent or due; called with the lock held."""
 
 
 async def wait_for(future: Future[None]) -> None:
-    """Wait until something is done elsewhere; where no event loop runs, as in a call in process, by blocking."""
+    """Wait until a future is done. Without a running event loop, as in a call in process, the thread blocks."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

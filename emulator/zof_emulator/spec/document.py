@@ -72,8 +72,7 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
         properties="{schema}",
         items="schema",
         **dict.fromkeys(("if", "then", "else", "not"), "schema"),
-        anyOf="[schema]",
-        allOf="[schema]",
+        **dict.fromkeys(("anyOf", "oneOf", "allOf"), "[schema]"),
     ),
 }
 _BESIDE_REF: Final = frozenset({"$ref", "summary", "description", "x-basis"})

@@ -24,7 +24,7 @@ _MODULES: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name stands for
+def __getattr__(name: str) -> Any:  # noqa: ANN401  the object of that name
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

@@ -24,7 +24,7 @@ class Emulator:
     """A running emulator. Its default world has the same addresses as the emulator."""
 
     def __init__(self, root: str, client: httpx.Client) -> None:
-        """`root` is its address without a path."""
+        """`root` is the URL without a path."""
         self.url = root
         """The address without a path, such as `http://127.0.0.1:40123`."""
         self.default = World(client, root)
@@ -42,11 +42,11 @@ class Emulator:
         """Create a world.
 
         Args:
-            name: its name; by default a new one.
-            config: how it begins: the fields of `POST /_emulator/worlds`, such as `seed`, `clock` and `scenario`.
+            name: the name of the world; if empty, a new name.
+            config: the fields of `POST /_emulator/worlds`, such as `seed`, `clock` and `scenario`.
 
         Raises:
-            ControlError: the name is used, or a value is not allowed.
+            ControlError: the name is in use, or a value is not allowed.
         """
         chosen = name or f"test-{next(self._numbers)}"
         answer = self._client.post(f"{self.url}/_emulator/worlds", json={"name": chosen, **config})
@@ -70,7 +70,7 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
         changes: fields of `Settings` to change, such as `clock="manual"`.
 
     Raises:
-        OSError: it cannot listen on the address.
+        OSError: the emulator cannot listen on the address.
         ValueError: a setting is not allowed.
 
     Example:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WORLD: Final = "_zof_world"
 _MARKER: Final = (
-    "zof(seed=0, clock='real', scenario='default'): how the world of the fixture `zof` begins; "
+    "zof(seed=0, clock='real', scenario='default'): the configuration of the world of the fixture `zof`: "
     "the fields of POST /_emulator/worlds."
 )
 
@@ -38,7 +38,7 @@ def zof_emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def zof(zof_emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[World]:
-    """A new world of the emulator for this test; the marker `zof` says how it begins."""
+    """A new world of the emulator for this test; the marker `zof` sets its configuration."""
     config: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers("zof"))):
         if marker.args:

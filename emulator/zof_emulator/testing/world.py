@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 ADMIN_KEY: Final = "zof_test_admin"
 """The key of the default data that holds every permission."""
 _TIMEOUT: Final = 60.0
-"""Seconds; an operation that moves the clock far may take long."""
+"""Seconds. An operation that moves the clock far may take long."""
 
 
 class ControlError(Exception):
-    """A control operation was refused; the message is the emulator's own, `status` its HTTP status."""
+    """A control operation was refused. The message is the emulator's; `status` is the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -37,7 +37,11 @@ class Control:
         self.url = url
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx's own options
-        """Call an operation. Raises `ControlError` when it is refused."""
+        """Call an operation.
+
+        Raises:
+            ControlError: the operation was refused.
+        """
         answer = self._client.request(method, f"{self.url}/{path}", **options)
         if answer.is_error:
             raise ControlError(answer.status_code, answer.json()["error"]["message"])
@@ -52,13 +56,13 @@ class Clock:
 
     @property
     def mode(self) -> str:
-        """How it moves: `real`, `manual` or `auto`."""
+        """The mode of the clock: `real`, `manual` or `auto`."""
         mode: str = self._control.call("GET", "clock").json()["mode"]
         return mode
 
     @property
     def now(self) -> datetime:
-        """The instant that it shows."""
+        """The current instant of the world, in UTC."""
         return datetime.fromtimestamp(self._control.call("GET", "clock").json()["now_ms"] / 1000, UTC)
 
     def advance(
@@ -69,19 +73,19 @@ class Clock:
         until: str | None = None,
         run_id: str | None = None,
     ) -> dict[str, Any]:
-        """Move the clock forward; give one of `ms`, `to` and `until`.
+        """Move the clock forward. Exactly one of `ms`, `to` and `until` is required.
 
         Args:
-            ms: how far, in ms.
+            ms: the distance, in ms.
             to: the instant to move to: an aware datetime, or an RFC 3339 timestamp.
-            until: what to wait for, such as `next`, `run_ended` or `window_reset`.
+            until: the event to wait for, such as `next`, `run_ended` or `window_reset`.
             run_id: with `until="run_ended"`, the run to wait for; without it, any run.
 
         Returns:
-            The clock, how far it moved (`moved_ms`) and what happened on the way (`happened`).
+            The clock, the distance that it moved (`moved_ms`) and the events on the way (`happened`).
 
         Raises:
-            ControlError: the clock cannot move so.
+            ControlError: the clock cannot make this move.
             ValueError: `to` is a datetime without a time zone.
         """
         if isinstance(to, datetime):
@@ -95,20 +99,20 @@ class Clock:
 
 
 class Journal:
-    """The journal of a world: every exchange that it had."""
+    """The journal of a world: its exchanges."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
 
     def exchanges(self, **filters: Any) -> list[dict[str, Any]]:  # noqa: ANN401  values of query parameters
         """The exchanges that match, the oldest first; `filters` are those of `GET /_emulator/journal`."""
-        found: list[dict[str, Any]] = []
+        exchanges: list[dict[str, Any]] = []
         cursor: dict[str, Any] = {}
         while True:
             page = self._control.call("GET", "journal", params={"limit": 100, **filters, **cursor}).json()
-            found += page["data"]
+            exchanges += page["data"]
             if not page["has_more"]:
-                return found
+                return exchanges
             cursor = {"starting_after": page["next_cursor"]}
 
     def count(self, **filters: Any) -> int:  # noqa: ANN401  values of query parameters
@@ -116,7 +120,7 @@ class Journal:
         return len(self.exchanges(**filters))
 
     def clear(self) -> None:
-        """Forget all exchanges."""
+        """Delete all exchanges."""
         self._control.call("DELETE", "journal")
 
     def har(self) -> bytes:
@@ -128,7 +132,7 @@ class Journal:
         return self._control.call("GET", "journal.ndjson").content
 
     def describe_tail(self, count: int = 10) -> str:
-        """The last exchanges, one line each: number, method, target, status, and why it was refused."""
+        """The last exchanges, one line each: number, method, target, status, and the rule that refused it."""
         lines = [
             f"{one['number']:>4}  {one['request']['method']} {one['request']['target']} -> {one['response']['status']}"
             + (f" ({one['refused']})" if one["refused"] else "")
@@ -159,7 +163,7 @@ class World:
         self.clock = Clock(self._control)
         """The world's clock."""
         self.journal = Journal(self._control)
-        """What the world was asked, and what it answered."""
+        """The exchanges of the world."""
 
     def __enter__(self) -> Self:
         return self
@@ -185,31 +189,43 @@ class World:
         return httpx.AsyncClient(base_url=self.base_url, headers=self._authorize(api_key), trust_env=False)
 
     def snapshot(self) -> bytes:
-        """The world as a document to keep."""
+        """A snapshot of the world: a JSON document, in bytes."""
         return self._control.call("GET", "snapshot").content
 
     def restore(self, snapshot: bytes) -> None:
-        """Continue with the world in a snapshot. Raises `ControlError` when the snapshot cannot be used."""
+        """Replace the world by the one in a snapshot.
+
+        Raises:
+            ControlError: the snapshot cannot be used.
+        """
         self._control.call("PUT", "snapshot", content=snapshot, headers={"content-type": "application/json"})
 
     def reset(self) -> None:
-        """Begin again: clock, data and journal."""
+        """Reset the clock, the data and the journal."""
         self._control.call("POST", "reset")
 
     def fork(self, name: str) -> World:
-        """A new world with this name that continues from here on its own. Raises `ControlError` if the name is used."""
+        """Create a copy of the world with this name.
+
+        Raises:
+            ControlError: the name is in use.
+        """
         Control(self._control_client, f"{self._root}/_emulator").call(
             "POST", f"worlds/{self.name or 'default'}/fork", json={"name": name}
         )
         return World(self._control_client, self._root, name, api_key=self.api_key)
 
     def delete(self) -> None:
-        """Delete the world and close its client. Raises `ControlError` for the default world."""
+        """Delete the world and close its client.
+
+        Raises:
+            ControlError: this is the default world.
+        """
         self.close()
         Control(self._control_client, f"{self._root}/_emulator").call("DELETE", f"worlds/{self.name or 'default'}")
 
     def close(self) -> None:
-        """Close the world's client; the world itself stays."""
+        """Close the world's client; the world continues to exist."""
         self._close.close()
         self._client = None
 

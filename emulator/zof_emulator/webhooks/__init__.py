@@ -1,1 +1,1 @@
-"""Webhooks: signing what is sent, and sending it; the emulator's only outbound connections."""
+"""Webhooks: sign and send requests. These are the emulator's only outbound connections."""

@@ -1,4 +1,4 @@
-"""Composing: the signed request of a delivery, genuine or falsified; the same bytes at every attempt."""
+"""Compose the signed request of a delivery, genuine or falsified; every attempt sends the same bytes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def compose(world: World, delivery: Delivery) -> Post:
-    """The request of a delivery, signed over the very bytes of its body."""
+    """The request of a delivery, signed over the bytes of its body."""
     endpoint = world.outbox.endpoints.get(delivery.endpoint)
-    found = envelope(world, delivery.event)
-    body = json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+    content = envelope(world, delivery.event)
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     signature = sign(endpoint.secret, body)
     if delivery.tampering is Tampering.SIGNATURE:
         signature = sign(endpoint.secret + "?", body)
     elif delivery.tampering is Tampering.BODY:
-        body = json.dumps({**found, "data": {"tampered": True}}, separators=(",", ":")).encode()
+        body = json.dumps({**content, "data": {"tampered": True}}, separators=(",", ":")).encode()
     elif delivery.tampering is Tampering.WHITESPACE:
-        body = json.dumps(found, ensure_ascii=False).encode()
+        body = json.dumps(content, ensure_ascii=False).encode()
     headers = (
         ("Host", host_header(endpoint.url)),
         ("Content-Type", "application/json"),

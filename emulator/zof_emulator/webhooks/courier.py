@@ -1,8 +1,9 @@
-"""The courier: sends one request to one receiver, and says what came of it. The only module that imports httpx.
+"""The courier: sends one request to one receiver, and returns the result.
 
-A host name is resolved once; an address is judged and that very address is called, so that a name cannot lead
-elsewhere between the two. Redirects are not followed, proxies and other settings of the environment are not read,
-and neither the time nor the size of an answer is unbounded.
+A host name is resolved once. The address that was checked is the address that is called, so the name cannot resolve to
+another one in between. Redirects are not followed, proxies and other settings of the environment are not read, and the
+time and size of an answer are limited. In the server, only this module imports
+httpx.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_READ: Final = 1 << 16
-"""How many bytes of an answer are read; then the connection is closed."""
+"""The number of bytes of an answer's body that are read; then the connection is closed."""
 MOST_KEPT: Final = 4_096
-"""How many bytes of an answer's body are kept, and of its headers."""
+"""The number of bytes of an answer's body that are kept, and likewise of its headers."""
 _SECOND_MS: Final = 1_000
 
 
 class Courier:
-    """Sends requests; used within one event loop, and closed with `aclose`."""
+    """Sends requests. Use it in one event loop, and close it with `aclose`."""
 
     def __init__(self, policy: CallPolicy, limit_ms: int = LIMIT_MS) -> None:
         """`policy` says who may be called; a receiver has `limit_ms` of real time to answer."""
@@ -41,7 +42,7 @@ class Courier:
         self._clients: dict[str, httpx.AsyncClient] = {}
 
     async def send(self, post: Post) -> AttemptResult:
-        """Send a request; what came of it. Raises nothing."""
+        """Send a request; return the result of the attempt. Raises nothing."""
         try:
             async with asyncio.timeout(self._limit_ms / _SECOND_MS):
                 return await self._send(post)
@@ -104,7 +105,7 @@ class Courier:
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, each once; an address stands for itself."""
+    """The addresses of a host name, each once; an IP address is its own address."""
     with suppress(ValueError):
         return [str(ip_address(host))]
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

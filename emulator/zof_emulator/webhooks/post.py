@@ -1,4 +1,4 @@
-"""What is sent: the request of one attempt, and who may be called with it."""
+"""The request of one attempt, and the policy that decides which receivers may be called."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 from zof_emulator.core.endpoints import authority_of
 
 LIMIT_MS: Final = 10_000
-"""How long a receiver has to answer, in ms of real time."""
+"""The time that a receiver has to answer, in ms of real time."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Post(NamedTuple):
-    """One signed request, as it is sent."""
+    """One signed request."""
 
     url: str
     headers: tuple[tuple[str, str], ...]
@@ -21,7 +21,7 @@ class Post(NamedTuple):
 
 
 class CallPolicy:
-    """Who may be called: loopback addresses, and whatever the allowed host names stand for."""
+    """The receivers that may be called: loopback addresses, and all addresses of the allowed host names."""
 
     __slots__ = ("_allowed",)
 
@@ -29,16 +29,16 @@ class CallPolicy:
         self._allowed = frozenset(host.lower() for host in allowed)
 
     def permits(self, host: str, address: str) -> bool:
-        """Whether the address may be called that a URL's host stands for."""
+        """Whether a URL's host may be called at this address."""
         return host.lower() in self._allowed or is_loopback(address)
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an IP address, in text, leads back to this machine; one that maps an IPv4 address is that one."""
-    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return found.is_loopback
+    """Whether an IP address, as text, is a loopback address; an IPv6 address may map an IPv4 one."""
+    parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return parsed.is_loopback
 
 
 def host_header(url: str) -> str:

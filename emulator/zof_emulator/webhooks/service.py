@@ -1,12 +1,13 @@
-"""The delivery service: a thread that takes what is due from the outboxes of all worlds, and has it sent.
+"""The delivery service: a thread that takes due deliveries from the outboxes of all worlds, and sends them.
 
-The thread starts when there is something to deliver for the first time, and httpx is imported in it: an emulator
-without webhooks pays for neither. It touches a world only with the lock held with which requests touch it.
+The thread starts at the first delivery and imports httpx then, so an emulator without webhooks pays for neither. It
+uses a world only while it holds the lock that requests hold too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from concurrent.futures import Future
 from importlib import import_module
 from threading import Lock, Thread
@@ -24,36 +25,38 @@ if TYPE_CHECKING:
 
 _COURIER: Final = "zof_emulator.webhooks.courier"
 _SECOND_MS: Final = 1_000
+_SWITCH_INTERVAL: Final = 0.0005
+"""Seconds after which a thread hands the interpreter on to another one that waits for it."""
 _LONGEST_PAUSE_MS: Final = 60_000
 
 
 class Sender(Protocol):
-    """What sends a request; `Courier` does it over the network."""
+    """Sends requests; `Courier` sends them over the network."""
 
     async def send(self, post: Post, /) -> AttemptResult:
-        """Send a request; what came of it. Raises nothing."""
+        """Send a request; return the result of the attempt. Raises nothing."""
 
     async def aclose(self) -> None:
         """Close all connections."""
 
 
 class WorldHolder(Protocol):
-    """What holds a world, and may replace it by another one."""
+    """Holds a world, and may replace it by another one."""
 
     world: World
 
     def settle_without_use(self) -> World:
-        """The world at the instant that it is now, which does not count as use."""
+        """The world, brought to the current instant; the call does not count as use."""
 
 
 def load_courier(policy: CallPolicy) -> Sender:
-    """The courier, imported when it is called: httpx takes 100 ms, which an emulator without webhooks is not to pay."""
+    """Make the courier. Its module is imported here, because httpx takes 100 ms that most emulators do not need."""
     sender: Sender = import_module(_COURIER).Courier(policy)
     return sender
 
 
 class DeliveryService:
-    """Sends what is due; there is one for all worlds of an emulator."""
+    """Sends the due deliveries of all worlds of an emulator."""
 
     def __init__(
         self,
@@ -62,12 +65,12 @@ class DeliveryService:
     ) -> None:
         """`compose` makes a delivery's request; `make_sender` is called once, in the thread."""
         self.lock = Lock()
-        """Held by whoever touches a world."""
+        """Whoever uses a world holds this lock."""
         self.compose = compose
         """Makes a delivery's request."""
         self._make_sender = make_sender
         self._asleep: WeakKeyDictionary[WorldHolder, int] = WeakKeyDictionary()
-        """Until which instant of its own each world needs no look, unless its outbox changes."""
+        """The instant, in ms of a world's clock, until which no delivery of it is due unless its outbox changes."""
         self._waiting: list[tuple[WorldHolder, Future[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,7 +82,7 @@ class DeliveryService:
     # --- called with the lock held
 
     def notify(self, holder: WorldHolder) -> None:
-        """Look at a world whose outbox may have changed, or that has come to another instant."""
+        """Wake the thread if a world's outbox or instant has changed so that a delivery may be due."""
         world = holder.world
         if not world.outbox.is_active:
             return
@@ -88,15 +91,17 @@ class DeliveryService:
             self._rouse()
 
     def when_idle(self, holder: WorldHolder) -> Future[None]:
-        """Done when nothing of a world is being sent, or is due, any more."""
-        found: Future[None] = Future()
-        self._waiting.append((holder, found))
+        """A future that is done when no delivery of a world is being sent or is due."""
+        idle: Future[None] = Future()
+        self._waiting.append((holder, idle))
         self._settle_waiting()
         self.notify(holder)
-        return found
+        return idle
 
     def _rouse(self) -> None:
         if self._thread is None and not self._is_closed:
+            # Else a request waits 5 ms for the interpreter, again and again, while webhooks are being sent.
+            sys.setswitchinterval(_SWITCH_INTERVAL)
             self._thread = Thread(target=self._run, name="zof-webhooks", daemon=True)
             self._thread.start()
         elif self._loop is not None and not self._is_woken and not self._is_closed:
@@ -115,7 +120,7 @@ class DeliveryService:
     # --- called without the lock
 
     def close(self) -> None:
-        """Send nothing more; attempts that are under way end without a result."""
+        """Stop sending; attempts in progress end without a result."""
         with self.lock:
             loop, self._loop, self._is_closed = self._loop, None, True
             if loop is not None:
@@ -146,7 +151,7 @@ class DeliveryService:
         await sender.aclose()
 
     def _advance(self, holder: WorldHolder, sender: Sender) -> int:
-        """Begin what is due in a world; for how many ms nothing more will be, as far as is known now."""
+        """Begin the due deliveries of a world; return the ms until the next one, as known now."""
         world = holder.settle_without_use()
         for delivery in world.outbox.take(world.now):
             post = self.compose(world, delivery)

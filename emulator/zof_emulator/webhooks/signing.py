@@ -1,4 +1,4 @@
-"""Signing: what a receiver verifies (`/docs/api/webhooks`): HMAC-SHA256 over the raw body, in lower-case hex."""
+"""The signature of a webhook request (`/docs/api/webhooks`): HMAC-SHA256 of the raw body, in lower-case hex."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ HEADER: Final = "X-Zof-Signature"
 
 
 def sign(secret: str, body: bytes) -> str:
-    """The signature of a body under a secret, whose UTF-8 bytes are the key."""
+    """The signature of a body; the UTF-8 bytes of the secret are the key."""
     return hmac.new(secret.encode(), body, sha256).hexdigest()

@@ -322,7 +322,7 @@ def test_white_space_around_a_key_is_removed(run: Runner, capsys: pytest.Capture
     [
         ("0", 0, "no violation was found"),
         ("99", 0, "no violation was found"),
-        ("99.6", 2, "99.5% of the rules were exercised, and --fail-under demands 99.6%"),
+        ("99.7", 2, "99.6% of the rules were exercised, and --fail-under demands 99.7%"),
     ],
 )
 def test_too_few_rules_exercised(

@@ -18,14 +18,17 @@ from zof_emulator.settings import OFF
 from tests.hostile import HABITS, HostileServer
 from tests.mutants.catalogue import HEALTHY, target
 
+_NOT_GENERATED = {"createWebhook", "testWebhook"}
+"""Webhooks cannot be deleted, so generated requests register none."""
+
 
 def test_healthy() -> None:
-    """Nothing is found on the emulator, and every operation was answered with success."""
+    """Nothing is found on the emulator, and every operation that is generated was answered with success."""
     client = Client(target(seed=1, rate=OFF))
     ledger = Ledger(client.target)
     successes = fuzz.run(client, ledger, seed=1, max_examples=2)
     assert not ledger.findings
-    assert set(successes) == set(load_contract().operations)
+    assert set(successes) == set(load_contract().operations) - _NOT_GENERATED
 
 
 def test_read_only() -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from zof_contracts.evidence.exchange import Exchange, Response
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import fuzz
 from zof_contracts.target.client import Client
+from zof_contracts.target.requests import build_post
 from zof_emulator.settings import OFF
 
 from tests.mutants.catalogue import target
 from tests.mutants.layer import Mutant, always, error
 
 if TYPE_CHECKING:
-    from zof_contracts.evidence.exchange import Response
-
     from tests.mutants.layer import Ask, Inner
 
 _OURS: Final = frozenset(
@@ -58,3 +58,16 @@ def test_starts_name_the_targets_own_references() -> None:
         {body["project_id"], *body.get("test_case_ids", ()), body.get("test_suite_id", "suite_pr_smoke")} <= known
         for body in bodies
     )
+
+
+def test_a_reference_that_we_did_not_give_may_exist() -> None:
+    """A start that names well-formed IDs beyond those given breaks no rule when it is accepted; malformed ones do."""
+    body = {"project_id": "proj_other", "environment": "staging", "test_case_ids": ["tc_other_1"]}
+    assert fuzz.find_broken_rule(_make_accepted_start(body)) is None
+    assert fuzz.find_broken_rule(_make_accepted_start({**body, "project_id": "other"})) == "runs.start.id-form"
+    assert fuzz.find_broken_rule(_make_accepted_start({**body, "test_case_ids": ["tc_é"]})) == "runs.start.id-form"
+
+
+def _make_accepted_start(body: object) -> Exchange:
+    request = build_post("/runs", body)
+    return Exchange(1, request, Response(201, (), b"{}"), "startRun", 0.0, 0.0)
