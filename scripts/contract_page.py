@@ -141,7 +141,7 @@ def _say(described: dict[str, Any], schema: dict[str, Any]) -> str:
     words = _flow(described["description"])
     if "$ref" in schema:
         return f"{words} {_name(schema)}."
-    names = [_name(one) for one in schema.get("anyOf", ()) if "$ref" in one]
+    names = [_name(one) for one in (*schema.get("anyOf", ()), *schema.get("oneOf", ())) if "$ref" in one]
     items = [f"items: {_name(schema['items'])}"] if "$ref" in schema.get("items", {}) else []
     choices = schema.get("enum") or schema.get("x-extensible-enum") or ()
     kind = "may grow" if "x-extensible-enum" in schema else "closed"

@@ -22,7 +22,12 @@ START = json.dumps({**STAGING, "test_case_ids": ["tc_login"]}).encode()
 
 async def posted(zof: Zof, path: str, body: bytes, key: str, pauses: Sequence[int]) -> Answer:
     """The answer to a POST whose body comes in as many pieces as there are pauses, each after so many turns."""
-    headers = {"authorization": f"Bearer {ADMIN}", "content-type": "application/json", "idempotency-key": key}
+    headers = {
+        "host": "127.0.0.1:9630",
+        "authorization": f"Bearer {ADMIN}",
+        "content-type": "application/json",
+        "idempotency-key": key,
+    }
     scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",

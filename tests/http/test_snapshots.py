@@ -170,3 +170,21 @@ def test_other_json(content: bytes) -> None:
 def test_a_world_that_cannot_be(name: str, value: object) -> None:
     """A snapshot with a right digest is refused when one field of its world has a value of another kind."""
     refused(signed(json.loads(SNAPSHOT)["world"] | {name: value}))
+
+
+def test_a_large_snapshot() -> None:
+    """A snapshot of more than 64 MiB fits back in; the bound is what the largest world of its kind takes."""
+    assert put(TARGET, SNAPSHOT + b" " * (65 << 20)).status == 200
+    small = Zof(max_runs=1, scenario="empty")
+    assert small.send("PUT", "/_emulator/snapshot", headers=[("content-length", str(1 << 40))]).status == 413
+
+
+def test_a_snapshot_of_many_runs() -> None:
+    """A snapshot that is sent in several pieces is whole, and its world goes on."""
+    zof = Zof(scenario="empty")
+    for _ in range(1_100):
+        zof.start("tc_a")
+    snapshot = taken(zof)
+    assert len(json.loads(snapshot)["world"]["runs"]) == 1_100
+    assert put(TARGET, snapshot).status == 200
+    assert taken(TARGET) == snapshot

@@ -313,10 +313,10 @@ def test_pages(path: str) -> None:
     "path", ["/nothing", "/v1", "/v1/", "/_emulator/nothing", "/_emulator", "/runs/", "/w/b/v1/runs"]
 )
 def test_unknown_path(path: str) -> None:
-    """A path that there is not is not found below a world either."""
+    """A path that does not exist is not found below a world either, and creates no world."""
     zof = Zof()
     assert zof.send("GET", f"/w/a{path}").error == (404, "not_found", None)
-    assert names(zof) == ["default", "a"]
+    assert names(zof) == ["default"]
 
 
 def test_what_is_told_of_an_exchange() -> None:

@@ -153,7 +153,7 @@ def _compile(node: Mapping[str, Any], basis: str) -> Shape:
         node = {**load_contract().at(node["$ref"]), **{key: value for key, value in node.items() if key != "$ref"}}
     basis = str(node["x-basis"])[0] if "x-basis" in node else basis
     parts = [_compile(part, basis) for part in node.get("allOf", ())]
-    choices = [_compile(part, basis) for part in node.get("anyOf", ())]
+    choices = [_compile(part, basis) for part in (*node.get("anyOf", ()), *node.get("oneOf", ()))]
     forms = tuple(choice for choice in choices if choice.properties)
     if len(forms) < _SEVERAL:
         parts, forms = parts + choices, ()

@@ -42,7 +42,7 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "convention": _keys("name description x-basis"),
     "path": _keys("", **dict.fromkeys(("get", "post", "put", "patch", "delete"), "operation")),
     "operation": _keys(
-        "operationId tags summary description security x-basis",
+        "operationId tags summary description security x-basis x-internal",
         parameters="[parameter]",
         requestBody="body",
         responses="{status}",
@@ -72,8 +72,7 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
         properties="{schema}",
         items="schema",
         **dict.fromkeys(("if", "then", "else", "not"), "schema"),
-        anyOf="[schema]",
-        allOf="[schema]",
+        **dict.fromkeys(("anyOf", "oneOf", "allOf"), "[schema]"),
     ),
 }
 _BESIDE_REF: Final = frozenset({"$ref", "summary", "description", "x-basis"})
