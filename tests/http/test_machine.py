@@ -130,7 +130,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule(by_ms=st.integers(0, 400) | st.integers(0, 20_000))
     def advance(self, by_ms: int) -> None:
-        """Time goes by."""
+        """Advance the time."""
         self.zof.advance(by_ms)
         self.model.advance(self.model.now + by_ms)
 
