@@ -43,7 +43,7 @@ def test_what_follows_what(status: Status, event: Trigger) -> None:
 
 
 def test_the_table_is_closed() -> None:
-    """Every transition leads to a status, and the terminal statuses are those of the contract."""
+    """The transitions reach all statuses, and the terminal statuses are those of the contract."""
     assert set(AFTER.values()) | {Status.QUEUED} == set(Status)
     assert ENDED == TERMINAL
 

@@ -129,7 +129,7 @@ def _kept_for(days: int) -> Callable[[World], None]:
 
 
 def _promised() -> Defect:
-    """`expires_at` of an artifact stays right, but the artifact does not follow it."""
+    """`expires_at` of an artifact lies two years too early from the year 2027 on."""
 
     def edit(one: Any) -> None:  # noqa: ANN401  a JSON value
         year, rest = one["expires_at"][:4], one["expires_at"][4:]

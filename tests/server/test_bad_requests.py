@@ -1,6 +1,6 @@
 """Bad requests at the level of HTTP: methods, targets, floods, and clients that disconnect.
 
-Whatever comes over the wire, a client gets an answer that it can read, nobody waits for ever, and no run is lost.
+For any bytes, the client gets a readable answer in finite time, and no run is lost.
 """
 
 from __future__ import annotations
