@@ -80,7 +80,7 @@ def test_half_an_hour_in_three_polls(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_half_an_hour_behind_another(way: str) -> None:
-    """A queued run is seen to start within three polls, and to end within three polls."""
+    """A queued run is seen to end within three polls; it starts when the run before it ends."""
     zof = fresh(clock="auto", capacity=1)
     first = zof.start(*LONG)["id"]
     run = zof.start(*LONG)["id"]

@@ -171,7 +171,7 @@ def test_summary(history: list[Step]) -> None:
 
 @given(history=histories)
 def test_what_has_not_happened(history: list[Step]) -> None:
-    """Exactly the times and durations of future events are null; a result has an ID once it is visible."""
+    """Times and durations are null exactly if the event has not happened; a result has an ID once visible."""
     zof = fresh(capacity=2)
     for name in live(zof, history):
         run = zof.run(name)
