@@ -46,7 +46,7 @@ def order(organization: str, cases: tuple[str, ...], project: str = PROJECTS[0])
 
 @st.composite
 def from_life(draw: st.DrawFn, *, most_cases: int = 6) -> tuple[Run, ...]:
-    """The states of one run that lives on, from its creation to any state that a run can be in."""
+    """The states of one run, from its creation to any state that a run can be in."""
     cases = tuple(f"tc_{place}" for place in range(draw(st.integers(1, most_cases))))
     now = BEGAN + draw(st.integers(0, 5_000))
     states = [Run(draw(st.integers(0, 9)), ORGANIZATIONS[0], PROJECTS[0], "staging", None, cases, now)]
@@ -68,7 +68,7 @@ lives: Final = from_life()
 
 
 def snapshot(world: World) -> object:
-    """All that can be read off a world, but for its answers: runs, lists under every filter, results, and projects."""
+    """All public state of a world: runs, lists under every filter, results and projects."""
     lists = []
     for organization, tenancy in world.tenancies.items():
         for status in (None, *Status):

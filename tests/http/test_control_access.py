@@ -21,7 +21,7 @@ CLIENTS: Final = ("127.0.0.1", "::1", "192.0.2.7", "")
 def ask(
     zof: Zof, path: str = "/_emulator/health", client: str = "127.0.0.1", host: str = "localhost", **more: str
 ) -> Answer:
-    """The answer to a client at an address that asks for a host; a header's `_` stands for `-`."""
+    """The answer to a client at an address for a host; `_` in a header's name stands for `-`."""
     headers = [(name.replace("_", "-"), value) for name, value in more.items()]
     return zof.send("GET", path, key=None, headers=headers, client=client, base=f"http://{host}")
 
@@ -30,7 +30,7 @@ def ask(
 @pytest.mark.parametrize("host", [ANYWHERE, "127.0.0.1"])
 @pytest.mark.parametrize("world", ["", "/w/a"])
 def test_token(client: str, host: str, world: str) -> None:
-    """Where there is a token everybody must bring it, clients on this machine too."""
+    """If a token is set, every client needs it, also on this machine."""
     zof = Zof(host=host, token=TOKEN)
     path = f"{world}/_emulator/clock"
     for wrong in (
@@ -52,7 +52,7 @@ def test_token(client: str, host: str, world: str) -> None:
 
 @pytest.mark.parametrize("client", ["192.0.2.7", "2001:db8::1", ""])
 def test_no_token_to_bring(client: str) -> None:
-    """Where there is no token, only clients on this machine are let in."""
+    """Without a token, only clients on this machine are admitted."""
     assert ask(Zof(host=ANYWHERE), client=client).error == (403, "forbidden", None)
     assert ask(Zof(host=ANYWHERE), client="127.0.0.1").status == 200
 
@@ -77,13 +77,13 @@ FOREIGN: Final = (
 
 @pytest.mark.parametrize("host", OURS)
 def test_own_host(host: str) -> None:
-    """A request for localhost, a name below it, or a loopback address is let in."""
+    """A request for localhost, a subdomain of it, or a loopback address is admitted."""
     assert ask(Zof(), host=host).status == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
 def test_foreign_host(host: str) -> None:
-    """A request that was meant for another host is refused, as a browser sends it whose page has moved here."""
+    """A request for another host is refused, as DNS rebinding produces it."""
     zof = Zof()
     for path in ("/_emulator/health", "/_emulator/nothing", "/w/a/_emulator/clock"):
         assert ask(zof, path, host=host).error == (403, "forbidden", None)
@@ -100,7 +100,7 @@ def test_the_api_for_every_host(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["zof.test", "zof.test:443", "ZOF.test"])
 def test_public_host(host: str) -> None:
-    """The host that links begin with is our own, and no other is."""
+    """The host of the public URL is admitted, and no other is."""
     zof = Zof(public_url="https://zof.test:8443")
     assert ask(zof, host=host).status == 200
     assert ask(zof, host="other.test").status == 403
@@ -113,7 +113,7 @@ def test_public_host(host: str) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("token", ["", TOKEN])
 def test_foreign_origin(origin: str, token: str) -> None:
-    """A page of another site is refused, token or not."""
+    """A request from a page of another site is refused, with or without a token."""
     zof = Zof(token=token)
     more = {"authorization": f"Bearer {token}"} if token else {}
     assert ask(zof, origin=origin, **more).error == (403, "forbidden", None)
@@ -186,7 +186,7 @@ def test_scheme_of_the_token(scheme: str) -> None:
 
 
 def test_refused_means_unchanged() -> None:
-    """Who is refused changes nothing."""
+    """A refused request changes nothing."""
     zof = Zof()
     zof.start()
     before = zof.tell("GET", "/snapshot").content
@@ -200,7 +200,7 @@ def test_refused_means_unchanged() -> None:
 
 @pytest.mark.parametrize("more", [{"host": "evil.test"}, {"origin": "https://evil.test"}])
 def test_who_is_refused_makes_no_world(more: dict[str, str]) -> None:
-    """A request to the operations of a world that there is not, from who may not use them, leaves none behind."""
+    """A refused control request to an unknown world does not create that world."""
     zof = Zof()
     assert ask(zof, "/w/new/_emulator/clock", **more).status == 403
     assert ask(zof, "/_emulator/clock", x_zof_world="new", **more).status == 403
@@ -273,7 +273,7 @@ EXAMPLES: Final[dict[str, tuple[int, Any]]] = {
 
 @pytest.mark.parametrize("reason", sorted(EXAMPLES.keys() | ELSEWHERE.keys()))
 def test_examples_are_alive(reason: str) -> None:
-    """Every example of a request that reaches no operation is what such a request gets, to the letter."""
+    """Requests that reach no operation get exactly the documented examples."""
     answer = ELSEWHERE[reason]()
     assert (answer.status, answer.json) == EXAMPLES[reason]
     assert answer.headers["x-request-id"].startswith("req_")

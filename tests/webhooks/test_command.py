@@ -1,4 +1,4 @@
-"""`zof-emulator webhooks`: a line for each attempt, and one line when there is no emulator."""
+"""`zof-emulator webhooks` prints a line for each attempt, or one error if there is no emulator."""
 
 from __future__ import annotations
 
