@@ -132,7 +132,7 @@ def test_no_process_is_left_behind() -> None:
 
 
 def shell(*arguments: str) -> str:
-    """What `zof-emulator env` prints."""
+    """The output of `zof-emulator env`."""
     command = [sys.executable, "-m", "zof_emulator", "env", *arguments]
     return subprocess.run(command, env=environment({}), capture_output=True, text=True, check=True).stdout
 

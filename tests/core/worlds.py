@@ -19,12 +19,12 @@ BEGAN: Final = 1_767_225_600_123
 ORGANIZATIONS: Final = ("org_a", "org_b")
 PROJECTS: Final = ("proj_one", "proj_two")
 ENDINGS: Final = (Status.PASSED, Status.FAILED, Status.ERROR)
-"""What a case that ran to its end can come to."""
+"""The outcomes of a case that ran to its end."""
 WORDS: Final = ("login", "search", "cart", "pay_fail", "load_error", "sync_flaky", "import_slow", "sort_fail_slow")
 DATA: Final = SeedData(organizations=tuple(Organization(one) for one in ORGANIZATIONS), keys=())
 
 case_lists: Final = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True).map(tuple)
-"""What a run is of, without an organization: in open references a case belongs to who names it first."""
+"""The cases of a run, without an organization: an open reference belongs to whoever names it first."""
 
 
 def fresh(

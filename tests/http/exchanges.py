@@ -108,7 +108,7 @@ FILES: Final[Mapping[str, Exchange]] = {
     "junit": lambda zof: zof.follow(artifact(zof, "application/xml")),
     "har": lambda zof: zof.follow(artifact(zof, "application/json")),
 }
-"""What is no JSON answer, though a HAR is written in JSON."""
+"""The answers that are not JSON objects of the API; a HAR file is JSON too."""
 
 JUDGED: Final[dict[str, Judged]] = {
     "wrong header": (400, "invalid_request", "Idempotency-Key", lambda zof: start(zof, idempotency_key="\t")),
@@ -165,7 +165,7 @@ OUTSIDE: Final[Mapping[str, Exchange]] = {
     "control from afar": _control("GET", "/health", client=FAR),
     "not HTTP": unread,
 }
-"""What is not the API's, or not even a request."""
+"""The exchanges outside the API, and those of bytes that are no request."""
 
 ALL: Final[Mapping[str, Exchange]] = {
     **SUCCESSES,

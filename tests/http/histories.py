@@ -22,7 +22,7 @@ TERMINAL = frozenset({"passed", "failed", "error", "canceled"})
 STATUSES = ("queued", "running", *sorted(TERMINAL))
 
 case_lists = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True)
-"""What a run is of."""
+"""The cases of a run."""
 
 
 @cache
@@ -61,7 +61,7 @@ starts = st.builds(lambda project, cases: Step("start", project, tuple(cases)), 
 cancels = st.builds(lambda number: Step("cancel", number=number), st.integers(0, 99))
 waits = st.builds(lambda number: Step("advance", number=number), st.integers(0, 4_000))
 histories = st.lists(starts | starts | cancels | waits, max_size=12)
-"""What may have happened; of starts a little more, so that there is something to see."""
+"""The actions of a history; starts are more frequent, so that most histories have runs."""
 
 
 def live(zof: Zof, history: Sequence[Step]) -> list[str]:

@@ -39,9 +39,9 @@ VALUES: Final[tuple[Any, ...]] = (
     {},
     {"x": 1},
 )
-"""What a value is replaced by."""
+"""The replacements of a value."""
 NEAR: Final = (-100_000, -1, 1, 100_000)
-"""What is added to an integer."""
+"""The summands for an integer."""
 
 
 class Mutation(NamedTuple):

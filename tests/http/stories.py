@@ -68,7 +68,7 @@ REQUESTS: Final[dict[str, Callable[[Zof], Answer]]] = {
     "another environment": lambda zof: zof.post("/runs", {**START, "environment": "moon"}),
 }
 stories: Final = st.lists(st.sampled_from(sorted(REQUESTS)), min_size=1, max_size=15)
-"""What clients may ask for, one after another."""
+"""The requests of a sequence."""
 
 
 def told(zof: Zof, story: Iterable[str]) -> list[Answer]:

@@ -24,31 +24,31 @@ HALF_AN_HOUR: Final = 30 * 60_000
 
 
 def run_and_status(zof: Zof, run: str) -> str:
-    """What a client sees that retrieves the run."""
+    """The status of the run as its retrieval shows it."""
     status: str = zof.run(run)["status"]
     return status
 
 
 def in_list(zof: Zof, run: str) -> str:
-    """What a client sees that lists runs."""
+    """The status of the run as the list of runs shows it."""
     found: str = next(one["status"] for one in zof.get("/runs", limit=1).json["data"] if one["id"] == run)
     return found
 
 
 def in_logs(zof: Zof, run: str) -> str:
-    """What a client sees that reads the log to its end: the end has no cursor."""
+    """The end of the run as its log shows it: the last page has no cursor."""
     page = zof.get(f"/runs/{run}/logs", limit=100).json
     return "running" if page["next_cursor"] and not page["has_more"] else "passed"
 
 
 def in_artifacts(zof: Zof, run: str) -> str:
-    """What a client sees that waits for a run's own artifacts."""
+    """The end of the run as its own artifacts show it."""
     found = zof.get(f"/runs/{run}/artifacts", limit=100).json["data"]
     return "passed" if any(one["content_type"] == "application/xml" for one in found) else "running"
 
 
 def in_results(zof: Zof, run: str) -> str:
-    """What a client sees that waits for a run's results."""
+    """The end of the run as its results show it."""
     return "passed" if zof.get("/results", run_id=run).json["data"] else "running"
 
 

@@ -67,7 +67,7 @@ bases: Final = st.builds(
     hosts,
     st.one_of(st.just(""), st.integers(1, 65535).map(":{}".format)),
 )
-"""What a client may call the emulator."""
+"""The values of the `Host` header."""
 
 
 def fields(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  a JSON value

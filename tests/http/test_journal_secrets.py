@@ -90,7 +90,7 @@ def test_numbers() -> None:
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_what_is_no_secret(name: str) -> None:
-    """What a replay needs is shown as it was."""
+    """The journal shows the data that a replay needs unchanged."""
     assert not is_secret_name(name)
     assert mask_query(f"{name}=abc") == f"{name}=abc"
     assert mask_body(json.dumps({name: "abc"})) == json.dumps({name: "abc"})

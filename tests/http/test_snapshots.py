@@ -180,7 +180,7 @@ def test_a_large_snapshot() -> None:
 
 
 def test_a_snapshot_of_many_runs() -> None:
-    """A snapshot that is sent in several pieces is whole, and its world goes on."""
+    """A snapshot that is sent in several pieces is restored, and its world continues."""
     zof = Zof(scenario="empty")
     for _ in range(1_100):
         zof.start("tc_a")

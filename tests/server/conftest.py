@@ -1,4 +1,4 @@
-"""What the tests of the server process share."""
+"""Fixtures for the tests of the server process."""
 
 from __future__ import annotations
 

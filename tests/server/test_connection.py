@@ -63,7 +63,7 @@ class Loop:
         return self
 
     def add_done_callback(self, _call: object) -> None:
-        """What is done is forgotten anyway."""
+        """Do nothing; finished tasks need no call."""
 
     def work(self) -> None:
         """Run the tasks as far as they go."""

@@ -10,7 +10,7 @@ from tests.zof import CI, OTHER
 
 WORLDS: Final = tuple(f"world-{number}" for number in range(8))
 STORIES: Final = 250
-"""Of each client."""
+"""The number of request sequences of each client."""
 FLAGS: Final = ("--clock", "auto", "--rate-limit", "60/60", "--journal", "10000", "--capacity", "2", "--quiet")
 
 

@@ -97,7 +97,7 @@ def test_no_escape_codes(variables: dict[str, str]) -> None:
 
 
 def lines_of(server: Server) -> list[str]:
-    """What was logged since the banner."""
+    """The log lines since the banner."""
     return server.logged.partition("Ctrl-C ends it.\n")[2].split("\n")[1:-1]
 
 

@@ -18,9 +18,9 @@ MAPS: Final = {
     "paths", "responses", "headers", "content", "examples", "links", "properties", "schemas", "securitySchemes",
     "x-elsewhere", "webhooks",
 }  # fmt: skip
-"""What holds things under names of their own; a name more is no keyword."""
+"""The objects whose keys are names, not keywords."""
 OPAQUE: Final = {"info", "xml", "servers", "security", "tags", "value", "default", "required", "enum", "x-transitions"}
-"""What the loader hands on as it is."""
+"""The keywords whose values the loader does not inspect."""
 UNKNOWN: Final = st.sampled_from(
     [
         "nullable",

@@ -1,4 +1,4 @@
-"""What the vendor's pages say about `run.completed`, sentence by sentence."""
+"""The sentences of the vendor's pages about `run.completed`."""
 
 from __future__ import annotations
 
