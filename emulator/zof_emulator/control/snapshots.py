@@ -80,15 +80,15 @@ def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> None:
         )
     state: Any = snapshot.get("world")
     if _digest(state) != snapshot.get("sha256"):
-        raise Refused("snapshot_unreadable", why="it is damaged: its sha256 is another")
+        raise Refused("snapshot_unreadable", why="it is damaged: its sha256 does not match")
     if _holds_float(state) or not is_world(state):
-        raise Refused("snapshot_unreadable", why="it holds what no world does")
+        raise Refused("snapshot_unreadable", why="its content is no valid world")
     try:
         check_state(state)
         world = restore_world(state, hosted.world.keys.values(), _read_answer)
         _check_sizes(state["answers"])
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, Refused) as error:
-        raise Refused("snapshot_unreadable", why=f"it holds what no world does ({error!r})"[:_LONGEST_WHY]) from error
+        raise Refused("snapshot_unreadable", why=f"its content is no valid world ({error!r})"[:_LONGEST_WHY]) from error
     hosted.restore(world)
 
 
