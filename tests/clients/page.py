@@ -27,6 +27,7 @@ TITLES: Final = {
     "junit": "download an export (JUnit, XML)",
     "export json": "export results as JSON",
     "export csv": "export results as CSV",
+    "webhook": "register a webhook, whose secret is shown once; list it; send it a test",
     "unknown status": "a run with a status that the document does not list is read",
     "unknown code": "an error with a code that the document does not list is read",
 }
