@@ -30,6 +30,10 @@ _TSC: Final = (
     *("--esModuleInterop", "--lib", "es2022,dom,dom.iterable", "--types", "node", "--typeRoots"),
     *(str(HERE / "node_modules" / "@types"), "--skipLibCheck", "--outDir", "out"),
 )
+_GO_VALIDATES: Final = (
+    "checks the patterns of an answer with alternatives through gopkg.in/validator.v2, and the version of Debian does not "
+    "read the tags that are generated; read the raw response as a `WebhookEvent`"
+)
 _CSV_IS_JSON: Final = "types the export as JSON and cannot read CSV; use the raw response"
 
 
@@ -192,6 +196,6 @@ RECIPES: Final = (
             (Path("go.mod"), "module zof\n\ngo 1.19\n\nrequire gopkg.in/validator.v2 v2.0.0\n"),
             (Path("vendor/modules.txt"), "# gopkg.in/validator.v2 v2.0.0\n## explicit\ngopkg.in/validator.v2\n"),
         ),
-        limits={"export csv": _CSV_IS_JSON},
+        limits={"export csv": _CSV_IS_JSON, "webhook test": _GO_VALIDATES},
     ),
 )

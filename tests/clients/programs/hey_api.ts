@@ -67,7 +67,11 @@ async function main(): Promise<void> {
     check(created && created.secret.length >= 16);
     const listed = (await listWebhooks({ client })).data?.data;
     check(listed && listed[0].id === created.id && listed.every((one) => !("secret" in one)));
-    const event = (await testWebhook({ client, path: { id: created.id } })).data;
+  });
+  await step("webhook test", async () => {
+    const newest = (await listWebhooks({ client })).data?.data[0];
+    check(newest);
+    const event = (await testWebhook({ client, path: { id: newest.id } })).data;
     check(event && "id" in event && event.type === "run.completed");
   });
   await errors({

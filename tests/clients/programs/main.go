@@ -187,7 +187,14 @@ func main() {
 		if page.Data[0].Id != created.Id || !isSecret {
 			return fmt.Errorf("not as expected: %s", text)
 		}
-		sent, _, err := api.WebhooksAPI.TestWebhook(ctx, created.Id).Execute()
+		return nil
+	})
+	step("webhook test", func() error {
+		page, _, err := api.WebhooksAPI.ListWebhooks(ctx).Execute()
+		if err != nil {
+			return err
+		}
+		sent, _, err := api.WebhooksAPI.TestWebhook(ctx, page.Data[0].Id).Execute()
 		if err != nil {
 			return err
 		}

@@ -99,7 +99,11 @@ def _webhook() -> None:
     listed = webhooks.list_webhooks().data
     assert listed[0].id == created.id
     assert not any("secret" in one.to_dict() for one in listed)
-    event = webhooks.test_webhook(created.id).actual_instance
+
+
+@story.step("webhook test")
+def _webhook_test() -> None:
+    event = webhooks.test_webhook(webhooks.list_webhooks().data[0].id).actual_instance
     assert isinstance(event, WebhookEvent)
     assert event.type == "run.completed"
 

@@ -106,7 +106,11 @@ def _webhook() -> None:
     listed = list_webhooks.sync(client=client).data
     assert listed[0].id == created.id
     assert not any("secret" in one.to_dict() for one in listed)
-    event = test_webhook.sync(created.id, client=client)
+
+
+@story.step("webhook test")
+def _webhook_test() -> None:
+    event = test_webhook.sync(list_webhooks.sync(client=client).data[0].id, client=client)
     assert isinstance(event, WebhookEvent)
     assert event.type_ == "run.completed"
 

@@ -67,7 +67,11 @@ async function main(): Promise<void> {
     check(created && created.secret.length >= 16);
     const listed = (await api.GET("/webhooks")).data?.data;
     check(listed && listed[0].id === created.id && listed.every((one) => !("secret" in one)));
-    const event = (await api.POST("/webhooks/{id}/test", { params: { path: { id: created.id } } })).data;
+  });
+  await step("webhook test", async () => {
+    const newest = (await api.GET("/webhooks")).data?.data[0];
+    check(newest);
+    const event = (await api.POST("/webhooks/{id}/test", { params: { path: { id: newest.id } } })).data;
     check(event && "id" in event && event.type === "run.completed");
   });
   await errors({

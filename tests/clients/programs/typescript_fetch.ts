@@ -67,7 +67,9 @@ async function main(): Promise<void> {
     check(created.secret.length >= 16);
     const listed = (await webhooks.listWebhooks()).data;
     check(listed[0].id === created.id && listed.every((one) => !("secret" in one)));
-    const event = await webhooks.testWebhook({ id: created.id });
+  });
+  await step("webhook test", async () => {
+    const event = await webhooks.testWebhook({ id: (await webhooks.listWebhooks()).data[0].id });
     check("id" in event && event.type === "run.completed" && event.created instanceof Date);
   });
   await errors({
