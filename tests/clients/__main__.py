@@ -28,7 +28,7 @@ SECONDS: Final = 240
 """How long one command may take."""
 STEPS: Final = (
     *("generate", "build", "control", "start", "retry", "poll", "page", "results", "png", "zip", "har", "junit"),
-    *("export json", "export csv", *(f"error {status}" for status in (400, 401, 403, 404, 409, 429))),
+    *("export json", "export csv", "webhook", "webhook test", *(f"error {status}" for status in (400, 401, 403, 404, 409, 429))),
     *("unknown status", "unknown code"),
 )
 
@@ -98,6 +98,7 @@ def _perform(  # noqa: PLR0913, PLR0917  one step of a trial
         folder.mkdir(parents=True)
         (folder / "node_modules").symlink_to(HERE / "node_modules")
         for path, content in recipe.extra:
+            (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_text(content, encoding="utf-8")
     filled = [tuple(part.replace("{document}", str(document)) for part in command) for command in commands]
     trial.outcomes[step] = _run_all(filled, folder)

@@ -27,6 +27,8 @@ TITLES: Final = {
     "junit": "download an export (JUnit, XML)",
     "export json": "export results as JSON",
     "export csv": "export results as CSV",
+    "webhook": "register a webhook, whose secret is shown once, and list it",
+    "webhook test": "send the webhook a test event, and read the event",
     "unknown status": "a run with a status that the document does not list is read",
     "unknown code": "an error with a code that the document does not list is read",
 }

@@ -19,7 +19,9 @@ CHILD: Final = str(PYTHON / "python")
 CONTRACT: Final = ROOT / "openapi.yaml"
 CONTROL: Final = ROOT / "emulator" / "zof_emulator" / "control.yaml"
 ANNOTATIONS: Final = Path("/usr/share/java/jakarta-annotation-api.jar")
-"""What generated Java is annotated with; a package of Debian."""
+"""What generated Java is annotated with; Debian's package `libjakarta-annotation-api-java`."""
+GO_LIBRARIES: Final = Path("/usr/share/gocode/src/gopkg.in")
+"""What generated Go validates alternatives with; Debian's package `golang-gopkg-validator.v2-dev`."""
 
 Command = tuple[str, ...]
 Files = tuple[tuple[Path, str], ...]
@@ -27,6 +29,10 @@ _TSC: Final = (
     *(str(NODE / "tsc"), "--strict", "--target", "es2022", "--module", "commonjs", "--moduleResolution", "node10"),
     *("--esModuleInterop", "--lib", "es2022,dom,dom.iterable", "--types", "node", "--typeRoots"),
     *(str(HERE / "node_modules" / "@types"), "--skipLibCheck", "--outDir", "out"),
+)
+_GO_VALIDATES: Final = (
+    "checks the patterns of an answer with alternatives through gopkg.in/validator.v2, and the version of Debian does not "
+    "read the tags that are generated; read the raw response as a `WebhookEvent`"
 )
 _CSV_IS_JSON: Final = "types the export as JSON and cannot read CSV; use the raw response"
 
@@ -180,12 +186,16 @@ RECIPES: Final = (
         generate=(
             _openapi_generator("go", "client", "packageName=client,withGoMod=false"),
             ("rm", "-r", "client/test"),
+            ("cp", "-r", str(GO_LIBRARIES), "vendor/"),
         ),
         build=(("go", "vet", "./client"),),
         build_program=(("go", "build", "-o", "story", "."),),
         run=("./story",),
         program="main.go",
-        extra=((Path("go.mod"), "module zof\n\ngo 1.19\n"),),
-        limits={"export csv": _CSV_IS_JSON},
+        extra=(
+            (Path("go.mod"), "module zof\n\ngo 1.19\n\nrequire gopkg.in/validator.v2 v2.0.0\n"),
+            (Path("vendor/modules.txt"), "# gopkg.in/validator.v2 v2.0.0\n## explicit\ngopkg.in/validator.v2\n"),
+        ),
+        limits={"export csv": _CSV_IS_JSON, "webhook test": _GO_VALIDATES},
     ),
 )

@@ -68,6 +68,7 @@ def level(pointer: str) -> str:
         "schema",
         "items",
         "anyOf",
+        "oneOf",
         "allOf",
         "components",
     }

@@ -1,4 +1,5 @@
 // The story, told by the client that openapi-generator makes for Java and its own HTTP client.
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import java.nio.file.Files;
 import java.security.MessageDigest;
 import java.util.HashSet;
@@ -13,16 +14,23 @@ import zof.ApiException;
 import zof.api.ArtifactsApi;
 import zof.api.ResultsApi;
 import zof.api.RunsApi;
+import zof.api.WebhooksApi;
 import zof.model.Artifact;
+import zof.model.CreateWebhook;
+import zof.model.CreatedWebhook;
 import zof.model.ErrorResponse;
+import zof.model.EventTypeChoice;
 import zof.model.ExportFormat;
 import zof.model.ExportResults;
 import zof.model.RunDetail;
 import zof.model.RunPage;
 import zof.model.StartRun;
+import zof.model.Webhook;
+import zof.model.WebhookEvent;
 
 public final class Story {
     private static final List<String> CASES = List.of("tc_login_001", "tc_payment_fail_002");
+    private static final String RECEIVER = "http://127.0.0.1:9/webhooks";
     private static String run = "";
 
     interface Action {
@@ -72,6 +80,7 @@ public final class Story {
         RunsApi runs = new RunsApi(client);
         ResultsApi results = new ResultsApi(client);
         ArtifactsApi artifacts = new ArtifactsApi(client);
+        WebhooksApi webhooks = new WebhooksApi(client);
         StartRun order = new StartRun().projectId("proj_abc123").environment("staging").testCaseIds(new LinkedHashSet<>(CASES));
         step("start", () -> {
             RunDetail started = runs.startRun(order, "once");
@@ -119,6 +128,22 @@ public final class Story {
             check(size == CASES.size(), "" + size);
         });
         step("export csv", () -> results.exportResults(new ExportResults().format(ExportFormat.CSV).runId(run), null));
+        step("webhook", () -> {
+            CreatedWebhook created = webhooks.createWebhook(
+                new CreateWebhook().url(RECEIVER).events(Set.of(EventTypeChoice.RUN_COMPLETED)), null);
+            check(created.getSecret().length() >= 16, "the secret");
+            List<Webhook> listed = webhooks.listWebhooks(null, null).getData();
+            String text = client.getObjectMapper().writeValueAsString(listed);
+            check(listed.get(0).getId().equals(created.getId()) && !text.contains("secret"), text);
+        });
+        // Java tells the forms of an event apart by their fields, so its mapper must refuse unknown ones.
+        ApiClient strict = connect(base, "zof_test_admin");
+        strict.setObjectMapper(strict.getObjectMapper().configure(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES, true));
+        step("webhook test", () -> {
+            String newest = webhooks.listWebhooks(null, null).getData().get(0).getId();
+            WebhookEvent event = new WebhooksApi(strict).testWebhook(newest, null).getWebhookEvent();
+            check(event.getType().equals("run.completed"), event.getType());
+        });
         refused(client, "error 400", 400, "invalid_request", () -> runs.listRuns(null, null, null, null, null, "made-up"));
         RunsApi nobody = new RunsApi(connect(base, "zof_test_nobody"));
         refused(client, "error 401", 401, "unauthorized", () -> nobody.listRuns(null, null, null, null, null, null));

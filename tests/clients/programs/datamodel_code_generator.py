@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 import httpx
-from steps import Case, Story
+from steps import RECEIVER, SECRET_LENGTH, Case, Story
 from zof_models import (
     ArtifactPage,
+    CreatedWebhook,
+    CreateWebhook,
     ErrorResponse,
+    EventTypeChoice,
     ExportedResults,
     ExportFormat,
     ExportResults,
@@ -16,6 +19,9 @@ from zof_models import (
     RunDetail,
     RunPage,
     StartRun,
+    WebhookEnvelope,
+    WebhookEvent,
+    WebhookPage,
 )
 
 story = Story()
@@ -102,6 +108,25 @@ def _export_json() -> None:
 @story.step("export csv")
 def _export_csv() -> None:
     assert export(ExportFormat.csv).text.count("\r\n") == len(Case) + 1
+
+
+@story.step("webhook")
+def _webhook() -> None:
+    wanted = CreateWebhook(url=RECEIVER, events=[EventTypeChoice.run_completed])
+    answer = client.post("/webhooks", json=wanted.model_dump(mode="json", exclude_none=True))
+    created = CreatedWebhook.model_validate_json(answer.content)
+    assert len(created.secret.root) >= SECRET_LENGTH
+    answer = client.get("/webhooks")
+    assert WebhookPage.model_validate_json(answer.content).data[0].id == created.id
+    assert "secret" not in answer.text
+
+
+@story.step("webhook test")
+def _webhook_test() -> None:
+    newest = WebhookPage.model_validate_json(client.get("/webhooks").content).data[0].id.root
+    event = WebhookEnvelope.model_validate_json(client.post(f"/webhooks/{newest}/test").content).root
+    assert isinstance(event, WebhookEvent)
+    assert event.type.root == "run.completed"
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:

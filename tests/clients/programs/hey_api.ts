@@ -1,10 +1,11 @@
 // The story, told by the client that @hey-api/openapi-ts makes.
 import { createClient } from "./zof/client";
 import {
-  cancelRun, downloadArtifact, exportResults, getRun, listResults, listRunArtifacts, listRuns, startRun,
+  cancelRun, createWebhook, downloadArtifact, exportResults, getRun, listResults, listRunArtifacts, listRuns, listWebhooks,
+  startRun, testWebhook,
 } from "./zof";
 import type { ErrorResponse } from "./zof";
-import { altered, base, bytesOf, cases, check, eachArtifact, errors, key, otherKey, Refusal, step } from "./steps";
+import { altered, base, bytesOf, cases, check, eachArtifact, errors, key, otherKey, receiver, Refusal, step } from "./steps";
 
 const connect = (url: string, token: string) => createClient({ baseUrl: url, auth: token });
 const client = connect(base, key);
@@ -60,6 +61,18 @@ async function main(): Promise<void> {
   await step("export csv", async () => {
     const data: unknown = (await exportResults({ client, body: { format: "csv", run_id: run } })).data;
     check(typeof data === "string");
+  });
+  await step("webhook", async () => {
+    const created = (await createWebhook({ client, body: { url: receiver, events: ["run.completed"] } })).data;
+    check(created && created.secret.length >= 16);
+    const listed = (await listWebhooks({ client })).data?.data;
+    check(listed && listed[0].id === created.id && listed.every((one) => !("secret" in one)));
+  });
+  await step("webhook test", async () => {
+    const newest = (await listWebhooks({ client })).data?.data[0];
+    check(newest);
+    const event = (await testWebhook({ client, path: { id: newest.id } })).data;
+    check(event && "id" in event && event.type === "run.completed");
   });
   await errors({
     400: () => refusal(listRuns({ client, query: { starting_after: "made-up" } })),

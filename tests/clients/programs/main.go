@@ -169,6 +169,37 @@ func main() {
 		_, _, err := api.ResultsAPI.ExportResults(ctx).ExportResults(wanted).Execute()
 		return err
 	})
+	step("webhook", func() error {
+		wanted := *client.NewCreateWebhook("http://127.0.0.1:9/webhooks", []client.EventTypeChoice{client.RUN_COMPLETED})
+		created, _, err := api.WebhooksAPI.CreateWebhook(ctx).CreateWebhook(wanted).Execute()
+		if err != nil {
+			return err
+		}
+		page, response, err := api.WebhooksAPI.ListWebhooks(ctx).Execute()
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			return err
+		}
+		isSecret := !strings.Contains(string(text), "secret") && len(created.Secret) >= 16
+		if page.Data[0].Id != created.Id || !isSecret {
+			return fmt.Errorf("not as expected: %s", text)
+		}
+		return nil
+	})
+	step("webhook test", func() error {
+		page, _, err := api.WebhooksAPI.ListWebhooks(ctx).Execute()
+		if err != nil {
+			return err
+		}
+		sent, _, err := api.WebhooksAPI.TestWebhook(ctx, page.Data[0].Id).Execute()
+		if err != nil {
+			return err
+		}
+		return check(sent.WebhookEvent != nil && sent.WebhookEvent.Type == "run.completed", fmt.Sprint(sent))
+	})
 	refused("error 400", 400, "invalid_request", func() (*http.Response, error) {
 		_, response, err := api.RunsAPI.ListRuns(ctx).StartingAfter("made-up").Execute()
 		return response, err

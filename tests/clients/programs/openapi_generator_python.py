@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 
-from steps import Case, Story
-from zof_og import ApiClient, ArtifactsApi, Configuration, ResultsApi, RunsApi
+from steps import RECEIVER, SECRET_LENGTH, Case, Story
+from zof_og import ApiClient, ArtifactsApi, Configuration, ResultsApi, RunsApi, WebhooksApi
 from zof_og.exceptions import ApiException
-from zof_og.models import ErrorResponse, ExportFormat, ExportResults, RunDetail, StartRun
+from zof_og.models import (
+    CreateWebhook,
+    ErrorResponse,
+    EventTypeChoice,
+    ExportFormat,
+    ExportResults,
+    RunDetail,
+    StartRun,
+    WebhookEvent,
+)
 
 story = Story()
 
@@ -19,6 +28,7 @@ def connect(base: str, key: str) -> ApiClient:
 
 client = connect(story.base, story.key)
 runs, results, artifacts = RunsApi(client), ResultsApi(client), ArtifactsApi(client)
+webhooks = WebhooksApi(client)
 order = StartRun(project_id="proj_abc123", environment="staging", test_case_ids=list(Case))
 
 
@@ -79,6 +89,23 @@ def _export_json() -> None:
 def _export_csv() -> None:
     exported = results.export_results(ExportResults(format=ExportFormat.CSV, run_id=story.run))
     assert isinstance(exported, str)
+
+
+@story.step("webhook")
+def _webhook() -> None:
+    wanted = CreateWebhook(url=RECEIVER, events=[EventTypeChoice.RUN_DOT_COMPLETED])
+    created = webhooks.create_webhook(wanted)
+    assert len(created.secret) >= SECRET_LENGTH
+    listed = webhooks.list_webhooks().data
+    assert listed[0].id == created.id
+    assert not any("secret" in one.to_dict() for one in listed)
+
+
+@story.step("webhook test")
+def _webhook_test() -> None:
+    event = webhooks.test_webhook(webhooks.list_webhooks().data[0].id).actual_instance
+    assert isinstance(event, WebhookEvent)
+    assert event.type == "run.completed"
 
 
 def code_of(error: ApiException) -> tuple[int, str]:

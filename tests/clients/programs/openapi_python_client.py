@@ -6,12 +6,22 @@ import datetime as dt
 from http import HTTPStatus
 from typing import Any
 
-from steps import Case, Story
+from steps import RECEIVER, SECRET_LENGTH, Case, Story
 from zof_opc import AuthenticatedClient
 from zof_opc.api.artifacts import download_artifact
 from zof_opc.api.results import export_results, list_results
 from zof_opc.api.runs import cancel_run, get_run, list_run_artifacts, list_runs, start_run
-from zof_opc.models import ErrorResponse, ExportFormat, ExportResults, RunDetail, StartRun
+from zof_opc.api.webhooks import create_webhook, list_webhooks, test_webhook
+from zof_opc.models import (
+    CreateWebhook,
+    ErrorResponse,
+    EventTypeChoice,
+    ExportFormat,
+    ExportResults,
+    RunDetail,
+    StartRun,
+    WebhookEvent,
+)
 from zof_opc.types import UNSET, File
 
 story = Story()
@@ -86,6 +96,23 @@ def _export_json() -> None:
 def _export_csv() -> None:
     wanted = ExportResults(format_=ExportFormat.CSV, run_id=story.run)
     assert isinstance(export_results.sync(client=client, body=wanted), str)
+
+
+@story.step("webhook")
+def _webhook() -> None:
+    wanted = CreateWebhook(url=RECEIVER, events=[EventTypeChoice.RUN_COMPLETED])
+    created = create_webhook.sync(client=client, body=wanted)
+    assert len(created.secret) >= SECRET_LENGTH
+    listed = list_webhooks.sync(client=client).data
+    assert listed[0].id == created.id
+    assert not any("secret" in one.to_dict() for one in listed)
+
+
+@story.step("webhook test")
+def _webhook_test() -> None:
+    event = test_webhook.sync(list_webhooks.sync(client=client).data[0].id, client=client)
+    assert isinstance(event, WebhookEvent)
+    assert event.type_ == "run.completed"
 
 
 def code_of(answer: Any) -> tuple[int, str]:

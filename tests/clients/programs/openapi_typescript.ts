@@ -1,7 +1,7 @@
 // The story, told with the types that openapi-typescript makes, and openapi-fetch.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./zof";
-import { altered, base, bytesOf, cases, check, eachArtifact, errors, key, otherKey, Refusal, step } from "./steps";
+import { altered, base, bytesOf, cases, check, eachArtifact, errors, key, otherKey, receiver, Refusal, step } from "./steps";
 
 const connect = (url: string, token: string) =>
   createClient<paths>({ baseUrl: url, headers: { Authorization: `Bearer ${token}` } });
@@ -61,6 +61,18 @@ async function main(): Promise<void> {
   await step("export csv", async () => {
     const { data } = await api.POST("/results/export", { body: { format: "csv", run_id: run }, parseAs: "text" });
     check(typeof data === "string");
+  });
+  await step("webhook", async () => {
+    const created = (await api.POST("/webhooks", { body: { url: receiver, events: ["run.completed"] } })).data;
+    check(created && created.secret.length >= 16);
+    const listed = (await api.GET("/webhooks")).data?.data;
+    check(listed && listed[0].id === created.id && listed.every((one) => !("secret" in one)));
+  });
+  await step("webhook test", async () => {
+    const newest = (await api.GET("/webhooks")).data?.data[0];
+    check(newest);
+    const event = (await api.POST("/webhooks/{id}/test", { params: { path: { id: newest.id } } })).data;
+    check(event && "id" in event && event.type === "run.completed");
   });
   await errors({
     400: () => refusal(api.GET("/runs", { params: { query: { starting_after: "made-up" } } })),

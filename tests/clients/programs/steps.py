@@ -19,6 +19,10 @@ CODES = {
     409: "conflict",
     429: "rate_limit_exceeded",
 }
+RECEIVER = "http://127.0.0.1:9/webhooks"
+"""Where the webhook of the story is; nothing listens there, since the story is about the client."""
+SECRET_LENGTH = 16
+"""The fewest characters of a secret."""
 
 
 class Case(StrEnum):

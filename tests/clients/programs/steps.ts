@@ -10,6 +10,8 @@ export const cases = ["tc_login_001", "tc_payment_fail_002"];
 export const kinds: Record<string, string> = {
   "image/png": "png", "application/zip": "zip", "application/json": "har", "application/xml": "junit",
 };
+/** Where the webhook of the story is; nothing listens there, since the story is about the client. */
+export const receiver = "http://127.0.0.1:9/webhooks";
 const codes: Record<number, string> = {
   400: "invalid_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 429: "rate_limit_exceeded",
 };

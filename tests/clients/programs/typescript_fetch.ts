@@ -1,13 +1,15 @@
 // The story, told by the client that openapi-generator makes for TypeScript and fetch.
 import {
-  ArtifactsApi, Configuration, ErrorResponseFromJSON, ExportFormat, ResponseError, ResultsApi, RunsApi,
+  ArtifactsApi, Configuration, ErrorResponseFromJSON, EventTypeChoice, ExportFormat, ResponseError, ResultsApi, RunsApi,
+  WebhooksApi,
 } from "./zof";
-import { altered, base, bytesOf, cases, check, eachArtifact, errors, key, otherKey, Refusal, step } from "./steps";
+import { altered, base, bytesOf, cases, check, eachArtifact, errors, key, otherKey, receiver, Refusal, step } from "./steps";
 
 const connect = (url: string, token: string) => new Configuration({ basePath: url, accessToken: token });
 const runs = new RunsApi(connect(base, key));
 const results = new ResultsApi(connect(base, key));
 const artifacts = new ArtifactsApi(connect(base, key));
+const webhooks = new WebhooksApi(connect(base, key));
 const startRun = { projectId: "proj_abc123", environment: "staging", testCaseIds: new Set(cases) };
 
 async function refusal(promise: Promise<unknown>): Promise<Refusal> {
@@ -59,6 +61,16 @@ async function main(): Promise<void> {
   await step("export csv", async () => {
     const found: unknown = await results.exportResults({ exportResults: { format: ExportFormat.Csv, runId: run } });
     check(typeof found === "string");
+  });
+  await step("webhook", async () => {
+    const created = await webhooks.createWebhook({ createWebhook: { url: receiver, events: new Set([EventTypeChoice.RunCompleted]) } });
+    check(created.secret.length >= 16);
+    const listed = (await webhooks.listWebhooks()).data;
+    check(listed[0].id === created.id && listed.every((one) => !("secret" in one)));
+  });
+  await step("webhook test", async () => {
+    const event = await webhooks.testWebhook({ id: (await webhooks.listWebhooks()).data[0].id });
+    check("id" in event && event.type === "run.completed" && event.created instanceof Date);
   });
   await errors({
     400: () => refusal(runs.listRuns({ startingAfter: "made-up" })),
