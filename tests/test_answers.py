@@ -125,6 +125,11 @@ def send_everything(zof: Zof) -> None:
     zof.post(f"/runs/{ended}/cancel")
     waiting = [zof.start(*CASES)["id"] for _ in range(6)]
     zof.post(f"/runs/{waiting[-1]}/cancel")
+    webhook = {"url": "http://127.0.0.1:1/closed", "events": ["run.completed"]}
+    made = zof.post("/webhooks", webhook, idempotency_key="webhook")
+    zof.post("/webhooks", {**webhook, "events": ["run.failed"]}, idempotency_key="webhook")
+    for key in ("first", "again"):
+        zof.post(f"/webhooks/{made.json['id']}/test", idempotency_key=key)
     read_everything(zof)
     send_refused_requests(zof)
 

@@ -54,7 +54,7 @@ def test_help_without_arguments(flag: str) -> None:
     bare, asked = command(), command(flag)
     assert (bare.returncode, bare.stderr) == (0, "")
     assert bare.stdout == asked.stdout
-    assert "Commands:\n  replay" in bare.stdout
+    assert "Commands:\n" in bare.stdout
 
 
 # --- what a flag does

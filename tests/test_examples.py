@@ -320,6 +320,9 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
     ("forkWorld", "missing_field"): lambda asked, zof: asked.with_fields(zof, name=None),
     ("forkWorld", "invalid_value"): lambda asked, zof: asked.with_fields(zof, name="-"),
     ("deleteWorld", "world_needed"): lambda asked, zof: asked.send(zof),
+    ("resetWorld", "unknown_field"): _sent_as({"name": "x"}),
+    ("resetWorld", "invalid_value"): _sent_as([]),
+    ("verifyJournal", "conflict"): _sent_as({"operation": "cancelRun"}),
     ("verifyJournal", "repeated_field"): lambda asked, zof: asked.twice(zof, "exactly"),
     ("verifyJournal", "invalid_value"): lambda asked, zof: asked.with_fields(zof, exactly=-1),
     ("restoreSnapshot", "repeated_field"): lambda asked, zof: asked.twice(zof, "version"),
@@ -327,7 +330,7 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
     ("restoreSnapshot", "invalid_value"): lambda asked, zof: asked.with_fields(zof, version="1"),
     ("restoreSnapshot", "snapshot_unreadable"): lambda asked, zof: asked.send(zof),
     ("restoreSnapshot", "body_too_large"): lambda asked, zof: zof.send(
-        asked.method, asked.target, headers=[JSON, ("content-length", str((64 << 20) + 1))]
+        asked.method, asked.target, headers=[JSON, ("content-length", str(1 << 50))]
     ),
     ("advanceRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "to"),
     ("advanceRun", "time_out_of_range"): _at_the_end_of_time,

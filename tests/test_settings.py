@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 import pytest
 import zof_emulator
-from zof_emulator import ClockMode, Rate, RateScope, References, Scenario, Settings, WorldConfig
+from zof_emulator import ClockMode, Envelope, Rate, RateScope, References, Scenario, Settings, WorldConfig
 from zof_emulator.cli.replay import replay
 from zof_emulator.cli.serve import serve, settings_from
 from zof_emulator.settings import BOUNDS
@@ -25,9 +25,14 @@ ALL_OTHER: Final = WorldConfig(
     max_runs=1,
     references=References.STRICT,
     environments=("qa",),
+    envelope=Envelope.LEGACY,
 )
 """A configuration in which no field has its default."""
-FLAGS: Final = {"scenario": ["--no-samples"], "rate": ["--rate-limit=50/1:organization", "--burst=1"]}
+FLAGS: Final = {
+    "scenario": ["--no-samples"],
+    "rate": ["--rate-limit=50/1:organization", "--burst=1"],
+    "envelope": ["--webhook-envelope=legacy"],
+}
 """The flags of the fields that have another name on the command line, as `ALL_OTHER` sets them."""
 
 

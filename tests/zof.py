@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
     from zof_emulator.core.tenants import SeedData
     from zof_emulator.core.world import World
+    from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.hosted_world import Exchange
 
 ADMIN: Final = "zof_test_admin"
@@ -64,10 +65,11 @@ class Zof:
         data: SeedData | None = None,
         system: Callable[[], int] = lambda: EPOCH,
         on_exchange: Callable[[Exchange], None] | None = None,
+        deliveries: Deliveries | None = None,
         **settings: Any,  # noqa: ANN401  a setting
     ) -> None:
         chosen = Settings(**{"clock": "manual", "rate": OFF, **settings})
-        self.app = create_app(chosen, data=data, system=system, on_exchange=on_exchange)
+        self.app = create_app(chosen, data=data, system=system, on_exchange=on_exchange, deliveries=deliveries)
         self.key = ADMIN
         self.mount = ""
 

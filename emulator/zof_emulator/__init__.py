@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from zof_emulator.app import create_app
-    from zof_emulator.core.config import ClockMode, References, Scenario, WorldConfig
+    from zof_emulator.core.config import ClockMode, Envelope, References, Scenario, WorldConfig
     from zof_emulator.core.limits import Rate, RateScope
     from zof_emulator.core.tenants import SeedData
     from zof_emulator.settings import Settings
 
 __all__ = [
     "ClockMode",
+    "Envelope",
     "Rate",
     "RateScope",
     "References",
@@ -30,6 +31,7 @@ __all__ = [
 _MODULES: Final = {
     "create_app": "zof_emulator.app",
     "ClockMode": "zof_emulator.core.config",
+    "Envelope": "zof_emulator.core.config",
     "References": "zof_emulator.core.config",
     "Scenario": "zof_emulator.core.config",
     "WorldConfig": "zof_emulator.core.config",

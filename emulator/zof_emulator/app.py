@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from zof_emulator.console.pages import Pages
 from zof_emulator.control import operations
+from zof_emulator.control.journal_filters import collect_names
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import SECOND
 from zof_emulator.core.tenants import DEFAULT
@@ -23,7 +24,7 @@ from zof_emulator.http.hosted_world import HostedWorld, Listeners, access_to
 from zof_emulator.http.policy import ApiPolicy, ControlPolicy
 from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
-from zof_emulator.spec import document
+from zof_emulator.spec import document, operation
 from zof_emulator.webhooks.compose import compose
 from zof_emulator.webhooks.post import CallPolicy
 from zof_emulator.webhooks.service import DeliveryService, load_courier
@@ -112,9 +113,12 @@ def create_app(  # noqa: PLR0913  each has a default
         contract, table.TABLE, views.PREFIX, policy=ApiPolicy(), deliveries=sending, public_url=chosen.public_url
     )
     own = document.load(document.find("control.yaml"))
+    names = collect_names(
+        operation.operations(contract), operation.operations(own), operation.compile_elsewhere(contract)
+    )
     control_api = OpenApiApp(
         own,
-        operations.table(contract.root, worlds, chosen.public_url),
+        operations.table(contract.root, names, worlds, chosen.public_url),
         control_access.PREFIX,
         policy=ControlPolicy(),
         deliveries=sending,

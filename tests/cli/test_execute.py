@@ -39,7 +39,7 @@ def execute(*arguments: str, folder: Path | None = None) -> subprocess.Completed
 
 
 def test_a_client_finds_the_emulator() -> None:
-    """The command gets the address and the key, and nothing of ours stands between its output and the reader."""
+    """The command gets the address and the key, and its output passes through unchanged."""
     done = execute("--", sys.executable, "-c", CLIENT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "queued\n", "")
 
@@ -66,7 +66,7 @@ def test_a_command_that_a_signal_ends() -> None:
     ],
 )
 def test_what_cannot_be_done(arguments: tuple[str, ...], message: str) -> None:
-    """What cannot be done is one line on stderr with exit status 2, and the command does not run."""
+    """An error is one line on stderr with exit status 2, and the command does not run."""
     done = execute(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
@@ -87,7 +87,7 @@ def test_options_of_the_emulator(tmp_path: Path) -> None:
 
 
 def test_the_summary_and_the_journal(tmp_path: Path) -> None:
-    """The summary says what was called and what never was; the journal file can be replayed."""
+    """The summary lists called and uncalled operations; the journal file can be replayed."""
     file = tmp_path / "exchanges.ndjson"
     done = execute("--summary", "--clock", "manual", "--journal", str(file), sys.executable, "-c", CLIENT)
     assert done.returncode == 0
@@ -105,7 +105,7 @@ def test_the_summary_and_the_journal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_reach_the_command(number: signal.Signals) -> None:
-    """A signal to us is passed on to the command, whose exit status is then ours."""
+    """A signal is passed on to the command, and the exit status is the command's."""
     trap = f"trap 'echo trapped; exit 7' {number.name[3:]}; echo ready; while :; do read _ || sleep 0.01; done"
     process = subprocess.Popen(
         [sys.executable, "-m", "zof_emulator", "exec", "sh", "-c", trap],
@@ -123,7 +123,7 @@ def test_signals_reach_the_command(number: signal.Signals) -> None:
 
 
 def test_no_process_is_left_behind() -> None:
-    """What the command leaves in the background is ended, by force where it ignores SIGTERM.
+    """Background processes of the command are ended, with SIGKILL if they ignore SIGTERM.
 
     The background process holds the pipe that is read here: reading ends only when that process has ended.
     """
@@ -132,7 +132,7 @@ def test_no_process_is_left_behind() -> None:
 
 
 def shell(*arguments: str) -> str:
-    """What `zof-emulator env` prints."""
+    """The output of `zof-emulator env`."""
     command = [sys.executable, "-m", "zof_emulator", "env", *arguments]
     return subprocess.run(command, env=environment({}), capture_output=True, text=True, check=True).stdout
 

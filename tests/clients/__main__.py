@@ -28,7 +28,13 @@ SECONDS: Final = 240
 """How long one command may take."""
 STEPS: Final = (
     *("generate", "build", "control", "start", "retry", "poll", "page", "results", "png", "zip", "har", "junit"),
-    *("export json", "export csv", "webhook", "webhook test", *(f"error {status}" for status in (400, 401, 403, 404, 409, 429))),
+    *(
+        "export json",
+        "export csv",
+        "webhook",
+        "webhook test",
+        *(f"error {status}" for status in (400, 401, 403, 404, 409, 429)),
+    ),
     *("unknown status", "unknown code"),
 )
 

@@ -56,7 +56,7 @@ class Tenant:
         self.runs.append(Run([Case(one) for one in cases], self.now, project))
 
     def cancel(self, run: Run) -> None:
-        """What has ended keeps its outcome, the rest becomes canceled."""
+        """Ended cases keep their outcome; all others become canceled."""
         run.status, run.completed_at = "canceled", self.now
         for case in run.cases:
             if case.status not in DONE:
@@ -64,16 +64,16 @@ class Tenant:
         self.results += reversed(run.cases)
 
     def running(self) -> list[Run]:
-        """What runs, in the order in which its cases began."""
+        """The running runs, in the order in which their cases began."""
         return sorted((run for run in self.runs if run.status == "running"), key=lambda run: run.began)
 
     def next_end(self) -> int | None:
-        """When the next case ends."""
+        """The instant at which the next case ends."""
         self.fill()
         return min((run.ends_at for run in self.running()), default=None)
 
     def settle(self, now: int) -> None:
-        """Time goes by: whoever waits first is first to run, and the cases of a run go one after another."""
+        """Advance the time: queued runs start first in, first out, and the cases of a run run one after another."""
         self.fill()
         while (at := self.next_end()) is not None and at <= now:
             self.now = at
@@ -85,14 +85,14 @@ class Tenant:
         self.now = now
 
     def fill(self) -> None:
-        """First in, first out, as long as there is a place."""
+        """Start queued runs, first in, first out, up to the capacity."""
         for run in self.runs:
             if run.status == "queued" and len(self.running()) < self.capacity:
                 run.status, run.started_at = "running", self.now
                 self.go_on(run)
 
     def go_on(self, run: Run) -> None:
-        """The next case of a run begins; when there is none, the run ends."""
+        """Begin the next case of a run, or end the run after its last case."""
         case = next((one for one in run.cases if one.status == "queued"), None)
         found = [one.status for one in run.cases]
         if case is None:
@@ -105,7 +105,7 @@ class Tenant:
         run.began, run.ends_at, run.will = self.begun, self.now + self.takes(case.id), self.outcome(case.id)
 
     def outcome(self, case: str) -> str:
-        """Words in a case's ID tell how it ends; a flaky one fails on every odd-numbered run of it."""
+        """The outcome that the words in a case's ID choose; a flaky case fails on each odd-numbered run."""
         if "error" in case or "fail" in case:
             return "error" if "error" in case else "failed"
         if "flaky" not in case:

@@ -1,4 +1,4 @@
-"""Artifacts: which slots are filled in any state of a run, and what lies in each."""
+"""Artifacts: which slots are filled in each state of a run, and with which artifact."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def expected_artifacts(run: Run) -> list[Artifact]:
-    """The artifacts of a run by the rule: those of each case, and then those of the run."""
+    """The expected artifacts of a run: those of each case, then those of the run."""
     kinds: list[tuple[ArtifactKind, int | None, int]] = []
     for index, outcome in enumerate(run.outcomes):
         kinds.append((ArtifactKind.TRACE, index, run.ends[index]))

@@ -1,4 +1,4 @@
-"""The catalogue: what may be referred to and by whom, against a dict of owners, open and strict."""
+"""The catalogue of projects, cases and suites, open and strict, against a dict of owners."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ stories = st.lists(st.tuples(organizations, orders), max_size=15)
 
 
 class Owners:
-    """Who owns what, as the contract says it: an ID belongs to one organization, and one with `missing` to none."""
+    """The owner of each ID by the contract: one organization, or none for an ID with `missing`."""
 
     def __init__(self, references: str) -> None:
         self.open = references == "open"
@@ -91,7 +91,7 @@ def resolve(catalogue: Catalogue, organization: str, order: Order) -> tuple[str 
 
 @given(st.sampled_from(["open", "strict"]), stories)
 def test_a_catalogue_is_a_dict_of_owners(references: str, story: list[tuple[str, Order]]) -> None:
-    """Orders are resolved or refused as the owners say, one after another, so a refused one has changed nothing."""
+    """Orders are resolved or refused by the owners of their IDs, and a refused order changes nothing."""
     catalogue, model = Catalogue(DATA, 10_000, references=References(references)), Owners(references)
     for organization, order in story:
         expected = model.resolve(organization, order)
@@ -102,7 +102,7 @@ def test_a_catalogue_is_a_dict_of_owners(references: str, story: list[tuple[str,
 
 @given(stories)
 def test_strict_references_make_nothing(story: list[tuple[str, Order]]) -> None:
-    """Under strict references there is what the data holds and nothing more, whatever is asked for."""
+    """Under strict references only the IDs of the data exist, whatever a request names."""
     catalogue = Catalogue(DATA, 10_000, references=References.STRICT)
     for organization, order in story:
         try:
@@ -115,7 +115,7 @@ def test_strict_references_make_nothing(story: list[tuple[str, Order]]) -> None:
 
 @pytest.mark.parametrize("references", ["open", "strict"])
 def test_a_missing_id_never_exists(references: str) -> None:
-    """An ID that contains `missing` does not exist, though the data may hold it."""
+    """An ID that contains `missing` does not exist, even if the data holds it."""
     data = SeedData(DATA.organizations, (), (Project("proj_missing", "org_a", "Gone", 0),), {"tc_missing": "org_a"})
     catalogue = Catalogue(data, 0, references=References(references))
     with pytest.raises(Refused, match="project_not_found"):
@@ -129,7 +129,7 @@ def test_a_missing_id_never_exists(references: str) -> None:
 @example("suite_" + "a" * 61)
 @example("suite_" + "a" * 64)
 def test_a_suite_of_any_name_holds_valid_cases(suite: str) -> None:
-    """A suite that comes into being holds three cases whose IDs are valid, named after it, however long its name is."""
+    """A created suite holds three cases with valid IDs that derive from its ID, however long that is."""
     catalogue = Catalogue(SeedData(DATA.organizations, ()), 0, references=References.OPEN)
     found = catalogue.resolve("org_a", Order("proj_a", "staging", (), suite), 0)
     assert len(set(found)) == 3
@@ -142,7 +142,7 @@ def test_a_suite_of_any_name_holds_valid_cases(suite: str) -> None:
 
 
 def test_projects_are_in_the_order_of_their_age() -> None:
-    """The data may name projects in any order; they are listed by when they were made, the oldest first."""
+    """Projects are listed in the order of their creation, oldest first, whatever their order in the data."""
     ages = {"proj_c": 1, "proj_a": 3, "proj_b": 2}
     data = SeedData(DATA.organizations, (), tuple(Project(name, "org_a", name, age) for name, age in ages.items()))
     found = Catalogue(data, 10, references=References.STRICT).projects("org_a")
@@ -150,7 +150,7 @@ def test_projects_are_in_the_order_of_their_age() -> None:
 
 
 def test_projects_are_as_old_as_the_data_says() -> None:
-    """A project of the data is older than the world, one that comes into being is as old as its first run."""
+    """A project of the data is older than the world; a created project is as old as its first run."""
     catalogue = Catalogue(DATA, 10_000, references=References.OPEN)
     catalogue.resolve("org_a", Order("proj_new", "staging", ("tc_a",)), 12_345)
     catalogue.resolve("org_a", Order("proj_new", "staging", ("tc_a",)), 99_999)

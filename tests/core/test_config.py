@@ -1,4 +1,4 @@
-"""The configuration of a world: one JSON form, one schema, and nothing that is not allowed."""
+"""The configuration of a world: one JSON form, one schema, and only allowed values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ is_config = compile_schema(schema())
 
 @given(configs)
 def test_json(config: WorldConfig) -> None:
-    """A configuration comes back from its JSON form, which has every field and holds to the schema."""
+    """A configuration equals the one read from its JSON form, which has every field and satisfies the schema."""
     value = config.to_json()
     assert WorldConfig.from_json(value) == config
     assert list(value) == [one.name for one in fields(WorldConfig)]
@@ -64,7 +64,7 @@ def test_not_allowed(name: str, value: Any, allowed: str) -> None:  # noqa: ANN4
 
 
 def test_strings() -> None:
-    """A choice may be given as its string, and is then the choice."""
+    """A choice given as a string becomes the enum member."""
     config = WorldConfig.from_json({"clock": "auto", "references": "strict", "scenario": "empty"})
     assert config.clock is ClockMode.AUTO
     assert config.references is References.STRICT
@@ -72,6 +72,6 @@ def test_strings() -> None:
 
 
 def test_an_unknown_field() -> None:
-    """A field that no configuration has is refused."""
+    """An unknown field is refused."""
     with pytest.raises(TypeError, match="speed"):
         WorldConfig.from_json({"speed": 1})

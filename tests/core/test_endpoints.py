@@ -1,4 +1,4 @@
-"""Endpoints: which URLs are taken, and what the store knows of those registered."""
+"""Endpoints: which URLs are accepted, and what the store returns for registered endpoints."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ BAD = (
 
 @pytest.mark.parametrize("url", GOOD)
 def test_a_url_names_whom_to_call(url: str) -> None:
-    """Scheme, host and port are read off a URL; the port is the scheme's when none is given."""
+    """The URL gives scheme, host and port; the default port is the scheme's."""
     assert authority_of(url) == GOOD[url]
 
 
 @pytest.mark.parametrize("url", BAD)
 def test_a_bad_url_is_refused(url: str) -> None:
-    """A URL that cannot be called, or that carries a user or a fragment, is refused with its parameter."""
+    """A URL that cannot be called, or has a user or a fragment, is refused, and the parameter is named."""
     with pytest.raises(Refused) as refused:
         authority_of(url)
     assert (refused.value.reason, refused.value.param) == ("invalid_value", "url")
@@ -57,7 +57,7 @@ def test_a_bad_url_is_refused(url: str) -> None:
 
 @given(seed=st.integers(0, 2**63 - 1), number=st.integers(1, 1 << 40))
 def test_ids_are_read_back(seed: int, number: int) -> None:
-    """An endpoint's ID is read back as its number, and no other kind of ID is."""
+    """An endpoint's ID gives its number, and no other kind of ID does."""
     ids = EndpointIds(seed, ("sample",))
     assert ids.read_endpoint(ids.endpoint(number)) == number
     assert ids.read_endpoint(ids.endpoint(0)) == 0
@@ -84,7 +84,7 @@ def test_a_store_knows_its_subscribers() -> None:
 
 
 def test_an_organization_has_a_bounded_number_of_endpoints() -> None:
-    """At the bound, another endpoint is refused, and another organization is not concerned."""
+    """An endpoint above the bound is refused; other organizations are not affected."""
     store, ids = EndpointStore(), EndpointIds(0)
     asked = Registration("http://127.0.0.1/", (EventType.RUN_STARTED,))
     for _ in range(MOST_ENDPOINTS):

@@ -1,4 +1,4 @@
-"""Idempotency: kept answers against a dict, with an end to the millisecond and a bound in bytes."""
+"""Idempotency: stored answers against a dict, with an expiry in ms and a bound in bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BODIES = (b"one", b"two")
 
 
 class Answers(RuleBasedStateMachine):
-    """A keeper beside a dict of what was kept: body, answer, size, and since when."""
+    """A store, and a dict of its expected entries: body, answer, size, and instant."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,17 +32,17 @@ class Answers(RuleBasedStateMachine):
         self.count = 0
 
     def alive(self, scope: Scope) -> bool:
-        """Whether an answer is kept and has not expired."""
+        """Whether an answer is stored and has not expired."""
         return scope in self.model and self.now < self.model[scope][3] + KEEP_MS
 
     @rule(by=st.sampled_from([0, 1, KEEP_MS - 1, KEEP_MS]) | st.integers(0, KEEP_MS))
     def wait(self, by: int) -> None:
-        """Time goes by."""
+        """Advance the time."""
         self.now += by
 
     @rule(scope=st.sampled_from(SCOPES), body=st.sampled_from(BODIES))
     def recall(self, scope: Scope, body: bytes) -> None:
-        """The same body gets its answer, another one is refused, and a key that is not kept gets nothing."""
+        """The same body gets its answer, another body is refused, and an unknown key gets nothing."""
         if not self.alive(scope):
             assert self.keeper.recall(scope, body, self.now) is None
         elif self.model[scope][0] == body:
@@ -55,7 +55,7 @@ class Answers(RuleBasedStateMachine):
     @rule(scope=st.sampled_from(SCOPES), body=st.sampled_from(BODIES), size=st.integers(0, MOST_BYTES + 1))
     @precondition(lambda self: self.now < KEEP_MS * 20)
     def keep(self, scope: Scope, body: bytes, size: int) -> None:
-        """The oldest make room, and only those that were still good are counted."""
+        """The oldest answers are deleted, and only those that had not expired are counted."""
         self.count += 1
         answer = f"answer {self.count}"
         self.model.pop(scope, None)
@@ -69,7 +69,7 @@ class Answers(RuleBasedStateMachine):
 
     @invariant()
     def holds_what_the_model_holds(self) -> None:
-        """Nothing is kept that the model does not know, so the bytes are bounded."""
+        """The store holds exactly the answers of the model, so its bytes are bounded."""
         assert len(self.keeper) == len(self.model)
 
 
@@ -79,7 +79,7 @@ TestAnswers.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_an_answer_expires_to_the_millisecond() -> None:
-    """An answer is replayed until a millisecond before its time is over, and then its key is free for any body."""
+    """An answer is replayed until one ms before its expiry; then its key is free for any body."""
     keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
     keeper.keep(SCOPES[0], b"one", "first", 1, now=5)
     assert keeper.recall(SCOPES[0], b"one", KEEP_MS + 4) == "first"
@@ -87,14 +87,14 @@ def test_an_answer_expires_to_the_millisecond() -> None:
 
 
 def test_the_oldest_is_forgotten_first_and_counted() -> None:
-    """When there is no room the oldest answers go, and how many of them were still good is said."""
+    """A full store deletes the oldest answers and reports how many of them had not expired."""
     keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
     assert [keeper.keep(scope, b"one", "kept", 40, now) for now, scope in enumerate(SCOPES[:4])] == [0, 0, 1, 1]
     assert [keeper.recall(scope, b"one", 4) for scope in SCOPES[:4]] == [None, None, "kept", "kept"]
 
 
 def test_an_expired_answer_that_goes_is_not_counted() -> None:
-    """Room that is made of what had expired costs nobody anything."""
+    """Deleting expired answers is not reported as a loss."""
     keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
     keeper.keep(SCOPES[0], b"one", "old", 90, now=0)
     assert keeper.keep(SCOPES[1], b"one", "new", 90, now=KEEP_MS) == 0
@@ -102,7 +102,7 @@ def test_an_expired_answer_that_goes_is_not_counted() -> None:
 
 
 def test_an_answer_that_is_kept_again_is_the_youngest() -> None:
-    """A key that is used anew after its time begins a time of its own."""
+    """A key that is used again after its expiry gets a new full lifetime."""
     keeper: IdempotencyStore[str] = IdempotencyStore(KEEP_MS, MOST_BYTES)
     keeper.keep(SCOPES[0], b"one", "first", 60, now=0)
     keeper.keep(SCOPES[0], b"two", "second", 60, now=KEEP_MS)

@@ -1,4 +1,4 @@
-"""Names of things: each is one of a kind, is read back to what it names, and nothing else is read as one."""
+"""IDs: each is unique, gives the object that it names, and no other text does."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_an_id_has_the_form_of_the_contract(names: IdScheme, number: int, index:
 
 @given(worlds, st.sets(numbers, max_size=30), st.sets(indexes, max_size=5))
 def test_ids_never_repeat(names: IdScheme, found: set[int], places: set[int]) -> None:
-    """Two things have two IDs, whatever kinds they are of."""
+    """Two objects have two IDs, whatever their kinds."""
     made = [names.run(number) for number in found] + [names.request(number) for number in found]
     for number in found:
         made += [name(number, place) for place in places for name in (names.result, names.artifact, names.log)]
@@ -50,7 +50,7 @@ def test_ids_never_repeat(names: IdScheme, found: set[int], places: set[int]) ->
 
 @given(seeds, st.text(st.sampled_from("ab/"), max_size=4), st.sampled_from([8]))
 def test_a_walk_meets_every_number_once(seed: int, purpose: str, bits: int) -> None:
-    """A walk goes through all words of its length before it could repeat one, and knows each one's place."""
+    """A permutation yields all words of a length before it repeats one, and inverts each word to its index."""
     walk = Permutation.from_seed(seed, purpose, bits)
     words = [walk.word(number) for number in range(2**bits)]
     assert len(set(words)) == 2**bits
@@ -70,7 +70,7 @@ def test_samples_have_their_words_under_every_seed(seed: int) -> None:
 
 @given(seeds, seeds, numbers)
 def test_another_seed_has_other_ids(one: int, other: int, number: int) -> None:
-    """An ID of another seed's world does not name the same run here."""
+    """An ID from a world with another seed does not name the same run."""
     assume(one != other)
     assert IdScheme(one).run(number) != IdScheme(other).run(number)
     assert IdScheme(one).request(number) != IdScheme(other).request(number)
@@ -78,7 +78,7 @@ def test_another_seed_has_other_ids(one: int, other: int, number: int) -> None:
 
 @given(worlds, st.text(max_size=90) | st.from_regex(r"\A(run|res|art)_.{0,30}\Z"), numbers, indexes)
 def test_any_text_is_an_id_or_none(names: IdScheme, text: str, number: int, index: int) -> None:
-    """No text breaks a reader; what it reads as an ID is exactly that ID."""
+    """No text makes a reader fail, and a text that it reads as an ID is exactly that ID."""
     for name in (text, names.run(number) + text, names.result(number, index), names.artifact(number, index)):
         run, result, artifact = names.read_run(name), names.read_result(name), names.read_artifact(name)
         assert run is None or names.run(run) == name
@@ -88,7 +88,7 @@ def test_any_text_is_an_id_or_none(names: IdScheme, text: str, number: int, inde
 
 @given(worlds, numbers, indexes, st.data())
 def test_an_id_written_otherwise_is_none(names: IdScheme, number: int, index: int, data: st.DataObject) -> None:
-    """The words of an ID in other letters, with other zeros, or with anything before or after it, name nothing."""
+    """An ID with changed letters or zeros, or with text before or after it, names nothing."""
     run, result = names.run(number), names.result(number, index)
     around = data.draw(st.sampled_from(["0x{}", " {}", "{} ", "{}\n", "+{}", "{}_", "{}__0", "_{}"]))
     for name in (run, result):

@@ -1,4 +1,4 @@
-"""Indexes: what they find, against a plain list of all runs and results that is read from end to end."""
+"""Indexes: their answers equal those of a linear search through all runs and results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATUSES = (None, *Status)
 
 @dataclass
 class Lists:
-    """The two indexes, and beside them every run in the order of its creation and every result as it became visible."""
+    """The two indexes, and the lists of all runs by creation and all results by visibility."""
 
     by_run: RunIndex = field(default_factory=RunIndex)
     by_result: ResultIndex = field(default_factory=ResultIndex)
@@ -31,7 +31,7 @@ class Lists:
     created: int = 0
 
     def add(self, project: str, count: int) -> None:
-        """A run of so many cases; numbers have gaps, since runs of other organizations have some too."""
+        """Create a run with this many cases; run numbers have gaps, as other organizations use some."""
         number = self.created * 3 + 1
         self.created += 1
         cases = tuple(f"tc_{place}" for place in range(count))
@@ -39,7 +39,7 @@ class Lists:
         self.by_run.add(self.runs[number])
 
     def follow(self, now: Run) -> None:
-        """A run that went on; when it ended, its results are visible, the last case's the lowest."""
+        """Advance a run; when it has ended, its results are visible, the last case's with the lowest rank."""
         before = self.runs[now.number]
         after = now._replace(rank=self.by_result.add(now)) if now.has_ended else now
         self.by_run.move(before, after)
@@ -51,7 +51,7 @@ class Lists:
             self.results += found
 
     def forget(self, count: int) -> None:
-        """Forget the runs that ended first, if some are left."""
+        """Delete the runs that ended first, if there are any."""
         if count >= len(self.by_result):
             return
         ended = dict.fromkeys(number for number, *_ in self.results if number in self.runs)
@@ -105,7 +105,7 @@ def within(instant: int, period: Period) -> bool:
 @settings(max_examples=60)
 @given(histories, periods, limits)
 def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], drawn: Period, limit: int) -> None:
-    """Under every filter and from every place, a page of runs is what reading all runs would find."""
+    """Under every filter and from every position, a page of runs equals that of a linear search."""
     lists = lived(history)
     edges = [Period(after=run.created_at // 1_000 * 1_000) for run in lists.runs.values()]
     for project, status, period in product((None, *PROJECTS, "proj_none"), STATUSES, (drawn, *edges[-2:])):
@@ -123,7 +123,7 @@ def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], 
 @settings(max_examples=60)
 @given(histories, periods, limits)
 def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], drawn: Period, limit: int) -> None:
-    """Under every filter and from every place, a page of results is what reading all results would find."""
+    """Under every filter and from every position, a page of results equals that of a linear search."""
     lists = lived(history)
     ended = [run for run in lists.runs.values() if run.has_ended]
     edges = [Period(before=run.completed_at) for run in ended]
@@ -142,7 +142,7 @@ def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]
 
 @given(histories)
 def test_a_rank_leads_back_to_its_case(history: list[tuple[str, int, int]]) -> None:
-    """Each rank names one case of one run, and they are as many as there are visible results."""
+    """Each rank names one case of one run, and the number of ranks is that of the visible results."""
     lists = lived(history)
     assert lists.by_result.end == len(lists.results)
     for rank, (number, place, _, _) in enumerate(lists.results):
@@ -193,7 +193,7 @@ def test_a_period_compares_what_the_wire_shows(*, period: Period, found: bool) -
 
 @given(st.lists(st.integers(-5_000, 5_000), max_size=30).map(sorted), periods)
 def test_a_period_is_a_slice(instants: list[int], period: Period) -> None:
-    """What lies in a period lies side by side, and the bounds are where it begins and ends."""
+    """The items of a period are contiguous, and the bounds are their first and last position."""
     shifted = [BEGAN + instant for instant in instants]
     lower, upper = period.bounds(shifted)
     assert shifted[lower:upper] == [instant for instant in shifted if within(instant, period)]

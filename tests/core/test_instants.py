@@ -1,4 +1,4 @@
-"""Instants: against the standard library for every year that RFC 3339 can write, and at the edges that it cannot."""
+"""Instants, against the standard library for all years of RFC 3339, and at the edges it does not cover."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_instant_is_written_as_the_standard_library_would(instant: int) -> No
 
 @given(since_1000)
 def test_what_is_written_is_read_back(instant: int) -> None:
-    """A timestamp of ours names the instant that it was made from, to its precision."""
+    """A formatted timestamp parses to its instant, to its precision."""
     assert parse_rfc3339(rfc3339_ms(instant)) == instant
     assert parse_rfc3339(rfc3339(instant)) == instant // 1_000 * 1_000
 
@@ -87,7 +87,7 @@ def test_the_year_0_is_read() -> None:
 @given(st.integers(0, 30), st.integers(1, 9))
 @example(18, 1)
 def test_a_fraction_is_rounded_up_however_long_it_is(zeros: int, last: int) -> None:
-    """A fraction that is more than nothing is at least a millisecond, however small."""
+    """A fraction above zero counts at least one millisecond, however small it is."""
     assert parse_rfc3339(f"2026-01-01T00:00:00.{'0' * zeros}{last}Z") >= parse_rfc3339("2026-01-01T00:00:00Z") + 1
 
 
@@ -122,14 +122,14 @@ def test_a_fraction_is_rounded_up_however_long_it_is(zeros: int, last: int) -> N
     ],
 )
 def test_what_is_no_timestamp_is_refused(text: str) -> None:
-    """A text that RFC 3339 does not know, or that names no day or time that there is, is a `ValueError`."""
+    """A text that is not RFC 3339, or names a date or time that does not exist, raises `ValueError`."""
     with pytest.raises(ValueError, match=r".+"):
         parse_rfc3339(text)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z\Z"))
 def test_any_text_is_an_instant_or_a_value_error(text: str) -> None:
-    """No text breaks the reader otherwise."""
+    """No text raises anything but `ValueError`."""
     try:
         assert isinstance(parse_rfc3339(text), int)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The life of a run: the table is closed, an end is an end, and a refusal changes nothing."""
+"""The lifecycle of a run: the table is closed, terminal statuses are final, a refusal changes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POSSIBLE = {
 
 @pytest.mark.parametrize(("status", "event"), PAIRS)
 def test_what_follows_what(status: Status, event: Trigger) -> None:
-    """A queued run begins, a running one passes, fails or breaks, either is canceled, and nothing else can happen."""
+    """Only these transitions exist: queued to running, running to a verdict, and either to canceled."""
     following = POSSIBLE.get(status, {}).get(event)
     if following is not None:
         assert after(status, event) is following
@@ -43,14 +43,14 @@ def test_what_follows_what(status: Status, event: Trigger) -> None:
 
 
 def test_the_table_is_closed() -> None:
-    """Statuses lead to statuses, and the terminal ones are those that the contract documents."""
+    """The transitions reach all statuses, and the terminal statuses are those of the contract."""
     assert set(AFTER.values()) | {Status.QUEUED} == set(Status)
     assert ENDED == TERMINAL
 
 
 @given(st.lists(st.sampled_from(Trigger), max_size=12))
 def test_a_terminal_status_absorbs(events: list[Trigger]) -> None:
-    """Whatever happens, a run that has reached a terminal status stays in it."""
+    """A run in a terminal status stays in it."""
     status = Status.QUEUED
     for event in events:
         try:
@@ -72,7 +72,7 @@ def test_an_error_outweighs_a_failure_and_a_failure_a_pass(outcomes: list[Status
 
 @given(lives)
 def test_a_refused_change_leaves_the_run_as_it_was(life: tuple[Run, ...]) -> None:
-    """A run that has ended can neither begin, nor end, nor be canceled, and stays the same value."""
+    """An ended run cannot start, end or be canceled, and its value does not change."""
     run = life[-1]
     if not run.has_ended:
         assert runs.cancel(run, 9).status is Status.CANCELED

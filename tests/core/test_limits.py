@@ -1,4 +1,4 @@
-"""Rate limits: against a list of timestamps, with waits that are true and no longer than they must be."""
+"""Rate limits, against a list of timestamps; `Retry-After` is exact."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ stories = st.lists(st.tuples(gaps, st.sampled_from(KEYS)), max_size=40)
 
 
 def modelled(rate: Rate, admitted: list[int], now: int) -> Verdict:
-    """What the rule says: `admitted` are the times of the requests that were, and grows by the one that is."""
+    """The expected decision; `admitted` holds the times of admitted requests and gains the current one."""
     starts: list[int] = []
     for at in admitted:
         if not starts or at >= starts[-1] + rate.window_ms:
@@ -66,7 +66,7 @@ def test_a_wait_is_true_and_no_longer_than_it_must_be(rate: Rate, gaps_ms: list[
 
 @given(stories)
 def test_a_reset_is_never_early(story: list[tuple[int, tuple[str, str]]]) -> None:
-    """Whoever comes back at the second that `X-RateLimit-Reset` names finds a new window."""
+    """A request at the second of `X-RateLimit-Reset` starts a new window."""
     rate, now = Rate(limit=1, window_ms=60_000), BEGAN
     for gap, (organization, key) in story:
         now += gap
@@ -77,7 +77,7 @@ def test_a_reset_is_never_early(story: list[tuple[int, tuple[str, str]]]) -> Non
 
 
 def test_a_refused_request_does_not_count() -> None:
-    """A client that knocks while it is refused waits no longer for it."""
+    """Refused requests do not extend the wait."""
     limiter = Limiter(Rate(limit=2))
     verdicts = [limiter.admit("org_a", "key_1", BEGAN + at) for at in (0, 1, *range(1_000, 59_000, 500), 60_000)]
     assert [one.retry_after is None for one in verdicts] == [True, True, *[False] * 116, True]

@@ -1,4 +1,4 @@
-"""Logs: in any state of any run, the lines are as many as are counted, in order, and only ever more."""
+"""Logs: in any state of any run the line count is right, lines are in order, and none disappears."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def written(run: Run) -> list[Line]:
 
 @given(lives)
 def test_lines_are_in_order_of_time(life: tuple[Run, ...]) -> None:
-    """No line is older than the one before it, and none is from before the run or from after its end."""
+    """Lines are in the order of time, none before the run's creation or after its end."""
     for run in life:
         times = [one.at for one in written(run)]
         assert times[0] == run.created_at
@@ -32,7 +32,7 @@ def test_lines_are_in_order_of_time(life: tuple[Run, ...]) -> None:
 
 @given(lives)
 def test_a_log_only_grows(life: tuple[Run, ...]) -> None:
-    """What was once written stays as it was; every change of a run writes at least one line more."""
+    """Written lines do not change, and every change of a run adds at least one line."""
     for before, after in pairwise(life):
         assert written(after)[: count(before)] == written(before)
         assert count(after) > count(before)
@@ -40,7 +40,7 @@ def test_a_log_only_grows(life: tuple[Run, ...]) -> None:
 
 @given(lives)
 def test_the_lines_tell_the_story(life: tuple[Run, ...]) -> None:
-    """The run is queued, starts, each case starts and ends in turn, the run ends; and nothing else is told."""
+    """The lines are: run queued, run started, each case started and ended in turn, run ended."""
     run = life[-1]
     told = [(one.test_case_id, one.message.split(" ")[:2]) for one in written(run)]
     expected: list[tuple[str | None, list[str]]] = [(None, ["Run", "queued:"])]
@@ -58,7 +58,7 @@ def test_the_lines_tell_the_story(life: tuple[Run, ...]) -> None:
 
 @given(lives)
 def test_a_level_is_as_grave_as_what_happened(life: tuple[Run, ...]) -> None:
-    """What failed or broke is an error, what was canceled a warning, all else an information."""
+    """A failure or error has level error, a cancel has level warning, every other line has level info."""
     run = life[-1]
     for one in written(run):
         word = one.message.split(" ")[1]
@@ -67,7 +67,7 @@ def test_a_level_is_as_grave_as_what_happened(life: tuple[Run, ...]) -> None:
 
 @given(lives)
 def test_a_line_says_how_long_it_took(life: tuple[Run, ...]) -> None:
-    """The end of a case or of a run says after how many ms; a run that never started says that."""
+    """The last line of a case or run names its duration in ms, or says that the run never started."""
     run = life[-1]
     ends = [one for one in written(run) if one.test_case_id and not one.message.endswith("started.")]
     assert [one.message.split(" ")[3] for one in ends] == [

@@ -1,4 +1,4 @@
-"""The outbox: order, retries, bounds and disturbances, with a clock and a receiver that the test plays itself."""
+"""The outbox: order, retries, bounds and disturbances; the test supplies the clock and the receiver."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ORGANIZATION = "org_a"
 
 
 class Play:
-    """An outbox, the agenda that it asks for, and a clock that goes from one due thing to the next."""
+    """An outbox, its agenda, and a clock that moves from one due action to the next."""
 
     def __init__(self, endpoints: int = 1) -> None:
         self.now = 0
@@ -77,7 +77,7 @@ class Play:
 
 
 def test_an_event_reaches_each_subscriber_once() -> None:
-    """An event becomes one delivery for each endpoint, under one event number; one nobody wants becomes none."""
+    """An event becomes one delivery for each subscriber, under one event number; without subscribers, none."""
     play = Play(2)
     play.publish()
     assert play.outbox.publish(EventType.AGENT_OFFLINE, ORGANIZATION, EventFacts("a", None), 0) == 0
@@ -88,7 +88,7 @@ def test_an_event_reaches_each_subscriber_once() -> None:
 
 
 def test_a_failed_delivery_is_retried_and_then_given_up() -> None:
-    """The waits are 10 s, 1 min, 5 min and 30 min of the world's time; after the fifth attempt it is given up."""
+    """The waits are 10 s, 1 min, 5 min and 30 min of the world's time; the fifth failed attempt is the last."""
     play = Play()
     play.publish()
     play.run(lambda _: AttemptResult(500))
@@ -101,7 +101,7 @@ def test_a_failed_delivery_is_retried_and_then_given_up() -> None:
 
 @pytest.mark.parametrize(("status", "is_success"), [(199, False), (200, True), (204, True), (299, True), (300, False)])
 def test_every_2xx_is_success(status: int, is_success: bool) -> None:  # noqa: FBT001  a case
-    """Any 2xx status ends a delivery, and any other is a reason to try again."""
+    """Any 2xx status ends a delivery; any other status leads to a retry."""
     play = Play()
     play.publish()
     play.send(lambda _: AttemptResult(status))
@@ -109,7 +109,7 @@ def test_every_2xx_is_success(status: int, is_success: bool) -> None:  # noqa: F
 
 
 def test_a_refused_address_is_not_tried_again() -> None:
-    """What may not be called is recorded on the delivery, and the next event takes its turn."""
+    """A refused address is recorded on the delivery, and the next event is sent."""
     play = Play()
     play.publish(2)
     play.run(lambda one: AttemptResult(None, "no", is_refused=True) if one.event.number == 0 else OK)
@@ -136,7 +136,7 @@ def test_events_arrive_in_order_per_endpoint(answers: list[bool], events: int, e
 
 
 def test_an_endpoint_does_not_wait_for_another() -> None:
-    """While one endpoint's delivery is under way, another's are taken, and the first's next ones are not."""
+    """While an endpoint's delivery is being sent, its next ones wait, and those of other endpoints are taken."""
     play = Play(2)
     play.publish(2)
     first = play.outbox.take(0)
@@ -147,7 +147,7 @@ def test_an_endpoint_does_not_wait_for_another() -> None:
 
 
 def test_a_full_queue_drops_what_comes_and_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the bound the newest delivery is dropped with a note, the others stay, and the count says how many."""
+    """At the bound the newest delivery is dropped with a note and counted, and the others stay."""
     monkeypatch.setattr(outbox_module, "MOST_QUEUED", 3)
     play = Play()
     play.publish(5)
@@ -158,7 +158,7 @@ def test_a_full_queue_drops_what_comes_and_counts_it(monkeypatch: pytest.MonkeyP
 
 
 def test_finished_deliveries_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only so many ended deliveries are kept; the oldest are forgotten first, and counted."""
+    """The number of stored ended deliveries is bounded; the oldest are deleted first, and counted."""
     monkeypatch.setattr(outbox_module, "MOST_FINISHED", 4)
     play = Play()
     for _ in range(10):
@@ -174,7 +174,7 @@ def rule(play: Play, action: Action, **words: Any) -> None:  # noqa: ANN401  a f
 
 
 def test_rules_drop_delay_and_duplicate() -> None:
-    """Each rule does what its action says, as often as it may, and the first that matches applies."""
+    """The first matching rule applies its action, up to its number of times."""
     play = Play()
     rule(play, Action.DROP, times=1)
     rule(play, Action.DUPLICATE, times=1)
@@ -186,7 +186,7 @@ def test_rules_drop_delay_and_duplicate() -> None:
 
 
 def test_a_rule_is_for_what_it_names() -> None:
-    """A rule that names an endpoint or a type leaves other deliveries alone."""
+    """A rule that names an endpoint or a type does not affect other deliveries."""
     play = Play(2)
     rule(play, Action.DROP, endpoint=1, type=EventType.RUN_FAILED)
     play.publish()
@@ -196,7 +196,7 @@ def test_a_rule_is_for_what_it_names() -> None:
 
 
 def test_a_reordered_delivery_is_overtaken() -> None:
-    """A delivery that a rule reorders is sent right after the next one; when none comes, after a while."""
+    """A reordered delivery is sent right after the next one, or after `LONGEST_HOLD_MS` if none follows."""
     play = Play()
     rule(play, Action.REORDER, times=1)
     play.publish(3)
@@ -211,7 +211,7 @@ def test_a_reordered_delivery_is_overtaken() -> None:
 
 @pytest.mark.parametrize("tampering", Tampering)
 def test_a_tampered_copy_goes_before_the_genuine_event(tampering: Tampering) -> None:
-    """A falsified copy is sent once, whatever the answer, and the genuine delivery follows: nothing is lost."""
+    """A falsified copy is sent once, whatever the answer, and the genuine delivery follows."""
     play = Play()
     play.publish()
     play.send()
@@ -226,7 +226,7 @@ def test_a_tampered_copy_goes_before_the_genuine_event(tampering: Tampering) -> 
 
 
 def test_deliveries_are_disturbed_on_demand() -> None:
-    """What waits can be dropped, delayed and reordered, and anything can be sent again, twice or falsified."""
+    """A pending delivery can be dropped, delayed and reordered; any delivery can be repeated or falsified."""
     play = Play()
     play.publish(3)
     first, second, third = play.all
@@ -262,7 +262,7 @@ def test_a_dropped_head_makes_room_at_once() -> None:
     )
 )
 def test_a_saved_outbox_goes_on_as_the_first(steps: list[str]) -> None:
-    """After any story, an outbox that was saved as JSON and restored sends the same events in the same order."""
+    """After any history, an outbox restored from JSON sends the same events in the same order."""
     play = Play(2)
     for step in steps:
         pending = [one for one in play.all if one.status is DeliveryStatus.PENDING]
@@ -295,7 +295,7 @@ def test_a_saved_outbox_goes_on_as_the_first(steps: list[str]) -> None:
 
 
 def test_a_mutilated_outbox_is_refused() -> None:
-    """Parts that do not belong together are refused, not taken."""
+    """Saved parts that contradict one another are refused."""
     play = Play()
     play.publish(2)
     saved = json.loads(json.dumps(play.outbox.save()))

@@ -1,4 +1,4 @@
-"""Outcomes: words in a case's ID tell how it ends, and the seed how long it takes."""
+"""Outcomes: the words in a case's ID choose the outcome, and the seed chooses the duration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_first_of_three_words_decides(case: str, nth: int) -> None:
 
 @given(seeds, cases)
 def test_a_case_takes_200_to_1500_ms_and_ten_times_as_long_when_slow(seed: int, case: str) -> None:
-    """The length of a case is told by the seed and its ID, and is the same whenever it is asked for."""
+    """The duration of a case follows from the seed and the case's ID alone."""
     slow = 10 if "slow" in case else 1
     took = duration(seed, case)
     assert 200 * slow <= took <= 1_500 * slow
@@ -42,7 +42,7 @@ def test_a_case_takes_200_to_1500_ms_and_ten_times_as_long_when_slow(seed: int, 
 
 
 def test_durations_fill_their_range() -> None:
-    """Both ends of the range are reached, and cases and seeds differ."""
+    """Durations reach both ends of the range and differ by case and by seed."""
     found = {duration(0, f"tc_{number}") for number in range(30_000)}
     assert (min(found), max(found)) == (200, 1_500)
     assert len({duration(seed, "tc_login") for seed in range(50)}) > 40
@@ -63,7 +63,7 @@ def test_only_what_went_wrong_has_a_reason(case: str, status: Status, took: int)
 
 @pytest.mark.parametrize("word", ["error", "fail", "flaky", "slow"])
 def test_a_word_counts_wherever_it_stands(word: str) -> None:
-    """A word tells an outcome at the beginning, in the middle and at the end of an ID."""
+    """A word counts at the beginning, in the middle and at the end of an ID."""
     stories = [
         (outcome(case, 1), duration(0, case) > 1_500) for case in (f"tc_{word}_x", f"tc_x{word}x", f"tc_x_{word}")
     ]
@@ -72,6 +72,6 @@ def test_a_word_counts_wherever_it_stands(word: str) -> None:
 
 
 def test_every_outcome_is_an_end() -> None:
-    """A case that ran to its end has a terminal status, and not that of a cancel."""
+    """A case that ran to its end has a terminal status other than canceled."""
     found = {outcome(case, nth) for case in ("tc_error", "tc_fail", "tc_flaky", "tc_x") for nth in (1, 2)}
     assert found == TERMINAL - {Status.CANCELED}

@@ -1,4 +1,4 @@
-"""Pages and cursors: a page against a naive slice, walks through lists that grow, and seals that hold."""
+"""Pages and cursors: pages equal naive slices, lists may grow between pages, and cursors are authentic."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ positions = st.integers(0, 2**48 - 1)
 
 @given(ascending | st.integers(0, 40).map(range), bounds, bounds, st.integers(0, 12))
 def test_a_page_is_what_a_naive_filter_finds(index: list[int] | range, lower: int, upper: int, limit: int) -> None:
-    """A page holds the greatest numbers from `lower` to below `upper`, greatest first, and knows whether more do."""
+    """A page holds the greatest numbers from `lower` to below `upper`, descending, and whether more follow."""
     matching = [number for number in reversed(index) if lower <= number < upper]
     assert take_newest(index, lower, upper, limit) == (matching[:limit], len(matching) > limit)
 
 
 @given(st.data(), ascending, st.integers(1, 7))
 def test_a_walk_loses_and_repeats_nothing_while_newer_ones_come(data: DataObject, index: list[int], limit: int) -> None:
-    """Whoever walks a list page by page meets each number that was there at the start once, whatever is added."""
+    """Paging through a list yields each initial number exactly once, whatever is added meanwhile."""
     there = list(index)
     met: list[int] = []
     below, more = 1 << 47, True
@@ -46,7 +46,7 @@ def test_a_walk_loses_and_repeats_nothing_while_newer_ones_come(data: DataObject
 
 @given(seeds, scopes, positions)
 def test_a_cursor_gives_its_position_back(seed: int, scope: str, position: int) -> None:
-    """What was sealed for a list is unsealed for it."""
+    """A cursor that was sealed for a list is opened for the same list."""
     cursor = seal(seed, scope, position)
     assert unseal(seed, scope, cursor) == position
     assert cursor.isascii()
@@ -70,7 +70,7 @@ def test_a_cursor_with_a_changed_character_is_refused(data: DataObject, seed: in
 
 @given(st.tuples(seeds, scopes), st.tuples(seeds, scopes), positions)
 def test_a_cursor_of_elsewhere_is_refused(here: tuple[int, str], elsewhere: tuple[int, str], position: int) -> None:
-    """A cursor is good for the seed and the list that it was sealed for, and for nothing else."""
+    """A cursor is valid only for the seed and the list that it was sealed for."""
     assume(here != elsewhere)
     with pytest.raises(Refused, match="invalid_cursor"):
         unseal(*here, seal(*elsewhere, position))
@@ -78,6 +78,6 @@ def test_a_cursor_of_elsewhere_is_refused(here: tuple[int, str], elsewhere: tupl
 
 @given(st.text(max_size=80))
 def test_any_text_at_all_is_refused_in_words(text: str) -> None:
-    """What is no cursor is refused as one, and never breaks anything."""
+    """A text that is no cursor is refused as an invalid cursor, and raises nothing else."""
     with pytest.raises(Refused, match="invalid_cursor"):
         unseal(0, "runs", text)

@@ -1,4 +1,4 @@
-"""Runs: what can be read off one in any state, and that a value that is held never changes."""
+"""Runs: their properties in every state, and their immutability."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_times_are_in_order(life: tuple[Run, ...]) -> None:
 
 @given(lives)
 def test_durations_add_up(life: tuple[Run, ...]) -> None:
-    """The durations of a run's cases add up to its own; what has not begun, or not ended, has none."""
+    """The durations of a run's cases add up to its own; a case or run that has not ended has none."""
     for run in life:
         durations = [run.case_duration_ms(place) for place in range(len(run.cases))]
         begun = list(run.started_cases())
@@ -57,7 +57,7 @@ def test_durations_add_up(life: tuple[Run, ...]) -> None:
 
 @given(lives)
 def test_the_cases_that_have_begun_have_a_start(life: tuple[Run, ...]) -> None:
-    """What never started has no start, canceled or not, and an end only from the cancel."""
+    """A case or run that never started has no start time, and an end time only if it was canceled."""
     for run in life:
         begun = set(run.started_cases())
         for place in range(len(run.cases)):
@@ -89,7 +89,7 @@ def test_a_run_ends_as_its_cases_did(life: tuple[Run, ...]) -> None:
 
 
 def test_a_run_that_is_held_does_not_change() -> None:
-    """A run is a value: nothing can be set in it."""
+    """A run is frozen: no attribute can be set."""
     run = Run(0, "org_a", "proj_a", "staging", None, ("tc_a",), 0)
     with pytest.raises(AttributeError):
         run.status = Status.PASSED  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Tenants: keys that die on time, and data whose parts belong together."""
+"""Tenants: keys expire on time, and the default data is consistent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ instants = st.integers(0, 2**48)
 
 @given(st.none() | instants, st.booleans(), instants)
 def test_a_key_is_dead_from_its_expiry_on(expires_at: int | None, revoked: bool, now: int) -> None:  # noqa: FBT001  drawn
-    """A key opens nothing from the millisecond of its expiry on, nor once it is revoked."""
+    """A key is invalid from the millisecond of its expiry on, and when it is revoked."""
     key = Key("secret", "org_a", frozenset(), expires_at=expires_at, revoked=revoked)
     assert key.is_dead(now) is (revoked or (expires_at is not None and now >= expires_at))
 
@@ -31,7 +31,7 @@ def test_what_roles_permit() -> None:
 
 
 def test_the_default_data_belongs_together() -> None:
-    """Whatever the default data names is in it, and belongs to the organization that uses it."""
+    """Every ID in the default data is defined there and belongs to the organization that uses it."""
     organizations = {one.id for one in DEFAULT.organizations}
     used = {key.organization for key in DEFAULT.keys} | {project.organization for project in DEFAULT.projects}
     owner = {**DEFAULT.cases, **{one.id: one.organization for one in DEFAULT.projects}}
@@ -42,7 +42,7 @@ def test_the_default_data_belongs_together() -> None:
 
 
 def test_the_samples_are_in_the_order_of_their_age() -> None:
-    """The samples happen one after another, so that the newest is listed first."""
+    """The sample runs follow one another in time, so that the newest is listed first."""
     ages = [sample.age_ms for sample in DEFAULT.samples]
     assert ages == sorted(ages, reverse=True)
 

@@ -1,4 +1,4 @@
-"""The timeline: what is due comes in order, and no clock runs backwards."""
+"""The timeline: actions are due in order, and no clock runs backwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ instants = st.integers(-(2**40), LAST)
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), max_size=60))
 def test_what_is_due_comes_by_time_and_then_by_when_it_was_put(story: list[tuple[bool, int]]) -> None:
-    """An agenda is a list sorted by instant whose equals keep their order; what is not due yet stays."""
+    """An agenda is sorted by instant, equal instants keep their order, and later actions stay."""
     agenda = Agenda()
     model: list[tuple[int, int]] = []
     for number, (puts, at) in enumerate(story):
@@ -28,7 +28,7 @@ def test_what_is_due_comes_by_time_and_then_by_when_it_was_put(story: list[tuple
 
 
 def test_what_is_put_down_is_given_back() -> None:
-    """What is due says for whom, for which run and with what outcome; without a run it is a place to fill."""
+    """A due action names its organization, its run and the outcome; without a run it fills a free place."""
     agenda = Agenda()
     agenda.put(5, "org_a", 7, "failed")
     agenda.put(5, "org_b")
@@ -43,7 +43,7 @@ def test_what_is_put_down_is_given_back() -> None:
 
 @given(instants, st.lists(instants), st.integers(0, 2**40))
 def test_a_manual_clock_moves_only_when_it_is_told(start: int, system: list[int], by: int) -> None:
-    """Whatever the system's clock does, a manual one stands still."""
+    """A manual clock does not move when the system's clock does."""
     clock = Clock(ClockMode.MANUAL).move_by(by)
     assert all(clock.read(one, start) == start for one in system)
 
@@ -51,7 +51,7 @@ def test_a_manual_clock_moves_only_when_it_is_told(start: int, system: list[int]
 @given(instants, st.lists(instants), st.integers(0, 2**48))
 @example(LAST, [LAST], 1)
 def test_a_real_clock_follows_the_systems_and_never_goes_back(start: int, system: list[int], by: int) -> None:
-    """A real clock is as far from the system's as it was moved; it waits when that goes back, and where time ends."""
+    """A real clock keeps its offset to the system's; it waits if that goes back, and at the end of time."""
     clock, now = Clock().move_by(by), start
     for one in system:
         then = clock.read(one, now)
@@ -61,7 +61,7 @@ def test_a_real_clock_follows_the_systems_and_never_goes_back(start: int, system
 
 @given(st.sampled_from([ClockMode.REAL, ClockMode.MANUAL]), st.lists(st.integers(0, 2**30)))
 def test_moves_add_up(mode: ClockMode, moves: list[int]) -> None:
-    """A clock that is moved in steps is moved by their sum, and stays the clock that it was."""
+    """Several moves of a clock equal one move by their sum."""
     clock = Clock(mode)
     for by in moves:
         clock = clock.move_by(by)

@@ -1,4 +1,4 @@
-"""The world: driven side by side with a model of the contract, through starts, cancels and time in any order."""
+"""The world against a model of the contract, under starts, cancels and time in any order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ picks = st.integers(0, 99)
 
 
 class Stories(RuleBasedStateMachine):
-    """A world, and for each organization a model of what the contract says of its runs."""
+    """A world, and for each organization a model of its runs by the contract."""
 
     @initialize(seed=st.integers(0, 50), capacity=st.integers(1, 3))
     def begin(self, seed: int, capacity: int) -> None:
@@ -36,7 +36,7 @@ class Stories(RuleBasedStateMachine):
 
     @rule(organization=organizations, cases=case_lists, project=st.sampled_from(PROJECTS), count=st.integers(1, 3))
     def start(self, organization: str, cases: tuple[str, ...], project: str, count: int) -> None:
-        """Runs are accepted over capacity too, and are queued."""
+        """Runs above the capacity are accepted and queued."""
         asked = order(organization, cases, project)
         for _ in range(count):
             run = self.world.start(organization, asked)
@@ -46,7 +46,7 @@ class Stories(RuleBasedStateMachine):
 
     @rule(organization=organizations, pick=picks)
     def cancel(self, organization: str, pick: int) -> None:
-        """A run that waits or runs is canceled."""
+        """Cancel a queued or running run."""
         modelled = self.models[organization]
         alive = [place for place, run in enumerate(modelled.runs) if run.status not in model.DONE]
         if alive:
@@ -68,7 +68,7 @@ class Stories(RuleBasedStateMachine):
 
     @rule(by=st.integers(0, 2_000) | st.sampled_from([0, 0, 1, 200, 60_000]))
     def wait(self, by: int) -> None:
-        """Time goes by for everyone."""
+        """Advance the time of the world and all models."""
         self.world.settle(self.world.now + by)
         for one in self.models.values():
             one.settle(one.now + by)
@@ -92,12 +92,12 @@ class Stories(RuleBasedStateMachine):
 
     @invariant()
     def the_time_is_the_models(self) -> None:
-        """The world and its models live at one instant."""
+        """The world and its models show the same instant."""
         assert {one.now for one in self.models.values()} == {self.world.now}
 
     @invariant()
     def each_run_stands_as_its_model_does(self) -> None:
-        """Status, times and outcomes of every run are those that the contract leads to."""
+        """Status, times and outcomes of every run are those of the model."""
         for organization, modelled in self.models.items():
             for number, expected in zip(self.numbers[organization], modelled.runs, strict=True):
                 run = self.world.runs[number]
@@ -108,7 +108,7 @@ class Stories(RuleBasedStateMachine):
 
     @invariant()
     def no_more_run_at_once_than_there_are_places(self) -> None:
-        """The capacity is kept per organization, and whoever runs came before whoever waits."""
+        """The capacity holds per organization, and running runs were created before queued ones."""
         for organization, modelled in self.models.items():
             of = [self.world.runs[number] for number in self.numbers[organization]]
             running = [run.number for run in of if run.status is Status.RUNNING]
@@ -139,7 +139,7 @@ class Stories(RuleBasedStateMachine):
 
 
 def told(run: Run) -> list[tuple[str, str, int | None, int | None]]:
-    """What can be read off a run about its cases; of one that waits or runs nothing has ended."""
+    """The case properties of a run."""
     return [
         (case, run.case_status(place).value, run.case_started_at(place), run.case_ended_at(place))
         for place, case in enumerate(run.cases)

@@ -1,4 +1,4 @@
-"""What a world finds by an ID: for the organization that owns it, from the moment it is there until it is gone."""
+"""Lookups by ID: an object is found by its organization alone, from its creation until its deletion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EMPTY = WorldConfig(clock=ClockMode.MANUAL, scenario=Scenario.EMPTY)
 
 
 def reason(act: Callable[[], object]) -> str:
-    """Why this is refused."""
+    """The reason of the refusal."""
     with pytest.raises(Refused) as refused:
         act()
     assert refused.value.param is None
@@ -35,7 +35,7 @@ def reason(act: Callable[[], object]) -> str:
 
 @given(case_lists, st.integers(0, 5_000))
 def test_a_run_is_found_by_its_owner_alone(cases: tuple[str, ...], wait: int) -> None:
-    """A run answers to its ID in its organization; in another it does not exist."""
+    """A run is found by its ID in its organization, and does not exist in another one."""
     world = fresh()
     name = world.names.run(world.start("org_a", order("org_a", cases)).number)
     world.settle(BEGAN + wait)
@@ -59,7 +59,7 @@ def test_an_id_that_names_nothing_is_not_found(name: str) -> None:
 
 @given(case_lists, st.booleans())
 def test_a_result_is_visible_from_the_end_of_its_run_on(cases: tuple[str, ...], cancel: bool) -> None:  # noqa: FBT001  drawn
-    """Before its run is terminal a result does not exist, then it does, for its organization alone."""
+    """A result exists once its run is terminal, for its organization alone."""
     world = fresh()
     run = world.start("org_a", order("org_a", cases))
     names = [world.names.result(run.number, place) for place in range(len(cases))]
@@ -74,7 +74,7 @@ def test_a_result_is_visible_from_the_end_of_its_run_on(cases: tuple[str, ...], 
 
 @given(case_lists)
 def test_a_result_says_what_its_case_came_to(cases: tuple[str, ...]) -> None:
-    """A result has the words and times of its run and its case, and a failure only when it went wrong."""
+    """A result has the labels and times of its run and case, and a failure only if the case failed."""
     world = fresh()
     run = world.move_run(world.start("org_a", order("org_a", cases)), to_end=True)
     for place, case in enumerate(run.cases):
@@ -87,7 +87,7 @@ def test_a_result_says_what_its_case_came_to(cases: tuple[str, ...]) -> None:
 
 
 def test_a_result_that_never_started_has_no_duration() -> None:
-    """The result of a case that a cancel kept from starting has an end, and neither a start nor a duration."""
+    """The result of a case that never started because of a cancel has an end, no start and no duration."""
     world = fresh()
     result = world.result(world.cancel(world.start("org_a", order("org_a", ("login",)))), 0)
     assert (result.started_at, result.completed_at, result.duration_ms) == (None, BEGAN, None)
@@ -96,7 +96,7 @@ def test_a_result_that_never_started_has_no_duration() -> None:
 
 @given(case_lists)
 def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[str, ...]) -> None:
-    """An artifact is there for its time and then gone: not found, not listed, each by its own age."""
+    """An artifact is found and listed until its own expiry, and not afterwards."""
     world = World(EMPTY, DEFAULT, BEGAN, Retention(artifacts_ms=KEPT_MS))
     run = world.move_run(
         world.start("org_abc", Order("proj_abc", "staging", tuple(f"tc_{one}" for one in cases))), to_end=True
@@ -119,7 +119,7 @@ def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[s
 
 
 def test_an_empty_slot_is_not_found() -> None:
-    """An artifact that a run did not leave behind has an ID that names nothing."""
+    """The ID of an artifact that a run did not produce names nothing."""
     world = fresh()
     run = world.move_run(world.start("org_a", order("org_a", ("login",))), to_end=True)
     found = [slot for slot in range(12) if slot not in slots(run)]
@@ -131,7 +131,7 @@ def test_an_empty_slot_is_not_found() -> None:
 
 @pytest.mark.parametrize("organization", ORGANIZATIONS)
 def test_a_run_that_has_ended_is_not_moved(organization: str) -> None:
-    """Moving to the end of a run that has ended is refused, and no time goes by."""
+    """Moving to the end of an ended run is refused, and the clock does not move."""
     world = fresh()
     run = world.move_run(world.start(organization, order(organization, WORDS)), to_end=True)
     now = world.now
@@ -141,7 +141,7 @@ def test_a_run_that_has_ended_is_not_moved(organization: str) -> None:
 
 @given(st.integers(0, LARGEST_SEED))
 def test_the_samples_have_lived(seed: int) -> None:
-    """Under every seed the default data's runs have ended before the world begins, as their names say."""
+    """Under every seed the sample runs ended before the world begins, with the outcomes in their names."""
     world = World(WorldConfig(seed=seed, clock=ClockMode.MANUAL), DEFAULT, BEGAN)
     assert world.now == BEGAN
     found = [world.run("org_abc", f"run_sample_{word}") for word in ("passed", "failed")]
@@ -153,7 +153,7 @@ def test_the_samples_have_lived(seed: int) -> None:
 
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=6, unique=True), st.booleans())
 def test_the_newest_sample_is_listed_first(ages: list[int], other: bool) -> None:  # noqa: FBT001  drawn
-    """The data may name its samples in any order; they happened in the order of their ages."""
+    """Sample runs are ordered by their ages, whatever their order in the data."""
     hour = 3_600_000
     samples = [replace(DEFAULT.samples[0], word=f"age_{age:02d}", age_ms=age * hour) for age in ages]
     world = World(WorldConfig(clock=ClockMode.MANUAL), replace(DEFAULT, samples=tuple(samples)), BEGAN)

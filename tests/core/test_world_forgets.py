@@ -1,4 +1,4 @@
-"""A world that keeps few ended runs: what it forgets, and that nothing else changes by it."""
+"""A world that keeps few ended runs: it deletes the oldest, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ deeds = st.lists(
 
 
 def keeping(count: int) -> World:
-    """A world that keeps so many ended runs of an organization."""
+    """A world that keeps this many ended runs of an organization."""
     return World(WorldConfig(clock=ClockMode.MANUAL, capacity=2, max_runs=count), DATA, BEGAN)
 
 
@@ -28,7 +28,7 @@ def keeping(count: int) -> World:
 def test_what_is_kept_is_as_if_nothing_had_been_forgotten(
     history: list[tuple[str, str, tuple[str, ...], int]], most: int
 ) -> None:
-    """No more ended runs are kept than may be; those that ended first are gone, and all others stand as they would."""
+    """Ended runs above the bound are deleted, those that ended first, and all other runs are unaffected."""
     few, all_of_them = keeping(most), keeping(10_000)
     for what, organization, named, wait in history:
         cases = tuple(case for case in named if "flaky" not in case) or ("login",)  # those begin anew when forgotten
@@ -54,7 +54,7 @@ def test_what_is_kept_is_as_if_nothing_had_been_forgotten(
 
 @given(st.integers(1, 12), st.integers(1, 20))
 def test_what_is_forgotten_is_not_found(most: int, count: int) -> None:
-    """A run that is forgotten has no ID any more, and its results and artifacts have none either."""
+    """The IDs of a deleted run, its results and its artifacts name nothing."""
     world = keeping(most)
     for _ in range(count):
         world.start(ORGANIZATIONS[0], order(ORGANIZATIONS[0], ("login",)))
@@ -75,7 +75,7 @@ def live_objects(world: World) -> int:
 @given(st.integers(1, 20), st.lists(st.booleans(), min_size=1, max_size=4))
 @settings(deadline=None, max_examples=20)
 def test_what_is_forgotten_leaves_nothing(most: int, pattern: list[bool]) -> None:
-    """However many runs of new cases start and are canceled, or end, a world holds as much as its kept runs need."""
+    """The memory of a world is bounded by its stored runs, however many runs were canceled or ended."""
     world = keeping(most)
     for number in range(300):
         cases = (f"new_{number}_flaky", f"new_{number}")

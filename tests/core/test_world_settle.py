@@ -1,4 +1,4 @@
-"""Settling: what happens until an instant does not depend on how one gets there, and is finite work."""
+"""Settling: the state at an instant does not depend on the steps towards it, and the work is finite."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def do(world: World, deed: tuple[str, str, tuple[str, ...]]) -> None:
 def test_many_steps_come_to_what_one_step_does(
     history: list[tuple[int, tuple[str, str, tuple[str, ...]]]], data: st.DataObject
 ) -> None:
-    """However often the world is settled on the way to an instant, it is the same world when it gets there."""
+    """The state of a world at an instant is the same, however often it was settled before."""
     one, many = fresh(capacity=2), fresh(capacity=2)
     for gap, deed in [*history, (60_000, None)]:
         at = one.now + gap
@@ -52,7 +52,7 @@ def test_many_steps_come_to_what_one_step_does(
 
 @given(histories, st.integers(0, 10**12))
 def test_time_never_goes_back(history: list[tuple[int, tuple[str, str, tuple[str, ...]]]], back: int) -> None:
-    """A world that is told an earlier instant than its own stays where it is, once what is due has happened."""
+    """A world that is settled at an earlier instant keeps its own, after all due actions have happened."""
     world = fresh()
     for gap, deed in history:
         world.settle(world.now + gap)
@@ -64,7 +64,7 @@ def test_time_never_goes_back(history: list[tuple[int, tuple[str, str, tuple[str
 
 
 class Counting(Agenda):
-    """An agenda that counts what is taken off it, and what is put down."""
+    """An agenda that counts added and removed actions."""
 
     __slots__ = ("put_down", "taken")
 
@@ -73,19 +73,19 @@ class Counting(Agenda):
         self.taken = self.put_down = 0
 
     def put(self, at: int, organization: str, number: int = -1, outcome: str = "") -> None:
-        """Put something down, and count it."""
+        """Add an action, and count it."""
         super().put(at, organization, number, outcome)
         self.put_down += 1
 
     def take(self, now: int) -> Due | None:
-        """Take something off, and count it."""
+        """Remove an action, and count it."""
         due = super().take(now)
         self.taken += due is not None
         return due
 
 
 def test_a_century_with_1000_runs_is_finite_work() -> None:
-    """What is done depends on what happens, one thing per start and per case, and not on how long it takes."""
+    """The number of actions depends on the starts and cases, not on the elapsed time."""
     world = fresh()
     world.agenda = agenda = Counting()
     for number in range(1_000):
@@ -99,7 +99,7 @@ def test_a_century_with_1000_runs_is_finite_work() -> None:
 
 
 def test_waiting_for_one_of_1000_runs_is_finite_work() -> None:
-    """Moving to the end of the last run takes what lies before it, each thing once."""
+    """Moving to the end of the last run performs each earlier action once."""
     world = fresh()
     world.agenda = agenda = Counting()
     last = [world.start("org_a", order("org_a", WORDS[:2])) for _ in range(1_000)][-1]
@@ -108,7 +108,7 @@ def test_waiting_for_one_of_1000_runs_is_finite_work() -> None:
 
 
 def test_canceling_1000_waiting_runs_leaves_nothing_to_do() -> None:
-    """A run that was canceled in the queue costs nothing when its turn comes, and the next one has its place."""
+    """A run that was canceled in the queue is skipped, and the next one starts in its place."""
     world = fresh(capacity=1)
     first = world.start("org_a", order("org_a", ("login",)))
     world.settle(world.now)

@@ -19,12 +19,12 @@ BEGAN: Final = 1_767_225_600_123
 ORGANIZATIONS: Final = ("org_a", "org_b")
 PROJECTS: Final = ("proj_one", "proj_two")
 ENDINGS: Final = (Status.PASSED, Status.FAILED, Status.ERROR)
-"""What a case that ran to its end can come to."""
+"""The outcomes of a case that ran to its end."""
 WORDS: Final = ("login", "search", "cart", "pay_fail", "load_error", "sync_flaky", "import_slow", "sort_fail_slow")
 DATA: Final = SeedData(organizations=tuple(Organization(one) for one in ORGANIZATIONS), keys=())
 
 case_lists: Final = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True).map(tuple)
-"""What a run is of, without an organization: in open references a case belongs to who names it first."""
+"""The cases of a run, without an organization: an open reference belongs to whoever names it first."""
 
 
 def fresh(
@@ -46,7 +46,7 @@ def order(organization: str, cases: tuple[str, ...], project: str = PROJECTS[0])
 
 @st.composite
 def from_life(draw: st.DrawFn, *, most_cases: int = 6) -> tuple[Run, ...]:
-    """The states of one run that lives on, from its creation to any state that a run can be in."""
+    """The states of one run, from its creation to any state that a run can be in."""
     cases = tuple(f"tc_{place}" for place in range(draw(st.integers(1, most_cases))))
     now = BEGAN + draw(st.integers(0, 5_000))
     states = [Run(draw(st.integers(0, 9)), ORGANIZATIONS[0], PROJECTS[0], "staging", None, cases, now)]
@@ -68,7 +68,7 @@ lives: Final = from_life()
 
 
 def snapshot(world: World) -> object:
-    """All that can be read off a world, but for its answers: runs, lists under every filter, results, and projects."""
+    """All public state of a world: runs, lists under every filter, results and projects."""
     lists = []
     for organization, tenancy in world.tenancies.items():
         for status in (None, *Status):

@@ -1,4 +1,4 @@
-"""One exchange of every kind that there is: each success, each error, and what lies outside the API."""
+"""One exchange of every kind: each success, each error, and requests outside the API."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def _emulator() -> Zof:
 
 
 def fresh() -> Zof:
-    """An emulator as new, in which every exchange below is possible; one at a time, since it is always the same."""
+    """A reset emulator in which every exchange below is possible; it is shared, so use one at a time."""
     assert _emulator().control("/reset").status == 200
     return _emulator()
 
 
 def start(zof: Zof, *, query: str = "", body: bytes | None = None, **headers: str) -> Answer:
-    """Ask for a run, with what is wrong about it; a header's `_` stands for `-`."""
+    """Start a run with the given faults; `_` in a header's name stands for `-`."""
     given = {"content_type": "application/json", **headers}
     content = json.dumps(START).encode() if body is None else body
     named = [(name.replace("_", "-"), value) for name, value in given.items() if value]
@@ -58,7 +58,7 @@ def start(zof: Zof, *, query: str = "", body: bytes | None = None, **headers: st
 
 
 def spent(zof: Zof) -> Answer:
-    """The first answer that a key gets when it has used up its window."""
+    """The first answer that a key gets after it has used up its window."""
     while (answer := zof.get("/projects", key=SPENT)).status == 200:
         pass
     return answer
@@ -108,7 +108,7 @@ FILES: Final[Mapping[str, Exchange]] = {
     "junit": lambda zof: zof.follow(artifact(zof, "application/xml")),
     "har": lambda zof: zof.follow(artifact(zof, "application/json")),
 }
-"""What is no JSON answer, though a HAR is written in JSON."""
+"""The answers that are not JSON objects of the API; a HAR file is JSON too."""
 
 JUDGED: Final[dict[str, Judged]] = {
     "wrong header": (400, "invalid_request", "Idempotency-Key", lambda zof: start(zof, idempotency_key="\t")),
@@ -165,7 +165,7 @@ OUTSIDE: Final[Mapping[str, Exchange]] = {
     "control from afar": _control("GET", "/health", client=FAR),
     "not HTTP": unread,
 }
-"""What is not the API's, or not even a request."""
+"""The exchanges outside the API, and those of bytes that are no request."""
 
 ALL: Final[Mapping[str, Exchange]] = {
     **SUCCESSES,
@@ -176,7 +176,7 @@ ALL: Final[Mapping[str, Exchange]] = {
 
 
 def artifact(zof: Zof, content_type: str) -> str:
-    """Where an artifact of this media type is, of a run with a failed case."""
+    """The path of an artifact of this media type, of a run with a failed case."""
     listed = zof.get("/runs/run_sample_failed/artifacts", key=CI).json["data"]
     url: str = next(one["url"] for one in listed if one["content_type"] == content_type)
     return url

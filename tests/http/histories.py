@@ -1,4 +1,4 @@
-"""Histories: what clients may have done to a fresh emulator, drawn by Hypothesis, and the times that they name."""
+"""Histories: actions of clients on a new emulator, and timestamps, as Hypothesis strategies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TERMINAL = frozenset({"passed", "failed", "error", "canceled"})
 STATUSES = ("queued", "running", *sorted(TERMINAL))
 
 case_lists = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True)
-"""What a run is of."""
+"""The cases of a run."""
 
 
 @cache
@@ -31,7 +31,7 @@ def _made(settings: tuple[tuple[str, Any], ...]) -> Zof:
 
 
 def fresh(**settings: Any) -> Zof:  # noqa: ANN401  a setting
-    """An emulator as at its start, without sample runs unless asked for; made once, and reset."""
+    """A reset emulator, by default without sample runs; it is created once."""
     zof = _made(tuple(sorted({"scenario": "empty", **settings}.items())))
     zof.key = ADMIN
     assert zof.control("/reset").status == 200
@@ -40,7 +40,7 @@ def fresh(**settings: Any) -> Zof:  # noqa: ANN401  a setting
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happens: a start, a cancel of one of the runs so far, or time that goes by."""
+    """An action: a start, a cancel of an earlier run, or a move of the clock."""
 
     what: str
     project: str = PROJECTS[0]
@@ -48,7 +48,7 @@ class Step:
     number: int = 0
 
     def take(self, zof: Zof, runs: list[str]) -> None:
-        """Let it happen; a cancel that comes too late is refused, which is no matter."""
+        """Perform the action; a cancel that comes too late may be refused."""
         if self.what == "start":
             runs.append(zof.start(*self.cases, project_id=self.project)["id"])
         elif self.what == "advance":
@@ -61,11 +61,11 @@ starts = st.builds(lambda project, cases: Step("start", project, tuple(cases)), 
 cancels = st.builds(lambda number: Step("cancel", number=number), st.integers(0, 99))
 waits = st.builds(lambda number: Step("advance", number=number), st.integers(0, 4_000))
 histories = st.lists(starts | starts | cancels | waits, max_size=12)
-"""What may have happened; of starts a little more, so that there is something to see."""
+"""The actions of a history; starts are more frequent, so that most histories have runs."""
 
 
 def live(zof: Zof, history: Sequence[Step]) -> list[str]:
-    """Let a history happen; the IDs of its runs, the oldest first."""
+    """Perform a history; return the IDs of its runs, oldest first."""
     runs: list[str] = []
     for step in history:
         step.take(zof, runs)
@@ -79,18 +79,18 @@ def instant(text: str) -> Fraction:
 
 
 def shown(ms: int) -> str:
-    """An instant of so many ms after a manual clock begins, as the wire shows it."""
+    """The instant this many ms after the start of a manual clock, as a timestamp of the API."""
     return datetime.fromtimestamp((EPOCH + ms) // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def ms_of(line: Any) -> int:  # noqa: ANN401  a JSON value
-    """When a log line was written, in ms after a manual clock begins."""
+    """The instant of a log line, in ms after the start of a manual clock."""
     return int(instant(line["timestamp"]) * 1000) - EPOCH
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A date that a client filters by: as it writes it, and what it means, in seconds since the Unix epoch."""
+    """A date filter: its text, and its instant in seconds since the Unix epoch."""
 
     text: str
     at: Fraction
@@ -98,7 +98,7 @@ class Bound:
 
 @st.composite
 def bounds(draw: st.DrawFn, least: int = -2, most: int = 12) -> Bound:
-    """A bound some seconds from where a manual clock begins, with any fraction and offset."""
+    """A bound some seconds from the start of a manual clock, with any fraction and offset."""
     seconds = EPOCH // 1000 + draw(st.integers(least, most))
     digits = draw(st.sampled_from(("", "0", "5", "000", "001", "999", "0001")) | st.text("0123456789", max_size=9))
     offset = draw(st.just(0) | st.integers(-23 * 60 - 59, 23 * 60 + 59))
@@ -109,6 +109,6 @@ def bounds(draw: st.DrawFn, least: int = -2, most: int = 12) -> Bound:
 
 
 def within(item: Any, after: Bound | None, before: Bound | None) -> bool:  # noqa: ANN401  a JSON value
-    """Whether what an item shows as its creation lies from one bound (inclusive) to the other (exclusive)."""
+    """Whether the shown creation time of an item lies from one bound (inclusive) to the other (exclusive)."""
     at = instant(item["created_at"])
     return (after is None or at >= after.at) and (before is None or at < before.at)

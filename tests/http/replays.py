@@ -1,4 +1,4 @@
-"""Replays: how an original answer and its replay are told apart, and what they have in common."""
+"""Replays: the differences between an original answer and its replay, and their common part."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def was_replayed(answer: Answer) -> bool:
 
 
 def lasting(answer: Answer) -> tuple[int, dict[str, str], bytes]:
-    """What an answer and its replay have in common."""
+    """The common part of an answer and its replay."""
     headers = {name: value for name, value in answer.headers.items() if name not in OF_THIS_ANSWER}
     return answer.status, headers, answer.content

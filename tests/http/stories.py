@@ -1,4 +1,4 @@
-"""Stories: sequences of requests of every kind, that any emulator can be told, and what it answers to each."""
+"""Sequences of requests of every kind, and the answers of an emulator to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG: Final = {**STAGING, "test_case_ids": [f"tc_{number}_slow" for number in ra
 
 
 def newest(zof: Zof) -> str:
-    """The ID of the newest run; of a sample when the rate limit keeps it secret."""
+    """The ID of the newest run, or of a sample run if the rate limit refuses the list."""
     found = zof.get("/runs", limit=1).json.get("data")
     return str(found[0]["id"]) if found else "run_sample_failed"
 
@@ -29,7 +29,7 @@ def second_page(zof: Zof, path: str) -> Answer:
 
 
 def file(zof: Zof) -> Answer:
-    """The newest artifact of a run that has some."""
+    """The newest artifact of a run that has artifacts."""
     found = zof.get("/runs/run_sample_failed/artifacts").json.get("data")
     return zof.get(f"/artifacts/{found[0]['id'] if found else 'art_none'}/content")
 
@@ -68,7 +68,7 @@ REQUESTS: Final[dict[str, Callable[[Zof], Answer]]] = {
     "another environment": lambda zof: zof.post("/runs", {**START, "environment": "moon"}),
 }
 stories: Final = st.lists(st.sampled_from(sorted(REQUESTS)), min_size=1, max_size=15)
-"""What clients may ask for, one after another."""
+"""The requests of a sequence."""
 
 
 def told(zof: Zof, story: Iterable[str]) -> list[Answer]:
@@ -77,6 +77,6 @@ def told(zof: Zof, story: Iterable[str]) -> list[Answer]:
 
 
 def of_api(zof: Zof, story: Iterable[str]) -> list[Answer]:
-    """Those answers that bear the world's own request IDs: the API's, not control's."""
+    """The answers with request IDs of the world: those of the API, not of the control operations."""
     own = {"a moment", "a while", "to the next end", "a case on", "health"}
     return [answer for name, answer in ((name, REQUESTS[name](zof)) for name in story) if name not in own]

@@ -1,4 +1,4 @@
-"""Advancing: until something comes; what happened on the way; and how far is too far."""
+"""Advancing the clock: until an event, the events on the way, and the bounds of a move."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CENTURY: Final = 100 * 365 * 86_400_000
 
 
 def until(zof: Zof, what: str, **more: str) -> Answer:
-    """The answer to a move until something has come."""
+    """The answer to a move until an event."""
     return zof.control("/clock/advance", {"until": what, **more})
 
 
@@ -31,7 +31,7 @@ def unchanged(zof: Zof) -> bytes:
 
 @given(history=histories, by_ms=st.integers(0, 20_000), step=st.integers(200, 3_000))
 def test_what_happened_in_steps(history: list[Step], by_ms: int, step: int) -> None:
-    """A move tells what moves in steps tell one after another, in the order of time and within the time it moved."""
+    """One move lists the same events as several shorter moves, in the order of time."""
     zof, other = fresh(capacity=2), Zof(scenario="empty", capacity=2)
     live(zof, history)
     live(other, history)
@@ -48,7 +48,7 @@ def test_what_happened_in_steps(history: list[Step], by_ms: int, step: int) -> N
 
 @given(history=histories)
 def test_what_happened_is_what_clients_see(history: list[Step]) -> None:
-    """What a move tells is what became of the runs: each start, each case, each end, and when."""
+    """A move lists each start, case and end of the runs, with its instant."""
     zof = fresh(capacity=1)
     runs = live(zof, history)
     before = {run: zof.run(run) for run in runs}
@@ -72,7 +72,7 @@ def test_what_happened_is_what_clients_see(history: list[Step]) -> None:
 
 @given(history=histories)
 def test_until_next(history: list[Step]) -> None:
-    """Until the next: the clock moves to the first instant at which something happens, and no further."""
+    """`until: next` moves the clock exactly to the next event."""
     zof = fresh(capacity=2)
     runs = live(zof, history)
     unfinished = [run for run in runs if zof.run(run)["status"] not in TERMINAL]
@@ -90,7 +90,7 @@ def test_until_next(history: list[Step]) -> None:
 
 @given(history=histories)
 def test_until_a_run_has_ended(history: list[Step]) -> None:
-    """Until a run has ended: the clock stands where the first of them has, or the one that was named."""
+    """`until: run_ended` moves the clock to the first end of a run, or of the named one."""
     zof = fresh(capacity=2)
     runs = live(zof, history)
     unfinished = [run for run in runs if zof.run(run)["status"] not in TERMINAL]
@@ -112,14 +112,14 @@ def test_until_a_run_has_ended(history: list[Step]) -> None:
 
 
 def test_until_of_any_organization() -> None:
-    """A run is waited for whosesoever it is."""
+    """A move can wait for a run of any organization."""
     zof = fresh()
     run = zof.start("tc_x", key=OTHER, project_id="proj_x")["id"]
     assert until(zof, "run_ended", run_id=run).json["happened"][-1]["status"] == "passed"
 
 
 def test_nothing_but_what_was_canceled() -> None:
-    """What would have come of a canceled run never comes: it is not waited for, and the clock does not move."""
+    """A canceled run has no further events, so waiting for it is refused and the clock does not move."""
     zof = fresh()
     run = zof.start("tc_a")["id"]
     zof.run(run)
@@ -131,7 +131,7 @@ def test_nothing_but_what_was_canceled() -> None:
 
 @given(limit=st.integers(1, 5), asked=st.integers(1, 8), earlier=st.integers(0, 59_000))
 def test_until_a_window_resets(limit: int, asked: int, earlier: int) -> None:
-    """Until a window resets: the clock stands where the first open window ends, and the key is served anew."""
+    """`until: window_reset` moves the clock to the end of the first open window, and the key is served again."""
     zof = fresh(rate=Rate(limit=limit))
     for _ in range(asked):
         zof.get("/projects")
@@ -144,7 +144,7 @@ def test_until_a_window_resets(limit: int, asked: int, earlier: int) -> None:
 
 
 def test_no_window() -> None:
-    """Where no window is open there is none to wait for."""
+    """`until: window_reset` is refused if no window is open."""
     assert until(fresh(), "window_reset").error == (409, "conflict", None)
 
 
@@ -163,7 +163,7 @@ def test_no_window() -> None:
     ids=str,
 )
 def test_until_nonsense(body: object, error: tuple[int, str, str | None]) -> None:
-    """What cannot be waited for is refused and named, and the clock does not move."""
+    """An impossible condition is refused, `param` names it, and the clock does not move."""
     zof = fresh()
     zof.start()
     assert zof.control("/clock/advance", body).error == error
@@ -171,7 +171,7 @@ def test_until_nonsense(body: object, error: tuple[int, str, str | None]) -> Non
 
 
 def test_a_thousand_are_told() -> None:
-    """Of what happens a thousand things are told, the first ones, and all are counted."""
+    """A move lists the first 1,000 events and counts all of them."""
     zof = fresh(capacity=100)
     runs = [zof.start(*(f"tc_{number}" for number in range(40)))["id"] for _ in range(30)]
     found = zof.control("/clock/advance", {"by_ms": CENTURY}).json
@@ -182,7 +182,7 @@ def test_a_thousand_are_told() -> None:
 
 @pytest.mark.parametrize("by_ms", [10**18, 2**63, 10**30, -1, -CENTURY, -(10**18)])
 def test_too_far(by_ms: int) -> None:
-    """A move backwards, or by more than there is time, is refused and named, and changes nothing."""
+    """A move backwards or beyond the end of time is refused, `param` names it, and nothing changes."""
     zof = fresh()
     zof.start(*(f"tc_{number}" for number in range(100)))
     before = unchanged(zof)
@@ -191,7 +191,7 @@ def test_too_far(by_ms: int) -> None:
 
 
 def test_a_century_with_a_thousand_runs() -> None:
-    """A century in which a thousand runs wait is settled at once: all have ended, one after another, long before."""
+    """A move by a century with 1,000 queued runs ends all runs, one after another."""
     zof = fresh(capacity=1)
     runs = [zof.start("tc_a", "tc_pay_fail")["id"] for _ in range(1_000)]
     found = zof.control("/clock/advance", {"by_ms": CENTURY}).json
@@ -201,7 +201,7 @@ def test_a_century_with_a_thousand_runs() -> None:
 
 
 def test_near_the_end_of_time() -> None:
-    """Near the end of time a wait that could lead beyond it is refused, and changes nothing."""
+    """Near the end of time, a wait that may lead beyond it is refused and changes nothing."""
     zof = fresh(rate=Rate())
     zof.control("/clock/advance", {"by_ms": LAST - EPOCH - 5_000})
     zof.start(*(f"tc_{number}" for number in range(30)))

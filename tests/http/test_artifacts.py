@@ -1,4 +1,4 @@
-"""Artifacts: what is left behind, whose it is, its bytes, and how long it is kept."""
+"""Artifacts: their creation, owner, bytes and expiry."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ GONE = (404, "not_found", None)
 
 
 def of_case(status: str) -> list[str]:
-    """The types of what a case leaves behind that ended so."""
+    """The artifact types of a case with this outcome."""
     return {"passed": ["trace"], "failed": ["screenshot", "trace"], "error": ["screenshot", "trace"]}.get(status, [])
 
 
 @given(history=histories)
 def test_kinds(history: list[Step]) -> None:
-    """A case that ended leaves a trace, and a screenshot if it went wrong; a run that ended two exports of its own."""
+    """An ended case has a trace, and a screenshot if it failed; an ended run has two exports."""
     zof = fresh(capacity=2)
     for name in live(zof, history):
         run = zof.run(name)
@@ -86,7 +86,7 @@ def test_bytes(history: list[Step]) -> None:
 
 
 def test_media_types() -> None:
-    """Each artifact is named and typed as what it is."""
+    """Each artifact has the name and the media type of its kind."""
     zof = fresh()
     run = zof.ended("tc_pay_fail")["id"]
     found = {(one["name"], one["type"], one["content_type"]) for one in zof.walk(f"/runs/{run}/artifacts")}
@@ -100,7 +100,7 @@ def test_media_types() -> None:
 
 @given(history=histories, more=histories)
 def test_unchanging(history: list[Step], more: list[Step]) -> None:
-    """An artifact stays as it is, but for the result that it is given when the run ends."""
+    """An artifact does not change, except that it gets a result ID when the run ends."""
     zof = fresh(capacity=2)
     runs = live(zof, history)
     before = {run: zof.walk(f"/runs/{run}/artifacts") for run in runs}
@@ -126,7 +126,7 @@ def broken() -> tuple[Zof, dict[str, bytes]]:
 
 @pytest.mark.parametrize("case", ["tc_pay_fail", "tc_load_error"])
 def test_screenshot(broken: tuple[Zof, dict[str, bytes]], case: str) -> None:
-    """A screenshot is a PNG: its chunks hold, and its pixels are as many as it says."""
+    """A screenshot is a PNG with valid chunks and the number of pixels in its header."""
     content = broken[1][f"{case}.png"]
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     at, kinds, packed, head = 8, [], b"", b""
@@ -146,7 +146,7 @@ def test_screenshot(broken: tuple[Zof, dict[str, bytes]], case: str) -> None:
 
 @pytest.mark.parametrize("case", ["tc_login", "tc_pay_fail", "tc_load_error"])
 def test_trace(broken: tuple[Zof, dict[str, bytes]], case: str) -> None:
-    """A trace is a ZIP whose members are whole and whose events are of the case."""
+    """A trace is a ZIP with valid members, whose events belong to the case."""
     package = ZipFile(BytesIO(broken[1][f"{case}.trace.zip"]))
     assert package.testzip() is None
     about = json.loads(package.read("metadata.json"))
@@ -164,7 +164,7 @@ def test_har(broken: tuple[Zof, dict[str, bytes]]) -> None:
 
 
 def test_junit(broken: tuple[Zof, dict[str, bytes]]) -> None:
-    """The outcomes of a run are a JUnit file, whose counts are those of the run."""
+    """The JUnit file of a run has the counts of the run."""
     root = ET.fromstring(broken[1]["run.junit.xml"])  # noqa: S314  our own bytes
     (suite,) = root.iter("testsuite")
     assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["4", "2", "1"]
@@ -190,7 +190,7 @@ def kept_names(zof: Zof, run: Any) -> list[str]:  # noqa: ANN401  a JSON value
 
 
 def test_expiry() -> None:
-    """An artifact is there for 90 days to the millisecond, and then it is gone: not listed, and not found."""
+    """An artifact is listed and found for 90 days to the millisecond, and not afterwards."""
     zof = fresh()
     run = zof.ended("tc_a", "tc_pay_fail")
     result = run["case_outcomes"][0]["result_id"]
@@ -211,7 +211,7 @@ def test_expiry() -> None:
 
 
 def test_walk_over_expiry() -> None:
-    """A walk goes on where it was when what it has passed, or will pass, expires."""
+    """Paging continues at its position when earlier or later items expire."""
     zof = fresh()
     run = zof.ended("tc_a", "tc_import_slow", "tc_b")
     zof.advance(NINETY_DAYS - run["duration_ms"] // 2)
@@ -224,7 +224,7 @@ def test_walk_over_expiry() -> None:
 
 
 def test_end_of_time() -> None:
-    """Artifacts can be listed to the last day that the clock knows."""
+    """Artifacts can be listed until the last day of the clock."""
     zof = fresh()
     assert zof.control("/clock/advance", {"to": "9999-12-01T00:00:00Z"}).status == 200
     run = zof.ended("tc_a")
@@ -232,7 +232,7 @@ def test_end_of_time() -> None:
 
 
 def test_who() -> None:
-    """Artifacts can be read with any key of the organization; without one, or with another's, they cannot."""
+    """Artifacts can be read with any key of the organization, and not without one or with another's."""
     zof = fresh()
     run = zof.ended("tc_a")
     result = run["case_outcomes"][0]["result_id"]
@@ -245,7 +245,7 @@ def test_who() -> None:
 
 
 def test_unknown() -> None:
-    """What is not there is not found: a slot that no case filled, another form, a run or a result that is none."""
+    """An artifact, run or result that does not exist is 404, whatever the form of the ID."""
     zof = fresh()
     run = zof.ended("tc_a")["id"]
     (trace,) = [one for one in zof.walk(f"/runs/{run}/artifacts") if one["type"] == "trace"]
@@ -257,7 +257,7 @@ def test_unknown() -> None:
 
 
 def test_before_the_run_s_end() -> None:
-    """What a case left behind can be read while the run still runs; its own result's list comes with the result."""
+    """A case's artifacts can be read while the run is running; the result's list exists once the result does."""
     zof = fresh()
     run = zof.start("tc_a", "tc_import_slow")["id"]
     zof.control(f"/runs/{run}/advance", {"to": "case"})

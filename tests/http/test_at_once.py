@@ -21,8 +21,13 @@ START = json.dumps({**STAGING, "test_case_ids": ["tc_login"]}).encode()
 
 
 async def posted(zof: Zof, path: str, body: bytes, key: str, pauses: Sequence[int]) -> Answer:
-    """The answer to a POST whose body comes in as many pieces as there are pauses, each after so many turns."""
-    headers = {"authorization": f"Bearer {ADMIN}", "content-type": "application/json", "idempotency-key": key}
+    """The answer to a POST whose body arrives in one piece per pause, each after that many loop turns."""
+    headers = {
+        "host": "127.0.0.1:9630",
+        "authorization": f"Bearer {ADMIN}",
+        "content-type": "application/json",
+        "idempotency-key": key,
+    }
     scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",
@@ -54,7 +59,7 @@ async def posted(zof: Zof, path: str, body: bytes, key: str, pauses: Sequence[in
 
 
 def together(zof: Zof, path: str, body: bytes, keys: Sequence[str], pauses: Sequence[Sequence[int]]) -> list[Answer]:
-    """The answers to POSTs that are all under way at once."""
+    """The answers to concurrent POSTs."""
 
     async def all_of_them() -> list[Answer]:
         waiting = (posted(zof, path, body, key, each) for key, each in zip(keys, pauses, strict=True))
@@ -69,7 +74,7 @@ arrivals = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=4), min_siz
 @settings(max_examples=40)
 @given(pauses=arrivals)
 def test_one_key(pauses: list[list[int]]) -> None:
-    """However many starts with one key arrive at once, they make one run, and all get its answer."""
+    """Concurrent starts with one idempotency key start one run, and all get the same answer."""
     zof = fresh()
     answers = together(zof, "/v1/runs", START, ["k"] * len(pauses), pauses)
     assert {(answer.status, answer.content) for answer in answers} == {(201, answers[0].content)}
@@ -80,7 +85,7 @@ def test_one_key(pauses: list[list[int]]) -> None:
 @settings(max_examples=40)
 @given(pauses=arrivals)
 def test_keys_of_their_own(pauses: list[list[int]]) -> None:
-    """Starts at once with a key each make a run each, none lost and none twice; every answer has an ID of its own."""
+    """Concurrent starts with different idempotency keys start one run each; every answer has its own ID."""
     zof = fresh()
     answers = together(zof, "/v1/runs", START, [f"k{number}" for number in range(len(pauses))], pauses)
     made = {answer.json["id"] for answer in answers}
@@ -91,7 +96,7 @@ def test_keys_of_their_own(pauses: list[list[int]]) -> None:
 @settings(max_examples=40)
 @given(pauses=arrivals)
 def test_cancels(pauses: list[list[int]]) -> None:
-    """Of cancels of one run at once, without a key in common, one cancels it and the others come too late."""
+    """Of concurrent cancels of one run without a common key, one succeeds and the others are refused."""
     zof = fresh()
     run = zof.start()["id"]
     keys = [f"k{number}" for number in range(len(pauses))]
@@ -103,7 +108,7 @@ def test_cancels(pauses: list[list[int]]) -> None:
 @settings(max_examples=20)
 @given(pauses=arrivals)
 def test_exports(pauses: list[list[int]]) -> None:
-    """Exports that are streamed at once do not run into one another."""
+    """Concurrently streamed exports do not mix."""
     zof = fresh()
     for _ in range(12):
         zof.ended("tc_login", "tc_pay_fail", "tc_load_error")

@@ -1,4 +1,4 @@
-"""The auto clock: time stands still, and jumps to what comes next when a client asks again for what is unfinished."""
+"""The auto clock: it moves to the next event when a client polls an unfinished run again."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ HALF_AN_HOUR: Final = 30 * 60_000
 
 
 def run_and_status(zof: Zof, run: str) -> str:
-    """What a client sees that retrieves the run."""
+    """The status of the run as its retrieval shows it."""
     status: str = zof.run(run)["status"]
     return status
 
 
 def in_list(zof: Zof, run: str) -> str:
-    """What a client sees that lists runs."""
+    """The status of the run as the list of runs shows it."""
     found: str = next(one["status"] for one in zof.get("/runs", limit=1).json["data"] if one["id"] == run)
     return found
 
 
 def in_logs(zof: Zof, run: str) -> str:
-    """What a client sees that reads the log to its end: the end has no cursor."""
+    """The end of the run as its log shows it: the last page has no cursor."""
     page = zof.get(f"/runs/{run}/logs", limit=100).json
     return "running" if page["next_cursor"] and not page["has_more"] else "passed"
 
 
 def in_artifacts(zof: Zof, run: str) -> str:
-    """What a client sees that waits for a run's own artifacts."""
+    """The end of the run as its own artifacts show it."""
     found = zof.get(f"/runs/{run}/artifacts", limit=100).json["data"]
     return "passed" if any(one["content_type"] == "application/xml" for one in found) else "running"
 
 
 def in_results(zof: Zof, run: str) -> str:
-    """What a client sees that waits for a run's results."""
+    """The end of the run as its results show it."""
     return "passed" if zof.get("/results", run_id=run).json["data"] else "running"
 
 
@@ -62,7 +62,7 @@ WAYS: Final[dict[str, Callable[[Zof, str], str]]] = {
 
 
 def polls(zof: Zof, run: str, way: str) -> int:
-    """How many polls a client needs until it sees the run's end."""
+    """The number of polls until a client sees the run's end."""
     for number in range(1, 10):
         if WAYS[way](zof, run) not in {"queued", "running"}:
             return number
@@ -71,7 +71,7 @@ def polls(zof: Zof, run: str, way: str) -> int:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_half_an_hour_in_three_polls(way: str) -> None:
-    """A run of half an hour is awaited in at most three polls, in whatever way, and has taken half an hour."""
+    """Any kind of polling sees a run of half an hour end within three polls, and it has taken half an hour."""
     zof = fresh(clock="auto")
     run = zof.start(*LONG)["id"]
     assert polls(zof, run, way) <= 3
@@ -80,7 +80,7 @@ def test_half_an_hour_in_three_polls(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_half_an_hour_behind_another(way: str) -> None:
-    """A run that waits for capacity is awaited in three polls too: until it begins, and until it ends."""
+    """A queued run is seen to end within three polls; it starts when the run before it ends."""
     zof = fresh(clock="auto", capacity=1)
     first = zof.start(*LONG)["id"]
     run = zof.start(*LONG)["id"]
@@ -99,7 +99,7 @@ def test_no_jump_by_hand(way: str) -> None:
 
 
 def test_cancel_while_it_runs() -> None:
-    """A run that was looked at once still runs, and can be canceled; so time has not moved."""
+    """A single look at a run does not move the clock, so the run can still be canceled."""
     zof = fresh(clock="auto")
     run = zof.start(*LONG)["id"]
     assert zof.run(run)["status"] == "running"
@@ -110,7 +110,7 @@ def test_cancel_while_it_runs() -> None:
 
 @given(history=histories)
 def test_time_does_not_move_otherwise(history: list[Step]) -> None:
-    """Whatever else happens, however often ended runs, projects and health are looked at, time stands still."""
+    """Reading ended runs, projects and health never moves the clock."""
     zof = fresh(clock="auto")
     ended = zof.ended("tc_a")["id"]
     at = now(zof)
@@ -126,7 +126,7 @@ def test_time_does_not_move_otherwise(history: list[Step]) -> None:
 
 @given(history=histories, way=st.sampled_from(sorted(WAYS)))
 def test_every_client_gets_there(history: list[Step], way: str) -> None:
-    """Whatever has happened, a client that polls a run sees its end, in three polls when nothing runs beside it."""
+    """After any history, polling a run sees its end, within three polls if no other run is running."""
     zof = fresh(clock="auto", capacity=2)
     runs: list[str] = []
     for step in history:
@@ -152,7 +152,7 @@ LISTED: Final[dict[str, Callable[[Zof], Answer]]] = {
 @pytest.mark.parametrize("way", LISTED)
 @pytest.mark.parametrize("scope", ["key", "organization"])
 def test_retry_after(way: str, scope: str) -> None:
-    """A client that was told to wait and comes again is served, whatever it asks for: it has waited as it was told."""
+    """A client that gets 429 and retries is served, because the clock has moved by `Retry-After`."""
     zof = fresh(clock="auto", rate=Rate(limit=2, window_ms=60_000, scope=RateScope(scope)))
     answers = [LISTED[way](zof) for _ in range(7)]
     assert [answer.status == 429 for answer in answers] == [False, False, True, False, False, True, False]
@@ -161,13 +161,13 @@ def test_retry_after(way: str, scope: str) -> None:
 
 
 def test_no_waiting_by_hand() -> None:
-    """With a manual clock who was told to wait waits."""
+    """With a manual clock, a retry after 429 is refused again."""
     zof = fresh(rate=Rate(limit=1))
     assert [zof.get("/projects").status for _ in range(4)] == [200, 429, 429, 429]
 
 
 def test_no_waiting_beyond_the_end_of_time() -> None:
-    """Where time ends before the window does, who comes again is told to wait again."""
+    """If time ends before the window, a retry gets 429 again."""
     zof = fresh(clock="auto", rate=Rate(limit=1))
     assert zof.control("/clock/advance", {"to": "9999-12-31T23:59:59.999Z"}).json["now_ms"] == LAST
     assert [zof.get("/projects").status for _ in range(4)] == [200, 429, 429, 429]

@@ -1,4 +1,4 @@
-"""Bounds: what is kept for answers does not grow with the requests."""
+"""Bounds: the memory for answers does not grow with the number of requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KIB_64 = 1 << 16
 
 
 def test_encoded_answers_are_bounded_in_bytes() -> None:
-    """However many runs are read under however many hosts, the encoded objects that are kept are bounded."""
+    """The number of cached encoded objects is bounded, however many runs are read under however many hosts."""
     zof = Zof()
     runs = [zof.start(*CASES)["id"] for _ in range(30)]
     sizes = []
@@ -24,7 +24,7 @@ def test_encoded_answers_are_bounded_in_bytes() -> None:
 
 
 def test_kept_exports_are_bounded_in_bytes() -> None:
-    """The bound on kept idempotent answers counts exports, which are kept whole, and the bodies of requests."""
+    """The bound on stored idempotent answers counts whole exports and the bodies of requests."""
     zof = Zof()
     zof.app.hosted.world.answers = type(zof.app.hosted.world.answers)(Retention().answers_ms, KIB_64)
     zof.ended(*CASES)

@@ -1,4 +1,4 @@
-"""Cancel: from every state, at every instant, and what it leaves behind."""
+"""Cancel: from every state, at every instant, and its results and artifacts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_queued() -> None:
 
 @given(cases=case_lists, wait=st.integers(0, 20_000))
 def test_running(cases: list[str], wait: int) -> None:
-    """Of a canceled run, finished cases keep their outcome, and the others are canceled, some without a beginning."""
+    """Finished cases of a canceled run keep their outcome; the others are canceled."""
     zof = fresh()
     run = zof.start(*cases)["id"]
     zof.advance(wait)
@@ -68,7 +68,7 @@ def test_running(cases: list[str], wait: int) -> None:
 
 @given(cases=case_lists, wait=st.integers(0, 20_000))
 def test_no_trace(cases: list[str], wait: int) -> None:
-    """A canceled case leaves no trace and no screenshot; the run leaves its HAR and its JUnit file all the same."""
+    """A canceled case has no trace and no screenshot; the canceled run has its HAR and JUnit file."""
     zof = fresh()
     run = zof.start(*cases)["id"]
     zof.advance(wait)
@@ -83,7 +83,7 @@ def test_no_trace(cases: list[str], wait: int) -> None:
 
 @pytest.mark.parametrize("status", ENDINGS)
 def test_terminal(status: str) -> None:
-    """A run that has ended is refused, and nothing changes."""
+    """The cancel of an ended run is refused, and nothing changes."""
     zof = fresh()
     run = zof.ended(ENDINGS[status])["id"]
     before = everything(zof, run)
@@ -96,7 +96,7 @@ def test_terminal(status: str) -> None:
 
 @pytest.mark.parametrize("capacity", [1, 2])
 def test_canceled(capacity: int) -> None:
-    """A canceled run is refused too, whether it ever ran or not, and nothing changes."""
+    """The cancel of a canceled run is refused, whether it ever ran or not, and nothing changes."""
     zof = fresh(capacity=capacity)
     zof.start("tc_login")
     run = zof.start("tc_a")["id"]
@@ -109,7 +109,7 @@ def test_canceled(capacity: int) -> None:
 
 @pytest.mark.parametrize(("early", "story"), [(1, "canceled"), (0, "passed"), (-1, "passed")])
 def test_at_the_end(early: int, story: str) -> None:
-    """Of a cancel and a completion one wins, to the millisecond, and every answer tells that one story."""
+    """Either a cancel or a completion wins, to the millisecond, and all answers agree on which."""
     took = fresh().ended("tc_a", "tc_b")["duration_ms"]
     zof = fresh()
     run = zof.start("tc_a", "tc_b")["id"]
@@ -127,7 +127,7 @@ def test_at_the_end(early: int, story: str) -> None:
 
 @given(cases=case_lists, wait=st.integers(0, 20_000))
 def test_one_story(cases: list[str], wait: int) -> None:
-    """Whenever a cancel comes: accepted, the run is canceled for good; refused, it has ended as if none had come."""
+    """An accepted cancel is final; a refused one has no effect on the ended run."""
     zof = fresh()
     undisturbed = zof.ended(*cases)["status"]
     zof = fresh()
@@ -141,7 +141,7 @@ def test_one_story(cases: list[str], wait: int) -> None:
 
 
 def test_as_soon_as_started() -> None:
-    """A run that is canceled in the instant of its start has begun if there was a place for it, and lasted 0 ms."""
+    """A run canceled at the instant of its start has started if capacity was free, with a duration of 0 ms."""
     zof = fresh()
     run = zof.start("tc_a", "tc_b")["id"]
     canceled = zof.post(f"/runs/{run}/cancel").json
@@ -160,13 +160,13 @@ def test_permission(key: str, status: int) -> None:
 
 @pytest.mark.parametrize("name", ["run_none", "x", "run_", "res_x_001"])
 def test_unknown(name: str) -> None:
-    """What names no run cannot be canceled."""
+    """The cancel of an ID that names no run is 404."""
     assert fresh().post(f"/runs/{name}/cancel").error == (404, "not_found", None)
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"reason": 1}', b"not JSON", b"x" * (1 << 21)])
 def test_body(body: bytes) -> None:
-    """A body where none belongs is ignored, whatever it is."""
+    """A cancel ignores its body, whatever it is."""
     zof = fresh()
     run = zof.start("tc_a")["id"]
     assert zof.send("POST", f"/v1/runs/{run}/cancel", body=body).status == 200

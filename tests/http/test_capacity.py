@@ -1,4 +1,4 @@
-"""Capacity: how many runs run at once, who waits, and who is next."""
+"""Capacity: the number of running runs, and the order of queued ones."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def standing(zof: Zof, runs: list[str]) -> list[str]:
 
 
 def started(zof: Zof, run: str) -> int | None:
-    """When a run started, in ms after the clock began, as its log tells it."""
+    """The start of a run by its log, in ms after the clock's start."""
     lines = [line for line in zof.walk(f"/runs/{run}/logs") if line["message"] == "Run started."]
     return ms_of(lines[0]) if lines else None
 
 
 def ended(zof: Zof, run: str) -> int:
-    """When an ended run ended, in ms after the clock began, as its log tells it."""
+    """The end of a run by its log, in ms after the clock's start."""
     return ms_of(zof.walk(f"/runs/{run}/logs")[-1])
 
 
 def test_default() -> None:
-    """Four runs of an organization run at once; what comes then is accepted, and waits."""
+    """Four runs of an organization run at the same time; further ones are accepted and queued."""
     zof = fresh()
     runs = [zof.start()["id"] for _ in range(6)]
     assert standing(zof, runs) == ["running"] * 4 + ["queued"] * 2
@@ -35,14 +35,14 @@ def test_default() -> None:
 
 @pytest.mark.parametrize("capacity", [1, 2, 7])
 def test_setting(capacity: int) -> None:
-    """How many run at once is a setting."""
+    """The capacity is a setting."""
     zof = fresh(capacity=capacity)
     runs = [zof.start()["id"] for _ in range(10)]
     assert standing(zof, runs) == ["running"] * capacity + ["queued"] * (10 - capacity)
 
 
 def test_organizations_apart() -> None:
-    """An organization's runs take no other's places."""
+    """The runs of an organization do not use another's capacity."""
     zof = fresh(capacity=1)
     mine = [zof.start()["id"] for _ in range(3)]
     theirs = zof.start("tc_theirs", key=OTHER, project_id="proj_theirs")["id"]
@@ -51,7 +51,7 @@ def test_organizations_apart() -> None:
 
 
 def test_place_of_an_ended_run() -> None:
-    """A run that ends frees its place, and the run that waits longest starts at that very instant."""
+    """When a run ends, the longest queued run starts at the same instant."""
     zof = fresh(capacity=1)
     first, second, third = (zof.start("tc_login")["id"] for _ in range(3))
     zof.control(f"/runs/{first}/advance", {"to": "end"})
@@ -61,7 +61,7 @@ def test_place_of_an_ended_run() -> None:
 
 
 def test_place_of_an_ended_run_seen_later() -> None:
-    """A run starts when there is a place for it, not when somebody looks."""
+    """A run starts when capacity is free, not when a client reads it."""
     zof = fresh(capacity=1)
     runs = [zof.start("tc_login")["id"] for _ in range(4)]
     zof.advance(3_600_000)
@@ -71,7 +71,7 @@ def test_place_of_an_ended_run_seen_later() -> None:
 
 @given(waits=st.lists(st.integers(0, 150), min_size=1, max_size=3))
 def test_place_of_a_canceled_run(waits: list[int]) -> None:
-    """A running run that is canceled frees its place at once, to the run that waits longest."""
+    """When a running run is canceled, the longest queued run starts at the same instant."""
     zof = fresh(capacity=1)
     runs = [zof.start("tc_login")["id"] for _ in range(len(waits) + 1)]
     now = 0
@@ -84,7 +84,7 @@ def test_place_of_a_canceled_run(waits: list[int]) -> None:
 
 
 def test_canceled_while_waiting() -> None:
-    """A run that is canceled while it waits never starts, frees nobody's place, and is passed over."""
+    """A run that is canceled in the queue never starts and frees no capacity."""
     zof = fresh(capacity=1)
     first, second, third = (zof.start("tc_login")["id"] for _ in range(3))
     zof.post(f"/runs/{second}/cancel")
@@ -96,7 +96,7 @@ def test_canceled_while_waiting() -> None:
 
 @given(history=histories, capacity=st.integers(1, 3))
 def test_first_in_first_out(history: list[Step], capacity: int) -> None:
-    """Whatever happens, no more runs run than there are places, no place stays empty, and none overtakes another."""
+    """Running runs never exceed the capacity, free capacity is used, and the queue is first in, first out."""
     zof = fresh(capacity=capacity)
     runs: list[str] = []
     for step in history:

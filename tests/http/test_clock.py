@@ -22,14 +22,14 @@ def told(zof: Zof, path: str, body: bytes) -> Answer:
 
 
 def now(zof: Zof) -> int:
-    """What the clock shows, in ms after a manual one begins."""
+    """The clock's instant, in ms after the start of a manual clock."""
     clock = zof.control("/clock").json
     assert clock["now_ms"] >= 0
     return int(clock["now_ms"]) - EPOCH
 
 
 def test_clock_begins() -> None:
-    """A manual clock begins with 2026, and stands still."""
+    """A manual clock begins with the year 2026 and stands still."""
     zof = fresh()
     expected = {"mode": "manual", "now": "2026-01-01T00:00:00.000Z", "now_ms": EPOCH}
     assert [zof.control("/clock").json for _ in range(2)] == [expected] * 2
@@ -37,7 +37,7 @@ def test_clock_begins() -> None:
 
 @given(steps=st.lists(st.integers(0, 10_000_000_000), max_size=5))
 def test_advance_by(steps: list[int]) -> None:
-    """The clock moves by as many milliseconds as it is told, and answers where it is."""
+    """The clock moves by the given milliseconds, and the answer shows the new instant."""
     zof = fresh()
     for by_ms in steps:
         before = now(zof)
@@ -57,7 +57,7 @@ def test_advance_to(seconds: int, fraction: int) -> None:
 
 @given(history=histories, parts=st.lists(st.integers(0, 5_000), max_size=5))
 def test_advance_in_parts(history: list[Step], parts: list[int]) -> None:
-    """Time that goes by in parts is the same as time that goes by at once."""
+    """Several moves have the same effect as one move by their sum."""
     found = []
     for steps in (parts, [sum(parts)]):
         zof = fresh(capacity=1)
@@ -78,7 +78,7 @@ def test_no_way_back(to: str) -> None:
 
 @pytest.mark.parametrize("by_ms", [LAST - EPOCH + 1, 1 << 60, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
 def test_end_of_time(by_ms: int) -> None:
-    """The clock ends with the year 9999; beyond it is refused, and changes nothing."""
+    """A move beyond the year 9999 is refused and changes nothing."""
     zof = fresh()
     assert zof.control("/clock/advance", {"by_ms": by_ms}).error == (400, "invalid_request", "by_ms")
     assert now(zof) == 0
@@ -118,14 +118,14 @@ def test_number_of_another_spelling(by_ms: bytes) -> None:
     ],
 )
 def test_advance_refused(body: bytes, param: str | None) -> None:
-    """What does not say how far is refused, and changes nothing."""
+    """A move without a goal is refused and changes nothing."""
     zof = fresh()
     assert told(zof, "/clock/advance", body).error == (400, "invalid_request", param)
     assert now(zof) == 0
 
 
 def test_real_clock() -> None:
-    """A real clock follows the system's, never backwards, and goes on from where it is moved."""
+    """A real clock follows the system's, never backwards, and continues from the instant it is moved to."""
     system = [EPOCH]
     zof = Zof(clock="real", scenario="empty", system=lambda: system[0])
     system[0] += 1_500
@@ -140,7 +140,7 @@ def test_real_clock() -> None:
 
 
 def test_advance_run_by_a_case() -> None:
-    """A run moves on by one case when it is not said how far, and the clock stands where that case ended."""
+    """Without a goal, a run advances by one case, and the clock moves to the end of that case."""
     zof = fresh()
     run = zof.start("tc_a", "tc_b")["id"]
     for done, body in enumerate((None, {}, {"to": "case"})):
@@ -152,7 +152,7 @@ def test_advance_run_by_a_case() -> None:
 
 
 def test_advance_run_to_its_end() -> None:
-    """A run moves on to its end, and the clock stands there; other runs go on meanwhile."""
+    """A run advances to its end, and the clock with it; other runs continue meanwhile."""
     zof = fresh()
     other = zof.start("tc_a", key=OTHER, project_id="proj_x")["id"]
     run = zof.start("tc_b", "tc_import_slow")["id"]
@@ -163,7 +163,7 @@ def test_advance_run_to_its_end() -> None:
 
 
 def test_advance_run_of_any_organization() -> None:
-    """A run is moved on whosesoever it is."""
+    """A run of any organization can be advanced."""
     zof = fresh()
     run = zof.start("tc_x", key=OTHER, project_id="proj_x")["id"]
     assert zof.control(f"/runs/{run}/advance", {"to": "end"}).json["organization_id"] == "org_other"
@@ -171,7 +171,7 @@ def test_advance_run_of_any_organization() -> None:
 
 
 def test_advance_waiting_run() -> None:
-    """A run that waits is moved on through the runs before it."""
+    """Advancing a queued run advances the runs before it."""
     zof = fresh(capacity=1)
     runs = [zof.start("tc_a")["id"] for _ in range(3)]
     assert zof.control(f"/runs/{runs[2]}/advance", {"to": "end"}).json["status"] == "passed"
@@ -179,7 +179,7 @@ def test_advance_waiting_run() -> None:
 
 
 def test_advance_ended_run() -> None:
-    """A run that has ended does not move, nor does the clock."""
+    """Advancing an ended run is refused, and the clock does not move."""
     zof = fresh()
     run = zof.ended("tc_a")["id"]
     at = now(zof)
@@ -188,7 +188,7 @@ def test_advance_ended_run() -> None:
 
 
 def test_advance_run_beyond_the_end_of_time() -> None:
-    """A run that would end after the clock does is refused, and changes nothing."""
+    """Advancing a run beyond the end of time is refused and changes nothing."""
     zof = fresh()
     zof.control("/clock/advance", {"by_ms": LAST - EPOCH - 5_000})
     run = zof.start(*(f"tc_{number}" for number in range(30)))["id"]
@@ -199,13 +199,13 @@ def test_advance_run_beyond_the_end_of_time() -> None:
 
 @pytest.mark.parametrize("name", ["run_none", "x", "res_x_001"])
 def test_advance_unknown_run(name: str) -> None:
-    """What names no run cannot be moved."""
+    """Advancing an ID that names no run is 404."""
     assert fresh().control(f"/runs/{name}/advance", {"to": "end"}).error == (404, "not_found", None)
 
 
 @pytest.mark.parametrize(("body", "param"), [(b'{"to": "x"}', "to"), (b'{"x": 1}', "x"), (b"[]", None), (b"{", None)])
 def test_advance_run_refused(body: bytes, param: str | None) -> None:
-    """How far is one case, or the end."""
+    """The goal of a run's advance is `case` or `end`, and nothing else."""
     zof = fresh()
     run = zof.start("tc_a")["id"]
     assert told(zof, f"/runs/{run}/advance", body).error == (400, "invalid_request", param)
@@ -214,7 +214,7 @@ def test_advance_run_refused(body: bytes, param: str | None) -> None:
 
 @given(moves=st.lists(st.tuples(st.integers(0, 10_000), st.integers(-10_000_000, 10_000_000)), max_size=20))
 def test_the_system_clock_goes_on(moves: list[tuple[int, int]]) -> None:
-    """Time passes at least as fast as a steady clock, wherever the wall clock is set, and is never behind the wall."""
+    """Time is never slower than a monotonic clock and never behind the wall clock."""
     wall, steady = [EPOCH * 1_000_000], [0]
     clock = SystemClock(lambda: wall[0], lambda: steady[0])
     before = clock()
@@ -228,7 +228,7 @@ def test_the_system_clock_goes_on(moves: list[tuple[int, int]]) -> None:
 
 
 def test_headers_go_on_when_the_system_clock_is_set_back() -> None:
-    """`Date` and `X-RateLimit-Reset` go on although the system's clock was set back one hour."""
+    """`Date` and `X-RateLimit-Reset` continue when the system's clock is set back one hour."""
     wall, steady = [EPOCH * 1_000_000], [0]
     zof = Zof(clock="real", rate=Rate(100), system=SystemClock(lambda: wall[0], lambda: steady[0]))
     before = zof.get("/runs").headers
@@ -240,7 +240,7 @@ def test_headers_go_on_when_the_system_clock_is_set_back() -> None:
 
 
 def test_a_world_from_the_future_goes_on() -> None:
-    """A restored world whose clock is ahead of the system's goes on from there, and does not stand still."""
+    """A restored world whose clock is ahead of the system's continues from its own instant."""
     now = [EPOCH + 3_600_000]
     zof = Zof(clock="real", system=lambda: now[0])
     zof.get("/runs")

@@ -1,4 +1,4 @@
-"""Control: the emulator's own operations, which need no key, count against no limit and obey no client elsewhere."""
+"""The control operations: no key, no rate limit, and only clients on this machine."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WRITTEN = ("/reset", "/clock/advance", "/runs/run_x/advance")
 
 @pytest.mark.parametrize(("path", "status"), [("/health", "ok"), ("/ready", "ready")])
 def test_alive(path: str, status: str) -> None:
-    """It says that it is alive, and that it takes requests."""
+    """The emulator reports that it is alive and accepts requests."""
     answer = fresh().control(path)
     assert (answer.status, answer.json) == (200, {"status": status})
 
 
 def test_version() -> None:
-    """It says what it is, which contract it follows, and its seed."""
+    """The emulator reports its name, its version, the contract's version and its seed."""
     found = fresh(seed=7).control("/version").json
     contract = fresh().control("/openapi.json").json["info"]["version"]
     assert found | {"version": ""} == {"name": "zof-emulator", "version": "", "contract": contract, "seed": 7}
@@ -35,7 +35,7 @@ def test_version() -> None:
 
 
 def test_openapi() -> None:
-    """The contract that it serves names this server, the environments it knows, and every operation."""
+    """The served contract has this server's URL, its environments and every operation."""
     found = fresh(environments=("qa",)).control("/openapi.json").json
     assert found["openapi"].startswith("3.1")
     assert [server["url"] for server in found["servers"]] == ["http://127.0.0.1:9630/v1"]
@@ -46,7 +46,7 @@ def test_openapi() -> None:
 
 
 def test_openapi_is_the_same_each_time() -> None:
-    """A label of one emulator's is none of another's."""
+    """An environment label of one emulator is unknown to another."""
     before = fresh().control("/openapi.json").content
     fresh(environments=("qa",)).control("/openapi.json")
     assert fresh().control("/openapi.json").content == before
@@ -54,7 +54,7 @@ def test_openapi_is_the_same_each_time() -> None:
 
 @pytest.mark.parametrize("path", READ)
 def test_no_key_no_limit(path: str) -> None:
-    """Control needs no key, counts against no limit, and says nothing of one."""
+    """Control operations need no key, count against no limit, and carry no rate-limit headers."""
     zof = fresh(rate=Rate(limit=1))
     assert zof.get("/runs").status == 200
     answers = [zof.send("GET", f"/_emulator{path}", key=key) for key in (None, "nobody", OTHER)]
@@ -64,7 +64,7 @@ def test_no_key_no_limit(path: str) -> None:
 
 @pytest.mark.parametrize("path", READ)
 def test_no_trace(path: str) -> None:
-    """Asking about the emulator changes no byte of what its world answers."""
+    """Control reads do not change the bytes of the API's answers."""
     plain = fresh()
     expected = plain.get("/runs").raw_headers
     asked = Zof(scenario="empty")
@@ -83,7 +83,7 @@ def test_request_id(path: str) -> None:
 
 @pytest.mark.parametrize("path", [*READ, *WRITTEN])
 def test_other_method(path: str) -> None:
-    """A method that a path does not take is refused, with the one it takes."""
+    """An unsupported method is refused, and `Allow` lists the supported ones."""
     taken = {"GET", "HEAD", "OPTIONS"} if path in READ else {"POST", "OPTIONS"}
     for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"} - taken:
         answer = fresh().send(method, f"/_emulator{path}", key=None)
@@ -94,13 +94,13 @@ def test_other_method(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/x", "/health/", "/clock/x", "/runs", "/runs/x", "/Health"])
 def test_unknown_path(path: str) -> None:
-    """A path that there is not is not found."""
+    """An unknown path is 404."""
     assert fresh().send("GET", f"/_emulator{path}", key=None).error == (404, "not_found", None)
 
 
 @pytest.mark.parametrize("path", READ)
 def test_unknown_parameter(path: str) -> None:
-    """A query parameter that there is not is refused, and named."""
+    """An unknown query parameter is refused, and `param` names it."""
     assert fresh().control(f"{path}?x=1").error == (400, "invalid_request", "x")
 
 
@@ -118,7 +118,7 @@ def story(zof: Zof, history: list[Step]) -> list[Any]:
 
 @given(before=histories, history=histories)
 def test_reset(before: list[Step], history: list[Step]) -> None:
-    """After a reset everything is as at the start, clock included: the same requests get the same bytes."""
+    """After a reset, clock included, the same requests get the same bytes."""
     expected = story(fresh(), history)
     zof = fresh()
     live(zof, before)
@@ -128,13 +128,13 @@ def test_reset(before: list[Step], history: list[Step]) -> None:
 
 
 def test_as_at_the_start() -> None:
-    """What is reset answers as what was just made."""
+    """A reset emulator answers like a new one."""
     history = [Step("start", cases=("tc_a", "tc_pay_fail")), Step("advance", number=9_000)]
     assert story(fresh(), history) == story(Zof(scenario="empty"), history)
 
 
 def test_samples() -> None:
-    """A reset brings back the sample runs, and what they were."""
+    """A reset restores the sample runs."""
     zof = Zof()
     before = zof.walk("/runs")
     zof.start()
@@ -154,22 +154,22 @@ def asked_from(client: str, path: str, host: str = "0.0.0.0") -> Answer:  # noqa
     "client", ["192.0.2.7", "10.0.0.1", "2001:db8::1", "", "unix", "128.0.0.1", "::ffff:192.0.2.7"]
 )
 def test_elsewhere(path: str, client: str) -> None:
-    """When it listens on an address that others can reach, control refuses who is not on a loopback address."""
+    """On a public address, control operations refuse clients that are not on loopback."""
     assert asked_from(client, path).error == (403, "forbidden", None)
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
 def test_loopback_client(client: str) -> None:
-    """A client on a loopback address is let in, however the address is written."""
+    """A client on a loopback address is admitted, whatever the spelling of the address."""
     assert asked_from(client, "/health").status == 200
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.1.1"])
 def test_loopback_host(host: str) -> None:
-    """When it listens on a loopback address, nobody else can come by, and nobody is refused."""
+    """On a loopback address, no client is refused."""
     assert asked_from("192.0.2.7", "/health", host).status == 200
 
 
 def test_the_api_for_all() -> None:
-    """The API itself answers clients elsewhere."""
+    """The API answers clients on other machines."""
     assert fresh(host="0.0.0.0").send("GET", "/v1/runs", client="192.0.2.7").status == 200  # noqa: S104

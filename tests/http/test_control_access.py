@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from zof_emulator.spec.document import find, load
 
-from tests.zof import ADMIN, Answer, Zof
+from tests.zof import ADMIN, EXPIRED, Answer, Zof
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ CLIENTS: Final = ("127.0.0.1", "::1", "192.0.2.7", "")
 def ask(
     zof: Zof, path: str = "/_emulator/health", client: str = "127.0.0.1", host: str = "localhost", **more: str
 ) -> Answer:
-    """The answer to a client at an address that asks for a host; a header's `_` stands for `-`."""
+    """The answer to a client at an address for a host; `_` in a header's name stands for `-`."""
     headers = [(name.replace("_", "-"), value) for name, value in more.items()]
     return zof.send("GET", path, key=None, headers=headers, client=client, base=f"http://{host}")
 
@@ -29,7 +30,7 @@ def ask(
 @pytest.mark.parametrize("host", [ANYWHERE, "127.0.0.1"])
 @pytest.mark.parametrize("world", ["", "/w/a"])
 def test_token(client: str, host: str, world: str) -> None:
-    """Where there is a token everybody must bring it, clients on this machine too."""
+    """If a token is set, every client needs it, also on this machine."""
     zof = Zof(host=host, token=TOKEN)
     path = f"{world}/_emulator/clock"
     for wrong in (
@@ -51,7 +52,7 @@ def test_token(client: str, host: str, world: str) -> None:
 
 @pytest.mark.parametrize("client", ["192.0.2.7", "2001:db8::1", ""])
 def test_no_token_to_bring(client: str) -> None:
-    """Where there is no token, only clients on this machine are let in."""
+    """Without a token, only clients on this machine are admitted."""
     assert ask(Zof(host=ANYWHERE), client=client).error == (403, "forbidden", None)
     assert ask(Zof(host=ANYWHERE), client="127.0.0.1").status == 200
 
@@ -76,13 +77,13 @@ FOREIGN: Final = (
 
 @pytest.mark.parametrize("host", OURS)
 def test_own_host(host: str) -> None:
-    """A request for localhost, a name below it, or a loopback address is let in."""
+    """A request for localhost, a subdomain of it, or a loopback address is admitted."""
     assert ask(Zof(), host=host).status == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
 def test_foreign_host(host: str) -> None:
-    """A request that was meant for another host is refused, as a browser sends it whose page has moved here."""
+    """A request for another host is refused, as DNS rebinding produces it."""
     zof = Zof()
     for path in ("/_emulator/health", "/_emulator/nothing", "/w/a/_emulator/clock"):
         assert ask(zof, path, host=host).error == (403, "forbidden", None)
@@ -99,7 +100,7 @@ def test_the_api_for_every_host(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["zof.test", "zof.test:443", "ZOF.test"])
 def test_public_host(host: str) -> None:
-    """The host that links begin with is our own, and no other is."""
+    """The host of the public URL is admitted, and no other is."""
     zof = Zof(public_url="https://zof.test:8443")
     assert ask(zof, host=host).status == 200
     assert ask(zof, host="other.test").status == 403
@@ -112,20 +113,80 @@ def test_public_host(host: str) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("token", ["", TOKEN])
 def test_foreign_origin(origin: str, token: str) -> None:
-    """A page of another site is refused, token or not."""
+    """A request from a page of another site is refused, with or without a token."""
     zof = Zof(token=token)
     more = {"authorization": f"Bearer {token}"} if token else {}
     assert ask(zof, origin=origin, **more).error == (403, "forbidden", None)
 
 
-@pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:3000", "https://localhost"])
-def test_own_origin(origin: str) -> None:
-    """A page of the same host is let in."""
-    assert ask(Zof(), origin=origin).status == 200
+@pytest.mark.parametrize(
+    ("host", "origin", "is_own"),
+    [
+        ("localhost:9630", "http://localhost:9630", True),
+        ("localhost", "http://localhost", True),
+        ("localhost", "http://localhost:80", True),
+        ("LOCALHOST:80", "http://localhost", True),
+        ("[::1]:9630", "http://[::1]:9630", True),
+        ("localhost:9630", "http://localhost:3000", False),
+        ("localhost:9630", "https://localhost:9630", False),
+        ("localhost:9630", "http://127.0.0.1:9630", False),
+        ("127.0.0.1:9630", "http://127.0.0.1:3000", False),
+        ("localhost:9630", "http://localhost", False),
+        ("localhost", "http://localhost/", False),
+        ("localhost", "http://u@localhost", False),
+    ],
+)
+@pytest.mark.parametrize("path", ["/_emulator/health", "/", "/runs/run_sample_failed"])
+def test_same_origin(host: str, origin: str, path: str, *, is_own: bool) -> None:
+    """A page is one of ours when its origin has the scheme, the host and the port that the request was sent to."""
+    answer = ask(Zof(), path, host=host, origin=origin)
+    assert answer.status == 200 if is_own else answer.error == (403, "forbidden", None)
+
+
+@pytest.mark.parametrize("listening", ["127.0.0.1", ANYWHERE])
+@pytest.mark.parametrize("path", ["/", "/runs/run_sample_failed", "/w/a/"])
+def test_host_of_pages(path: str, listening: str) -> None:
+    """Pages answer loopback names and the public host alone, so that no name that leads here reads the keys."""
+    zof = Zof(host=listening, public_url="https://public.test:8443", token=TOKEN)
+    for host in (*OURS, "public.test:8443"):
+        assert ask(zof, path, host=host).status == 200
+    for host in FOREIGN:
+        answer = ask(zof, path, host=host)
+        assert answer.error[:2] == (403, "forbidden")
+        assert ADMIN.encode() not in answer.content
+
+
+def without_host(zof: Zof, path: str, version: str, hosts: int = 0) -> Answer:
+    """The answer to a request of an HTTP version that names a host so many times."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI's
+        named = [(name, value) for name, value in scope["headers"] if name != b"host"]
+        changed = {"http_version": version, "headers": [(b"host", b"localhost")] * hosts + named}
+        await zof.app({**scope, **changed}, receive, send)
+
+    other = copy(zof)
+    other.app = app  # type: ignore[assignment]
+    return other.send("GET", path)
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/_emulator/health", "/", "/nothing", "/w/a/v1/runs"])
+def test_no_host(path: str) -> None:
+    """HTTP/1.1 without `Host`, or with two, is refused everywhere and creates no world."""
+    zof = Zof()
+    for hosts in (0, 2):
+        assert without_host(zof, path, "1.1", hosts).error == (400, "invalid_request", "Host")
+    assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default"]
+    assert without_host(zof, "/v1/runs", "1.0").status == 200
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR "])
+def test_scheme_of_the_token(scheme: str) -> None:
+    """The scheme of the token's header is taken in any case (RFC 9110, 11.1)."""
+    assert ask(Zof(token=TOKEN), authorization=f"{scheme} {TOKEN}").status == 200
 
 
 def test_refused_means_unchanged() -> None:
-    """Who is refused changes nothing."""
+    """A refused request changes nothing."""
     zof = Zof()
     zof.start()
     before = zof.tell("GET", "/snapshot").content
@@ -139,15 +200,60 @@ def test_refused_means_unchanged() -> None:
 
 @pytest.mark.parametrize("more", [{"host": "evil.test"}, {"origin": "https://evil.test"}])
 def test_who_is_refused_makes_no_world(more: dict[str, str]) -> None:
-    """A request to the operations of a world that there is not, from who may not use them, leaves none behind."""
+    """A refused control request to an unknown world does not create that world."""
     zof = Zof()
     assert ask(zof, "/w/new/_emulator/clock", **more).status == 403
     assert ask(zof, "/_emulator/clock", x_zof_world="new", **more).status == 403
     assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default"]
 
 
+REFUSED: Final[dict[str, Callable[[Zof], Answer]]] = {
+    "no key": lambda zof: zof.send("GET", "/w/new/v1/runs", key=None),
+    "unknown key": lambda zof: zof.send("GET", "/w/new/v1/runs", key="zof_test_nobody"),
+    "expired key": lambda zof: zof.send("GET", "/v1/runs", key=EXPIRED, headers=[("x-zof-world", "new")]),
+    "no path": lambda zof: zof.send("GET", "/w/new/v1/nothing"),
+    "no method": lambda zof: zof.send("DELETE", "/w/new/v1/runs"),
+    "control elsewhere": lambda zof: zof.send("POST", "/w/new/_emulator/nothing", key=None),
+    "control, no method": lambda zof: zof.send("POST", "/w/new/_emulator/clock", key=None),
+}
+READ: Final = ("clock", "health", "version", "journal", "journal.har", "journal.ndjson", "snapshot", "worlds")
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSED))
+def test_refused_requests_make_no_world(kind: str) -> None:
+    """A request that is not let in creates no world, however often it comes, and each answer has an ID of its own."""
+    zof = Zof(max_worlds=1)
+    answers = [REFUSED[kind](zof) for _ in range(3)]
+    assert {one.status for one in answers} <= {401, 404, 405}
+    assert len({one.headers["x-request-id"] for one in answers}) == 3
+    assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default"]
+
+
+@pytest.mark.parametrize("path", [*(f"/_emulator/{name}" for name in READ), "/", "/runs/run_sample_failed"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_reading_makes_no_world(path: str, method: str) -> None:
+    """A request that only reads shows the world as it would begin, and does not create it."""
+    zof = Zof()
+    assert zof.send(method, f"/w/new{path}", key=None).status == 200
+    assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default"]
+    before = zof.send("GET", f"/w/new{path}", key=None)
+    assert zof.send("GET", "/w/new/v1/projects").status == 200
+    assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default", "new"]
+    if path in {"/_emulator/clock", "/runs/run_sample_failed"}:
+        assert zof.send("GET", f"/w/new{path}", key=None).content == before.content
+
+
+def test_the_first_answer_of_a_world() -> None:
+    """The answers of a world do not depend on requests that were refused before it existed."""
+    zof, other = Zof(), Zof()
+    for refused in REFUSED.values():
+        refused(zof)
+    assert zof.send("GET", "/w/new/v1/runs") == other.send("GET", "/w/new/v1/runs")
+
+
 ELSEWHERE: Final[dict[str, Callable[[], Answer]]] = {
     "invalid_world": lambda: Zof().send("GET", "/w/-/v1/runs"),
+    "host_missing": lambda: without_host(Zof(), "/v1/runs", "1.1"),
     "conflicting_world": lambda: Zof().send("GET", "/w/a/v1/runs", headers=[("x-zof-world", "b")]),
     "token_missing": lambda: ask(Zof(token=TOKEN)),
     "token_wrong": lambda: ask(Zof(token=TOKEN), authorization="Bearer x"),
@@ -167,7 +273,7 @@ EXAMPLES: Final[dict[str, tuple[int, Any]]] = {
 
 @pytest.mark.parametrize("reason", sorted(EXAMPLES.keys() | ELSEWHERE.keys()))
 def test_examples_are_alive(reason: str) -> None:
-    """Every example of a request that reaches no operation is what such a request gets, to the letter."""
+    """Requests that reach no operation get exactly the documented examples."""
     answer = ELSEWHERE[reason]()
     assert (answer.status, answer.json) == EXAMPLES[reason]
     assert answer.headers["x-request-id"].startswith("req_")

@@ -1,4 +1,4 @@
-"""Conventions of the wire (contract, section 1): what every answer looks like, whatever it says."""
+"""Conventions of the wire (contract, section 1): the form of every answer."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ bases: Final = st.builds(
     hosts,
     st.one_of(st.just(""), st.integers(1, 65535).map(":{}".format)),
 )
-"""What a client may call the emulator."""
+"""The values of the `Host` header."""
 
 
 def fields(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  a JSON value
-    """Every field in a JSON value, with what it holds."""
+    """Every field in a JSON value, with its value."""
     if isinstance(value, list):
         for one in value:
             yield from fields(one)
@@ -91,7 +91,7 @@ JSON_ANSWERS: Final = [*SUCCESSES, *JUDGED, *STRANGERS]
 
 @pytest.mark.parametrize("kind", JSON_ANSWERS)
 def test_answers_are_json(kind: str) -> None:
-    """Responses of the API are JSON, and say so, errors too."""
+    """Responses of the API, errors included, are JSON with that content type."""
     answer = ALL[kind](fresh())
     assert sent(answer, "content-type") == ["application/json"]
     assert isinstance(answer.json, dict)
@@ -102,7 +102,7 @@ def test_answers_are_json(kind: str) -> None:
     list(zip(FILES, ["text/csv", "image/png", "application/zip", "application/xml", "application/json"], strict=True)),
 )
 def test_files_are_what_they_are(kind: str, media_type: str) -> None:
-    """Downloads and the CSV export are no JSON answers: they say what they are."""
+    """Downloads and the CSV export have their own content types."""
     assert ALL[kind](fresh()).headers["content-type"].partition(";")[0] == media_type
 
 
@@ -123,7 +123,7 @@ def test_references_carry_their_prefix(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "prefix"), [*LISTS.items()])
 def test_what_is_listed_carries_its_prefix(kind: str, prefix: str) -> None:
-    """What a list holds has an ID with the prefix of its kind, and no two have the same."""
+    """Each item of a list has a unique ID with the prefix of its kind."""
     ids = [one["id"] for one in SUCCESSES[kind](fresh()).json["data"]]
     assert ids
     assert len(set(ids)) == len(ids)
@@ -132,7 +132,7 @@ def test_what_is_listed_carries_its_prefix(kind: str, prefix: str) -> None:
 
 @pytest.mark.parametrize("kind", SUCCESSES)
 def test_timestamps_are_whole_seconds(kind: str) -> None:
-    """A timestamp is RFC 3339 UTC in whole seconds with `Z`; null is what has not happened."""
+    """A timestamp is RFC 3339 UTC in whole seconds with `Z`, or null if the event has not happened."""
     zof = fresh()
     zof.advance(1_234)  # so that a fraction would show
     for name, value in fields(SUCCESSES[kind](zof).json):
@@ -142,7 +142,7 @@ def test_timestamps_are_whole_seconds(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SUCCESSES)
 def test_durations_are_integers(kind: str) -> None:
-    """A duration is an integer of milliseconds in a field that ends in `_ms`; null is what has not happened."""
+    """A duration is an integer of milliseconds, or null, in a field that ends in `_ms`."""
     for name, value in fields(SUCCESSES[kind](fresh()).json):
         if "duration" in name:
             assert name.endswith("_ms")
@@ -175,7 +175,7 @@ def test_a_request_id_is_never_echoed(own: str) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_every_response_is_dated(kind: str) -> None:
-    """Every response has one `Date`, the instant that its world's clock shows."""
+    """Every response has one `Date`, the instant of its world's clock."""
     zof = fresh()
     zof.advance(86_400_000)
     answer = ALL[kind](zof)
@@ -194,7 +194,7 @@ def test_the_date_follows_a_manual_clock(moves: list[int]) -> None:
 
 
 def test_the_date_follows_a_real_clock() -> None:
-    """With a real clock `Date` is the system's time, and what it was told to move beyond it."""
+    """With a real clock `Date` is the system's time plus the moves of the clock."""
     system = [EPOCH]
     zof = Zof(clock="real", system=lambda: system[0])
     zof.advance(1_000)
@@ -204,7 +204,7 @@ def test_the_date_follows_a_real_clock() -> None:
 
 @given(st.sampled_from(sorted(METHODS)), st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]))
 def test_a_method_that_a_path_lacks(path: str, method: str) -> None:
-    """A method that a known path does not take is 405, and `Allow` lists those that it takes, whatever the ID is."""
+    """An unsupported method of a known path is 405, and `Allow` lists the supported ones, whatever the ID."""
     answer = fresh().send(method, path)
     if method in METHODS[path].split(", "):
         assert answer.status not in {404, 405} or "run_none" in path
@@ -217,7 +217,7 @@ def test_a_method_that_a_path_lacks(path: str, method: str) -> None:
 
 @given(st.text(string.ascii_letters + "/_.~-", max_size=20))
 def test_a_path_that_is_none(tail: str) -> None:
-    """A path that no operation has is 404 under any method, also with a slash too many."""
+    """An unknown path is 404 under any method, also with an extra slash."""
     zof = fresh()
     for path in (f"/v1/no{tail}", f"/v2{tail}", "/v1/runs/", "/v1/runs/run_none/cancel/", "/v1//runs"):
         assert zof.send("GET", path).error == (404, "not_found", None)
@@ -225,7 +225,7 @@ def test_a_path_that_is_none(tail: str) -> None:
 
 
 def links(zof: Zof, base: str) -> dict[str, str]:
-    """Every link in the answers of a fresh emulator to a client that calls it so."""
+    """Every link in the answers of a new emulator to a client that uses this address."""
     body = json.dumps({"project_id": "proj_abc", "environment": "staging", "test_case_ids": ["tc_a"]}).encode()
     started = zof.send("POST", "/v1/runs", headers=[("content-type", "application/json")], body=body, base=base)
     about = {
@@ -266,7 +266,7 @@ PUBLIC: Final = Zof(public_url="https://zof.test:8443")
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30))
 def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
-    """A link stays a URL, whatever the client says its host is."""
+    """A link is a valid URL, whatever the `Host` header."""
     for link in links(fresh(), f"http://{host}").values():
         parts = urlsplit(link)
         assert re.fullmatch(r"[\w.~-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", parts.netloc, re.ASCII)
@@ -275,7 +275,7 @@ def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
 
 @pytest.mark.parametrize("place", ["location", "started", "run", "listed", "logs", "artifact"])
 def test_links_lead_somewhere(place: str) -> None:
-    """A link leads to what it names: a run's `url` to a page without a key, every other one to the API."""
+    """Each link can be followed: a run's `url` to a page without a key, every other one to the API."""
     zof = fresh()
     link = links(zof, "http://127.0.0.1:9630")[place]
     page = place in {"started", "run", "listed"}

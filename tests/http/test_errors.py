@@ -1,4 +1,4 @@
-"""Errors (contract, section 2): one shape, a status and a code for each kind, and who is to blame."""
+"""Errors (contract, section 2): one shape, a status and a code for each kind, and `param`."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ CONTROL_ERRORS: Final = ["clock wrong", "no run advanced", "run advanced", "no c
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_an_error_has_its_status_its_code_and_whom_it_blames(kind: str) -> None:
-    """Each kind of error has its status and its code, and `param` only where one input is to blame."""
+    """Each kind of error has its status and code, and `param` only if one input caused it."""
     status, code, param, exchange = ERRORS[kind]
     assert exchange(fresh()).error == (status, code, param)
 
 
 def test_every_status_is_met() -> None:
-    """The statuses above are all that the contract knows, each with one code."""
+    """The statuses above are all statuses of the contract, each with one code."""
     assert {(status, code) for status, code, _, _ in ERRORS.values()} == set(CODES.items())
 
 
 @pytest.mark.parametrize("kind", [*ERRORS, *CONTROL_ERRORS, "control from afar"])
 def test_an_error_has_one_shape(kind: str) -> None:
-    """An error is `{"error": {code, message, param?}}` and no more: strings that say something, `param` never null."""
+    """An error is exactly `{"error": {code, message, param?}}` with non-empty strings."""
     body = ALL[kind](fresh()).json
     assert body.keys() == {"error"}
     error = body["error"]
@@ -54,7 +54,7 @@ def test_an_error_has_one_shape(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [*SUCCESSES, *FILES])
 def test_a_success_is_no_error(kind: str) -> None:
-    """What succeeds is 200, or 201 where a run began, and holds no error."""
+    """A success is 200, or 201 for a created object, and has no `error`."""
     answer = ALL[kind](fresh())
     assert answer.status == (201 if kind in {"start", "replay"} else 200)
     assert not answer.content.startswith(b'{"error"')
@@ -78,7 +78,7 @@ def test_headers_of_errors_are_theirs_alone(kind: str) -> None:
     | st.just({})
 )
 def test_the_message_for_an_environment(label: Any) -> None:  # noqa: ANN401  a JSON value
-    """An environment that is none is refused in the documented words, whatever stands in its place."""
+    """A wrong environment is refused with the documented message, whatever its type."""
     answer = fresh().post("/runs", {**START, "environment": label})
     assert answer.status == 400
     assert answer.json == {
@@ -91,7 +91,7 @@ def test_the_message_for_an_environment(label: Any) -> None:  # noqa: ANN401  a 
 
 
 def test_the_message_for_an_environment_among_own_labels() -> None:
-    """An organization's own labels are named after the two that everybody has."""
+    """The message lists an organization's own labels after the two default ones."""
     answer = OWN_LABELS.post("/runs", {**START, "environment": "moon"})
     assert answer.json["error"]["message"] == "environment must be one of: staging, production, qa, eu-1"
     assert OWN_LABELS.post("/runs", {**START, "environment": "eu-1"}).status == 201
@@ -109,7 +109,7 @@ def test_a_nested_item_is_blamed_by_its_path(place: int) -> None:
 
 
 def test_of_several_nested_items_the_first_is_blamed() -> None:
-    """Of several wrong items the first is blamed."""
+    """Of several wrong items, `param` names the first."""
     zof = fresh()
     cases = ["tc_a", "x", "tc_b", "y"]
     assert zof.post("/runs", {**STAGING, "test_case_ids": cases}).error[2] == "test_case_ids[1]"
@@ -125,14 +125,14 @@ def test_a_header_is_blamed_by_its_name(value: str) -> None:
 
 @given(st.text("{}!:[]0123abc%", min_size=1))
 def test_words_of_a_client_are_repeated_as_they_are(word: str) -> None:
-    """A name that reads like a place in a text is repeated as it is."""
+    """A name that looks like a placeholder is repeated unchanged."""
     answer = fresh().post("/runs", {**START, word: 1})
     assert answer.json["error"]["param"] == word
     assert answer.json["error"]["message"] == f"{word} is not a field of this request"
 
 
 def test_a_fault_of_ours_tells_nothing_of_it() -> None:
-    """A fault of the server is said in general words; its cause stays in the log."""
+    """An internal error has a general message; its cause is only in the log."""
     answer = ALL["our fault"](fresh())
     assert b"org_nowhere" not in answer.content
     assert b"Error" not in answer.content
@@ -140,7 +140,7 @@ def test_a_fault_of_ours_tells_nothing_of_it() -> None:
 
 @pytest.mark.parametrize("kind", [one for one in ERRORS if one not in {"too often", "our fault", "key reused"}])
 def test_an_error_changes_nothing(kind: str) -> None:
-    """A request that is refused brings nothing into being: no run, no project, no cancel."""
+    """A refused request creates and changes nothing: no run, no project, no cancel."""
     zof = fresh()
     before = [zof.walk(path) for path in ("/runs", "/projects", "/results")]
     ERRORS[kind][-1](zof)

@@ -1,4 +1,4 @@
-"""Export: all that the list would show, as CSV or JSON, in its order and complete."""
+"""Export: the complete list, as CSV or JSON, in the order of the list."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLUMNS = [
 
 
 def exported(zof: Zof, body: dict[str, Any], **given_key: str) -> Answer:
-    """An export that must be answered."""
+    """The content of an export that must succeed."""
     answer = zof.post("/results/export", body, **given_key)
     assert answer.status == 200, answer.content
     return answer
@@ -43,7 +43,7 @@ def records(answer: Answer) -> list[list[str]]:
 
 
 def record(result: Any) -> list[str]:  # noqa: ANN401  a JSON value
-    """What the record of a result should hold."""
+    """The expected record of a result."""
     failure = result["failure_summary"] or {"category": None, "message": None}
     flat = {**result, "failure_category": failure["category"], "failure_message": failure["message"]}
     return ["" if flat[name] is None else str(flat[name]) for name in COLUMNS]
@@ -62,7 +62,7 @@ maybe_bounds = st.none() | bounds()
 def test_equals_the_list(
     history: list[Step], nth: int | None, status: str | None, after: Bound | None, before: Bound | None
 ) -> None:
-    """An export holds, in both formats, what the list shows under the same filters, in the same order."""
+    """In both formats, an export equals the list under the same filters, in the same order."""
     zof = fresh(capacity=2)
     runs = live(zof, history)
     asked = {
@@ -79,7 +79,7 @@ def test_equals_the_list(
 
 @pytest.mark.parametrize("name", ["run_id", "status", "created_after", "created_before"])
 def test_each_filter(name: str) -> None:
-    """Each filter alone leaves out of an export what it leaves out of the list, and no more."""
+    """Each single filter excludes the same items from an export as from the list."""
     zof = fresh()
     run = zof.ended("tc_login", "tc_pay_fail")
     zof.advance(5_000)
@@ -104,7 +104,7 @@ def thousands() -> Zof:
 
 @pytest.mark.parametrize("filters", [{}, {"status": "failed"}, {"status": "passed"}, {"created_after": shown(0)}])
 def test_complete(thousands: Zof, filters: dict[str, str]) -> None:
-    """An export is complete, whatever its size: no result is lost, none comes twice."""
+    """An export of any size has each result exactly once."""
     listed = thousands.walk("/results", limit=100, **filters)
     assert len(listed) > 800
     assert exported(thousands, {"format": "json", **filters}).json["data"] == listed
@@ -120,7 +120,7 @@ def test_attachment(form: str, media: str) -> None:
 
 
 def test_empty() -> None:
-    """An export of nothing is the header line, or an empty list."""
+    """An export without results is the header line, or an empty list."""
     assert exported(fresh(), {"format": "csv"}).content == ",".join(COLUMNS).encode() + b"\r\n"
     assert exported(fresh(), {"format": "json"}).json == {"data": []}
 
@@ -136,7 +136,7 @@ def test_lines() -> None:
 
 
 def test_running_runs_are_left_out() -> None:
-    """An export is of what is visible now: a run that has not ended has no part in it."""
+    """An export holds visible results only, none of unfinished runs."""
     zof = fresh()
     run = zof.start("tc_login")["id"]
     assert exported(zof, {"format": "json"}).json["data"] == []
@@ -159,12 +159,12 @@ def test_running_runs_are_left_out() -> None:
     ],
 )
 def test_refused(body: dict[str, object], param: str) -> None:
-    """A format that there is not, a filter that is wrong or unknown is refused, and named."""
+    """An unknown format or a wrong or unknown filter is refused, and `param` names it."""
     assert fresh().post("/results/export", body).error == (400, "invalid_request", param)
 
 
 def test_who() -> None:
-    """Exporting needs any key of the organization, and gives what is the organization's alone."""
+    """An export needs any key of the organization and holds only its results."""
     zof = fresh()
     run = zof.ended("tc_mine")["id"]
     assert len(exported(zof, {"format": "json"}, key=VIEWER).json["data"]) == 1
@@ -174,7 +174,7 @@ def test_who() -> None:
 
 
 def test_no_cell_is_a_formula() -> None:
-    """No cell of an export begins as a formula does, whatever its IDs are like."""
+    """No cell of an export begins like a formula, whatever its IDs."""
     zof = fresh(environments=("0-1",))
     zof.ended("tc_-1", "tc_--fail", environment="0-1", project_id="proj_-")
     assert not [cell for line in records(exported(zof, {"format": "csv"})) for cell in line if cell[:1] in set("=+-@")]
@@ -182,7 +182,7 @@ def test_no_cell_is_a_formula() -> None:
 
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_a_kept_export_outlives_its_runs(form: str) -> None:
-    """A repeated export is the first one's bytes, also when the runs in it have been forgotten since."""
+    """A replayed export has the bytes of the first one, even if its runs have been deleted since."""
     zof = Zof(max_runs=1)
     zof.ended("tc_a")
     first, again = (zof.post("/results/export", {"format": form}, idempotency_key="once") for _ in range(2))

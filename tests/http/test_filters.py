@@ -1,4 +1,4 @@
-"""Filters: what a list shows of runs and results is what a naive filter finds in all of them."""
+"""Filters: filtered lists of runs and results equal those of a naive filter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ maybe_bounds = st.none() | bounds()
 @settings(max_examples=50)
 @given(history=histories, more=histories, limit=st.integers(1, 5))
 def test_project_and_status(history: list[Step], more: list[Step], limit: int) -> None:
-    """Every project with every status, each alone, and neither: what is listed is what a naive filter finds."""
+    """Lists under every project, every status, both and neither equal those of a naive filter."""
     zof = fresh(capacity=2)
     live(zof, [*history, *more])
     runs = zof.walk("/runs", limit=100)
@@ -42,7 +42,7 @@ def test_project_and_status(history: list[Step], more: list[Step], limit: int) -
 @settings(max_examples=50)
 @given(history=histories, limit=st.integers(1, 5))
 def test_run_and_status(history: list[Step], limit: int) -> None:
-    """Every run with every status, each alone, and neither: what is listed is what a naive filter finds."""
+    """Lists under every run, every status, both and neither equal those of a naive filter."""
     zof = fresh(capacity=2)
     names = live(zof, history)
     results = zof.walk("/results", limit=100)
@@ -63,7 +63,7 @@ def test_run_and_status(history: list[Step], limit: int) -> None:
 def test_runs(  # noqa: PLR0913, PLR0917  every filter there is
     history: list[Step], project: str | None, status: str | None, after: Bound | None, before: Bound | None, limit: int
 ) -> None:
-    """Runs are filtered by project, by status and by date, by all together, and by what the wire shows of them."""
+    """Runs are filtered by project, status, date and all together, as their objects show them."""
     zof = fresh(capacity=2)
     live(zof, history)
     expected = [
@@ -86,7 +86,7 @@ def test_runs(  # noqa: PLR0913, PLR0917  every filter there is
 def test_results(  # noqa: PLR0913, PLR0917  every filter there is
     history: list[Step], nth: int | None, status: str | None, after: Bound | None, before: Bound | None, limit: int
 ) -> None:
-    """Results are filtered by run, by status and by date, by all together, and by what the wire shows of them."""
+    """Results are filtered by run, status, date and all together, as their objects show them."""
     zof = fresh(capacity=2)
     runs = live(zof, history)
     run = None if nth is None else runs[nth % len(runs)] if runs else "run_none"
@@ -127,20 +127,20 @@ def at(half_past: tuple[Zof, str]) -> int:
 
 
 def test_created_after_is_inclusive(half_past: tuple[Zof, str]) -> None:
-    """What shows the very second asked for is created after it, what shows an earlier one is not."""
+    """`created_after` includes items that show its second, and excludes earlier ones."""
     assert seen(half_past, created_after=shown(at(half_past)))
     assert not seen(half_past, created_after=shown(at(half_past) + 1_000))
 
 
 def test_created_before_is_exclusive(half_past: tuple[Zof, str]) -> None:
-    """What shows the very second asked for is not created before it, what shows an earlier one is."""
+    """`created_before` excludes items that show its second, and includes earlier ones."""
     assert not seen(half_past, created_before=shown(at(half_past)))
     assert seen(half_past, created_before=shown(at(half_past) + 1_000))
 
 
 @pytest.mark.parametrize("fraction", ["001", "5", "999999999", "0" * 8 + "1", "0" * 19 + "1"])
 def test_fraction(half_past: tuple[Zof, str], fraction: str) -> None:
-    """A bound within the second that an item shows lies after the item, however little."""
+    """A bound with any fraction lies after an item that shows the same second."""
     bound = shown(at(half_past)).replace("Z", f".{fraction}Z")
     assert not seen(half_past, created_after=bound)
     assert seen(half_past, created_before=bound)
@@ -153,7 +153,7 @@ def test_fraction(half_past: tuple[Zof, str], fraction: str) -> None:
     ["", "today", "2026-01-01", "2026-01-01T00:00:00", "1767225600", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z"],
 )
 def test_date_refused(path: str, param: str, text: str) -> None:
-    """A date that is no RFC 3339 timestamp is refused, and named."""
+    """A date that is no RFC 3339 timestamp is refused, and `param` names it."""
     assert fresh().get(path, **{param: text}).error == (400, "invalid_request", param)
 
 
@@ -161,19 +161,19 @@ def test_date_refused(path: str, param: str, text: str) -> None:
     ("path", "status"), [("/runs", "done"), ("/runs", ""), ("/results", "queued"), ("/results", "x")]
 )
 def test_status_refused(path: str, status: str) -> None:
-    """A status that a list's items never have is refused, and named."""
+    """A status that the list's items never have is refused, and `param` names it."""
     assert fresh().get(path, status=status).error == (400, "invalid_request", "status")
 
 
 @pytest.mark.parametrize(("path", "param"), [("/runs", "project_id"), ("/results", "run_id")])
 @pytest.mark.parametrize("name", ["", "x", "tc_login", "proj_", "run_", "proj_a/b", "run_é", "run_" + "a" * 65])
 def test_malformed_id_refused(path: str, param: str, name: str) -> None:
-    """An ID that is malformed is refused, and named."""
+    """A malformed ID is refused, and `param` names it."""
     assert fresh().get(path, **{param: name}).error == (400, "invalid_request", param)
 
 
 def test_own_organization_alone() -> None:
-    """A list holds what is the organization's, and nothing of another's."""
+    """A list holds the organization's items only."""
     zof = fresh()
     mine, theirs = zof.start("tc_mine"), zof.start("tc_theirs", key=OTHER, project_id="proj_theirs")
     zof.advance(20_000)

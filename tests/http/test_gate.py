@@ -1,4 +1,4 @@
-"""Who is let in, and to what (contract, section 3): keys, permissions, and what another organization sees."""
+"""Access (contract, section 3): keys, permissions, and the isolation of organizations."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ROLES: Final = Zof(data=keyed(*(Key(named(some), "org_abc", some) for some in SU
 
 
 def ask(zof: Zof, method: str, path: str, key: str | None) -> Answer:
-    """A good request of an operation, with a key."""
+    """A valid request of an operation, with a key."""
     target = path.format(queued=zof.start(key=ADMIN)["id"]) if "{" in path else path
     body = EXPORT if path.endswith("export") else BODIES.get(path, b"") if method == "POST" else b""
     return zof.send(method, target, key=key, headers=JSON, body=body)
@@ -66,7 +66,7 @@ def ask(zof: Zof, method: str, path: str, key: str | None) -> Answer:
 
 @pytest.mark.parametrize(("method", "path", "_needs"), ENDPOINTS)
 def test_every_operation_needs_a_key(method: str, path: str, _needs: str | None) -> None:
-    """No operation answers without a key, whatever it does."""
+    """No operation answers without a key."""
     zof = fresh()
     assert ask(zof, method, path, None).error == (401, "unauthorized", None)
     assert ask(zof, method, path, EXPIRED).error == (401, "unauthorized", None)
@@ -97,18 +97,18 @@ def test_a_key_that_is_none(secret: str) -> None:
     ],
 )
 def test_a_key_that_is_not_sent_as_a_bearer_token(header: tuple[str, str]) -> None:
-    """A key opens only as `Authorization: Bearer <key>`."""
+    """A key is valid only as `Authorization: Bearer <key>`."""
     assert fresh().send("GET", "/v1/runs", key=None, headers=[header]).error == (401, "unauthorized", None)
 
 
 def test_a_key_that_was_sent_twice() -> None:
-    """Two `Authorization` headers are no key, also when both are right."""
+    """Two `Authorization` headers are 401, even if both are valid."""
     answer = fresh().send("GET", "/v1/runs", headers=[("authorization", f"Bearer {CI}")])
     assert answer.error == (401, "unauthorized", None)
 
 
 def test_a_revoked_key() -> None:
-    """A revoked key is 401, whatever it was permitted."""
+    """A revoked key is 401, whatever its permissions."""
     zof = Zof(data=keyed(Key("zof_test_revoked", "org_abc", PERMITS[Role.ADMIN], revoked=True)))
     assert zof.get("/runs", key="zof_test_revoked").error == (401, "unauthorized", None)
 
@@ -120,7 +120,7 @@ DYING: Final = Zof(data=keyed(Key("zof_test_dying", "org_abc", PERMITS[Role.ADMI
 @example(99_999)
 @example(100_000)
 def test_a_key_that_expires(after_ms: int) -> None:
-    """A key opens until the instant of the world's clock at which it expires, and is 401 from then on."""
+    """A key is valid before the instant of its expiry on the world's clock, and 401 from then on."""
     DYING.control("/reset")
     DYING.advance(after_ms)
     assert DYING.get("/runs", key="zof_test_dying").status == (200 if after_ms < 100_000 else 401)
@@ -128,7 +128,7 @@ def test_a_key_that_expires(after_ms: int) -> None:
 
 
 def test_several_keys_of_an_organization() -> None:
-    """Several keys of an organization are valid at once, and show the same things."""
+    """Several keys of an organization are valid at the same time and show the same objects."""
     zof = fresh()
     run = zof.start(key=CI)["id"]
     answers = [zof.get(f"/runs/{run}", key=key) for key in (ADMIN, CI, VIEWER)]
@@ -168,7 +168,7 @@ def test_what_a_role_permits() -> None:
     ],
 )
 def test_a_default_key(key: str, starts: int, reads: int, sees_samples: bool) -> None:  # noqa: FBT001
-    """Each default key opens what the contract says, in the organization that it says."""
+    """Each default key has the permissions and the organization of the contract."""
     zof = fresh()
     body = {**STAGING, "project_id": "proj_new", "test_case_ids": ["tc_new"]}
     assert zof.post("/runs", body, key=key).status == starts
@@ -188,7 +188,7 @@ def test_what_the_default_keys_are_permitted() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/runs/run_sample_failed", "/_emulator/health", "/_emulator/clock"])
 def test_what_needs_no_key_is_for_this_machine(path: str) -> None:
-    """Pages and `/_emulator` need no key, and so answer clients on this machine alone: another is told nothing."""
+    """Pages and `/_emulator` need no key and answer only clients on this machine."""
     zof = fresh()
     assert zof.send("GET", path, key=None).status == 200
     answer = zof.send("GET", path, key=None, client=FAR)
@@ -202,7 +202,7 @@ def test_what_needs_no_key_is_for_this_machine(path: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in READS if "_sample_" in path])
 def test_another_organizations_resource_is_404(path: str) -> None:
-    """What belongs to another organization is 404, never 403, in the very words for what does not exist."""
+    """An object of another organization gets the same 404 as one that does not exist."""
     zof = fresh()
     theirs = zof.send("GET", path, key=OTHER)
     none = zof.send("GET", path.replace("_sample_", "_nothing_"), key=OTHER)
@@ -211,7 +211,7 @@ def test_another_organizations_resource_is_404(path: str) -> None:
 
 
 def test_another_organizations_run_cannot_be_canceled() -> None:
-    """A cancel of another organization's run is 404, and the run goes on."""
+    """A cancel of another organization's run is 404, and the run continues."""
     zof = fresh()
     run = zof.start()
     assert zof.post(f"/runs/{run['id']}/cancel", key=OTHER).error == (404, "not_found", None)
@@ -220,7 +220,7 @@ def test_another_organizations_run_cannot_be_canceled() -> None:
 
 @pytest.mark.parametrize("path", ["/runs", "/results", "/projects"])
 def test_another_organizations_list_is_its_own(path: str) -> None:
-    """A list shows the organization's own, and nothing of another's."""
+    """A list shows the organization's items only."""
     zof = fresh()
     assert zof.walk(path)
     assert zof.walk(path, key=OTHER) == []
@@ -235,7 +235,7 @@ def test_another_organizations_list_is_its_own(path: str) -> None:
     ("path", "query"), [("/runs", {"project_id": "proj_abc"}), ("/results", {"run_id": "run_sample_failed"})]
 )
 def test_a_filter_by_what_is_another_organizations(path: str, query: dict[str, str]) -> None:
-    """A filter that names another organization's project or run finds nothing, as one that names nothing."""
+    """A filter with another organization's project or run gives an empty list."""
     zof = fresh()
     assert zof.walk(path, **query)
     page = zof.get(path, key=OTHER, **query)
@@ -243,7 +243,7 @@ def test_a_filter_by_what_is_another_organizations(path: str, query: dict[str, s
 
 
 def test_another_organizations_results_are_not_exported() -> None:
-    """An export holds the organization's own results alone."""
+    """An export holds the organization's results only."""
     zof = fresh()
     assert zof.post("/results/export", {"format": "json"}).json["data"]
     for body in ({"format": "json"}, {"format": "json", "run_id": "run_sample_failed"}):
@@ -275,7 +275,7 @@ def test_another_organizations_cursor(path: str) -> None:
 
 
 def test_another_organizations_idempotency_key() -> None:
-    """An idempotency key is the organization's own: in another the same one replays nothing, and is no conflict."""
+    """An idempotency key belongs to its organization; in another one it neither replays nor conflicts."""
     zof = fresh()
     first = zof.post("/runs", START, idempotency_key="same")
     other = {**START, "project_id": "proj_mine", "test_case_ids": ["tc_mine"]}

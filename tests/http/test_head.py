@@ -1,4 +1,4 @@
-"""HEAD and OPTIONS, which no operation names: HEAD is GET without a body, OPTIONS says what a path takes."""
+"""HEAD is GET without a body, and OPTIONS lists the methods of a path."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_options_says_what_a_path_takes(path: str) -> None:
 
 
 def test_head_counts_and_options_does_not() -> None:
-    """HEAD uses up the rate limit like the GET that it is; OPTIONS does not, and says nothing of the limit."""
+    """HEAD counts against the rate limit like GET; OPTIONS neither counts nor has rate-limit headers."""
     zof = Zof(rate=Rate(2))
     assert [zof.send("OPTIONS", "/v1/runs").status for _ in range(3)] == [204, 204, 204]
     assert "x-ratelimit-limit" not in zof.send("OPTIONS", "/v1/runs").headers
@@ -69,7 +69,7 @@ def test_a_path_that_there_is_not_has_neither(path: str) -> None:
 
 
 def test_the_journal_shows_a_head_without_a_body() -> None:
-    """The journal holds that a HEAD was answered with nothing, as the client saw it."""
+    """The journal shows the empty body of the answer to a HEAD."""
     zof = Zof(journal=10)
     zof.send("HEAD", "/v1/runs")
     (exchange,) = zof.control("/journal").json["data"]

@@ -1,4 +1,4 @@
-"""Idempotency: one key, one deed, whatever is sent again."""
+"""Idempotency: one key has one effect, however often it is sent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ every = pytest.mark.parametrize("operation", [start, cancel, export_csv, export_
 
 @every
 def test_replay(operation: Operation) -> None:
-    """A replay is the original answer byte for byte, whatever has happened since, and says that it is one."""
+    """A replay is the original answer byte for byte plus the replay header, whatever has happened since."""
     zof = fresh()
     send = operation(zof)
     first = send()
@@ -61,7 +61,7 @@ def test_replay(operation: Operation) -> None:
 
 @every
 def test_nothing_else(operation: Operation) -> None:
-    """A replay does nothing: runs, projects and results are as they were."""
+    """A replay changes no runs, projects and results."""
     zof = fresh()
     send = operation(zof)
     send()
@@ -74,7 +74,7 @@ def test_nothing_else(operation: Operation) -> None:
 
 @every
 def test_limit(operation: Operation) -> None:
-    """A replay counts against the rate limit, and is refused when that is used up."""
+    """A replay counts against the rate limit, and is refused when the limit is used up."""
     zof = fresh(rate=Rate(limit=4))
     send = operation(zof)
     used = 4 - int(zof.get("/runs").headers["x-ratelimit-remaining"])
@@ -87,7 +87,7 @@ def test_limit(operation: Operation) -> None:
 
 @every
 def test_a_day(operation: Operation) -> None:
-    """An answer is kept for 24 hours from the first request, however often it is replayed, and then it is gone."""
+    """An answer is stored for 24 hours from the first request, however often it is replayed."""
     zof = fresh()
     send = operation(zof)
     send()
@@ -100,7 +100,7 @@ def test_a_day(operation: Operation) -> None:
 
 
 def test_start_anew_after_a_day() -> None:
-    """A key that has expired makes another run, and its answer is kept for 24 hours in turn."""
+    """An expired key starts another run, whose answer is again stored for 24 hours."""
     zof = fresh()
     send = start(zof)
     first = send().json["id"]
@@ -112,7 +112,7 @@ def test_start_anew_after_a_day() -> None:
 
 
 def test_no_key() -> None:
-    """Without a key each start makes a run, and so does each other key."""
+    """Each start without a key, and each new key, starts a run."""
     zof = fresh()
     keys = (None, None, "a", "b", "A", "aa")
     answers = [zof.post("/runs", START, idempotency_key=key) for key in keys]
@@ -121,7 +121,7 @@ def test_no_key() -> None:
 
 
 def test_other_path() -> None:
-    """The same key with another path is another key, and so it is for each run."""
+    """The same key on another path, or for another run, is another key."""
     zof = fresh()
     one, other = zof.start()["id"], zof.start()["id"]
     sent = [
@@ -135,7 +135,7 @@ def test_other_path() -> None:
 
 
 def test_other_method() -> None:
-    """The same key with another method is another key: a list is no replay of a start, nor of a list."""
+    """The same key with another method is another key: a list is never a replay."""
     zof = fresh()
     start(zof)()
     for runs in (1, 2):
@@ -163,7 +163,7 @@ def test_same_organization() -> None:
 
 
 def test_permission_comes_first() -> None:
-    """A replay is for those alone who might have sent the original."""
+    """A replay needs the permission of the original request."""
     zof = fresh()
     send = start(zof)
     send()
@@ -172,7 +172,7 @@ def test_permission_comes_first() -> None:
 
 
 def test_replay_before_state() -> None:
-    """A replay is given before the state is judged: a cancel sent twice is no conflict."""
+    """A replay comes before the check of the state: a repeated cancel is no conflict."""
     zof = fresh()
     path = f"/runs/{zof.start()['id']}/cancel"
     zof.post(path, idempotency_key="k")
@@ -189,7 +189,7 @@ def test_replay_after_reset() -> None:
 
 
 def test_times_follow_the_clock() -> None:
-    """The date of a replay is its own, the times in its body are the original's."""
+    """The `Date` of a replay is its own; the times in its body are those of the original."""
     zof = fresh()
     first = start(zof)()
     zof.advance(90_000)

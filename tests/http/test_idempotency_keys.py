@@ -1,4 +1,4 @@
-"""Idempotency: what may be a key, which body it stands for, and which answers are kept."""
+"""Idempotency: valid keys, equality of bodies, and the answers that are stored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ orders = st.fixed_dictionaries(
 
 @given(one=orders, other=orders)
 def test_other_body(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """The same key with another JSON value is refused, does nothing, and leaves the first answer in its place."""
+    """The same key with another JSON value is refused, has no effect, and keeps the first answer."""
     assume(one != other)
     zof = fresh()
     first = zof.post("/runs", one, idempotency_key="k")
@@ -42,7 +42,7 @@ def test_other_body(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("other", ["2026-01-01T00:00:00.000Z", "2026-01-01t00:00:00z", "2026-01-01T01:00:00+01:00"])
 def test_other_text_of_the_same_instant(other: str) -> None:
-    """Another JSON value is another body, even if it means the same."""
+    """Another JSON value is another body, even if its meaning is the same."""
     zof = fresh()
     body = {"format": "json", "created_after": "2026-01-01T00:00:00Z"}
     assert zof.post("/results/export", body, idempotency_key="k").status == 200
@@ -56,7 +56,7 @@ def escaped(text: str) -> str:
 
 @given(order=orders, data=st.data())
 def test_other_spelling(order: dict[str, Any], data: st.DataObject) -> None:
-    """The same JSON value, spaced, ordered or escaped otherwise, is the same body."""
+    """The same JSON value with other spacing, order or escapes is the same body."""
     zof = fresh()
     first = zof.post("/runs", order, idempotency_key="k")
     turned = {name: order[name] for name in data.draw(st.permutations(sorted(order)))}
@@ -70,7 +70,7 @@ def test_other_spelling(order: dict[str, Any], data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"why": "no longer needed"}', b"not JSON"])
 def test_ignored_body(body: bytes) -> None:
-    """A body where none belongs is ignored, by the replay too."""
+    """The body of a cancel is ignored, also by the replay."""
     zof = fresh()
     path = f"/runs/{zof.start()['id']}/cancel"
     first = zof.post(path, idempotency_key="k")
@@ -90,7 +90,7 @@ REFUSALS: dict[str, tuple[int, str, object]] = {
 
 @pytest.mark.parametrize("why", REFUSALS)
 def test_refused(why: str) -> None:
-    """A refused request is not kept: mended, it may be sent again with the same key."""
+    """The answer to a refused request is not stored, so the corrected request may use the same key."""
     status, key, body = REFUSALS[why]
     zof = fresh()
     refused = zof.post("/runs", body, key=key, idempotency_key="k")
@@ -101,14 +101,14 @@ def test_refused(why: str) -> None:
 
 
 def test_refused_conflict() -> None:
-    """A cancel that came too late is not kept, and comes too late each time."""
+    """The answer to a late cancel is not stored, and every repetition is refused again."""
     zof = fresh()
     path = f"/runs/{zof.ended('tc_login')['id']}/cancel"
     assert [zof.post(path, idempotency_key="k").error for _ in range(2)] == [(409, "conflict", None)] * 2
 
 
 def test_refused_by_limit() -> None:
-    """A request that the rate limit refused is not kept: sent again when it may be, it makes the run."""
+    """The answer 429 is not stored, so a later request with the same key starts the run."""
     zof = fresh(rate=Rate(limit=1))
     zof.get("/runs")
     assert zof.post("/runs", START, idempotency_key="k").status == 429
@@ -125,7 +125,7 @@ good_keys = st.builds("{}{}{}".format, st.sampled_from(OUTER), st.text(INNER, ma
 @settings(max_examples=30)
 @given(key=good_keys | st.sampled_from(["x", "x" * 255]))
 def test_key(key: str) -> None:
-    """A key is 1 to 255 printable ASCII characters, each of which counts."""
+    """A key is 1 to 255 printable ASCII characters, all of which are significant."""
     zof = fresh()
     first = zof.post("/runs", START, idempotency_key=key)
     assert lasting(zof.post("/runs", START, idempotency_key=key)) == lasting(first)
@@ -136,7 +136,7 @@ def test_key(key: str) -> None:
 @pytest.mark.parametrize("path", ["/runs", "/runs/{run}/cancel", "/results/export"])
 @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb", "a\x7fb", "\xff"])
 def test_key_refused(path: str, key: str) -> None:
-    """A key that is empty, too long or not printable ASCII is refused, and named; nothing happens."""
+    """A key that is empty, too long or not printable ASCII is refused, and `param` names it."""
     zof = fresh()
     run = zof.start()["id"]
     body = {"/runs": START, "/results/export": {"format": "csv"}}.get(path)
@@ -146,7 +146,7 @@ def test_key_refused(path: str, key: str) -> None:
 
 
 def test_key_twice() -> None:
-    """Two keys on one request are none."""
+    """Two keys on one request are refused."""
     headers = [*JSON, ("idempotency-key", "k"), ("idempotency-key", "k")]
     answer = fresh().send("POST", "/v1/runs", headers=headers, body=json.dumps(START).encode())
     assert answer.error == (400, "invalid_request", "Idempotency-Key")

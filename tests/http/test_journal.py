@@ -1,4 +1,4 @@
-"""The journal: every exchange of a world, with what was asked and answered and why, and no key in it."""
+"""The journal: every exchange of a world, with the reason of refusals and without keys."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def newest(zof: Zof) -> Any:  # noqa: ANN401  a JSON value
 
 @pytest.mark.parametrize("kind", sorted({*SUCCESSES, *FILES, *JUDGED, *STRANGERS} - {"too large"}))
 def test_every_kind_of_exchange(kind: str) -> None:
-    """Every exchange is there with its answer to the letter, and with the reason where it was refused."""
+    """The journal has every exchange with its exact answer and the reason of a refusal."""
     zof = every_kind()
     answer: Answer = ALL[kind](zof)
     one = newest(zof)
@@ -63,7 +63,7 @@ def test_every_kind_of_exchange(kind: str) -> None:
 
 
 def test_what_was_asked() -> None:
-    """A request is there with its method, path, query, headers and body."""
+    """The journal has the method, path, query, headers and body of a request."""
     zof = fresh()
     zof.send("POST", "/v1/results/export?a=1&a=%32&b", headers=[("x-a", "\xe9")], body="{é".encode())
     asked = newest(zof)["request"]
@@ -75,7 +75,7 @@ def test_what_was_asked() -> None:
 
 
 def test_when_a_request_came() -> None:
-    """The time of an exchange is the world's when the request came, though the clock moved before the answer."""
+    """The time of an exchange is the world's at the request, even if the clock moves before the answer."""
     zof = fresh(clock="auto")
     zof.start("tc_a")
     for _ in range(2):
@@ -88,7 +88,7 @@ def test_when_a_request_came() -> None:
 
 @pytest.mark.parametrize("kind", sorted(OUTSIDE))
 def test_what_is_outside(kind: str) -> None:
-    """Of the emulator's own operations those are there that move the world, however they end; of pages none."""
+    """The journal has the control operations that change the world, whatever their result, and no pages."""
     zof = every_kind()
     OUTSIDE[kind](zof)
     found = [one["operation"] for one in exchanges(zof)]
@@ -99,7 +99,7 @@ def test_what_is_outside(kind: str) -> None:
 
 
 def test_runs_of_an_exchange() -> None:
-    """An exchange is about the runs in its path, in its query, and the one that it started."""
+    """`run_ids` has the runs in the path and the query, and the started run."""
     zof = fresh()
     one, other = zof.ended("tc_fail")["id"], zof.start("tc_a")["id"]
     zof.get("/results", run_id=other)
@@ -125,7 +125,7 @@ holders: Final = st.sampled_from(["authorization", "proxy-authorization", "cooki
 
 @given(secret=secrets, shape=shapes, name=holders, twice=st.booleans())
 def test_no_secret_in_any_output(secret: str, shape: str, name: str, twice: bool) -> None:  # noqa: FBT001
-    """What a client sends to say who it is stands in no output of the journal, whatever its scheme and shape."""
+    """No output of the journal has the credentials of a client, whatever their scheme and form."""
     zof = fresh()
     headers = [(name, shape.format(secret, secret))] * (2 if twice else 1)
     zof.send("GET", "/v1/runs", key=None, headers=headers)
@@ -149,7 +149,7 @@ def test_keys_are_told_apart() -> None:
 
 @given(most=st.integers(1, 5), count=st.integers(0, 12))
 def test_the_ring(most: int, count: int) -> None:
-    """The journal keeps the newest exchanges and counts the others; each keeps its number."""
+    """The journal keeps the newest exchanges with their numbers and counts the dropped ones."""
     zof = fresh(journal=most)
     for number in range(count):
         zof.get("/runs", limit=number + 1)
@@ -166,7 +166,7 @@ def test_the_ring(most: int, count: int) -> None:
 @pytest.mark.parametrize("size", [KIB_64 - 1, KIB_64, KIB_64 + 1, 200_000])
 @pytest.mark.parametrize("byte", [b"x", b"\xff"])
 def test_long_bodies(size: int, byte: bytes) -> None:
-    """Of a body 64 KiB are kept, and its length and digest tell of all of it; what is no text is in base 64."""
+    """The journal keeps 64 KiB of a body, base64 if it is no text, and the size and digest of all of it."""
     zof = fresh()
     zof.send("POST", "/v1/runs", headers=[("content-type", "application/json")], body=byte * size)
     asked = newest(zof)["request"]
@@ -179,7 +179,7 @@ def test_long_bodies(size: int, byte: bytes) -> None:
 
 @pytest.mark.parametrize("said", [True, False])
 def test_a_body_that_was_not_read(said: bool) -> None:  # noqa: FBT001
-    """What is too large to be read is cut to nothing; its length is what it said, or was at least."""
+    """A body that is too large to be read is empty in the journal, with its announced or least size."""
     zof = fresh()
     told(zof, ["too much" if said else "too much, unsaid"])
     one = newest(zof)
@@ -189,7 +189,7 @@ def test_a_body_that_was_not_read(said: bool) -> None:  # noqa: FBT001
 
 
 def test_a_long_answer() -> None:
-    """An answer is cut at 64 KiB like a request, an export that is made in pieces too."""
+    """An answer is cut at 64 KiB like a request, also a streamed export."""
     zof = fresh()
     zof.ended(*(f"tc_{number}_fail" for number in range(300)))
     for kind in ("json", "csv"):
@@ -211,7 +211,7 @@ FILTERS: Final[dict[str, Any]] = {
 
 @given(story=stories, limit=st.integers(1, 4))
 def test_query(story: list[str], limit: int) -> None:
-    """Each filter finds the exchanges that it names and no other, the oldest first, in pages of any size."""
+    """Each filter finds exactly the matching exchanges, oldest first, in pages of any size."""
     zof = fresh(scenario="default", rate=Rate(limit=15))
     told(zof, story)
     everything = exchanges(zof, limit=1000)
@@ -242,12 +242,12 @@ def test_filters_together() -> None:
      ("starting_after=-1", "starting_after"), ("x=1", "x"), ("limit=1&limit=2", "limit"), ("before=2026", "before")],
 )  # fmt: skip
 def test_query_refused(query: str, param: str) -> None:
-    """What the journal cannot be asked for is refused and named."""
+    """An invalid filter is refused, and `param` names it."""
     assert fresh().tell("GET", f"/journal?{query}").error == (400, "invalid_request", param)
 
 
 def test_clear() -> None:
-    """A journal that is cleared is empty, and numbers from 1 again; the world goes on."""
+    """A cleared journal is empty and numbers from 1 again; the world does not change."""
     zof = fresh(journal=2)
     told(zof, ["start", "start", "start"])
     assert zof.tell("DELETE", "/journal").json == {"cleared": 2}
@@ -259,7 +259,7 @@ def test_clear() -> None:
 
 @pytest.mark.parametrize("begin", ["reset", "restore"])
 def test_begins_with_its_world(begin: str) -> None:
-    """The journal of a world that begins again begins with it."""
+    """A reset of the world clears its journal."""
     zof = fresh()
     told(zof, ["start"])
     if begin == "reset":
@@ -279,14 +279,14 @@ def test_begins_with_its_world(begin: str) -> None:
     ],
 )
 def test_no_journal(method: str, path: str) -> None:
-    """An emulator that keeps none says so, and how it would."""
+    """Without a journal, the operations are refused, and the message names the option."""
     answer = fresh(journal=0).tell(method, path, {} if method == "POST" else None)
     assert answer.error == (409, "conflict", None)
     assert "--journal" in answer.json["error"]["message"]
 
 
 def test_ndjson() -> None:
-    """The export is a line about the world, then the exchanges as the query shows them, a line each."""
+    """The export has a line for the world, then one line for each exchange as the query shows it."""
     zof = Zof(seed=5, rate=Rate(limit=9, burst=1), environments=("qa",))
     told(zof, sorted(REQUESTS))
     answer = zof.tell("GET", "/journal.ndjson")
@@ -299,7 +299,7 @@ def test_ndjson() -> None:
 
 
 def test_har() -> None:
-    """The archive has all that HAR 1.2 demands, with targets below the world's base, and bodies as they were."""
+    """The archive is valid HAR 1.2 with URLs below the world's base and the original bodies."""
     zof = every_kind()
     for kind in sorted({*SUCCESSES, *FILES, *JUDGED, *STRANGERS} - {"too often"}):
         ALL[kind](zof)
@@ -327,7 +327,7 @@ def test_har() -> None:
 
 
 def test_har_of_a_world() -> None:
-    """The targets of an archive of another world lead there."""
+    """The URLs in another world's archive lead to that world."""
     zof = Zof().within("a")
     zof.get("/projects")
     (entry,) = zof.tell("GET", "/journal.har").json["log"]["entries"]

@@ -1,4 +1,4 @@
-"""Rate limits (contract, section 4): what a window admits, what it counts, and what its headers promise."""
+"""Rate limits (contract, section 4): windows, counted requests and headers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LATE: Final = "zof_test_late"
 
 
 def limits(answer: Answer) -> tuple[int, int, int] | None:
-    """What the three headers say, or None when there are none; never some of them."""
+    """The values of the three headers, or None without them; never some of them."""
     found = [answer.headers[name] for name in HEADERS if name in answer.headers]
     assert len(found) in {0, 3}
     return (int(found[0]), int(found[1]), int(found[2])) if found else None
 
 
 def limited(limit: int = 3, *, burst: int = 0, scope: str = "key", seconds: int = 60) -> Zof:
-    """An emulator with a rate limit that is soon reached."""
+    """An emulator with a low rate limit."""
     late = Key(LATE, "org_abc", PERMITS[Role.ADMIN], expires_at=EPOCH + 30_000)
     data = replace(DEFAULT, keys=(*DEFAULT.keys, late))
     return Zof(data=data, rate=Rate(limit, seconds * 1000, RateScope(scope), burst))
@@ -51,7 +51,7 @@ def test_100_requests_a_minute() -> None:
 
 
 def test_the_headers_count_down() -> None:
-    """`X-RateLimit-Limit` is what a window admits, `-Remaining` what is left, `-Reset` its end in Unix seconds."""
+    """`X-RateLimit-Limit` is the window's limit, `-Remaining` the rest, `-Reset` its end in Unix seconds."""
     zof = limited()
     zof.advance(7_000)
     end = EPOCH // 1000 + 67
@@ -71,7 +71,7 @@ def test_a_window_starts_with_its_first_request(idle_ms: int, later_ms: int) -> 
 
 
 def test_a_refused_request_does_not_prolong_the_window() -> None:
-    """A request that is refused for the limit neither counts nor moves the window's end."""
+    """A 429 neither counts nor moves the window's end."""
     zof = limited()
     for _ in range(3):
         zof.get("/runs")
@@ -104,7 +104,7 @@ rates: Final = {
 
 @given(steps, st.sampled_from(sorted(rates)))
 def test_a_fixed_window_for_each_bucket(requests: list[tuple[int, str]], rate: tuple[int, int, str, int]) -> None:
-    """A bucket, a key or by setting its organization, admits limit and burst in each window of its own."""
+    """Each key, or by setting each organization, has its own windows of limit plus burst requests."""
     limit, burst, scope, seconds = rate
     zof = rates[rate]
     zof.control("/reset")
@@ -125,7 +125,7 @@ def test_a_fixed_window_for_each_bucket(requests: list[tuple[int, str]], rate: t
 
 
 def test_a_burst() -> None:
-    """By default there is no burst; with one a window admits so many more than the limit that it tells."""
+    """By default there is no burst; with one, a window admits that many requests above the shown limit."""
     zof = limited(2, burst=3)
     answers = [zof.get("/runs") for _ in range(6)]
     assert [answer.status for answer in answers] == [200] * 5 + [429]
@@ -178,7 +178,7 @@ def test_a_429_carries_the_headers() -> None:
 
 @pytest.mark.parametrize("kind", [*SUCCESSES, *FILES, *JUDGED])
 def test_what_reached_the_limiter_carries_the_headers(kind: str) -> None:
-    """The three headers are on every response to a request that reached the limiter, whatever became of it."""
+    """The three headers are on every response to a request that reached the limiter."""
     exchange = JUDGED[kind][-1] if kind in JUDGED else {**SUCCESSES, **FILES}[kind]
     found = limits(exchange(fresh()))
     assert found is not None
@@ -198,7 +198,7 @@ def test_what_reached_the_limiter_counts(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [*STRANGERS, *OUTSIDE])
 def test_what_never_reached_the_limiter(kind: str) -> None:
-    """401, unknown paths and 405 neither count nor carry the headers, and no more does what is not the API's."""
+    """401, unknown paths, 405 and requests outside the API neither count nor have the headers."""
     exchange = STRANGERS[kind][-1] if kind in STRANGERS else OUTSIDE[kind]
     zof = fresh()
     zof.get("/runs")
@@ -210,7 +210,7 @@ def test_what_never_reached_the_limiter(kind: str) -> None:
 
 
 def test_an_unknown_path_with_a_spent_key() -> None:
-    """A key that is used up still learns that a path or a method does not exist, and that it has expired."""
+    """A used-up key still gets 404 and 405, and 401 once it has expired."""
     zof = limited()
     assert [zof.get("/runs", key=LATE).status for _ in range(4)][-1] == 429
     assert zof.get("/nothing", key=LATE).status == 404
@@ -220,7 +220,7 @@ def test_an_unknown_path_with_a_spent_key() -> None:
 
 
 def test_a_request_that_is_refused_for_the_limit_does_nothing() -> None:
-    """A start that is 429 starts nothing, and its idempotency key stays free."""
+    """A start with 429 starts no run, and its idempotency key stays free."""
     zof = limited(1)
     zof.get("/runs")
     assert zof.post("/runs", START, idempotency_key="once").status == 429
@@ -230,7 +230,7 @@ def test_a_request_that_is_refused_for_the_limit_does_nothing() -> None:
 
 
 def test_control_has_no_limit() -> None:
-    """`/_emulator` is free of limits."""
+    """`/_emulator` has no rate limit."""
     zof = limited(1)
     assert [zof.control("/clock").status for _ in range(50)] == [200] * 50
     assert zof.get("/runs").status == 200

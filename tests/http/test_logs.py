@@ -1,4 +1,4 @@
-"""Logs: what a run writes, and how a client follows it."""
+"""Logs: the lines of a run, and following them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def followed(zof: Zof, run: str, waits: list[int], limits: list[int], cancel_after: int | None = None) -> list[Any]:
-    """The lines that a client gets which follows a run until `next_cursor` is null, waiting between its requests."""
+    """The lines that a client gets when it follows a run until `next_cursor` is null, with waits."""
     lines: list[Any] = []
     cursor, turn = None, 0
     while turn == 0 or cursor is not None:
@@ -40,7 +40,7 @@ def followed(zof: Zof, run: str, waits: list[int], limits: list[int], cancel_aft
     ahead=st.integers(0, 2),
 )
 def test_following(cases: list[str], waits: list[int], limits: list[int], cancel_after: int | None, ahead: int) -> None:
-    """A client that follows a run to its end, however slowly, gets every line once, in order, and an end."""
+    """A client that follows a run to its end at any speed gets every line once, in order, and then null."""
     zof = fresh(capacity=1)
     for _ in range(ahead):
         zof.start("tc_login")
@@ -53,7 +53,7 @@ def test_following(cases: list[str], waits: list[int], limits: list[int], cancel
 
 @given(history=histories)
 def test_cursor(history: list[Step]) -> None:
-    """While a run is not terminal there is a cursor, more lines or not; read to its end, a terminal one has none."""
+    """An unfinished run always has a cursor; a terminal run has none after its last line."""
     zof = fresh(capacity=1)
     for run in live(zof, history):
         page = zof.get(f"/runs/{run}/logs", limit=100).json
@@ -66,7 +66,7 @@ def test_cursor(history: list[Step]) -> None:
 
 @pytest.mark.parametrize("capacity", [1, 2])
 def test_nothing_new(capacity: int) -> None:
-    """A client that has read all there is so far gets an empty page, and a cursor that is good for the next line."""
+    """A client that has read all lines gets an empty page and a cursor for the next line."""
     zof = fresh(capacity=capacity)
     zof.start("tc_login")
     run = zof.start("tc_a")["id"]
@@ -81,7 +81,7 @@ def test_nothing_new(capacity: int) -> None:
 
 @given(history=histories, more=histories)
 def test_growing(history: list[Step], more: list[Step]) -> None:
-    """A line that was written stays as it is; others come after it."""
+    """A written line does not change; new lines follow it."""
     zof = fresh(capacity=2)
     runs = live(zof, history)
     before = {run: zof.walk(f"/runs/{run}/logs") for run in runs}
@@ -93,7 +93,7 @@ def test_growing(history: list[Step], more: list[Step]) -> None:
 
 @given(history=histories)
 def test_lines(history: list[Step]) -> None:
-    """A line says when, to the millisecond, how grave, what, and of which case of the run; the oldest comes first."""
+    """A line has an instant in ms, a level, a message and a case; the oldest is first."""
     zof = fresh(capacity=2)
     for run in live(zof, history):
         cases = {one["test_case_id"] for one in zof.run(run)["case_outcomes"]}
@@ -110,7 +110,7 @@ def test_lines(history: list[Step]) -> None:
 
 @given(history=histories)
 def test_story(history: list[Step]) -> None:
-    """The log agrees with the run: how long each case that ended took, and when the run was created and ended."""
+    """The log agrees with the run's creation, end and case durations."""
     zof = fresh(capacity=2)
     for name in live(zof, history):
         run = zof.run(name)
@@ -132,14 +132,14 @@ def test_story(history: list[Step]) -> None:
     ("case", "level"), [("tc_login", "info"), ("tc_pay_fail", "error"), ("tc_load_error", "error")]
 )
 def test_levels(case: str, level: str) -> None:
-    """How a case and a run ended is told as gravely as it was."""
+    """The level of an end line follows the outcome."""
     zof = fresh()
     lines = zof.walk(f"/runs/{zof.ended(case)['id']}/logs")
     assert [line["level"] for line in lines] == ["info", "info", "info", level, level]
 
 
 def test_canceled_level() -> None:
-    """A cancel is told as a warning."""
+    """A cancel has the level warning."""
     zof = fresh()
     run = zof.start("tc_a")["id"]
     zof.post(f"/runs/{run}/cancel")
@@ -155,7 +155,7 @@ def test_logs_url() -> None:
 
 
 def test_who() -> None:
-    """Logs can be read with any key of the organization, and with no other's."""
+    """Logs can be read with any key of the organization, and with no other organization's."""
     zof = fresh()
     run = zof.start("tc_a")["id"]
     assert zof.get(f"/runs/{run}/logs", key=VIEWER).status == 200

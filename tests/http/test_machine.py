@@ -1,4 +1,4 @@
-"""Runs under any sequence of requests, held against a model that knows of them only what the contract says."""
+"""Runs under any sequence of requests, against a model of the contract."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FOLLOWS = {
 
 @dataclass
 class Modelled:
-    """What should be known of a run; instants in ms."""
+    """The expected state of a run; instants in ms."""
 
     cases: list[str]
     created: int
@@ -41,7 +41,7 @@ class Modelled:
 
     @property
     def outcomes(self) -> list[str]:
-        """How its cases should stand."""
+        """The expected outcomes of its cases."""
         done = [OUTCOMES[case] for case in self.cases[: len(self.ends)]]
         rest = len(self.cases) - len(done)
         if self.status == "running":
@@ -49,12 +49,12 @@ class Modelled:
         return done + [self.status] * rest
 
     def next_end(self, took: dict[str, int]) -> int:
-        """When its running case should end."""
+        """The expected end of its running case."""
         assert self.started is not None
         return (self.ends or [self.started])[-1] + took[self.cases[len(self.ends)]]
 
     def end_case(self, now: int) -> None:
-        """Its running case ends, and with the last one the run does."""
+        """End its running case, and the run after the last case."""
         self.ends.append(now)
         if len(self.ends) == len(self.cases):
             self.ended = now
@@ -62,7 +62,7 @@ class Modelled:
 
 
 class Model:
-    """Runs in the order of their start, a clock, and so many places."""
+    """Runs in the order of their creation, a clock, and a capacity."""
 
     def __init__(self, capacity: int, took: dict[str, int]) -> None:
         self.capacity = capacity
@@ -71,17 +71,17 @@ class Model:
         self.runs: list[Modelled] = []
 
     def running(self) -> list[Modelled]:
-        """The runs that should be running."""
+        """The runs that are expected to be running."""
         return [run for run in self.runs if run.status == "running"]
 
     def fill(self) -> None:
-        """The runs that wait longest take the places that are free."""
+        """Start the longest queued runs up to the capacity."""
         for run in self.runs:
             if run.status == "queued" and len(self.running()) < self.capacity:
                 run.status, run.started = "running", self.now
 
     def advance(self, until: int) -> None:
-        """Let all that comes due happen, in order."""
+        """Perform all due events, in order."""
         self.fill()
         while (due := min((run.next_end(self.took) for run in self.running()), default=until + 1)) <= until:
             self.now = due
@@ -93,13 +93,13 @@ class Model:
 
 
 class Runs(RuleBasedStateMachine):
-    """Starts, cancels, time that goes by, and what can be read in between."""
+    """Starts, cancels and clock moves, and the reads in between."""
 
     runs: Bundle[int] = Bundle("runs")
 
     @initialize(capacity=st.integers(1, 4))
     def begin(self, capacity: int) -> None:
-        """A fresh emulator, and how long its cases take, learned from one run of each."""
+        """A new emulator, and the durations of its cases, measured from one run of each."""
         zof = fresh()
         took = {case: zof.ended(case)["duration_ms"] for case in OUTCOMES}
         self.zof: Zof = fresh(capacity=capacity)
@@ -118,7 +118,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule(place=runs)
     def cancel(self, place: int) -> None:
-        """A run is canceled, or has ended."""
+        """A cancel succeeds, or is refused because the run has ended."""
         self.model.advance(self.model.now)
         run = self.model.runs[place]
         answer = self.zof.post(f"/runs/{self.names[place]}/cancel")
@@ -130,20 +130,20 @@ class Runs(RuleBasedStateMachine):
 
     @rule(by_ms=st.integers(0, 400) | st.integers(0, 20_000))
     def advance(self, by_ms: int) -> None:
-        """Time goes by."""
+        """Advance the time."""
         self.zof.advance(by_ms)
         self.model.advance(self.model.now + by_ms)
 
     @rule(place=runs)
     def advance_to_an_end(self, place: int) -> None:
-        """Time goes by to the very instant at which a case ends."""
+        """Move the clock exactly to the end of a case."""
         run = self.model.runs[place]
         if run.status == "running":
             self.advance(run.next_end(self.model.took) - self.model.now)
 
     @rule(place=runs)
     def retrieve(self, place: int) -> None:
-        """A run is as the model says, to the millisecond."""
+        """A run equals the model's, to the millisecond."""
         self.model.advance(self.model.now)
         run, found = self.model.runs[place], self.zof.run(self.names[place])
         assert found["status"] == run.status
@@ -156,7 +156,7 @@ class Runs(RuleBasedStateMachine):
 
     @invariant()
     def listed(self) -> None:
-        """The list shows every run, the newest first, as the model says; no status ever changes but as it may."""
+        """The list shows the model's runs, newest first, and statuses change only by allowed transitions."""
         self.model.advance(self.model.now)
         found = self.zof.walk("/runs", limit=100)
         assert [run["id"] for run in found] == self.names[::-1]

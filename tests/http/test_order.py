@@ -55,7 +55,7 @@ CANCEL_FAULTS: Final = [*GATE, "existence", "state"]
 
 @st.composite
 def some(draw: st.DrawFn, faults: list[str]) -> set[str]:
-    """One of these faults, each as often as the others, and some of those that come after it."""
+    """One of these faults, uniformly, and some of the later ones."""
     first, *later = faults[draw(st.integers(0, len(faults) - 1)) :]
     return {first, *(one for one in later if draw(st.booleans()))}
 
@@ -112,7 +112,7 @@ def test_a_cancel_with_several_faults(faults: set[str]) -> None:
 
 @given(some(list(GATE)))
 def test_a_replay_with_faults_before_it(faults: set[str]) -> None:
-    """What comes before the replay is judged again: a replay is refused like any request."""
+    """The checks before the replay apply again, so a replay can be refused like any request."""
     ZOF.control("/reset")
     first = ZOF.post("/runs", START, key=ADMIN, idempotency_key="used")
     assert first.status == 201
@@ -122,7 +122,7 @@ def test_a_replay_with_faults_before_it(faults: set[str]) -> None:
 
 
 def test_a_replay_comes_before_the_state() -> None:
-    """A replay is answered before the state is judged: the cancel of a run that is canceled, repeated, succeeds."""
+    """A replay comes before the check of the state: the repeated cancel of a canceled run succeeds."""
     zof = fresh()
     path = f"/runs/{zof.start()['id']}/cancel"
     assert zof.post(path, idempotency_key="once").status == 200
@@ -143,7 +143,7 @@ WRONG_FIELDS: Final[dict[str, Any]] = {
 
 @given(some(list(WRONG_FIELDS)), st.randoms())
 def test_a_body_with_several_faults(wrong: set[str], chance: Any) -> None:  # noqa: ANN401  Hypothesis's own
-    """Of several faults in a body the first in the order of the spec is reported, unknown fields last."""
+    """The first fault of a body in the order of the document is reported, unknown fields last."""
     right: dict[str, Any] = {**STAGING, **({} if wrong & {"test_suite_id"} else {"test_case_ids": ["tc_a"]})}
     fields = list((right | {name: WRONG_FIELDS[name] for name in wrong}).items())
     chance.shuffle(fields)
@@ -167,7 +167,7 @@ WRONG_PARAMETERS: Final = {
 
 @given(some(list(WRONG_PARAMETERS)).flatmap(lambda names: st.permutations(sorted(names))), st.data())
 def test_a_query_with_several_faults(names: list[str], data: st.DataObject) -> None:
-    """Of several faults in a query the first in the order of the spec is reported, unknown parameters last."""
+    """The first fault of a query in the order of the document is reported, unknown parameters last."""
     twice = data.draw(st.sets(st.sampled_from(names)))
     pairs = [(name, WRONG_PARAMETERS[name]) for name in [*names, *sorted(twice)]]
     answer = fresh().send("GET", f"/v1/runs?{urlencode(pairs)}")
@@ -175,19 +175,19 @@ def test_a_query_with_several_faults(names: list[str], data: st.DataObject) -> N
 
 
 def test_a_forged_cursor_comes_before_an_unknown_parameter() -> None:
-    """A cursor that is none of ours is a fault of a known parameter, and so comes before an unknown one."""
+    """An invalid cursor is reported before an unknown parameter."""
     answer = fresh().get("/runs", starting_after="cur_forged", verbose=1)
     assert answer.error == (400, "invalid_request", "starting_after")
 
 
 @pytest.mark.parametrize("path", ["/runs/run_none/logs", "/runs/run_none/artifacts", "/results/res_none/artifacts"])
 def test_a_forged_cursor_comes_before_existence(path: str) -> None:
-    """A cursor that is none of ours is a fault of the query, and so comes before that nothing has this ID."""
+    """An invalid cursor is reported before an unknown path ID."""
     assert fresh().get(path, starting_after="cur_forged").error == (400, "invalid_request", "starting_after")
 
 
 def test_headers_come_before_the_query_and_the_query_before_the_body() -> None:
-    """A request that is wrong throughout blames its header; mended there, its query; mended there, its body."""
+    """Faults are reported in this order: header, query, body."""
     zof = fresh()
     body = b'{"zzz": 1}'
     wrong = ("idempotency-key", "x" * 256)

@@ -1,4 +1,4 @@
-"""Pages for a browser: what the emulator shows at `/`, and of a run."""
+"""Pages for a browser: the start page and the page of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EMPTY = {"meta"}
 
 
 class Page(HTMLParser):
-    """A page as read: its text, its links, and whether it is well-formed and asks for another look."""
+    """A parsed page: its text, its links, its form, and whether it refreshes itself."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Page(HTMLParser):
 
 
 def test_home() -> None:
-    """The first page says what this is, where the API is, which keys there are, and shows the newest runs."""
+    """The start page shows the API's address, the keys and the newest runs."""
     zof = fresh()
     runs = [zof.start()["id"] for _ in range(12)]
     answer = zof.send("GET", "/", key=None)
@@ -58,7 +58,7 @@ def test_home() -> None:
 
 
 def test_links_of_the_home_page() -> None:
-    """Every link of the first page leads somewhere, without a key."""
+    """Every link of the start page can be followed without a key."""
     zof = fresh()
     zof.ended("tc_a")
     links = Page(zof.send("GET", "/", key=None)).links
@@ -84,7 +84,7 @@ def test_run(history: list[Step]) -> None:
 
 
 def test_run_of_any_organization() -> None:
-    """On loopback a run's page is shown whosesoever the run is."""
+    """On loopback the page of a run of any organization is shown."""
     zof = fresh()
     run = zof.start("tc_x", key=OTHER, project_id="proj_x")
     assert zof.follow(run["url"], key=None).status == 200
@@ -92,7 +92,7 @@ def test_run_of_any_organization() -> None:
 
 @pytest.mark.parametrize("name", ["run_none", "x", "<script>", "run_\xe9", "run_\0"])
 def test_no_such_run(name: str) -> None:
-    """A run that there is not has a page that says so, and repeats nothing of what was asked for."""
+    """The page of an unknown run is 404 and does not repeat the ID."""
     answer = fresh().send("GET", f"/runs/{name}", key=None)
     assert answer.status == 404
     assert "script" not in Page(answer).tags
@@ -100,7 +100,7 @@ def test_no_such_run(name: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/runs/run_none"])
 def test_headers(path: str) -> None:
-    """A page has an ID of its own, the world's date, and is never kept."""
+    """A page has its own request ID and the world's date, and must not be cached."""
     answers = [fresh().send("GET", path, key=None) for _ in range(2)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 2
     assert {answer.headers["date"] for answer in answers} == {"Thu, 01 Jan 2026 00:00:00 GMT"}
@@ -108,7 +108,7 @@ def test_headers(path: str) -> None:
 
 
 def test_no_script() -> None:
-    """Pages need no script and load nothing from anywhere."""
+    """Pages have no script and load no other resource."""
     zof = fresh()
     run = zof.ended("tc_pay_fail")
     for answer in (zof.send("GET", "/", key=None), zof.follow(run["url"], key=None)):
@@ -116,7 +116,7 @@ def test_no_script() -> None:
 
 
 def test_no_trace() -> None:
-    """Looking at a page changes no byte of what the world answers, and counts against no limit."""
+    """Reading a page does not change the API's answers and counts against no limit."""
     plain, looked = Zof(rate=Rate(limit=1)), Zof(rate=Rate(limit=1))
     for path in ("/", "/runs/run_none"):
         looked.send("GET", path)
@@ -125,7 +125,7 @@ def test_no_trace() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/runs/{run}"])
 def test_elsewhere(path: str) -> None:
-    """A client that is not on this machine is shown no page: there is nothing at that path."""
+    """A client on another machine gets 404 for pages."""
     zof = fresh(host="0.0.0.0")  # noqa: S104  the address under test
     run = zof.start()["id"]
     answer = zof.send("GET", path.format(run=run), key=None, client="192.0.2.7")
@@ -135,12 +135,12 @@ def test_elsewhere(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/runs", "/runs/", "/runs/a/b", "/index.html", "/v1", "/_emulator"])
 def test_other_path(path: str) -> None:
-    """What is no page, no operation and no control is not found, in the words of the API."""
+    """Any other path is 404 with the API's message."""
     assert fresh().send("GET", path, key=None).error == (404, "not_found", None)
 
 
 def test_public_url() -> None:
-    """With a public URL set, the link to a run begins with it, and its page is under that name."""
+    """With a public URL, the link to a run begins with it and leads to the run's page."""
     zof = fresh(public_url="https://zof.test:8443")
     run = zof.start()
     assert run["url"] == f"https://zof.test:8443/runs/{run['id']}"

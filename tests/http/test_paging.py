@@ -1,4 +1,4 @@
-"""Pages: the rules that every list keeps, whatever it lists."""
+"""Pages: the rules of every list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANY = tuple(f"tc_fail_{number}" for number in range(15))
 
 @dataclass(frozen=True)
 class Lists:
-    """An emulator with something in each of its lists, more than a page in most, and where they are."""
+    """An emulator with items in each of its lists, mostly more than a page, and the paths of the lists."""
 
     zof: Zof
     paths: dict[str, str]
@@ -67,14 +67,14 @@ def whole(lists: Lists, name: str) -> list[Any]:
 
 @every
 def test_shape(lists: Lists, name: str) -> None:
-    """A page is its items, whether more follow, and where the next page starts, and nothing else."""
+    """A page has exactly `data`, `has_more` and `next_cursor`."""
     answer = lists.zof.get(lists.paths[name])
     assert (answer.status, list(answer.json)) == (200, ["data", "has_more", "next_cursor"])
 
 
 @pytest.mark.parametrize("name", LONG)
 def test_default_limit(lists: Lists, name: str) -> None:
-    """A page holds 20 items unless asked otherwise."""
+    """A page holds 20 items by default."""
     assert len(whole(lists, name)) > 20
     page = lists.zof.get(lists.paths[name]).json
     assert (page["data"], page["has_more"]) == (whole(lists, name)[:20], True)
@@ -84,7 +84,7 @@ def test_default_limit(lists: Lists, name: str) -> None:
 @settings(max_examples=20)
 @given(limit=st.integers(1, 100))
 def test_limit(lists: Lists, name: str, limit: int) -> None:
-    """A page holds as many items as it may: from 1 to 100, or all there are."""
+    """A page holds `limit` items, 1 to 100, or all if there are fewer."""
     page, items = lists.zof.get(lists.paths[name], limit=limit).json, whole(lists, name)
     assert (page["data"], page["has_more"]) == (items[:limit], len(items) > limit)
 
@@ -94,7 +94,7 @@ def test_limit(lists: Lists, name: str, limit: int) -> None:
     "limit", ["0", "-1", "101", "1.0", "1e1", "", "ten", " 5", "5 ", "\u0665", "1_0", "0x5", "9" * 40]
 )
 def test_limit_refused(lists: Lists, name: str, limit: str) -> None:
-    """A limit that is no integer from 1 to 100 is refused, and named."""
+    """A limit that is no integer from 1 to 100 is refused, and `param` names it."""
     assert lists.zof.get(lists.paths[name], limit=limit).error == (400, "invalid_request", "limit")
 
 
@@ -102,7 +102,7 @@ def test_limit_refused(lists: Lists, name: str, limit: str) -> None:
 @settings(max_examples=20)
 @given(limits=st.lists(st.integers(1, 9) | st.integers(1, 100), min_size=1))
 def test_walk(lists: Lists, name: str, limits: list[int]) -> None:
-    """Pages of any size, which may change on the way, give each item once, in the order of the list."""
+    """Pages of any sizes give each item once, in the order of the list."""
     found: list[Any] = []
     items = whole(lists, name)
     cursor, more, turn = None, True, 0
@@ -117,7 +117,7 @@ def test_walk(lists: Lists, name: str, limits: list[int]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "logs"])
 def test_newest_first(lists: Lists, name: str) -> None:
-    """A list begins with what is newest; nothing is listed twice."""
+    """A list is newest first, without duplicates."""
     items = whole(lists, name)
     assert all(instant(one["created_at"]) >= instant(other["created_at"]) for one, other in pairwise(items))
     assert len({one["id"] for one in items}) == len(items)
@@ -137,7 +137,7 @@ REFUSED = (400, "invalid_request", "starting_after")
 @settings(max_examples=20)
 @given(cursor=st.text(max_size=40) | st.text("0123456789abcdef", min_size=28, max_size=28).map("cur_".__add__))
 def test_malformed_cursor(lists: Lists, name: str, cursor: str) -> None:
-    """What no page handed out is no cursor, be it empty or look like one."""
+    """A text that no page handed out is refused as a cursor."""
     text = cursor.encode(errors="replace").decode()
     assert lists.zof.get(lists.paths[name], starting_after=text).error == REFUSED
 
@@ -157,13 +157,13 @@ def test_tampered_cursor(lists: Lists, name: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(("one", "other"), list(permutations(NAMES, 2)))
 def test_cursor_of_another_list(lists: Lists, one: str, other: str) -> None:
-    """A cursor leads on in its own list alone."""
+    """A cursor is valid only in its own list."""
     assert lists.zof.get(lists.paths[other], starting_after=cursor_of(lists, one)).error == REFUSED
 
 
 @pytest.mark.parametrize("kind", ["logs", "artifacts"])
 def test_cursor_of_another_run(lists: Lists, kind: str) -> None:
-    """The lists of two runs are two lists, though they hold the same kind of thing."""
+    """A cursor of one run's list is refused in another run's list."""
     zof = lists.zof
     one, other = (run["id"] for run in zof.get("/runs", limit=2).json["data"])
     cursor = zof.get(f"/runs/{one}/{kind}", limit=1).json["next_cursor"]
@@ -173,7 +173,7 @@ def test_cursor_of_another_run(lists: Lists, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["runs", "results", "projects"])
 def test_cursor_of_another_organization(lists: Lists, name: str) -> None:
-    """Each organization has lists of its own, and a cursor of the one is none of the other's."""
+    """A cursor of one organization's list is refused in another organization's list."""
     cursor = cursor_of(lists, name)
     assert lists.zof.get(lists.paths[name], key=OTHER, starting_after=cursor).error == REFUSED
 
@@ -202,7 +202,7 @@ PAIRS = [(name, one, other) for name, filters in FILTERS.items() for one, other 
 
 @pytest.mark.parametrize(("name", "one", "other"), PAIRS)
 def test_cursor_of_other_filters(lists: Lists, name: str, one: dict[str, str], other: dict[str, str]) -> None:
-    """A cursor leads on under the filters that it was handed out for, and under no others."""
+    """A cursor is valid only under the filters that it was handed out for."""
     cursor = cursor_of(lists, name, **one)
     assert lists.zof.get(lists.paths[name], **one, starting_after=cursor).status == 200
     assert lists.zof.get(lists.paths[name], **other, starting_after=cursor).error == REFUSED
@@ -212,7 +212,7 @@ def test_cursor_of_other_filters(lists: Lists, name: str, one: dict[str, str], o
     ("path", "param", "name"), [("/runs", "project_id", "proj_x"), ("/results", "run_id", "run_x")]
 )
 def test_filter_that_names_nothing(lists: Lists, path: str, param: str, name: str) -> None:
-    """A well-formed ID that names nothing, or nothing of one's own, filters everything away."""
+    """A filter by a well-formed unknown or foreign ID gives an empty list."""
     zof = lists.zof
     foreign = zof.get("/runs", key=OTHER).json["data"][0]
     for unknown in (name, foreign["id"] if param == "run_id" else foreign["project_id"]):
@@ -221,7 +221,7 @@ def test_filter_that_names_nothing(lists: Lists, path: str, param: str, name: st
 
 @pytest.mark.parametrize("ages", [(3, 2, 1), (1, 2, 3), (2, 3, 1)])
 def test_order_of_the_data(ages: tuple[int, ...]) -> None:
-    """However the data of a world is ordered, the newest run and result are listed first, and filters find them."""
+    """Lists are newest first and filters work, whatever the order of the world's data."""
     samples = tuple(
         Sample(f"sample_{age}", "org_abc", "proj_abc", "staging", ("tc_login_001",), age * 3_600_000) for age in ages
     )
@@ -234,13 +234,13 @@ def test_order_of_the_data(ages: tuple[int, ...]) -> None:
 
 
 def test_empty_list() -> None:
-    """A list without items is a page without items, and the last one."""
+    """An empty list is one last page without items."""
     for path in ("/runs", "/results"):
         assert fresh().get(path).json == {"data": [], "has_more": False, "next_cursor": None}
 
 
 def interrupted(zof: Zof, path: str, limit: int, steps: Iterable[Step], runs: list[str], **query: str) -> list[str]:
-    """The IDs that a walk finds while one thing after another happens between its pages."""
+    """The IDs that paging finds while actions happen between the pages."""
     found: list[str] = []
     turns = iter(steps)
     cursor, more = None, True
@@ -258,7 +258,7 @@ def interrupted(zof: Zof, path: str, limit: int, steps: Iterable[Step], runs: li
 @pytest.mark.parametrize("path", ["/runs", "/results", "/projects"])
 @given(before=histories, during=histories, limit=st.integers(1, 3))
 def test_walk_while_data_changes(path: str, before: list[Step], during: list[Step], limit: int) -> None:
-    """A walk gives each item once that was there when it began, whatever comes, ends or is canceled meanwhile."""
+    """Paging gives each initial item once, whatever is created, ended or canceled meanwhile."""
     zof = fresh(capacity=2)
     runs = live(zof, before)
     there = [one["id"] for one in zof.walk(path)]
@@ -269,7 +269,7 @@ def test_walk_while_data_changes(path: str, before: list[Step], during: list[Ste
     before=histories, during=histories, limit=st.integers(1, 2), status=st.sampled_from(["queued", "running", "failed"])
 )
 def test_filtered_walk_while_data_changes(before: list[Step], during: list[Step], limit: int, status: str) -> None:
-    """A filtered walk gives nothing twice, and all that matched from its beginning to its end."""
+    """Filtered paging gives no item twice, and every item that matches the whole time."""
     zof = fresh(capacity=2)
     runs = live(zof, before)
     at_first = {one["id"] for one in zof.walk("/runs", status=status)}
@@ -283,7 +283,7 @@ def test_filtered_walk_while_data_changes(before: list[Step], during: list[Step]
     cases=case_lists, waits=st.lists(st.integers(0, 900)), limit=st.integers(1, 3), more=st.lists(starts, max_size=3)
 )
 def test_walk_over_artifacts_of_a_running_run(cases: list[str], waits: list[int], limit: int, more: list[Step]) -> None:
-    """A walk over artifacts gives each once that was there when it began, while the run leaves more behind."""
+    """Paging through artifacts gives each initial one once while the run creates more."""
     zof = fresh()
     run = zof.start(*cases)["id"]
     zof.advance(1_500)

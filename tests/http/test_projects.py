@@ -1,4 +1,4 @@
-"""Projects: which an organization sees, and how one comes into being."""
+"""Projects: their visibility and creation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR = 3_600_000
 
 
 def test_default() -> None:
-    """The projects that the documentation names are there, the newest first, with their names."""
+    """The projects of the documentation are listed, newest first, with their names."""
     assert fresh().get("/projects").json["data"] == [
         {"id": "proj_abc123", "name": "Storefront", "created_at": shown(-24 * HOUR)},
         {"id": "proj_abc", "name": "Checkout Service", "created_at": shown(-48 * HOUR)},
@@ -25,7 +25,7 @@ def test_default() -> None:
 
 @pytest.mark.parametrize("key", [ADMIN, CI, VIEWER])
 def test_permission(key: str) -> None:
-    """Every key that may read projects gets the organization's."""
+    """Every key with the permission gets the organization's projects."""
     assert len(fresh().get("/projects", key=key).json["data"]) == 2
 
 
@@ -37,7 +37,7 @@ def test_without_permission() -> None:
 
 
 def test_named() -> None:
-    """A project that a start names for the first time comes into being then, in the organization that named it."""
+    """The first start that names a project creates it in the start's organization."""
     zof = fresh()
     zof.advance(5_000)
     zof.start("tc_a", project_id="proj_new")
@@ -51,7 +51,7 @@ def test_named() -> None:
 
 @given(names=st.lists(st.text("abcdefXYZ019_-", min_size=1, max_size=64), unique=True, max_size=30))
 def test_paged(names: list[str]) -> None:
-    """Projects are listed the newest first, each once, whatever the size of a page."""
+    """Projects are listed newest first, each once, whatever the page size."""
     zof = fresh()
     before = [one["id"] for one in zof.walk("/projects")]
     for name in names:
@@ -64,7 +64,7 @@ def test_paged(names: list[str]) -> None:
 
 @pytest.mark.parametrize("ages", [(9, 5, 1), (1, 5, 9), (5, 9, 1)])
 def test_order_of_the_data(ages: tuple[int, ...]) -> None:
-    """However the data of a world is ordered, the newest project is listed first."""
+    """Projects are listed newest first, whatever the order of the world's data."""
     projects = tuple(Project(f"proj_{age}", "org_abc", "P", age * HOUR) for age in ages)
     zof = Zof(data=replace(DEFAULT, projects=projects, samples=()))
     assert [one["id"] for one in zof.walk("/projects")] == ["proj_1", "proj_5", "proj_9"]

@@ -1,4 +1,4 @@
-"""What the emulator adds (contract, section 12): default data, open and strict references, outcomes told by words."""
+"""Default data, open and strict references, and outcomes chosen by words in IDs (contract, section 12)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def projects(zof: Zof, key: str = ADMIN) -> list[str]:
 
 
 def reset(zof: Zof) -> Zof:
-    """The emulator as new."""
+    """A reset emulator."""
     assert zof.control("/reset").status == 200
     return zof
 
@@ -78,7 +78,7 @@ def test_environments() -> None:
 
 @given(plain)
 def test_what_is_named_comes_into_being(name: str) -> None:
-    """A well-formed project or case that the data does not hold comes into being in the organization that names it."""
+    """A start creates a well-formed unknown project or case in its organization."""
     assume(f"proj_{name}" not in {"proj_abc", "proj_abc123"})
     zof = fresh()
     assert zof.post("/runs", new(name)).status == 201
@@ -89,7 +89,7 @@ def test_what_is_named_comes_into_being(name: str) -> None:
 
 @given(plain, st.sampled_from([(ADMIN, OTHER), (OTHER, ADMIN)]))
 def test_what_is_named_belongs_to_who_named_it_first(name: str, keys: tuple[str, str]) -> None:
-    """What came into being belongs to the organization that named it first, and does not exist in another."""
+    """A created object belongs to the organization that named it first, and does not exist in another."""
     assume(name not in {"abc", "abc123"})
     zof = fresh()
     first, second = keys
@@ -101,14 +101,14 @@ def test_what_is_named_belongs_to_who_named_it_first(name: str, keys: tuple[str,
 
 
 def start_suite(zof: Zof, suite: str, key: str = ADMIN) -> Answer:
-    """Ask for a run of a suite."""
+    """Start a run of a suite."""
     body = {"project_id": f"proj_of_{key}", "environment": "staging", "test_suite_id": suite}
     return zof.post("/runs", body, key=key)
 
 
 @given(plain)
 def test_a_suite_that_comes_into_being(name: str) -> None:
-    """A suite that comes into being holds three cases named after it, and keeps them."""
+    """A created suite holds three cases named after it, and keeps them."""
     zof = fresh()
     assume(name != "pr_smoke")
     for _ in range(2):
@@ -131,7 +131,7 @@ def test_a_suite_with_the_longest_name() -> None:
     ("word", "status"), [("error", "error"), ("fail", "failed"), ("flaky", "failed"), ("x", "passed")]
 )
 def test_words_of_a_suite_reach_its_cases(word: str, status: str) -> None:
-    """Words in a suite's ID reach the cases that it came with."""
+    """The words in a suite's ID are also in the IDs of its created cases."""
     run = fresh().ended(suite=f"suite_{word}")
     assert run["status"] == status
     assert [one["status"] for one in run["case_outcomes"]] == [status] * 3
@@ -141,7 +141,7 @@ def test_words_of_a_suite_reach_its_cases(word: str, status: str) -> None:
 @pytest.mark.parametrize(("place", "param"), [(0, "project_id"), (1, "test_case_ids[1]"), (2, "test_suite_id")])
 @pytest.mark.parametrize("name", ["missing", "missing_1", "is-missing"])
 def test_missing_never_exists(zof: Zof, place: int, param: str, name: str) -> None:
-    """An ID that contains `missing` never exists, whatever it is the ID of."""
+    """An ID that contains `missing` never exists, whatever its kind."""
     bodies: list[dict[str, Any]] = [
         {**STAGING, "project_id": f"proj_{name}", "test_case_ids": ["tc_login_001"]},
         {**STAGING, "test_case_ids": ["tc_login_001", f"tc_{name}"]},
@@ -162,7 +162,7 @@ REFUSALS: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("why", REFUSALS)
 def test_a_refused_start_brings_nothing_into_being(why: str) -> None:
-    """A start that is refused brings nothing into being: who names it next has it."""
+    """A refused start creates nothing, so its IDs are free for other organizations."""
     zof = fresh()
     before = projects(zof)
     assert zof.post("/runs", new("new") | REFUSALS[why]).status in {400, 404}
@@ -172,7 +172,7 @@ def test_a_refused_start_brings_nothing_into_being(why: str) -> None:
 
 
 def test_a_refused_suite_brings_nothing_into_being() -> None:
-    """A suite that is refused brings neither its project nor its cases into being."""
+    """A start with a refused suite creates neither its project nor its cases."""
     zof = fresh()
     body = {"project_id": "proj_new", "environment": "staging", "test_suite_id": "suite_new_missing"}
     assert zof.post("/runs", body).status == 404
@@ -181,14 +181,14 @@ def test_a_refused_suite_brings_nothing_into_being() -> None:
 
 
 def test_a_start_that_is_not_permitted_brings_nothing_into_being() -> None:
-    """A start by a key that may not start brings nothing into being."""
+    """A start by a key without the permission creates nothing."""
     zof = fresh()
     assert zof.post("/runs", new("new"), key=VIEWER).status == 403
     assert zof.post("/runs", new("new"), key=OTHER).status == 201
 
 
 def test_a_filter_brings_nothing_into_being() -> None:
-    """Only a start brings something into being: a filter that names a project does not."""
+    """Only a start creates objects; a filter that names a project does not."""
     zof = fresh()
     assert zof.get("/runs", project_id="proj_new").json["data"] == []
     assert "proj_new" not in projects(zof)
@@ -200,7 +200,7 @@ def test_a_filter_brings_nothing_into_being() -> None:
 
 @given(plain, st.sampled_from([ADMIN, OTHER]))
 def test_strict_references(name: str, key: str) -> None:
-    """With strict references nothing comes into being: what the data does not hold is 404, and `param` names it."""
+    """With strict references an ID outside the data is 404, and `param` names it."""
     assume(name not in {"abc", "abc123", "login_001", "checkout_014", "pr_smoke"})
     before = projects(STRICT, key)
     assert STRICT.post("/runs", new(name), key=key).error == (404, "not_found", "project_id")
@@ -238,7 +238,7 @@ def test_flaky(times: int, case: str) -> None:
 
 
 def test_flaky_is_counted_for_each_case() -> None:
-    """One flaky case's runs do not count for another's."""
+    """Each flaky case counts its own runs."""
     zof = fresh()
     statuses = [zof.ended(case)["status"] for case in ("tc_flaky_1", "tc_flaky_2", "tc_flaky_1", "tc_flaky_2")]
     assert statuses == ["failed", "failed", "passed", "passed"]

@@ -1,4 +1,4 @@
-"""What a request may hold (contract, section 1): query, body and IDs, and what is refused about them."""
+"""Validation of requests (contract, section 1): query, body and IDs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_an_unknown_query_parameter(path: str, name: str) -> None:
 
 @given(st.sampled_from(sorted(WRITES)), names)
 def test_an_unknown_query_parameter_of_a_write(path: str, name: str) -> None:
-    """A write knows no query parameters, so that each is 400 and named; and it is not done."""
+    """A write has no query parameters, so each is 400 and named, and the write is not performed."""
     zof = fresh()
     answer = post(zof, path, json.dumps(WRITES[path]).encode(), query=f"?{urlencode({name: 'x'})}")
     assert answer.error == (400, "invalid_request", name)
@@ -92,7 +92,7 @@ def test_an_unknown_parameter_after_separators(many: int) -> None:
 
 @pytest.mark.parametrize(("path", "name"), [(path, name) for path, known in READS.items() for name in known])
 def test_a_repeated_query_parameter(path: str, name: str) -> None:
-    """A query parameter given twice is 400, also when both say the same, and `param` names it."""
+    """A repeated query parameter is 400, even with equal values, and `param` names it."""
     value = urlencode({name: GOOD[name]})
     assert fresh().send("GET", f"{path}?{value}&{value}").error == (400, "invalid_request", name)
 
@@ -169,12 +169,12 @@ def test_a_malformed_id_in_a_list(word: str, place: int, more: int) -> None:
 
 
 def padded(size: int) -> bytes:
-    """A good start of so many bytes, filled up with the white space that JSON allows."""
+    """A valid start of this many bytes, padded with JSON white space."""
     return json.dumps(START).encode().ljust(size)
 
 
 def test_a_body_of_1_mib() -> None:
-    """A body of 1 MiB is taken."""
+    """A body of 1 MiB is accepted."""
     assert start(fresh(), body=padded(MIB)).status == 201
 
 
@@ -186,7 +186,7 @@ def test_a_body_of_more_than_1_mib(path: str) -> None:
 
 @pytest.mark.parametrize(("size", "status"), [(MIB, 201), (MIB + 1, 413)])
 def test_a_body_in_pieces(size: int, status: int) -> None:
-    """1 MiB is the limit also of a body that comes in pieces, without its length before it."""
+    """The limit of 1 MiB also holds for a chunked body."""
     body = padded(size)
     pieces = [body[at : at + 65_536] for at in range(0, size, 65_536)]
     assert fresh().send("POST", "/v1/runs", headers=JSON, pieces=pieces).status == status
@@ -197,7 +197,7 @@ def test_a_body_in_pieces(size: int, status: int) -> None:
     "declared", ["", "text/plain", "application/jsonp", "application/x-www-form-urlencoded", "multipart/json", "json"]
 )
 def test_a_body_that_is_not_declared_json(path: str, declared: str) -> None:
-    """A body that is not declared JSON is 415, though it is JSON."""
+    """A body without a JSON content type is 415, even if it is JSON."""
     answer = post(fresh(), path, json.dumps(WITH_BODY[path]).encode(), ("content-type", declared))
     assert answer.error == (415, "unsupported_media_type", "Content-Type")
 
@@ -216,13 +216,13 @@ def test_a_body_that_is_declared_json_with_more(declared: str) -> None:
 @pytest.mark.parametrize("path", WITH_BODY)
 @pytest.mark.parametrize("declared", ["", "application/json", "text/plain"])
 def test_a_missing_body(path: str, declared: str) -> None:
-    """A missing body is 400, whatever it is declared to be."""
+    """A missing body is 400, whatever its content type."""
     assert post(fresh(), path, b"", ("content-type", declared)).error == (400, "invalid_request", None)
 
 
 @given(st.sampled_from(sorted(WITH_BODY)), st.binary(min_size=1) | st.text('[]{}:,"0123 \n\\tn', min_size=1))
 def test_a_body_that_is_not_json(path: str, content: bytes | str) -> None:
-    """Malformed JSON is 400, and no input is to blame."""
+    """Malformed JSON is 400, without `param`."""
     raw = content.encode() if isinstance(content, str) else content
     try:
         json.loads(raw)
@@ -232,20 +232,20 @@ def test_a_body_that_is_not_json(path: str, content: bytes | str) -> None:
 
 @given(st.sampled_from(sorted(WITH_BODY)), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.none()))
 def test_a_body_that_is_no_object(path: str, value: object) -> None:
-    """JSON that is no object is 400, and no input is to blame."""
+    """JSON that is no object is 400, without `param`."""
     assert post(fresh(), path, json.dumps(value).encode()).error == (400, "invalid_request", None)
 
 
 @given(st.sampled_from(sorted(READS)), st.binary(max_size=200), st.sampled_from(["application/json", "text/plain"]))
 def test_a_body_of_a_read_is_ignored(path: str, content: bytes, declared: str) -> None:
-    """A read takes no body, and ignores one."""
+    """A read ignores a body."""
     bare = fresh().send("GET", path)
     assert fresh().send("GET", path, body=content, headers=[("content-type", declared)]) == bare
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"reason": null}', b"\xff", b" " * (MIB + 1)])
 def test_a_body_of_a_cancel_is_ignored(content: bytes) -> None:
-    """A cancel takes no body, and ignores one, whatever it is and however long."""
+    """A cancel ignores a body, whatever its content and length."""
     zof = fresh()
     run = zof.start()
     answer = zof.send("POST", f"/v1/runs/{run['id']}/cancel", headers=[("content-type", "text/plain")], body=content)

@@ -1,4 +1,4 @@
-"""Results: when they are visible, what they say, and in which order they are listed."""
+"""Results: their visibility, content and order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ended_at(zof: Zof, run: str) -> int:
 
 @given(history=histories)
 def test_visible(history: list[Step]) -> None:
-    """Results are those of the runs that have ended, one a case, and of no others."""
+    """Every ended run has one result per case, and no other run has results."""
     zof = fresh(capacity=2)
     runs = [zof.run(name) for name in live(zof, history)]
     expected = {
@@ -53,7 +53,7 @@ def test_visible(history: list[Step]) -> None:
 
 @given(cases=case_lists)
 def test_from_the_end(cases: list[str]) -> None:
-    """Results are visible from the very moment their run is terminal, and not a millisecond before."""
+    """Results are visible from the millisecond at which their run becomes terminal."""
     zof = fresh()
     done = zof.ended(*cases)
     zof = fresh()
@@ -86,7 +86,7 @@ def test_order(history: list[Step]) -> None:
 
 @given(history=histories)
 def test_retrieve(history: list[Step]) -> None:
-    """A result that is retrieved is the one in the list."""
+    """A retrieved result equals the one in the list."""
     zof = fresh(capacity=2)
     live(zof, history)
     for one in zof.walk("/results"):
@@ -96,7 +96,7 @@ def test_retrieve(history: list[Step]) -> None:
 
 @given(cases=case_lists, begin=st.integers(0, 3_000))
 def test_content(cases: list[str], begin: int) -> None:
-    """A result says what was run, where, when, how long, and where its logs are."""
+    """A result has its case, environment, times, duration and logs URL."""
     zof = fresh()
     zof.advance(begin)
     run = zof.ended(*cases, environment="production", project_id="proj_abc")
@@ -133,7 +133,7 @@ def test_content(cases: list[str], begin: int) -> None:
     ],
 )
 def test_failure(case: str, category: str | None) -> None:
-    """A case that failed or is in error has a failure summary, a sentence and a category; no other has."""
+    """Only a failed case or one in error has a failure summary, with a sentence and a category."""
     zof = fresh()
     zof.ended(case)
     (result,) = zof.walk("/results")
@@ -146,12 +146,12 @@ def test_failure(case: str, category: str | None) -> None:
 
 @pytest.mark.parametrize("name", ["res_none", "res_", "x", "run_x", "res_x_001", "res_" + "9" * 90])
 def test_unknown(name: str) -> None:
-    """What names no result, whatever its form, is not found."""
+    """An ID that names no result is 404, whatever its form."""
     assert fresh().get(f"/results/{name}").error == ABSENT
 
 
 def test_near_names() -> None:
-    """An ID that is nearly a result's is none."""
+    """An ID that only resembles a result's is 404."""
     zof = fresh()
     (outcome,) = zof.ended("tc_a")["case_outcomes"]
     name = outcome["result_id"]
@@ -160,7 +160,7 @@ def test_near_names() -> None:
 
 
 def test_who() -> None:
-    """Results can be read with any key of the organization; to another organization they do not exist."""
+    """Results can be read with any key of the organization, and are 404 for another one."""
     zof = fresh()
     run = zof.ended("tc_a")
     path = f"/results/{run['case_outcomes'][0]['result_id']}"
@@ -170,7 +170,7 @@ def test_who() -> None:
 
 
 def test_run_that_has_not_ended() -> None:
-    """A run that has not ended has no results to filter by, whatever results there are besides."""
+    """A filter by an unfinished run gives an empty list of results."""
     zof = fresh()
     zof.ended("tc_a", "tc_b")
     run = zof.start("tc_a", "tc_b", "tc_c")["id"]

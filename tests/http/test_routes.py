@@ -1,4 +1,4 @@
-"""Routes: the operation of a path, and the parameters in it."""
+"""Routes: the operation and the parameters of a path."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def test_a_route_carries_every_parameter_of_its_path(run: str, index: str) -> No
 
 
 def test_an_empty_segment_is_no_parameter() -> None:
-    """A path whose parameter is empty is no path of the document."""
+    """A path with an empty parameter is not found."""
     assert ROUTES.find({"path": "/v1/runs//cases/1", "raw_path": b"/v1/runs//cases/1"}) == (None, {})

@@ -1,4 +1,4 @@
-"""Runs: how one is started, what an answer about it holds, how long its cases take and how it ends."""
+"""Runs: their start, their object, the durations of their cases and their outcome."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ UNHAPPENED = {"started_at": None, "completed_at": None, "duration_ms": None}
 
 
 def statuses(run: Any) -> list[str]:  # noqa: ANN401  a JSON value
-    """How the cases of a run stand."""
+    """The case outcomes of a run."""
     return [one["status"] for one in run["case_outcomes"]]
 
 
 def test_start() -> None:
-    """A start answers 201 with the run, queued, and says where it can be retrieved."""
+    """A start answers 201 with the queued run and its `Location`."""
     zof = fresh()
     answer = zof.post("/runs", {**STAGING, "test_case_ids": ["tc_b", "tc_a"]})
     run = answer.json
@@ -62,7 +62,7 @@ def test_start() -> None:
 
 
 def test_suite() -> None:
-    """A suite is run as its cases, and the run says which suite it was."""
+    """A run of a suite has the suite's cases and its ID."""
     run = fresh().start(suite="suite_pr_smoke")
     assert run["test_suite_id"] == "suite_pr_smoke"
     assert [one["test_case_id"] for one in run["case_outcomes"]] == ["tc_login_001", "tc_checkout_014"]
@@ -75,13 +75,13 @@ def test_both() -> None:
 
 
 def test_neither() -> None:
-    """Cases or a suite must be named."""
+    """A start requires cases or a suite."""
     assert fresh().post("/runs", STAGING).error == (400, "invalid_request", "test_case_ids")
 
 
 @pytest.mark.parametrize("field", ["project_id", "environment"])
 def test_required(field: str) -> None:
-    """Where to run, and for which project, must be said."""
+    """A start requires an environment and a project."""
     body = {**STAGING, "test_case_ids": ["tc_a"]}
     del body[field]
     assert fresh().post("/runs", body).error == (400, "invalid_request", field)
@@ -89,7 +89,7 @@ def test_required(field: str) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 499, 500])
 def test_case_count(count: int) -> None:
-    """A run has 1 to 500 cases, and keeps the order asked for."""
+    """A run has 1 to 500 cases, in the order of the request."""
     cases = [f"tc_{number * 7 % count}" for number in range(count)]
     run = fresh().start(*dict.fromkeys(cases))
     assert [one["test_case_id"] for one in run["case_outcomes"]] == list(dict.fromkeys(cases))
@@ -98,7 +98,7 @@ def test_case_count(count: int) -> None:
 
 @pytest.mark.parametrize("cases", [[], [f"tc_{number}" for number in range(501)], ["tc_a", "tc_b", "tc_a"]])
 def test_case_count_refused(cases: list[str]) -> None:
-    """No cases, more than 500, or one twice is refused."""
+    """A start with no cases, more than 500, or a repeated one is refused."""
     answer = fresh().post("/runs", {**STAGING, "test_case_ids": cases})
     assert answer.error == (400, "invalid_request", "test_case_ids")
 
@@ -115,7 +115,7 @@ def test_case_count_refused(cases: list[str]) -> None:
     ],
 )
 def test_unknown_reference(fields: dict[str, object], param: str) -> None:
-    """An ID in the body that names nothing, or what is another organization's, is 404, named, and starts no run."""
+    """An unknown or foreign ID in the body is 404, `param` names it, and no run starts."""
     zof = fresh()
     zof.start("tc_of_another", key=OTHER, project_id="proj_of_another")
     zof.start(suite="suite_of_another", key=OTHER, project_id="proj_of_another")
@@ -126,13 +126,13 @@ def test_unknown_reference(fields: dict[str, object], param: str) -> None:
 
 @pytest.mark.parametrize("environment", ["staging", "production", "qa-eu_1.2"])
 def test_environment(environment: str) -> None:
-    """A run is against staging, production or a label that the organization has."""
+    """The environment of a run is staging, production or a label of the organization."""
     assert fresh(environments=("qa-eu_1.2",)).start(environment=environment)["environment"] == environment
 
 
 @pytest.mark.parametrize("environment", ["qa-eu_1.2", "Staging", "staging ", "", 1, None, ["staging"]])
 def test_environment_refused(environment: object) -> None:
-    """Another environment is refused, in the documented words."""
+    """Another environment is refused with the documented message."""
     answer = fresh().post("/runs", {**STAGING, "test_case_ids": ["tc_a"], "environment": environment})
     assert answer.error == (400, "invalid_request", "environment")
     assert answer.json["error"]["message"] == "environment must be one of: staging, production"
@@ -140,7 +140,7 @@ def test_environment_refused(environment: object) -> None:
 
 @pytest.mark.parametrize(("key", "status"), [(ADMIN, 201), (CI, 201), (VIEWER, 403)])
 def test_permission(key: str, status: int) -> None:
-    """Starting a run needs the permission to."""
+    """A start needs the permission `runs:create`."""
     zof = fresh()
     assert zof.post("/runs", {**STAGING, "test_case_ids": ["tc_a"]}, key=key).status == status
     assert len(zof.walk("/runs")) == (status == 201)
@@ -148,7 +148,7 @@ def test_permission(key: str, status: int) -> None:
 
 @given(history=histories)
 def test_shapes(history: list[Step]) -> None:
-    """A list shows of a run what an answer about it shows, but for the case outcomes."""
+    """A list shows a run like its own answer, without the case outcomes."""
     zof = fresh()
     live(zof, history)
     for listed in zof.walk("/runs"):
@@ -171,7 +171,7 @@ def test_summary(history: list[Step]) -> None:
 
 @given(history=histories)
 def test_what_has_not_happened(history: list[Step]) -> None:
-    """A time or duration of what has not happened is null, and no other; a result has an ID once it is visible."""
+    """Times and durations are null exactly if the event has not happened; a result has an ID once visible."""
     zof = fresh(capacity=2)
     for name in live(zof, history):
         run = zof.run(name)
@@ -193,7 +193,7 @@ OUTCOMES = {"tc_login": "passed", "tc_pay_fail": "failed", "tc_load_error": "err
 
 @given(cases=st.lists(st.sampled_from(sorted(OUTCOMES)), min_size=1, unique=True))
 def test_end(cases: list[str]) -> None:
-    """A run in which a case is in error is in error; else one with a failed case has failed; else it has passed."""
+    """A run is error if a case is, else failed if a case is, else passed."""
     run = fresh().ended(*cases)
     found = [OUTCOMES[case] for case in cases]
     assert statuses(run) == found
@@ -216,7 +216,7 @@ def test_duration(case: str, seed: int) -> None:
 
 @given(case=CASES, others=case_lists, environment=st.sampled_from(["staging", "production"]))
 def test_duration_is_the_case_s_own(case: str, others: list[str], environment: str) -> None:
-    """A case takes as long in every run, whatever runs before it, where, and for whom."""
+    """A case has the same duration in every run, environment and organization."""
     zof = fresh()
     alone = zof.ended(case)["case_outcomes"][0]["duration_ms"]
     cases = dict.fromkeys([*others, case])
@@ -226,7 +226,7 @@ def test_duration_is_the_case_s_own(case: str, others: list[str], environment: s
 
 
 def test_duration_is_the_seed_s() -> None:
-    """Another seed, other durations; the same seed, the same."""
+    """Durations follow from the seed."""
     took = [[fresh(seed=seed).ended(case)["duration_ms"] for case in WORDS] for seed in (1, 1, 2)]
     assert took[0] == took[1]
     assert took[0] != took[2]
@@ -235,7 +235,7 @@ def test_duration_is_the_seed_s() -> None:
 @settings(max_examples=50)
 @given(cases=case_lists)
 def test_one_after_another(cases: list[str]) -> None:
-    """The cases of a run run one after another, in the order asked for, without a pause."""
+    """The cases of a run follow one another in the order of the request, without a pause."""
     zof = fresh()
     run = zof.ended(*cases)
     lines = zof.walk(f"/runs/{run['id']}/logs")[2:-1]
@@ -262,7 +262,7 @@ def test_each_instant(cases: list[str], begin: int) -> None:
 
 
 def test_last_millisecond() -> None:
-    """A case ends when its duration is over, and not a millisecond before."""
+    """A case ends exactly after its duration."""
     took = fresh().ended("tc_login")["duration_ms"]
     zof = fresh()
     run = zof.start("tc_login")["id"]
@@ -281,7 +281,7 @@ def test_flaky() -> None:
 
 @pytest.mark.parametrize("name", ["run_none", "run_", "x", "res_x_001", "run_é", "run_" + "9" * 90])
 def test_unknown_run(name: str) -> None:
-    """What names no run, whatever its form, is not found."""
+    """An ID that names no run is 404, whatever its form."""
     zof: Zof = fresh()
     run = zof.start("tc_x", key=OTHER, project_id="proj_x")
     for unknown in (name.encode().decode("latin-1"), run["id"]):

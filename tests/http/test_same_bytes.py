@@ -38,7 +38,7 @@ def test_the_same_bytes_after_a_reset(history: list[str]) -> None:
 
 
 def heard_of(steps: list[tuple[str, str]]) -> list[bytes]:
-    """All that an emulator says when its worlds are asked in turn, forked and restored, journals included."""
+    """All answers of an emulator whose worlds are used in turn, forked and restored, journals included."""
     zof = Zof(seed=11)
     heard = []
     for place, (world, step) in enumerate(steps):
@@ -69,7 +69,7 @@ def test_every_kind_of_answer_is_the_same() -> None:
 
 
 def test_a_neighbour_changes_nothing() -> None:
-    """What one emulator is asked changes nothing about another in the same process."""
+    """Requests to one emulator do not change another in the same process."""
     alone = told(Zof(seed=5), ["start", "a while", "export"])
     one, two = Zof(seed=5), Zof(seed=5)
     told(two, ["start a suite", "start", "a moment", "start elsewhere"])
@@ -78,7 +78,7 @@ def test_a_neighbour_changes_nothing() -> None:
 
 @given(stories)
 def test_another_seed_differs(history: list[str]) -> None:
-    """Another seed gives other IDs: of what comes into being, and of every answer."""
+    """Another seed gives other IDs of created objects and of answers."""
     one, two = (told(of_seed(seed), ["start", *history]) for seed in (0, 1))
     assert one[0].json["id"] != two[0].json["id"]
     assert all(
@@ -87,7 +87,7 @@ def test_another_seed_differs(history: list[str]) -> None:
 
 
 def test_another_seed_takes_another_time() -> None:
-    """Another seed tells other durations."""
+    """Another seed gives other durations."""
     cases = [f"tc_{number}" for number in range(20)]
     runs = [Zof(seed=seed).ended(*cases) for seed in (0, 1)]
     one, two = ([case["duration_ms"] for case in run["case_outcomes"]] for run in runs)

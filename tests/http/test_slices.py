@@ -1,4 +1,4 @@
-"""Slices: a long advance lets others be served meanwhile, and changes nothing about what happens."""
+"""Slices: other requests are served during a long advance, and its result does not change."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_slices_change_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_reset_ends_a_long_advance() -> None:
-    """A world that is reset while it settles is as at its start, and the advance is refused."""
+    """A world that is reset during an advance is in its initial state, and the advance is refused."""
     zof = busy()
     advance = Call(zof, "POST", "/_emulator/clock/advance", LONG)
     assert not advance.step()

@@ -1,4 +1,4 @@
-"""Snapshots: what goes on from one goes on as the original would have; what is none changes nothing."""
+"""Snapshots: a restored world continues like the original, and an invalid snapshot changes nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def taken(zof: Zof) -> bytes:
 def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
     before: list[str], after: list[str], rate: Rate, clock: str, capacity: int, max_runs: int
 ) -> None:
-    """After any history, a world restored in another emulator gives the same bytes as the original goes on to give."""
+    """After any history, a world restored in another emulator answers with the original's bytes."""
     one = Zof(rate=rate, clock=clock, capacity=capacity, max_runs=max_runs, seed=5)
     told(one, before)
     other = Zof()
@@ -61,7 +61,7 @@ def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
 @settings(max_examples=30)
 @given(before=stories, after=stories, rate=RATES)
 def test_fork_equals_restore(before: list[str], after: list[str], rate: Rate) -> None:
-    """A fork holds what a world holds into which the parent's snapshot was put, and goes on the same way."""
+    """A fork equals a world that was restored from the parent's snapshot, also later."""
     zof = Zof(rate=rate)
     told(zof, before)
     assert zof.tell("POST", "/worlds/default/fork", {"name": "fork"}).status == 201
@@ -73,7 +73,7 @@ def test_fork_equals_restore(before: list[str], after: list[str], rate: Rate) ->
 
 @given(before=stories)
 def test_what_is_restored_is_the_same_again(before: list[str]) -> None:
-    """A snapshot of a restored world is the snapshot that it was restored from."""
+    """A snapshot of a restored world equals the snapshot that it was restored from."""
     zof = Zof(rate=Rate(limit=9))
     told(zof, before)
     snapshot = taken(zof)
@@ -82,7 +82,7 @@ def test_what_is_restored_is_the_same_again(before: list[str]) -> None:
 
 
 def test_what_a_restore_says() -> None:
-    """A restore says what is there now: the seed, how many runs, how many requests were answered."""
+    """The answer to a restore has the seed and the numbers of runs and answered requests."""
     zof = Zof(seed=3)
     told(zof, ["start", "start", "runs"])
     other = Zof()
@@ -92,7 +92,7 @@ def test_what_a_restore_says() -> None:
 
 
 def test_reset_after_a_restore() -> None:
-    """A reset begins the world as the emulator was set up, not as the snapshot began."""
+    """A reset after a restore uses the emulator's settings, not the snapshot's."""
     zof = Zof(seed=3)
     assert put(zof, taken(Zof(seed=4, scenario="empty"))).status == 200
     zof.control("/reset")
@@ -102,7 +102,7 @@ def test_reset_after_a_restore() -> None:
 
 @given(before=stories)
 def test_no_secret(before: list[str]) -> None:
-    """No key's secret stands in a snapshot, in whatever bucket of the rate limit it was counted."""
+    """A snapshot holds no key's secret, whatever the scope of the rate limit."""
     zof = Zof(rate=Rate(limit=9))
     told(zof, before)
     snapshot = taken(zof)
@@ -114,7 +114,7 @@ TARGET: Final = Zof()
 
 
 def refused(content: bytes) -> str:
-    """The one line in which what is no snapshot is refused; fails if it changed anything."""
+    """The message that refuses an invalid snapshot; fails if anything changed."""
     before = taken(TARGET)
     answer = put(TARGET, content)
     assert answer.error[:2] == (400, "invalid_request"), answer.content
@@ -133,19 +133,19 @@ def test_one_damaged_byte(index: int, flipped: int) -> None:
 
 @given(size=st.integers(0, len(SNAPSHOT) - 1))
 def test_a_truncated_file(size: int) -> None:
-    """A snapshot that was cut is refused, and changes nothing."""
+    """A truncated snapshot is refused and changes nothing."""
     refused(SNAPSHOT[:size])
 
 
 def signed(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON value
-    """A snapshot of something, with the right digest."""
+    """A snapshot with this content and the right digest."""
     digest = sha256(orjson.dumps(world)).hexdigest()
     return orjson.dumps({"format": "zof-emulator-world", "version": 2, "sha256": digest, "world": world} | other)
 
 
 @pytest.mark.parametrize("version", [0, 1, 99, -1])
 def test_another_version(version: int) -> None:
-    """A snapshot of another version is refused, and both versions are named."""
+    """A snapshot of another version is refused, and the message names both versions."""
     assert f"version {version}, and this emulator reads 2" in refused(
         signed(json.loads(SNAPSHOT)["world"], version=version)
     )
@@ -161,7 +161,7 @@ def test_another_version(version: int) -> None:
     ids=[str(number) for number in range(15)],
 )  # fmt: skip
 def test_other_json(content: bytes) -> None:
-    """What is no snapshot is refused, however it looks."""
+    """A document that is no snapshot is refused."""
     refused(content)
 
 
@@ -170,3 +170,21 @@ def test_other_json(content: bytes) -> None:
 def test_a_world_that_cannot_be(name: str, value: object) -> None:
     """A snapshot with a right digest is refused when one field of its world has a value of another kind."""
     refused(signed(json.loads(SNAPSHOT)["world"] | {name: value}))
+
+
+def test_a_large_snapshot() -> None:
+    """A snapshot of more than 64 MiB fits back in; the bound is what the largest world of its kind takes."""
+    assert put(TARGET, SNAPSHOT + b" " * (65 << 20)).status == 200
+    small = Zof(max_runs=1, scenario="empty")
+    assert small.send("PUT", "/_emulator/snapshot", headers=[("content-length", str(1 << 40))]).status == 413
+
+
+def test_a_snapshot_of_many_runs() -> None:
+    """A snapshot that is sent in several pieces is restored, and its world continues."""
+    zof = Zof(scenario="empty")
+    for _ in range(1_100):
+        zof.start("tc_a")
+    snapshot = taken(zof)
+    assert len(json.loads(snapshot)["world"]["runs"]) == 1_100
+    assert put(TARGET, snapshot).status == 200
+    assert taken(TARGET) == snapshot

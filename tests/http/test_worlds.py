@@ -1,4 +1,4 @@
-"""Worlds: how a request names one, how one comes into being and ends, and that none knows of another."""
+"""Worlds: their selection, creation, deletion and isolation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IMPOSSIBLE: Final = ["", ".", "-a", "_a", "a b", "ä", "x" * 65, "a%2Fb", "a%00"
 
 
 def names(zof: Zof) -> list[str]:
-    """The worlds that there are."""
+    """All worlds."""
     return [one["name"] for one in zof.tell("GET", "/worlds").json["data"]]
 
 
@@ -41,7 +41,7 @@ def runs(zof: Zof) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_path_and_header_name_the_same_world(name: str) -> None:
-    """A world is chosen by path, by header, or by both alike; it is the same one."""
+    """Path, header, or both select the same world."""
     zof = Zof(scenario="empty")
     started = zof.within(name).start()["id"]
     assert [one["id"] for one in headed(zof, name).json["data"]] == [started]
@@ -50,7 +50,7 @@ def test_path_and_header_name_the_same_world(name: str) -> None:
 
 
 def test_no_mark() -> None:
-    """A request that names no world is for the default one."""
+    """A request without a world goes to the default one."""
     zof = Zof(scenario="empty")
     started = zof.start()["id"]
     assert runs(zof.within("default")) == [started]
@@ -59,7 +59,7 @@ def test_no_mark() -> None:
 
 @pytest.mark.parametrize("name", ["b", "A", ""])
 def test_path_and_header_differ(name: str) -> None:
-    """Path and header that name different worlds are refused, and neither comes into being."""
+    """A path and a header with different worlds are refused, and neither world is created."""
     zof = Zof()
     assert headed(zof.within("a"), name).error == (400, "invalid_request", "X-Zof-World")
     assert names(zof) == ["default"]
@@ -68,7 +68,7 @@ def test_path_and_header_differ(name: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/runs", "/_emulator/clock", "/", ""])
 @pytest.mark.parametrize("name", IMPOSSIBLE)
 def test_name_that_cannot_be(name: str, path: str) -> None:
-    """A name that no world can have is refused, in the path, in the header and in a body; nothing comes into being."""
+    """An invalid world name is refused in path, header and body, and no world is created."""
     zof = Zof()
     assert zof.send("GET", f"/w/{name}{path}").error == (400, "invalid_request", "name")
     if "%" not in name:
@@ -96,7 +96,7 @@ def links(value: Any) -> Iterator[str]:  # noqa: ANN401  a JSON value
 
 @pytest.mark.parametrize("by_header", [False, True])
 def test_links_lead_back(by_header: bool) -> None:  # noqa: FBT001
-    """Every link in an answer leads into the same world, and is alive there."""
+    """Every link in an answer leads to the same world and can be followed."""
     zof = Zof(scenario="empty")
     inside = zof.within("a")
     body = json.dumps({**STAGING, "test_case_ids": ["tc_fail"]}).encode()
@@ -126,7 +126,7 @@ def test_links_lead_back(by_header: bool) -> None:  # noqa: FBT001
     steps=st.lists(st.tuples(st.sampled_from(["default", "a", "b"]), st.sampled_from(sorted(REQUESTS))), max_size=15)
 )
 def test_no_cross_talk(steps: list[tuple[str, str]]) -> None:
-    """State, clock, limits, idempotency, journal and request IDs of a world are what they are without the others."""
+    """State, clock, limits, idempotency, journal and request IDs of a world do not depend on other worlds."""
     together = Zof(rate=Rate(limit=12))
     for world, step in steps:
         told(together.within(world), [step])
@@ -139,7 +139,7 @@ def test_no_cross_talk(steps: list[tuple[str, str]]) -> None:
 
 
 def test_made_with_all_that_may_be_said() -> None:
-    """A world begins with the seed, the clock and the scenario that it was made with."""
+    """A world begins with the seed, clock and scenario of its creation."""
     zof = Zof()
     made = zof.tell("POST", "/worlds", {"name": "a", "seed": 7, "clock": "auto", "scenario": "empty"})
     assert made.status == 201
@@ -151,7 +151,7 @@ def test_made_with_all_that_may_be_said() -> None:
 
 
 def test_made_as_the_default_one() -> None:
-    """What is left out is as in the default world, and so is a world that a first request makes."""
+    """Omitted fields have the default world's values, also in a world created by its first request."""
     zof = Zof(seed=5, clock="auto", scenario="empty")
     said = zof.tell("POST", "/worlds", {"name": "a"}).json
     runs(zof.within("b"))
@@ -162,7 +162,7 @@ def test_made_as_the_default_one() -> None:
 
 @pytest.mark.parametrize("name", ["default", "a"])
 def test_made_twice(name: str) -> None:
-    """A name that is taken is refused, and the world of that name stays as it was."""
+    """A name in use is refused, and its world does not change."""
     zof = Zof()
     zof.within("a").start()
     for answer in (zof.tell("POST", "/worlds", {"name": name}), zof.tell("POST", "/worlds/a/fork", {"name": name})):
@@ -178,14 +178,14 @@ def test_made_twice(name: str) -> None:
     ids=str,
 )  # fmt: skip
 def test_made_of_nonsense(body: object, param: str) -> None:
-    """What a world cannot begin with is refused and named, and no world comes into being."""
+    """An invalid configuration is refused, `param` names the field, and no world is created."""
     zof = Zof()
     assert zof.tell("POST", "/worlds", body).error == (400, "invalid_request", param)
     assert names(zof) == ["default"]
 
 
 def unmounted(answer: Answer) -> tuple[int, dict[str, str], bytes]:
-    """An answer without the mount of its world, and without its length, which tells the mount's."""
+    """An answer without the world's mount and without `Content-Length`, which depends on the mount."""
     headers = {name: value.replace("/w/fork", "") for name, value in answer.headers.items() if name != "content-length"}
     return answer.status, headers, answer.content.replace(b"/w/fork", b"")
 
@@ -193,7 +193,7 @@ def unmounted(answer: Answer) -> tuple[int, dict[str, str], bytes]:
 @settings(max_examples=40)
 @given(before=stories, after=stories)
 def test_fork(before: list[str], after: list[str]) -> None:
-    """Parent and fork answer the same requests alike, but for where links lead; neither moves the other."""
+    """Parent and fork answer the same requests equally except for links, and are independent."""
     zof = Zof(rate=Rate(limit=20))
     told(zof, before)
     zof.tell("POST", "/worlds/default/fork", {"name": "fork"})
@@ -203,7 +203,7 @@ def test_fork(before: list[str], after: list[str]) -> None:
 
 
 def test_reset_of_one() -> None:
-    """A reset begins one world again as it was made, and no other."""
+    """A reset restores the initial state of one world only."""
     zof = Zof()
     zof.tell("POST", "/worlds", {"name": "a", "seed": 7, "scenario": "empty"})
     first = zof.within("a").start()["id"]
@@ -214,7 +214,7 @@ def test_reset_of_one() -> None:
 
 
 def test_delete() -> None:
-    """A world that is deleted is shown a last time and is gone; one of its name begins anew."""
+    """The answer to a deletion shows the world; a new world with its name starts empty."""
     zof = Zof()
     first = zof.within("a").start()["id"]
     answer = zof.tell("DELETE", "/worlds/a")
@@ -227,7 +227,7 @@ def test_delete() -> None:
 
 
 def test_the_default_one_stays() -> None:
-    """The default world cannot be deleted, by whichever world's control."""
+    """The default world cannot be deleted through any world's control operations."""
     zof = Zof()
     zof.start()
     for one in (zof, zof.within("a"), zof.within("default")):
@@ -236,7 +236,7 @@ def test_the_default_one_stays() -> None:
 
 
 def test_the_most(caplog: pytest.LogCaptureFixture) -> None:
-    """That there are as many worlds as there may be is said in the answer and in the log; those that are go on."""
+    """At the limit of worlds, the answer and the log say so, and existing worlds continue."""
     zof = Zof(max_worlds=3)
     zof.within("a").start()
     zof.tell("POST", "/worlds", {"name": "b"})
@@ -259,7 +259,7 @@ def test_the_most(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_idle(caplog: pytest.LogCaptureFixture) -> None:
-    """A world that nobody asked for in its time makes room for another, and that is said; looking is not asking."""
+    """A world unused for the idle time is dropped for a new one and logged; listing worlds is not use."""
     system = [EPOCH]
     zof = Zof(max_worlds=4, world_idle=10, system=lambda: system[0])
     for name in ("a", "b", "c"):
@@ -282,7 +282,7 @@ def test_idle(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("name", ["%61", "a", "%61%2Db"])
 def test_encoded_name(name: str) -> None:
-    """A name that is written in percent signs is the same name."""
+    """A percent-encoded name is the same name."""
     zof = Zof(scenario="empty")
     zof.send("GET", f"/w/{name}/v1/runs")
     assert names(zof) == ["default", {"%61": "a", "a": "a", "%61%2Db": "a-b"}[name]]
@@ -294,13 +294,13 @@ def test_encoded_name(name: str) -> None:
      ("/w/a/v1%2Fruns", 404), ("/w%2Fa/v1/runs", 404), ("/w%2Fa%2Fv1%2Fruns", 404), ("/w/a/v1/runs?limit=%31", 200)],
 )  # fmt: skip
 def test_encoded_path(path: str, status: int) -> None:
-    """Behind the world a path is read as without one: an encoded slash ends no segment, not the world's either."""
+    """Below a world, as without one, an encoded slash ends no path segment."""
     assert Zof().send("GET", path).status == status
 
 
 @pytest.mark.parametrize("path", ["", "/", "/runs/run_sample_failed"])
 def test_pages(path: str) -> None:
-    """A world has pages of its own, whose links stay in it and are alive."""
+    """A world has its own pages, whose links stay in it and can be followed."""
     zof = Zof()
     answer = zof.send("GET", f"/w/a{path}", key=None)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -313,14 +313,14 @@ def test_pages(path: str) -> None:
     "path", ["/nothing", "/v1", "/v1/", "/_emulator/nothing", "/_emulator", "/runs/", "/w/b/v1/runs"]
 )
 def test_unknown_path(path: str) -> None:
-    """A path that there is not is not found below a world either."""
+    """A path that does not exist is not found below a world either, and creates no world."""
     zof = Zof()
     assert zof.send("GET", f"/w/a{path}").error == (404, "not_found", None)
-    assert names(zof) == ["default", "a"]
+    assert names(zof) == ["default"]
 
 
 def test_what_is_told_of_an_exchange() -> None:
-    """A log line of another world has the path as it came."""
+    """A log line of another world has the path as the client sent it."""
     heard: list[str] = []
     zof = Zof(on_exchange=lambda exchange: heard.append(exchange.path))
     zof.within("a").get("/runs")
@@ -329,7 +329,7 @@ def test_what_is_told_of_an_exchange() -> None:
 
 
 def test_forgotten_runs_are_said(caplog: pytest.LogCaptureFixture) -> None:
-    """That ended runs make room is said when it first happens, and told of the world."""
+    """The first deletion of ended runs is logged with the world's name."""
     zof = Zof(max_runs=1)
     for _ in range(4):
         zof.ended("tc_a")

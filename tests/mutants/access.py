@@ -23,12 +23,12 @@ _CREATES: Final = "Bearer zof_test_creates"
 
 
 def as_admin(when: Callable[[Ask], bool], to: str = "") -> Callable[[], Defect]:
-    """What should be refused is done as the administrator would do it."""
+    """A request that must be refused is performed with the administrator's key."""
     return asks(lambda ask: ask.having("authorization", ADMIN) if when(ask) else ask, to)
 
 
 def seen_by_others(operations: str) -> Callable[[], Defect]:
-    """What another organization asks for and is not found, is looked up everywhere."""
+    """An object of another organization is found."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
         answer = inner(ask)
@@ -63,7 +63,7 @@ def _starts_though_forbidden(ask: Ask, inner: Inner) -> Response:
 
 
 def _own_runs_only() -> Defect:
-    """A run is shown to the key that started it alone."""
+    """A run is visible only to the key that started it."""
     owners: dict[str, str] = {}
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -113,7 +113,7 @@ def _bare(answer: Response) -> Response:
 
 
 def _changed(name: str, change: Callable[[int], object]) -> Callable[[], Defect]:
-    """A rate-limit header is another."""
+    """A rate-limit header has a wrong value."""
 
     def edit(answer: Response) -> Response:
         value = answer.header(f"x-ratelimit-{name}")
@@ -128,7 +128,7 @@ def _constant_remaining(answer: Response) -> Response:
 
 
 def _sliding_reset() -> Defect:
-    """Reset moves on with every request."""
+    """`X-RateLimit-Reset` moves with every request."""
     asked = 0
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -142,7 +142,7 @@ def _sliding_reset() -> Defect:
 
 
 def _counted(when: Callable[[Ask, Response], bool]) -> Callable[[], Defect]:
-    """What should not count does."""
+    """A request that must not count against the limit does count."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
         answer = inner(ask)

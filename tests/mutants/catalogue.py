@@ -45,7 +45,7 @@ _DATA: Final = replace(
 
 
 def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Target:  # noqa: ANN401
-    """A fresh deployment of a mutant, in process, with a clock that can be moved and all the keys there are."""
+    """A new deployment of a mutant, in process, with a movable clock and all keys."""
     chosen = Settings(**{"clock": "manual", "seed": seed, **settings, **mutant.settings})
     app: Any = create_app(chosen, data=_DATA)
     hosted = app.hosted

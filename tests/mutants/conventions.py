@@ -50,7 +50,7 @@ def _known(ask: Ask) -> set[str]:
 
 
 def _translated(ours: str, theirs: str) -> Callable[[], Defect]:
-    """IDs of a kind begin otherwise, consistently, in answers and requests."""
+    """IDs of a kind have another prefix, consistently in answers and requests."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
         path, query = (text.replace(theirs, ours) for text in (ask.path, ask.query))
@@ -148,7 +148,7 @@ def _body_refused(ask: Ask, inner: Inner) -> Response:
 
 
 def _on_export(when: Callable[[Ask], bool]) -> Callable[[], Defect]:
-    """An export that should be refused is taken for one of everything."""
+    """An export that must be refused is answered with all results."""
     everything = {"format": "json"}
     return asks(lambda ask: ask.saying(everything) if when(ask) else ask, "exportResults")
 

@@ -32,7 +32,7 @@ _READING_RUNS: Final = frozenset({"getRun", "getRunLogs", "listRunArtifacts"})
 
 
 def _crashes(when: Callable[[Ask], bool]) -> Callable[[], Defect]:
-    """Requests of some kind are answered with 500, and nothing happens."""
+    """Some requests are answered with 500 and have no effect."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
         if when(ask):
@@ -61,7 +61,7 @@ def _shows_ten(ask: Ask, inner: Inner) -> Response:
 
 
 def _starts_on_replay(when: Callable[[Ask], bool]) -> Callable[[], Defect]:
-    """A replay shows the original run, and another one is started."""
+    """A replay shows the original run but starts another one."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
         answer = inner(ask)
@@ -73,7 +73,7 @@ def _starts_on_replay(when: Callable[[Ask], bool]) -> Callable[[], Defect]:
 
 
 def _replays_to_strangers() -> Defect:
-    """The first answer to an idempotency key of a start is given to whoever repeats it."""
+    """The first answer to a start's idempotency key is given to any client that repeats the key."""
     first: dict[tuple[str, bytes], Response] = {}
 
     def defect(ask: Ask, inner: Inner) -> Response:

@@ -1,4 +1,4 @@
-"""The layer: the healthy emulator behind one planted defect, and the few words that defects are written in.
+"""The layer: the correct emulator behind one planted defect, and the functions that define defects.
 
 A defect is a function of a request (`Ask`) and of what lies beneath (`Inner`). It may change either way, ask more than
 once, or remember; `make` gives a new one for each deployment, so that memories do not mix.
@@ -37,13 +37,13 @@ class Ask:
 
     @property
     def operation(self) -> str:
-        """The `operationId` it means; empty when there is none."""
+        """The `operationId` of the request; empty if it has none."""
         found = load_contract().find_operation(self.method, self.path)
         return found.id if found else ""
 
     @property
     def id(self) -> str:
-        """What stands in the path in place of `{id}`."""
+        """The value of `{id}` in the path."""
         return self.path.split("/")[3] if self.path.count("/") > 2 else ""
 
     @property
@@ -61,7 +61,7 @@ class Ask:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The body as an object; empty when it is none."""
+        """The body as an object; empty if it is not an object."""
         return self.json if isinstance(self.json, dict) else {}
 
     @property
@@ -70,7 +70,7 @@ class Ask:
         return self.header("authorization")
 
     def header(self, name: str) -> str:
-        """A header's value; empty when it is not there."""
+        """A header's value; empty if the header is missing."""
         return next((value for each, value in self.headers if each == name), "")
 
     def having(self, name: str, value: str) -> Ask:
@@ -82,7 +82,7 @@ class Ask:
         return replace(self, headers=tuple(pair for pair in self.headers if pair[0] != name))
 
     def querying(self, **changed: str | None) -> Ask:
-        """The request with other parameters; None takes one away."""
+        """The request with changed parameters; None removes one."""
         params: dict[str, str | None] = {**self.params, **changed}
         return replace(self, query=urlencode({name: value for name, value in params.items() if value is not None}))
 
@@ -133,7 +133,7 @@ class Layer:
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[Any], Awaitable[None]],
     ) -> None:
-        """Answer as the defect would have it."""
+        """Answer a request with the defect applied."""
         body, more = b"", True
         while more:
             message = await receive()
@@ -196,7 +196,7 @@ def always(defect: Defect) -> Callable[[], Defect]:
 
 
 def answers(change: Callable[[Response], Response], to: str = "", number: int | None = None) -> Callable[[], Defect]:
-    """Answers are changed: of these operations (of all), with this status (with any)."""
+    """Change the answers of these operations (default: all) with this status (default: any)."""
     names = to.split()
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -208,13 +208,13 @@ def answers(change: Callable[[Response], Response], to: str = "", number: int | 
 
 
 def asks(change: Callable[[Ask], Ask], to: str = "") -> Callable[[], Defect]:
-    """Requests are changed before they are judged."""
+    """Change requests before they are processed."""
     names = to.split()
     return always(lambda ask, inner: inner(change(ask) if not names or ask.operation in names else ask))
 
 
 def bodies(edit: Edit, to: str, number: int | None = None) -> Callable[[], Defect]:
-    """The JSON of answers is edited in place, or replaced by what `edit` returns."""
+    """Edit the JSON of answers in place, or replace it by the value that `edit` returns."""
 
     def change(answer: Response) -> Response:
         if answer.json is None or not (answer.ok or number is not None):
@@ -250,7 +250,7 @@ ENDED: Final = frozenset({"passed", "failed", "error", "canceled"})
 
 
 def without(name: str) -> Edit:
-    """Takes a field away."""
+    """Removes a field."""
     return lambda one: one.pop(name, None) and None
 
 
@@ -265,5 +265,5 @@ def setting(**fields: Any) -> Edit:  # noqa: ANN401  JSON values
 
 
 def changing(name: str, change: Callable[[Any], Any]) -> Edit:
-    """Changes a field's value where there is one."""
+    """Changes the value of a field that exists."""
     return lambda one: one.update({name: change(one[name])}) if one.get(name) is not None else None

@@ -73,7 +73,7 @@ def _dropping(test: Callable[[Any], bool]) -> Edit:
 
 
 def _rewritten() -> Defect:
-    """The first line says how often the log was read."""
+    """The first log line counts how often the log was read."""
     reads = 0
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -97,7 +97,7 @@ def _unfollowable(ask: Ask, inner: Inner) -> Response:
 
 
 def _endless() -> Defect:
-    """A log's last page leads back to itself."""
+    """The cursor of a log's last page leads to the same page."""
     last: dict[str, str] = {}
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -129,7 +129,7 @@ def _kept_for(days: int) -> Callable[[World], None]:
 
 
 def _promised() -> Defect:
-    """What is said of an artifact's end is right, whatever comes to pass."""
+    """`expires_at` of an artifact lies two years too early from the year 2027 on."""
 
     def edit(one: Any) -> None:  # noqa: ANN401  a JSON value
         year, rest = one["expires_at"][:4], one["expires_at"][4:]
@@ -215,7 +215,7 @@ LEFT_BEHIND: Final = (
 
 
 def _early(ask: Ask, inner: Inner) -> Response:
-    """What has ended of a running run is listed already."""
+    """Results of ended cases are listed while the run is still running."""
     answer = inner(ask)
     run = inner(ask.to(f"/v1/runs/{ask.params['run_id']}")).fields if "run_id" in ask.params else {}
     if ask.operation != "listResults" or not run or run.get("status") in {None, *ENDED} or not answer.ok:
@@ -239,7 +239,7 @@ def _early(ask: Ask, inner: Inner) -> Response:
 
 
 def _unstable() -> Defect:
-    """A result lasted longer each time it is read."""
+    """The duration of a result grows each time it is read."""
     reads = 0
 
     def edit(one: Any) -> None:  # noqa: ANN401  a JSON value
@@ -327,7 +327,7 @@ def _backwards(rows: list[list[str]]) -> None:
 
 
 def _formulas() -> Defect:
-    """A reason begins as a formula does, and the CSV hands it on."""
+    """A failure message begins like a formula, and the CSV does not escape it."""
 
     def edit(one: Any) -> None:  # noqa: ANN401  a JSON value
         if one["failure_summary"]:

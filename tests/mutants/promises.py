@@ -80,7 +80,7 @@ def _repeating() -> Defect:
 
 
 def _by_offset() -> Defect:
-    """A cursor of runs is a place in the list as it is now, so that it slips when runs are created."""
+    """A cursor of runs is a position in the list, so it shifts when runs are created."""
     places: dict[str, int] = {}
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -103,7 +103,7 @@ def _by_offset() -> Defect:
 
 
 def _forgiving_cursor(when: Callable[[str, set[str]], bool]) -> Callable[[], Defect]:
-    """A refused cursor is ignored instead, when it is of a kind."""
+    """A cursor of some kind that must be refused is ignored."""
 
     def make() -> Defect:
         given: set[str] = set()
@@ -233,7 +233,7 @@ def _ignores_other_body() -> Defect:
 
 
 def _remembers(scope: Callable[[Ask], object], keep: Callable[[Response], bool], when: Callable[[Ask, Ask], bool]) -> Callable[[], Defect]:  # fmt: skip
-    """An answer that is kept is given again when another request has the same scope."""
+    """A stored answer is replayed for any request with the same scope."""
 
     def make() -> Defect:
         kept: dict[object, tuple[Ask, Response]] = {}
@@ -254,7 +254,7 @@ def _remembers(scope: Callable[[Ask], object], keep: Callable[[Response], bool],
 
 
 def _deduplicated() -> Defect:
-    """Equal starts without a key are told to be one."""
+    """Equal starts without a key are treated as one."""
     seen: dict[bytes, Response] = {}
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -271,7 +271,7 @@ def _deduplicated() -> Defect:
 
 
 def _racing() -> Defect:
-    """A request right behind its twin, with nothing between, is not told from a new one."""
+    """An immediate repetition of a request is treated as a new request."""
     before: list[tuple[str, str]] = [("", "")]
 
     def defect(ask: Ask, inner: Inner) -> Response:

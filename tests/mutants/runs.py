@@ -1,4 +1,4 @@
-"""Defects in runs: section 7 of the contract. What goes wrong when one starts or ends is in `starts`."""
+"""Defects in runs: section 7 of the contract. Defects in starts are in `starts`."""
 
 # ruff: noqa: E501  a table is read best with one line for each row
 
@@ -134,7 +134,7 @@ def _two_at_once(run: Any) -> None:  # noqa: ANN401  a JSON value
 
 
 def _failing_word(word: str) -> Edit:
-    """What an ended run with such a case comes to is called passed."""
+    """An ended run with such a case is shown as passed."""
     return _when(lambda run: run["status"] == word, setting(status="passed"))
 
 
@@ -143,7 +143,7 @@ def _unfiltered(*names: str) -> Callable[[Ask], Ask]:
 
 
 def _lossy_filter(ask: Ask, inner: Inner) -> Response:
-    """A status filter overlooks the first that it should find."""
+    """A status filter omits the first match."""
     answer = inner(ask)
     if ask.operation != "listRuns" or "status" not in ask.params or "starting_after" in ask.params:
         return answer
@@ -174,7 +174,7 @@ def _page_of_another(run: Any) -> None:  # noqa: ANN401  a JSON value
 
 
 def _stale_list() -> Defect:
-    """The list shows a run as it was when it was first listed."""
+    """The list always shows a run as it was first listed."""
     first: dict[str, Any] = {}
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -237,7 +237,7 @@ SHOWN: Final = tuple(
 
 
 class _Lifo(World):
-    """The run that came last is served first."""
+    """The newest queued run starts first."""
 
     __slots__ = ()
 
@@ -260,7 +260,7 @@ class _Hanging(World):
 
 
 class _Hoarding(World):
-    """A canceled run keeps its place."""
+    """A canceled run keeps its place in the capacity."""
 
     __slots__ = ()
 
@@ -284,7 +284,7 @@ def _as_canceled(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _says_canceled(test: Callable[[Any], bool]) -> Callable[[], Defect]:
-    """A cancel is answered as it should be, and not done."""
+    """A cancel is answered correctly but not performed."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
         if ask.operation == "cancelRun" and ask.key.endswith(("admin", "ci")):

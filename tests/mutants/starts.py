@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def _refused(when: Callable[[dict[str, Any]], bool], number: int = 400, code: str = "invalid_request") -> Callable[[], Defect]:  # fmt: skip
-    """A start that should be accepted is refused."""
+    """A valid start is refused."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
         if ask.operation == "startRun" and when(ask.fields):
@@ -45,7 +45,7 @@ def _refused(when: Callable[[dict[str, Any]], bool], number: int = 400, code: st
 
 
 def _mended(mend: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], Defect]:
-    """A start that should be refused is mended, and accepted."""
+    """An invalid start is corrected and accepted."""
     return asks(lambda ask: replace(ask, body=json.dumps(mend(ask.fields)).encode()) if ask.fields else ask, "startRun")
 
 
@@ -81,7 +81,7 @@ def _found(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaves_a_run(number: int) -> Callable[[], Defect]:
-    """A refused start leaves a run."""
+    """A refused start creates a run."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
         answer = inner(ask)
@@ -118,7 +118,7 @@ def _at_capacity(number: int, code: str) -> Callable[[], Defect]:
 
 
 def _appears_late() -> Defect:
-    """A run is not there yet when it is first asked for."""
+    """A run is not found at its first retrieval."""
     asked: set[str] = set()
     started: set[str] = set()
 

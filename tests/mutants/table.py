@@ -38,12 +38,12 @@ def broken(mutant: Mutant) -> frozenset[str]:
 
 
 def table(found: Mapping[str, frozenset[str]]) -> str:
-    """The page, given what was found broken in each mutant."""
+    """The page, from the broken rules of each mutant."""
     return "\n".join(_lines(found)) + "\n"
 
 
 def rows(page: str) -> dict[str, frozenset[str]]:
-    """What a page says was found broken, by mutant."""
+    """The broken rules of each mutant in a page."""
     return {name: frozenset({first, *re.findall(r"`([^`]+)`", rest)}) for name, first, rest in _ROW.findall(page)}
 
 

@@ -44,7 +44,7 @@ _KNOWN: Final = frozenset(EventType)
 
 
 def _secret_in_list() -> Defect:
-    """The list shows every secret that was given."""
+    """The list shows every secret that a client has set."""
     secrets: dict[str, str] = {}
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -98,7 +98,7 @@ def _edit_event(edit: Callable[[dict[str, Any], Delivery], None]) -> Callable[[C
 
 
 def _sign_as(change: Callable[[str, bytes, str], str]) -> Callable[[Compose], Compose]:
-    """The signature is another: `change` gets the secret, the body and the right one."""
+    """The signature is wrong: `change` gets the secret, the body and the right signature."""
 
     def over(inner: Compose) -> Compose:
         def compose(world: World, delivery: Delivery) -> Post:
@@ -125,7 +125,7 @@ def _in_base64(_secret: str, _body: bytes, right: str) -> str:
 
 
 def _outbox(kind: type[Outbox]) -> Callable[[World], None]:
-    """The world has another outbox."""
+    """The outbox of the world is replaced."""
 
     def change(world: World) -> None:
         world.outbox.__class__ = kind

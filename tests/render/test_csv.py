@@ -24,7 +24,7 @@ def read(content: bytes) -> list[list[str]]:
 
 
 def stored(text: str) -> str:
-    """What a cell should hold for a text: the text, defused, and a question mark for what UTF-8 cannot write."""
+    """The expected cell for a text: no leading formula, a question mark for what UTF-8 cannot encode."""
     return ("'" if text.startswith(TRIGGERS) else "") + text.encode(errors="replace").decode()
 
 
@@ -45,7 +45,7 @@ def test_row() -> None:
 
 
 def test_null_is_empty() -> None:
-    """What has not happened is an empty cell."""
+    """A missing value is an empty cell."""
     never = replace(SAMPLE, status="canceled", created_at=None, started_at=None, completed_at=None, failure=None)
     assert row(never) == b"res_1,run_4f9ac2,proj_web,tc_checkout_fail,staging,canceled,,,,,,\r\n"
 
@@ -75,13 +75,13 @@ def test_formula_is_defused(column: str, trigger: str) -> None:
 
 @given(st.sampled_from(TRIGGERS), anything)
 def test_formula_in_message(trigger: str, rest: str) -> None:
-    """A failure's message is the cell that a stranger most easily fills, and is defused as well."""
+    """A failure's message is escaped too, since users can influence it most."""
     content = row(replace(SAMPLE, failure=Failure(trigger + rest, "assertion")))
     assert read(content)[0][-1].startswith("'" + trigger)
 
 
 def test_lone_surrogate() -> None:
-    """What UTF-8 cannot write is a question mark; the row is written all the same."""
+    """A character that UTF-8 cannot encode becomes a question mark, and the row is written."""
     assert row(replace(SAMPLE, failure=Failure("a\ud800b", "assertion"))).endswith(b",a?b\r\n")
 
 

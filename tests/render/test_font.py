@@ -12,12 +12,12 @@ ASCII = "".join(map(chr, range(0x20, 0x7F)))
 
 
 def test_letters_differ() -> None:
-    """Every character of ASCII has a shape of its own, and so has the box."""
+    """Every ASCII character and the replacement box have distinct shapes."""
     assert len({rows(letter) for letter in ASCII + replace_unprintable("é")}) == len(ASCII) + 1
 
 
 def test_shape() -> None:
-    """A letter reads as itself."""
+    """The bitmap of a letter has its shape."""
     assert rows("R") == ("111100", "100010", "100010", "111100", "101000", "100100", "100010", "000000")
 
 

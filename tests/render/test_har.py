@@ -1,4 +1,4 @@
-"""The HTTP archive, held against a schema written from the HAR 1.2 specification."""
+"""The HTTP archive satisfies a schema written from the HAR 1.2 specification."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_page_per_case(results: list[Result]) -> None:
 
 
 def test_nothing_started() -> None:
-    """A run canceled in the queue has an archive too: a valid one, without a page or an entry."""
+    """A run canceled in the queue has a valid archive without pages and entries."""
     document = read(replace(SAMPLE, status="canceled", started_at=None, failure=None))
     assert (document["pages"], document["entries"]) == ([], [])
 
@@ -140,7 +140,7 @@ def test_bodies_agree(result: Result) -> None:
 
 @given(from_statuses())
 def test_host_is_fictional(result: Result) -> None:
-    """No request goes to a host that exists, whatever the environment is called."""
+    """No request names a host that can exist, whatever the environment's label."""
     for entry in read(result)["entries"]:
         parts = urlsplit(entry["request"]["url"])
         assert parts.scheme == "https"
@@ -159,11 +159,11 @@ def test_host_is_fictional(result: Result) -> None:
     ],
 )
 def test_last_answer(status: str, failure: Failure | None, answered: int) -> None:
-    """The last request of a case ends as the case did; those before it went well."""
+    """The last request of a case has the case's outcome; all earlier ones succeeded."""
     entries = read(replace(SAMPLE, status=status, failure=failure))["entries"]
     assert [entry["response"]["status"] for entry in entries] == [200, 200, answered]
 
 
 def test_names_the_run() -> None:
-    """The archive says which run it is of, and when that ended."""
+    """The archive names its run and the run's end."""
     assert read()["comment"] == "Run run_1, ended at 2026-01-01T00:00:05Z"

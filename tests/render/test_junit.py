@@ -30,7 +30,7 @@ def the(root: ET.Element, path: str) -> ET.Element:
 
 
 def assert_survived(text: str, read: str | None) -> None:
-    """Every character that XML can hold came through; every other was replaced by one that says so."""
+    """Every character that XML can hold is kept; every other is replaced by a replacement character."""
     assert len(read or "") == len(text)
     for before, after in zip(text, read or "", strict=True):
         if LEGAL.match(before):

@@ -1,4 +1,4 @@
-"""The screenshot, read by a decoder of the tests' own."""
+"""The screenshot, read by the decoder of these tests."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def decoded(content: bytes) -> Picture:
 
 
 def shows(picture: Picture, text: str, colour: Colour) -> bool:
-    """Whether the text stands somewhere in the picture, in letters of that colour."""
+    """Whether the picture contains the text in letters of that colour."""
     dots, drawn = picture.coloured(colour), font.rows(text)
     for y in range(len(dots) - font.HEIGHT + 1):
         x = dots[y].find(drawn[0])
@@ -74,13 +74,13 @@ def shows(picture: Picture, text: str, colour: Colour) -> bool:
 
 
 def test_chunks() -> None:
-    """A header, a palette, one body and an end: what a palette image needs, in the order that it needs it."""
+    """The chunks are a header, a palette, one body and an end, in this order."""
     assert [kind for kind, _ in chunks(screenshot(SAMPLE))] == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
 
 
 @given(from_statuses())
 def test_decodes(result: Result) -> None:
-    """Whatever the result holds, its screenshot is a sound image of the same size, under 12 KB."""
+    """The screenshot of any result is a valid image of the same size, under 12 KB."""
     content = screenshot(result)
     picture = decoded(content)
     assert (len(picture.rows), len(picture.rows[0])) == (138, 336)
@@ -88,7 +88,7 @@ def test_decodes(result: Result) -> None:
 
 
 def test_stored() -> None:
-    """The image is not compressed, since what zlib makes of it differs by version."""
+    """The image is not compressed, since compressed bytes differ by zlib version."""
     packed = dict(chunks(screenshot(SAMPLE)))[b"IDAT"]
     assert packed[:3] == b"\x78\x01\x01"
     assert packed[7:-4] == zlib.decompress(packed)
@@ -104,27 +104,27 @@ def test_words(text: str) -> None:
 
 @pytest.mark.parametrize(("status", "colour"), [("failed", RED), ("error", AMBER)])
 def test_status(status: str, colour: Colour) -> None:
-    """The status stands in capitals on its colour: red for a failure, amber for an error of the platform."""
+    """The status is in capitals on its colour: red for a failure, amber for an error."""
     picture = decoded(screenshot(replace(SAMPLE, status=status)))
     assert shows(picture, status.upper(), PAPER)
     assert sum(row.count("1") for row in picture.coloured(colour)) > 500
 
 
 def test_address() -> None:
-    """The window's address is the one that the case asked for."""
+    """The address bar shows the URL of the case."""
     short = replace(SAMPLE, test_case_id="tc_1")
     assert shows(decoded(screenshot(short)), "https://staging.app.example/?case=tc_1", INK)
 
 
 def test_message_is_wrapped() -> None:
-    """A failure's message runs over lines, between its words."""
+    """A failure's message is wrapped between words."""
     words = [f"{number}.word" for number in range(20)]
     picture = decoded(screenshot(replace(SAMPLE, failure=Failure(" \n".join(words), "assertion"))))
     assert all(shows(picture, word, INK) for word in words)
 
 
 def test_message_is_cut() -> None:
-    """A message that is too long is cut where it can be seen."""
+    """A message that is too long is visibly cut."""
     picture = decoded(screenshot(replace(SAMPLE, failure=Failure("word " * 10_000 + "end", "assertion"))))
     assert shows(picture, "word...", INK)
     assert not shows(picture, "end", INK)

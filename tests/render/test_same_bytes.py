@@ -34,5 +34,5 @@ RENDERED = {
     ],
 )
 def test_digest(name: str, digest: str) -> None:
-    """The bytes are those of the last release: a user may have kept their hash. A change belongs in the changelog."""
+    """The bytes are those of the last release, because users may store their hash."""
     assert sha256(RENDERED[name]).hexdigest()[:16] == digest

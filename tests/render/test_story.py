@@ -1,4 +1,4 @@
-"""The story that screenshot, trace and HAR tell alike."""
+"""The steps of a case, which screenshot, trace and HAR show alike."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_host(environment: str, host: str) -> None:
 
 @given(anything)
 def test_host_of_any_label(environment: str) -> None:
-    """Whatever a label holds, the host is one that DNS would take."""
+    """The host is valid in DNS, whatever the label."""
     assert re.fullmatch(r"https://(?!-)[a-z0-9-]{1,63}(?<!-)\.app\.example", origin(environment))
 
 
@@ -60,7 +60,7 @@ def test_steps_fill_the_case(result: Result) -> None:
 
 
 def test_shares_differ() -> None:
-    """Two cases of one length share out their time differently, each always in the same way."""
+    """Two cases with equal durations have different but reproducible step durations."""
     other = replace(SAMPLE, test_case_id="tc_login")
     assert [step.end for step in steps(SAMPLE)] != [step.end for step in steps(other)]
     assert steps(SAMPLE) == steps(replace(SAMPLE, id="res_2", created_at=None))

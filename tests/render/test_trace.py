@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def opened(result: Result, name: str) -> Any:  # noqa: ANN401  a JSON value
-    """One member of a result's archive, read as JSON."""
+    """A member of a result's archive, parsed as JSON."""
     with ZipFile(BytesIO(archive(result))) as package:
         return json.loads(package.read(name))
 
@@ -32,7 +32,7 @@ def spans(result: Result, category: str) -> list[dict[str, Any]]:
 
 @given(from_statuses())
 def test_sound_zip(result: Result) -> None:
-    """The archive is a sound ZIP of two members, stored, with no time, system or mode of the machine that wrote it."""
+    """The archive is a valid ZIP of two stored members without time, system or mode of the machine."""
     with ZipFile(BytesIO(archive(result))) as package:
         assert package.testzip() is None
         assert package.namelist() == ["trace.json", "metadata.json"]
@@ -56,7 +56,7 @@ def test_spans_fill_the_case(result: Result) -> None:
 
 @given(from_statuses())
 def test_events_are_of_the_format(result: Result) -> None:
-    """Each event has what the Trace Event Format asks of its phase."""
+    """Each event has the fields that the Trace Event Format requires of its phase."""
     document = opened(result, "trace.json")
     assert document["displayTimeUnit"] in {"ms", "ns"}
     needed = {"M": {"name", "args"}, "X": {"name", "cat", "ts", "dur"}, "i": {"name", "ts", "s"}}
@@ -82,7 +82,7 @@ def test_never_started() -> None:
 
 
 def test_metadata() -> None:
-    """The other member says what the trace is of."""
+    """The other member describes the case of the trace."""
     assert opened(SAMPLE, "metadata.json") == {
         "run_id": "run_4f9ac2",
         "project_id": "proj_web",

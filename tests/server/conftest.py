@@ -1,4 +1,4 @@
-"""What the tests of the server process share."""
+"""Fixtures for the tests of the server process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def free_port() -> Callable[[], int]:
-    """Names a port that nobody listens on."""
+    """A port on which nobody listens."""
 
     def found() -> int:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -34,7 +34,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def world(server: Server) -> Iterator[World]:
-    """A fresh world; after the test the server still answers, starts a run, and holds the runs it accepted, whole."""
+    """A new world; after the test the server still answers and holds all runs that it accepted."""
     before = len(server.logged)
     world = World(server.port)
     yield world

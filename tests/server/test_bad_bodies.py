@@ -1,4 +1,4 @@
-"""Bad bodies: JSON that is none, too large, of another type. A client is told, and no run is lost or half-made."""
+"""Bad bodies: invalid JSON, too large, wrong type. The client gets an error, and all runs are intact."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NOT_JSON: Final = {
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_a_body_that_is_not_json(world: World, body: bytes) -> None:
-    """A body that is not JSON, in UTF-8 and within reason, is 400, and no field is to blame."""
+    """A body that is not valid JSON in UTF-8 is 400, without `param`."""
     assert world.refusal(request("POST", "/v1/runs", body)) == BAD
 
 
@@ -57,7 +57,7 @@ def test_json_that_is_no_object(world: World, body: bytes) -> None:
 @pytest.mark.parametrize("depth", [100, 127, 128, 200, 255, 256, 300, 500, 1000])
 @pytest.mark.parametrize(("left", "right"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["lists", "objects"])
 def test_json_nested_as_deep_as_a_parser_takes_it(world: World, left: bytes, right: bytes, depth: int) -> None:
-    """A value nested deeper than any of ours is 400, whether or not the parser still reads it."""
+    """A value that is nested too deeply is 400, whether or not the parser accepts it."""
     nested = left * depth + b"0" + right * depth
     body = b'{"project_id":"proj_abc123","environment":%s,"test_case_ids":["tc_a"]}' % nested
     status, code, param = world.refusal(request("POST", "/v1/runs", body))
@@ -75,7 +75,7 @@ TWICE: Final = {
 
 @pytest.mark.parametrize(("fields", "param"), TWICE.values(), ids=TWICE.keys())
 def test_a_field_given_twice(world: World, fields: bytes, param: str) -> None:
-    """A body that names a field twice says no one thing: 400, and the field is to blame."""
+    """A body that names a field twice is 400, and `param` names the field."""
     body = b'{"project_id":"proj_abc123",%s,"test_case_ids":["tc_a"]}' % fields
     assert world.refusal(request("POST", "/v1/runs", body)) == (400, "invalid_request", param)
 
@@ -106,7 +106,7 @@ HUGE_NAMES: Final = [
 
 @pytest.mark.parametrize("number", HUGE, ids=HUGE_NAMES)
 def test_an_odd_number_where_text_belongs(world: World, number: bytes) -> None:
-    """A number in place of a text is 400, however it is written."""
+    """A number in place of a text is 400, whatever its spelling."""
     body = b'{"project_id":"proj_abc123","environment":%s,"test_case_ids":["tc_a"]}' % number
     status, code, param = world.refusal(request("POST", "/v1/runs", body))
     assert (status, code, param in {None, "environment"}) == (400, "invalid_request", True)
@@ -125,7 +125,7 @@ def test_a_value_of_the_wrong_type_is_told_the_rule_of_its_field(world: World) -
     ids=[*HUGE_NAMES, "1.5", "10.0", "1e3", "10.0 in 400 digits", "2**53+1", "2**64", "1e300"],
 )
 def test_an_odd_number_where_a_number_belongs(world: World, number: bytes) -> None:
-    """A number of milliseconds is taken exactly or refused, and the clock stays a whole number either way."""
+    """A number of milliseconds is accepted exactly or refused, and the clock stays a whole number."""
     answer = ask(world.port, request("POST", "/_emulator/clock/advance", b'{"by_ms":%s}' % number))
     if answer.status != 200:
         assert answer.refusal[0] == 400
@@ -144,7 +144,7 @@ TWO_MIB: Final = {
 
 @pytest.mark.parametrize("body", TWO_MIB.values(), ids=TWO_MIB.keys())
 def test_two_mib_of_json(world: World, body: bytes) -> None:
-    """A body of over 1 MiB is 413; a client that sends it all is heard out, and may go on with its connection."""
+    """A body of over 1 MiB is 413; if the client sends it all, the connection stays usable."""
     with Wire(world.port) as wire:
         wire.send(request("POST", "/v1/runs", body))
         assert wire.answer().refusal == (413, "payload_too_large", None)
@@ -162,13 +162,13 @@ def test_one_mib_is_the_limit(world: World, over: int, status: int) -> None:
 
 
 def test_many_unknown_fields(world: World) -> None:
-    """A body of 30,000 unknown fields is refused like one of one."""
+    """A body of 30,000 unknown fields is refused like a body with one."""
     body = {f"field_{i}": i for i in range(30_000)}
     assert world.refusal(request("POST", "/v1/runs", START | body)) == (400, "invalid_request", "field_0")
 
 
 def test_truncated_json(world: World) -> None:
-    """A body that is shorter than its Content-Length, and never comes, starts no run; the connection is closed."""
+    """A body shorter than its Content-Length starts no run, and the connection is closed."""
     content = request("POST", "/v1/runs", json.dumps(START).encode() + b" " * 20)
     with Wire(world.port) as wire:
         wire.send(content[:-10])
@@ -205,7 +205,7 @@ def test_no_content_type(world: World) -> None:
 
 
 def test_two_content_types(world: World) -> None:
-    """A content type that is given twice is none, though both be the same."""
+    """A content type that is given twice is 415, even if both are equal."""
     content = request("POST", "/v1/runs", START, b"Content-Type: application/json")
     assert world.refusal(content) == (415, "unsupported_media_type", "Content-Type")
 

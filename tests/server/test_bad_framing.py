@@ -1,6 +1,6 @@
-"""Bad framing: requests in pieces, in a row, of no length or of two, that announce something else; anything at all.
+"""Bad framing: split, pipelined, with no length or two lengths, with wrong announcements, and random bytes.
 
-Whatever comes over the wire, a client gets an answer that it can read, nobody waits for ever, and no run is lost.
+For any bytes, the client gets a readable answer in finite time, and no run is lost.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def test_byte_by_byte(world: World) -> None:
 
 
 def test_pipelined(world: World) -> None:
-    """Requests that are sent without waiting are answered each in its turn."""
+    """Pipelined requests are answered in order."""
     with Wire(world.port) as wire:
         wire.send((request("POST", "/v1/runs", START) + LIST) * 20)
         for count in range(len(world.runs) + 1, len(world.runs) + 21):
@@ -42,7 +42,7 @@ def test_pipelined(world: World) -> None:
 
 @pytest.mark.parametrize("behind", [b"GARBAGE\r\n\r\n", b"\0", b"}"], ids=["a line", "a NUL", "a longer body"])
 def test_garbage_behind_a_request(world: World, behind: bytes) -> None:
-    """What follows a request does not take its answer away: the run is told of, then the rest is refused."""
+    """Invalid bytes after a request are refused after the answer to that request."""
     with Wire(world.port) as wire:
         wire.send(request("POST", "/v1/runs", START) + behind)
         world.accepted(wire.answer())
@@ -50,7 +50,7 @@ def test_garbage_behind_a_request(world: World, behind: bytes) -> None:
 
 
 def test_more_requests_than_the_client_reads_answers_to(world: World) -> None:
-    """A client that sends and never reads is held back by the server, which does not keep all that it is sent."""
+    """The server stops reading from a client that sends and never reads, so memory is bounded."""
     with Wire(world.port, most_waiting=4096) as wire:
         wire.send(LIST * 2000)
         world.start()
@@ -67,7 +67,7 @@ def test_http_1_0(world: World, lines: Sequence[bytes]) -> None:
 
 
 def test_a_stream_in_http_1_0(world: World) -> None:
-    """An answer of unknown length to HTTP/1.0 ends with the connection: that client knows no chunks (RFC 9112, 6.1)."""
+    """An HTTP/1.0 answer of unknown length ends with the connection, without chunks (RFC 9112, 6.1)."""
     with Wire(world.port) as wire:
         wire.send(request("POST", "/v1/results/export", {"format": "csv"}, version=b"HTTP/1.0"))
         answer = wire.answer()
@@ -95,12 +95,12 @@ def test_chunks(world: World) -> None:
 
 
 def test_no_chunk(world: World) -> None:
-    """A body of no chunks is a missing one."""
+    """A chunked body without chunks is a missing body."""
     assert world.refusal(in_chunks(chunks())) == BAD
 
 
 def test_two_mib_in_chunks(world: World) -> None:
-    """A body of over 1 MiB is 413 though nobody announced its length, and the connection goes on."""
+    """A chunked body of over 1 MiB is 413, and the connection stays usable."""
     with Wire(world.port) as wire:
         wire.send(in_chunks(chunks(*repeat(b" " * 65_536, 32))))
         assert wire.answer().refusal == (413, "payload_too_large", None)
@@ -124,7 +124,7 @@ BAD_CHUNKS: Final = {
 
 @pytest.mark.parametrize("body", BAD_CHUNKS.values(), ids=BAD_CHUNKS.keys())
 def test_a_bad_chunk_size(world: World, body: bytes) -> None:
-    """A chunk whose size is none, or not its own, makes it no request: 400."""
+    """An invalid or wrong chunk size is 400."""
     assert world.refusal(in_chunks(body)) == BAD
 
 
@@ -136,7 +136,7 @@ def test_a_huge_chunk_is_not_waited_for(world: World) -> None:
 
 
 def test_trailers_are_no_headers(world: World) -> None:
-    """What stands behind a body cannot authenticate it, however the bytes fall into segments."""
+    """Trailers cannot authenticate a request, whatever the segments."""
     body = chunks(json.dumps(START).encode(), end=b"0\r\nAuthorization: Bearer zof_test_admin\r\n\r\n")
     content = request("POST", "/v1/runs", b"", CHUNKED, b"Content-Type: application/json", key=None) + body
     assert world.refusal(content) == (401, "unauthorized", None)
@@ -146,7 +146,7 @@ def test_trailers_are_no_headers(world: World) -> None:
 
 
 def test_expect_continue(world: World) -> None:
-    """A client that asks before it sends its body is told to go on, then answered."""
+    """A client that sends `Expect: 100-continue` gets 100, then its answer."""
     head, _, body = request("POST", "/v1/runs", START, b"Expect: 100-continue").partition(b"{")
     with Wire(world.port) as wire:
         wire.send(head)
@@ -156,7 +156,7 @@ def test_expect_continue(world: World) -> None:
 
 
 def test_expect_continue_with_too_much(world: World) -> None:
-    """A client that announces over 1 MiB is refused before it sends it."""
+    """A client that announces a body of over 1 MiB is refused before it sends the body."""
     content = request("POST", "/v1/runs", b"", b"Content-Length: 1048577", b"Expect: 100-continue")
     assert world.refusal(content) == (413, "payload_too_large", None)
 
@@ -185,7 +185,7 @@ def test_expect_continue_with_too_much(world: World) -> None:
     ids=lambda lines: " + ".join(line.decode() for line in lines)[:50],
 )
 def test_a_length_that_is_none(world: World, lines: Sequence[bytes]) -> None:
-    """A request whose end cannot be told, or can be told in two ways, is 400, and the connection ends."""
+    """A request with an unknown or ambiguous length is 400, and the connection ends."""
     with Wire(world.port) as wire:
         wire.send(request("POST", "/v1/runs", b"", *lines) + b"{}" + LIST)
         assert wire.answer().refusal == BAD
@@ -209,7 +209,7 @@ UPGRADES: Final = {
 
 @pytest.mark.parametrize("lines", UPGRADES.values(), ids=UPGRADES.keys())
 def test_an_upgrade_is_ignored(world: World, lines: Sequence[bytes]) -> None:
-    """A client that offers another protocol is answered in this one, its body read, and its connection goes on.
+    """A request that offers a protocol upgrade is answered in HTTP/1.1, and the connection stays usable.
 
     Java's HttpClient offers HTTP/2 with the first request of every connection.
     """
@@ -223,7 +223,7 @@ def test_an_upgrade_is_ignored(world: World, lines: Sequence[bytes]) -> None:
 
 
 def test_a_body_where_none_belongs(world: World) -> None:
-    """A body where none belongs is read over and ignored, whatever it is."""
+    """A body of an operation without a body is ignored, whatever it is."""
     with Wire(world.port) as wire:
         wire.send(request("GET", "/v1/runs", b"\0" * MIB, kind=b"\xff") + LIST)
         assert [wire.answer().status for _ in range(2)] == [200, 200]
@@ -233,7 +233,7 @@ def test_a_body_where_none_belongs(world: World) -> None:
 
 
 def answers(content: bytes, port: int) -> list[Answer]:
-    """What a server answers to these bytes and then nothing more, until it closes the connection."""
+    """The bytes that a server answers until it closes the connection."""
     with Wire(port) as wire:
         wire.pour([content])
         wire.finish()
@@ -246,13 +246,13 @@ def answers(content: bytes, port: int) -> list[Answer]:
 
 
 class Replay(Wire):
-    """Bytes that were read before, to be told apart into answers."""
+    """Bytes that were read before, to be split into answers."""
 
     def __init__(self, content: bytes) -> None:
         self._read = content
 
     def __exit__(self, *_: object) -> None:
-        """There is no connection to end."""
+        """Do nothing; there is no connection to close."""
 
     @property
     def left(self) -> bool:
@@ -338,13 +338,13 @@ THROWN: Final = settings(max_examples=150, suppress_health_check=[HealthCheck.fu
 @THROWN
 @given(content=st.binary(max_size=400))
 def test_random_bytes(world: World, content: bytes) -> None:
-    """Whatever bytes come, what goes back is the API's answers or nothing; never a 5xx, a hang or a lost run."""
+    """Any bytes get the API's answers or none; never a 5xx, a hang or a lost run."""
     assert_answered(answers(content, world.port), world)
 
 
 @THROWN
 @given(content=from_mutation())
 def test_a_request_with_some_bytes_changed(world: World, content: bytes) -> None:
-    """Whatever happened to a request on its way, the answers tell of each run that it made."""
+    """However a request is altered, the answers name each run that it started."""
     assert_answered(answers(content, world.port), world)
     assert world.listed() == world.runs

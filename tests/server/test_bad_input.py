@@ -1,4 +1,4 @@
-"""Bad input in good JSON: text, queries, cursors, keys. A client is told, and no run is lost or half-made."""
+"""Bad input in valid JSON: text, queries, cursors, keys. The client gets an error, and all runs are intact."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ ODD: Final = {
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
 def test_odd_text_in_a_value(world: World, text: str) -> None:
-    """Text that an ID cannot have is 400, with the field that has it."""
+    """A malformed ID is 400, and `param` names the field."""
     refusal = world.refusal(request("POST", "/v1/runs", {**START, "project_id": f"proj_{text}"}))
     assert refusal == (400, "invalid_request", "project_id")
 
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
 def test_odd_text_in_a_name(world: World, text: str) -> None:
-    """An unknown field is 400 whatever its name, and the name comes back as it was."""
+    """An unknown field is 400, and `param` repeats its name."""
     refusal = world.refusal(request("POST", "/v1/runs", {**START, f"x{text}": 1}))
     assert refusal == (400, "invalid_request", f"x{text}")
 
@@ -74,7 +74,7 @@ def test_odd_text_in_a_query_value(world: World, text: bytes) -> None:
 
 @pytest.mark.parametrize("text", ENCODED.values(), ids=ENCODED.keys())
 def test_odd_text_in_a_query_name(world: World, text: bytes) -> None:
-    """A query parameter that is not known is 400, whatever is encoded in its name."""
+    """An unknown query parameter is 400, whatever its name encodes."""
     status, code, param = world.refusal(request("GET", b"/v1/runs?x%s=1" % text))
     assert (status, code, (param or "")[:1]) == (400, "invalid_request", "x")
 
@@ -95,13 +95,13 @@ RAW: Final = {
 )
 @pytest.mark.parametrize("text", RAW.values(), ids=RAW.keys())
 def test_a_raw_byte_in_a_target(world: World, target: bytes, text: bytes) -> None:
-    """A byte that no request target may have makes it no request: 400."""
+    """A byte that is not allowed in a request target is 400."""
     assert world.refusal(request("GET", target % text)) == BAD
 
 
 @pytest.mark.parametrize("text", [b"\0", b"\x01", b"\x7f", b"\n", b"\r"], ids=repr)
 def test_a_control_in_a_header(world: World, text: bytes) -> None:
-    """A control character in a header's value makes it no request: 400."""
+    """A control character in a header's value is 400."""
     assert world.refusal(request("POST", "/v1/runs", START, b"X-Note: a%sb" % text)) == BAD
 
 
@@ -115,13 +115,13 @@ def test_other_bytes_in_a_header_that_matters(world: World, text: bytes) -> None
 
 
 def test_other_bytes_in_a_header_that_does_not_matter(world: World) -> None:
-    """Bytes beyond ASCII in a header that nothing reads are nobody's business."""
+    """Non-ASCII bytes in a header that no operation reads are ignored."""
     world.accepted(ask(world.port, request("POST", "/v1/runs", START, b"X-Note: \xff\xed\xa0\x80")))
 
 
 @pytest.mark.parametrize("host", [b"", b"\xff", b"a b", b"x/../y", b"<script>", b"x:99999999", b"[::1"], ids=repr)
 def test_an_odd_host(world: World, host: bytes) -> None:
-    """A Host that is none does not stand in the links of an answer."""
+    """An invalid Host does not appear in the links of an answer."""
     content = request("POST", "/v1/runs", START).replace(b"Host: localhost", b"Host: " + host)
     answer = ask(world.port, content)
     name = world.accepted(answer)
@@ -134,7 +134,7 @@ def test_an_odd_host(world: World, host: bytes) -> None:
     ids=repr,
 )
 def test_a_header_line_that_is_none(world: World, lines: list[bytes]) -> None:
-    """A line that is no header makes it no request: 400."""
+    """A line that is no header is 400."""
     assert world.refusal(request("POST", "/v1/runs", START, *lines)) == BAD
 
 
@@ -195,7 +195,7 @@ def test_a_repeated_parameter(world: World, query: str) -> None:
 
 @pytest.mark.parametrize("query", ["", "&", "&&&"])
 def test_a_query_of_nothing(world: World, query: str) -> None:
-    """A query that holds no parameter is none."""
+    """A query without parameters is the same as no query."""
     assert ask(world.port, request("GET", f"/v1/runs?{query}")).status == 200
 
 
@@ -207,7 +207,7 @@ def test_a_parameter_without_a_name(world: World) -> None:
 
 
 def test_many_parameters(world: World) -> None:
-    """Of 5,000 unknown parameters the first is to blame."""
+    """Of 5,000 unknown parameters, `param` names the first."""
     query = "&".join(f"a{i}=1" for i in range(5000))
     assert world.refusal(request("GET", f"/v1/runs?{query}")) == (400, "invalid_request", "a0")
 
@@ -216,7 +216,7 @@ def test_many_parameters(world: World) -> None:
 
 
 def forged(cursor: str, other: str) -> dict[str, str]:
-    """Cursors that nobody was given; `other` is another list's."""
+    """Cursors that the server never handed out; `other` belongs to another list."""
     return {
         "another list's": other,
         "empty": "",
@@ -237,7 +237,7 @@ def forged(cursor: str, other: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("case", forged("cur_00", ""))
 def test_a_forged_cursor(world: World, case: str) -> None:
-    """A cursor that this list did not give out is 400."""
+    """A cursor that this list did not hand out is 400."""
     cursor = ask(world.port, request("GET", "/v1/runs?limit=1")).json["next_cursor"]
     other = ask(world.port, request("GET", "/v1/results?limit=1")).json["next_cursor"]
     target = f"/v1/runs?limit=1&starting_after={forged(cursor, other)[case]}"
@@ -245,7 +245,7 @@ def test_a_forged_cursor(world: World, case: str) -> None:
 
 
 def test_a_cursor_of_another_organization(world: World) -> None:
-    """A cursor that another organization was given is forged."""
+    """A cursor of another organization is 400."""
     cursor = ask(world.port, request("GET", "/v1/runs?limit=1")).json["next_cursor"]
     content = request("GET", f"/v1/runs?limit=1&starting_after={cursor}", key=OTHER)
     assert world.refusal(content) == (400, "invalid_request", "starting_after")
@@ -262,7 +262,7 @@ def test_a_long_idempotency_key(world: World, size: int) -> None:
 
 
 def test_the_longest_idempotency_key(world: World) -> None:
-    """An Idempotency-Key of 255 characters is good, and two requests with it make one run."""
+    """An Idempotency-Key of 255 characters is valid, and two requests with it start one run."""
     content = request("POST", "/v1/runs", START, b"Idempotency-Key: " + b"k" * 255)
     first = ask(world.port, content)
     world.accepted(first)
@@ -272,7 +272,7 @@ def test_the_longest_idempotency_key(world: World) -> None:
 
 @pytest.mark.parametrize("lines", [[b""], [b" "], [b"a\tb"], [b"a", b"a"]], ids=["empty", "a space", "a tab", "twice"])
 def test_an_odd_idempotency_key(world: World, lines: list[bytes]) -> None:
-    """An Idempotency-Key that is empty, no printable ASCII, or there twice is 400."""
+    """An Idempotency-Key that is empty, not printable ASCII, or repeated is 400."""
     content = request("POST", "/v1/runs", START, *(b"Idempotency-Key: " + line for line in lines))
     assert world.refusal(content) == (400, "invalid_request", "Idempotency-Key")
 
@@ -294,12 +294,12 @@ def test_an_odd_idempotency_key(world: World, lines: list[bytes]) -> None:
     ids=lambda value: repr(value[:24]),
 )
 def test_an_odd_authorization(world: World, value: bytes) -> None:
-    """What is no key in order is 401, and says what is wanted."""
+    """A malformed Authorization header is 401, with `WWW-Authenticate`."""
     answer = ask(world.port, request("GET", "/v1/runs", b"", b"Authorization: " + value, key=None))
     assert (answer.refusal, answer["www-authenticate"]) == ((401, "unauthorized", None), "Bearer")
 
 
 def test_two_authorizations(world: World) -> None:
-    """Two keys are none."""
+    """Two Authorization headers are 401."""
     content = request("GET", "/v1/runs", b"", b"Authorization: Bearer zof_test_ci")
     assert world.refusal(content) == (401, "unauthorized", None)

@@ -1,6 +1,6 @@
-"""Bad requests below HTTP's surface: methods, targets, floods, clients that go away.
+"""Bad requests at the level of HTTP: methods, targets, floods, and clients that disconnect.
 
-Whatever comes over the wire, a client gets an answer that it can read, nobody waits for ever, and no run is lost.
+For any bytes, the client gets a readable answer in finite time, and no run is lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.zof import STAGING
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "CONNECT"])
 def test_a_method_that_the_path_does_not_take(world: World, method: str) -> None:
-    """A method that HTTP knows and the path does not is 405, with those that it takes."""
+    """A method that the path does not support is 405, and `Allow` lists the supported ones."""
     answer = ask(world.port, request(method, "/v1/runs"))
     assert (answer.refusal, answer["allow"]) == ((405, "method_not_allowed", None), "GET, HEAD, OPTIONS, POST")
 
@@ -46,7 +46,7 @@ def test_options(world: World) -> None:
     "method", ["BREW", "PRI", "get", "GETT", "G", "\x00", "GET/", "É", "X" * 60_000], ids=lambda m: m[:8]
 )
 def test_an_unknown_method(world: World, method: str) -> None:
-    """A method that HTTP does not know makes it no request: 400."""
+    """An unknown method is 400."""
     assert world.refusal(request(method, "/v1/runs")) == BAD
 
 
@@ -64,7 +64,7 @@ def test_an_unknown_method(world: World, method: str) -> None:
     ids=["HTTP/2", "TLS", "NUL", "SSH", "a proxy's", "HTTP/1.2", "HTTP/x"],
 )
 def test_another_protocol(world: World, content: bytes) -> None:
-    """What is no HTTP/1 is 400, and the connection ends."""
+    """Bytes that are not HTTP/1 are 400, and the connection ends."""
     with Wire(world.port) as wire:
         wire.send(content)
         assert wire.answer().refusal == BAD
@@ -109,7 +109,7 @@ def test_another_form_of_a_target(world: World, target: str) -> None:
     ids=lambda target: target[:20],
 )
 def test_a_target_that_is_no_path_of_ours(world: World, target: str) -> None:
-    """A path is taken as it stands: what only resembles one of ours is 404."""
+    """A path is not normalized: a path that only resembles one of the API is 404."""
     assert world.refusal(request("GET", target)) == (404, "not_found", None)
 
 
@@ -119,7 +119,7 @@ def test_a_target_that_is_no_path_of_ours(world: World, target: str) -> None:
     ids=lambda target: target[:20],
 )
 def test_a_target_that_is_none(world: World, target: str) -> None:
-    """A target in no form that HTTP has, or of more than 64 KiB, makes it no request: 400."""
+    """A target of an invalid form, or of more than 64 KiB, is 400."""
     assert world.refusal(request("GET", target)) == BAD
 
 
@@ -207,7 +207,7 @@ GONE: Final = {
 @pytest.mark.parametrize("how", ["finish", "drop"])
 @pytest.mark.parametrize("content", GONE.values(), ids=GONE.keys())
 def test_a_client_that_goes_away_in_its_request(world: World, content: bytes, how: str) -> None:
-    """A request that never became complete does nothing; the connection is closed and no more is said."""
+    """An incomplete request has no effect, and the connection is closed without an answer."""
     with Wire(world.port) as wire:
         wire.send(content)
         if how == "drop":
@@ -218,7 +218,7 @@ def test_a_client_that_goes_away_in_its_request(world: World, content: bytes, ho
 
 
 def test_a_client_that_goes_away_before_its_answer(world: World) -> None:
-    """A client that never saw its answer asks again with its key: all that makes one run."""
+    """A client that lost its answer repeats the request with its key, and one run is started."""
     content = request("POST", "/v1/runs", START, b"Idempotency-Key: lost")
     for _ in range(20):
         with Wire(world.port) as wire:
@@ -228,7 +228,7 @@ def test_a_client_that_goes_away_before_its_answer(world: World) -> None:
 
 
 def test_a_client_that_closes_its_side_is_answered(world: World) -> None:
-    """A client that sends no more than its request, and says so, gets its answer."""
+    """A client that closes its sending side after the request gets its answer."""
     with Wire(world.port) as wire:
         wire.send(request("POST", "/v1/runs", START))
         wire.finish()
@@ -253,7 +253,7 @@ EXPORT: Final = request("POST", "/v1/results/export", {"format": "json"})
 
 
 def test_a_client_that_goes_away_in_its_answer(large: World) -> None:
-    """A client that stops reading holds up nobody else; when it goes away, the rest of its answer is dropped."""
+    """A client that stops reading does not block others, and its disconnect ends its answer."""
     with Wire(large.port, most_waiting=4096) as stalled, Wire(large.port, most_waiting=4096) as gone:
         for wire in (stalled, gone):
             wire.send(EXPORT)
@@ -265,7 +265,7 @@ def test_a_client_that_goes_away_in_its_answer(large: World) -> None:
 
 
 def test_a_client_that_closes_its_side_gets_all_of_a_long_answer(large: World) -> None:
-    """A client that sends no more than its request, and says so, gets all of its answer, however long."""
+    """A client that closes its sending side gets its whole answer, however long."""
     with Wire(large.port) as wire:
         wire.send(EXPORT)
         wire.finish()

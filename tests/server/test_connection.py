@@ -1,4 +1,4 @@
-"""A connection by itself, over a transport and a clock that a test holds: what it writes, and how long it waits."""
+"""A connection over a transport and a clock of the test: what it writes, and how long it waits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Timer:
 
 
 class Loop:
-    """An event loop whose time a test moves, and that runs what waits when it is told to."""
+    """An event loop whose time and tasks the test controls."""
 
     made: ClassVar[list[Loop]] = []
 
@@ -63,7 +63,7 @@ class Loop:
         return self
 
     def add_done_callback(self, _call: object) -> None:
-        """What is done is forgotten anyway."""
+        """Do nothing; finished tasks need no call."""
 
     def work(self) -> None:
         """Run the tasks as far as they go."""
@@ -169,7 +169,7 @@ def answer(content: bytes, headers: Iterable[tuple[bytes, bytes]] = (), status: 
 
 
 def test_an_answer_is_one_write() -> None:
-    """Head and body leave together."""
+    """Head and body are written together."""
     line = Line(*answer(b"hello", [(b"x-request-id", b"req_1")], 201))
     line.say(HELLO)
     assert line.transport.written == [
@@ -180,7 +180,7 @@ def test_an_answer_is_one_write() -> None:
 
 @pytest.mark.parametrize("told", [4, 6])
 def test_an_answer_of_another_length_than_its_own_is_cut_off(told: int, caplog: pytest.LogCaptureFixture) -> None:
-    """What the head says of the body is true, or the connection ends."""
+    """If the body contradicts the head, the connection ends."""
     head, body = answer(b"hello")
     line = Line({**head, "headers": [(b"content-length", b"%d" % told)]}, body)
     line.say(HELLO)
@@ -190,7 +190,7 @@ def test_an_answer_of_another_length_than_its_own_is_cut_off(told: int, caplog: 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])
 def test_a_header_is_one_line(value: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """A header that would be taken for two never leaves."""
+    """A header that contains a line break is not written."""
     line = Line(*answer(b"hello", [(b"location", value)]))
     line.say(HELLO)
     assert b"".join(line.transport.written).startswith(b"HTTP/1.1 500 ") or line.transport.closed
@@ -199,7 +199,7 @@ def test_a_header_is_one_line(value: bytes, caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_client_that_goes_away_between_head_and_body() -> None:
-    """Nothing is written to a client that is gone."""
+    """Nothing is written after the client has disconnected."""
     head, body = answer(b"hello")
     line = Line(head)
     line.say(HELLO)
@@ -224,7 +224,7 @@ def test_an_idle_client_is_left_after_a_while() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /hel", HELLO[:-2], request("POST", "/hello", b"hello")[:-1]])
 def test_a_client_that_stops_in_the_middle_is_left_too(sent: bytes) -> None:
-    """Who sends nothing, half a head or half a body for 75 seconds is waited for no longer."""
+    """A client that sends nothing for 75 seconds is disconnected, also within a head or a body."""
     line = Line(*answer(b"hello"))
     if sent:
         line.say(sent)
@@ -246,7 +246,7 @@ def test_a_slow_client_is_waited_for() -> None:
 
 @pytest.mark.parametrize("sent", [HELLO, request("POST", "/hello", b"hello" * 100)], ids=["head", "body"])
 def test_a_request_has_a_time_to_be_complete(sent: bytes) -> None:
-    """A client that sends one byte in 30 seconds is left 120 seconds after its request began."""
+    """A client that sends one byte in 30 seconds is disconnected 120 seconds after its request began."""
     line = Line(*answer(b"hello"))
     line.say(HELLO)
     line.loop.wait(PATIENCE - 1)
@@ -259,7 +259,7 @@ def test_a_request_has_a_time_to_be_complete(sent: bytes) -> None:
 
 
 def test_an_answer_has_a_time_to_be_taken() -> None:
-    """A client that does not read its answer is left after 75 seconds; one that reads on in time is not."""
+    """A client that does not read its answer is disconnected after 75 seconds; one that reads in time is not."""
     line = Line(*answer(b"hello"))
     line.connection.data_received(HELLO)  # its answer is being made
     line.connection.pause_writing()
@@ -273,7 +273,7 @@ def test_an_answer_has_a_time_to_be_taken() -> None:
 
 
 def test_a_close_waits_for_no_reader() -> None:
-    """A connection that is closing while the client does not read is ended within two patiences."""
+    """A closing connection whose client does not read ends within twice the time limit."""
     line = Line(*answer(b"hello"))
     line.say(HELLO)
     line.transport.close()
@@ -283,7 +283,7 @@ def test_a_close_waits_for_no_reader() -> None:
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["one piece", "many pieces"])
 def test_pipelined_requests_wait_unread(*, at_once: bool) -> None:
-    """Of any number of pipelined requests few are held; reading stops until they are answered, and all are."""
+    """Few pipelined requests are held at a time, reading pauses until they are answered, and all are answered."""
     line = Line(*answer(b"hello"))
     data = HELLO * 5_000
     size = len(data) if at_once else 1_000
@@ -303,7 +303,7 @@ def test_pipelined_requests_wait_unread(*, at_once: bool) -> None:
 
 
 def test_pipelined_requests_are_bounded_in_sum() -> None:
-    """Connections that together hold more unread requests than 32 MiB are ended, and what they held is let go."""
+    """Connections that together hold more than 32 MiB of unread requests are closed, and their memory is freed."""
     first = Line()
     lines = [first, *(Line(kind=type(first.connection)) for _ in range(199))]
     for line in lines:
@@ -318,7 +318,7 @@ def test_pipelined_requests_are_bounded_in_sum() -> None:
 @given(st.lists(st.integers(0, 3_000), max_size=30), st.integers(1, 5_000))
 @settings(deadline=None, max_examples=50)
 def test_pipelined_requests_with_bodies_are_all_answered(sizes: list[int], piece: int) -> None:
-    """Pipelined requests are answered wherever the bytes of one end: in a head, in a body, or between two."""
+    """Pipelined requests are answered wherever the segments end: in a head, in a body, or between two."""
     line = Line(*answer(b"hello"))
     data = b"".join(request("POST", "/hello", b"x" * size) for size in sizes)
     for _ in range(10 * len(sizes) + len(data) // piece + 1):
@@ -330,7 +330,7 @@ def test_pipelined_requests_with_bodies_are_all_answered(sizes: list[int], piece
 
 
 def test_the_end_of_pipelined_requests_is_reached() -> None:
-    """A client that sends many requests and then no more gets all answers, and the connection ends."""
+    """A client that sends many requests and closes its sending side gets all answers."""
     line = Line(*answer(b"hello"))
     line.connection.data_received(HELLO * 100)
     assert line.connection.eof_received()

@@ -1,4 +1,4 @@
-"""In parallel: eight clients in eight worlds of one server, none of which hears of another."""
+"""In parallel: eight clients in eight worlds of one server do not affect one another."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.zof import CI, OTHER
 
 WORLDS: Final = tuple(f"world-{number}" for number in range(8))
 STORIES: Final = 250
-"""Of each client."""
+"""The number of request sequences of each client."""
 FLAGS: Final = ("--clock", "auto", "--rate-limit", "60/60", "--journal", "10000", "--capacity", "2", "--quiet")
 
 
 def story(wire: Wire, world: str, number: int) -> None:
-    """A story of a client: a start, and what the number makes of it."""
+    """One sequence of requests of a client, chosen by its number."""
 
     def say(method: str, path: str, body: object = b"", *lines: bytes, key: str | None = CI) -> Any:  # noqa: ANN401
         wire.send(request(method, f"/w/{world}{path}", body, *lines, key=key))
@@ -39,7 +39,7 @@ def story(wire: Wire, world: str, number: int) -> None:
 
 
 def client(port: int, world: str) -> None:
-    """All stories of a client, on one connection."""
+    """All request sequences of a client, on one connection."""
     with Wire(port) as wire:
         for number in range(STORIES):
             story(wire, world, number)
@@ -51,7 +51,7 @@ def journal(port: int, world: str) -> bytes:
 
 
 def test_eight_clients_in_eight_worlds() -> None:
-    """Two thousand stories told in parallel leave in each world the journal that they leave alone on a fresh server."""
+    """2,000 parallel request sequences leave in each world the journal that they leave alone on a new server."""
     with Server(*FLAGS) as server, ThreadPoolExecutor(len(WORLDS)) as pool:
         list(pool.map(lambda world: client(server.port, world), WORLDS))
         together = {world: journal(server.port, world) for world in WORLDS}

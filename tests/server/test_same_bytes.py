@@ -131,7 +131,7 @@ class Conversation:
 
 
 def heard(*flags: str, python: str | None = None, hash_seed: str = "0") -> list[bytes]:
-    """All the bytes that a fresh server says in the conversation."""
+    """All bytes that a new server sends in the conversation."""
     how = {} if python is None else {"python": python}
     with Server(*SETTINGS, *flags, variables={"PYTHONHASHSEED": hash_seed}, **how) as server, Wire(server.port) as wire:
         conversation = Conversation(wire)
@@ -141,7 +141,7 @@ def heard(*flags: str, python: str | None = None, hash_seed: str = "0") -> list[
 
 
 def assert_same(one: list[bytes], other: list[bytes]) -> None:
-    """Both heard the same; if not, the first difference is shown."""
+    """Both conversations are equal; the failure shows the first difference."""
     for number, (left, right) in enumerate(zip(one, other, strict=True)):
         before, after = (text.decode("latin-1").splitlines() for text in (left, right))
         assert left == right, f"answer {number}:\n" + "\n".join(unified_diff(before, after, lineterm=""))
@@ -149,12 +149,12 @@ def assert_same(one: list[bytes], other: list[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def reference() -> list[bytes]:
-    """What this Python says with hash seed 0."""
+    """The bytes that this Python sends with hash seed 0."""
     return heard()
 
 
 def test_the_conversation_says_something(reference: list[bytes]) -> None:
-    """The conversation meets every status that the contract has, but for our own faults."""
+    """The conversation contains every status of the contract except 500."""
     statuses = {int(answer[9:12]) for answer in reference if answer}
     assert statuses == {200, 201, 400, 401, 403, 404, 405, 409, 413, 415, 429}
     assert len(reference) > 60
@@ -162,7 +162,7 @@ def test_the_conversation_says_something(reference: list[bytes]) -> None:
 
 @pytest.mark.parametrize("hash_seed", ["1", "4294967295"])
 def test_another_process(reference: list[bytes], hash_seed: str) -> None:
-    """Another process with another PYTHONHASHSEED says the same bytes, all headers included."""
+    """Another process with another PYTHONHASHSEED sends the same bytes, all headers included."""
     assert_same(reference, heard(hash_seed=hash_seed))
 
 
@@ -171,12 +171,12 @@ def test_another_process(reference: list[bytes], hash_seed: str) -> None:
 )
 @pytest.mark.parametrize("python", OTHER_PYTHONS)
 def test_another_python(reference: list[bytes], python: str) -> None:
-    """Another version of Python says the same bytes, all headers included."""
+    """Another version of Python sends the same bytes, all headers included."""
     assert_same(reference, heard(python=python, hash_seed="2"))
 
 
 def test_a_second_time(reference: list[bytes]) -> None:
-    """After a reset the same server says the same bytes again."""
+    """After a reset the same server sends the same bytes again."""
     with Server(*SETTINGS) as server:
         with Wire(server.port) as wire:
             wire.send(request("POST", "/v1/runs", START, key=CI) + request("POST", "/_emulator/reset"))
@@ -194,6 +194,6 @@ def test_a_second_time(reference: list[bytes]) -> None:
 
 
 def test_another_seed(reference: list[bytes]) -> None:
-    """Another seed says other IDs in every answer, and other durations."""
+    """Another seed gives other IDs in every answer, and other durations."""
     other = heard("--seed", "1")
     assert all(one != two for one, two in zip(reference, other, strict=False) if one)

@@ -28,7 +28,7 @@ HINT: Final = "--rate-limit N/SECONDS (ZOF_EMULATOR_RATE_LIMIT)"
 
 
 def test_the_ready_line() -> None:
-    """The ready line is one line of JSON, the only thing ever written on stdout, and true."""
+    """The ready line is one line of JSON with true values, and the only output on stdout."""
     with Server() as server:
         ready = server.ready
         assert ready == {
@@ -43,7 +43,7 @@ def test_the_ready_line() -> None:
 
 
 def test_the_banner() -> None:
-    """The banner on stderr says where it is, with which keys, and what each may do."""
+    """The banner on stderr shows the address, the keys and the permissions of each."""
     with Server() as server:
         banner = server.logged
     assert server.ready["base_url"] in banner
@@ -62,13 +62,13 @@ def test_the_curl_line() -> None:
 
 @pytest.mark.parametrize(("flags", "said"), [((), False), (("--clock", "manual"), True)], ids=["real", "manual"])
 def test_the_banner_says_when_time_stands_still(flags: Sequence[str], said: bool) -> None:  # noqa: FBT001  a parameter
-    """Who chose the manual clock is told that it stands still, and how to move it."""
+    """The banner of a manual clock says that the clock stands still and how to move it."""
     with Server(*flags) as server:
         assert ("/_emulator/clock/advance" in server.logged) is said
 
 
 def test_the_banner_warns_of_an_open_address() -> None:
-    """Who listens on more than loopback is told that others can reach it."""
+    """The banner of a non-loopback address says that other machines can reach it."""
     with Server("--host", "0.0.0.0") as server:  # noqa: S104  that it is open is the point
         assert "Not a loopback address" in server.logged
 
@@ -85,7 +85,7 @@ def test_quiet() -> None:
     "variables", [{"NO_COLOR": "1"}, {"CI": "true"}, {"FORCE_COLOR": "1", "TERM": "xterm-256color"}], ids=str
 )
 def test_no_escape_codes(variables: dict[str, str]) -> None:
-    """What is written into a pipe or a file has no escape codes, not even those that a client sends."""
+    """Output to a pipe or a file has no escape codes, not even those that a client sends."""
     with Server(variables=variables) as server:
         ask(server.port, request("GET", "/v1/%1B[31mred"))
         ask(server.port, b"\x1b[31m /v1 HTTP/1.1\r\n\r\n")
@@ -97,12 +97,12 @@ def test_no_escape_codes(variables: dict[str, str]) -> None:
 
 
 def lines_of(server: Server) -> list[str]:
-    """What was logged since the banner."""
+    """The log lines since the banner."""
     return server.logged.partition("Ctrl-C ends it.\n")[2].split("\n")[1:-1]
 
 
 def test_a_text_line_for_each_exchange() -> None:
-    """A text line says when, what was asked, the status, why it was refused, and the answer's ID, in one line."""
+    """A text line has the time, request, status, reason of a refusal, and ID of the answer."""
     with Server("--clock", "manual") as server:
         fine = ask(server.port, LIST)
         refused = ask(server.port, request("GET", "/v1/runs/a%0Ab%20c?x=1", key=None))
@@ -128,7 +128,7 @@ def test_a_json_line_for_each_exchange() -> None:
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["loud", "quiet"])
 def test_the_first_429_says_how_to_raise_the_limit(form: str, quiet: Sequence[str]) -> None:
-    """The first 429 logs how to raise the limit; the second does not say it again, for whatever key."""
+    """The first 429 logs how to raise the limit; later ones do not, for any key."""
     with Server("--rate-limit", "1/60", "--log-format", form, *quiet) as server:
         assert ask(server.port, LIST).status == 200
         assert HINT not in server.logged
@@ -154,7 +154,7 @@ ODD: Final = [
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_no_log_line_shows_a_key(form: str) -> None:
-    """What a client sends as Authorization never stands in a log, whatever becomes of its request."""
+    """The Authorization header of a client never appears in a log."""
     secret = b"sekret_0123456789"
     with Server("--log-format", form) as server:
         for shape in ODD:
@@ -176,7 +176,7 @@ def test_no_log_line_shows_a_key(form: str) -> None:
 
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["loud", "quiet"])
 def test_an_offer_of_another_protocol_is_no_news(quiet: Sequence[str]) -> None:
-    """A client that offers HTTP/2 or WebSocket, as many do, is no reason to tell the user to install anything."""
+    """A client that offers HTTP/2 or WebSocket causes no hint to install anything."""
     with Server(*quiet) as server:
         for offer in (b"h2c", b"websocket"):
             ask(server.port, request("GET", "/v1/runs", b"", b"Connection: Upgrade", b"Upgrade: " + offer))
@@ -189,7 +189,7 @@ def test_an_offer_of_another_protocol_is_no_news(quiet: Sequence[str]) -> None:
 
 @pytest.mark.parametrize("closed", [("stdout",), ("stderr",), ("stdout", "stderr")], ids="+".join)
 def test_a_reader_that_goes_away(closed: Sequence[str]) -> None:
-    """The emulator outlives whoever read its ready line and its log, and ends as ever."""
+    """The emulator continues and ends as usual when the readers of its output have gone."""
     command = [sys.executable, "-m", "zof_emulator", "serve", "--port", "0"]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -212,7 +212,7 @@ def test_a_reader_that_goes_away(closed: Sequence[str]) -> None:
     ("closed", "flags"), [("stdout", ()), ("stderr", ()), ("stderr", ("--quiet",))], ids=["stdout", "stderr", "quiet"]
 )
 def test_a_reader_that_was_never_there(free_port: Callable[[], int], closed: str, flags: Sequence[str]) -> None:
-    """The emulator starts and ends as ever though nobody reads what it says."""
+    """The emulator starts and ends as usual although nobody reads its output."""
     reader, writer = os.pipe()
     os.close(reader)
     port = free_port()
@@ -239,7 +239,7 @@ def test_a_reader_that_was_never_there(free_port: Callable[[], int], closed: str
     "lines", [(), (b"Content-Length: 9",), (b"Transfer-Encoding: chunked",)], ids=["head", "body", "chunks"]
 )
 def test_ctrl_c_ends_it_at_once(lines: Sequence[bytes]) -> None:
-    """SIGINT ends it within a second, without a word, exit status 130, whoever is connected or halfway in a request."""
+    """SIGINT ends it silently within a second with exit status 130, whatever the connections."""
     with Server("--quiet") as server, Wire(server.port) as idle, Wire(server.port) as silent, Wire(server.port) as half:
         idle.send(LIST)
         assert idle.answer().status == 200
@@ -255,7 +255,7 @@ def test_ctrl_c_ends_it_at_once(lines: Sequence[bytes]) -> None:
 
 
 def test_ctrl_c_where_it_was_ignored() -> None:
-    """SIGINT ends it with 130 also in the background of a script, where the shell has it ignored."""
+    """SIGINT ends it with 130 also in the background of a script, where the shell ignores SIGINT."""
     command = [sys.executable, "-m", "zof_emulator", "serve", "--port", "0", "--quiet"]
     with subprocess.Popen(
         ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],  # noqa: S607  any shell will do
@@ -270,7 +270,7 @@ def test_ctrl_c_where_it_was_ignored() -> None:
 
 
 def test_ctrl_c_in_an_answer() -> None:
-    """SIGINT ends it within a second though a client has stopped reading its answer."""
+    """SIGINT ends it within a second although a client has stopped reading its answer."""
     with Server("--quiet", "--clock", "manual", "--rate-limit", "off") as server:
         runs = []
         for number in range(20):
@@ -286,7 +286,7 @@ def test_ctrl_c_in_an_answer() -> None:
 
 
 def test_sigterm_ends_it() -> None:
-    """SIGTERM ends it, as quietly, with the status that says so."""
+    """SIGTERM ends it silently, with the exit status of that signal."""
     with Server("--quiet") as server, Wire(server.port) as idle:
         idle.send(LIST)
         assert idle.answer().status == 200
@@ -295,7 +295,7 @@ def test_sigterm_ends_it() -> None:
 
 
 def test_its_port_is_free_at_once() -> None:
-    """A port can be listened on again as soon as the server that had it is gone, though clients were connected."""
+    """A port can be reused as soon as its server has ended, even if clients were connected."""
     with Server() as server, Wire(server.port) as idle:
         idle.send(LIST)
         assert idle.answer().status == 200
@@ -309,7 +309,7 @@ def test_its_port_is_free_at_once() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_links_follow_the_name_that_the_client_used(host: str) -> None:
-    """A link leads back to where the client found the emulator, under the name that it called it by."""
+    """Links begin with the scheme and host that the client used."""
     with Server("--clock", "manual") as server:
         content = request("GET", "/v1/runs/run_sample_failed").replace(b"localhost", f"{host}:{server.port}".encode())
         assert ask(server.port, content).json["url"] == f"http://{host}:{server.port}/runs/run_sample_failed"

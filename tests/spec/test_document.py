@@ -1,4 +1,4 @@
-"""The document: what the loader does not honour stops the boot, and the message says where."""
+"""The document: a keyword that the loader does not support stops the boot, and the message names its place."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MAPS: Final = {
     "paths", "responses", "headers", "content", "examples", "links", "properties", "schemas", "securitySchemes",
     "x-elsewhere", "webhooks",
 }  # fmt: skip
-"""What holds things under names of their own; a name more is no keyword."""
+"""The objects whose keys are names, not keywords."""
 OPAQUE: Final = {"info", "xml", "servers", "security", "tags", "value", "default", "required", "enum", "x-transitions"}
-"""What the loader hands on as it is."""
+"""The keywords whose values the loader does not inspect."""
 UNKNOWN: Final = st.sampled_from(
     [
         "nullable",
@@ -40,7 +40,7 @@ UNKNOWN: Final = st.sampled_from(
 
 
 def objects(node: Any, pointer: str, *, named: bool) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401  JSON
-    """Every object of the document in which a keyword is a keyword; `named` are those whose keys are names."""
+    """Every object of the document whose keys are keywords; in `named` objects the keys are names."""
     if isinstance(node, list):
         node = dict(enumerate(node))
     elif isinstance(node, dict) and not named:
@@ -58,7 +58,7 @@ PLACES: Final = list(objects(ROOT, "#", named=False))
 
 
 def level(pointer: str) -> str:
-    """What kind of object stands there: the last word of its pointer that is a keyword."""
+    """The kind of object at a pointer: the last part that is a keyword."""
     words = {
         *MAPS,
         "parameters",
@@ -103,7 +103,7 @@ anywhere = st.sampled_from(LEVELS).flatmap(
 
 @given(anywhere, UNKNOWN)
 def test_an_unknown_keyword_anywhere_is_named_by_its_pointer(place: tuple[str, dict[str, Any]], keyword: str) -> None:
-    """A keyword that the emulator would not honour, wherever it stands, stops the boot with its JSON pointer."""
+    """An unsupported keyword anywhere stops the boot, and the message has its JSON pointer."""
     pointer, node = place
     node[keyword] = {}
     try:
@@ -123,7 +123,7 @@ REFERENCES: Final = [(pointer, node) for pointer, node in PLACES if "$ref" in no
     st.sampled_from(["#/components/schemas/None", "#/a", "#", "", "other.yaml#/Run", "Run"]),
 )
 def test_a_reference_that_leads_nowhere_is_named(place: tuple[str, dict[str, Any]], ref: str) -> None:
-    """Every reference is followed at the start, also where no request would."""
+    """Every reference is resolved at the boot, even if no request needs it."""
     _, node = place
     before = node["$ref"]
     node["$ref"] = ref
@@ -154,12 +154,12 @@ def test_a_bad_basis_is_named(place: tuple[str, dict[str, Any]], basis: str) -> 
 
 @pytest.mark.parametrize("basis", ["A", "A S0", "D S0", "I S0 /docs/api/projects", "D /docs/a S1"])
 def test_a_basis(basis: str) -> None:
-    """What is documented or inferred names its sources; what is assumed may."""
+    """A documented or inferred basis names its sources; an assumed one may name some."""
     assert check_document({"components": {"schemas": {"X": {"x-basis": basis}}}}) is not None
 
 
 def test_what_stands_beside_a_reference_is_laid_over_it() -> None:
-    """A schema may say more beside its reference, which counts; what is referred to stays as it is."""
+    """Keywords beside a schema's reference count, and the referenced schema does not change."""
     schemas = {"X": {"type": "string", "description": "X"}, "Y": {"$ref": "#/components/schemas/X", "description": "Y"}}
     document = check_document({"components": {"schemas": schemas}})
     assert document.follow(schemas["Y"]) == {"type": "string", "description": "Y"}
@@ -169,7 +169,7 @@ def test_what_stands_beside_a_reference_is_laid_over_it() -> None:
 
 @pytest.mark.parametrize("beside", ["required", "schema", "name", "in", "examples"])
 def test_only_words_stand_beside_the_reference_of_a_parameter(beside: str) -> None:
-    """Where OpenAPI ignores what stands beside a reference, it stops the boot; description and basis may stand."""
+    """A keyword beside a reference that OpenAPI ignores stops the boot, except description and basis."""
     parameter = {"$ref": "#/components/parameters/Limit", "description": "d", "x-basis": "A"}
     root = {"components": {"parameters": {"Limit": {}, "Other": parameter}}}
     assert check_document(root) is not None
@@ -180,6 +180,6 @@ def test_only_words_stand_beside_the_reference_of_a_parameter(beside: str) -> No
 
 @pytest.mark.parametrize("name", ["openapi.yaml", "control.yaml"])
 def test_our_documents_are_honoured_whole(name: str) -> None:
-    """Both documents load, and resolve to something without a reference."""
+    """Both documents load and resolve to values without references."""
     document = load(find(name))
     assert b'"$ref"' not in as_json(document.resolve(document.root))

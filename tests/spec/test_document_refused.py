@@ -1,4 +1,4 @@
-"""What cannot be used as a document: files that are none, and parts of the wrong shape; never another exception."""
+"""Files and parts that are no document raise `SpecError`, and never another exception."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROOT: Final = load(find("openapi.yaml")).root
     ],
 )
 def test_a_file_that_is_no_document(tmp_path: Path, content: bytes, why: str) -> None:
-    """A file that is not YAML, or no object, or has a keyword that is not known, is a `SpecError` in one line."""
+    """A file that is not YAML, no object, or has an unknown keyword raises a `SpecError` of one line."""
     path = tmp_path / "openapi.yaml"
     path.write_bytes(content)
     with pytest.raises(SpecError) as stopped:
@@ -47,7 +47,7 @@ def test_a_file_that_is_no_document(tmp_path: Path, content: bytes, why: str) ->
 
 
 def test_a_keyword_that_stands_twice_is_not_lost(tmp_path: Path) -> None:
-    """YAML allows each key once; of two the first would silently count for nothing."""
+    """A repeated YAML key is refused, because the first value would be ignored silently."""
     path = tmp_path / "openapi.yaml"
     path.write_text("paths: {}\ncomponents:\n  schemas:\n    X: {minLength: 5, minLength: 1}\n")
     with pytest.raises(SpecError, match="minLength"):
@@ -56,7 +56,7 @@ def test_a_keyword_that_stands_twice_is_not_lost(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.yaml", ".", "x/y"])
 def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
-    """A file that is not there, or is none, is named with the system's own words."""
+    """The error for a missing or unreadable file has its name and the system's message."""
     with pytest.raises(SpecError) as stopped:
         load(tmp_path / name)
     assert str(stopped.value).startswith(f"{tmp_path / name}: ")
@@ -98,12 +98,12 @@ def test_a_part_of_the_wrong_shape_stops_the_boot(where: tuple[str, ...], value:
 
 
 def booted(root: dict[str, Any]) -> object:
-    """What the emulator makes of a document before it answers anything."""
+    """Compile a document as the emulator does at its boot."""
     document = check_document(root)
     return operations(document), compile_elsewhere(document)
 
 
 def test_a_document_without_paths_stops_the_boot() -> None:
-    """What has no paths is no API."""
+    """A document without paths is refused."""
     with pytest.raises(SpecError):
         booted({key: value for key, value in ROOT.items() if key != "paths"})

@@ -1,4 +1,4 @@
-"""Operations: what is compiled of each, and that any query string is decoded or refused."""
+"""Operations: their compiled form, and the decoding or refusal of any query string."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ queries = st.binary(max_size=40) | st.lists(pieces | st.binary(max_size=6), max_
 
 
 def refused(operation: Operation, raw: bytes) -> Refused | None:
-    """How an operation refuses a query string, if it does."""
+    """The reason for which an operation refuses a query string, or None."""
     try:
         operation.query.decode(raw)
     except Refused as found:
@@ -47,7 +47,7 @@ def refused(operation: Operation, raw: bytes) -> Refused | None:
 @example(OPERATIONS["listRuns"], b"limit=" + b"9" * 5_000)
 @example(OPERATIONS["listRuns"], b"=")
 def test_any_query_is_decoded_or_refused_in_words(operation: Operation, raw: bytes) -> None:
-    """Whatever the bytes, a query is decoded or refused for a reason that the operation words, and never breaks."""
+    """Any query string is decoded or refused for a reason that the operation documents."""
     found = refused(operation, raw)
     if found is not None:
         error = operation.reasons[found.reason].error(found)["error"]
@@ -63,7 +63,7 @@ def test_any_query_is_decoded_or_refused_in_words(operation: Operation, raw: byt
     st.data(),
 )
 def test_values_are_decoded(limit: int, status: str, project: str, escape: Any, data: st.DataObject) -> None:  # noqa: ANN401
-    """Integers come as such, timestamps in ms, texts as they are, however they were escaped and in any order."""
+    """Integers, timestamps in ms and texts are decoded, whatever their escaping and order."""
     at = "2026-01-01T00:00:00.5+01:00"
     given_values = {"limit": str(limit), "status": status, "project_id": project, "created_after": at}
     pairs = data.draw(st.permutations([f"{name}={escape(value)}" for name, value in given_values.items()]))
@@ -75,7 +75,7 @@ def test_values_are_decoded(limit: int, status: str, project: str, escape: Any, 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 def test_defaults_are_filled_in(operation: Operation) -> None:
-    """A parameter that is left out has the default of the spec."""
+    """A missing parameter has the default of the document."""
     default = {"limit": 20} if operation.id.startswith("list") or operation.id == "getRunLogs" else {}
     assert dict(operation.query.decode(b"")) == dict(operation.query.decode(b"&&")) == default
     assert dict(operation.query.defaults) == default
@@ -112,7 +112,7 @@ def test_defaults_are_filled_in(operation: Operation) -> None:
     ],
 )
 def test_what_is_wrong_with_a_query(raw: bytes, reason: str, param: str) -> None:
-    """The first fault in the order of the spec is told, and unknown parameters last."""
+    """The first fault in the order of the document is reported, unknown parameters last."""
     found = refused(OPERATIONS["listRuns"], raw)
     assert found is not None
     assert (found.reason, found.param) == (reason, param)
@@ -129,7 +129,7 @@ def test_what_is_wrong_with_a_query(raw: bytes, reason: str, param: str) -> None
     ],
 )
 def test_a_look_comes_after_what_is_known_and_before_what_is_not(raw: bytes, param: str) -> None:
-    """What no schema can judge is refused after what a schema can, and before a parameter that is not known."""
+    """Schema faults are reported before faults of other checks, and these before unknown parameters."""
 
     def bad(known: object) -> None:
         raise Refused("invalid_cursor", "looked at", known=known)
@@ -141,20 +141,20 @@ def test_a_look_comes_after_what_is_known_and_before_what_is_not(raw: bytes, par
 
 @pytest.mark.parametrize("count", [99, 100, 101, 10_000])
 def test_a_parameter_behind_many_empty_ones_is_not_lost(count: int) -> None:
-    """However many ampersands stand before it, an unknown parameter is refused and a known one counts."""
+    """An unknown parameter is refused and a known one counts after any number of ampersands."""
     assert refused(OPERATIONS["listRuns"], b"&" * count + b"verbose=1") is not None
     assert RUNS.decode(b"&" * count + b"limit=5")["limit"] == 5
 
 
 def test_a_million_parameters_are_refused() -> None:
-    """A query of any length is refused for a fault in its beginning."""
+    """A fault at the beginning of a query of any length is refused."""
     found = refused(OPERATIONS["listRuns"], b"&".join(b"x%d=1" % number for number in range(100_000)))
     assert found is not None
     assert (found.reason, found.param) == ("unknown_parameter", "x0")
 
 
 def test_reasons_are_those_of_the_examples() -> None:
-    """A reason has the status it stands under, the code it shows, and the text of which that is one instance."""
+    """A reason has the status, the code and the message template of its example."""
     start = OPERATIONS["startRun"].reasons
     text = "Project {id} does not exist in your organization."
     assert start["project_not_found"] == Refusal(404, "not_found", text, is_template=True)
@@ -188,7 +188,7 @@ UNHONOURED: Final[Mapping[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("parameter", UNHONOURED.values(), ids=UNHONOURED.keys())
 def test_a_parameter_that_would_be_ignored_stops_the_boot(parameter: dict[str, Any]) -> None:
-    """A constraint that no request would be held to is refused at the start, and not silently dropped."""
+    """A constraint that would not be enforced stops the boot."""
     root = copy.deepcopy(CONTRACT.root)
     root["paths"]["/runs"]["get"]["parameters"].append(parameter)
     with pytest.raises(SpecError):
@@ -197,7 +197,7 @@ def test_a_parameter_that_would_be_ignored_stops_the_boot(parameter: dict[str, A
 
 @pytest.mark.parametrize("lacking", ["operationId", "responses"])
 def test_an_operation_that_lacks_something_is_named(lacking: str) -> None:
-    """An operation without what it needs is a `SpecError` with its pointer."""
+    """An incomplete operation raises a `SpecError` with its JSON pointer."""
     root = copy.deepcopy(CONTRACT.root)
     del root["paths"]["/runs/{id}"]["get"][lacking]
     with pytest.raises(SpecError, match=rf"^#/paths/~1runs~1\{{id\}}/get: lacks '{lacking}'$"):
@@ -209,7 +209,7 @@ def test_an_operation_that_lacks_something_is_named(lacking: str) -> None:
     [(["listRuns"], [], "listRuns"), ([], ["made up"], "made up"), (["getRun"], ["made up"], "getRun, made up")],
 )
 def test_a_table_that_differs_from_the_document_stops_the_boot(without: list[str], more: list[str], amiss: str) -> None:
-    """Each operation has a handler and each handler an operation; what differs is named."""
+    """Each operation has a handler and each handler an operation; the error names the missing one."""
     changed = {name: handler for name, handler in table.TABLE.items() if name not in without}
     changed |= dict.fromkeys(more, table.TABLE["listRuns"])
     deliveries = RecordedDeliveries(())

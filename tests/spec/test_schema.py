@@ -1,4 +1,4 @@
-"""Rules of a request's object: which of several faults is told, what is to blame for it, and that it is always told."""
+"""The rules for request objects: which of several faults is reported, and with which parameter."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ anything = (
 
 
 def judge(operation: Operation, value: object, repeated: Sequence[str] = ()) -> Any:  # noqa: ANN401  JSON
-    """What an operation makes of a body: its value, or the refusal."""
+    """The value of a body as an operation decodes it, or the refusal."""
     assert operation.body is not None
     try:
         return operation.body.rules.judge(value, LABELS, repeated)
@@ -60,7 +60,7 @@ def fault(value: object, repeated: Sequence[str] = (), operation: str = "startRu
 @example(OPERATIONS["startRun"], START, [])
 @example(OPERATIONS["exportResults"], {"format": "csv", "created_after": "2026-01-01T00:00:00Z"}, [])
 def test_any_value_is_judged_or_refused_in_words(operation: Operation, value: object, twice: list[str]) -> None:
-    """Any JSON value at all either holds to the schema or is refused for a reason that the operation words."""
+    """Any JSON value satisfies the schema or is refused for a reason that the operation documents."""
     given_twice = [name for name in twice if isinstance(value, dict) and name in value]
     found = judge(operation, copy.deepcopy(value), given_twice)
     if not isinstance(found, Refused):
@@ -79,7 +79,7 @@ def test_any_value_is_judged_or_refused_in_words(operation: Operation, value: ob
 @pytest.mark.parametrize("depth", [100, 254, 255, 256, 300, 1_000])
 @pytest.mark.parametrize("field", ["project_id", "test_case_ids", "more"])
 def test_a_value_of_any_depth_is_refused(field: str, depth: int) -> None:
-    """A value that is nested as deep as the JSON reader takes it is refused like any other that is wrong."""
+    """A value with the deepest nesting that the JSON reader accepts is refused like any wrong value."""
     deep: list[Any] = []
     for _ in range(depth):
         deep = [deep]
@@ -88,7 +88,7 @@ def test_a_value_of_any_depth_is_refused(field: str, depth: int) -> None:
 
 @pytest.mark.parametrize("environment", [5, None, ["staging"], {}, True, "", "Staging"])
 def test_an_environment_is_one_of_a_list(environment: object) -> None:
-    """What is no environment is told which there are, of whatever type it is."""
+    """The refusal of a wrong environment, of whatever type, lists the allowed ones."""
     refused = judge(OPERATIONS["startRun"], {**START, "environment": environment})
     message = OPERATIONS["startRun"].reasons[refused.reason].error(refused)["error"]["message"]
     assert message == "environment must be one of: staging, production, qa"
@@ -114,7 +114,7 @@ suites = st.sampled_from([ABSENT, "suite_a", "a", None])
 
 
 def first_fault(body: dict[str, Any], twice: list[str]) -> tuple[str, str | None]:  # noqa: C901, PLR0911, PLR0912
-    """The first fault of a start, read from top to bottom as the contract says: in its order, unknown ones last."""
+    """The first fault of a start in the order of the contract, unknown fields last."""
     for field, right in (("project_id", ("proj_a",)), ("environment", ("staging", "qa"))):
         if field in twice:
             return "repeated_field", field
@@ -145,7 +145,7 @@ def first_fault(body: dict[str, Any], twice: list[str]) -> tuple[str, str | None
 @settings(max_examples=400)
 @given(st.tuples(projects, environments, cases, suites, st.sampled_from([ABSENT, 1])), st.data())
 def test_the_first_fault_in_the_order_of_the_spec_is_told(parts: tuple[Any, ...], data: st.DataObject) -> None:
-    """Of several faults the first is told, whatever the order of the body: fields as in the spec, unknown ones last."""
+    """The first fault in the order of the document is reported, whatever the order of the body."""
     fields = ("project_id", "environment", "test_case_ids", "test_suite_id", "zzz")
     present = [(name, value) for name, value in zip(fields, parts, strict=True) if value != ABSENT]
     body = dict(data.draw(st.permutations(present)))
@@ -157,7 +157,7 @@ def test_the_first_fault_in_the_order_of_the_spec_is_told(parts: tuple[Any, ...]
 
 
 def test_an_unknown_name_is_cut() -> None:
-    """A name of any length is told in a message and a param of bounded length."""
+    """A name of any length is shortened in the message and in `param`."""
     reason, param = fault({**START, "x" * 10_000: 1})
     assert reason == "unknown_field"
     assert param == "x" * 100 + "…"
@@ -165,7 +165,7 @@ def test_an_unknown_name_is_cut() -> None:
 
 
 def test_one_of_many_unknown_names_is_told() -> None:
-    """However many fields are not known, the first of them is told."""
+    """Of many unknown fields, the first is reported."""
     assert fault({**START, **{f"x{number}": 1 for number in range(10_000)}}) == ("unknown_field", "x0")
 
 
@@ -181,7 +181,7 @@ def test_a_long_list_is_one_fault() -> None:
 
 @pytest.mark.parametrize("labels", [("staging",), ("qa", "eu-1")])
 def test_labels_are_the_organizations(labels: tuple[str, ...]) -> None:
-    """An environment is one of the organization's own, which alone are told; the enum of the spec does not count."""
+    """An environment must be one of the organization's; the message lists exactly these."""
     rules = OPERATIONS["startRun"].body
     assert rules is not None
     for name in ("staging", "qa", "eu-1", "production"):

@@ -1,4 +1,4 @@
-"""What the document says in a way that generators understand, and the loader reads: conditions and extensions."""
+"""Conditions and extensions of the document, which both generators and the loader understand."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def rules(condition: dict[str, Any]) -> ObjectRules:
 
 @pytest.mark.parametrize(("condition", "names"), [(either, NAMES[:2]), (one_of_three, NAMES[:3]), ({}, ())])
 def test_the_alternatives_of_a_condition(condition: dict[str, Any], names: tuple[str, ...]) -> None:
-    """The fields of which one is to be given are read from the condition, in its order."""
+    """The alternative fields are read from the condition, in its order."""
     assert find_alternatives(condition) == list(names)
 
 
 @given(st.sampled_from([either, one_of_three]), st.sets(st.sampled_from(NAMES)))
 def test_exactly_one_of_the_alternatives_is_given(condition: dict[str, Any], given_: set[str]) -> None:
-    """An object with none of the alternatives, or with two, is refused by the reason that says so; others are not."""
+    """An object with none or two of the alternatives is refused with the matching reason."""
     names = find_alternatives(condition)
     found = [name for name in names if name in given_]
     value = dict.fromkeys(sorted(given_), 1)
@@ -62,7 +62,7 @@ def test_exactly_one_of_the_alternatives_is_given(condition: dict[str, Any], giv
     ],
 )
 def test_a_condition_that_says_something_else_is_refused(condition: dict[str, Any]) -> None:
-    """A condition whose faults the emulator could not word stops the boot, and the error says what it may say."""
+    """An unsupported condition stops the boot, and the error names the supported ones."""
     with pytest.raises(ValueError, match=r"must say that exactly one of .* is given"):
         rules(condition)
 
@@ -78,7 +78,7 @@ def test_a_condition_that_says_something_else_is_refused(condition: dict[str, An
     ],
 )
 def test_an_answer_is_held_to_the_extensions(schema: dict[str, Any], good: object, bad: object) -> None:
-    """The emulator answers with no value that the closed list or the pattern of an extension does not have."""
+    """The emulator's answers hold only values that the closed list or pattern of an extension allows."""
     assert compile_schema(schema)(good)
     assert not compile_schema(schema)(bad)
 

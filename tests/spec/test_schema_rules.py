@@ -1,4 +1,4 @@
-"""Rules compiled from a schema of our own: paths of what is to blame, timestamps, and formats that count."""
+"""Rules compiled from a schema of the tests: parameter paths, timestamps, and formats."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NESTED: Final[dict[str, Any]] = {
     ],
 )
 def test_a_param_is_a_path(value: object, param: str | None, expected: str) -> None:
-    """What is to blame is told by its path, with what is expected there, or of what it is a part."""
+    """The refusal has the path of the faulty value and the expected form of it or of its parent."""
     with pytest.raises(Refused) as refused:
         ObjectRules(NESTED, "field").judge(value, {})
     assert (refused.value.reason, refused.value.param, refused.value.words["expected"]) == (
@@ -60,7 +60,7 @@ def test_a_param_is_a_path(value: object, param: str | None, expected: str) -> N
 @example("2026-01-01T00:00:00+23:59")
 @example("2026-01-01T00:00:00+24:00")
 def test_a_timestamp_is_what_the_core_can_read(text: str) -> None:
-    """A time that a request may name is one that the core has an instant for, which is what the judged value holds."""
+    """A timestamp is accepted if it is an instant of the core, and is decoded to that instant."""
     rules = ObjectRules(NESTED, "field")
     try:
         expected: object = parse_rfc3339(text)
@@ -75,13 +75,13 @@ def test_a_timestamp_is_what_the_core_can_read(text: str) -> None:
 
 @pytest.mark.parametrize("count", [3, 3.0, -0.0])
 def test_an_integer_may_be_written_with_a_point(count: float) -> None:
-    """A number without a fraction is an integer to JSON Schema, and is one in the judged value."""
+    """A number with a zero fraction is an integer, as in JSON Schema, and is decoded as one."""
     found = ObjectRules(NESTED, "field").judge({"a": {}, "count": count}, {})["count"]
     assert (type(found), found) == (int, count)
 
 
 def test_formats_are_asserted() -> None:
-    """A format that a schema names is a rule."""
+    """A format in a schema is enforced."""
     assert compile_schema({"format": "date-time"})("2026-01-01T00:00:00Z")
     assert not compile_schema({"format": "date-time"})("2026-02-30T00:00:00Z")
     assert not compile_schema({"format": "uri"})("not a uri")

@@ -1,4 +1,4 @@
-"""The fixture `zof` in a project of its user's, run by pytest as its user runs it."""
+"""The fixture `zof` in a user's project, run by pytest as users run it."""
 
 from __future__ import annotations
 
@@ -108,14 +108,14 @@ def test_a_failed_test_shows_its_last_requests(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_marker(tmp_path: Path, name: str, message: str) -> None:
-    """A marker that cannot be used is an error of that test, with a message that says what is allowed."""
+    """An invalid marker is an error of its test, with a message that names what is allowed."""
     code, printed = run_pytest(tmp_path, WRONG, "-k", name)
     assert code == 1
     assert message in printed
 
 
 def test_who_does_not_use_the_fixture_pays_nothing(tmp_path: Path) -> None:
-    """Without the fixture, the plugin has loaded three modules of ours and none that is not there anyway."""
+    """Without the fixture, the plugin loads three modules of ours and no others."""
     code, printed = run_pytest(
         tmp_path,
         "import sys\ndef test_own():\n"

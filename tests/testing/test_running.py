@@ -26,7 +26,7 @@ ORDER: Final = {"project_id": "proj_a", "environment": "staging", "test_case_ids
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    """One emulator for this module, whose clocks stand still."""
+    """One emulator for this module, with manual clocks."""
     with running(clock="manual") as started:
         yield started
 
@@ -49,7 +49,7 @@ def test_a_run_from_start_to_end(emulator: Emulator) -> None:
 
 
 def test_worlds_are_apart(emulator: Emulator) -> None:
-    """What happens in one world is not seen in another."""
+    """Changes in one world are not visible in another."""
     one, other = emulator.create_world(scenario="empty"), emulator.create_world(scenario="empty")
     start(one.client)
     assert [len(world.client.get("/runs").json()["data"]) for world in (one, other)] == [1, 0]
@@ -57,7 +57,7 @@ def test_worlds_are_apart(emulator: Emulator) -> None:
 
 
 def test_the_clock(emulator: Emulator) -> None:
-    """A clock shows an aware instant, and moves by ms or to an instant."""
+    """A clock shows an aware datetime, and moves by ms or to an instant."""
     clock = emulator.create_world(clock="manual").clock
     assert (clock.mode, clock.now) == ("manual", datetime(2026, 1, 1, tzinfo=UTC))
     clock.advance(ms=1_500)
@@ -69,7 +69,7 @@ def test_the_clock(emulator: Emulator) -> None:
 
 
 def test_the_journal(emulator: Emulator) -> None:
-    """The journal holds every exchange, filtered by what the control operation takes, over all its pages."""
+    """The journal returns all exchanges over all pages, with the filters of the control operation."""
     world = emulator.create_world(clock="manual", scenario="empty")
     for _ in range(101):
         world.client.get("/projects")
@@ -85,7 +85,7 @@ def test_the_journal(emulator: Emulator) -> None:
 
 
 def test_snapshots_forks_and_resets(emulator: Emulator) -> None:
-    """A world can be kept and restored, forked, reset and deleted."""
+    """A world can be saved, restored, forked, reset and deleted."""
     world = emulator.create_world(scenario="empty")
     start(world.client)
     kept = world.snapshot()
@@ -130,7 +130,7 @@ def test_nothing_is_left_behind() -> None:
 
 
 def test_settings_and_changes() -> None:
-    """The emulator takes settings and changes of them; a token is sent by its own control operations."""
+    """`running()` takes settings and changes of them, and its control client sends the token."""
     settings = Settings(port=0, token="secret-token", clock=ClockMode.MANUAL)  # noqa: S106  it opens nothing else
     with running(settings, capacity=1) as emulator:
         first, second = start(emulator.default.client), start(emulator.default.client)

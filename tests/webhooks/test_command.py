@@ -1,4 +1,4 @@
-"""`zof-emulator webhooks`: a line for each attempt, and one line when there is no emulator."""
+"""`zof-emulator webhooks` prints a line for each attempt, or one error if there is no emulator."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_each_attempt_is_one_line() -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nothing"])
 def test_no_emulator_is_one_line(url: str) -> None:
-    """Where no emulator answers, the error names the URL and the option."""
+    """If no emulator answers, the error names the URL and the option."""
     found = CliRunner().invoke(webhooks, ["--once", "--url", url])
     assert found.exit_code == 1
     assert "--url" in found.output

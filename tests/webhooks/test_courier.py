@@ -1,4 +1,4 @@
-"""The courier: whom it calls, what it takes for an answer, and what it does about receivers that behave badly."""
+"""The courier: which receivers it calls, what counts as an answer, and how it treats faulty receivers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEADERS = (("Content-Type", "application/json"), ("X-Zof-Signature", "00ff"))
 
 
 def send(url: str, *allowed: str, limit_ms: int = 5_000, body: bytes = b'{"id":"evt_1"}') -> AttemptResult:
-    """What comes of one request."""
+    """The result of one request."""
 
     async def once() -> AttemptResult:
         courier = Courier(CallPolicy(allowed), limit_ms)
@@ -54,7 +54,7 @@ def test_the_answer_is_recorded(status: int) -> None:
 
 
 def test_a_redirect_is_not_followed() -> None:
-    """A redirect is an answer like others, and its target is not called."""
+    """A redirect is an ordinary answer, and its target is not called."""
     with receiving() as target, receiving(lambda _: answer(307, b"", f"Location: {target.url}")) as receiver:
         assert send(receiver.url).status == 307
         assert not target.requests
@@ -87,7 +87,7 @@ def test_only_this_machine_is_called(url: str) -> None:
 
 
 def test_a_name_is_judged_by_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name is resolved once; only its loopback addresses are called, and all of them when the name is allowed."""
+    """A name is resolved once; only its loopback addresses are called, or all if the name is allowed."""
     asked = itertools.count()
 
     async def resolve(host: str, port: int) -> list[str]:
@@ -103,7 +103,7 @@ def test_a_name_is_judged_by_its_addresses(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_allowed_name_may_lead_elsewhere() -> None:
-    """A host that a setting allows is called whatever its address, and no other host is."""
+    """A host that the setting allows is called at any address, and no other host is."""
     policy = CallPolicy(("Host.Docker.Internal",))
     assert policy.permits("host.docker.internal", "172.17.0.1")
     assert not policy.permits("example.com", "172.17.0.1")
@@ -115,7 +115,7 @@ def test_an_allowed_name_may_lead_elsewhere() -> None:
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True), ("::ffff:10.0.0.1", False)],
 )
 def test_loopback(address: str, expected: bool) -> None:  # noqa: FBT001  a case
-    """An address is loopback also when IPv6 maps it."""
+    """An IPv4 loopback address is a loopback address also as a mapped IPv6 address."""
     assert is_loopback(address) is expected
 
 
@@ -152,7 +152,7 @@ def test_a_silent_receiver_is_left() -> None:
 
 
 def test_a_dripping_receiver_is_left() -> None:
-    """The time is that of the whole answer: a receiver that sends a byte now and then does not extend it."""
+    """The time limit holds for the whole answer; slow single bytes do not extend it."""
     pause = Event()
 
     def drip(_: Received) -> Iterator[bytes]:
@@ -166,7 +166,7 @@ def test_a_dripping_receiver_is_left() -> None:
 
 
 def test_an_endless_answer_is_cut() -> None:
-    """Of an answer without end only its beginning is read and kept, and its status counts."""
+    """Only the beginning of an endless answer is read and stored, and its status counts."""
 
     def gush(_: Received) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"
@@ -210,7 +210,7 @@ def test_tls_needs_a_certificate() -> None:
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=9), max_size=3))
 def test_no_url_raises(url: str, allowed: list[str]) -> None:
-    """Whatever stands in place of a URL, the outcome is a result; nothing outside this machine is called."""
+    """Any text in place of a URL gives a result, and nothing outside this machine is called."""
     if "://" not in url:
         result = asyncio.run(Courier(CallPolicy(tuple(allowed)), 100).send(Post(url, (), b"")))
         assert result.is_refused

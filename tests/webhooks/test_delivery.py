@@ -1,4 +1,4 @@
-"""Delivery end to end, in process: runs put events on their way, and real receivers get them over loopback."""
+"""Delivery end to end: runs send events, and real receivers get them over loopback."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_delivery_is_signed_over_its_bytes(zof: Hooks) -> None:
 
 
 def test_a_secret_is_shown_by_the_create_answer_and_its_replay_alone(zof: Hooks) -> None:
-    """The replay under the same key is byte for byte the answer with the secret; the list shows none."""
+    """A replay has the same bytes as the answer with the secret; the list shows no secret."""
     body = json.dumps({"url": "http://127.0.0.1:1/", "events": ["run.failed"]}).encode()
     first, again = (
         zof.send("POST", "/v1/webhooks", body=body, headers=[JSON, ("idempotency-key", "k")]) for _ in range(2)
@@ -153,7 +153,7 @@ def test_the_test_call_sends_what_it_answers(zof: Hooks) -> None:
 
 
 def test_a_refused_delivery_is_retried_on_the_clock(zof: Hooks) -> None:
-    """The same event is sent again after 10 s, 1 min, 5 min and 30 min of the world's time, and then given up."""
+    """A failed event is retried after 10 s, 1 min, 5 min and 30 min of the world's time, and then fails."""
     with receiving(lambda _: answer(503)) as receiver:
         zof.register(receiver.url)
         zof.run("tc_a")
@@ -169,7 +169,7 @@ def test_a_refused_delivery_is_retried_on_the_clock(zof: Hooks) -> None:
 
 
 def test_a_receiver_that_was_away_loses_nothing(zof: Hooks) -> None:
-    """What was sent while the receiver was down for a minute is delivered once it is back, in order."""
+    """Events of a minute in which the receiver is down are delivered in order when it is back."""
     with receiving() as first:
         zof.register(first.url)
         port = first.port
@@ -195,7 +195,7 @@ def test_a_silent_receiver_delays_nobody_else(zof: Hooks) -> None:
 
 
 def test_an_address_elsewhere_is_refused_on_the_delivery(zof: Hooks) -> None:
-    """A webhook elsewhere is registered, its deliveries are refused and recorded, and nobody gets an error."""
+    """A webhook on another machine is registered; its deliveries are refused and recorded without an error."""
     zof.register("http://192.0.2.1/hook")
     zof.run("tc_a")
     zof.deliver()
@@ -230,7 +230,7 @@ def test_until_webhook_due_makes_one_retry(zof: Hooks) -> None:
 
 
 def test_deliveries_are_falsified_on_demand(zof: Hooks) -> None:
-    """A receiver that verifies refuses each falsified copy; an old event is a duplicate, which its ID gives away."""
+    """A verifying receiver refuses each falsified copy, and recognizes an old event by its ID."""
     seen, taken, secret = set[str](), list[str](), list[str]()
 
     def verify(request: Received) -> bytes:
@@ -261,7 +261,7 @@ def test_deliveries_are_falsified_on_demand(zof: Hooks) -> None:
 
 
 def test_rules_disturb_what_comes(zof: Hooks) -> None:
-    """A rule is created, listed, applied as often as it says, and deleted."""
+    """A rule is created, listed, applied the set number of times, and deleted."""
     with receiving() as receiver:
         made = zof.register(receiver.url)
         zof.submit("/_emulator/delivery-rules", {"action": "duplicate", "times": 1, "webhook_id": made["id"]})
@@ -292,7 +292,7 @@ def test_other_events_are_sent_on_demand(zof: Hooks) -> None:
 
 
 def test_a_fork_has_its_own_deliveries(zof: Hooks) -> None:
-    """A fork knows the deliveries that there were, and what becomes of it afterwards concerns it alone."""
+    """A fork has the deliveries of its parent, and later deliveries are its own."""
     with receiving() as receiver:
         zof.register(receiver.url)
         zof.run("tc_a")
@@ -324,7 +324,7 @@ def test_the_same_requests_send_the_same_bytes() -> None:
 
 
 def test_nothing_is_sent_after_the_end(zof: Hooks, caplog: pytest.LogCaptureFixture) -> None:
-    """What is undelivered at shutdown is said."""
+    """Undelivered events are reported at shutdown."""
     with receiving(lambda _: answer(500)) as receiver:
         zof.register(receiver.url)
         zof.run("tc_a")
@@ -335,7 +335,7 @@ def test_nothing_is_sent_after_the_end(zof: Hooks, caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize("clock", ["manual", "real"])
 def test_a_replay_compares_deliveries_and_calls_nobody(clock: str) -> None:
-    """A journal is replayed with its deliveries, byte for byte, without a request to anybody; a changed one is told."""
+    """A replay compares deliveries byte for byte without sending them, and reports a changed one."""
     instant = [EPOCH]
     zof = Hooks(clock=clock, system=lambda: instant[0])
     answers = iter([500, 204, 500])
@@ -358,7 +358,7 @@ def test_a_replay_compares_deliveries_and_calls_nobody(clock: str) -> None:
 
 
 def test_a_snapshot_holds_deliveries_and_goes_on(zof: Hooks) -> None:
-    """A world that is restored knows its webhooks, deliveries and rules, and sends what was waiting."""
+    """A restored world has its webhooks, deliveries and rules, and sends the pending deliveries."""
     with receiving() as first:
         made = zof.register(first.url)
     zof.submit("/_emulator/delivery-rules", {"action": "delay", "delay_ms": 5, "type": "run.failed"})

@@ -1,4 +1,4 @@
-"""Many deliveries: at least once, in order per endpoint, in bounded memory, and the same with the same seed."""
+"""Many deliveries: at least once, in order per endpoint, in bounded memory, reproducible by seed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def every_third() -> Callable[[Received], bytes]:
 
 
 def deliver(events: int, seed: int) -> list[bytes]:
-    """The bodies that such a receiver gets when so many events happen."""
+    """The bodies that such a receiver gets for this many events."""
     zof = Hooks(seed=seed)
     with receiving(every_third()) as receiver:
         zof.register(receiver.url, "integration.error")
@@ -83,7 +83,7 @@ def test_ten_thousand_events_are_bounded() -> None:
 
 @pytest.mark.parametrize("count", [2])
 def test_endpoints_do_not_disturb_each_other(count: int) -> None:
-    """An endpoint that fails every third time does not change what another one gets, nor when."""
+    """An endpoint that fails every third time does not change the deliveries of another one."""
     zof = Hooks()
     with receiving(every_third()) as failing, receiving() as receiver:
         zof.register(failing.url)

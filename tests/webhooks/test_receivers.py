@@ -74,7 +74,7 @@ COMMANDS: Final = {
 
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_a_receiver_takes_each_event_once_and_refuses_forgeries(kind: str) -> None:
-    """A run leads to its events at the receiver, each handled once, and every forgery is answered 401."""
+    """The receiver handles each event of a run once, and answers every forgery with 401."""
     if shutil.which(COMMANDS[kind][0]) is None:
         pytest.skip("node is not installed")
     port = free_port()
@@ -109,6 +109,6 @@ def test_a_receiver_takes_each_event_once_and_refuses_forgeries(kind: str) -> No
 
 @pytest.mark.parametrize(("file", "fence", "start"), [("py", "py", "SECRET ="), ("mjs", "js", "const seen")])
 def test_the_readme_shows_the_receivers(file: str, fence: str, start: str) -> None:
-    """README shows the examples as they are."""
+    """README contains the examples verbatim."""
     content = (EXAMPLES / f"webhook_receiver.{file}").read_text()
     assert f"```{fence}\n{content[content.index(start) :]}```" in README

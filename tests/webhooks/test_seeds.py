@@ -1,4 +1,4 @@
-"""What the vendor's pages say about `run.completed`, sentence by sentence."""
+"""The sentences of the vendor's pages about `run.completed`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def zof() -> Iterator[Hooks]:
     [("tc_login_001", "passed"), ("tc_pay_fail_001", "failed"), ("tc_platform_error_001", "error"), (None, "canceled")],
 )
 def test_poll_or_subscribe_for_completion(zof: Hooks, case: str | None, status: str) -> None:
-    """When the event has come the run is terminal, as a poll says too.
+    """When the event arrives, a poll shows the run as terminal.
 
     S0: "Terminal statuses: passed, failed, error, canceled. Poll GET /runs/{id} or subscribe to run.completed webhook
     for completion."

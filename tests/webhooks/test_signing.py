@@ -10,13 +10,13 @@ from zof_emulator.webhooks.signing import sign
 
 
 def test_the_signature_of_rfc_4231() -> None:
-    """The published test vector 2 for HMAC-SHA256 comes out."""
+    """The signature of the published test vector 2 for HMAC-SHA256 is correct."""
     expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     assert sign("Jefe", b"what do ya want for nothing?") == expected
 
 
 def test_openssl_agrees() -> None:
-    """Another implementation computes the same over bytes that are not ASCII, with an odd spacing."""
+    """Another implementation computes the same signature for non-ASCII bytes with unusual spacing."""
     body = '{ "a" :\t"é€𝄞" }\n'.encode()
     found = subprocess.run(
         ["openssl", "dgst", "-sha256", "-hmac", "whsec_é"],  # noqa: S607  a tool of the system

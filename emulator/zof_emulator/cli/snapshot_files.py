@@ -77,12 +77,8 @@ def check_writable(file: Path) -> Path:
 
 
 def save(hosted: HostedWorld, file: Path) -> None:
-    """Write a snapshot of a hosted world to a file that was checked.
-
-    Raises:
-        UnusableFile: the file cannot be written.
-    """
-    write(file, snapshots.document(hosted))
+    """Write a snapshot of a hosted world to a file that was checked; `UnusableFile` when it cannot be written."""
+    write(file, b"".join(snapshots.document(hosted)()))
 
 
 def write(file: Path, content: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from zof_emulator.control.deliveries import show_delivery
+from zof_emulator.control.journal_filters import check_filters
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, File, Reply, Request
@@ -17,6 +18,7 @@ from zof_emulator.journal.view import differences, show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from zof_emulator.control.journal_filters import KnownNames
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.journal.ring import Journal
     from zof_emulator.journal.view import Shown
@@ -27,9 +29,12 @@ VERSION: Final = 1
 _COUNTS: Final = ("exactly", "at_least", "at_most")
 
 
-def list_exchanges(hosted: HostedWorld, call: Request) -> Reply:
-    """One page of the matching exchanges, the oldest first."""
+def list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Reply:
+    """One page of the exchanges that match, the oldest first."""
     query = dict(call.query)
+    check_filters(names, query)
+    if "header" in query:
+        query["headers"] = _read_header(query.pop("header"))
     limit, above = query.pop("limit"), query.pop("starting_after", 0)
     matching: list[Shown] = []
     for exchange in _show_all(hosted, above):
@@ -55,9 +60,18 @@ def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
     return Reply(200, Document({"cleared": gone}))
 
 
-def verify_journal(hosted: HostedWorld, call: Request) -> Reply:
-    """Compare the number of matching exchanges with the expected one; if too few match, explain the nearest."""
+def _read_header(text: str) -> dict[str, str]:
+    """A header in `Name: value`; `Refused` when it is none."""
+    name, colon, value = text.partition(":")
+    if not name.strip() or not colon:
+        raise Refused("invalid_value", "header", expected="a name and a value, as in Idempotency-Key: once")
+    return {name.strip(): value.strip()}
+
+
+def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Reply:
+    """Say whether there were as many exchanges of a kind as asked for; if not, which one comes nearest, and why."""
     journal, filters = _journal(hosted), dict(call.body)
+    check_filters(names, filters)
     given = {name: filters.pop(name) for name in _COUNTS if name in filters} or {"at_least": 1}
     low = max(given.get("exactly", 0), given.get("at_least", 0))
     high = min((given[name] for name in ("exactly", "at_most") if name in given), default=None)
@@ -74,8 +88,16 @@ def verify_journal(hosted: HostedWorld, call: Request) -> Reply:
     message = f"{count} of {kept} exchanges match, as asked: {wanted}."
     if not verified:
         message = f"{count} of {kept} exchanges match; asked for {wanted}. " + _explain(explanation)
-    answer = {"verified": verified, "count": count, "message": message.strip(), "dropped": journal.dropped_count}
-    return Reply(200, Document({**answer, "nearest": explanation}))
+    answer: dict[str, Any] = {
+        "verified": verified,
+        "count": count,
+        "message": message.strip(),
+        "dropped": journal.dropped_count,
+    }
+    answer["nearest"] = explanation
+    if verified:
+        return Reply(200, Document(answer))
+    return Reply(409, Document({**answer, "error": {"code": "conflict", "message": answer["message"]}}))
 
 
 def export_journal(hosted: HostedWorld, public_url: str) -> Reply:

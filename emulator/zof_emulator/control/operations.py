@@ -15,6 +15,7 @@ from zof_emulator.http.world_registry import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from zof_emulator.control.journal_filters import KnownNames
     from zof_emulator.core.world import World
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.world_registry import WorldRegistry
@@ -30,14 +31,12 @@ def installed_version() -> str:
 
 
 def table(
-    contract: Node, worlds: WorldRegistry, public_url: str = ""
+    contract: Node, names: KnownNames, worlds: WorldRegistry, public_url: str = ""
 ) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting]]:
-    """The handlers of the control operations by operation ID.
+    """Which function answers which operation.
 
-    Args:
-        contract: the root of the API's document.
-        worlds: the worlds of the process.
-        public_url: scheme and host of links in answers; if empty, those that each request used.
+    `contract` is the document of the API, `names` are those that filters of the journal may use, and links begin with
+    `public_url`.
     """
     about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
@@ -55,9 +54,9 @@ def table(
             "getWorld": lambda hosted, call: Reply(200, Document(_world(worlds.find(call.id), _root(hosted, call)))),
             "deleteWorld": lambda hosted, call: _delete_world(worlds, hosted, call),
             "forkWorld": lambda hosted, call: _fork_world(worlds, hosted, call),
-            "listExchanges": journal.list_exchanges,
+            "listExchanges": lambda hosted, call: journal.list_exchanges(hosted, call, names),
             "clearJournal": journal.clear_journal,
-            "verifyJournal": journal.verify_journal,
+            "verifyJournal": lambda hosted, call: journal.verify_journal(hosted, call, names),
             "exportJournal": lambda hosted, _call: journal.export_journal(hosted, public_url),
             "exportHar": journal.export_har,
             "getSnapshot": snapshots.get_snapshot,

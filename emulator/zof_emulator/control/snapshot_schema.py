@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core import config
+from zof_emulator.core.deliveries import Action, DeliveryKind, DeliveryStatus, Tampering
+from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.spec.schema import compile_schema
 
+if TYPE_CHECKING:
+    from enum import StrEnum
+
 _Schema = dict[str, Any]
+MOST_CASES: Final = 500
+"""How many cases a run or a suite holds at most."""
 
 
 def _row(*places: _Schema) -> _Schema:
@@ -20,8 +27,24 @@ def _rows(of: _Schema) -> _Schema:
     return {"type": "array", "items": of}
 
 
-def _table(of: _Schema) -> _Schema:
-    return {"type": "object", "additionalProperties": of}
+def _table(of: _Schema, names: _Schema | None = None) -> _Schema:
+    return {"type": "object", "additionalProperties": of, "propertyNames": names or _TEXT}
+
+
+def _pattern(pattern: str) -> _Schema:
+    return {"type": "string", "pattern": f"^{pattern}$"}
+
+
+def _id(*prefixes: str) -> _Schema:
+    return _pattern(f"(?:{'|'.join(prefixes)})_[A-Za-z0-9_-]{{1,64}}")
+
+
+def _choice(choices: type[StrEnum]) -> _Schema:
+    return {"enum": [one.value for one in choices]}
+
+
+def _or_null(schema: _Schema) -> _Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _object_of(**parts: _Schema) -> _Schema:
@@ -34,41 +57,67 @@ _NUMBER: Final[_Schema] = {"type": "integer", "minimum": -1}
 _INSTANT: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": LAST}
 _END: Final[_Schema] = {"type": "integer", "minimum": 0, "maximum": 1 << 60}
 _BOOLEAN: Final[_Schema] = {"type": "boolean"}
-_STATUS: Final[_Schema] = {"enum": [one.value for one in Status]}
-_MAYBE: Final[_Schema] = {"anyOf": [_INSTANT, {"type": "null"}]}
-_SUITE: Final[_Schema] = {"type": ["string", "null"]}
+_STATUS: Final = _choice(Status)
+_ORGANIZATION: Final = _id("org")
+_PROJECT: Final = _id("proj")
+_CASE: Final = _id("tc")
+_SUITE: Final = _id("suite")
+_LABEL: Final = _pattern(config.LABEL)
+_WORD: Final = _pattern("[A-Za-z0-9_-]{1,55}")
+"""The word of a sample, which IDs of its results and artifacts hold too."""
+_CASES: Final = _rows(_CASE) | {"minItems": 1, "maxItems": MOST_CASES}
 _RUN: Final = _row(
     _COUNT,
-    _TEXT,
-    _TEXT,
-    _TEXT,
-    _SUITE,
-    _rows(_TEXT) | {"minItems": 1},
+    _ORGANIZATION,
+    _PROJECT,
+    _LABEL,
+    _or_null(_SUITE),
+    _CASES,
     _INSTANT,
     _STATUS,
-    _MAYBE,
-    _MAYBE,
+    _or_null(_INSTANT),
+    _or_null(_INSTANT),
     _rows(_STATUS),
     _rows(_INSTANT),
     _NUMBER,
 )
-_ANSWER: Final = _row({"type": "integer", "minimum": 100, "maximum": 599}, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN)
-_MAYBE_COUNT: Final[_Schema] = {"anyOf": [_COUNT, {"type": "null"}]}
-_MAYBE_TEXT: Final[_Schema] = {"type": ["string", "null"]}
-_FACTS: Final = _row(_TEXT, _MAYBE_TEXT, _MAYBE_TEXT, _MAYBE_TEXT, _MAYBE_TEXT, _MAYBE_COUNT)
-_RESULT: Final = _row(_MAYBE_COUNT, _TEXT, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN, _BOOLEAN)
+_HEADER: Final = _row(_pattern("content-(?:type|length|disposition)|location"), _pattern("[ -~]*"))
+_SUCCESS: Final[_Schema] = {"enum": [200, 201, 202]}
+_ANSWER: Final = _row(_SUCCESS, _rows(_HEADER), _TEXT, _BOOLEAN)
+_KEY: Final = _pattern("[!-~](?:[ -~]{0,253}[!-~])?")
+_EVENT_TYPE: Final = _choice(EventType)
+_FACTS: Final = _row(_TEXT, _or_null(_TEXT), _or_null(_TEXT), _or_null(_TEXT), _or_null(_TEXT), _or_null(_COUNT))
+_HTTP_STATUS: Final[_Schema] = {"type": "integer", "minimum": 100, "maximum": 999}
+_RESULT: Final = _row(_or_null(_HTTP_STATUS), _TEXT, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN, _BOOLEAN)
 _DELIVERY: Final = _row(
     _COUNT,
     _COUNT,
-    _row(_COUNT, _TEXT, _TEXT, _INSTANT, _FACTS),
-    _TEXT,
+    _row(_COUNT, _EVENT_TYPE, _ORGANIZATION, _INSTANT, _FACTS),
+    _choice(DeliveryKind),
     _END,
-    _TEXT,
+    _choice(DeliveryStatus),
     _rows(_row(_INSTANT, _INSTANT, _RESULT)),
-    _MAYBE,
-    _MAYBE_TEXT,
+    {"type": "null"},
+    _or_null(_choice(Tampering)),
     _BOOLEAN,
     _TEXT,
+)
+_ENDPOINT: Final = _row(
+    _COUNT,
+    _ORGANIZATION,
+    _TEXT | {"maxLength": 2048},
+    _rows(_EVENT_TYPE) | {"minItems": 1},
+    _TEXT | {"minLength": 16, "maxLength": 256},
+    _INSTANT,
+)
+_RULE: Final = _row(
+    _COUNT,
+    _choice(Action),
+    _or_null(_COUNT),
+    _or_null(_EVENT_TYPE),
+    _or_null(_COUNT | {"minimum": 1}),
+    _END,
+    _choice(Tampering),
 )
 _WORLD: Final = _object_of(
     config=config.schema(),
@@ -76,32 +125,32 @@ _WORLD: Final = _object_of(
     now=_INSTANT,
     answered=_COUNT,
     retention=_row(_COUNT, _COUNT, _COUNT),
-    organizations=_table(_rows(_TEXT)),
-    samples=_rows(_TEXT),
+    organizations=_table(_rows(_LABEL), _ORGANIZATION),
+    samples=_rows(_WORD),
     catalogue=_object_of(
-        owners=_table(_TEXT),
-        given=_rows(_TEXT),
-        suites=_table(_rows(_TEXT)),
-        projects=_table(_rows(_row(_TEXT, _TEXT, _INSTANT))),
+        owners=_table(_ORGANIZATION, _id("proj", "tc", "suite")),
+        given=_rows(_id("proj", "tc", "suite")),
+        suites=_table(_CASES, _SUITE),
+        projects=_table(_rows(_row(_PROJECT, _TEXT | {"minLength": 1}, _INSTANT)), _ORGANIZATION),
     ),
     started=_COUNT,
     forgotten=_COUNT,
     runs=_rows(_RUN),
-    tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT)),
-    agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _TEXT, _NUMBER, _TEXT))),
-    flaky=_rows(_row(_TEXT, _TEXT, _COUNT)),
+    tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT), _ORGANIZATION),
+    agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _ORGANIZATION, _NUMBER, _TEXT))),
+    flaky=_rows(_row(_ORGANIZATION, _CASE, _COUNT)),
     seen=_rows(_row(_COUNT, _STATUS)),
     outbox=_object_of(
-        samples=_rows(_TEXT),
-        endpoints=_rows(_row(_COUNT, _TEXT, _TEXT, _rows(_TEXT), _TEXT, _INSTANT)),
+        samples=_rows(_WORD),
+        endpoints=_rows(_ENDPOINT),
         deliveries=_rows(_DELIVERY),
         queues=_rows(_row(_COUNT, _rows(_COUNT))),
         finished=_rows(_COUNT),
-        rules=_rows(_row(_COUNT, _TEXT, _MAYBE_COUNT, _SUITE, _MAYBE_COUNT, _COUNT, _TEXT)),
+        rules=_rows(_RULE),
         counts=_row(_COUNT, _COUNT, _COUNT, _COUNT, _COUNT, _COUNT),
     ),
-    limits=_table(_row(_END, _COUNT, _BOOLEAN)),
-    answers=_rows(_row(_TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _ANSWER, _COUNT, _END)),
+    limits=_table(_row(_END, _COUNT, _BOOLEAN), _pattern("[0-9a-f]{24}")),
+    answers=_rows(_row(_ORGANIZATION, {"const": "POST"}, _TEXT, _KEY, _TEXT, _ANSWER, _COUNT, _END)),
 )
 is_world: Final = compile_schema(_WORLD)
 """Whether a JSON value has the shape of a world."""

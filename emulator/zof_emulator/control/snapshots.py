@@ -11,24 +11,27 @@ import orjson
 from zof_emulator.control.snapshot_schema import is_world
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import restore_world, save_world
+from zof_emulator.core.snapshot_check import check_state
 from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from zof_emulator.core.world import World
     from zof_emulator.http.hosted_world import HostedWorld
 
 FORMAT: Final = "zof-emulator-world"
 VERSION: Final = 2
+_RUNS_IN_PIECE: Final = 500
+_LONGEST_WHY: Final = 200
 
 
 def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
-    """The world as a JSON document to download."""
-    content = document(hosted)
-    name = f"{hosted.name or DEFAULT}.json"
-    return Reply(200, File("application/json", name, lambda: (content,), len(content)))
+    """The world as a document to keep."""
+    pieces = document(hosted)
+    sample = {"format": FORMAT, "version": VERSION, "sha256": "", "world": {}}
+    return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.json", pieces, sample=sample))
 
 
 def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply:
@@ -38,11 +41,29 @@ def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply:
     return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 
 
-def document(hosted: HostedWorld) -> bytes:
-    """A hosted world as a JSON document, in bytes."""
-    state = orjson.dumps(save_world(hosted.settle(), _write_answer))
-    head = orjson.dumps({"format": FORMAT, "version": VERSION, "sha256": sha256(state).hexdigest()})
-    return head[:-1] + b',"world":' + state + b"}"
+def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
+    """A hosted world as it stands, as a JSON document in pieces, which are the same whenever they are made.
+
+    Runs never change, so that a snapshot of many runs takes little memory beyond the world's own.
+    """
+    world = hosted.settle()
+    state = orjson.dumps(save_world(world, _write_answer, runs=()))
+    runs = tuple(world.runs.values())
+
+    def pieces() -> Iterator[bytes]:
+        digest = sha256()
+
+        def note(piece: bytes) -> bytes:
+            digest.update(piece)
+            return piece
+
+        yield orjson.dumps({"format": FORMAT, "version": VERSION})[:-1] + b',"world":' + note(state[: -len(b"]}")])
+        for start in range(0, len(runs), _RUNS_IN_PIECE):
+            rows = orjson.dumps([list(run) for run in runs[start : start + _RUNS_IN_PIECE]])
+            yield note((b"," if start else b"") + rows[1:-1])
+        yield note(b"]}") + b',"sha256":"' + digest.hexdigest().encode() + b'"}'
+
+    return pieces
 
 
 def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> None:
@@ -59,14 +80,30 @@ def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> None:
         )
     state: Any = snapshot.get("world")
     if _digest(state) != snapshot.get("sha256"):
-        raise Refused("snapshot_unreadable", why="it is damaged: its sha256 is another")
-    if not is_world(state):
-        raise Refused("snapshot_unreadable", why="it holds what no world does")
+        raise Refused("snapshot_unreadable", why="it is damaged: its sha256 does not match")
+    if _holds_float(state) or not is_world(state):
+        raise Refused("snapshot_unreadable", why="its content is no valid world")
     try:
+        check_state(state)
         world = restore_world(state, hosted.world.keys.values(), _read_answer)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise Refused("snapshot_unreadable", why=f"it holds what no world does ({error!r})") from error
+        _check_sizes(state["answers"])
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, Refused) as error:
+        raise Refused("snapshot_unreadable", why=f"its content is no valid world ({error!r})"[:_LONGEST_WHY]) from error
     hosted.restore(world)
+
+
+def _holds_float(value: Any) -> bool:  # noqa: ANN401  JSON
+    """Whether a number in a JSON value is no integer: a schema takes 1.0 for one, and a world does not."""
+    if isinstance(value, dict):
+        return any(map(_holds_float, value.values()))
+    return any(map(_holds_float, value)) if isinstance(value, list) else isinstance(value, float)
+
+
+def _check_sizes(answers: Iterable[Any]) -> None:
+    """Raise `ValueError` when a kept answer takes another size than the one that is noted."""
+    for *_, fingerprint, row, size, _ in answers:
+        if _read_answer(row).size + len(fingerprint.encode()) != size:
+            raise ValueError("answers")
 
 
 def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
@@ -93,5 +130,11 @@ def _write_answer(answer: Encoded) -> list[Any]:
 def _read_answer(row: Any) -> Encoded:  # noqa: ANN401  JSON
     status, headers, content, whole = row
     heads = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
-    decoded = b64decode(content, validate=True)
-    return Encoded(status, heads, decoded if whole else lambda: (decoded,))
+    found = b64decode(content, validate=True)
+    given = dict(heads)
+    length = given.get(b"content-length", b"%d" % len(found))
+    if len(given) != len(heads) or length != b"%d" % len(found) or (whole and b"content-length" not in given):
+        raise ValueError("answers")
+    if given.get(b"content-type") == b"application/json":
+        orjson.loads(found)
+    return Encoded(status, heads, found if whole else lambda: (found,))

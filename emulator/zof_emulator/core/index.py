@@ -161,6 +161,11 @@ class ResultIndex:
         index = range(self.end) if status is None else self._by_status.get(status, _NOTHING)
         return take_newest(index, lower, min(upper, below), limit)
 
+    def runs_in(self, period: Period) -> Sequence[int]:
+        """The numbers of the runs that ended in a period, in the order of their ends."""
+        first, last = period.bounds(self._visible)
+        return self._runs[first:last]
+
     def find(self, rank: int) -> tuple[int, int]:
         """The number of the run that has the result with this rank, and the rank minus the lowest rank of that run."""
         offset = bisect_right(self._bases, rank) - 1

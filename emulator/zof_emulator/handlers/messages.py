@@ -64,7 +64,9 @@ class File(NamedTuple):
     name: str
     pieces: Callable[[], Iterable[bytes]]
     size: int | None = None
-    """In bytes; None if it is unknown before the pieces are made."""
+    """In bytes, where it is known before the pieces are made."""
+    sample: Mapping[str, Any] | None = None
+    """What is held against the schema in the place of a long JSON document, which is not made twice."""
 
 
 class Export(NamedTuple):

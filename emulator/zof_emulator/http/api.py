@@ -19,7 +19,7 @@ from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, chec
 from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
-from zof_emulator.journal.ring import Addition, Cut
+from zof_emulator.journal.ring import Addition, Cut, Sending
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.operation import compile_elsewhere, operations
 
@@ -131,7 +131,7 @@ class OpenApiApp:
         raw: bytes | None = b""
         if operation is not None and operation.body is not None:
             try:
-                raw = await body_of(receive, headers, operation.body.most_bytes)
+                raw = await body_of(receive, headers, self._policy.most_body_bytes(operation, hosted))
             except ClientGone:
                 return
         # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
@@ -144,26 +144,25 @@ class OpenApiApp:
         while isinstance(found, _Waits):
             await _wait(found, hosted)
             found = self._attempt(scope, route, arrival, hosted, found)
-        encoded, heads = found
+        encoded, heads, sending = found
         content = encoded.content
         if isinstance(content, bytes):  # a further call would cost every request time
             await send({"type": "http.response.start", "status": encoded.status, "headers": heads})
             await send({"type": "http.response.body", "body": content})
         else:
-            await _send(send, scope, encoded, heads, self.deliveries.lock)
+            await _send(send, scope, encoded, heads, self.deliveries.lock, sending)
 
     def _attempt(
         self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
-    ) -> tuple[Encoded, Headers] | _Waits:
-        """Answer a request, or return that it must wait; `waits` is the earlier return value if it has waited."""
+    ) -> tuple[Encoded, Headers, Sending | None] | _Waits:
+        """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
         with self.deliveries.lock:
             at = hosted.settle().now if waits is None else waits.at
             try:
-                outcome = (
-                    self._answer_without_operation(scope, route)
-                    if arrival is None
-                    else self._answer(arrival, hosted, waits)
-                )
+                if arrival is None:
+                    outcome = self._answer_without_operation(scope, route)
+                else:
+                    outcome = self._answer(arrival, hosted, waits)
             except _Waits as more:
                 more.at = at
                 if not more.is_slice:
@@ -173,12 +172,14 @@ class OpenApiApp:
                 outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
             encoded = outcome.encoded
             heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
-            self._record(scope, arrival, outcome, hosted, at)
+            sending = self._record(scope, arrival, outcome, hosted, at)
             self.deliveries.notify(hosted)
-            return encoded, heads
+            return encoded, heads, sending
 
-    def _record(self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int) -> None:
-        """Report an exchange to the listeners, and add it to the journal."""
+    def _record(
+        self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int
+    ) -> Sending | None:
+        """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
         operation = None if arrival is None else arrival.operation
@@ -186,7 +187,7 @@ class OpenApiApp:
             body: bytes | Cut = b""
             if arrival is not None:
                 body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
-            hosted.journal.add(
+            return hosted.journal.add(
                 Addition(
                     at,
                     hosted.world.now,
@@ -200,6 +201,20 @@ class OpenApiApp:
                     outcome.limits,
                 )
             )
+        return None
+
+    def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
+        """Whether a request names an operation, and brings a valid key if the operation needs one."""
+        route, _ = self._routes.find(scope)
+        operation = route.methods.get(scope["method"]) if route else None
+        if operation is None:
+            return False
+        try:
+            if operation.secured:
+                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle().now)
+        except Refused:
+            return False
+        return True
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
@@ -291,6 +306,8 @@ class OpenApiApp:
             query = operation.query.decode(scope["query_string"], read_cursor if self._policy.has_cursors else None)
         body = NO_BODY
         if operation.body is not None:
+            if arrival.raw is None:
+                raise Refused("body_too_large", limit=self._policy.most_body_bytes(operation, hosted))
             body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
         base = (self._public_url or base_of(scope, headers)) + scope.get("root_path", "") + hosted.mount
         request = Request(operation.id, organization, arrival.parameters, query, body.fields, base, start)
@@ -382,28 +399,40 @@ async def _wait_until_settled(hosted: HostedWorld) -> None:
         await asyncio.sleep(0)
 
 
-async def _send(
-    send: Send, scope: Scope, encoded: Encoded, headers: Headers, lock: AbstractContextManager[object]
+async def _send(  # noqa: PLR0913, PLR0917  what is sent, and to whom
+    send: Send,
+    scope: Scope,
+    encoded: Encoded,
+    headers: Headers,
+    lock: AbstractContextManager[object],
+    sending: Sending | None = None,
 ) -> None:
+    """Send an answer; `sending` takes note of its pieces."""
     content = encoded.content
-    if not isinstance(content, bytes) and scope.get("http_version") == "1.0":
-        with lock:
-            content = b"".join(content())  # HTTP/1.0 has no chunked coding (RFC 9112, 6.1)
-        if not any(name == b"content-length" for name, _ in headers):
-            headers = (*headers, (b"content-length", b"%d" % len(content)))
-    await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     if isinstance(content, bytes):
+        await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
         return
     pieces = _join_pieces(content())
+    if scope.get("http_version") == "1.0":  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
+        with lock:
+            whole = b"".join(pieces)
+        pieces = iter((whole,))
+        if not any(name == b"content-length" for name, _ in headers):
+            headers = (*headers, (b"content-length", b"%d" % len(whole)))
+    await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
     while True:
         with lock:  # a piece may be made from the world's current state
             piece = next(pieces, None)
         if piece is None:
             break
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await asyncio.sleep(0)  # let other requests run while a long answer is made
+        if sending is not None:
+            sending.add(piece)
+        await asyncio.sleep(0)  # other requests are served while a long answer is made
     await send({"type": "http.response.body", "body": b""})
+    if sending is not None:
+        sending.finish()
 
 
 def _join_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:

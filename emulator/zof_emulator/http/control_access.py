@@ -1,25 +1,27 @@
-"""Access to the control operations: refuses web pages of other sites and clients on other machines."""
+"""Access to the control operations and the pages, which other sites and other machines do not get."""
 
 from __future__ import annotations
 
 from hmac import compare_digest
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers.authorization import canonical_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.types import Scope
 
+_PORTS: Final = {"http": 80, "https": 443}
 PREFIX: Final = "/_emulator"
 """The path prefix of the control operations."""
 
 
 class ControlGuard:
-    """Admits clients on this machine and clients with the token, but no web page of another site."""
+    """Lets in clients that are on this machine or bring the token; never a page of another site."""
 
     def __init__(self, *, loopback: bool, token: str = "", public_url: str = "") -> None:
         """Make a guard.
@@ -31,47 +33,70 @@ class ControlGuard:
         """
         self._loopback = loopback
         self._token = f"Bearer {token}".encode() if token else b""
-        self._own = urlsplit(public_url).hostname
+        self._public = _origin(public_url)
 
     def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        """Check a request.
-
-        Raises:
-            Refused: the client may not use the control operations.
-        """
-        reason = self._reason(scope, headers)
+        """Let a request for a control operation in; `Refused` when it may not use them."""
+        reason = self._find_foreigner(scope, headers, any_host=not self._loopback) or self._check_token(scope, headers)
         if reason:
             raise Refused(reason)
 
-    def _reason(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-        """The reason to refuse a request; empty if it is admitted."""
-        host = _host(headers.get(b"host", b""))
-        if self._loopback and not self._is_ours(host):
-            return "foreign_host"
-        origin = headers.get(b"origin")
-        if origin is not None and _host(origin.partition(b"://")[2]) not in {host} - {None}:
-            return "foreign_origin"
-        if self._token:
-            given = headers.get(b"authorization")
-            return "" if given and compare_digest(given, self._token) else "token_wrong" if given else "token_missing"
-        return "" if self.is_local(scope) else "not_loopback"
+    def check_page(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """Let a request for a page in, whose client is on this machine; `Refused` when another site sent it."""
+        reason = self._find_foreigner(scope, headers, any_host=False)
+        if reason:
+            raise Refused(reason)
 
     def is_local(self, scope: Scope) -> bool:
         """Whether the client is on this machine."""
         return self._loopback or _is_loopback((scope.get("client") or ("",))[0])
 
-    def _is_ours(self, host: str | None) -> bool:
-        if host is None:
+    def _find_foreigner(self, scope: Scope, headers: Mapping[bytes, bytes], *, any_host: bool) -> str:
+        """Why a request comes from another site, by its `Host` and `Origin`; empty when it does not."""
+        own = _origin(f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}")
+        if not any_host and not self._is_ours(own):
+            return "foreign_host"
+        origin = headers.get(b"origin")
+        if origin is None:
+            return ""
+        found = _origin(origin.decode("latin-1"))
+        return "" if found is not None and found in {own, self._public} else "foreign_origin"
+
+    def _check_token(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """Why a request is refused for the token; empty when it is not."""
+        if not self._token:
+            return "" if self.is_local(scope) else "not_loopback"
+        given = headers.get(b"authorization")
+        if not given:
+            return "token_missing"
+        return "" if compare_digest(canonical_bearer(given), self._token) else "token_wrong"
+
+    def _is_ours(self, origin: Origin | None) -> bool:
+        if origin is None:
             return False
-        return host in {self._own, "localhost"} or host.endswith(".localhost") or _is_loopback(host)
+        host = origin.host
+        is_public = self._public is not None and host == self._public.host
+        return is_public or host == "localhost" or host.endswith(".localhost") or _is_loopback(host)
 
 
-def _host(authority: bytes) -> str | None:
-    """The host in `host:port`; None if the text has another form."""
+class Origin(NamedTuple):
+    """What two URLs of one site have in common (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+
+def _origin(url: str) -> Origin | None:
+    """The origin of a URL that has nothing else; None when it has more, or is none."""
     try:
-        return urlsplit(b"//" + authority).hostname.decode("ascii")  # type: ignore[union-attr]
-    except (AttributeError, ValueError):
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
         return None
+    if not host or not host.isascii() or "@" in parts.netloc or parts.path or parts.query or parts.fragment:
+        return None
+    return Origin(parts.scheme, host, _PORTS.get(parts.scheme) if port is None else port)
 
 
 def _is_loopback(address: str) -> bool:

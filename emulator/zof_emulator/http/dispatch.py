@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -11,10 +12,13 @@ from zof_emulator.http.control_access import PREFIX
 from zof_emulator.http.decode import headers_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from zof_emulator.http.api import OpenApiApp
     from zof_emulator.http.control_access import ControlGuard
+    from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.world_registry import WorldRegistry
 
 _LOG: Final = logging.getLogger("zof_emulator")
@@ -23,6 +27,19 @@ HOSTED_WORLD: Final = "zof_emulator.hosted_world"
 """The key of the hosted world in the ASGI scope of a page."""
 _WORLD_PREFIX: Final = len("/w/")
 _CONTROL: Final = PREFIX + "/"
+
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_TWICE: Final = b"\n"
+"""The value of a header that is given twice, as `headers_of` has it."""
+
+
+class _Room(Enum):
+    """What answers a request."""
+
+    API = auto()
+    CONTROL = auto()
+    PAGES = auto()
 
 
 class Dispatcher:
@@ -67,24 +84,47 @@ class Dispatcher:
         if root:
             scope = _strip_root(scope, root)
         headers = headers_of(scope)
-        name, inner, path = None, scope, scope["path"]
         try:
-            if path.startswith("/w/") or _WORLD in headers:
-                name, inner = _find_world(scope, headers.get(_WORLD))
-                path = inner["path"]
-            of_control = path.startswith(_CONTROL)
-            if of_control:
-                self._control_guard.check(scope, headers)  # before a world is created
-            hosted = self.hosted if name is None else self.worlds.get_or_create(name)
+            inner, hosted, room = self._find_target(scope, headers)
         except Refused as refused:
             await self.control.refuse(scope, send, refused, self.hosted)
             return
-        if of_control:
+        if room is _Room.CONTROL:
             await self.control(inner, receive, send, headers, hosted)
-        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._control_guard.is_local(scope):
-            await self._pages({**scope, "path": root + path, "root_path": root, HOSTED_WORLD: hosted}, receive, send)
+        elif room is _Room.PAGES:
+            path = root + inner["path"]
+            await self._pages({**scope, "path": path, "root_path": root, HOSTED_WORLD: hosted}, receive, send)
         else:
             await self.api(inner, receive, send, headers, hosted)
+
+    def _find_target(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Scope, HostedWorld, _Room]:
+        """The request without the mark of its world, its world, and what answers it. Raises `Refused`."""
+        if scope.get("http_version") == "1.1" and headers.get(b"host", _TWICE) == _TWICE:
+            raise Refused("host_missing", "Host")
+        name, inner, path = None, scope, scope["path"]
+        if path.startswith("/w/") or _WORLD in headers:
+            name, inner = _find_world(scope, headers.get(_WORLD))
+            path = inner["path"]
+        room = _Room.API
+        if path.startswith(_CONTROL):
+            room = _Room.CONTROL
+            self._control_guard.check(scope, headers)  # before a world comes into being
+        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._control_guard.is_local(scope):
+            room = _Room.PAGES
+            self._control_guard.check_page(scope, headers)
+        return inner, self.hosted if name is None else self._find_world(name, inner, headers, room), room
+
+    def _find_world(self, name: str, inner: Scope, headers: Mapping[bytes, bytes], room: _Room) -> HostedWorld:
+        """The world of a request; it comes into being when the request is let in and may change it."""
+        found = self.worlds.get(name)
+        if found is not None:
+            return found
+        if room is _Room.API:
+            stand_in = self.worlds.stand_in(name)
+            return self.worlds.create(name, None) if self.api.admits(inner, headers, stand_in) else stand_in
+        preview = self.worlds.preview(name)
+        changes = room is _Room.CONTROL and inner["method"] not in _SAFE
+        return self.worlds.create(name, None) if changes and self.control.admits(inner, headers, preview) else preview
 
 
 def _strip_root(scope: Scope, root: str) -> Scope:

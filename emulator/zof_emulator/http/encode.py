@@ -139,9 +139,9 @@ def _encode_document(body: Document, answer: Answer) -> bytes:
 def _encode_file(reply: Reply, file: File, answer: Answer) -> Encoded:
     holds = answer.holds.get(file.media_type)
     if holds is None:
-        raise SpecBroken(f"the document lists no {file.media_type} for this answer")
-    if file.media_type == JSON and not holds(orjson.loads(b"".join(file.pieces()))):
-        raise SpecBroken(f"{file.name} violates its schema")
+        raise SpecBroken(f"the spec knows no {file.media_type} here")
+    if file.media_type == JSON and not holds(file.sample or orjson.loads(b"".join(file.pieces()))):
+        raise SpecBroken(f"{file.name} does not hold to its schema")
     headers = [(b"content-type", file.media_type.encode()), _attachment(file.name)]
     if file.size is not None:
         headers.append((b"content-length", b"%d" % file.size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from zof_emulator.core.timeline import NEVER
@@ -119,6 +120,17 @@ class HostedWorld:
         self.from_snapshot = True
         world.clock = world.clock.catch_up(self._system(), world.now)
         self._show(world)
+
+    def rename(self, name: str) -> HostedWorld:
+        """The same world under another name, with no journal."""
+        found = copy(self)
+        found.name, found.mount, found.journal = name, f"/w/{name}", None
+        return found
+
+    def number_from(self, number: int) -> HostedWorld:
+        """This hosted world, whose answers that belong to no world are numbered from `number` on."""
+        self._outside = number
+        return self
 
     def _show(self, world: World) -> None:
         self._forgotten = world.forgotten  # a greater number is reported once

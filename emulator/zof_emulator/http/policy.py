@@ -29,6 +29,9 @@ OPERATIONS_OF_NO_WORLD: Final = frozenset(
     }
 )
 """The control operations that are answered while an advance of their world is carried out; a reset ends the advance."""
+RESTORE: Final = "restoreSnapshot"
+_LARGEST_RUN: Final = 50_000
+"""How many bytes a run of 500 cases takes in a snapshot at most."""
 
 
 class Policy(Protocol):
@@ -54,6 +57,9 @@ class Policy(Protocol):
 
     def is_journaled(self, operation: Operation | None) -> bool:
         """Whether the journal records an exchange of this operation; None when the request reached none."""
+
+    def most_body_bytes(self, operation: Operation, hosted: HostedWorld) -> int:
+        """Return how many bytes the body of an operation may have, which has one."""
 
 
 class ApiPolicy:
@@ -91,6 +97,11 @@ class ApiPolicy:
         """Return True: every exchange is journaled."""
         return True
 
+    @staticmethod
+    def most_body_bytes(operation: Operation, _hosted: HostedWorld) -> int:
+        """Return the bound of the document."""
+        return 0 if operation.body is None else operation.body.most_bytes
+
 
 class ControlPolicy:
     """The control operations: they act on the hosted world, and their answers leave the world's numbering alone."""
@@ -126,3 +137,13 @@ class ControlPolicy:
     def is_journaled(operation: Operation | None) -> bool:
         """Whether the operation changes what the API answers or sends next."""
         return operation is not None and operation.id in JOURNALED_CONTROL_OPERATIONS
+
+    @staticmethod
+    def most_body_bytes(operation: Operation, hosted: HostedWorld) -> int:
+        """Return the bound of the document; for a snapshot what the largest world like this one takes beyond it."""
+        most = 0 if operation.body is None else operation.body.most_bytes
+        if operation.id != RESTORE:
+            return most
+        world = hosted.world
+        runs = 2 * world.config.max_runs * len(world.organizations) + len(world.runs)
+        return most + world.retention.answers_bytes * 2 + runs * _LARGEST_RUN

@@ -40,17 +40,30 @@ class WorldRegistry:
         self._most = most
         self._idle_ms = idle_ms
         self._by_name = {DEFAULT: self.default}
+        self._refusing: HostedWorld | None = None
+        self._previews = 0
 
     def __iter__(self) -> Iterator[HostedWorld]:
         return iter(tuple(self._by_name.values()))
 
-    def get_or_create(self, name: str) -> HostedWorld:
-        """The world with this name, which is created if it does not exist.
+    def get(self, name: str) -> HostedWorld | None:
+        """The world with this name, None when there is none; `Refused` when there can be none."""
+        found = self._by_name.get(name)
+        if found is None and not _NAME.fullmatch(name):
+            raise Refused("invalid_world", "name")
+        return found
 
-        Raises:
-            Refused: the name is malformed, or there are too many worlds.
-        """
-        return self._by_name.get(name) or self.create(name, None)
+    def preview(self, name: str) -> HostedWorld:
+        """A world as one with this name would begin, to answer one request; it is not added."""
+        self._previews += 1
+        return self._make(name, None).number_from(self._previews)
+
+    def stand_in(self, name: str) -> HostedWorld:
+        """A world that refuses one request for a world that is not there; cheaper than `preview`, and not added."""
+        if self._refusing is None:
+            self._refusing = self._make("", None)
+        self._previews += 1
+        return self._refusing.rename(name).number_from(self._previews)
 
     def find(self, name: str) -> HostedWorld:
         """The world with this name.

@@ -60,16 +60,21 @@ def _entry(one: Shown, base: str) -> Shown:
 
 
 def _post_data(asked: Shown) -> Shown:
-    return {"mimeType": _type(asked), "params": [], "text": asked["body"]} | _cut(asked)
+    """A request's body; HAR 1.2 knows an encoding of answers alone, so the one of a request is a field of our own."""
+    found = {"mimeType": _type(asked), "params": [], "text": asked["body"]}
+    return found | ({"_encoding": "base64"} if asked["encoding"] == "base64" else {}) | _note(asked)
 
 
 def _content(got: Shown) -> Shown:
     found = {"size": got["size"], "mimeType": _type(got), "text": got["body"]}
-    return found | ({"encoding": "base64"} if got["encoding"] == "base64" else {}) | _cut(got)
+    return found | ({"encoding": "base64"} if got["encoding"] == "base64" else {}) | _note(got)
 
 
-def _cut(message: Shown) -> Shown:
-    return {"comment": "cut at 64 KiB"} if message["truncated"] else {}
+def _note(message: Shown) -> Shown:
+    """The comment on a body that is not there in full, or not as text."""
+    is_binary = message["encoding"] == "base64"
+    notes = ("base64",) * is_binary + ("cut at 64 KiB",) * message["truncated"]
+    return {"comment": ", ".join(notes)} if notes else {}
 
 
 def _type(message: Shown) -> str:

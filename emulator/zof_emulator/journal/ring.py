@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zof_emulator.core.instants import SECOND, http_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from zof_emulator.core.world import World
     from zof_emulator.handlers.messages import Encoded
@@ -30,6 +30,33 @@ class Cut(NamedTuple):
     """The size of the whole body, in bytes."""
     sha256: str
     """The digest of the whole body; empty if the body was not read."""
+
+
+class Sending:
+    """A long answer while it is sent: its beginning, and the size and digest of what has been sent so far."""
+
+    __slots__ = ("_hash", "_is_complete", "_kept", "_size")
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._size = 0
+        self._hash = sha256()
+        self._is_complete = False
+
+    def add(self, piece: bytes) -> None:
+        """Note a piece that is sent."""
+        if len(self._kept) < MOST_BODY:
+            self._kept += piece[: MOST_BODY - len(self._kept)]
+        self._size += len(piece)
+        self._hash.update(piece)
+
+    def finish(self) -> None:
+        """Note that all of the answer has been sent."""
+        self._is_complete = True
+
+    def as_cut(self) -> Cut:
+        """What has been sent; the digest is empty as long as more follows."""
+        return Cut(self._kept, self._size, self._hash.hexdigest() if self._is_complete else "")
 
 
 class Addition(NamedTuple):
@@ -84,7 +111,7 @@ class Entry(NamedTuple):
     """The header with the rate limit, or None; `remaining` is the value of the second one, `reset` is the third."""
     remaining: bytes
     reset: tuple[bytes, bytes] | None
-    content: bytes | Cut | Callable[[], Iterable[bytes]]
+    content: bytes | Cut | Sending
 
     @property
     def path(self) -> str:
@@ -127,10 +154,11 @@ class Journal:
         self._headers: Headers = ()
         self._head = b""
 
-    def add(self, addition: Addition) -> None:
+    def add(self, addition: Addition) -> Sending | None:
         """Store an exchange as a plain tuple with the fields of `Entry`.
 
-        The path and headers are stored once while consecutive requests repeat them.
+        The path and headers are stored once while consecutive requests repeat them. Returns what takes note
+        of an answer that is sent in pieces.
         """
         at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits = addition
         self.count += 1
@@ -142,8 +170,9 @@ class Journal:
             self._headers = headers
             self._head = b"\n".join([part for header in headers for part in header])
         kept = (limits[0], limits[1][1], limits[2]) if limits else _NO_LIMITS
-        if len(body) > MOST_BODY and isinstance(body, bytes):
+        if isinstance(body, bytes):
             body = _cut(body)
+        sent = _cut(content) if isinstance(content, bytes) else Sending()
         self._rows.append(
             (
                 at,
@@ -161,9 +190,10 @@ class Journal:
                 answer.headers,
                 request_id,
                 *kept,
-                _cut(content) if isinstance(content, bytes) and len(content) > MOST_BODY else content,
+                sent,
             )
         )
+        return sent if isinstance(sent, Sending) else None
 
     def clear(self) -> None:
         """Delete all exchanges; the next one has the number 1."""
@@ -191,5 +221,6 @@ class Journal:
                 yield number, one if one.request_id else one._replace(request_id=world.names.request(answer))
 
 
-def _cut(body: bytes) -> Cut:
-    return Cut(body[:MOST_BODY], len(body), sha256(body).hexdigest())
+def _cut(body: bytes) -> bytes | Cut:
+    """A body as it is kept: the beginning of a long one."""
+    return body if len(body) <= MOST_BODY else Cut(body[:MOST_BODY], len(body), sha256(body).hexdigest())

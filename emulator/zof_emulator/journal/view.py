@@ -11,29 +11,25 @@ from urllib.parse import parse_qsl
 import orjson
 
 from zof_emulator.core.instants import rfc3339_ms
-from zof_emulator.handlers.authorization import canonical_bearer
-from zof_emulator.journal.ring import MOST_BODY, Cut
+from zof_emulator.journal.masking import is_secret_name, mask_body, mask_header, mask_query
+from zof_emulator.journal.ring import MOST_BODY, Cut, Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from zof_emulator.journal.ring import Entry, Headers
 
     Shown = dict[str, Any]
-    Content = bytes | Cut | Callable[[], Iterable[bytes]]
+    Content = bytes | Cut | Sending
 
 _RUN: Final = re.compile(r"run_([A-Za-z0-9_-]+)")
 _OF_RUN: Final = re.compile(r"(?:res|art)_([A-Za-z0-9_-]+)_[0-9]{3,4}")
 _LAST: Final = re.compile(r"/(run_[A-Za-z0-9_-]+)$")
-_SECRET: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
-"""The headers that hold credentials."""
-_SCHEMES: Final = frozenset({b"bearer", b"basic", b"digest", b"token"})
-"""The first words of a credential header that are not secret."""
-_KEY: Final = re.compile(rb"Bearer ([\w-]{4})[\w.-]{5,}([\w-]{4})", re.ASCII)
 
 
 def show(number: int, entry: Entry) -> Shown:
-    """An exchange as JSON, with its key masked and long bodies cut."""
+    """An exchange as JSON, its key masked and its bodies cut where they are long."""
+    query = mask_query(entry.query.decode("latin-1"))
     authorization = next((value for name, value in entry.headers if name == b"authorization"), None)
     return {
         "number": number,
@@ -41,16 +37,16 @@ def show(number: int, entry: Entry) -> Shown:
         "at_ms": entry.at,
         "operation": entry.operation or None,
         "organization": entry.organization or None,
-        "key": None if authorization is None else mask(authorization),
+        "key": None if authorization is None else mask_header(authorization),
         "run_ids": _run_ids(entry),
         "refused": entry.reason or None,
         "fault": None,
         "request": {
             "method": entry.method,
             "path": entry.path,
-            "target": (entry.raw_path + (b"?" + entry.query if entry.query else b"")).decode("latin-1"),
-            "query": _pairs(entry.query),
-            "headers": _headers(entry.headers),
+            "target": entry.raw_path.decode("latin-1") + (f"?{query}" if query else ""),
+            "query": _pairs(query),
+            "headers": _mask_headers(entry.headers),
             **_body(entry.body),
         },
         "response": message(entry.status, entry.answer_headers, entry.content),
@@ -59,23 +55,8 @@ def show(number: int, entry: Entry) -> Shown:
 
 def message(status: int, headers: Headers, content: Content) -> Shown:
     """An answer as JSON."""
-    return {"status": status, "headers": _headers(headers), **_body(content)}
-
-
-def mask(secret: bytes) -> str:
-    """The masked value of a credential header: its scheme, the ends of a long key, and its digest."""
-    if not secret.strip():
-        return secret.decode("latin-1")
-    scheme, _, rest = secret.partition(b" ")
-    word = f"{scheme.decode()} " if scheme.lower() in _SCHEMES and rest else ""
-    key = _KEY.fullmatch(canonical_bearer(secret))
-    ends = f"{key[1].decode()}...{key[2].decode()}" if key else "..."
-    return f"{word}{ends} ({digest(secret)})"
-
-
-def digest(secret: bytes) -> str:
-    """A digest that identifies the value of a credential header without revealing it."""
-    return sha256(canonical_bearer(secret) or secret).hexdigest()[:12]
+    shown = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
+    return {"status": status, "headers": shown, **_body(content)}
 
 
 def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -95,10 +76,16 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         amiss.append(("after", rfc3339_ms(asked["after"]), one["at"]))
     if "before" in asked and one["at_ms"] >= asked["before"]:
         amiss.append(("before", rfc3339_ms(asked["before"]), one["at"]))
+    for name, value in asked.get("headers", {}).items():
+        got = [text for known, text in one["request"]["headers"] if known == name.lower()]
+        wanted = mask_header(value.encode("latin-1", "replace")) if is_secret_name(name) else value
+        if wanted not in got:
+            amiss.append((f"headers.{name}", wanted, ", ".join(got) if got else None))
     if "body" in asked:
         sent = _object(one["request"]["body"])
+        expected = _object(mask_body(orjson.dumps(asked["body"]).decode()))
         amiss += [
-            (f"body.{name}", value, sent.get(name)) for name, value in asked["body"].items() if sent.get(name) != value
+            (f"body.{name}", value, sent.get(name)) for name, value in expected.items() if sent.get(name) != value
         ]
     return [{"what": what, "expected": expected, "got": got} for what, expected, got in amiss]
 
@@ -107,40 +94,32 @@ def _run_ids(entry: Entry) -> list[str]:
     """The IDs of the runs that an exchange is about, from its path, its query and the answer's `Location`."""
     parts = entry.path.split("/")
     found = {f"run_{match[1]}" for part in parts if (match := _RUN.fullmatch(part) or _OF_RUN.fullmatch(part))}
-    found |= {value for name, value in _pairs(entry.query) if name == "run_id"}
+    found |= {value for name, value in _pairs(entry.query.decode("latin-1")) if name == "run_id"}
     located = (value.decode("latin-1") for name, value in entry.answer_headers if name == b"location")
     return sorted(found | {match[1] for one in located if (match := _LAST.search(one))})
 
 
 def _body(content: Content) -> Shown:
-    """A body as JSON: text, or other bytes in Base64; cut at 64 KiB, with the size and digest of the whole body."""
-    if not isinstance(content, Cut):
-        content = _cut(content() if callable(content) else (content,))
-    cut = content
-    told = {"size": cut.size, "truncated": cut.size > len(cut.kept), "sha256": cut.sha256}
+    """A body as JSON: text as it is, other bytes in base 64; cut at 64 KiB, with the length and digest of all of it."""
+    if isinstance(content, bytes):
+        cut = Cut(content[:MOST_BODY], len(content), sha256(content).hexdigest())
+    else:
+        cut = content.as_cut() if isinstance(content, Sending) else content
+    told = {"size": cut.size, "truncated": cut.size > len(cut.kept) or not cut.sha256, "sha256": cut.sha256}
     try:
-        return {"body": cut.kept.decode(), "encoding": "text", **told}
+        return {"body": mask_body(cut.kept.decode()), "encoding": "text", **told}
     except UnicodeDecodeError:
         return {"body": b64encode(cut.kept).decode(), "encoding": "base64", **told}
 
 
-def _cut(pieces: Iterable[bytes]) -> Cut:
-    kept, size, hashed = b"", 0, sha256()
-    for piece in pieces:
-        kept += piece[: MOST_BODY - len(kept)]
-        size += len(piece)
-        hashed.update(piece)
-    return Cut(kept, size, hashed.hexdigest())
+def _mask_headers(headers: Headers) -> list[list[str]]:
+    """The headers of a request, with the secrets in them masked."""
+    shown = [(name.decode("latin-1"), value) for name, value in headers]
+    return [[name, mask_header(value) if is_secret_name(name) else value.decode("latin-1")] for name, value in shown]
 
 
-def _headers(headers: Headers) -> list[list[str]]:
-    return [
-        [name.decode("latin-1"), mask(value) if name in _SECRET else value.decode("latin-1")] for name, value in headers
-    ]
-
-
-def _pairs(query: bytes) -> list[tuple[str, str]]:
-    return parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
+def _pairs(query: str) -> list[tuple[str, str]]:
+    return parse_qsl(query, keep_blank_values=True, errors="replace")
 
 
 def _object(body: str) -> Mapping[str, Any]:

@@ -7,13 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
+from zof_emulator.core.refusal import Refused
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.schema import ObjectRules, compile_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from zof_emulator.core.refusal import Refused
     from zof_emulator.spec.document import Document, Node
 
 Part = TypeVar("Part")
@@ -68,7 +68,7 @@ class Header:
 class Query:
     """The query parameters of an operation."""
 
-    __slots__ = ("_integers", "_names", "_rules", "defaults")
+    __slots__ = ("_integers", "_names", "_rules", "_timestamps", "defaults")
 
     def __init__(self, parameters: Sequence[Node]) -> None:
         properties = {one["name"]: one["schema"] for one in parameters}
@@ -77,6 +77,7 @@ class Query:
         self._rules = ObjectRules(schema, "parameter")
         self._names = frozenset(properties)
         self._integers = frozenset(name for name, one in properties.items() if one.get("type") == "integer")
+        self._timestamps = frozenset(name for name, one in properties.items() if one.get("format") == "date-time")
         self.defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
 
     def decode(self, raw: bytes, look: Callable[[Mapping[str, Any]], object] | None = None) -> Mapping[str, Any]:
@@ -97,12 +98,23 @@ class Query:
                 repeated.append(name)
             values[name] = _integer(text) if name in self._integers else text
         known = {name: value for name, value in values.items() if name in self._names}
-        judged = self._rules.judge(dict(known), {}, repeated)
+        try:
+            judged = self._rules.judge(dict(known), {}, repeated)
+        except Refused as refused:
+            raise self._explain_plus(refused, known, raw) from None
         if look is not None:
             look(judged)
         if len(known) != len(values):
             self._rules.judge(values, {})
         return self.defaults | judged
+
+    def _explain_plus(self, refused: Refused, known: Mapping[str, Any], raw: bytes) -> Refused:
+        """The refusal, with a hint if a timestamp lost the `+` of its offset, which a query string reads as a space."""
+        value = known.get(refused.param or "")
+        if refused.param not in self._timestamps or b"+" not in raw or not isinstance(value, str) or " " not in value:
+            return refused
+        expected = f"{refused.words['expected']}; write the + of its offset as %2B"
+        return Refused(refused.reason, refused.param, expected=expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,11 @@ class ObjectRules:
         self._validator = _for_requests(_translate_extensions({**schema, "properties": closed}))
         self._is_valid = self._validator.is_valid
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the object's fields."""
+        return frozenset(self._schema["properties"])
+
     def judge(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
         """Return the value with its timestamps as instants in ms.
 

@@ -1,0 +1,254 @@
+"""The whole of a saved world, checked: its numbers lie in their ranges, and its parts agree with one another.
+
+The shape of the JSON value has been checked before: types, and the patterns of IDs. What is checked here holds in every
+world at every instant, so that a world that passes it behaves as one that came about by requests.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from zof_emulator.core.deliveries import DeliveryStatus
+from zof_emulator.core.endpoints import MOST_ENDPOINTS, authority_of
+from zof_emulator.core.ids import Permutation
+from zof_emulator.core.instants import DAY, LAST
+from zof_emulator.core.lifecycle import TERMINAL, Status, Trigger, after, ending
+from zof_emulator.core.outcomes import LONGEST, is_flaky
+from zof_emulator.core.timeline import DELIVER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    State = Mapping[str, Any]
+    Row = Sequence[Any]
+
+MOST_NUMBER: Final = 1 << 46
+"""More runs, results or requests than a world can have in its time; all numbers of a world stay below it."""
+_RUN_WORD_LENGTH: Final = 16
+_OUTCOMES: Final = frozenset({Status.PASSED.value, Status.FAILED.value, Status.ERROR.value})
+
+
+def check_state(state: State) -> None:
+    """Raise `ValueError`, which names the part, or `Refused` when a saved world holds what no world can hold."""
+    _check_numbers(state)
+    _check_catalogue(state)
+    for row in state["runs"]:
+        _check_run(row, state)
+    _check_order(state["runs"])
+    _check_tenancies(state)
+    _check_agenda(state)
+    _check_counts(state)
+    _check_answers(state)
+    _check_outbox(state)
+
+
+def _require(holds: object, part: str) -> None:
+    if not holds:
+        raise ValueError(part)
+
+
+def _ascends(values: Iterable[Any]) -> bool:
+    return all(one <= other for one, other in pairwise(values))
+
+
+def _is_unique(values: Iterable[Any]) -> bool:
+    found = list(values)
+    return len(found) == len(set(found))
+
+
+def _check_numbers(state: State) -> None:
+    counts = (state["answered"], state["started"], state["forgotten"])
+    _require(max(counts) < MOST_NUMBER, "a count is too large")
+    _require(state["clock_offset_ms"] <= LAST, "clock_offset_ms")
+    _require(max(state["retention"][0], state["retention"][2]) <= LAST, "retention")
+    _require(state["retention"][1] < MOST_NUMBER, "retention")
+    for labels in state["organizations"].values():
+        _require(_is_unique(labels), "organizations")
+    samples = state["samples"]
+    word_of_run = Permutation.from_seed(state["config"]["seed"], "run", 4 * _RUN_WORD_LENGTH)
+    _require(_is_unique(samples) and len(samples) <= state["started"], "samples")
+    _require(not any(word_of_run.number(word) is not None for word in samples), "samples")
+    _require(state["forgotten"] + len(state["runs"]) == state["started"], "forgotten")
+
+
+def _check_catalogue(state: State) -> None:
+    catalogue, organizations = state["catalogue"], state["organizations"]
+    owners = catalogue["owners"]
+    _require(set(owners.values()) <= organizations.keys(), "catalogue.owners")
+    _require(catalogue["projects"].keys() == organizations.keys(), "catalogue.projects")
+    for suite, cases in catalogue["suites"].items():
+        _require(suite in owners and _is_unique(cases), "catalogue.suites")
+        _require({owners.get(case) for case in cases} == {owners[suite]}, "catalogue.suites")
+    listed = dict[str, str]()
+    for organization, rows in catalogue["projects"].items():
+        listed |= dict.fromkeys((row[0] for row in rows), organization)
+        _require(_is_unique(row[0] for row in rows) and _ascends(row[2] for row in rows), "catalogue.projects")
+        _require(all(row[2] <= state["now"] for row in rows), "catalogue.projects")
+    owned = {name: owner for name, owner in owners.items() if name.startswith("proj_")}
+    _require(listed == owned, "catalogue.projects")
+
+
+# --- runs
+
+
+def _check_run(row: Row, state: State) -> None:
+    number, organization, project, environment, suite, cases, created, status, began, ended, outcomes, ends, rank = row
+    owners, part = state["catalogue"]["owners"], f"run {number}"
+    labels = state["organizations"].get(organization)
+    _require(number < state["started"] and labels is not None and environment in labels, part)
+    named = {project, *cases} | (set() if suite is None else {suite})
+    _require({owners.get(name) for name in named} == {organization} and _is_unique(cases), part)
+    instants = [created, *(one for one in (began,) if one is not None), *ends]
+    instants += [state["now"] if ended is None else ended]
+    _require(_ascends(instants) and instants[-1] <= state["now"], part)
+    _require(len(outcomes) == len(ends) <= len(cases) and set(outcomes) <= _OUTCOMES, part)
+    has_ended = status in TERMINAL
+    _require(has_ended == (ended is not None) and has_ended == (rank >= 0), part)
+    _require(began is not None or not outcomes, part)
+    _require(_status_fits(Status(status), began, ended, outcomes, ends, len(cases)), part)
+
+
+def _status_fits(  # noqa: PLR0913, PLR0917  what a status depends on
+    status: Status, began: int | None, ended: int | None, outcomes: Row, ends: Row, case_count: int
+) -> bool:
+    """Whether a status is what the outcomes of a run's cases come to."""
+    if status is Status.QUEUED:
+        return began is None
+    if status in {Status.RUNNING, Status.CANCELED}:
+        return len(outcomes) < case_count and (began is not None or status is Status.CANCELED)
+    if began is None or len(outcomes) != case_count or ended != ends[-1]:
+        return False
+    trigger: Trigger = ending(map(Status, outcomes))
+    return after(Status.RUNNING, trigger) is status
+
+
+def _check_order(runs: Sequence[Row]) -> None:
+    _require(all(one[0] < other[0] for one, other in pairwise(runs)), "the order of runs")
+    _require(_ascends(row[6] for row in runs), "the order of runs")
+
+
+def _check_tenancies(state: State) -> None:
+    runs, tenancies = state["runs"], state["tenancies"]
+    _require(tenancies.keys() == state["organizations"].keys(), "tenancies")
+    owner = {row[0]: row[1] for row in runs}
+    for name, (running, waiting, start) in tenancies.items():
+        part = f"the tenancy of {name}"
+        own = [row for row in runs if row[1] == name]
+        _require(running == sum(row[7] == Status.RUNNING for row in own), part)
+        _require(all(one < other for one, other in pairwise(waiting)), part)
+        _require(not waiting or waiting[-1] < state["started"], part)
+        _require(all(owner.get(number, name) == name for number in waiting), part)
+        _require({row[0] for row in own if row[7] == Status.QUEUED} <= set(waiting), part)
+        place, ended_at = start, 0
+        for row in sorted((row for row in own if row[12] >= 0), key=lambda row: row[12]):
+            _require(row[12] == place and row[9] >= ended_at, part)
+            place, ended_at = place + len(row[5]), row[9]
+        _require(place < MOST_NUMBER, part)
+
+
+# --- what is due
+
+
+def _check_agenda(state: State) -> None:
+    due, sequence, now = state["agenda"]["due"], state["agenda"]["sequence"], state["now"]
+    _require(sequence < MOST_NUMBER and _is_unique(row[1] for row in due), "agenda")
+    _require(all(0 < row[1] <= sequence for row in due), "agenda")
+    _require(all(due[(place - 1) // 2][:2] < due[place][:2] for place in range(1, len(due))), "agenda")
+    _require(all(now <= row[0] and row[2] in state["organizations"] for row in due), "agenda")
+    runs = {row[0]: row for row in state["runs"]}
+    endpoints = state["outbox"]["endpoints"]
+    awaited, filled = set[int](), set[str]()
+    for at, _, organization, number, outcome in due:
+        if outcome == DELIVER:
+            _require(0 <= number < len(endpoints) and endpoints[number][1] == organization, "agenda")
+        elif number < 0:
+            _require(not outcome and at == now, "agenda")
+            filled.add(organization)
+        else:
+            _require(outcome in _OUTCOMES and number < state["started"] and number not in awaited, "agenda")
+            _require(at <= LAST + DAY, "agenda")
+            row = runs.get(number)
+            _require(row is None or _can_come(row, at, organization), "agenda")
+            if row is not None and row[7] == Status.RUNNING:
+                awaited.add(number)
+    _require(awaited == {row[0] for row in state["runs"] if row[7] == Status.RUNNING}, "agenda")
+    capacity = state["config"]["capacity"]
+    for name, (running, waiting, _) in state["tenancies"].items():
+        waits = any(number in runs and runs[number][7] == Status.QUEUED for number in waiting)
+        _require(not waits or running >= capacity or name in filled, "agenda")
+    _check_schedule(state)
+
+
+def _can_come(row: Row, at: int, organization: str) -> bool:
+    """Whether the end of a run's case can be due at an instant (ms)."""
+    if row[1] != organization or row[7] == Status.QUEUED or row[8] is None:
+        return False
+    began = row[11][-1] if row[11] else row[8]
+    return bool(began <= at <= began + LONGEST) or row[7] != Status.RUNNING
+
+
+def _check_schedule(state: State) -> None:
+    """Each queue whose first delivery is due later must have its instant on the agenda."""
+    scheduled = {(row[3], row[0]) for row in state["agenda"]["due"] if row[4] == DELIVER}
+    due_at = {row[0]: row[4] for row in state["outbox"]["deliveries"]}
+    for endpoint, queue in state["outbox"]["queues"]:
+        first = due_at.get(queue[0]) if queue else None
+        _require(first is None or first <= state["now"] or (endpoint, first) in scheduled, "agenda")
+
+
+# --- the rest
+
+
+def _check_counts(state: State) -> None:
+    organizations, owners, now = state["organizations"], state["catalogue"]["owners"], state["now"]
+    flaky = state["flaky"]
+    _require(_is_unique((row[0], row[1]) for row in flaky), "flaky")
+    for organization, case, times in flaky:
+        _require(owners.get(case) == organization in organizations and is_flaky(case), "flaky")
+        _require(0 < times < MOST_NUMBER, "flaky")
+    unfinished = {row[0] for row in state["runs"] if row[7] not in TERMINAL}
+    seen = [row[0] for row in state["seen"]]
+    _require(_is_unique(seen) and unfinished >= set(seen), "seen")
+    _require(all(status not in TERMINAL for _, status in state["seen"]), "seen")
+    limit, window_ms, _, burst = state["config"]["rate"]
+    for end, used, _ in state["limits"].values():
+        _require(end <= now + window_ms and used <= limit + burst, "limits")
+
+
+def _check_answers(state: State) -> None:
+    answers, now = state["answers"], state["now"]
+    keep_ms, most_bytes, _ = state["retention"]
+    _require(_is_unique(tuple(row[:4]) for row in answers), "answers")
+    _require(all(row[0] in state["organizations"] for row in answers), "answers")
+    _require(sum(row[6] for row in answers) <= most_bytes, "answers")
+    _require(_ascends(row[7] for row in answers) and all(row[7] <= now + keep_ms for row in answers), "answers")
+
+
+def _check_outbox(state: State) -> None:
+    outbox, now = state["outbox"], state["now"]
+    endpoints, organizations = outbox["endpoints"], state["organizations"]
+    _require(_is_unique(outbox["samples"]), "outbox.samples")
+    _require(max(outbox["counts"]) < MOST_NUMBER, "outbox.counts")
+    owners = [row[1] for row in endpoints]
+    _require(organizations.keys() >= set(owners), "outbox.endpoints")
+    _require(all(owners.count(name) <= MOST_ENDPOINTS for name in organizations), "outbox.endpoints")
+    _require(all(row[3] and _is_unique(row[3]) and row[5] <= now for row in endpoints), "outbox.endpoints")
+    for row in endpoints:
+        authority_of(row[2])
+    _require(_is_unique(row[0] for row in outbox["queues"]), "outbox.queues")
+    _require(all(queue for _, queue in outbox["queues"]), "outbox.queues")
+    _require(_is_unique(row[0] for row in outbox["deliveries"]), "outbox.deliveries")
+    _require(_is_unique(row[0] for row in outbox["rules"]), "outbox.rules")
+    _require(_ascends(row[0] for row in outbox["rules"]), "outbox.rules")
+    for row in outbox["deliveries"]:
+        _check_delivery(row, state)
+
+
+def _check_delivery(row: Row, state: State) -> None:
+    number, endpoint, event, _, _, status, attempts, started_at, _, _, _ = row
+    endpoints, part = state["outbox"]["endpoints"], f"delivery {number}"
+    _require(endpoint < len(endpoints) and event[2] == endpoints[endpoint][1], part)
+    _require(event[0] < state["outbox"]["counts"][0] and event[3] <= state["now"], part)
+    _require(started_at is None and status != DeliveryStatus.SENDING, part)
+    _require(all(began <= ended <= state["now"] for began, ended, _ in attempts), part)

@@ -1,0 +1,172 @@
+"""Secrets in the journal: none is shown, wherever a client puts it, and replays and verifications still work."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zof_emulator.cli.replay import replay
+from zof_emulator.journal.masking import is_masked, is_secret_name, mask_body, mask_query, mask_text
+
+from tests.http.stories import REQUESTS, told
+from tests.zof import STAGING, Zof
+
+SECRET: Final = "hunter2-is-a-long-secret"  # noqa: S105  it is the test's own
+HEADERS: Final = (
+    *("Authorization", "Proxy-Authorization", "X-Auth-Token", "Api-Key", "X-Api-Key", "Cookie", "X-Access-Token"),
+    *("X-Amz-Security-Token", "Secret", "X-Client-Secret", "PASSWORD", "Ocp-Apim-Subscription-Api_Key"),
+)
+PARAMETERS: Final = (
+    "api_key",
+    "apikey",
+    "access_token",
+    "token",
+    "key",
+    "secret",
+    "password",
+    "auth",
+    "API-KEY",
+    "%6bey",
+)
+FIELDS: Final = ("secret", "api_key", "apiKey", "token", "accessToken", "password", "client_secret", "Authorization")
+PUBLIC: Final = ("Idempotency-Key", "X-Zof-World", "Content-Type", "limit", "starting_after", "test_case_ids", "run_id")
+
+
+def journal(zof: Zof) -> bytes:
+    """All forms of the journal, one after another."""
+    return b"".join(zof.tell("GET", f"/{form}").content for form in ("journal", "journal.har", "journal.ndjson"))
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers(name: str) -> None:
+    """A secret in a header is in no form of the journal, whatever the header's name."""
+    zof = Zof()
+    zof.send("GET", "/v1/runs", headers=[(name, SECRET)], key=None)
+    assert SECRET.encode() not in journal(zof)
+    assert name.lower().encode() in journal(zof)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_query(name: str) -> None:
+    """A secret in a query is in no form of the journal; the other parameters are."""
+    zof = Zof()
+    zof.send("GET", f"/v1/runs?limit=7&{name}={SECRET}&{name}={SECRET}x")
+    found = zof.tell("GET", "/journal").json["data"][0]["request"]
+    assert SECRET.encode() not in journal(zof)
+    assert found["target"].startswith(f"/v1/runs?limit=7&{name}=masked-")
+    assert found["query"][0] == ["limit", "7"]
+    assert found["query"][1][1] != found["query"][2][1]
+
+
+BODIES: Final = {
+    "a field": '{"%s": "SECRET"}',
+    "with spaces": '{ "a" : [1, {"%s" \n:\t "SECRET" }]}',
+    "cut": '{"a": 1, "%s": "SECRET',
+    "escaped": '{"%s": "\\"SECRET"}',
+    "behind a text": '{"a": "\\"", "%s": "SECRET"}',
+    "a form": "a=1&%s=SECRET",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(BODIES))
+@pytest.mark.parametrize("name", FIELDS)
+def test_bodies(kind: str, name: str) -> None:
+    """A secret in a field of a body is in no form of the journal, also when the body is cut or no JSON."""
+    zof = Zof()
+    body = (BODIES[kind] % name).replace("SECRET", SECRET).encode()
+    zof.send("POST", "/v1/runs", headers=[("content-type", "application/json")], body=body)
+    found = zof.tell("GET", "/journal").json["data"][0]["request"]
+    assert SECRET.encode() not in journal(zof)
+    assert found["size"] == len(body)
+
+
+def test_numbers() -> None:
+    """A number in a secret field is masked, and the body stays JSON."""
+    assert json.loads(mask_body('{"pin": 0, "password": -12.5e3, "a": 12}')) == {"pin": 0, "password": 0, "a": 12}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_is_no_secret(name: str) -> None:
+    """The journal shows the data that a replay needs unchanged."""
+    assert not is_secret_name(name)
+    assert mask_query(f"{name}=abc") == f"{name}=abc"
+    assert mask_body(json.dumps({name: "abc"})) == json.dumps({name: "abc"})
+
+
+@given(secret=st.text(min_size=1))
+def test_same_length(secret: str) -> None:
+    """A masked secret has the length of the secret, and masking it again changes nothing."""
+    masked = mask_text(secret)
+    assert len(masked) == len(secret)
+    assert is_masked(masked)
+    assert mask_text(masked) == masked
+
+
+JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(FIELDS), inner),
+)
+
+
+@given(value=JSON)
+def test_the_rest_of_a_body(value: Any) -> None:  # noqa: ANN401  a JSON value
+    """Masking changes the texts and numbers of secret fields alone, whatever JSON a body holds."""
+    assert json.loads(mask_body(json.dumps(value))) == _masked(value)
+
+
+def _masked(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _masked_field(name, one) for name, one in value.items()}
+
+
+def _masked_field(name: str, value: Any) -> Any:  # noqa: ANN401
+    if not is_secret_name(name) or isinstance(value, bool) or not isinstance(value, str | int):
+        return _masked(value)
+    return mask_text(value) if isinstance(value, str) else 0
+
+
+def test_webhook_secrets() -> None:
+    """The secret of a webhook, supplied or generated, is not in the journal, and replay and verify still work."""
+    zof = Zof()
+    for more in ({"secret": SECRET}, {}):
+        answer = zof.post("/webhooks", {"url": "http://127.0.0.1:9/", "events": ["run.started"], **more})
+        assert answer.status == 201
+        assert answer.json["secret"].encode() not in journal(zof)
+    asked = {"operation": "createWebhook", "body": {"secret": SECRET}, "exactly": 1}
+    assert zof.tell("POST", "/journal/verify", asked).json["verified"] is True
+    assert zof.tell("POST", "/journal/verify", {**asked, "body": {"secret": "x" * 20}}).json["verified"] is False
+    assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()
+
+
+@given(
+    story=st.lists(st.sampled_from(sorted(REQUESTS)), max_size=4),
+    name=st.sampled_from(FIELDS),
+    secret=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300),
+)
+def test_replay(story: list[str], name: str, secret: str) -> None:
+    """A journal with secrets in all places replays without a difference."""
+    zof = Zof()
+    told(zof, story)
+    zof.post("/runs", {**STAGING, name: secret})
+    zof.post("/webhooks", {"url": "http://127.0.0.1:9/", "events": ["agent.offline"], "secret": secret})
+    zof.get("/runs", **{name: secret})
+    zof.send("GET", "/v1/runs", headers=[("x-auth-token", "a-token-of-ours")])
+    assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()
+
+
+def test_masking_takes_linear_time() -> None:
+    """Texts made to be read again and again are read once: the longest that is kept takes well under a second."""
+    for text in (
+        '"' + '\\"' * 32_000,
+        '{"' * 32_000,
+        '{"secret":"' * 6_000,
+        '["' + " " * 65_000,
+        '{"a"' + " " * 65_000,
+    ):
+        assert len(mask_body(text)) <= len(text) + 1

@@ -1,0 +1,133 @@
+"""Snapshots that were changed, with the checksum made right: one that is taken behaves like a world."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from functools import cache
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
+from zof_emulator.core.limits import Rate
+
+from tests.http.mutations import Mutation, mutations
+from tests.http.stories import REQUESTS, told
+from tests.http.test_snapshots import put, signed, taken
+from tests.zof import Zof
+
+CLOCKS: Final = ("manual", "auto")
+BEFORE: Final = (
+    *("start", "start a suite", "start a flaky case", "start once", "export once", "cancel the newest", "a while"),
+    *("start long", "start long", "start long", "newest", "newest", "start elsewhere", "cancel the newest"),
+)
+CONTROL: Final = ("/worlds", "/snapshot", "/deliveries", "/delivery-rules", "/clock", "/journal")
+RECEIVER: Final = {"url": "http://127.0.0.1:9/x", "events": ["run.started", "run.completed"], "secret": "s" * 16}
+
+
+@cache
+def rich(clock: str) -> Any:  # noqa: ANN401  a JSON value
+    """The state of a world in which every part of a snapshot holds something."""
+    zof = Zof(clock=clock, capacity=2, max_runs=4, rate=Rate(limit=1_000), deliveries=RecordedDeliveries(()))
+    told(zof, BEFORE)
+    assert zof.post("/webhooks", RECEIVER).status == 201
+    assert zof.tell("POST", "/delivery-rules", {"action": "delay"}).status == 201
+    told(zof, ["start", "a moment", *("start long",) * 3, "runs"])
+    state = json.loads(taken(zof))["world"]
+    empty = [name for name, part in state.items() if part in ([], {}) and (name, clock) != ("seen", "manual")]
+    assert not empty
+    assert put(Zof(deliveries=RecordedDeliveries(())), taken(zof)).status == 200
+    return state
+
+
+@cache
+def all_mutations(clock: str) -> list[Mutation]:
+    """All single mutations of that state."""
+    return mutations(rich(clock))
+
+
+def changed(clock: str, which: list[int]) -> bytes:
+    """A snapshot with these mutations."""
+    state = deepcopy(rich(clock))
+    for number in which:
+        state = all_mutations(clock)[number % len(all_mutations(clock))].apply(state)
+    return signed(state)
+
+
+@settings(max_examples=250)
+@given(
+    clock=st.sampled_from(CLOCKS),
+    which=st.lists(st.integers(0, 99_999), min_size=1, max_size=2),
+    story=st.lists(st.sampled_from(sorted(REQUESTS)), min_size=5, max_size=25),
+)
+def test_what_is_taken_behaves_like_a_world(clock: str, which: list[int], story: list[str]) -> None:
+    """After a restore of a changed snapshot no request is answered with 5xx, and the next snapshot fits back in."""
+    zof = Zof(clock=clock, deliveries=RecordedDeliveries(()))
+    answer = put(zof, changed(clock, which))
+    assert answer.status in {200, 400}
+    if answer.status == 200:
+        answers = told(zof, story) + [zof.tell("GET", path) for path in CONTROL] + [zof.get("/webhooks")]
+        assert [one for one in answers if one.status >= 500] == []
+        assert put(Zof(deliveries=RecordedDeliveries(())), taken(zof)).status == 200
+
+
+def swapped(*path: str | int) -> Mutation:
+    """The exchange of an element of a list with the next one."""
+    return Mutation(path, "swap")
+
+
+def replaced(*path: str | int, by: object) -> Mutation:
+    """Another value at a place."""
+    return Mutation(path, "replace", by)
+
+
+LIES: Final[dict[str, Mutation]] = {
+    "a number that is a fraction": replaced("answered", by=7.0),
+    "a count beyond all": replaced("answered", by=1 << 63),
+    "a run of a foreign organization": replaced("runs", 0, 1, by="org_other"),
+    "a run of an unknown project": replaced("runs", 0, 2, by="proj_none"),
+    "an unknown environment": replaced("runs", 0, 3, by="moon"),
+    "an ID with another prefix": replaced("runs", 0, 5, 0, by="proj_abc"),
+    "a run that ended before it started": replaced("runs", 0, 8, by=1 << 40),
+    "a status that the outcomes do not come to": replaced("runs", 0, 7, by="error"),
+    "a queued run with a start": replaced("runs", -1, 8, by=5),
+    "runs in another order": swapped("runs", 0),
+    "a rank that another run has": replaced("runs", 0, 12, by=0),
+    "a run of the future": replaced("now", by=5),
+    "fewer running runs": replaced("tenancies", "org_abc", 0, by=0),
+    "nobody in the queue": replaced("tenancies", "org_abc", 1, by=[]),
+    "results that start elsewhere": replaced("tenancies", "org_abc", 2, by=3),
+    "an empty agenda": replaced("agenda", "due", by=[]),
+    "an end of a case after a century": replaced("agenda", "due", 0, 0, by=1 << 42),
+    "a place that is never filled": replaced("config", "capacity", by=900),
+    "a case that is not flaky": replaced("flaky", 0, 1, by="tc_login_001"),
+    "a window without end": replaced("limits", by={"0" * 24: [1 << 50, 1, False]}),
+    "a header with a line break": replaced("answers", 0, 5, 1, 0, 1, by="a\r\nb: c"),
+    "a header that frames the answer": replaced("answers", 0, 5, 1, 0, 0, by="transfer-encoding"),
+    "another length": replaced("answers", 0, 5, 1, 1, 1, by="5"),
+    "a status of an error": replaced("answers", 0, 5, 0, by=500),
+    "another size": replaced("answers", 0, 6, by=0),
+    "an answer that is kept for ever": replaced("answers", 0, 7, by=1 << 59),
+    "an owner that does not exist": replaced("catalogue", "owners", "tc_login_001", by="org_none"),
+    "a suite without cases": replaced("catalogue", "suites", "suite_flaky", by=[]),
+    "a project that is not listed": replaced("catalogue", "projects", "org_abc", by=[]),
+    "a sample that is another run's word": replaced("samples", 0, by="a" * 56),
+    "an endpoint of another kind": replaced("outbox", "endpoints", 0, 3, by=["run.none"]),
+    "an endpoint without a URL": replaced("outbox", "endpoints", 0, 2, by="x"),
+    "a short secret": replaced("outbox", "endpoints", 0, 4, by="short"),
+    "a delivery to no endpoint": replaced("outbox", "deliveries", 0, 1, by=9),
+    "a delivery that never comes": replaced("outbox", "deliveries", 0, 4, by=1 << 50),
+}
+
+
+@pytest.mark.parametrize("lie", sorted(LIES))
+def test_each_kind_of_lie(lie: str) -> None:
+    """A snapshot whose parts contradict one another is refused in one line, and changes nothing."""
+    zof = Zof(clock="auto")
+    before = taken(zof)
+    answer = put(zof, signed(LIES[lie].apply(deepcopy(rich("auto")))))
+    assert answer.error[:2] == (400, "invalid_request"), answer.content
+    assert answer.json["error"]["message"].isprintable()
+    assert taken(zof) == before
