@@ -166,3 +166,31 @@ def test_a_required_property_that_is_not_defined_is_found() -> None:
     schema = {"properties": {"a": {}}, "required": ["a", "b"], "if": {"required": ["a"]}, "else": {"required": ["c"]}}
     found = list(undefined({"components": {"schemas": {"X": schema}}}, frozenset(), "#"))
     assert found == ["#/components/schemas/X/required: b", "#/components/schemas/X/else/required: c"]
+
+
+def find_shared_constants(schemas: dict[str, Any]) -> dict[str, list[str]]:
+    """The constants that more than one closed enum of named schemas gives a client, with the schemas."""
+    found: dict[str, list[str]] = {}
+    for name, schema in schemas.items():
+        for constant in schema.get("x-enum-varnames", schema.get("enum", ())):
+            found.setdefault(str(constant).upper(), []).append(name)
+    return {constant: names for constant, names in found.items() if len(names) > 1}
+
+
+@pytest.mark.parametrize("document", [CONTRACT, CONTROL], ids=["contract", "control"])
+def test_no_two_enums_share_a_constant(document: Document) -> None:
+    """Generated Go has one name space for the constants of all enums, so none may occur twice."""
+    assert find_shared_constants(document.root["components"]["schemas"]) == {}
+
+
+def test_a_shared_constant_is_found() -> None:
+    """Two enums share a constant by a value or by the name that they give it."""
+    schemas = {"A": {"enum": ["late"]}, "B": {"enum": ["x"], "x-enum-varnames": ["LATE"]}, "C": {"enum": ["on"]}}
+    assert find_shared_constants(schemas) == {"LATE": ["A", "B"]}
+
+
+def test_generated_clients_have_no_operations_for_events() -> None:
+    """What the API sends is marked as internal: openapi-generator makes operations of it that do not compile."""
+    sent = [item["post"] for item in ROOT["webhooks"].values()]
+    assert len(sent) > 1
+    assert all(operation["x-internal"] is True for operation in sent)

@@ -31,8 +31,8 @@ _TSC: Final = (
     *(str(HERE / "node_modules" / "@types"), "--skipLibCheck", "--outDir", "out"),
 )
 _GO_VALIDATES: Final = (
-    "checks the patterns of an answer with alternatives through gopkg.in/validator.v2, and the version of Debian does not "
-    "read the tags that are generated; read the raw response as a `WebhookEvent`"
+    "checks the patterns of an answer with alternatives through gopkg.in/validator.v2, and the version of Debian does "
+    "not read the tags that are generated; read the raw response as a `WebhookEvent`"
 )
 _CSV_IS_JSON: Final = "types the export as JSON and cannot read CSV; use the raw response"
 
