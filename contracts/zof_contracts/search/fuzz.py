@@ -356,9 +356,22 @@ def _has_well_formed_ids(body: dict[str, Any], schema: dict[str, Any]) -> bool:
     return all(_fits(node, value) for node, value in [*ids, *((items, case) for case in body.get("test_case_ids", ()))])
 
 
+def _judge_webhook(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN401  a JSON value
+    if not isinstance(body, dict) or not isinstance(body.get("url"), str):
+        return "webhooks.url.refused"
+    events = body.get("events")
+    known = load_contract().resolve(load_contract().resolve(schema["properties"]["events"])["items"])["enum"]
+    if not isinstance(events, list) or not events or any(each not in known for each in events):
+        return "webhooks.events.refused"
+    if len({*events}) < len(events):
+        return "webhooks.events.refused"
+    return "webhooks.secret.refused" if "secret" in body else "webhooks.url.refused"
+
+
 BODY_JUDGES: Final[dict[str, Callable[[Any, dict[str, Any]], str | None]]] = {
     "StartRun": _judge_start,
     "ExportResults": _judge_export,
+    "CreateWebhook": _judge_webhook,
 }
 """By schema of a request body: what names the rule that an accepted wrong body breaks."""
 

@@ -299,7 +299,8 @@ class Connection(HttpToolsProtocol):
             if self._active is not None and not self._active.response_complete:
                 self._resume_reading()
                 return
-        if (not self._unreadable and not self._at_end) or any(not cycle.more_body for cycle in self._list_unanswered()):
+        has_requests = self._rest or any(not cycle.more_body for cycle in self._list_unanswered())
+        if (not self._unreadable and not self._at_end) or has_requests:
             self._go_on()
         elif self._unreadable:
             self._refuse()

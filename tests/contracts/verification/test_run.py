@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.events import Event
     from zof_contracts.evidence.exchange import Response
+    from zof_contracts.evidence.verification import Receipt
 
     from tests.mutants.layer import Ask, Inner
 
@@ -124,7 +125,7 @@ def test_a_cap_leaves_the_rest_not_exercised(budget: Budget, reason: str) -> Non
     assert verification.findings == ()
     left = {each.reason for each in verification.results if each.verdict is Verdict.NOT_EXERCISED}
     assert reason in left
-    assert all(receipt.state in {"ended", "canceled"} for receipt in verification.receipt)
+    assert all(was_ended(receipt) for receipt in verification.receipt)
 
 
 def test_what_was_started_is_canceled_after_an_interrupt() -> None:
@@ -199,7 +200,12 @@ def test_an_internal_error_still_cancels_and_reports(monkeypatch: pytest.MonkeyP
     verification = run(target(), max_examples=1)
     assert verification.error.startswith("internal error: ZeroDivisionError: [key main] (")
     assert verification.exit_code(strict=False) == 2
-    assert {receipt.state for receipt in verification.receipt} <= {"ended", "canceled"}
+    assert all(was_ended(receipt) for receipt in verification.receipt)
+
+
+def was_ended(receipt: Receipt) -> bool:
+    """Whether a run was left ended or canceled; a webhook stays registered, since the API deletes none."""
+    return receipt.state in {"ended", "canceled"} or receipt.state == "left registered: the API deletes no webhooks"
 
 
 def test_a_finding_that_does_not_recur_is_flaky() -> None:
