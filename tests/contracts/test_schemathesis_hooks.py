@@ -89,9 +89,21 @@ REJECTED: Final = RejectedPositiveData.__new__(RejectedPositiveData)
         (REJECTED, Case(query={"limit": 1}), "starting_after", True),
         (REJECTED, Case(body={"environment": "x"}), "project_id", True),
         (REJECTED, Case(body=[]), "environment", True),
+        (REJECTED, Case(body={"url": "http://[DE1ae2Ff31.]:9/"}), "url", False),
+        (REJECTED, Case(body={"url": "http://127.0.0.1:65536/"}), "url", False),
+        (REJECTED, Case(body={"url": "http://127.0.0.1:0/"}), "url", False),
+        (REJECTED, Case(body={"url": "http://[::1]:9/"}), "url", True),
+        (REJECTED, Case(body={"url": "https://zof.test/hook"}), "url", True),
+        (REJECTED, Case(body={"url": 1}), "events", True),
         (ValueError(), Case(query={"starting_after": "x"}), "starting_after", True),
     ],
 )
-def test_only_what_no_schema_can_state_is_dropped(failure: Any, case: Case, param: str, is_kept: bool) -> None:  # noqa: ANN401, FBT001
-    """A failure is dropped only if a valid request is refused because of a cursor or an environment that it has."""
+def test_only_what_no_schema_can_state_is_dropped(
+    failure: Any,  # noqa: ANN401  of whatever kind
+    case: Case,
+    param: str,
+    *,
+    is_kept: bool,
+) -> None:
+    """A failure is dropped only if a valid request is refused for a cursor, environment or impossible URL in it."""
     assert filter_failure(None, failure, case, refusal(param)) is is_kept

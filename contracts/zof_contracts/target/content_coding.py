@@ -8,7 +8,10 @@ from __future__ import annotations
 import zlib
 from typing import Final, Protocol
 
-import brotli  # type: ignore[import-untyped] # it has no stubs
+try:
+    import brotli  # type: ignore[import-untyped] # it has no stubs
+except ModuleNotFoundError:  # Without the extra `contracts`, help and catalogue work, and nothing is decoded.
+    brotli = None
 
 ACCEPT_ENCODING: Final = "gzip, deflate, br"
 """The codings that are decoded, as the header names them."""
