@@ -27,7 +27,7 @@ STORED: Final = (
         "key-expired",
         "key-ci",
     ),
-    *("project", "environment", "suite", "failing-case", "error-case"),
+    *("project", "environment", "suite", "failing-case", "error-case", "webhook-public-url", "webhook-port"),
     *("profile", "budget", "max-time", "patience", "max-runs", "seed", "max-examples", "baseline"),
 )
 """The options of `zof-contracts verify` that take one value. A test holds these three lists against the command."""
