@@ -357,15 +357,18 @@ def _has_well_formed_ids(body: dict[str, Any], schema: dict[str, Any]) -> bool:
 
 
 def _judge_webhook(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN401  a JSON value
-    if not isinstance(body, dict) or not isinstance(body.get("url"), str):
+    url = body.get("url") if isinstance(body, dict) else None
+    if not isinstance(url, str) or not _fits(schema["properties"]["url"], url):
         return "webhooks.url.refused"
     events = body.get("events")
     known = load_contract().resolve(load_contract().resolve(schema["properties"]["events"])["items"])["enum"]
-    if not isinstance(events, list) or not events or any(each not in known for each in events):
+    if (
+        not isinstance(events, list)
+        or not events
+        or any(each not in known or events.count(each) > 1 for each in events)
+    ):
         return "webhooks.events.refused"
-    if len({*events}) < len(events):
-        return "webhooks.events.refused"
-    return "webhooks.secret.refused" if "secret" in body else "webhooks.url.refused"
+    return "webhooks.secret.refused" if "secret" in body else None
 
 
 BODY_JUDGES: Final[dict[str, Callable[[Any, dict[str, Any]], str | None]]] = {
