@@ -189,6 +189,26 @@ def test_a_shared_constant_is_found() -> None:
     assert find_shared_constants(schemas) == {"LATE": ["A", "B"]}
 
 
+@pytest.mark.parametrize("document", [CONTRACT, CONTROL], ids=["contract", "control"])
+def test_no_constant_is_a_keyword_of_ruby(document: Document) -> None:
+    """Generated Ruby has a constant for each value of an enum, and `BEGIN` and `END` are keywords of Ruby."""
+    schemas = document.root["components"]["schemas"].values()
+    names = {str(name).upper() for node in schemas for name in node.get("x-enum-varnames", node.get("enum", ()))}
+    assert len(names) > 1
+    assert not names & {"BEGIN", "END"}
+
+
+def test_generated_go_can_check_the_patterns_of_events() -> None:
+    """An event's pattern has no comma, and stands on no field that may be null: generated Go cannot check either."""
+    schemas = ROOT["components"]["schemas"]
+    checked = []
+    for name in ("WebhookEvent", "EventData", "EventObject", "LegacyWebhookEvent", "LegacyEventData"):
+        nodes = [CONTRACT.resolve(node) for node in schemas[name]["properties"].values()]
+        checked += [node for node in nodes if "pattern" in node]
+    assert checked
+    assert all("," not in node["pattern"] and node["type"] == "string" for node in checked)
+
+
 def test_generated_clients_have_no_operations_for_events() -> None:
     """What the API sends is marked as internal: openapi-generator makes operations of it that do not compile."""
     sent = [item["post"] for item in ROOT["webhooks"].values()]
