@@ -107,11 +107,11 @@ def _check_sizes(answers: Iterable[Any]) -> None:
 def copy_world(hosted: HostedWorld) -> Generator[None, None, World]:
     """Make a copy of a world as it stands, which shares no state with it; yields between slices of work."""
     world = hosted.world
-    state, runs = save_world(world, _same, runs=()), dict(world.runs)  # answers and runs never change
-    return restore_world(state, runs, world.keys.values(), _same)
+    state, runs = save_world(world, _share_answer, runs=()), dict(world.runs)  # answers and runs never change
+    return restore_world(state, runs, world.keys.values(), _share_answer)
 
 
-def _same(answer: Encoded) -> Encoded:
+def _share_answer(answer: Encoded) -> Encoded:
     return answer
 
 
