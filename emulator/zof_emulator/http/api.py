@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from concurrent.futures import Future
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.auto_clock import DeliveryDue
@@ -16,7 +17,7 @@ from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
-from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body
+from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body, read_body
 from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from zof_emulator.handlers.messages import Reply
+    from zof_emulator.http.decode import BodyReader
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.policy import Policy
     from zof_emulator.http.routes import Route
@@ -55,8 +57,8 @@ class Arrival(NamedTuple):
     operation: Operation
     parameters: Mapping[str, str]
     """The parameters of the path, by name."""
-    raw: bytes | None
-    """The body; None if it was too large to be read."""
+    raw: bytes | BodyReader | None
+    """The body, or what has read it; None if it was too large to be read."""
 
 
 class Outcome(NamedTuple):
@@ -103,6 +105,7 @@ class OpenApiApp:
         policy: Policy,
         deliveries: Deliveries,
         public_url: str = "",
+        readers: Mapping[str, Callable[[], BodyReader]] = MappingProxyType({}),
     ) -> None:
         """Bind every operation of the document to its handler.
 
@@ -113,6 +116,7 @@ class OpenApiApp:
             policy: the subject of the operations, and how their answers are numbered and journaled.
             deliveries: the service that sends webhooks; its lock is held while a request is answered.
             public_url: scheme and host of links in answers; if empty, those that the request used.
+            readers: makes what reads the body of an operation as it arrives, by operation ID.
 
         Raises:
             SpecError: an operation has no handler, or a handler no operation.
@@ -123,6 +127,7 @@ class OpenApiApp:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
         self.deliveries = deliveries
         self._public_url = public_url
+        self._readers = readers
         self._table = table
         self._routes = Routes(prefix, found)
         self._elsewhere = compile_elsewhere(document)
@@ -135,10 +140,14 @@ class OpenApiApp:
         """Answer a request in a world; send nothing if the client closes the connection before it is complete."""
         route, parameters = self._routes.find(scope)
         operation = route.methods.get(scope["method"]) if route else None
-        raw: bytes | None = b""
+        raw: bytes | BodyReader | None = b""
         if operation is not None and operation.body is not None:
             try:
-                raw = await body_of(receive, headers, self._policy.most_body_bytes(operation, hosted))
+                most = self._policy.most_body_bytes(operation, hosted)
+                if operation.id in self._readers:
+                    raw = await self._read_body(operation, receive, headers, most)
+                else:
+                    raw = await body_of(receive, headers, most)
             except ClientGone:
                 return
         # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
@@ -159,6 +168,14 @@ class OpenApiApp:
             await send({"type": "http.response.body", "body": content})
         else:
             await _send(send, scope, encoded, heads, self.deliveries.lock, sending)
+
+    async def _read_body(
+        self, operation: Operation, receive: Receive, headers: Mapping[bytes, bytes], most: int
+    ) -> bytes | BodyReader | None:
+        """The reader that has read the body of a request; no bytes without a body, None if the body is too large."""
+        reader = self._readers[operation.id]()
+        has_body = await read_body(reader, receive, headers, most)
+        return None if has_body is None else reader if has_body else b""
 
     def _attempt(
         self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
@@ -199,7 +216,8 @@ class OpenApiApp:
             return None
         body: bytes | Cut = b""
         if arrival is not None:
-            body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
+            raw = arrival.raw
+            body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
         encoded, organization, reason, limits = outcome
         now = hosted.world.now
         return hosted.journal.add(
@@ -382,7 +400,7 @@ class OpenApiApp:
 
 
 def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
-    """The journal's entry for a body that was too large to be read: its declared length or its least length."""
+    """The journal's entry for a body that was not kept: its declared length or its least length."""
     most = 0 if operation is None or operation.body is None else operation.body.most_bytes
     declared = headers.get(b"content-length", b"")
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
