@@ -146,7 +146,7 @@ class OpenApiApp:
         # deliveries that are due on the way. A control operation also waits between its slices, so that other worlds
         # are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
-        if self._policy.needs_settled_world(operation):
+        if hosted.is_settling and self._policy.needs_settled_world(operation):
             await _wait_until_settled(hosted)
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, _Waits):
@@ -181,7 +181,8 @@ class OpenApiApp:
             encoded = outcome.encoded
             heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
             sending = self._record(scope, arrival, outcome, hosted, at)
-            self.deliveries.notify(hosted)
+            if hosted.world.outbox.is_active:
+                self.deliveries.notify(hosted)
             return encoded, heads, sending
 
     def _record(
@@ -190,26 +191,20 @@ class OpenApiApp:
         """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+        if hosted.journal is None:
+            return None
         operation = None if arrival is None else arrival.operation
-        if hosted.journal is not None and self._policy.is_journaled(operation):
-            body: bytes | Cut = b""
-            if arrival is not None:
-                body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
-            return hosted.journal.add(
-                Addition(
-                    at,
-                    hosted.world.now,
-                    operation,
-                    outcome.organization,
-                    outcome.reason,
-                    scope,
-                    body,
-                    outcome.encoded,
-                    self._policy.journal_id(hosted),
-                    outcome.limits,
-                )
-            )
-        return None
+        request_id = self._policy.journal_id(operation, hosted)
+        if request_id is None:
+            return None
+        body: bytes | Cut = b""
+        if arrival is not None:
+            body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
+        encoded, organization, reason, limits = outcome
+        now = hosted.world.now
+        return hosted.journal.add(
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits)
+        )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
         """Whether a request names an operation, and brings a valid key if the operation needs one."""
@@ -251,8 +246,7 @@ class OpenApiApp:
         try:
             if waits is not None and waits.resume is not None:
                 organization, limits = waits.organization, waits.limits
-                encoded = self._encode(operation, waits.resume(), waits.base, hosted)
-                return Outcome(encoded, organization, reason, limits)
+                return Outcome(self._resume(operation, waits.resume, waits.base, hosted), organization, reason, limits)
             if operation.secured:
                 key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
@@ -327,17 +321,28 @@ class OpenApiApp:
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
-        return self._encode(operation, self._call(operation, request, hosted), request.base, hosted)
-
-    def _call(self, operation: Operation, request: Request, hosted: HostedWorld) -> Reply | Waiting:
-        """Call the handler; a poll on an auto clock that reaches a webhook delivery is repeated after the attempt."""
         try:
-            return self._table[operation.id](self._policy.subject(hosted), request)
+            reply = self._table[operation.id](self._policy.subject(hosted), request)
         except DeliveryDue:
-            return Waiting(lambda: self._call(operation, request, hosted))
+            reply = self._wait_for_attempt(operation, request, hosted)
+        if isinstance(reply, Waiting):
+            raise _Waits(reply, request.base)
+        return hosted.encoder.encode(reply, operation.answers[reply.status], request.base)
+
+    def _wait_for_attempt(self, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
+        """Call the handler again after the attempt to send the delivery that a poll on an auto clock reached."""
+
+        def call_again() -> Reply | Waiting:
+            try:
+                return self._table[operation.id](self._policy.subject(hosted), request)
+            except DeliveryDue:
+                return self._wait_for_attempt(operation, request, hosted)
+
+        return Waiting(call_again)
 
     @staticmethod
-    def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
+    def _resume(operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld) -> Encoded:
+        reply = resume()
         if isinstance(reply, Waiting):
             raise _Waits(reply, base)
         return hosted.encoder.encode(reply, operation.answers[reply.status], base)
