@@ -62,6 +62,7 @@ def _describe_fields(rule: Rule) -> list[tuple[str, str]]:
     described = describe_rule(rule)
     sources = ", ".join(source.get("url", source["name"]) for source in described["sources"]) or "no page"
     is_client = rule.name in CLIENT_RULES
+    subject = "A client" if is_client else "A deployment"
     consequence = (
         ("acts against the vendor's advice" if is_client else "violates the contract")
         if rule.basis.is_binding
@@ -73,8 +74,7 @@ def _describe_fields(rule: Rule) -> list[tuple[str, str]]:
         ("section", f"{rule.section} {(CLIENT_SECTIONS if is_client else SECTIONS)[rule.section]}"),
         (
             "basis",
-            f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. "
-            f"A {'client' if is_client else 'deployment'} that breaks it {consequence}.",
+            f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. {subject} that breaks it {consequence}.",
         ),
         (
             "needs",

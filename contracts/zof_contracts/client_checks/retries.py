@@ -52,11 +52,14 @@ class RetryJudge(Judge):
         self._calls = CallTracker()
         self._waits: defaultdict[int, list[tuple[float, tuple[Exchange, ...]]]] = defaultdict(list)
         """The waits before the second, third, … attempt that the client chose itself, with their attempts."""
+        self._latest: Memory[tuple[object, ...], int] = Memory()
+        """The number of the last request to each path with each body, whatever its Idempotency-Key is."""
         self._without_growth: list[tuple[Exchange, ...]] = []
         self._has_growth = False
 
     def observe(self, each: RecordedExchange) -> None:
         """Judge an attempt by the one before it."""
+        self._latest.set(_sign_body(each), each.exchange.number)
         call, ended = self._calls.add(each)
         if call.count > 1:
             self._check_retry_after(call)
@@ -110,6 +113,8 @@ class RetryJudge(Judge):
         may_repeat = first.exchange.request.is_repeatable or status == THROTTLED
         if not may_repeat or first.is_lost or status == NO_STATUS:
             return
+        if call.count == 1 and (self._latest.get(_sign_body(first)) or 0) > first.exchange.number:
+            return  # it was repeated with another Idempotency-Key, which another rule is about
         self.ledger.check(
             "client.retry.transient",
             call.count > 1,
@@ -170,6 +175,11 @@ class RetryJudge(Judge):
             got=f"{len(fixed)} waits of about {fixed[0][0]:.2f} s before the same attempt",
             trace=fixed[0][1],
         )
+
+
+def _sign_body(each: RecordedExchange) -> tuple[object, ...]:
+    request = each.exchange.request
+    return (*identify(each), request.method, request.target, digest_body(request.body))
 
 
 def _vary(waits: Sequence[float]) -> bool:

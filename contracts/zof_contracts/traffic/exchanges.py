@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -141,11 +142,17 @@ def _split_path(path: str) -> tuple[str, str]:
 
 
 def _looks_like_api(base: str, path: str, parts: Parts) -> bool:
-    """Whether an exchange is surely one of the API: by its host, or by its operation and the form of its answer."""
+    """Whether an exchange is surely one of the API: by its host, or by its path and where it goes or its answer."""
     address = BaseUrl.parse(base)
     if address.host == _PUBLIC_HOST:
         return True
-    if load_contract().find_operation(parts.method, path) is None:
+    if not path.startswith(PREFIX + "/") or path.split("/")[2] not in _list_collections():
         return False
     request_id = next((value for name, value in parts.answer_headers if name == "x-request-id"), "")
     return address.is_loopback or request_id.startswith("req_")
+
+
+@cache
+def _list_collections() -> frozenset[str]:
+    """The first parts of the documented paths: runs, results and so on."""
+    return frozenset(operation.path.split("/")[1] for operation in load_contract().operations.values())
