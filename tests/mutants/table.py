@@ -15,6 +15,8 @@ from tests.mutants.catalogue import MUTANTS, target
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from zof_contracts.evidence.verification import Verification
+
     from tests.mutants.layer import Mutant
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "mutants.md"
@@ -30,11 +32,15 @@ under its rule. A rule that no defect trips would be a rule that nobody has seen
 """
 
 
-def broken(mutant: Mutant) -> frozenset[str]:
-    """The rules that the probes find broken."""
-    facts = run(target(mutant), max_examples=0)
+def verify(mutant: Mutant) -> Verification:
+    """Verify a new deployment of a mutant by the probes."""
+    return run(target(mutant), max_examples=0)
+
+
+def broken(verification: Verification) -> frozenset[str]:
+    """The rules that a verification finds broken."""
     verdicts = {Verdict.VIOLATED, Verdict.DIFFERS}
-    return frozenset(each.rule.name for each in facts.results if each.verdict in verdicts)
+    return frozenset(each.rule.name for each in verification.results if each.verdict in verdicts)
 
 
 def table(found: Mapping[str, frozenset[str]]) -> str:
@@ -63,4 +69,4 @@ def _lines(found: Mapping[str, frozenset[str]]) -> Iterator[str]:
 
 if __name__ == "__main__":
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(table({name: broken(mutant) for name, mutant in MUTANTS.items()}), encoding="utf-8")
+    PAGE.write_text(table({name: broken(verify(mutant)) for name, mutant in MUTANTS.items()}), encoding="utf-8")

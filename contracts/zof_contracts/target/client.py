@@ -133,6 +133,8 @@ class Client:
         self.throttled = 0
         self.pacing = True
         """Whether the quota is respected; the probes of the rate limit turn it off for their own requests."""
+        self.seconds_waited = 0.0
+        """Seconds that `wait` has let pass."""
         self._began = timer.now()
         self._clean_up = _CleanUp()
         self._quota: dict[str, _Quota] = {}
@@ -182,6 +184,7 @@ class Client:
             self._require_time(seconds)
             self.tell(Waiting(seconds, why))
             self.timer.sleep(seconds)
+        self.seconds_waited += seconds
 
     def send(self, request: Request) -> Exchange:
         """Send a request, and wait and repeat where that is right; observers see the last answer.
@@ -298,7 +301,7 @@ class Client:
     def _record(self, request: Request, answer: Response, took: float) -> Exchange:
         operation = load_contract().find_operation(request.method, request.path)
         name = operation.id if operation else ""
-        exchange = Exchange(len(self.journal) + 1, request, answer, name, time.time(), took)
+        exchange = Exchange(len(self.journal) + 1, request, answer, name, time.time(), took, self.seconds_waited)
         self.journal.append(exchange)
         self._remember_runs(exchange)
         if answer.body.startswith(BOM):

@@ -33,6 +33,7 @@ from zof_contracts.verification.arguments import ArgumentCheck, WrongArgument
 from zof_contracts.verification.cleanup import clean_up
 from zof_contracts.verification.notes import collect_notes
 from zof_contracts.verification.preflight import check_target
+from zof_contracts.verification.traces import complete_traces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -120,6 +121,7 @@ def run(  # noqa: PLR0913  the options of a verification
     finally:
         receipt = clean_up(client)
         client.close()
+    complete_traces(ledger, client.journal)
     verification = Verification(
         target=client.target,
         results=ledger.results(),
