@@ -245,6 +245,14 @@ class Client:
             end = min(end, max(self._began + self.budget.seconds, now + _LEAST_CLEAN_UP))
         self._clean_up.until = end
 
+    def change_target(self, target: Target) -> None:
+        """Send what follows to another address of the deployment."""
+        if target.url != self.target.url:
+            self.transport.close()
+            self.transport = target.make_transport()
+            self._quota.clear()
+        self.target = target
+
     def close(self) -> None:
         """Close the connections that are kept open."""
         self.transport.close()
