@@ -19,6 +19,8 @@ from tests.mutants.catalogue import MUTANTS, target
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from zof_contracts.evidence.verification import Verification
+
     from tests.mutants.layer import Mutant
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "mutants.md"
@@ -34,11 +36,15 @@ under its rule. A rule that no defect trips would be a rule that nobody has seen
 """
 
 
-def broken(mutant: Mutant) -> frozenset[str]:
-    """The rules that the probes find broken."""
-    facts = run(target(mutant), max_examples=0)
+def verify(mutant: Mutant) -> Verification:
+    """Verify a new deployment of a mutant by the probes."""
+    return run(target(mutant), max_examples=0)
+
+
+def broken(verification: Verification) -> frozenset[str]:
+    """The rules that a verification finds broken."""
     verdicts = {Verdict.VIOLATED, Verdict.DIFFERS}
-    return frozenset(each.rule.name for each in facts.results if each.verdict in verdicts)
+    return frozenset(each.rule.name for each in verification.results if each.verdict in verdicts)
 
 
 def table(found: Mapping[str, frozenset[str]]) -> str:
@@ -69,7 +75,8 @@ def measure(names: Sequence[str]) -> dict[str, frozenset[str]]:
     """The broken rules of each mutant: those in `names` measured, the others as the page has them if it has them."""
     known = rows(PAGE.read_text(encoding="utf-8")) if names else {}
     return {
-        name: known[name] if name in known and name not in names else broken(mutant) for name, mutant in MUTANTS.items()
+        name: known[name] if name in known and name not in names else broken(verify(mutant))
+        for name, mutant in MUTANTS.items()
     }
 
 
