@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -166,6 +167,35 @@ def test_a_required_property_that_is_not_defined_is_found() -> None:
     schema = {"properties": {"a": {}}, "required": ["a", "b"], "if": {"required": ["a"]}, "else": {"required": ["c"]}}
     found = list(undefined({"components": {"schemas": {"X": schema}}}, frozenset(), "#"))
     assert found == ["#/components/schemas/X/required: b", "#/components/schemas/X/else/required: c"]
+
+
+def find_anonymous(node: Any, pointer: str) -> Iterator[str]:  # noqa: ANN401  a JSON value
+    """Where an object with properties or an enum stands that is no schema of `components`, and so has no name."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return
+    is_named = re.fullmatch(r"#/components/schemas/\w+(/allOf/\d+)?", pointer) is not None
+    is_condition = pointer.rpartition("/")[2] in {"if", "then", "else", "not"} or "/if/" in pointer
+    if not is_named and not is_condition and ("enum" in node or node.get("type") == "object" and "properties" in node):
+        yield pointer
+    for key, child in node.items():
+        if key not in {"example", "examples", "value", "default"}:
+            yield from find_anonymous(child, f"{pointer}/{key}")
+
+
+@pytest.mark.parametrize("document", [CONTRACT, CONTROL], ids=["contract", "control"])
+def test_every_object_and_enum_has_a_name(document: Document) -> None:
+    """Objects and enums are schemas of `components`, since generators make up names such as `Error1` for others."""
+    assert list(find_anonymous(document.root, "#")) == []
+
+
+def test_an_object_without_a_name_is_found() -> None:
+    """An object or an enum inside another schema, or in an answer, is told by its pointer."""
+    inner = {"type": "object", "properties": {"b": {"enum": ["x"]}}}
+    document = {"components": {"schemas": {"A": {"type": "object", "properties": {"a": inner}}}}}
+    found = list(find_anonymous(document, "#"))
+    assert found == ["#/components/schemas/A/properties/a", "#/components/schemas/A/properties/a/properties/b"]
 
 
 def find_shared_constants(schemas: dict[str, Any]) -> dict[str, list[str]]:
