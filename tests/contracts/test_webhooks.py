@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from zof_contracts.checks.webhooks import check_envelope, check_ids, check_order, check_signature, read_event
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
+from zof_contracts.report import FILES, render
 from zof_contracts.target.receiver import LONGEST_BODY, Receiver
 from zof_contracts.target.target import Target
 from zof_contracts.verification.run import run
@@ -52,6 +53,17 @@ def test_every_rule_is_exercised_in_process() -> None:
     assert [one.state for one in found.receipt if one.run.startswith("wh_")] == [
         "left registered: the API deletes no webhooks"
     ]
+
+
+@pytest.mark.parametrize("name", ["webhook-secrets-listed", "event-signed-with-another-secret", "webhook-created-200"])
+def test_no_report_shows_a_webhook_secret(name: str) -> None:
+    """The secrets of webhooks are in no report, also if an answer shows them where it should not."""
+    found = run(target(MUTANTS[name]), rules=SECTION, max_examples=0)
+    made = next(one for one in found.journal if one.operation == "createWebhook" and one.response.ok)
+    secret = made.response.fields["secret"]
+    assert found.findings
+    for form in FILES:
+        assert secret not in render(found, form)
 
 
 @pytest.mark.parametrize("name", ["unknown-events-taken", "any-webhook-url-taken", "short-webhook-secrets-taken"])
