@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ACCEPTED: Final = 202
 _UNAVAILABLE: Final = 503
-_PATIENCE_IN_PROCESS: Final = 1.5
+_PATIENCE_IN_PROCESS: Final = 3.0
 """Seconds of real time to wait for an event of a target in this process."""
 _ROUNDS: Final = 3
 """How often to wait for a retry."""
