@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
+from zof_emulator.core.timeline import SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,9 @@ def move_on_poll(world: World, runs: Sequence[Run]) -> bool:
     The clock moves in the mode `auto` only, and only if earlier answers showed the current status of each run that has
     not ended. It moves until one of these runs starts or ends.
 
+    Raises:
+        SliceEnded: there is more to carry out than one slice has; the same poll goes on where this one has ended.
+
     Returns:
         Whether the clock moved. The runs are then out of date, and the caller looks them up again.
     """
@@ -30,7 +34,11 @@ def move_on_poll(world: World, runs: Sequence[Run]) -> bool:
     known = all(world.seen.get(number) is status for number, status in waiting.items())
     moves = bool(waiting) and known and world.now + world.most_work_ms() <= LAST
     if moves:
-        world.move_until(lambda: any(not _has_status(world, number, status) for number, status in waiting.items()))
+
+        def has_come() -> bool:
+            return any(not _has_status(world, number, status) for number, status in waiting.items())
+
+        world.move_until(has_come, SLICE)
     world.seen |= {
         number: world.runs[number].status
         for number in waiting

@@ -16,6 +16,12 @@ DELIVER: Final = "deliver"
 """The outcome of what is due when it is a webhook delivery."""
 NEVER: Final = 1 << 62
 """An instant after all others."""
+SLICE: Final = 1_000
+"""The number of actions in a slice of a long settlement: about ten milliseconds of work."""
+
+
+class SliceEnded(Exception):  # noqa: N818  not an error
+    """A slice of actions has been carried out, and more are due; the caller calls again to go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.outcomes import LONGEST, duration, is_flaky, outcome
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
-from zof_emulator.core.timeline import DELIVER, NEVER
+from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, SliceEnded
 from zof_emulator.core.world_queries import WorldQueries
 from zof_emulator.core.world_state import Event, EventKind, Retention, Tenancy, sort_samples
 
@@ -46,12 +46,16 @@ class World(WorldQueries):
     # --- time
 
     def reach(self, system: int) -> None:
-        """Settle the world at the current instant, given the system's time (ms)."""
+        """Settle the world at the current instant, given the system's time (ms).
+
+        Raises:
+            SliceEnded: more actions are due than one slice has.
+        """
         now = self.clock.read(system, self.now)
         if now < self.agenda.first:
             self.now = now
-        else:
-            self.settle(now)
+        elif not self.settle(now, SLICE) and self.agenda.first <= now:
+            raise SliceEnded
 
     def settle(self, now: int, most: int = NEVER) -> int:
         """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards.
@@ -98,7 +102,7 @@ class World(WorldQueries):
         ):  # what is due then is for runs that were canceled
             raise Refused("nothing_due")
 
-    def move_until(self, has_come: Callable[[], bool]) -> None:
+    def move_until(self, has_come: Callable[[], bool], most: int = NEVER) -> None:
         """Move the clock from one due action to the next until `has_come()` is true.
 
         The condition must be true at the latest when all runs have ended: as long as a run has not ended, an action is
@@ -106,12 +110,27 @@ class World(WorldQueries):
 
         Raises:
             Refused: no run is left to end, or the clock could pass the year 9999.
+            SliceEnded: `most` actions or more were carried out, and the condition is not true. No instant is split.
         """
         self.check_moving()
         while self.agenda.first < NEVER:
-            self.move_to(max(self.now, self.agenda.first))
+            if most <= 0:
+                raise SliceEnded
+            most -= NEVER - self.move_to(max(self.now, self.agenda.first))
             if has_come():
                 return
+
+    def move_on(self, instant: int, most: int) -> None:
+        """Move the clock to an instant (ms).
+
+        Raises:
+            SliceEnded: `most` actions were carried out, and more are due until then.
+        """
+        while self.agenda.first <= instant:
+            if not most:
+                raise SliceEnded
+            most = self.move_to(max(self.now, self.agenda.first), most=most)
+        self.move_to(instant)
 
     def move_run(self, run: Run, *, to_end: bool) -> Run:
         """Move the clock until the run, or without `to_end` its next case, has ended; return the changed run.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.timeline import SliceEnded
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http import encode
@@ -75,13 +76,17 @@ class Outcome(NamedTuple):
 class _Waits(Exception):  # noqa: N818  not an error
     """An operation must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
 
-    def __init__(self, waiting: Waiting, base: str) -> None:
+    def __init__(self, waiting: Waiting | None = None, base: str = "") -> None:
         super().__init__()
-        self.resume, self.is_slice = waiting
+        self.resume: Callable[[], Reply | Waiting] | None = None if waiting is None else waiting.resume
+        """None when the request was not yet admitted; it is then judged anew."""
+        self.is_slice = waiting is None or waiting.is_slice
         self.base = base
         """The URL at which links in its answer begin."""
         self.at = 0
-        """When the request came, by the world's clock in ms."""
+        """When the request came, by the world's clock in ms; 0 before the world is settled."""
+        self.organization = ""
+        self.limits: Headers = ()
         self.idle: Future[None] = Future()
         """Done after the attempts to send the deliveries."""
 
@@ -174,12 +179,22 @@ class OpenApiApp:
     ) -> tuple[Encoded, Headers, Sending | None] | _Waits:
         """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
         with self.deliveries.lock:
-            at = hosted.settle().now if waits is None else waits.at
+            at = 0 if waits is None else waits.at
+            try:
+                at = at or hosted.settle().now
+            except SliceEnded:
+                if self._policy.needs_settled_world(None if arrival is None else arrival.operation):
+                    return _Waits()
+                at = hosted.world.now
             try:
                 if arrival is None:
                     outcome = self._answer_without_operation(scope, route)
                 else:
                     outcome = self._answer(arrival, hosted, waits)
+            except SliceEnded:
+                more = _Waits()
+                more.at = at
+                return more
             except _Waits as more:
                 more.at = at
                 if not more.is_slice:
@@ -229,7 +244,7 @@ class OpenApiApp:
             return False
         try:
             if operation.secured:
-                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle().now)
+                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle_slice().now)
         except Refused:
             return False
         return True
@@ -237,7 +252,7 @@ class OpenApiApp:
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
         with self.deliveries.lock:
-            hosted.settle()
+            hosted.settle_slice()
             outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
             heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
@@ -246,7 +261,7 @@ class OpenApiApp:
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
         """The body and the headers of the answer to input that is not a valid HTTP request."""
         with self.deliveries.lock:
-            hosted.settle()
+            hosted.settle_slice()
             outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
             request_id = hosted.outside_id()
             heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
@@ -259,8 +274,10 @@ class OpenApiApp:
         organization, reason = "", ""
         limits: Headers = ()
         try:
-            if waits is not None:
-                return Outcome(self._encode(operation, waits.resume(), waits.base, hosted))
+            if waits is not None and waits.resume is not None:
+                organization, limits = waits.organization, waits.limits
+                encoded = self._encode(operation, waits.resume(), waits.base, hosted)
+                return Outcome(encoded, organization, reason, limits)
             if operation.secured:
                 key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
@@ -274,7 +291,10 @@ class OpenApiApp:
         except Refused as refused:
             reason = refused.reason
             encoded = _encode_refusal(operation.reasons, refused)
-        except _Waits:
+        except SliceEnded:
+            raise
+        except _Waits as more:
+            more.organization, more.limits = organization, limits
             raise
         except Exception as bug:  # noqa: BLE001  a bug of the emulator is answered with 500
             reason = "internal_error"
@@ -332,8 +352,14 @@ class OpenApiApp:
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
-        reply = self._table[operation.id](self._policy.subject(hosted), request)
-        return self._encode(operation, reply, request.base, hosted)
+        return self._encode(operation, self._call(operation, request, hosted), request.base, hosted)
+
+    def _call(self, operation: Operation, request: Request, hosted: HostedWorld) -> Reply | Waiting:
+        """Call the handler of an operation; a poll that moves the clock far is called again after every slice."""
+        try:
+            return self._table[operation.id](self._policy.subject(hosted), request)
+        except SliceEnded:
+            return Waiting(lambda: self._call(operation, request, hosted), is_slice=True)
 
     @staticmethod
     def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
