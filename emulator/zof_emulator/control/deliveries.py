@@ -17,6 +17,7 @@ from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, Reply, Request
+from zof_emulator.journal.masking import mask_url
 from zof_emulator.webhooks.compose import compose
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def show_delivery(world: World, delivery: Delivery) -> dict[str, Any]:
         "note": delivery.note or None,
         "request": {
             "method": "POST",
-            "url": post.url,
+            "url": mask_url(post.url),
             "headers": [list(pair) for pair in post.headers],
             "body": post.body.decode(),
         },
