@@ -107,7 +107,7 @@ _ENDPOINT: Final = _row(
     _ORGANIZATION,
     _TEXT | {"maxLength": 2048},
     _rows(_EVENT_TYPE) | {"minItems": 1},
-    _TEXT | {"minLength": 16, "maxLength": 256},
+    _or_null(_TEXT | {"minLength": 16, "maxLength": 256}),
     _INSTANT,
 )
 _RULE: Final = _row(

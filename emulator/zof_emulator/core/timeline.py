@@ -20,8 +20,12 @@ SLICE: Final = 1_000
 """The number of actions in a slice of a long settlement: about ten milliseconds of work."""
 
 
-class SliceEnded(Exception):  # noqa: N818  not an error
-    """A slice of actions has been carried out, and more are due; the caller calls again to go on."""
+class MustWait(Exception):  # noqa: N818  not an error
+    """Something else must be served before time goes on; then the caller repeats its call."""
+
+
+class SliceEnded(MustWait):
+    """A slice of actions has been carried out, and more are due. Other worlds are served before the next slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,10 @@ class Clock:
 
         Time never runs backwards.
         """
-        return min(LAST, max(now, system + self.offset)) if self.mode is ClockMode.REAL else now
+        if self.mode is not ClockMode.REAL:
+            return now
+        shown = system + self.offset
+        return now if shown < now else min(LAST, shown)
 
     def catch_up(self, system: int, now: int) -> Clock:
         """The clock that shows `now` at the system's time (ms) if it would show less; otherwise this clock."""

@@ -102,7 +102,7 @@ class World(WorldQueries):
         ):  # what is due then is for runs that were canceled
             raise Refused("nothing_due")
 
-    def move_until(self, has_come: Callable[[], bool], most: int = NEVER) -> None:
+    def move_until(self, has_come: Callable[[], bool]) -> None:
         """Move the clock from one due action to the next until `has_come()` is true.
 
         The condition must be true at the latest when all runs have ended: as long as a run has not ended, an action is
@@ -110,27 +110,12 @@ class World(WorldQueries):
 
         Raises:
             Refused: no run is left to end, or the clock could pass the year 9999.
-            SliceEnded: `most` actions or more were carried out, and the condition is not true. No instant is split.
         """
         self.check_moving()
         while self.agenda.first < NEVER:
-            if most <= 0:
-                raise SliceEnded
-            most -= NEVER - self.move_to(max(self.now, self.agenda.first))
+            self.move_to(max(self.now, self.agenda.first))
             if has_come():
                 return
-
-    def move_on(self, instant: int, most: int) -> None:
-        """Move the clock to an instant (ms).
-
-        Raises:
-            SliceEnded: `most` actions were carried out, and more are due until then.
-        """
-        while self.agenda.first <= instant:
-            if not most:
-                raise SliceEnded
-            most = self.move_to(max(self.now, self.agenda.first), most=most)
-        self.move_to(instant)
 
     def move_run(self, run: Run, *, to_end: bool) -> Run:
         """Move the clock until the run, or without `to_end` its next case, has ended; return the changed run.
