@@ -71,6 +71,7 @@ class HistoryCheck:
             return
         self._check_request_id(exchange)
         self._check_window(exchange)
+        self._check_capacity(exchange)
         if exchange.response.ok and exchange.operation and not self._may_be_replay(exchange):
             self._check_objects(exchange)
             self._check_page(exchange)
@@ -122,6 +123,13 @@ class HistoryCheck:
         self._check_remaining(window, exchange, remaining, limit)
         if near:
             self.ledger.record_kept("limits.window")
+
+    def _check_capacity(self, exchange: Exchange) -> None:
+        """Judge a start that is answered 429 though the rate limit is not used up: its run should have been queued."""
+        remaining = _read_number(exchange, "remaining")
+        if exchange.operation == "startRun" and exchange.response.status == _THROTTLED and remaining:
+            expected, got = "accepted and queued", f"429 with X-RateLimit-Remaining {remaining}"
+            self.ledger.record_violation("runs.capacity", expected=expected, got=got, trace=exchange)
 
     def _check_remaining(self, window: _Window, exchange: Exchange, remaining: int, limit: int) -> None:
         before = _read_number(window.last, "remaining") or 0

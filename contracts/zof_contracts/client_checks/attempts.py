@@ -40,6 +40,12 @@ class Call:
         self.attempts.append(attempt)
 
 
+def read_idempotency_key(each: RecordedExchange) -> str | None:
+    """The idempotency key of a request; None without one, and for requests that the API reads none of."""
+    request = each.exchange.request
+    return request.header("idempotency-key") if request.method == "POST" else None
+
+
 def measure_wait(before: RecordedExchange, after: RecordedExchange) -> float | None:
     """The seconds from an answer to the next attempt; None if the recording does not say."""
     ended = before.ended if before.ended is not None else before.began
@@ -80,7 +86,7 @@ class CallTracker:
 def _sign(each: RecordedExchange) -> tuple[object, ...]:
     """What two attempts of one call have in common; a key names a call, whatever the body is."""
     request = each.exchange.request
-    key = request.header("idempotency-key")
+    key = read_idempotency_key(each)
     body = f"key {key}" if key is not None else digest_body(request.body)
     return (*identify(each), request.method, request.path, request.query, body)
 

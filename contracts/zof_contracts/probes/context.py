@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 
+UNKNOWN_CASE: Final = "tc_that_is_missing"
 UNKNOWN_RUN: Final = "run_that_is_missing"
 UNKNOWN_RESULT: Final = "res_that_is_missing"
 UNKNOWN_ARTIFACT: Final = "art_that_is_missing"

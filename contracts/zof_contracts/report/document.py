@@ -219,7 +219,8 @@ def _finding(verification: Verification, finding: Finding, *others: Finding) -> 
 
 
 def _script(verification: Verification, finding: Finding) -> str:
-    return write_script(finding.trace, base=verification.target.base, keys=verification.target.keys)
+    target = verification.target
+    return write_script(finding.trace, base=target.base, keys=target.keys, can_move_clock=target.can_move_clock)
 
 
 def _other_operation(verification: Verification, other: Finding) -> Report:
