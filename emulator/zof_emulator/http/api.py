@@ -13,11 +13,11 @@ from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
-from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body
 from zof_emulator.http.deliveries import Deliveries, wait_for
 from zof_emulator.http.hosted_world import Exchange
+from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.routes import Routes
 from zof_emulator.journal.ring import Addition, Cut, Sending
 from zof_emulator.spec.document import SpecError
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from zof_emulator.handlers.messages import Reply
+    from zof_emulator.http.faults import FaultInjector
     from zof_emulator.http.hosted_world import HostedWorld
+    from zof_emulator.http.outcome import Headers
     from zof_emulator.http.policy import Policy
     from zof_emulator.http.routes import Route
     from zof_emulator.spec.document import Document
-    from zof_emulator.spec.operation import Operation, Refusal
+    from zof_emulator.spec.operation import Operation
 
-    Headers = tuple[tuple[bytes, bytes], ...]
     Table = Mapping[str, Callable[[Any, Request], Reply | Waiting]]
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _PIECE: Final = 1 << 16
 _NO_CONTENT: Final = 204
-_JSON: Final = (b"content-type", b"application/json")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
@@ -56,18 +56,6 @@ class Arrival(NamedTuple):
     """The parameters of the path, by name."""
     raw: bytes | None
     """The body; None if it was too large to be read."""
-
-
-class Outcome(NamedTuple):
-    """The answer to a request, and what the journal and the listeners record about it."""
-
-    encoded: Encoded
-    organization: str = ""
-    """The organization of the key; empty without a valid key."""
-    reason: str = ""
-    """Why the request was refused; empty if it was not."""
-    limits: Headers = ()
-    """The headers of the rate limit."""
 
 
 class _Waits(Exception):  # noqa: N818  not an error
@@ -115,6 +103,8 @@ class OpenApiApp:
         if amiss:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
         self.deliveries = deliveries
+        self.faults: FaultInjector | None = None
+        """What answers the requests that fail on purpose; None if none of these operations can."""
         self._public_url = public_url
         self._table = table
         self._routes = Routes(prefix, found)
@@ -139,7 +129,16 @@ class OpenApiApp:
         # its slices, so that other worlds are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
         if self._policy.needs_settled_world(operation):
-            await _wait_until_settled(hosted)
+            await wait_until_settled(hosted)
+        faults = self.faults
+        if (
+            faults is not None
+            and (hosted.world.faults.tables or b"prefer" in headers)
+            and arrival is not None
+            and faults.is_concerned(arrival, hosted)
+        ):
+            await faults.answer(arrival, hosted, receive, send)
+            return
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, _Waits):
             await _wait(found, hosted)
@@ -150,7 +149,7 @@ class OpenApiApp:
             await send({"type": "http.response.start", "status": encoded.status, "headers": heads})
             await send({"type": "http.response.body", "body": content})
         else:
-            await _send(send, scope, encoded, heads, self.deliveries.lock, sending)
+            await send_answer(send, scope, encoded, heads, self.deliveries.lock, sending)
 
     def _attempt(
         self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
@@ -168,13 +167,26 @@ class OpenApiApp:
                 if not more.is_slice:
                     more.idle = self.deliveries.when_idle(hosted)
                 return more
-            if scope["method"] == "HEAD":
-                outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
-            encoded = outcome.encoded
-            heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
-            sending = self._record(scope, arrival, outcome, hosted, at)
-            self.deliveries.notify(hosted)
-            return encoded, heads, sending
+            return self.finish(scope, arrival, outcome, hosted, at)
+
+    def answer(self, arrival: Arrival, hosted: HostedWorld) -> Outcome:
+        """Carry out a request of an operation that never waits; called with the lock held."""
+        return self._answer(arrival, hosted, None)
+
+    def finish(
+        self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int
+    ) -> tuple[Encoded, Headers, Sending | None]:
+        """Record an exchange; return its answer, all headers, and what takes note of the pieces of a long answer.
+
+        `at` is when the request came, by the world's clock in ms. Called with the lock held.
+        """
+        if scope["method"] == "HEAD":
+            outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
+        encoded = outcome.encoded
+        heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
+        sending = self._record(scope, arrival, outcome, hosted, at)
+        self.deliveries.notify(hosted)
+        return encoded, heads, sending
 
     def _record(
         self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int
@@ -199,6 +211,7 @@ class OpenApiApp:
                     outcome.encoded,
                     self._policy.journal_id(hosted),
                     outcome.limits,
+                    outcome.fault,
                 )
             )
         return None
@@ -220,16 +233,16 @@ class OpenApiApp:
         """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
         with self.deliveries.lock:
             hosted.settle()
-            outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
+            outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
             heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
-        await _send(send, scope, outcome.encoded, heads, self.deliveries.lock)
+        await send_answer(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
         """The body and the headers of the answer to input that is not a valid HTTP request."""
         with self.deliveries.lock:
             hosted.settle()
-            outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
+            outcome = Outcome(encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
             request_id = hosted.outside_id()
             heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
             self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
@@ -255,14 +268,14 @@ class OpenApiApp:
             encoded = self._perform(arrival, organization, hosted)
         except Refused as refused:
             reason = refused.reason
-            encoded = _encode_refusal(operation.reasons, refused)
+            encoded = encode_refusal(operation.reasons, refused)
         except _Waits:
             raise
         except Exception as bug:  # noqa: BLE001  a bug of the emulator is answered with 500
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
             _LOG.error("bug in %s: %r at %s:%s", operation.id, bug, where.filename, where.lineno)
-            encoded = _encode_refusal(operation.reasons, Refused(reason))
+            encoded = encode_refusal(operation.reasons, Refused(reason))
         return Outcome(encoded, organization, reason, limits)
 
     def _perform(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> Encoded:
@@ -326,11 +339,11 @@ class OpenApiApp:
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
         """The answer to a request that reaches no operation."""
         if route is None:
-            return Outcome(_encode_refusal(self._elsewhere, Refused("unknown_path")), reason="unknown_path")
+            return Outcome(encode_refusal(self._elsewhere, Refused("unknown_path")), reason="unknown_path")
         if scope["method"] == "OPTIONS":
             return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
-        encoded = _encode_refusal(self._elsewhere, refused)
+        encoded = encode_refusal(self._elsewhere, refused)
         allow = (b"allow", route.allow_header.encode())
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
@@ -346,6 +359,7 @@ class OpenApiApp:
                     request_id,
                     outcome.organization,
                     outcome.reason,
+                    "" if outcome.fault is None else outcome.fault.id,
                 )
             )
 
@@ -364,27 +378,11 @@ def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
 
 
-def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
-    """The answer to a refused request.
-
-    Raises:
-        KeyError: the document does not word the reason, which a test rules out.
-    """
-    refusal = reasons[refused.reason]
-    content = encode.json_of(refusal.error(refused))
-    headers = [_JSON, (b"content-length", b"%d" % len(content))]
-    if refusal.code == "unauthorized":
-        headers.append((b"www-authenticate", b"Bearer"))
-    if "seconds" in refused.words:
-        headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
-    return Encoded(refusal.status, tuple(headers), content)
-
-
 async def _wait(waits: _Waits, hosted: HostedWorld) -> None:
     """Wait until an operation may go on."""
     if not waits.is_slice:
         await wait_for(waits.idle)
-        await _wait_until_settled(hosted)
+        await wait_until_settled(hosted)
         return
     hosted.is_settling = True
     try:
@@ -393,13 +391,13 @@ async def _wait(waits: _Waits, hosted: HostedWorld) -> None:
         hosted.is_settling = False
 
 
-async def _wait_until_settled(hosted: HostedWorld) -> None:
+async def wait_until_settled(hosted: HostedWorld) -> None:
     """Wait while an advance of the world is carried out in slices."""
     while hosted.is_settling:  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
         await asyncio.sleep(0)
 
 
-async def _send(  # noqa: PLR0913, PLR0917  what is sent, and to whom
+async def send_answer(  # noqa: PLR0913, PLR0917  what is sent, and to whom
     send: Send,
     scope: Scope,
     encoded: Encoded,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from zof_emulator.core.timeline import NEVER
 from zof_emulator.http.encode import Encoder
+from zof_emulator.http.pauses import Pauses
 from zof_emulator.journal.ring import Journal
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Exchange(NamedTuple):
     organization: str
     reason: str
     """Why it was refused; empty if it was not."""
+    fault: str = ""
+    """The ID of the fault that answered; empty if none did."""
 
 
 class Listeners(NamedTuple):
@@ -57,6 +60,7 @@ class HostedWorld:
         "_system",
         "authorizations",
         "began",
+        "began_with",
         "config",
         "encoder",
         "from_snapshot",
@@ -65,6 +69,7 @@ class HostedWorld:
         "listeners",
         "mount",
         "name",
+        "pauses",
         "used_at",
         "world",
     )
@@ -102,6 +107,8 @@ class HostedWorld:
         self._system = system
         self._access = access
         self._outside = 0
+        self.pauses = Pauses()
+        """The requests that wait because of a fault."""
         self.is_settling = False
         """Whether an advance is carried out in slices; nothing else moves the world until it has ended."""
         self.reset()
@@ -133,8 +140,11 @@ class HostedWorld:
         return self
 
     def _show(self, world: World) -> None:
+        self.pauses.release_all()
         self._forgotten = world.forgotten  # a greater number is reported once
         self.world = world
+        self.began_with = world.config
+        """The configuration of the world when it began here; a request may change it later."""
         self.encoder = Encoder(world)
         access = self._access(world)
         self.authorizations, self._labels = access.authorizations, access.labels

@@ -10,7 +10,17 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Operation
 
 JOURNALED_CONTROL_OPERATIONS: Final = frozenset(
-    {"advanceClock", "advanceRun", "clearDeliveryRules", "createDeliveryRule", "disturbDelivery", "sendEvent"}
+    {
+        "advanceClock",
+        "advanceRun",
+        "changeConfig",
+        "clearDeliveryRules",
+        "createDeliveryRule",
+        "createFault",
+        "deleteFault",
+        "disturbDelivery",
+        "sendEvent",
+    }
 )
 """The control operations that change what the API answers or sends next, so that a replay needs them."""
 
