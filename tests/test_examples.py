@@ -349,6 +349,9 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
     ("restoreSnapshot", "missing_field"): lambda asked, zof: asked.with_fields(zof, world=None),
     ("restoreSnapshot", "invalid_value"): lambda asked, zof: asked.with_fields(zof, version="1"),
     ("restoreSnapshot", "snapshot_unreadable"): lambda asked, zof: asked.send(zof),
+    ("changeConfig", "body_too_large"): lambda asked, zof: zof.send(
+        asked.method, asked.target, headers=[JSON, ("content-length", str((8 << 20) + 1))]
+    ),
     ("restoreSnapshot", "body_too_large"): lambda asked, zof: zof.send(
         asked.method, asked.target, headers=[JSON, ("content-length", str(1 << 50))]
     ),
@@ -417,4 +420,5 @@ def test_the_ids_in_parameters_exist() -> None:
     """Every ID that is an example of a parameter exists on a fresh emulator, except a delivery and a fault rule."""
     for asked in all_operations():
         if asked.method == "GET" and "{id}" in asked.path:
-            assert asked.send(Zof()).status == (404 if asked.node["operationId"] in {"getDelivery", "getFault"} else 200)
+            is_missing = asked.node["operationId"] in {"getDelivery", "getFault"}
+            assert asked.send(Zof()).status == (404 if is_missing else 200)

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import traceback
-from concurrent.futures import Future
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from zof_emulator.core.auto_clock import DeliveryDue
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http.auth import admit, key_of, permit
-from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body
-from zof_emulator.http.deliveries import Deliveries, wait_for
+from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body, read_body
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.routes import Routes
+from zof_emulator.http.send import send_answer
+from zof_emulator.http.waits import Waits, wait, wait_until_settled
 from zof_emulator.journal.ring import Addition, Cut, Sending
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.operation import compile_elsewhere, operations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
     from zof_emulator.handlers.messages import Reply
+    from zof_emulator.http.decode import BodyReader
+    from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.faults import FaultInjector
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.outcome import Headers
@@ -38,10 +41,12 @@ if TYPE_CHECKING:
     from zof_emulator.spec.document import Document
     from zof_emulator.spec.operation import Operation
 
+    Alter = Callable[[Callable[[], Outcome]], Outcome]
+    """Makes the outcome of a request from the function that carries the request out."""
+
     Table = Mapping[str, Callable[[Any, Request], Reply | Waiting]]
 
 _LOG: Final = logging.getLogger("zof_emulator")
-_PIECE: Final = 1 << 16
 _NO_CONTENT: Final = 204
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
@@ -54,22 +59,8 @@ class Arrival(NamedTuple):
     operation: Operation
     parameters: Mapping[str, str]
     """The parameters of the path, by name."""
-    raw: bytes | None
-    """The body; None if it was too large to be read."""
-
-
-class _Waits(Exception):  # noqa: N818  not an error
-    """An operation must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
-
-    def __init__(self, waiting: Waiting, base: str) -> None:
-        super().__init__()
-        self.resume, self.is_slice = waiting
-        self.base = base
-        """The URL at which links in its answer begin."""
-        self.at = 0
-        """When the request came, by the world's clock in ms."""
-        self.idle: Future[None] = Future()
-        """Done after the attempts to send the deliveries."""
+    raw: bytes | BodyReader | None
+    """The body, or what has read it; None if it was too large to be read."""
 
 
 class OpenApiApp:
@@ -84,6 +75,7 @@ class OpenApiApp:
         policy: Policy,
         deliveries: Deliveries,
         public_url: str = "",
+        readers: Mapping[str, Callable[[], BodyReader]] = MappingProxyType({}),
     ) -> None:
         """Bind every operation of the document to its handler.
 
@@ -94,6 +86,7 @@ class OpenApiApp:
             policy: the subject of the operations, and how their answers are numbered and journaled.
             deliveries: the service that sends webhooks; its lock is held while a request is answered.
             public_url: scheme and host of links in answers; if empty, those that the request used.
+            readers: makes what reads the body of an operation as it arrives, by operation ID.
 
         Raises:
             SpecError: an operation has no handler, or a handler no operation.
@@ -106,6 +99,7 @@ class OpenApiApp:
         self.faults: FaultInjector | None = None
         """What answers the requests that fail on purpose; None if none of these operations can."""
         self._public_url = public_url
+        self._readers = readers
         self._table = table
         self._routes = Routes(prefix, found)
         self._elsewhere = compile_elsewhere(document)
@@ -118,17 +112,22 @@ class OpenApiApp:
         """Answer a request in a world; send nothing if the client closes the connection before it is complete."""
         route, parameters = self._routes.find(scope)
         operation = route.methods.get(scope["method"]) if route else None
-        raw: bytes | None = b""
+        raw: bytes | BodyReader | None = b""
         if operation is not None and operation.body is not None:
             try:
-                raw = await body_of(receive, headers, self._policy.most_body_bytes(operation, hosted))
+                most = self._policy.most_body_bytes(operation, hosted)
+                if operation.id in self._readers:
+                    raw = await self._read_body(operation, receive, headers, most)
+                else:
+                    raw = await body_of(receive, headers, most)
             except ClientGone:
                 return
         # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
-        # Only a control operation that moves the clock waits, for the deliveries that are due on the way, and between
-        # its slices, so that other worlds are served; other requests to its world wait until it has ended.
+        # Only a request that moves the clock waits: a control operation, or a poll on an auto clock. It waits for the
+        # deliveries that are due on the way. A control operation also waits between its slices, so that other worlds
+        # are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
-        if self._policy.needs_settled_world(operation):
+        if hosted.is_settling and self._policy.needs_settled_world(operation):
             await wait_until_settled(hosted)
         faults = self.faults
         if (
@@ -140,8 +139,8 @@ class OpenApiApp:
             await faults.answer(arrival, hosted, receive, send)
             return
         found = self._attempt(scope, route, arrival, hosted, None)
-        while isinstance(found, _Waits):
-            await _wait(found, hosted)
+        while isinstance(found, Waits):
+            await wait(found, hosted)
             found = self._attempt(scope, route, arrival, hosted, found)
         encoded, heads, sending = found
         content = encoded.content
@@ -151,42 +150,60 @@ class OpenApiApp:
         else:
             await send_answer(send, scope, encoded, heads, self.deliveries.lock, sending)
 
-    def _attempt(
-        self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
-    ) -> tuple[Encoded, Headers, Sending | None] | _Waits:
+    async def carry_out(
+        self, arrival: Arrival, hosted: HostedWorld, alter: Alter
+    ) -> tuple[Encoded, Headers, Sending | None]:
+        """Answer and record a request for an operation, with the outcome that `alter` makes.
+
+        Returns:
+            The answer, all of its headers, and what takes note of its pieces.
+        """
+        found = self._attempt(arrival.scope, None, arrival, hosted, None, alter)
+        while isinstance(found, Waits):
+            await wait(found, hosted)
+            found = self._attempt(arrival.scope, None, arrival, hosted, found, alter)
+        return found
+
+    async def _read_body(
+        self, operation: Operation, receive: Receive, headers: Mapping[bytes, bytes], most: int
+    ) -> bytes | BodyReader | None:
+        """The reader that has read the body of a request; no bytes without a body, None if the body is too large."""
+        reader = self._readers[operation.id]()
+        has_body = await read_body(reader, receive, headers, most)
+        return None if has_body is None else reader if has_body else b""
+
+    def _attempt(  # noqa: PLR0913, PLR0917  what an answer depends on
+        self,
+        scope: Scope,
+        route: Route | None,
+        arrival: Arrival | None,
+        hosted: HostedWorld,
+        waits: Waits | None,
+        alter: Alter | None = None,
+    ) -> tuple[Encoded, Headers, Sending | None] | Waits:
         """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
         with self.deliveries.lock:
             at = hosted.settle().now if waits is None else waits.at
             try:
                 if arrival is None:
                     outcome = self._answer_without_operation(scope, route)
-                else:
+                elif alter is None:
                     outcome = self._answer(arrival, hosted, waits)
-            except _Waits as more:
+                else:
+                    outcome = alter(partial(self._answer, arrival, hosted, waits))
+            except Waits as more:
                 more.at = at
                 if not more.is_slice:
                     more.idle = self.deliveries.when_idle(hosted)
                 return more
-            return self.finish(scope, arrival, outcome, hosted, at)
-
-    def answer(self, arrival: Arrival, hosted: HostedWorld) -> Outcome:
-        """Carry out a request of an operation that never waits; called with the lock held."""
-        return self._answer(arrival, hosted, None)
-
-    def finish(
-        self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int
-    ) -> tuple[Encoded, Headers, Sending | None]:
-        """Record an exchange; return its answer, all headers, and what takes note of the pieces of a long answer.
-
-        `at` is when the request came, by the world's clock in ms. Called with the lock held.
-        """
-        if scope["method"] == "HEAD":
-            outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
-        encoded = outcome.encoded
-        heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
-        sending = self._record(scope, arrival, outcome, hosted, at)
-        self.deliveries.notify(hosted)
-        return encoded, heads, sending
+            if scope["method"] == "HEAD":
+                outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
+            encoded = outcome.encoded
+            heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
+            sending = self._record(scope, arrival, outcome, hosted, at)
+            if hosted.world.outbox.is_active:
+                self.deliveries.notify(hosted)
+            return encoded, heads, sending
 
     def _record(
         self, scope: Scope, arrival: Arrival | None, outcome: Outcome, hosted: HostedWorld, at: int
@@ -194,27 +211,21 @@ class OpenApiApp:
         """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+        if hosted.journal is None:
+            return None
         operation = None if arrival is None else arrival.operation
-        if hosted.journal is not None and self._policy.is_journaled(operation):
-            body: bytes | Cut = b""
-            if arrival is not None:
-                body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
-            return hosted.journal.add(
-                Addition(
-                    at,
-                    hosted.world.now,
-                    operation,
-                    outcome.organization,
-                    outcome.reason,
-                    scope,
-                    body,
-                    outcome.encoded,
-                    self._policy.journal_id(hosted),
-                    outcome.limits,
-                    outcome.fault,
-                )
-            )
-        return None
+        request_id = self._policy.journal_id(operation, hosted)
+        if request_id is None:
+            return None
+        body: bytes | Cut = b""
+        if arrival is not None:
+            raw = arrival.raw
+            body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
+        encoded, organization, reason, limits, fault = outcome
+        now = hosted.world.now
+        return hosted.journal.add(
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault)
+        )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
         """Whether a request names an operation, and brings a valid key if the operation needs one."""
@@ -248,14 +259,15 @@ class OpenApiApp:
             self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
         return b"".join(outcome.encoded.pieces()), heads
 
-    def _answer(self, arrival: Arrival, hosted: HostedWorld, waits: _Waits | None) -> Outcome:
+    def _answer(self, arrival: Arrival, hosted: HostedWorld, waits: Waits | None) -> Outcome:
         """Answer a request for an operation; a refusal becomes an error answer."""
         operation, world = arrival.operation, hosted.world
         organization, reason = "", ""
         limits: Headers = ()
         try:
-            if waits is not None:
-                return Outcome(self._encode(operation, waits.resume(), waits.base, hosted))
+            if waits is not None and waits.resume is not None:
+                organization, limits = waits.organization, waits.limits
+                return Outcome(self._resume(operation, waits.resume, waits.base, hosted), organization, reason, limits)
             if operation.secured:
                 key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
@@ -269,8 +281,11 @@ class OpenApiApp:
         except Refused as refused:
             reason = refused.reason
             encoded = encode_refusal(operation.reasons, refused)
-        except _Waits:
+        except Waits as more:
+            more.organization, more.limits = organization, limits
             raise
+        except DeliveryDue:  # by the rate limit of an auto clock
+            raise Waits from None
         except Exception as bug:  # noqa: BLE001  a bug of the emulator is answered with 500
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
@@ -327,13 +342,30 @@ class OpenApiApp:
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
-        reply = self._table[operation.id](self._policy.subject(hosted), request)
-        return self._encode(operation, reply, request.base, hosted)
+        try:
+            reply = self._table[operation.id](self._policy.subject(hosted), request)
+        except DeliveryDue:
+            reply = self._wait_for_attempt(operation, request, hosted)
+        if isinstance(reply, Waiting):
+            raise Waits(reply, request.base)
+        return hosted.encoder.encode(reply, operation.answers[reply.status], request.base)
+
+    def _wait_for_attempt(self, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
+        """Call the handler again after the attempt to send the delivery that a poll on an auto clock reached."""
+
+        def call_again() -> Reply | Waiting:
+            try:
+                return self._table[operation.id](self._policy.subject(hosted), request)
+            except DeliveryDue:
+                return self._wait_for_attempt(operation, request, hosted)
+
+        return Waiting(call_again)
 
     @staticmethod
-    def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
+    def _resume(operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld) -> Encoded:
+        reply = resume()
         if isinstance(reply, Waiting):
-            raise _Waits(reply, base)
+            raise Waits(reply, base)
         return hosted.encoder.encode(reply, operation.answers[reply.status], base)
 
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
@@ -372,76 +404,7 @@ class OpenApiApp:
 
 
 def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
-    """The journal's entry for a body that was too large to be read: its declared length or its least length."""
+    """The journal's entry for a body that was not kept: its declared length or its least length."""
     most = 0 if operation is None or operation.body is None else operation.body.most_bytes
     declared = headers.get(b"content-length", b"")
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
-
-
-async def _wait(waits: _Waits, hosted: HostedWorld) -> None:
-    """Wait until an operation may go on."""
-    if not waits.is_slice:
-        await wait_for(waits.idle)
-        await wait_until_settled(hosted)
-        return
-    hosted.is_settling = True
-    try:
-        await asyncio.sleep(0)
-    finally:
-        hosted.is_settling = False
-
-
-async def wait_until_settled(hosted: HostedWorld) -> None:
-    """Wait while an advance of the world is carried out in slices."""
-    while hosted.is_settling:  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
-        await asyncio.sleep(0)
-
-
-async def send_answer(  # noqa: PLR0913, PLR0917  what is sent, and to whom
-    send: Send,
-    scope: Scope,
-    encoded: Encoded,
-    headers: Headers,
-    lock: AbstractContextManager[object],
-    sending: Sending | None = None,
-) -> None:
-    """Send an answer; `sending` takes note of its pieces."""
-    content = encoded.content
-    if isinstance(content, bytes):
-        await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
-        return
-    pieces = _join_pieces(content())
-    if scope.get("http_version") == "1.0":  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
-        with lock:
-            whole = b"".join(pieces)
-        pieces = iter((whole,))
-        if not any(name == b"content-length" for name, _ in headers):
-            headers = (*headers, (b"content-length", b"%d" % len(whole)))
-    await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
-    while True:
-        with lock:  # a piece may be made from the world's current state
-            piece = next(pieces, None)
-        if piece is None:
-            break
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if sending is not None:
-            sending.add(piece)
-        await asyncio.sleep(0)  # other requests are served while a long answer is made
-    await send({"type": "http.response.body", "body": b""})
-    if sending is not None:
-        sending.finish()
-
-
-def _join_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces, joined into pieces of at least 64 KiB."""
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= _PIECE:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)

@@ -16,15 +16,16 @@ from zof_emulator.core.fields import InvalidField
 from zof_emulator.core.instants import SECOND
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded
-from zof_emulator.http.api import send_answer, wait_until_settled
 from zof_emulator.http.auth import key_of
 from zof_emulator.http.broken_answers import BrokenAnswer, is_undisturbed, send_broken
 from zof_emulator.http.encode import json_of
 from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.preferences import NO_PREFERENCES, PREFER, Preferences, read_preferences
+from zof_emulator.http.send import send_answer
+from zof_emulator.http.waits import wait_until_settled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Send
 
@@ -95,11 +96,12 @@ class FaultInjector:
         if delay and not is_undisturbed_call:
             await hosted.pauses.pause(BY_PREFERENCE if fault is None else fault.mark.id, delay)
             await wait_until_settled(hosted)
-        with self._api.deliveries.lock:
-            at = hosted.settle().now
-            outcome = self._make(arrival, hosted, fault) if refusal is None else refusal
-            outcome = _add_headers(outcome, preferences, fault)
-            encoded, headers, sending = self._api.finish(arrival.scope, arrival, outcome, hosted, at)
+
+        def alter(carry_out: Callable[[], Outcome]) -> Outcome:
+            outcome = _make(arrival, hosted, fault, carry_out) if refusal is None else refusal
+            return _add_headers(outcome, preferences, fault)
+
+        encoded, headers, sending = await self._api.carry_out(arrival, hosted, alter)
         if fault is None or is_undisturbed_call:
             await send_answer(send, arrival.scope, encoded, headers, self._api.deliveries.lock, sending)
             return
@@ -124,22 +126,23 @@ class FaultInjector:
         wait_ms = preferences.wait_ms if rule.place is Place.BEFORE else 0  # otherwise it is over by then
         return _Fault(mark, rule.effect, firing.latency_ms + wait_ms)
 
-    def _make(self, arrival: Arrival, hosted: HostedWorld, fault: _Fault | None) -> Outcome:
-        """The outcome of a request; called with the lock held."""
-        if fault is None:
-            return self._api.answer(arrival, hosted)
-        if fault.comes_first:
-            key = _find_key(arrival, hosted)
-            limits = _limit_headers(arrival.operation, fault.effect, key, hosted)
-            outcome = Outcome(Encoded(NO_ANSWER, (), b""), "" if key is None else key.organization, limits=limits)
-        else:
-            outcome = self._api.answer(arrival, hosted)
-            outcome = outcome._replace(encoded=_distort(outcome.encoded, fault))
-        outcome = outcome._replace(fault=fault.mark)
-        if fault.effect.kind in _ANSWERED:
-            encoded = _encode_effect(fault.effect, arrival.operation)
-            outcome = outcome._replace(encoded=encoded, reason=fault.effect.error)
-        return outcome
+
+def _make(arrival: Arrival, hosted: HostedWorld, fault: _Fault | None, carry_out: Callable[[], Outcome]) -> Outcome:
+    """The outcome of a request; called with the lock held."""
+    if fault is None:
+        return carry_out()
+    if fault.comes_first:
+        key = _find_key(arrival, hosted)
+        limits = _limit_headers(arrival.operation, fault.effect, key, hosted)
+        outcome = Outcome(Encoded(NO_ANSWER, (), b""), "" if key is None else key.organization, limits=limits)
+    else:
+        outcome = carry_out()
+        outcome = outcome._replace(encoded=_distort(outcome.encoded, fault))
+    outcome = outcome._replace(fault=fault.mark)
+    if fault.effect.kind in _ANSWERED:
+        encoded = _encode_effect(fault.effect, arrival.operation)
+        outcome = outcome._replace(encoded=encoded, reason=fault.effect.error)
+    return outcome
 
 
 def _read_call(arrival: Arrival, hosted: HostedWorld) -> FaultCall:
@@ -151,7 +154,8 @@ def _read_call(arrival: Arrival, hosted: HostedWorld) -> FaultCall:
         for name, value in (scope["headers"] if needs.headers else ())
         if name.decode("latin-1") in needs.headers
     )
-    fields = _read_fields(arrival.raw, needs.fields) if needs.fields else ()
+    raw = arrival.raw if isinstance(arrival.raw, bytes) else b""
+    fields = _read_fields(raw, needs.fields) if needs.fields else ()
     if key is None:
         return FaultCall(arrival.operation.id, scope["path"], headers=headers, fields=fields)
     return FaultCall(arrival.operation.id, scope["path"], key.organization, digest_key(key.secret), headers, fields)
@@ -165,10 +169,10 @@ def _find_key(arrival: Arrival, hosted: HostedWorld) -> Key | None:
         return None
 
 
-def _read_fields(raw: bytes | None, names: frozenset[str]) -> tuple[tuple[str, str], ...]:
+def _read_fields(raw: bytes, names: frozenset[str]) -> tuple[tuple[str, str], ...]:
     """The fields of a JSON body with these names, and their values; the items of a list count as values too."""
     try:
-        body = orjson.loads(raw or b"")
+        body = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return ()
     if not isinstance(body, dict):
