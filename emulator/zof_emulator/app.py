@@ -23,6 +23,7 @@ from zof_emulator.http.dispatch import Dispatcher
 from zof_emulator.http.faults import FaultInjector
 from zof_emulator.http.hosted_world import HostedWorld, Listeners, access_to
 from zof_emulator.http.policy import ApiPolicy, ControlPolicy
+from zof_emulator.http.preferences import INVALID_PREFERENCE
 from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
 from zof_emulator.spec import document, operation
@@ -116,7 +117,9 @@ def create_app(  # noqa: PLR0913  each has a default
     )
     own = document.load(document.find("control.yaml"))
     names = collect_names(
-        operation.operations(contract), operation.operations(own), operation.compile_elsewhere(contract)
+        operation.operations(contract),
+        operation.operations(own),
+        (*operation.compile_elsewhere(contract), INVALID_PREFERENCE),
     )
     judge = FaultJudge(operation.operations(contract), views.PREFIX)
     control_api = OpenApiApp(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Operation
 
 PREFER: Final = b"prefer"
+INVALID_PREFERENCE: Final = "invalid_preference"
+"""Why a request with a wrong preference is refused; `x-elsewhere` in `control.yaml` words it."""
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE: Final = rf'(?:{_NAME}|"(?:[^"\\]|\\.)*")'
 _PARAMETER: Final = rf"{_NAME}(?:[ \t]*=[ \t]*{_VALUE}?)?"
@@ -76,7 +78,7 @@ def _parse(text: str) -> Iterable[tuple[str, str]]:
             continue
         found = _PREFERENCE.match(text, place)
         if found is None:
-            raise Refused("invalid_preference", "Prefer", expected="a list of preferences, as in code=429, wait=2")
+            raise Refused(INVALID_PREFERENCE, "Prefer", expected="a list of preferences, as in code=429, wait=2")
         value = found[2] or ""
         yield found[1], re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
         place = found.end()
@@ -89,11 +91,11 @@ def _find_error(value: str, operation: Operation) -> str:
         errors.setdefault(str(text.status), name)
     if value not in errors:
         statuses = ", ".join(sorted(str(status) for status in operation.answers if status >= FIRST_ERROR))
-        raise Refused("invalid_preference", "Prefer", expected=f"code with an error of this operation: {statuses}")
+        raise Refused(INVALID_PREFERENCE, "Prefer", expected=f"code with an error of this operation: {statuses}")
     return errors[value]
 
 
 def _read_wait(value: str) -> int:
     if not (value.isascii() and value.isdecimal() and len(value) < 10 and int(value) <= _LONGEST_WAIT):  # noqa: PLR2004
-        raise Refused("invalid_preference", "Prefer", expected=f"wait with whole seconds, at most {_LONGEST_WAIT}")
+        raise Refused(INVALID_PREFERENCE, "Prefer", expected=f"wait with whole seconds, at most {_LONGEST_WAIT}")
     return int(value) * SECOND
