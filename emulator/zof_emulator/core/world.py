@@ -258,9 +258,13 @@ class World(WorldQueries):
 
     def _publish(self, event: EventType, run: Run) -> None:
         """Send an event of a run to whom it concerns; what it is about is gathered only if somebody subscribes."""
-        if self.outbox.endpoints.subscribers(run.organization, event):
+        subscribers = self.outbox.endpoints.subscribers(run.organization, event)
+        if subscribers:
             name = self.names.run(run.number)
             facts = EventFacts(name, name, run.project_id, run.environment, run.status.value, run.duration_ms)
+            if event is EventType.RUN_STARTED and self.config.evolve:
+                provisioned = EventType.RUN_PROVISIONED  # no endpoint can name the type
+                self.outbox.publish_to(subscribers, provisioned, run.organization, facts, self.now)
             self.outbox.publish(event, run.organization, facts, self.now)
 
     def _report(self, event: EventKind, run: Run, case: str | None = None, status: Status | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from zof_emulator.handlers.messages import Reply
     from zof_emulator.http.decode import BodyReader
     from zof_emulator.http.deliveries import Deliveries
+    from zof_emulator.http.encode import Encoder
     from zof_emulator.http.faults import FaultInjector
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.outcome import Headers
@@ -104,6 +106,7 @@ class OpenApiApp:
         self._routes = Routes(prefix, found)
         self._elsewhere = compile_elsewhere(document)
         self._policy = policy
+        self._encoder_of: Callable[[HostedWorld], Encoder] = attrgetter(policy.encoder)
         self._date = (-1, b"")
 
     async def __call__(
@@ -186,7 +189,7 @@ class OpenApiApp:
             at = hosted.settle().now if waits is None else waits.at
             try:
                 if arrival is None:
-                    outcome = self._answer_without_operation(scope, route)
+                    outcome = self._answer_without_operation(scope, route, hosted)
                 elif alter is None:
                     outcome = self._answer(arrival, hosted, waits)
                 else:
@@ -280,7 +283,7 @@ class OpenApiApp:
             encoded = self._perform(arrival, organization, hosted)
         except Refused as refused:
             reason = refused.reason
-            encoded = encode_refusal(operation.reasons, refused)
+            encoded = self._encoder_of(hosted).evolve_error(encode_refusal(operation.reasons, refused))
         except Waits as more:
             more.organization, more.limits = organization, limits
             raise
@@ -290,7 +293,7 @@ class OpenApiApp:
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
             _LOG.error("bug in %s: %r at %s:%s", operation.id, bug, where.filename, where.lineno)
-            encoded = encode_refusal(operation.reasons, Refused(reason))
+            encoded = self._encoder_of(hosted).evolve_error(encode_refusal(operation.reasons, Refused(reason)))
         return Outcome(encoded, organization, reason, limits)
 
     def _perform(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> Encoded:
@@ -348,7 +351,7 @@ class OpenApiApp:
             reply = self._wait_for_attempt(operation, request, hosted)
         if isinstance(reply, Waiting):
             raise Waits(reply, request.base)
-        return hosted.encoder.encode(reply, operation.answers[reply.status], request.base)
+        return self._encoder_of(hosted).encode(reply, operation.answers[reply.status], request.base)
 
     def _wait_for_attempt(self, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
         """Call the handler again after the attempt to send the delivery that a poll on an auto clock reached."""
@@ -361,21 +364,24 @@ class OpenApiApp:
 
         return Waiting(call_again)
 
-    @staticmethod
-    def _resume(operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld) -> Encoded:
+    def _resume(
+        self, operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld
+    ) -> Encoded:
         reply = resume()
         if isinstance(reply, Waiting):
             raise Waits(reply, base)
-        return hosted.encoder.encode(reply, operation.answers[reply.status], base)
+        return self._encoder_of(hosted).encode(reply, operation.answers[reply.status], base)
 
-    def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
+    def _answer_without_operation(self, scope: Scope, route: Route | None, hosted: HostedWorld) -> Outcome:
         """The answer to a request that reaches no operation."""
+        encoder = self._encoder_of(hosted)
         if route is None:
-            return Outcome(encode_refusal(self._elsewhere, Refused("unknown_path")), reason="unknown_path")
+            encoded = encoder.evolve_error(encode_refusal(self._elsewhere, Refused("unknown_path")))
+            return Outcome(encoded, reason="unknown_path")
         if scope["method"] == "OPTIONS":
             return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
-        encoded = encode_refusal(self._elsewhere, refused)
+        encoded = encoder.evolve_error(encode_refusal(self._elsewhere, refused))
         allow = (b"allow", route.allow_header.encode())
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 

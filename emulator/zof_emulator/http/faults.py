@@ -141,6 +141,8 @@ def _make(arrival: Arrival, hosted: HostedWorld, fault: _Fault | None, carry_out
     outcome = outcome._replace(fault=fault.mark)
     if fault.effect.kind in _ANSWERED:
         encoded = _encode_effect(fault.effect, arrival.operation)
+        if fault.effect.kind is EffectKind.ERROR:
+            encoded = hosted.encoder.evolve_error(encoded)
         outcome = outcome._replace(encoded=encoded, reason=fault.effect.error)
     return outcome
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from zof_emulator.core.timeline import NEVER
 from zof_emulator.http.encode import Encoder
+from zof_emulator.http.evolve import EvolvingEncoder
 from zof_emulator.http.pauses import Pauses
 from zof_emulator.journal.ring import Journal
 
@@ -70,6 +71,7 @@ class HostedWorld:
         "mount",
         "name",
         "pauses",
+        "plain_encoder",
         "used_at",
         "world",
     )
@@ -145,7 +147,8 @@ class HostedWorld:
         self.world = world
         self.began_with = world.config
         """The configuration of the world when it began here; a request may change it later."""
-        self.encoder = Encoder(world)
+        self.plain_encoder = Encoder(world)
+        self.encoder = EvolvingEncoder(world) if world.config.evolve else self.plain_encoder
         access = self._access(world)
         self.authorizations, self._labels = access.authorizations, access.labels
         if self.journal is not None:
