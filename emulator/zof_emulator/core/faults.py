@@ -51,7 +51,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from zof_emulator.core.fields import (
     LONGEST_ECHO,
@@ -319,6 +319,15 @@ class FaultRule:
             "place": self.place.value,
             "effect": self.effect.to_json(),
         }
+
+
+class FaultMark(NamedTuple):
+    """Which fault answered a request, as the journal and the log show it."""
+
+    id: str
+    """The rule's ID, or `prefer` if the request asked for it."""
+    place: Place
+    effect: EffectKind
 
 
 def schema() -> dict[str, Any]:

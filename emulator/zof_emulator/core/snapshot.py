@@ -49,6 +49,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
         "flaky": [[*key, times] for key, times in world.flaky.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
         "outbox": world.outbox.save(),
+        "faults": world.faults.to_json(),
         "limits": world.limiter.to_json(_mark),
         "answers": world.answers.to_json(write),
         "runs": [list(run) for run in (world.runs.values() if runs is None else runs)],
@@ -88,6 +89,7 @@ def restore_world(
     world.outbox.restore(state["outbox"])
     world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
+    world.faults.restore(state["faults"])
     buckets = {_mark(bucket): bucket for bucket in (*world.keys, *world.organizations)}
     world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
     world.answers.restore(state["answers"], read)
