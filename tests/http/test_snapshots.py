@@ -206,7 +206,7 @@ def test_others_are_served_while_a_snapshot_is_restored() -> None:
     """Between the pieces of a body and between the slices of the work after it, other requests are answered."""
     snapshot = taken(many_runs(5_000))
     zof = Zof()
-    restore = Call(zof, "PUT", "/_emulator/snapshot", snapshot)
+    restore = Call(zof, "PUT", "/_emulator/snapshot", body=snapshot)
     steps = 0
     while not restore.step():
         steps += 1
@@ -222,7 +222,7 @@ def test_others_are_served_while_a_world_is_forked() -> None:
     """A fork of a large world is made in slices; it is there when it is complete, and equals its parent."""
     zof = many_runs(5_000)
     before = taken(zof)
-    fork = Call(zof, "POST", "/_emulator/worlds/default/fork", b'{"name": "fork"}')
+    fork = Call(zof, "POST", "/_emulator/worlds/default/fork", body=b'{"name": "fork"}')
     assert not fork.step()
     assert zof.tell("GET", "/worlds/fork").status == 404
     while not fork.step():

@@ -104,7 +104,7 @@ def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> 
 def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
     """A fork is made in slices, and is there when it is complete."""
     parent, name = worlds.find(call.id), call.body["name"]
-    parent.settle()
+    parent.settle_wholly()
     worlds.check_new(name)
     copying = snapshots.copy_world(parent)
 

@@ -9,10 +9,10 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from zof_emulator.core.auto_clock import DeliveryDue
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.timeline import MustWait, SliceEnded
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http.auth import admit, key_of, permit
@@ -186,7 +186,13 @@ class OpenApiApp:
     ) -> tuple[Encoded, Headers, Sending | None] | Waits:
         """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
         with self.deliveries.lock:
-            at = hosted.settle().now if waits is None else waits.at
+            at = 0 if waits is None else waits.at
+            try:
+                at = at or hosted.settle().now
+            except SliceEnded:
+                if self._policy.needs_settled_world(None if arrival is None else arrival.operation):
+                    return Waits(is_slice=True)
+                at = hosted.world.now
             try:
                 if arrival is None:
                     outcome = self._answer_without_operation(scope, route, hosted)
@@ -238,7 +244,7 @@ class OpenApiApp:
             return False
         try:
             if operation.secured:
-                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle().now)
+                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle_slice().now)
         except Refused:
             return False
         return True
@@ -246,7 +252,7 @@ class OpenApiApp:
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
         with self.deliveries.lock:
-            hosted.settle()
+            hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
             heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
@@ -255,7 +261,7 @@ class OpenApiApp:
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
         """The body and the headers of the answer to input that is not a valid HTTP request."""
         with self.deliveries.lock:
-            hosted.settle()
+            hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
             request_id = hosted.outside_id()
             heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
@@ -287,8 +293,8 @@ class OpenApiApp:
         except Waits as more:
             more.organization, more.limits = organization, limits
             raise
-        except DeliveryDue:  # by the rate limit of an auto clock
-            raise Waits from None
+        except MustWait as pause:  # by the rate limit of an auto clock
+            raise Waits(is_slice=isinstance(pause, SliceEnded)) from None
         except Exception as bug:  # noqa: BLE001  a bug of the emulator is answered with 500
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
@@ -347,22 +353,22 @@ class OpenApiApp:
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
         try:
             reply = self._table[operation.id](self._policy.subject(hosted), request)
-        except DeliveryDue:
-            reply = self._wait_for_attempt(operation, request, hosted)
+        except MustWait as pause:
+            reply = self._wait(pause, operation, request, hosted)
         if isinstance(reply, Waiting):
             raise Waits(reply, request.base)
         return self._encoder_of(hosted).encode(reply, operation.answers[reply.status], request.base)
 
-    def _wait_for_attempt(self, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
-        """Call the handler again after the attempt to send the delivery that a poll on an auto clock reached."""
+    def _wait(self, pause: MustWait, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
+        """Call the handler again after what a poll on an auto clock must wait for."""
 
         def call_again() -> Reply | Waiting:
             try:
                 return self._table[operation.id](self._policy.subject(hosted), request)
-            except DeliveryDue:
-                return self._wait_for_attempt(operation, request, hosted)
+            except MustWait as more:
+                return self._wait(more, operation, request, hosted)
 
-        return Waiting(call_again)
+        return Waiting(call_again, is_slice=isinstance(pause, SliceEnded))
 
     def _resume(
         self, operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld
