@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from zof_contracts.cli.catalogue import explain, rules
+from zof_contracts.cli.check import check
 from zof_contracts.cli.client import client
 from zof_contracts.cli.coverage import coverage
 from zof_contracts.cli.terminal import (
@@ -41,7 +42,7 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (verify, client, coverage, rules, explain):
+for command in (verify, check, client, coverage, rules, explain):
     commands.add_command(command)
 
 

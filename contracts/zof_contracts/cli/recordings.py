@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zof_contracts.checks.recorded import PASSIVE_RULES, check_recordings
 from zof_contracts.cli.config import select_rules
 from zof_contracts.cli.reports import prepare_folder, read_baseline, write_reports
 from zof_contracts.cli.terminal import hold_signals, print_notice, print_text
@@ -22,8 +23,9 @@ from zof_contracts.traffic.recording import RecordingStarted, Skips, UnusableRec
 from zof_contracts.traffic.sources import read_emulator, read_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from zof_contracts.contract.rules import Rule
     from zof_contracts.evidence.verification import Verification
     from zof_contracts.traffic.recording import Recorded
 
@@ -34,19 +36,26 @@ def judge_client(options: Mapping[str, Any]) -> int:
     Raises:
         click.ClickException: an option is wrong, a recording cannot be read, or a report cannot be written.
     """
-    rules = select_rules(options["include"], options["exclude"], CLIENT_RULES)
+    return _judge(options, CLIENT_RULES, judge_clients)
+
+
+def check_answers(options: Mapping[str, Any]) -> int:
+    """Hold the answers in the recordings against the contract, write the reports and return the exit status.
+
+    Raises:
+        click.ClickException: an option is wrong, a recording cannot be read, or a report cannot be written.
+    """
+    return _judge(options, {rule.name: rule for rule in PASSIVE_RULES}, check_recordings)
+
+
+def _judge(options: Mapping[str, Any], catalogue: Mapping[str, Rule], judge: Callable[..., Verification]) -> int:
+    rules = select_rules(options["include"], options["exclude"], catalogue)
     known = read_baseline(options["baseline"])
     prepare_folder(options["report"], options["report_dir"])
     keys, skips = KeyNames(), Skips()
+    recorded = open_recordings(options, keys, skips)
     try:
-        verification = judge_clients(
-            open_recordings(options, keys, skips),
-            keys,
-            skips,
-            rules=rules,
-            is_strict=options["strict"],
-            known=known,
-        )
+        verification = judge(recorded, keys, skips, rules=rules, is_strict=options["strict"], known=known)
     except UnusableRecording as error:
         raise click.ClickException(keys.redactor().text(str(error))) from error
     return report_verification(verification, options)

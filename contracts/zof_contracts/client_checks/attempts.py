@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.client_checks.judge import Memory, digest_body, identify, is_failure
+from zof_contracts.client_checks.judge import digest_body, identify, is_failure
 from zof_contracts.evidence.header_values import read_retry_after
+from zof_contracts.evidence.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Call:
     """The number of attempts, those that are not kept among them."""
 
     @property
-    def last(self) -> RecordedExchange:
+    def latest_attempt(self) -> RecordedExchange:
         """The last attempt."""
         return self.attempts[-1]
 
@@ -68,7 +69,7 @@ class CallTracker:
         signature = _sign(each)
         call = self._open.pop(signature)
         ended: list[Call] = []
-        if call is not None and not _may_repeat(call.last, each):
+        if call is not None and not _may_repeat(call.latest_attempt, each):
             ended.append(call)
             call = None
         call = call or Call()

@@ -10,7 +10,6 @@ from zof_contracts.client_checks.judge import (
     THROTTLED,
     ClientId,
     Judge,
-    Memory,
     describe_failure,
     digest_body,
     identify,
@@ -18,6 +17,7 @@ from zof_contracts.client_checks.judge import (
     shorten,
 )
 from zof_contracts.evidence.exchange import NO_STATUS
+from zof_contracts.evidence.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,7 +27,7 @@ Report = dict[str, Any]
 
 def build_coverage(collector: CoverageCollector, *, recordings: Sequence[str], notes: Sequence[str]) -> Report:
     """The report as a JSON value."""
-    groups = []
+    groups: list[Report] = []
     for group, names in list_parts().items():
         counts = collector.counts[group]
         parts = [{"name": name, "count": counts[name]} for name in names]
