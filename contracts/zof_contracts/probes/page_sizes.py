@@ -51,7 +51,7 @@ def _judge_export(context: ProbeContext, path: str) -> None:
     """Judge that an export without a filter holds more than one page: every result that was listed before it."""
     listed = context.client.get(path, limit=load_resources().largest_page)
     export = context.client.post("/results/export", {"format": "json"})
-    if not (listed.response.ok and export.response.ok):
+    if not (listed.response.ok and export.response.ok and isinstance(export.response.fields.get("data"), list)):
         return
     exported = {each.get("id") for each in export.response.items}
     missing = [each.get("id") for each in listed.response.items if each.get("id") not in exported]

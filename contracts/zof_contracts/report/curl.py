@@ -133,7 +133,7 @@ def measure_pause(before: Exchange, after: Exchange, *, can_move_clock: bool) ->
     Where the clock can be moved, these are the seconds by which it was moved; else those that went by.
     """
     if can_move_clock:
-        return round(after.waited - before.waited, 3)
+        return max(0, round(after.waited - before.waited, 3))
     seconds = after.at - after.took - before.at
     return math.ceil(seconds) if seconds >= _LEAST_PAUSE else 0
 

@@ -126,6 +126,8 @@ class Client:
         """The receiver of webhooks, once it listens."""
         self.webhook: Exchange | None = None
         """The registration of the one webhook that a verification makes."""
+        self.wrong_webhooks: list[Exchange] = []
+        """The registrations that the target should have refused and accepted."""
         self.notes: dict[str, None] = {}
         """What a reader of the report should know and what is no finding, in the order in which it came up."""
         self._patience: Patience | None = None

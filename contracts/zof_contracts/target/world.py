@@ -22,6 +22,8 @@ _WORLD: Final = re.compile(r"(?P<root>.*)/w/(?P<name>[^/]+)")
 """The path of an address that selects a world."""
 _DEFAULT: Final = "default"
 _JSON: Final = (("Content-Type", "application/json"),)
+_PATIENCE: Final = 5.0
+"""Seconds to wait for an answer."""
 _CREATED: Final = 201
 _OK: Final = 200
 
@@ -39,8 +41,9 @@ class ForkedWorld:
     def delete(self) -> bool:
         """Delete the copy; returns whether that succeeded."""
         transport = self.root.make_transport()
+        path = f"/_emulator/worlds/{self.name}"
         try:
-            return transport.carry("DELETE", f"/_emulator/worlds/{self.name}", (), b"", fresh=True).status == _OK
+            return transport.carry("DELETE", path, (), b"", seconds=_PATIENCE, fresh=True).status == _OK
         except (Unreachable, NoAnswer):
             return False
         finally:
@@ -52,15 +55,16 @@ def fork_world(target: Target) -> ForkedWorld | None:
     if target.in_process or not target.is_loopback:
         return None
     address = target.address
-    path, name = address.path, _DEFAULT
+    prefix, name = address.path, _DEFAULT
     if (selected := _WORLD.fullmatch(address.path)) is not None:
-        path, name = selected["root"], selected["name"]
-    root = replace(target, url=str(replace(address, path=path)))
+        prefix, name = selected["root"], selected["name"]
+    root = replace(target, url=str(replace(address, path=prefix)))
     copy = f"contracts-{secrets.token_hex(4)}"
     transport = root.make_transport()
     try:
         body = json.dumps({"name": copy}).encode()
-        answer = transport.carry("POST", f"/_emulator/worlds/{name}/fork", _JSON, body, fresh=True)
+        path = f"/_emulator/worlds/{name}/fork"
+        answer = transport.carry("POST", path, _JSON, body, seconds=_PATIENCE, fresh=True)
     except (Unreachable, NoAnswer):
         return None
     finally:

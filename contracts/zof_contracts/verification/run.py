@@ -10,7 +10,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -122,8 +122,10 @@ def run(  # noqa: PLR0913  the options of a verification
     finally:
         receipt = clean_up(client)
         client.close()
-        runner.leave_world()
-    complete_traces(ledger, client.journal)
+        with suppress(KeyboardInterrupt):  # the report is written after any number of interrupts
+            runner.leave_world()
+    with suppress(KeyboardInterrupt):
+        complete_traces(ledger, client.journal)
     verification = Verification(
         target=replace(client.target, url=target.url),
         results=ledger.results(),

@@ -69,11 +69,9 @@ class _Sources:
     def complete(self, finding: Finding) -> tuple[Exchange, ...]:
         """Return the trace of a finding, with what its requests need before it."""
         chosen = {exchange.number: exchange for exchange in finding.trace}
-        if list(chosen) != sorted(chosen) or len(chosen) != len(finding.trace):  # no part of the journal
-            return finding.trace
         todo = [*finding.trace, *self._find_shown_runs(finding)]
         chosen |= {exchange.number: exchange for exchange in todo}
-        last = finding.trace[-1].number
+        last = max(exchange.number for exchange in finding.trace)
         while todo:
             exchange = todo.pop()
             if starts_run(exchange.request):
@@ -84,7 +82,8 @@ class _Sources:
                 if source is not None:
                     chosen[source.number] = source
                     todo.append(source)
-        return tuple(chosen[number] for number in sorted(chosen))
+        end = chosen.pop(finding.trace[-1].number)  # which breaks the rule, though it may be an earlier exchange
+        return (*(chosen[number] for number in sorted(chosen)), end)
 
     def _find_source(self, name: str, exchange: Exchange, chosen: dict[int, Exchange]) -> Exchange | None:
         """The request from which a name was known; None if it is in the trace, or the name was made up."""
