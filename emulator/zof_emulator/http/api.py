@@ -138,7 +138,7 @@ class OpenApiApp:
         # Only a control operation that moves the clock waits, for the deliveries that are due on the way, and between
         # its slices, so that other worlds are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
-        if self._policy.needs_settled_world(operation):
+        if hosted.is_settling and self._policy.needs_settled_world(operation):
             await _wait_until_settled(hosted)
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, _Waits):
@@ -173,7 +173,8 @@ class OpenApiApp:
             encoded = outcome.encoded
             heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
             sending = self._record(scope, arrival, outcome, hosted, at)
-            self.deliveries.notify(hosted)
+            if hosted.world.outbox.is_active:
+                self.deliveries.notify(hosted)
             return encoded, heads, sending
 
     def _record(
@@ -182,26 +183,20 @@ class OpenApiApp:
         """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+        if hosted.journal is None:
+            return None
         operation = None if arrival is None else arrival.operation
-        if hosted.journal is not None and self._policy.is_journaled(operation):
-            body: bytes | Cut = b""
-            if arrival is not None:
-                body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
-            return hosted.journal.add(
-                Addition(
-                    at,
-                    hosted.world.now,
-                    operation,
-                    outcome.organization,
-                    outcome.reason,
-                    scope,
-                    body,
-                    outcome.encoded,
-                    self._policy.journal_id(hosted),
-                    outcome.limits,
-                )
-            )
-        return None
+        request_id = self._policy.journal_id(operation, hosted)
+        if request_id is None:
+            return None
+        body: bytes | Cut = b""
+        if arrival is not None:
+            body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
+        encoded, organization, reason, limits = outcome
+        now = hosted.world.now
+        return hosted.journal.add(
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits)
+        )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
         """Whether a request names an operation, and brings a valid key if the operation needs one."""
@@ -242,7 +237,7 @@ class OpenApiApp:
         limits: Headers = ()
         try:
             if waits is not None:
-                return Outcome(self._encode(operation, waits.resume(), waits.base, hosted))
+                return Outcome(self._resume(operation, waits, hosted))
             if operation.secured:
                 key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
@@ -315,13 +310,16 @@ class OpenApiApp:
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
         reply = self._table[operation.id](self._policy.subject(hosted), request)
-        return self._encode(operation, reply, request.base, hosted)
+        if isinstance(reply, Waiting):
+            raise _Waits(reply, request.base)
+        return hosted.encoder.encode(reply, operation.answers[reply.status], request.base)
 
     @staticmethod
-    def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
+    def _resume(operation: Operation, waits: _Waits, hosted: HostedWorld) -> Encoded:
+        reply = waits.resume()
         if isinstance(reply, Waiting):
-            raise _Waits(reply, base)
-        return hosted.encoder.encode(reply, operation.answers[reply.status], base)
+            raise _Waits(reply, waits.base)
+        return hosted.encoder.encode(reply, operation.answers[reply.status], waits.base)
 
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
         """The answer to a request that reaches no operation."""
