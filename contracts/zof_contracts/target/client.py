@@ -25,7 +25,7 @@ from zof_contracts.evidence.events import Event, ExchangeRecorded, Waiting
 from zof_contracts.evidence.exchange import NO_STATUS, Exchange, Headers, Request, Response
 from zof_contracts.evidence.header_values import read_retry_after, read_server_time
 from zof_contracts.evidence.strict_json import BOM
-from zof_contracts.target.account import Account, LostStart, starts_run
+from zof_contracts.target.account import Account, starts_run
 from zof_contracts.target.budget import Budget, BudgetExceeded, ReadOnly, Throttled
 from zof_contracts.target.patience import Patience
 from zof_contracts.target.rate_limit import MAX_BACK_OFF, RateLimit
@@ -76,6 +76,7 @@ class Client:
         self.target = target
         self.transport = target.make_transport()
         self.account = Account(budget, timer)
+        self.started, self.ended, self.lost = self.account.started, self.account.ended, self.account.lost
         self.rate_limit = RateLimit(timer)
         self.turns: Turns = SingleTurn(timer)
         self.tell = tell
@@ -110,31 +111,6 @@ class Client:
     def budget(self) -> Budget:
         """What the verification may cost."""
         return self.account.budget
-
-    @property
-    def used(self) -> int:
-        """The number of requests sent."""
-        return self.account.used
-
-    @property
-    def throttled(self) -> int:
-        """The number of answers with status 429 that were waited out."""
-        return self.account.throttled
-
-    @property
-    def started(self) -> dict[str, str]:
-        """The runs that were started, each with the name of the key that started it."""
-        return self.account.started
-
-    @property
-    def ended(self) -> dict[str, str]:
-        """The terminal status of those that were seen to have ended."""
-        return self.account.ended
-
-    @property
-    def lost(self) -> list[LostStart]:
-        """The starts whose answer was lost."""
-        return self.account.lost
 
     @property
     def patience(self) -> Patience:
@@ -335,7 +311,7 @@ class Client:
             self.notes.setdefault("answers begin with a UTF-8 byte order mark, which was ignored")
         self._clock_offset = read_server_time(exchange) - exchange.at
         self.rate_limit.learn(exchange)
-        self.tell(ExchangeRecorded(exchange, self.used, self.budget.requests))
+        self.tell(ExchangeRecorded(exchange, self.account.used, self.budget.requests))
         return exchange
 
     def _observe(self, exchange: Exchange) -> None:
