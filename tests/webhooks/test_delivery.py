@@ -11,6 +11,8 @@ import pytest
 from zof_emulator.app import EPOCH
 from zof_emulator.cli.replay import replay
 from zof_emulator.core.deliveries import RETRY_AFTER_MS
+from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.limits import Rate
 
 from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
 from tests.zof import CI, OTHER, STAGING, Zof
@@ -229,6 +231,44 @@ def test_until_webhook_due_makes_one_retry(zof: Hooks) -> None:
         assert len(receiver.requests) == 2
 
 
+@pytest.mark.parametrize("poll", ["/v1/runs/{run}", "/v1/runs", "/v1/runs/{run}/logs", "/v1/results?run_id={run}"])
+def test_a_poll_on_an_auto_clock_makes_the_attempts_on_the_way(poll: str) -> None:
+    """A poll that jumps over the instants of retries makes each retry at its instant, before it is answered."""
+    zof = Hooks(clock="auto")
+    with receiving(lambda _: answer(503)) as receiver:
+        zof.register(receiver.url, "run.started")
+        began = zof.world.now
+        run = zof.submit("/v1/runs", {**STAGING, "test_case_ids": [f"tc_{one}_slow" for one in range(250)]})["id"]
+        polled = [zof.send("GET", poll.format(run=run)) for _ in range(3)][-1]
+        assert zof.world.now - began > 30 * 60_000
+        assert polled.headers["x-ratelimit-limit"]
+        (delivery,) = zof.deliveries()
+        waits = (0, *RETRY_AFTER_MS[:3])
+        expected = [rfc3339_ms(began + sum(waits[: count + 1])) for count in range(4)]
+        assert [one["started_at"] for one in delivery["attempts"]][:4] == expected
+        assert [one["ended_at"] for one in delivery["attempts"]][:4] == expected
+        replayed = replay(zof.send("GET", "/_emulator/journal.ndjson").content)
+        assert (replayed.differing, replayed.deliveries) == ((), 1)
+    zof.app.close()
+
+
+def test_a_retry_after_429_on_an_auto_clock_makes_the_attempts_on_the_way() -> None:
+    """A request that waits for the end of its rate-limit window makes each retry at its instant, and counts once."""
+    zof = Hooks(clock="auto", rate=Rate(limit=2))
+    with receiving(lambda _: answer(503)) as receiver:
+        zof.register(receiver.url)
+        began = zof.world.now
+        zof.submit("/_emulator/events", {"type": "run.completed"})
+        answers = [zof.send("GET", "/v1/projects") for _ in range(3)]
+        assert [one.status for one in answers] == [200, 429, 200]
+        assert answers[-1].headers["x-ratelimit-remaining"] == "1"
+        assert zof.world.now == began + 60_000
+        (delivery,) = zof.deliveries()
+        expected = [rfc3339_ms(began + wait) for wait in (0, RETRY_AFTER_MS[0])]
+        assert [one["started_at"] for one in delivery["attempts"]] == expected
+    zof.app.close()
+
+
 def test_deliveries_are_falsified_on_demand(zof: Hooks) -> None:
     """A verifying receiver refuses each falsified copy, and recognizes an old event by its ID."""
     seen, taken, secret = set[str](), list[str](), list[str]()
@@ -376,3 +416,20 @@ def test_a_snapshot_holds_deliveries_and_goes_on(zof: Hooks) -> None:
         expected = hmac.new(made["secret"].encode(), back.requests[0].body, sha256).hexdigest()
         assert back.requests[0].headers["x-zof-signature"] == expected
     other.app.close()
+
+
+@pytest.mark.parametrize("supplied", [None, "whsec_of_a_client_é"])
+def test_a_restored_world_signs_with_the_same_secret(zof: Hooks, supplied: str | None) -> None:
+    """A restored world signs as the original one; its snapshot holds a secret only if a client supplied it."""
+    with receiving() as receiver:
+        more = {} if supplied is None else {"secret": supplied}
+        secret = zof.submit("/v1/webhooks", {"url": receiver.url, "events": ["run.failed"], **more})["secret"]
+        snapshot = zof.send("GET", "/_emulator/snapshot").content
+        assert (secret.encode() in snapshot) is (supplied is not None)
+        assert b"whsec_" not in snapshot.replace(secret.encode(), b"")
+        zof.submit("/_emulator/reset")
+        assert zof.send("PUT", "/_emulator/snapshot", body=snapshot, headers=[JSON]).status == 200
+        zof.submit("/_emulator/events", {"type": "run.failed"})
+        zof.deliver()
+        (request,) = receiver.requests
+        assert request.headers["x-zof-signature"] == hmac.new(secret.encode(), request.body, sha256).hexdigest()

@@ -9,7 +9,7 @@ import time
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.contract.rules import NEEDS, SECTIONS
+from zof_contracts.contract.rules import NEEDS
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report.curl import write_script
 from zof_contracts.report.escape import escape_controls
@@ -90,7 +90,7 @@ def _build(verification: Verification) -> Report:
         "tool": {"name": "zof-contracts", "version": read_version()},
         "target": _target(verification),
         "summary": _summary(verification),
-        "sections": [_section(verification, number, title) for number, title in SECTIONS.items()],
+        "sections": [_section(verification, number, title) for number, title in verification.sections.items()],
         "rules": [
             _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.results
         ],
@@ -122,7 +122,7 @@ def _target(verification: Verification) -> Report:
 
 
 def _summary(verification: Verification) -> Report:
-    requests, seconds = len(verification.journal), max(verification.seconds, 1e-9)
+    requests, seconds = verification.request_count, max(verification.seconds, 1e-9)
     return {
         "outcome": _outcome(verification),
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verification.began)),
