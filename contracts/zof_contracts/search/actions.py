@@ -166,10 +166,12 @@ class Actions:
         run, patience = self.retrieve(run_id), self.client.patience
         waited, step = 0.0, _LONGEST_STEP if patience.is_free else _FIRST_STEP
         while run and not has_ended(run) and (left := patience.measure() - waited) > 0:
+            ends = self.client.account.count_ends()
             self.client.wait(min(step, left), "a run in progress")
-            waited += min(step, left)
-            step = min(2 * step, _LONGEST_STEP)
             run = self.retrieve(run_id)
+            # A run waits in the queue behind those of other stories, so that it has its time after each of them.
+            waited = waited + min(step, left) if self.client.account.count_ends() == ends else 0.0
+            step = min(2 * step, _LONGEST_STEP)
         if run and not has_ended(run) and (note := self.client.patience.use_up(run_id, run.get("status"))):
             self.client.notes.setdefault(note)
         if run and (has_ended(run) or self.client.target.advance):

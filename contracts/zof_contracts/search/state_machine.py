@@ -25,6 +25,7 @@ from zof_contracts.search.parallel import play_stories
 from zof_contracts.search.recheck import Discovery, shorten
 from zof_contracts.search.stories import FindingRaised, Story
 from zof_contracts.target.budget import Stopped
+from zof_contracts.target.client import Unanswered
 from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class _Search:
         self.client = client
         self.ledger = ledger
         self.discoveries: dict[str, Discovery] = {}
-        self._has_run = client.target.profile != "full" and bool(client.get("/runs", limit=1).response.items)
+        self._has_run = client.target.profile != "full" and _has_runs(client)
         """Whether a story has a run before it starts one."""
         self._story: Story | None = None
         self._shrunk = set(confirmed)
@@ -221,6 +222,14 @@ class _Search:
         if key not in self._shrunk:
             self._since = self._since if self._kinds else time.monotonic()
             raise self._kinds.setdefault(key, type(f"Raised_{key}", (FindingRaised,), {}))
+
+
+def _has_runs(client: Client) -> bool:
+    """Whether the target has runs that a story can adopt."""
+    try:
+        return bool(client.get("/runs", limit=1).response.items)
+    except Unanswered:
+        return False
 
 
 def _make_settings(max_examples: int, *, shrinking: bool) -> settings:

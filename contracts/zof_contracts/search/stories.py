@@ -15,6 +15,7 @@ from urllib.parse import quote
 from zof_contracts.search.actions import Actions
 from zof_contracts.search.recheck import Discovery
 from zof_contracts.target.budget import Stopped
+from zof_contracts.target.client import Unanswered
 from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
@@ -81,11 +82,13 @@ class Story:
 
     def end(self) -> None:
         """Cancel the runs that have not ended, so that they take no capacity from other stories."""
-        if self.client.target.advance is None and self.actions.can_start_runs:
-            for run_id in self.actions.list_open_runs():
-                with suppress(ValueError):  # HTTP does not allow every ID in a path
-                    if self.client.post(f"/runs/{quote(run_id, safe='')}/cancel").response.ok:
-                        self.client.ended.setdefault(run_id, "canceled")
+        if self.client.target.advance is not None or not self.actions.can_start_runs:
+            return
+        for run_id in self.actions.list_open_runs():
+            with suppress(Unanswered, ValueError):  # HTTP does not allow every ID in a path
+                path = f"/runs/{quote(run_id, safe='', errors='backslashreplace')}/cancel"
+                if self.client.post(path).response.ok:
+                    self.client.ended.setdefault(run_id, "canceled")
 
     def _note_findings(self) -> None:
         for key, finding in self.ledger.findings.items():

@@ -157,6 +157,10 @@ class Account:
             if isinstance(run, str) and run in self.started and is_terminal(status):
                 self.ended[run] = str(status)
 
+    def count_ends(self) -> int:
+        """The number of runs that have ended without a cancel."""
+        return sum(status != "canceled" for status in self.ended.values())
+
     def record_lost(self, request: Request, at: float, why: str) -> None:
         """Remember that a request may have started a run whose ID did not arrive."""
         if starts_run(request):
