@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _PER_WORKER: Final = 10
 """The requests of a rate-limit window for each story that is played at once, at least."""
+_SIGNAL_DELAY: Final = 0.2
+"""Seconds after which a signal is noticed that the system has delivered to another thread."""
 _LAST_ANSWERS: Final = 1.0
 """Seconds for which the answers on their way are awaited after the stories were halted."""
 
@@ -155,7 +157,8 @@ class _Pool:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join()
+                while thread.is_alive():
+                    thread.join(_SIGNAL_DELAY)
         finally:
             self._end(threads)
         if self._error is not None:

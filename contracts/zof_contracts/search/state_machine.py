@@ -147,11 +147,26 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> None
             if not search.search_once(seed * 1000 + number, max_examples):
                 break
     else:
-        stories = search.draw(seed * 1000, max_examples)
+        stories = draw_stories(client, seed=seed, max_examples=max_examples)
         search.discoveries = play_stories(client, ledger, stories)
     fresh = [key for key in search.discoveries if key not in confirmed]
     for index, key in enumerate(fresh):
         shorten(ledger, client, key, search.discoveries[key], search.play, cut=free or index < _ROUNDS)
+
+
+def draw_stories(client: Client, *, seed: int, max_examples: int) -> list[list[Step]]:
+    """Draw stories for a target. In the profile read-only it is asked whether it has runs; nothing else is sent."""
+    stories: list[list[Step]] = []
+    has_run = _can_adopt_runs(client)
+
+    def make_machine() -> StoryMachine:
+        steps: list[Step] = []
+        stories.append(steps)
+        return StoryMachine(client, lambda *step: steps.append(step), has_run=has_run)
+
+    test = get_state_machine_test(make_machine, settings=_make_settings(max_examples, shrinking=False))  # type: ignore[arg-type]
+    seeded(seed * 1000)(test)()
+    return stories
 
 
 class _Search:
@@ -161,29 +176,17 @@ class _Search:
         self.client = client
         self.ledger = ledger
         self.discoveries: dict[str, Discovery] = {}
-        self._has_run = client.target.profile != "full" and _has_runs(client)
+        self._has_run = False
         """Whether a story has a run before it starts one."""
         self._story: Story | None = None
         self._shrunk = set(confirmed)
         self._kinds: dict[str, type[FindingRaised]] = {}
         self._since = 0.0
 
-    def draw(self, salt: int, max_examples: int) -> list[list[Step]]:
-        """Draw stories; nothing is sent."""
-        stories: list[list[Step]] = []
-
-        def make_machine() -> StoryMachine:
-            steps: list[Step] = []
-            stories.append(steps)
-            return StoryMachine(self.client, lambda *step: steps.append(step), has_run=self._has_run)
-
-        chosen = _make_settings(max_examples, shrinking=False)
-        seeded(salt)(get_state_machine_test(make_machine, settings=chosen))()  # type: ignore[arg-type]
-        return stories
-
     def search_once(self, salt: int, max_examples: int) -> bool:
         """Play stories while they are drawn; returns whether the search stopped to shrink a finding."""
         self._kinds = {}
+        self._has_run = _can_adopt_runs(self.client)
         chosen = _make_settings(max_examples, shrinking=True)
         test = get_state_machine_test(self._make_playing_machine, settings=chosen)  # type: ignore[arg-type]
         try:
@@ -224,8 +227,10 @@ class _Search:
             raise self._kinds.setdefault(key, type(f"Raised_{key}", (FindingRaised,), {}))
 
 
-def _has_runs(client: Client) -> bool:
-    """Whether the target has runs that a story can adopt."""
+def _can_adopt_runs(client: Client) -> bool:
+    """Whether a story has runs before it starts any: those of the target, in a profile that starts none."""
+    if client.target.profile == "full":
+        return False
     try:
         return bool(client.get("/runs", limit=1).response.items)
     except Unanswered:

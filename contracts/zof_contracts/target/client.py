@@ -96,6 +96,7 @@ class Client:
         self._patience: Patience | None = None
         self.pacing = True
         """Whether the quota is respected; the probes of the rate limit turn it off for their own requests."""
+        self._epoch = time.time() - timer.now()
         self._clock_offset = 0.0
         self._exclusive: list[Client] = []
         """The client whose starts alone may be sent; none if all may."""
@@ -287,7 +288,7 @@ class Client:
         except (KeyboardInterrupt, SystemExit):
             self._remember_lost(request, "it was interrupted before its answer came")
             raise
-        return answer, time.time(), self.timer.now() - began
+        return answer, self._measure_now(), self.timer.now() - began
 
     def _carry(self, request: Request, seconds: float, *, fresh: bool) -> tuple[Response, float, float]:
         headers = list(request.headers)
@@ -298,7 +299,7 @@ class Client:
         began = self.timer.now()
         with self.turns.give_up() if self.transport.is_parallel else nullcontext():
             answer = self.transport.carry(*carried, seconds=seconds, fresh=fresh)
-            return answer, time.time(), self.timer.now() - began
+            return answer, self._measure_now(), self.timer.now() - began
 
     def _record(self, request: Request, answer: Response, at: float, took: float) -> Exchange:
         operation = load_contract().find_operation(request.method, request.path)
@@ -355,7 +356,11 @@ class Client:
         self.rate_limit.release(request.key)
 
     def _remember_lost(self, request: Request, why: str) -> None:
-        self.account.record_lost(request, time.time() + self._clock_offset, why)
+        self.account.record_lost(request, self._measure_now() + self._clock_offset, why)
+
+    def _measure_now(self) -> float:
+        """Unix seconds; the time between two answers is right also when the clock of the machine is set meanwhile."""
+        return self._epoch + self.timer.now()
 
     def _limit_seconds(self, seconds: float) -> float:
         left = self.account.measure_time_left()
