@@ -26,6 +26,7 @@ ALL_OTHER: Final = WorldConfig(
     references=References.STRICT,
     environments=("qa",),
     envelope=Envelope.LEGACY,
+    evolve=True,
 )
 """A configuration in which no field has its default."""
 FLAGS: Final = {

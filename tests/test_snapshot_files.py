@@ -146,7 +146,7 @@ def test_a_target_that_is_gone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"{}", b"\xff",
-     b'{"format":"zof-emulator-world","version":2,"sha256":"","world":{}}', b"1" * 5_000],
+     b'{"format":"zof-emulator-world","version":3,"sha256":"","world":{}}', b"1" * 5_000],
     ids=["empty", "cut", "array", "object", "no text", "future", "number"],
 )  # fmt: skip
 def test_a_damaged_file(tmp_path: Path, content: bytes) -> None:

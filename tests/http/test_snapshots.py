@@ -143,13 +143,13 @@ def test_a_truncated_file(size: int) -> None:
 def signed(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON value
     """A snapshot with this content and the right digest."""
     digest = sha256(orjson.dumps(world)).hexdigest()
-    return orjson.dumps({"format": "zof-emulator-world", "version": 2, "sha256": digest, "world": world} | other)
+    return orjson.dumps({"format": "zof-emulator-world", "version": 3, "sha256": digest, "world": world} | other)
 
 
 @pytest.mark.parametrize("version", [0, 1, 99, -1])
 def test_another_version(version: int) -> None:
     """A snapshot of another version is refused, and the message names both versions."""
-    assert f"version {version}, and this emulator reads 2" in refused(
+    assert f"version {version}, and this emulator reads 3" in refused(
         signed(json.loads(SNAPSHOT)["world"], version=version)
     )
 
@@ -157,8 +157,8 @@ def test_another_version(version: int) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"{}", b"[]", b"null", b"1", b'"x"', b"\xff", b'{"format": "zof-emulator-world"}', b'{"log": {}}',
-     b'{"format":"zof-emulator-world","version":2,"sha256":"","world":{}}',
-     b'{"format":"zof-emulator-world","version":2,"sha256":"","world":' + b'{"a":' * 300 + b"1" + b"}" * 301,
+     b'{"format":"zof-emulator-world","version":3,"sha256":"","world":{}}',
+     b'{"format":"zof-emulator-world","version":3,"sha256":"","world":' + b'{"a":' * 300 + b"1" + b"}" * 301,
      b'{"format":"zof-emulator-world","version":true,"sha256":"","world":{}}',
      signed({}), signed({}, format="zof-emulator-journal"), signed({}, more=1)],
     ids=[str(number) for number in range(15)],
@@ -206,7 +206,7 @@ def test_others_are_served_while_a_snapshot_is_restored() -> None:
     """Between the pieces of a body and between the slices of the work after it, other requests are answered."""
     snapshot = taken(many_runs(5_000))
     zof = Zof()
-    restore = Call(zof, "PUT", "/_emulator/snapshot", snapshot)
+    restore = Call(zof, "PUT", "/_emulator/snapshot", body=snapshot)
     steps = 0
     while not restore.step():
         steps += 1
@@ -222,7 +222,7 @@ def test_others_are_served_while_a_world_is_forked() -> None:
     """A fork of a large world is made in slices; it is there when it is complete, and equals its parent."""
     zof = many_runs(5_000)
     before = taken(zof)
-    fork = Call(zof, "POST", "/_emulator/worlds/default/fork", b'{"name": "fork"}')
+    fork = Call(zof, "POST", "/_emulator/worlds/default/fork", body=b'{"name": "fork"}')
     assert not fork.step()
     assert zof.tell("GET", "/worlds/fork").status == 404
     while not fork.step():

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Final
 from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.ledger import Ledger
+    from zof_contracts.evidence.memory import Memory
 
 _THROTTLED: Final = 429
 _WINDOW: Final = 60
@@ -32,28 +35,35 @@ class _Window:
 class TrafficCheck:
     """Compares every answer with the earlier ones, whatever they are about."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(
+        self, ledger: Ledger, ids: Memory[str, Exchange], keep: Callable[[Exchange], Exchange] = lambda each: each
+    ) -> None:
+        """`ids` remembers the answers by their request IDs, and `keep` makes what is kept of an answer."""
         self.ledger = ledger
-        self._ids: dict[str, Exchange] = {}
+        self._ids = ids
+        self._keep = keep
         self._windows: dict[str, _Window] = {}
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one answer."""
         self._check_request_id(exchange)
         self._check_window(exchange)
+        self._check_capacity(exchange)
 
     def _check_request_id(self, exchange: Exchange) -> None:
         value = exchange.response.header("x-request-id")
         if not value:
             return
-        before = self._ids.setdefault(value, exchange)
-        if before is not exchange or len(self._ids) > 1:
+        before = self._ids.get(value)
+        if before is None:
+            self._ids.set(value, self._keep(exchange))
+        if before is not None or len(self._ids) > 1:
             self.ledger.check(
                 "conventions.request-id.unique",
-                before is exchange,
+                before is None,
                 expected="an X-Request-Id that no earlier answer had",
                 got=f"{value} a second time",
-                trace=[before, exchange],
+                trace=[*([before] if before is not None else []), exchange],
             )
         if (given := exchange.request.header("x-request-id")) is not None:
             self.ledger.check(
@@ -101,6 +111,13 @@ class TrafficCheck:
             self.ledger.record_kept("limits.remaining.falls")
         window.remaining.add(remaining)
         window.last = exchange
+
+    def _check_capacity(self, exchange: Exchange) -> None:
+        """Judge a start that is answered 429 though the rate limit is not used up: its run should have been queued."""
+        remaining = _read_number(exchange, "remaining")
+        if exchange.operation == "startRun" and exchange.response.status == _THROTTLED and remaining:
+            expected, got = "accepted and queued", f"429 with X-RateLimit-Remaining {remaining}"
+            self.ledger.record_violation("runs.capacity", expected=expected, got=got, trace=exchange)
 
     def _record_remaining(self, trace: list[Exchange], expected: str, remaining: int) -> None:
         rule, got = "limits.remaining.falls", f"X-RateLimit-Remaining {remaining}"

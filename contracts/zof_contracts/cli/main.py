@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from zof_contracts.cli.catalogue import explain, rules
+from zof_contracts.cli.check import check
 from zof_contracts.cli.client import client
+from zof_contracts.cli.coverage import coverage
 from zof_contracts.cli.terminal import (
     describe_internal_error,
     describe_write_error,
@@ -40,7 +42,7 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (verify, client, rules, explain):
+for command in (verify, check, client, coverage, rules, explain):
     commands.add_command(command)
 
 

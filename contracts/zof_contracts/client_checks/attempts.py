@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.client_checks.judge import Memory, digest_body, identify, is_failure
+from zof_contracts.client_checks.judge import digest_body, identify, is_failure
 from zof_contracts.evidence.header_values import read_retry_after
+from zof_contracts.evidence.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Call:
     """The number of attempts, those that are not kept among them."""
 
     @property
-    def last(self) -> RecordedExchange:
+    def latest_attempt(self) -> RecordedExchange:
         """The last attempt."""
         return self.attempts[-1]
 
@@ -38,6 +39,12 @@ class Call:
         if len(self.attempts) >= _MOST_ATTEMPTS:
             del self.attempts[1]
         self.attempts.append(attempt)
+
+
+def read_idempotency_key(each: RecordedExchange) -> str | None:
+    """The idempotency key of a request; None without one, and for requests that the API reads none of."""
+    request = each.exchange.request
+    return request.header("idempotency-key") if request.method == "POST" else None
 
 
 def measure_wait(before: RecordedExchange, after: RecordedExchange) -> float | None:
@@ -62,7 +69,7 @@ class CallTracker:
         signature = _sign(each)
         call = self._open.pop(signature)
         ended: list[Call] = []
-        if call is not None and not _may_repeat(call.last, each):
+        if call is not None and not _may_repeat(call.latest_attempt, each):
             ended.append(call)
             call = None
         call = call or Call()
@@ -80,7 +87,7 @@ class CallTracker:
 def _sign(each: RecordedExchange) -> tuple[object, ...]:
     """What two attempts of one call have in common; a key names a call, whatever the body is."""
     request = each.exchange.request
-    key = request.header("idempotency-key")
+    key = read_idempotency_key(each)
     body = f"key {key}" if key is not None else digest_body(request.body)
     return (*identify(each), request.method, request.path, request.query, body)
 

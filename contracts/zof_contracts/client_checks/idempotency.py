@@ -8,13 +8,13 @@ from zof_contracts.client_checks.attempts import measure_wait
 from zof_contracts.client_checks.judge import (
     THROTTLED,
     Judge,
-    Memory,
     describe_failure,
     digest_body,
     identify,
     is_failure,
     shorten,
 )
+from zof_contracts.evidence.memory import Memory
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.ledger import Ledger

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from zof_contracts.client_checks.judge import ClientId, Judge, Memory, identify, is_success, shorten
+from zof_contracts.client_checks.judge import ClientId, Judge, identify, is_success, shorten
 from zof_contracts.contract.resources import load_resources
 from zof_contracts.evidence.findings import quote_value
+from zof_contracts.evidence.memory import Memory
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from zof_contracts.checks.schemas import check_schema
-from zof_contracts.client_checks.judge import ClientId, Judge, Memory, identify, is_success, shorten
+from zof_contracts.client_checks.judge import ClientId, Judge, identify, is_success, shorten
 from zof_contracts.client_checks.runs import read_fields
 from zof_contracts.contract.document import load_contract
 from zof_contracts.contract.resources import list_parameters, load_resources
 from zof_contracts.evidence.findings import quote_value
+from zof_contracts.evidence.memory import Memory
 from zof_contracts.target.base_url import BaseUrl
 
 if TYPE_CHECKING:

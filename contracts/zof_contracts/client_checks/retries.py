@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.client_checks.attempts import CallTracker, measure_wait, read_demanded_wait
+from zof_contracts.client_checks.attempts import CallTracker, measure_wait, read_demanded_wait, read_idempotency_key
 from zof_contracts.client_checks.judge import (
     THROTTLED,
     ClientId,
     Judge,
-    Memory,
     describe_failure,
     digest_body,
     identify,
@@ -18,6 +17,7 @@ from zof_contracts.client_checks.judge import (
     shorten,
 )
 from zof_contracts.evidence.exchange import NO_STATUS
+from zof_contracts.evidence.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -229,9 +229,10 @@ def _begins_after(before: RecordedExchange, after: RecordedExchange) -> bool:
 def are_equal_requests(one: RecordedExchange, other: RecordedExchange) -> bool:
     """Whether two requests ask for the same, with the same idempotency key."""
     first, second = one.exchange.request, other.exchange.request
-    return (first.method, first.target, first.header("idempotency-key"), digest_body(first.body)) == (
+    if read_idempotency_key(one) != read_idempotency_key(other):
+        return False
+    return (first.method, first.target, digest_body(first.body)) == (
         second.method,
         second.target,
-        second.header("idempotency-key"),
         digest_body(second.body),
     )

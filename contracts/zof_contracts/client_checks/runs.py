@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.client_checks.attempts import measure_wait
-from zof_contracts.client_checks.judge import ClientId, Judge, Memory, identify, is_success, shorten
+from zof_contracts.client_checks.judge import ClientId, Judge, identify, is_success, shorten
 from zof_contracts.contract.document import load_contract
 from zof_contracts.contract.resources import load_resources
+from zof_contracts.evidence.memory import Memory
 from zof_contracts.evidence.strict_json import parse_json
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from zof_contracts.client_checks.judge import Judge, Memory, digest_body, is_success, shorten
+from zof_contracts.client_checks.judge import Judge, digest_body, is_success, shorten
+from zof_contracts.evidence.memory import Memory
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange

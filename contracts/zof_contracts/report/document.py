@@ -13,7 +13,7 @@ from zof_contracts.contract.rules import NEEDS
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report.curl import write_script
 from zof_contracts.report.escape import escape_controls
-from zof_contracts.target.redaction import Redactor
+from zof_contracts.target.redaction import MIN_KEY, Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +43,21 @@ def read_version() -> str:
 
 
 def build_report(verification: Verification) -> Report:
-    """Build the report of a verification, without API keys, and with control characters escaped."""
-    redactor = Redactor(verification.target.keys)
+    """Build the report of a verification, without secrets, and with control characters escaped."""
+    redactor = make_redactor(verification)
     report: Report = redact_value(_build(verification), lambda text: escape_controls(redactor.text(text)))
     return report
+
+
+def make_redactor(verification: Verification) -> Redactor:
+    """Make the redactor for the API keys of a verification, and for the webhook secrets that answers showed."""
+    secrets = dict.fromkeys(
+        secret
+        for exchange in verification.journal
+        if exchange.operation == "createWebhook" and isinstance(secret := exchange.response.fields.get("secret"), str)
+    )
+    named = {f"webhook {number}": secret for number, secret in enumerate(secrets, 1) if len(secret) >= MIN_KEY}
+    return Redactor({**verification.target.keys, **named})
 
 
 def redact_value(node: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401  a JSON value
@@ -219,7 +230,8 @@ def _finding(verification: Verification, finding: Finding, *others: Finding) -> 
 
 
 def _script(verification: Verification, finding: Finding) -> str:
-    return write_script(finding.trace, base=verification.target.base, keys=verification.target.keys)
+    target = verification.target
+    return write_script(finding.trace, base=target.base, keys=target.keys, can_move_clock=target.can_move_clock)
 
 
 def _other_operation(verification: Verification, other: Finding) -> Report:

@@ -125,6 +125,7 @@ class _Player:
             return
         self._is_merged = True
         self._main_ledger.merge(self._ledger)
+        self._main_client.seconds_waited = max(self._main_client.seconds_waited, self._client.seconds_waited)
         for note in self._client.notes:
             self._main_client.notes.setdefault(note)
         for key, found in self._story.discoveries.items() if self._story else ():

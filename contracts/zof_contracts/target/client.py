@@ -89,6 +89,8 @@ class Client:
         """The receiver of webhooks, once it listens."""
         self.webhook: Exchange | None = None
         """The registration of the one webhook that a verification makes."""
+        self.wrong_webhooks: list[Exchange] = []
+        """The registrations that the target should have refused and accepted."""
         self.notes: dict[str, None] = {}
         """What a reader of the report should know and what is no finding, in the order in which it came up."""
         self.unanswered: Request | None = None
@@ -96,6 +98,8 @@ class Client:
         self._patience: Patience | None = None
         self.pacing = True
         """Whether the quota is respected; the probes of the rate limit turn it off for their own requests."""
+        self.seconds_waited = 0.0
+        """Seconds that `wait` has let pass."""
         self._epoch = time.time() - timer.now()
         self._clock_offset = 0.0
         self._exclusive: list[Client] = []
@@ -158,6 +162,7 @@ class Client:
             if not self.turns.is_shared:  # the waits of several threads say nothing about how long all of them take
                 self.tell(Waiting(seconds, why))
             self.turns.sleep(seconds)
+        self.seconds_waited += seconds
 
     def send(self, request: Request) -> Exchange:
         """Send a request, and wait and repeat where that is right; observers see the last answer.
@@ -234,6 +239,14 @@ class Client:
         if self.unanswered is not None:
             self._remember_lost(self.unanswered, "it was interrupted before its answer came")
 
+    def change_target(self, target: Target) -> None:
+        """Send what follows to another address of the deployment."""
+        if target.url != self.target.url:
+            self.transport.close()
+            self.transport = target.make_transport()
+            self.rate_limit.forget()
+        self.target = target
+
     def close(self) -> None:
         """Close the connections that are kept open."""
         self.transport.close()
@@ -305,7 +318,7 @@ class Client:
         operation = load_contract().find_operation(request.method, request.path)
         name = operation.id if operation else ""
         self.account.recorded += 1
-        exchange = Exchange(self.account.recorded, request, answer, name, at, took)
+        exchange = Exchange(self.account.recorded, request, answer, name, at, took, self.seconds_waited)
         self.journal.append(exchange)
         self.account.record(exchange, self._clock_offset)
         if answer.body.startswith(BOM):

@@ -41,6 +41,7 @@ class Parts:
     ended: float | None = None
     is_request_whole: bool = True
     is_answer_whole: bool = True
+    reason: str = ""
     is_lost: bool = False
 
 
@@ -111,6 +112,7 @@ class ExchangeReader:
             tuple(dict.fromkeys(secrets)),
             parts.is_request_whole,
             parts.is_answer_whole,
+            parts.reason,
             parts.is_lost,
         )
 

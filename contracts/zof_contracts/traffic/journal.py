@@ -111,6 +111,7 @@ def _read_line(line: dict[str, Any], header: dict[str, Any], reader: ExchangeRea
             ended=began,
             is_request_whole=not request["truncated"],
             is_answer_whole=not answer["truncated"],
+            reason=str(line.get("refused") or ""),
             is_lost=_is_lost(line.get("fault")),
         )
     )

@@ -54,6 +54,8 @@ class RecordedExchange:
     """Whether the whole body of the request was recorded."""
     is_answer_whole: bool = True
     """Whether the whole body of the answer was recorded."""
+    reason: str = ""
+    """Why the emulator refused the request; empty if it did not, or the recording does not say."""
     is_lost: bool = False
     """Whether the client got no whole answer, although the recording may hold one."""
 

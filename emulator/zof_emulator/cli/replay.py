@@ -20,8 +20,9 @@ from zof_emulator.core import config
 from zof_emulator.core.config import WorldConfig
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.http.broken_answers import UNDISTURBED
 from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
-from zof_emulator.journal.masking import digest, has_mask
+from zof_emulator.journal.masking import digest, has_mask, mask_text
 from zof_emulator.journal.view import message
 from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
@@ -90,6 +91,9 @@ _IS_DELIVERY: Final = compile_schema(
     )
 )
 _KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
+_RULE_KEYS: Final = {mask_text(key.secret): key.secret for key in DEFAULT.keys}
+_OWN: Final = "/_emulator/"
+"""The beginning of the paths of control operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,8 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, A
     recorded = one["request"]
     raw, _, query = recorded["target"].partition("?")
     headers = [(name.encode("latin-1", "replace"), _unmask(name, value)) for name, value in recorded["headers"]]
-    body = b64decode(recorded["body"]) if recorded["encoding"] == "base64" else recorded["body"].encode()
+    text = _unmask_rule_keys(recorded["body"]) if recorded["path"].startswith(_OWN) else recorded["body"]
+    body = b64decode(text) if recorded["encoding"] == "base64" else text.encode()
     if recorded["truncated"] and not any(name == b"content-length" for name, _ in headers):
         body = bytes(min(recorded["size"], _MOST_SENT))
     scope = {
@@ -236,6 +241,7 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, A
         "headers": headers,
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 9630),
+        "extensions": {UNDISTURBED: {}},  # the journal shows each answer as it was made, before a fault broke it
     }
     messages: list[Any] = []
 
@@ -261,9 +267,16 @@ def _unmask(name: str, value: str) -> bytes:
     return _KEYS.get(mark[1] if mark else "", value.encode("latin-1", "replace"))
 
 
+def _unmask_rule_keys(body: str) -> str:
+    """The body of a control operation, with the keys of the default data that fault rules name."""
+    for mask, secret in _RULE_KEYS.items():
+        body = body.replace(f'"{mask}"', f'"{secret}"')
+    return body
+
+
 def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
     before, request = one["response"], f"{one['request']['method']} {one['request']['target']}"
-    own = one["request"]["path"].startswith("/_emulator/")
+    own = one["request"]["path"].startswith(_OWN)
     for what in ("status", "headers", "body", "sha256"):
         expected, found = before[what], got[what]
         if not before["sha256"] and what in {"body", "sha256"}:  # the journal was written while the answer was sent

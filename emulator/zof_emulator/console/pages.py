@@ -69,7 +69,7 @@ class Pages:
         hosted, root = _world_and_root(request)
         mount = root + hosted.mount
         base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + mount
-        world = hosted.settle()
+        world = hosted.settle_slice()
         keys = ((f"<code>{escape(key.secret)}</code>", key.organization, key.note) for key in world.keys.values())
         curl = f'curl -H "Authorization: Bearer {next(iter(world.keys), "")}" {base}{views.PREFIX}/runs'
         title = f"Zof emulator, world {hosted.name}" if hosted.name else "Zof emulator"
@@ -91,7 +91,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
     def _make_run(self, request: Request) -> Response:
         hosted, root = _world_and_root(request)
         mount = root + hosted.mount
-        world = hosted.settle()
+        world = hosted.settle_slice()
         try:
             run = world.any_run(request.path_params["id"])
         except Refused:

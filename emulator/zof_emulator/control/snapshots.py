@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 FORMAT: Final = "zof-emulator-world"
-VERSION: Final = 2
+VERSION: Final = 3
 _RUNS_IN_PIECE: Final = 500
 
 
@@ -51,7 +51,7 @@ def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
 
     Runs never change, so that a snapshot of many runs takes little memory beyond the world's own.
     """
-    world = hosted.settle()
+    world = hosted.settle_wholly()
     state = orjson.dumps(save_world(world, _write_answer, runs=()))
     runs = tuple(world.runs.values())
 

@@ -49,6 +49,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
         "flaky": [[*key, times] for key, times in world.flaky.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
         "outbox": world.outbox.save(),
+        "faults": world.faults.to_json(),
         "limits": world.limiter.to_json(_mark),
         "answers": world.answers.to_json(write),
         "runs": [list(run) for run in (world.runs.values() if runs is None else runs)],
@@ -88,6 +89,7 @@ def restore_world(
     world.outbox.restore(state["outbox"])
     world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
+    world.faults.restore(state["faults"])
     buckets = {_mark(bucket): bucket for bucket in (*world.keys, *world.organizations)}
     world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
     world.answers.restore(state["answers"], read)
@@ -118,7 +120,7 @@ def _list(world: World) -> Generator[None, None, None]:
     """Add the runs to their indexes in the order of their start, and the results in the order of their runs' end."""
     for place, run in enumerate(world.runs.values(), 1):
         world.tenancies[run.organization].runs.add(run)
-        world.catalogue.use(run.test_suite_id, run.cases)
+        world.catalogue.use(run.project_id, run.test_suite_id, run.cases)
         if not place % SLICE:
             yield
     ended = sorted((run for run in world.runs.values() if run.has_ended), key=lambda run: run.rank)

@@ -10,12 +10,13 @@ from zof_emulator.core.deliveries import EventFacts
 from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
 from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.limits import Limiter
 from zof_emulator.core.outcomes import LONGEST, duration, is_flaky, outcome
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
-from zof_emulator.core.timeline import DELIVER, NEVER
+from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, Clock, SliceEnded
 from zof_emulator.core.world_queries import WorldQueries
-from zof_emulator.core.world_state import Event, EventKind, Retention, Tenancy, sort_samples
+from zof_emulator.core.world_state import Event, EventKind, Retention, sort_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,12 +47,16 @@ class World(WorldQueries):
     # --- time
 
     def reach(self, system: int) -> None:
-        """Settle the world at the current instant, given the system's time (ms)."""
+        """Settle the world at the current instant, given the system's time (ms).
+
+        Raises:
+            SliceEnded: more actions are due than one slice has.
+        """
         now = self.clock.read(system, self.now)
         if now < self.agenda.first:
             self.now = now
-        else:
-            self.settle(now)
+        elif not self.settle(now, SLICE) and self.agenda.first <= now:
+            raise SliceEnded
 
     def settle(self, now: int, most: int = NEVER) -> int:
         """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards.
@@ -83,6 +88,21 @@ class World(WorldQueries):
         self.check_reachable(instant, param)
         self.clock = self.clock.move_by(instant - self.now)
         return self.settle(instant, most)
+
+    def change_config(self, config: WorldConfig, system: int) -> None:
+        """Apply the rate limit, the capacity and the clock mode of a configuration from now on.
+
+        The windows of another rate begin anew. A clock that becomes real goes to the system's time (`system`, ms) when
+        it is read next; if it is ahead of that, it goes on from where it stands.
+        """
+        if config.rate != self.config.rate:
+            self.limiter = Limiter(config.rate)
+        if config.clock is not self.config.clock:
+            self.clock = Clock(config.clock).catch_up(system, self.now)
+        self.config = config
+        for name, tenancy in self.tenancies.items():
+            if tenancy.waiting and tenancy.running < config.capacity:
+                self.agenda.put(self.now, name)
 
     def check_reachable(self, instant: int, param: str | None = None) -> None:
         """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""
@@ -156,7 +176,7 @@ class World(WorldQueries):
         tenancy = self.tenancies[organization]
         tenancy.runs.add(run)
         tenancy.waiting[number] = None
-        self.catalogue.use(suite, cases)
+        self.catalogue.use(order.project_id, suite, cases)
         if tenancy.running < self.config.capacity:
             self.agenda.put(self.now, organization)
         return run
@@ -219,20 +239,23 @@ class World(WorldQueries):
         if now.status is Status.FAILED:
             self._publish(EventType.RUN_FAILED, now)
         if len(results) > self.config.max_runs:
-            self._forget(self.tenancies[now.organization])
+            self._forget(now.organization)
         return ended
 
-    def _forget(self, tenancy: Tenancy) -> None:
+    def _forget(self, organization: str) -> None:
         """Delete an eighth of the ended runs at once, because the cost grows with the number of runs that stay.
 
-        The cases and suites that only these runs named are deleted too, and so is how often flaky ones have run.
+        The projects, cases and suites that only these runs named are deleted too, and so is how often flaky cases have
+        run.
         """
+        tenancy = self.tenancies[organization]
         gone = frozenset(tenancy.results.forget(max(1, self.config.max_runs // 8)))
         tenancy.runs.forget(gone)
         for number in gone:
             run = self.runs.pop(number)
-            for name in self.catalogue.release(run.test_suite_id, run.cases):
+            for name in self.catalogue.release(run.project_id, run.test_suite_id, run.cases):
                 self.flaky.pop((run.organization, name), None)
+        self.catalogue.unlist_projects(organization)
         self.forgotten += len(gone)
 
     def _replace_run(self, before: Run, now: Run) -> Run:
@@ -242,9 +265,13 @@ class World(WorldQueries):
 
     def _publish(self, event: EventType, run: Run) -> None:
         """Send an event of a run to whom it concerns; what it is about is gathered only if somebody subscribes."""
-        if self.outbox.endpoints.subscribers(run.organization, event):
+        subscribers = self.outbox.endpoints.subscribers(run.organization, event)
+        if subscribers:
             name = self.names.run(run.number)
             facts = EventFacts(name, name, run.project_id, run.environment, run.status.value, run.duration_ms)
+            if event is EventType.RUN_STARTED and self.config.evolve:
+                provisioned = EventType.RUN_PROVISIONED  # no endpoint can name the type
+                self.outbox.publish_to(subscribers, provisioned, run.organization, facts, self.now)
             self.outbox.publish(event, run.organization, facts, self.now)
 
     def _report(self, event: EventKind, run: Run, case: str | None = None, status: Status | None = None) -> None:

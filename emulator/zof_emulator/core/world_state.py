@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zof_emulator.core.catalogue import Catalogue
 from zof_emulator.core.config import Scenario
 from zof_emulator.core.endpoints import Registration
+from zof_emulator.core.fault_store import FaultStore
 from zof_emulator.core.idempotency import IdempotencyStore
 from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex, RunIndex
@@ -87,6 +88,7 @@ class WorldState:
         "catalogue",
         "clock",
         "config",
+        "faults",
         "flaky",
         "forgotten",
         "keys",
@@ -135,6 +137,8 @@ class WorldState:
         """The number of runs of each flaky case of an organization."""
         self.seen: dict[int, Status] = {}
         """In the clock mode `auto`: the status that a client last saw of each run that has not ended."""
+        self.faults = FaultStore(seed)
+        """The rules by which requests fail on purpose."""
         self.on_event: Callable[[Event], None] | None = None
         """Called with every event; None if nobody listens."""
 

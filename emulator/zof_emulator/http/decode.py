@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Body, Operation
 
 _JSON: Final = b"application/json"
+_UNCODED: Final = b"identity"
+_CODING: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9, ;=._*-]{0,60}")
 _PIECE: Final = 1 << 16
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
@@ -166,6 +168,9 @@ def parse_body(
     media_type = headers.get(b"content-type", b"")
     if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
         raise Refused("body_not_json", "Content-Type")
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.strip().lower() != _UNCODED:
+        raise Refused("body_coded", "Content-Encoding", coding=_quote_coding(coding))
     if not isinstance(raw, bytes):
         value, repeated = raw.finish()
         return ParsedBody(value, {**body.rules.judge(value, labels, repeated), **raw.parts})
@@ -174,6 +179,11 @@ def parse_body(
     except orjson.JSONDecodeError:
         raise Refused("body_malformed") from None
     return ParsedBody(value, body.rules.judge(value, labels, _repeated_names(raw, value)))
+
+
+def _quote_coding(coding: bytes) -> str:
+    """The content coding in an error; a header that is too long or odd for that is not repeated."""
+    return coding.decode("ascii") if _CODING.fullmatch(coding) else "that its header names"
 
 
 def _repeated_names(raw: bytes, value: object) -> Sequence[str]:

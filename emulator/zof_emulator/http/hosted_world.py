@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from zof_emulator.core.timeline import NEVER
+from zof_emulator.core.timeline import NEVER, SliceEnded
 from zof_emulator.http.encode import Encoder
+from zof_emulator.http.evolve import EvolvingEncoder
+from zof_emulator.http.pauses import Pauses
 from zof_emulator.journal.ring import Journal
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ class Exchange(NamedTuple):
     organization: str
     reason: str
     """Why it was refused; empty if it was not."""
+    fault: str = ""
+    """The ID of the fault that answered; empty if none did."""
 
 
 class Listeners(NamedTuple):
@@ -57,6 +62,7 @@ class HostedWorld:
         "_system",
         "authorizations",
         "began",
+        "began_with",
         "config",
         "encoder",
         "from_snapshot",
@@ -65,6 +71,8 @@ class HostedWorld:
         "listeners",
         "mount",
         "name",
+        "pauses",
+        "plain_encoder",
         "used_at",
         "world",
     )
@@ -102,6 +110,8 @@ class HostedWorld:
         self._system = system
         self._access = access
         self._outside = 0
+        self.pauses = Pauses()
+        """The requests that wait because of a fault."""
         self.is_settling = False
         """Whether an advance is carried out in slices; nothing else moves the world until it has ended."""
         self.reset()
@@ -133,16 +143,24 @@ class HostedWorld:
         return self
 
     def _show(self, world: World) -> None:
+        self.pauses.release_all()
         self._forgotten = world.forgotten  # a greater number is reported once
         self.world = world
-        self.encoder = Encoder(world)
+        self.began_with = world.config
+        """The configuration of the world when it began here; a request may change it later."""
+        self.plain_encoder = Encoder(world)
+        self.encoder = EvolvingEncoder(world) if world.config.evolve else self.plain_encoder
         access = self._access(world)
         self.authorizations, self._labels = access.authorizations, access.labels
         if self.journal is not None:
             self.journal.begin()
 
     def settle(self) -> World:
-        """The world, settled at the current instant; it counts as used."""
+        """The world, settled at the current instant; it counts as used.
+
+        Raises:
+            SliceEnded: more actions are due than one slice has.
+        """
         world = self.world
         self.used_at = now = self._system()
         if self.is_settling:
@@ -153,10 +171,22 @@ class HostedWorld:
             self._forgotten = NEVER
         return world
 
+    def settle_wholly(self) -> World:
+        """The world, settled at the current instant, however long that takes."""
+        while True:
+            with suppress(SliceEnded):
+                return self.settle()
+
+    def settle_slice(self) -> World:
+        """The world, at most one slice of actions nearer to the current instant."""
+        with suppress(SliceEnded):
+            self.settle()
+        return self.world
+
     def settle_without_use(self) -> World:
-        """The world, settled at the current instant; it does not count as used."""
+        """The world, at most one slice of actions nearer to the current instant; it does not count as used."""
         before = self.used_at
-        world = self.settle()
+        world = self.settle_slice()
         self.used_at = before
         return world
 

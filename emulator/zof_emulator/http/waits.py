@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class Waits(Exception):  # noqa: N818  not an error
     """A request must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
 
-    def __init__(self, waiting: Waiting | None = None, base: str = "") -> None:
-        """`waiting` is None for a request that is judged anew."""
+    def __init__(self, waiting: Waiting | None = None, base: str = "", *, is_slice: bool = False) -> None:
+        """`waiting` is None for a request that is judged anew; `is_slice` says what that request waits for."""
         super().__init__()
         self.resume = None if waiting is None else waiting.resume
-        self.is_slice = waiting is not None and waiting.is_slice
+        self.is_slice = is_slice if waiting is None else waiting.is_slice
         self.base = base
         """The URL at which links in its answer begin."""
         self.organization = ""
@@ -30,7 +30,7 @@ class Waits(Exception):  # noqa: N818  not an error
         self.limits: Headers = ()
         """The headers of the rate limit."""
         self.at = 0
-        """When the request came, by the world's clock in ms."""
+        """When the request came, by the world's clock in ms; 0 before the world is settled."""
         self.idle: Future[None] = Future()
         """Done after the attempts to send the deliveries."""
 
