@@ -65,6 +65,12 @@ class ConformanceCheck:
         self._places: dict[str, set[str]] = {}
         """What was unusual about the requests of the findings, by operation."""
 
+    def fork(self, ledger: Ledger) -> ConformanceCheck:
+        """A check that records in another ledger."""
+        fork = ConformanceCheck(ledger)
+        fork._places = self._places
+        return fork
+
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange."""
         if not exchange.request.path.startswith(PREFIX + "/"):

@@ -2,8 +2,8 @@
 
 The bytes are forwarded before they are judged. They change in three cases only: the Host of a request to another
 machine is that of the upstream; the header with the token of the proxy is removed; and with `mark` an answer that
-breaks a rule gets a header. In these cases a head is held back until it is complete, and with `mark` a short answer until
-its end.
+breaks a rule gets a header. In these cases a head is held back until it is complete, and with `mark` a short answer
+until its end.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def test_a_target_that_answers_everything_alike_keeps_nothing(
     kept = {each.rule.name for each in ledger.results() if each.verdict is Verdict.KEPT}
     active = {rule for probe in PROBES for rule in probe.rules}
     assert kept & active == set()
-    assert client.used <= BUDGET
+    assert client.account.used <= BUDGET
     violated = {finding.rule.name for finding in ledger.findings.values() if finding.verdict is Verdict.VIOLATED}
     shapes = {name for name in violated if name.startswith(("conventions.", "limits.", "errors."))}
     assert violated - shapes <= {"runs.start.accepted"}
