@@ -60,13 +60,13 @@ def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, p
     if flags["load"]:
         load(app.hosted, Path(flags["load"]))
     try:
-        listener = listen(settings.host, settings.port)
+        listeners = listen(settings.host, settings.port)
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on port {settings.port}: {error.strerror}; choose another with --port"
         ) from error
-    root = f"http://{settings.host}:{listener.getsockname()[1]}"
-    with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable):
+    root = f"http://{settings.host}:{listeners[0].getsockname()[1]}"
+    with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable):
         status = _run(command, {**os.environ, **client_variables(root, DEFAULT.keys[0].secret)})
     app.close()
     if summary:

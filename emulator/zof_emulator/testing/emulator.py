@@ -78,10 +78,10 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
             emulator.default.client.get("/runs")
     """
     chosen = replace(settings or Settings(port=0), **changes)
-    listener = listen(chosen.host, chosen.port)
-    host, port = listener.getsockname()[:2]
+    listeners = listen(chosen.host, chosen.port)
+    host, port = listeners[0].getsockname()[:2]
     app = create_app(chosen)
-    with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable), make_control_client() as client:
+    with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable), make_control_client() as client:
         if chosen.token:
             client.headers["authorization"] = f"Bearer {chosen.token}"
         emulator = Emulator(f"http://{f'[{host}]' if ':' in host else host}:{port}", client)
