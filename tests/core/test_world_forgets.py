@@ -69,7 +69,7 @@ def live_objects(world: World) -> int:
     """How many runs, names, counts and due actions a world holds."""
     names = world.catalogue.to_json()["owners"]
     waiting = sum(len(one.waiting) for one in world.tenancies.values())
-    return len(world.runs) + len(names) + len(world.flaky) + len(world.agenda) + waiting + len(world.seen)
+    return len(world.runs) + len(names) + len(world.run_counts) + len(world.agenda) + waiting + len(world.seen)
 
 
 @given(st.integers(1, 20), st.lists(st.booleans(), min_size=1, max_size=4))

@@ -146,7 +146,7 @@ def signed(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON value
 @pytest.mark.parametrize("version", [0, 1, 99, -1])
 def test_another_version(version: int) -> None:
     """A snapshot of another version is refused, and the message names both versions."""
-    assert f"version {version}, and this emulator reads 2" in refused(
+    assert f"version {version}, and this emulator reads 3" in refused(
         signed(json.loads(SNAPSHOT)["world"], version=version)
     )
 

@@ -14,7 +14,8 @@ import click
 
 from zof_emulator.app import create_app
 from zof_emulator.cli.snapshot_files import check_writable, load, save
-from zof_emulator.core.config import ClockMode, Envelope, References, Scenario, check_label, schema_of
+from zof_emulator.core.config import ClockMode, Envelope, References, check_label, schema_of
+from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.server.run import listen, run
 from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, ready_line, say

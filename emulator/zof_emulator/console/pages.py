@@ -136,10 +136,11 @@ def _run(world: World, run: Run) -> str:
         (f"<code>{escape(case)}</code>", _status(run.case_status(index)), _ms(run.case_duration_ms(index)))
         for index, case in enumerate(run.cases)
     )
-    lines = (logs.line(run, place) for place in range(logs.count(run)))
+    rules = world.outcome_rules
+    lines = (logs.line(run, place, rules) for place in range(logs.count(run, rules)))
     log = "\n".join(f"{rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
-    slots = world.filter_unexpired(run, artifacts.slots(run))
-    stored = (artifact for slot in slots if (artifact := artifacts.find(run, slot)) is not None)
+    slots = world.filter_unexpired(run, artifacts.slots(run, rules))
+    stored = (artifact for slot in slots if (artifact := artifacts.find(run, slot, rules)) is not None)
     rows = ((escape(files.name_of(world, run, artifact)), artifact.kind) for artifact in stored)
     return (
         f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zof_emulator.control import clock, deliveries, journal, snapshots
-from zof_emulator.core.config import WorldConfig
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
 from zof_emulator.http.world_registry import DEFAULT
@@ -85,7 +85,7 @@ def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> R
 def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
     given = dict(call.body)
     name = given.pop("name")
-    config = WorldConfig.from_json(worlds.default.config.to_json() | given)
+    config = replace(worlds.default.config, **given)
     return Reply(201, Document(_world(worlds.create(name, config), _root(hosted, call))))
 
 
@@ -110,7 +110,7 @@ def _world(hosted: HostedWorld, root: str) -> dict[str, Any]:
         "name": hosted.name or DEFAULT,
         "base_url": f"{root}{hosted.mount}{views.PREFIX}",
         "seed": world.seed,
-        "scenario": hosted.config.scenario,
+        "scenario": hosted.config.scenario.name,
         "from_snapshot": hosted.from_snapshot,
         "clock": clock.clock(world),
         "runs": len(world.runs),

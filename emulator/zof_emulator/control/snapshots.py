@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 FORMAT: Final = "zof-emulator-world"
-VERSION: Final = 2
+VERSION: Final = 3
 _RUNS_IN_PIECE: Final = 500
 _LONGEST_WHY: Final = 200
 

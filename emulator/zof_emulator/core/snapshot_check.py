@@ -14,11 +14,13 @@ from zof_emulator.core.endpoints import MOST_ENDPOINTS, authority_of
 from zof_emulator.core.ids import Permutation
 from zof_emulator.core.instants import DAY, LAST
 from zof_emulator.core.lifecycle import TERMINAL, Status, Trigger, after, ending
-from zof_emulator.core.outcomes import LONGEST, is_flaky
+from zof_emulator.core.scenario_reader import read_scenario
 from zof_emulator.core.timeline import DELIVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from zof_emulator.core.outcome_rules import OutcomeRules
 
     State = Mapping[str, Any]
     Row = Sequence[Any]
@@ -31,14 +33,15 @@ _OUTCOMES: Final = frozenset({Status.PASSED.value, Status.FAILED.value, Status.E
 
 def check_state(state: State) -> None:
     """Raise `ValueError`, which names the part, or `Refused` when a saved world holds what no world can hold."""
+    rules = read_scenario(state["config"]["scenario"]).rules
     _check_numbers(state)
     _check_catalogue(state)
     for row in state["runs"]:
-        _check_run(row, state)
+        _check_run(row, state, len(rules.rules))
     _check_order(state["runs"])
     _check_tenancies(state)
-    _check_agenda(state)
-    _check_counts(state)
+    _check_agenda(state, rules)
+    _check_counts(state, rules)
     _check_answers(state)
     _check_outbox(state)
 
@@ -67,8 +70,9 @@ def _check_numbers(state: State) -> None:
         _require(_is_unique(labels), "organizations")
     samples = state["samples"]
     word_of_run = Permutation.from_seed(state["config"]["seed"], "run", 4 * _RUN_WORD_LENGTH)
-    _require(_is_unique(samples) and len(samples) <= state["started"], "samples")
-    _require(not any(word_of_run.number(word) is not None for word in samples), "samples")
+    words = [word for word in samples if word]
+    _require(_is_unique(words) and len(samples) <= state["started"] and (not samples or samples[-1]), "samples")
+    _require(not any(word_of_run.number(word) is not None for word in words), "samples")
     _require(state["forgotten"] + len(state["runs"]) == state["started"], "forgotten")
 
 
@@ -92,8 +96,11 @@ def _check_catalogue(state: State) -> None:
 # --- runs
 
 
-def _check_run(row: Row, state: State) -> None:
-    number, organization, project, environment, suite, cases, created, status, began, ended, outcomes, ends, rank = row
+def _check_run(row: Row, state: State, rule_count: int) -> None:
+    number, organization, project, environment, suite, cases, created, status, began, ended, *rest = row
+    outcomes, ends, rank, nth, rules = rest
+    _require(nth < MOST_NUMBER and (not nth or suite is not None), f"run {number}")
+    _require(len(rules) in {0, len(outcomes)} and all(rule < rule_count for rule in rules), f"run {number}")
     owners, part = state["catalogue"]["owners"], f"run {number}"
     labels = state["organizations"].get(organization)
     _require(number < state["started"] and labels is not None and environment in labels, part)
@@ -150,7 +157,7 @@ def _check_tenancies(state: State) -> None:
 # --- what is due
 
 
-def _check_agenda(state: State) -> None:
+def _check_agenda(state: State, rules: OutcomeRules) -> None:
     due, sequence, now = state["agenda"]["due"], state["agenda"]["sequence"], state["now"]
     _require(sequence < MOST_NUMBER and _is_unique(row[1] for row in due), "agenda")
     _require(all(0 < row[1] <= sequence for row in due), "agenda")
@@ -159,7 +166,8 @@ def _check_agenda(state: State) -> None:
     runs = {row[0]: row for row in state["runs"]}
     endpoints = state["outbox"]["endpoints"]
     awaited, filled = set[int](), set[str]()
-    for at, _, organization, number, outcome in due:
+    for at, _, organization, number, outcome, rule in due:
+        _require(rule < (len(rules.rules) if outcome in _OUTCOMES else 0), "agenda")
         if outcome == DELIVER:
             _require(0 <= number < len(endpoints) and endpoints[number][1] == organization, "agenda")
         elif number < 0:
@@ -169,7 +177,7 @@ def _check_agenda(state: State) -> None:
             _require(outcome in _OUTCOMES and number < state["started"] and number not in awaited, "agenda")
             _require(at <= LAST + DAY, "agenda")
             row = runs.get(number)
-            _require(row is None or _can_come(row, at, organization), "agenda")
+            _require(row is None or _can_come(row, at, organization, rules.longest_ms), "agenda")
             if row is not None and row[7] == Status.RUNNING:
                 awaited.add(number)
     _require(awaited == {row[0] for row in state["runs"] if row[7] == Status.RUNNING}, "agenda")
@@ -180,12 +188,12 @@ def _check_agenda(state: State) -> None:
     _check_schedule(state)
 
 
-def _can_come(row: Row, at: int, organization: str) -> bool:
+def _can_come(row: Row, at: int, organization: str, longest_ms: int) -> bool:
     """Whether the end of a run's case can be due at an instant (ms)."""
     if row[1] != organization or row[7] == Status.QUEUED or row[8] is None:
         return False
     began = row[11][-1] if row[11] else row[8]
-    return bool(began <= at <= began + LONGEST) or row[7] != Status.RUNNING
+    return bool(began <= at <= began + longest_ms) or row[7] != Status.RUNNING
 
 
 def _check_schedule(state: State) -> None:
@@ -200,13 +208,14 @@ def _check_schedule(state: State) -> None:
 # --- the rest
 
 
-def _check_counts(state: State) -> None:
+def _check_counts(state: State, rules: OutcomeRules) -> None:
     organizations, owners, now = state["organizations"], state["catalogue"]["owners"], state["now"]
-    flaky = state["flaky"]
-    _require(_is_unique((row[0], row[1]) for row in flaky), "flaky")
-    for organization, case, times in flaky:
-        _require(owners.get(case) == organization in organizations and is_flaky(case), "flaky")
-        _require(0 < times < MOST_NUMBER, "flaky")
+    counts = state["run_counts"]
+    _require(_is_unique((row[0], row[1]) for row in counts), "run_counts")
+    for organization, name, times in counts:
+        _require(owners.get(name) == organization in organizations, "run_counts")
+        _require(rules.can_count_case(name) or rules.counts_suite(name), "run_counts")
+        _require(0 < times < MOST_NUMBER, "run_counts")
     unfinished = {row[0] for row in state["runs"] if row[7] not in TERMINAL}
     seen = [row[0] for row in state["seen"]]
     _require(_is_unique(seen) and unfinished >= set(seen), "seen")

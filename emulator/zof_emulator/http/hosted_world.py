@@ -7,6 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from zof_emulator.core.timeline import NEVER
+from zof_emulator.http.auth import mark_digest
 from zof_emulator.http.encode import Encoder
 from zof_emulator.journal.ring import Journal
 
@@ -183,7 +184,7 @@ class Access(NamedTuple):
     """Lookup tables for the requests to a world: its keys and the labels of its organizations."""
 
     authorizations: Mapping[bytes, Key]
-    """The keys, by the whole `Authorization` header."""
+    """The keys by the whole `Authorization` header; those whose secrets are not known, as `mark_digest` says."""
     labels: Mapping[str, Mapping[str, Sequence[str]]]
     keys: Mapping[str, Key]
     organizations: Mapping[str, Organization]
@@ -199,7 +200,8 @@ _NO_LABELS: Final[Mapping[str, Sequence[str]]] = {}
 def access_to(world: World) -> Access:
     """The lookup tables for the requests to a world."""
     return Access(
-        {f"Bearer {secret}".encode(): key for secret, key in world.keys.items()},
+        {f"Bearer {key.secret}".encode(): key for key in world.keys.values() if key.secret}
+        | {mark_digest(key.digest): key for key in world.keys.values() if not key.secret},
         {name: {"environments": one.environments} for name, one in world.organizations.items()},
         world.keys,
         world.organizations,
