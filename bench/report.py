@@ -101,20 +101,22 @@ def _webhooks(found: Found) -> Iterator[str]:
     yield "## With a webhook"
     yield ""
     yield from _table(
-        ("start a run with", "answers/s", "ratio", "spread"),
+        ("start a run with", "answers/s", "ratio", "spread", "CPU µs", "CPU ratio"),
         [
             (
                 name,
                 f"{one['rate']['median']:,.0f}",
                 f"{one['ratio']['median']:.3f}",
                 f"{one['ratio']['low']:.3f} to {one['ratio']['high']:.3f}",
+                f"{one['cpu_us']['median']:.1f}",
+                f"{one['cpu_ratio']['median']:.3f}",
             )
             for name, one in found["starts"].items()
         ],
     )
     one = found["deliveries"]
-    took = f"{one['count']:,} deliveries to a fast receiver took {one['reached']:.1f} s"
-    yield f"{took}, {one['cpu_us']:.0f} µs of CPU each."
+    yield f"{one['count']:,} deliveries to a fast receiver on the same core took {one['seconds']:.1f} s."
+    yield f"Both took {one['reached']:.1f} s of CPU time, and the emulator {one['cpu_us']:.0f} µs for each delivery."
     yield ""
 
 

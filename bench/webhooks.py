@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DELIVERIES: Final = 10_000
 SECONDS: Final = 15.0
-"""Target: the seconds that they may take on one core."""
+"""Target: the seconds that they may take on one core, which server and receiver share."""
 _WITHOUT: Final = "no endpoint"
 _WITH: Final = "an endpoint"
 _WARM_UP: Final = 1
@@ -50,10 +50,10 @@ def measure(*, rounds: int, seconds: int, cores: Cores, folder: Path, log: Calla
         _register(found[1], sink, "run.started", "run.completed", "run.failed")
         starts = _measure_starts(found, loader, rounds, seconds, log)
     with ExitStack() as stack:
-        sink = stack.enter_context(run_server(receiver, cores.client, folder / "receiver.log"))
+        sink = stack.enter_context(run_server(receiver, cores.server, folder / "receiver.log"))
         one = stack.enter_context(run_server(bare, cores.server, folder / "deliveries.log"))
         _register(one, sink, "integration.error")
-        deliveries = _measure_deliveries(one, log)
+        deliveries = _measure_deliveries(one, sink, log)
     return {"starts": starts, "deliveries": deliveries}
 
 
@@ -75,18 +75,28 @@ def _measure_starts(
             if nth:
                 loads[server.server.name].append(load)
     rates = {name: [one.rate for one in all_of] for name, all_of in loads.items()}
+    work = {name: [1 / one.cpu_us for one in all_of] for name, all_of in loads.items()}
     return {
-        name: {"rate": Spread.of(found_rates).as_json(), "ratio": ratios(found_rates, rates[_WITHOUT]).as_json()}
-        for name, found_rates in rates.items()
+        name: {
+            "rate": Spread.of(rates[name]).as_json(),
+            "ratio": ratios(rates[name], rates[_WITHOUT]).as_json(),
+            "cpu_us": Spread.of([one.cpu_us for one in all_of]).as_json(),
+            "cpu_ratio": ratios(work[name], work[_WITHOUT]).as_json(),
+        }
+        for name, all_of in loads.items()
     }
 
 
-def _measure_deliveries(server: Running, log: Callable[[str], None]) -> dict[str, Any]:
+def _measure_deliveries(server: Running, sink: Running, log: Callable[[str], None]) -> dict[str, Any]:
+    """Measure the deliveries from a server to a receiver on the same core.
+
+    The CPU time of both decides: it is the time that the deliveries take on a core that does nothing else.
+    """
     log(f"{DELIVERIES:,} deliveries")
     event = b'{"type": "integration.error"}'
     with Wire(server.port) as wire:
         wire.ask("POST", "/_emulator/events", event)  # the first one imports the client
-        cpu, began = server.cpu_seconds(), time.monotonic()
+        cpu, cpu_of_sink, began = server.cpu_seconds(), sink.cpu_seconds(), time.monotonic()
         for _ in range(DELIVERIES):
             wire.ask("POST", "/_emulator/events", event)
         while orjson.loads(wire.ask("GET", "/_emulator/deliveries?limit=1").content)["open"]:
@@ -94,10 +104,12 @@ def _measure_deliveries(server: Running, log: Callable[[str], None]) -> dict[str
                 raise CannotMeasure(f"{DELIVERIES:,} deliveries took longer than {_PATIENCE:.0f} s")
             time.sleep(_BETWEEN_LOOKS)
         taken, used = time.monotonic() - began, server.cpu_seconds() - cpu
+    reached = used + sink.cpu_seconds() - cpu_of_sink
     return {
         "count": DELIVERIES,
         "target": SECONDS,
-        "reached": taken,
-        "met": taken < SECONDS,
+        "reached": reached,
+        "met": reached < SECONDS,
+        "seconds": taken,
         "cpu_us": used / DELIVERIES * 1e6,
     }

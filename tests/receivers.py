@@ -58,6 +58,11 @@ class Receiver:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}/hook"
 
+    @property
+    def connection_count(self) -> int:
+        """The number of connections that it has accepted."""
+        return len(self._connections)
+
     def wait_for(self, count: int) -> list[Received]:
         """The first `count` requests, as soon as they have come."""
         with self._came:

@@ -59,9 +59,9 @@ class SystemClock:
     def __call__(self) -> int:
         """The time: what the wall clock shows, or later where that would be less than the time that has passed."""
         steady = self._steady()
-        self._last = max(self._wall(), self._last + steady - self._steady_last)
+        self._last = last = max(self._wall(), self._last + steady - self._steady_last)
         self._steady_last = steady
-        return self._last // 1_000_000
+        return last // 1_000_000
 
 
 system_clock: Final = SystemClock()

@@ -28,3 +28,15 @@ def test_a_route_carries_every_parameter_of_its_path(run: str, index: str) -> No
 def test_an_empty_segment_is_no_parameter() -> None:
     """A path with an empty parameter is not found."""
     assert ROUTES.find({"path": "/v1/runs//cases/1", "raw_path": b"/v1/runs//cases/1"}) == (None, {})
+
+
+def test_a_parameter_may_have_the_name_of_a_fixed_segment() -> None:
+    """A fixed segment is tried first; where it leads nowhere, it is the value of the parameter beside it."""
+    paths = ["/results/export", "/results/{id}", "/results/{id}/artifacts"]
+    routes = Routes("/v1", [replace(TEMPLATE, path=path) for path in paths])
+    found = {path: routes.find({"path": path}) for path in ("/v1/results/export", "/v1/results/export/artifacts")}
+    values = {path: (route and "/".join(route.segments), parameters) for path, (route, parameters) in found.items()}
+    assert values == {
+        "/v1/results/export": ("results/export", {}),
+        "/v1/results/export/artifacts": ("results/{id}/artifacts", {"id": "export"}),
+    }

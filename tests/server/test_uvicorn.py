@@ -19,7 +19,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 CONNECTION_METHODS: Final = [
     "__init__",
-    "_start_asgi_task",
     "_unset_keepalive_if_required",
     "connection_lost",
     "connection_made",

@@ -216,3 +216,20 @@ def test_a_table_that_differs_from_the_document_stops_the_boot(without: list[str
     assert OpenApiApp(CONTRACT, table.TABLE, views.PREFIX, policy=ApiPolicy(), deliveries=deliveries) is not None
     with pytest.raises(SpecError, match=f"^#/paths: operations and handlers differ in {amiss}$"):
         OpenApiApp(CONTRACT, changed, views.PREFIX, policy=ApiPolicy(), deliveries=deliveries)
+
+
+def test_a_cursor_is_looked_at_each_time() -> None:
+    """A query with a cursor is judged anew whenever it comes, because a cursor is valid in its own world only."""
+    seen: list[Mapping[str, Any]] = []
+    for _ in range(3):
+        RUNS.decode(b"limit=3&starting_after=cur_1", seen.append)
+    assert len(seen) == 3
+
+
+def test_a_query_is_decoded_to_equal_values_whenever_it_comes() -> None:
+    """Kept values cannot be changed, and 1,000 other queries in between change nothing."""
+    first = RUNS.decode(b"limit=7&status=queued")
+    assert not hasattr(first, "pop")
+    for limit in range(1_000):
+        RUNS.decode(f"limit=7&project_id=proj_{limit}".encode())
+    assert RUNS.decode(b"limit=7&status=queued") == first == {"limit": 7, "status": "queued"}

@@ -15,27 +15,39 @@ from zof_emulator.webhooks import courier as courier_module
 from zof_emulator.webhooks.courier import MOST_KEPT, Courier
 from zof_emulator.webhooks.post import CallPolicy, Post, host_header, is_loopback
 
-from tests.receivers import Received, answer, receiving, silent
+from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zof_emulator.core.deliveries import AttemptResult
 
+    Results = list[AttemptResult]
+
 HEADERS = (("Content-Type", "application/json"), ("X-Zof-Signature", "00ff"))
+
+
+def send_all(*urls: str, allowed: tuple[str, ...] = (), limit_ms: int = 5_000, body: bytes = b"{}") -> Results:
+    """The results of requests that one courier sends one after another."""
+
+    async def send_each() -> Results:
+        courier = Courier(CallPolicy(allowed), limit_ms)
+        try:
+            return [await courier.send(Post(url, headers_for(url, body), body)) for url in urls]
+        finally:
+            await courier.aclose()
+
+    return asyncio.run(send_each())
+
+
+def headers_for(url: str, body: bytes) -> tuple[tuple[str, str], ...]:
+    """The headers of a request."""
+    return (("Host", host_header(url)), *HEADERS, ("Content-Length", str(len(body))))
 
 
 def send(url: str, *allowed: str, limit_ms: int = 5_000, body: bytes = b'{"id":"evt_1"}') -> AttemptResult:
     """The result of one request."""
-
-    async def once() -> AttemptResult:
-        courier = Courier(CallPolicy(allowed), limit_ms)
-        try:
-            return await courier.send(Post(url, (("Host", host_header(url)), *HEADERS), body))
-        finally:
-            await courier.aclose()
-
-    return asyncio.run(once())
+    return send_all(url, allowed=allowed, limit_ms=limit_ms, body=body)[0]
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 404, 500])
@@ -58,6 +70,25 @@ def test_a_redirect_is_not_followed() -> None:
     with receiving() as target, receiving(lambda _: answer(307, b"", f"Location: {target.url}")) as receiver:
         assert send(receiver.url).status == 307
         assert not target.requests
+
+
+@pytest.mark.parametrize(
+    ("reply", "connections"), [(NO_CONTENT, 1), (answer(500, b"sorry"), 1), (answer(200, b"", "Connection: close"), 3)]
+)
+def test_a_connection_is_used_again(reply: bytes, connections: int) -> None:
+    """Requests to one address share a connection, unless the receiver closes it."""
+    with receiving(lambda _: reply) as receiver:
+        found = send_all(receiver.url, receiver.url, receiver.url)
+        assert [one.error for one in found] == [""] * 3
+        assert receiver.connection_count == connections
+
+
+def test_idle_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most `MOST_IDLE` connections stay open after their answers."""
+    monkeypatch.setattr(courier_module, "MOST_IDLE", 1)
+    with receiving() as first, receiving() as second:
+        send_all(first.url, second.url, first.url, second.url)
+        assert (first.connection_count, second.connection_count) == (1, 2)
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])

@@ -11,6 +11,8 @@ import pytest
 from zof_emulator.app import EPOCH
 from zof_emulator.cli.replay import replay
 from zof_emulator.core.deliveries import RETRY_AFTER_MS
+from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.limits import Rate
 
 from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
 from tests.zof import CI, OTHER, STAGING, Zof
@@ -227,6 +229,44 @@ def test_until_webhook_due_makes_one_retry(zof: Hooks) -> None:
         moved = zof.submit("/_emulator/clock/advance", {"until": "webhook_due"})
         assert moved["now_ms"] == before + RETRY_AFTER_MS[0]
         assert len(receiver.requests) == 2
+
+
+@pytest.mark.parametrize("poll", ["/v1/runs/{run}", "/v1/runs", "/v1/runs/{run}/logs", "/v1/results?run_id={run}"])
+def test_a_poll_on_an_auto_clock_makes_the_attempts_on_the_way(poll: str) -> None:
+    """A poll that jumps over the instants of retries makes each retry at its instant, before it is answered."""
+    zof = Hooks(clock="auto")
+    with receiving(lambda _: answer(503)) as receiver:
+        zof.register(receiver.url, "run.started")
+        began = zof.world.now
+        run = zof.submit("/v1/runs", {**STAGING, "test_case_ids": [f"tc_{one}_slow" for one in range(250)]})["id"]
+        polled = [zof.send("GET", poll.format(run=run)) for _ in range(3)][-1]
+        assert zof.world.now - began > 30 * 60_000
+        assert polled.headers["x-ratelimit-limit"]
+        (delivery,) = zof.deliveries()
+        waits = (0, *RETRY_AFTER_MS[:3])
+        expected = [rfc3339_ms(began + sum(waits[: count + 1])) for count in range(4)]
+        assert [one["started_at"] for one in delivery["attempts"]][:4] == expected
+        assert [one["ended_at"] for one in delivery["attempts"]][:4] == expected
+        replayed = replay(zof.send("GET", "/_emulator/journal.ndjson").content)
+        assert (replayed.differing, replayed.deliveries) == ((), 1)
+    zof.app.close()
+
+
+def test_a_retry_after_429_on_an_auto_clock_makes_the_attempts_on_the_way() -> None:
+    """A request that waits for the end of its rate-limit window makes each retry at its instant, and counts once."""
+    zof = Hooks(clock="auto", rate=Rate(limit=2))
+    with receiving(lambda _: answer(503)) as receiver:
+        zof.register(receiver.url)
+        began = zof.world.now
+        zof.submit("/_emulator/events", {"type": "run.completed"})
+        answers = [zof.send("GET", "/v1/projects") for _ in range(3)]
+        assert [one.status for one in answers] == [200, 429, 200]
+        assert answers[-1].headers["x-ratelimit-remaining"] == "1"
+        assert zof.world.now == began + 60_000
+        (delivery,) = zof.deliveries()
+        expected = [rfc3339_ms(began + wait) for wait in (0, RETRY_AFTER_MS[0])]
+        assert [one["started_at"] for one in delivery["attempts"]] == expected
+    zof.app.close()
 
 
 def test_deliveries_are_falsified_on_demand(zof: Hooks) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -69,46 +71,62 @@ def receiver(command: list[str], port: int) -> Iterator[subprocess.Popen[str]]:
 COMMANDS: Final = {
     "starlette": [sys.executable, "-m", "uvicorn", "webhook_receiver:app", "--log-level", "critical", "--port"],
     "node": ["node", "webhook_receiver.mjs"],
+    "vendor": ["node", str(Path(__file__).with_name("vendor_receiver.mjs"))],
 }
+GATE: Final = runpy.run_path(str(EXAMPLES / "ci_gate.py"))
+EVENTS: Final = ["run.started", "run.completed", "run.failed"]
 
 
 @pytest.mark.parametrize("kind", COMMANDS)
-def test_a_receiver_takes_each_event_once_and_refuses_forgeries(kind: str) -> None:
-    """The receiver handles each event of a run once, and answers every forgery with 401."""
+def test_a_receiver_takes_each_event_once_and_refuses_forgeries(
+    kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The receiver handles each event of a client's run once, and answers every forgery with 401.
+
+    The receivers are the examples, and one that verifies with the function that the vendor publishes.
+    """
     if shutil.which(COMMANDS[kind][0]) is None:
         pytest.skip("node is not installed")
     port = free_port()
     command = COMMANDS[kind] + ([str(port)] if kind == "starlette" else [])
-    with Server("--clock", "manual", "--quiet") as server, receiver(command, port) as process:
-        events = ["run.started", "run.completed", "run.failed"]
-        hook = {"url": f"http://127.0.0.1:{port}/webhooks", "events": events, "secret": SECRET}
+    with Server("--clock", "auto", "--quiet") as server, receiver(command, port) as process:
+        hook = {"url": f"http://127.0.0.1:{port}/webhooks", "events": EVENTS, "secret": SECRET}
         call(server, "POST", "/v1/webhooks", hook)
         call(server, "POST", "/_emulator/delivery-rules", {"action": "duplicate", "times": 1})
-        case = {"project_id": "proj_x", "environment": "staging", "test_case_ids": ["tc_x_fail"]}
-        run = call(server, "POST", "/v1/runs", case)["id"]
-        call(server, "POST", "/_emulator/clock/advance", {"until": "run_ended"})
+        monkeypatch.setenv("ZOF_API_KEY", ADMIN)
+        monkeypatch.setenv("ZOF_BASE_URL", f"http://127.0.0.1:{server.port}/v1")
+        assert GATE["main"](["proj_x", "staging", "--case", "tc_x_fail"], lambda _: None) == 1
+        run = re.findall(r"run_\w+", capsys.readouterr().out)[0]
         call(server, "POST", "/_emulator/clock/advance", {"until": "delivered"})
-        first = call(server, "GET", "/_emulator/deliveries")["data"][-1]
-        forged = []
-        for tampering in ("signature", "body", "whitespace"):
-            asked = {"action": "tamper", "tampering": tampering}
-            forged.append(call(server, "POST", f"/_emulator/deliveries/{first['id']}/actions", asked)["id"])
-        for action in ({"action": "redeliver"}, {"action": "tamper", "tampering": "old_event"}):
-            call(server, "POST", f"/_emulator/deliveries/{first['id']}/actions", action)
-        call(server, "POST", "/_emulator/clock/advance", {"until": "delivered"})
-        page = call(server, "GET", "/_emulator/deliveries")["data"]
-        answers = {one["id"]: [attempt["status"] for attempt in one["attempts"]] for one in page}
-        assert [answers.pop(one) for one in forged] == [[401]] * 3
-        assert len(answers) == 6
-        assert all(one == [204] for one in answers.values())
+        genuine, forged = disturb(server)
+        assert forged == [[401]] * 3
+        assert genuine == [[204]] * 6
         process.kill()
         assert process.stdout is not None
-        assert process.stdout.read().splitlines() == [f"{event} {run}" for event in events]
+        assert process.stdout.read().splitlines() == [f"{event} {run}" for event in EVENTS]
         server.stop()
 
 
-@pytest.mark.parametrize(("file", "fence", "start"), [("py", "py", "SECRET ="), ("mjs", "js", "const seen")])
+def disturb(server: Server) -> tuple[list[list[int]], list[list[int]]]:
+    """Send forgeries and repetitions of the last delivery; the statuses of all genuine and all forged deliveries."""
+    last = call(server, "GET", "/_emulator/deliveries")["data"][-1]
+    target = f"/_emulator/deliveries/{last['id']}/actions"
+    forged = {
+        call(server, "POST", target, {"action": "tamper", "tampering": tampering})["id"]
+        for tampering in ("signature", "body", "whitespace")
+    }
+    for action in ({"action": "redeliver"}, {"action": "tamper", "tampering": "old_event"}):
+        call(server, "POST", target, action)
+    call(server, "POST", "/_emulator/clock/advance", {"until": "delivered"})
+    page = call(server, "GET", "/_emulator/deliveries")["data"]
+    answers = {one["id"]: [attempt["status"] for attempt in one["attempts"]] for one in page}
+    return [found for name, found in answers.items() if name not in forged], [answers[name] for name in forged]
+
+
+@pytest.mark.parametrize(("file", "fence", "start"), [("py", "py", "seen:"), ("mjs", "js", "const seen")])
 def test_the_readme_shows_the_receivers(file: str, fence: str, start: str) -> None:
-    """README contains the examples verbatim."""
+    """README contains the examples verbatim, and each receiver is ten lines of code without its imports."""
     content = (EXAMPLES / f"webhook_receiver.{file}").read_text()
-    assert f"```{fence}\n{content[content.index(start) :]}```" in README
+    shown = content[content.index(start) :]
+    assert f"```{fence}\n{shown}```" in README
+    assert len([line for line in shown.splitlines() if line and not line.lstrip().startswith('"""')]) <= 10

@@ -1,4 +1,9 @@
-"""The auto clock: a client that polls a run that has not ended moves the clock to the next change of that run."""
+"""The auto clock: a client that polls or retries moves the clock to what it waits for.
+
+A poll of a run that has not ended moves it to the next change of that run, and a retry after a 429 moves it to the end
+of the rate-limit window. On the way the clock stops at each instant at which a webhook delivery is due, so that the
+attempt is made at that instant.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,10 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import World
 
 
+class DeliveryDue(Exception):  # noqa: N818  not an error
+    """The clock has stopped at a webhook delivery. The caller waits for the attempt and repeats its call."""
+
+
 def move_on_poll(world: World, runs: Sequence[Run]) -> bool:
     """Record that an answer shows these runs, and move the clock if the client waits for them.
 
@@ -23,20 +32,40 @@ def move_on_poll(world: World, runs: Sequence[Run]) -> bool:
 
     Returns:
         Whether the clock moved. The runs are then out of date, and the caller looks them up again.
+
+    Raises:
+        DeliveryDue: an attempt to send a webhook must end first.
     """
     if world.clock.mode is not ClockMode.AUTO:
         return False
     waiting = {run.number: run.status for run in runs if not run.has_ended}
     known = all(world.seen.get(number) is status for number, status in waiting.items())
     moves = bool(waiting) and known and world.now + world.most_work_ms() <= LAST
-    if moves:
-        world.move_until(lambda: any(not _has_status(world, number, status) for number, status in waiting.items()))
+    while moves and all(_has_status(world, number, status) for number, status in waiting.items()):
+        _step(world, world.agenda.first)
     world.seen |= {
         number: world.runs[number].status
         for number in waiting
         if number in world.runs and not world.runs[number].has_ended
     }
     return moves
+
+
+def move_to_end_of_window(world: World, end: int) -> None:
+    """Move the clock to the end of a rate-limit window (ms), in the mode `auto`.
+
+    Raises:
+        DeliveryDue: an attempt to send a webhook must end first.
+    """
+    while world.now < end:
+        _step(world, min(end, world.agenda.first))
+
+
+def _step(world: World, instant: int) -> None:
+    """Move the clock to an instant (ms) if no delivery is due now. Raises `DeliveryDue`."""
+    if world.outbox.has_due(world.now):
+        raise DeliveryDue
+    world.move_to(max(world.now, instant))
 
 
 def _has_status(world: World, number: int, status: Status) -> bool:

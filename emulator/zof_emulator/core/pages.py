@@ -12,6 +12,8 @@ from zof_emulator.core.refusal import Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CURSOR: Final = "starting_after"
+"""The query parameter that holds a cursor."""
 _SEALED: Final = re.compile(r"cur_([0-9a-f]{12})([0-9a-f]{16})")
 
 
@@ -43,7 +45,7 @@ def unseal(seed: int, scope: str, cursor: str) -> int:
     """
     match = _SEALED.fullmatch(cursor)
     if match is None or _mark(seed, scope, match[1]) != match[2]:
-        raise Refused("invalid_cursor", "starting_after")
+        raise Refused("invalid_cursor", CURSOR)
     return int(match[1], 16)
 
 

@@ -39,7 +39,10 @@ class Clock:
 
         Time never runs backwards.
         """
-        return min(LAST, max(now, system + self.offset)) if self.mode is ClockMode.REAL else now
+        if self.mode is not ClockMode.REAL:
+            return now
+        shown = system + self.offset
+        return now if shown < now else min(LAST, shown)
 
     def catch_up(self, system: int, now: int) -> Clock:
         """The clock that shows `now` at the system's time (ms) if it would show less; otherwise this clock."""

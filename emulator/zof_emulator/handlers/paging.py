@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from zof_emulator.core.pages import seal, unseal
+from zof_emulator.core.pages import CURSOR, seal, unseal
 
 if TYPE_CHECKING:
     from zof_emulator.core.world import World
@@ -30,7 +30,7 @@ def find_start(world: World, call: Request) -> int | None:
     Raises:
         Refused: the cursor is malformed, or belongs to another list or other filters.
     """
-    cursor = call.query.get("starting_after")
+    cursor = call.query.get(CURSOR)
     return None if cursor is None else unseal(world.seed, _scope(call), cursor)
 
 
@@ -42,5 +42,5 @@ def page_request(world: World, call: Request, start: int = 0) -> PageRequest:
 def _scope(call: Request) -> str:
     """The name of a list with its filters."""
     query = call.query
-    filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", "starting_after"}]
+    filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", CURSOR}]
     return "/".join((call.organization, call.operation, call.id, *filters))

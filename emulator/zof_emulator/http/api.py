@@ -8,6 +8,7 @@ import traceback
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from zof_emulator.core.auto_clock import DeliveryDue
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
@@ -71,13 +72,19 @@ class Outcome(NamedTuple):
 
 
 class _Waits(Exception):  # noqa: N818  not an error
-    """An operation must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
+    """A request must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
 
-    def __init__(self, waiting: Waiting, base: str) -> None:
+    def __init__(self, waiting: Waiting | None = None, base: str = "") -> None:
+        """`waiting` is None for a request that is judged anew."""
         super().__init__()
-        self.resume, self.is_slice = waiting
+        self.resume = None if waiting is None else waiting.resume
+        self.is_slice = waiting is not None and waiting.is_slice
         self.base = base
         """The URL at which links in its answer begin."""
+        self.organization = ""
+        """The organization of the key; empty without a valid key."""
+        self.limits: Headers = ()
+        """The headers of the rate limit."""
         self.at = 0
         """When the request came, by the world's clock in ms."""
         self.idle: Future[None] = Future()
@@ -135,10 +142,11 @@ class OpenApiApp:
             except ClientGone:
                 return
         # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
-        # Only a control operation that moves the clock waits, for the deliveries that are due on the way, and between
-        # its slices, so that other worlds are served; other requests to its world wait until it has ended.
+        # Only a request that moves the clock waits: a control operation, or a poll on an auto clock. It waits for the
+        # deliveries that are due on the way. A control operation also waits between its slices, so that other worlds
+        # are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
-        if self._policy.needs_settled_world(operation):
+        if hosted.is_settling and self._policy.needs_settled_world(operation):
             await _wait_until_settled(hosted)
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, _Waits):
@@ -173,7 +181,8 @@ class OpenApiApp:
             encoded = outcome.encoded
             heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
             sending = self._record(scope, arrival, outcome, hosted, at)
-            self.deliveries.notify(hosted)
+            if hosted.world.outbox.is_active:
+                self.deliveries.notify(hosted)
             return encoded, heads, sending
 
     def _record(
@@ -182,26 +191,20 @@ class OpenApiApp:
         """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+        if hosted.journal is None:
+            return None
         operation = None if arrival is None else arrival.operation
-        if hosted.journal is not None and self._policy.is_journaled(operation):
-            body: bytes | Cut = b""
-            if arrival is not None:
-                body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
-            return hosted.journal.add(
-                Addition(
-                    at,
-                    hosted.world.now,
-                    operation,
-                    outcome.organization,
-                    outcome.reason,
-                    scope,
-                    body,
-                    outcome.encoded,
-                    self._policy.journal_id(hosted),
-                    outcome.limits,
-                )
-            )
-        return None
+        request_id = self._policy.journal_id(operation, hosted)
+        if request_id is None:
+            return None
+        body: bytes | Cut = b""
+        if arrival is not None:
+            body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
+        encoded, organization, reason, limits = outcome
+        now = hosted.world.now
+        return hosted.journal.add(
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits)
+        )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
         """Whether a request names an operation, and brings a valid key if the operation needs one."""
@@ -241,8 +244,9 @@ class OpenApiApp:
         organization, reason = "", ""
         limits: Headers = ()
         try:
-            if waits is not None:
-                return Outcome(self._encode(operation, waits.resume(), waits.base, hosted))
+            if waits is not None and waits.resume is not None:
+                organization, limits = waits.organization, waits.limits
+                return Outcome(self._resume(operation, waits.resume, waits.base, hosted), organization, reason, limits)
             if operation.secured:
                 key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
@@ -256,8 +260,11 @@ class OpenApiApp:
         except Refused as refused:
             reason = refused.reason
             encoded = _encode_refusal(operation.reasons, refused)
-        except _Waits:
+        except _Waits as more:
+            more.organization, more.limits = organization, limits
             raise
+        except DeliveryDue:  # by the rate limit of an auto clock
+            raise _Waits from None
         except Exception as bug:  # noqa: BLE001  a bug of the emulator is answered with 500
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
@@ -314,11 +321,28 @@ class OpenApiApp:
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
-        reply = self._table[operation.id](self._policy.subject(hosted), request)
-        return self._encode(operation, reply, request.base, hosted)
+        try:
+            reply = self._table[operation.id](self._policy.subject(hosted), request)
+        except DeliveryDue:
+            reply = self._wait_for_attempt(operation, request, hosted)
+        if isinstance(reply, Waiting):
+            raise _Waits(reply, request.base)
+        return hosted.encoder.encode(reply, operation.answers[reply.status], request.base)
+
+    def _wait_for_attempt(self, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
+        """Call the handler again after the attempt to send the delivery that a poll on an auto clock reached."""
+
+        def call_again() -> Reply | Waiting:
+            try:
+                return self._table[operation.id](self._policy.subject(hosted), request)
+            except DeliveryDue:
+                return self._wait_for_attempt(operation, request, hosted)
+
+        return Waiting(call_again)
 
     @staticmethod
-    def _encode(operation: Operation, reply: Reply | Waiting, base: str, hosted: HostedWorld) -> Encoded:
+    def _resume(operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld) -> Encoded:
+        reply = resume()
         if isinstance(reply, Waiting):
             raise _Waits(reply, base)
         return hosted.encoder.encode(reply, operation.answers[reply.status], base)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from zof_emulator.core.auto_clock import move_to_end_of_window
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.refusal import Refused
@@ -63,12 +64,15 @@ def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int 
 
     Returns:
         The headers of the rate limit, and the seconds to wait; None if the request is admitted.
+
+    Raises:
+        DeliveryDue: on an auto clock, an attempt to send a webhook must end first. The request was not counted.
     """
     verdict = world.limiter.admit(key.organization, key.name, world.now)
     if verdict.retry_after is not None and world.clock.mode is ClockMode.AUTO:
         end = world.limiter.end_of_wait(key.organization, key.name)
         if end is not None and end <= LAST:  # it got a 429 before, so its repetition counts as having waited
-            world.move_to(end)
+            move_to_end_of_window(world, end)
             verdict = world.limiter.admit(key.organization, key.name, world.now)
     limit, reset = _window_headers(verdict.limit, verdict.reset)
     return (limit, (b"x-ratelimit-remaining", b"%d" % verdict.remaining), reset), verdict.retry_after

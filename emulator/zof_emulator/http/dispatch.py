@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers import views
 from zof_emulator.http.control_access import PREFIX
 from zof_emulator.http.decode import headers_of
 
@@ -27,6 +28,7 @@ HOSTED_WORLD: Final = "zof_emulator.hosted_world"
 """The key of the hosted world in the ASGI scope of a page."""
 _WORLD_PREFIX: Final = len("/w/")
 _CONTROL: Final = PREFIX + "/"
+_API: Final = views.PREFIX + "/"
 
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -84,6 +86,9 @@ class Dispatcher:
         if root:
             scope = _strip_root(scope, root)
         headers = headers_of(scope)
+        if scope["path"].startswith(_API) and _WORLD not in headers and _has_host(scope, headers):
+            await self.api(scope, receive, send, headers, self.hosted)  # most requests; the long way finds the same
+            return
         try:
             inner, hosted, room = self._find_target(scope, headers)
         except Refused as refused:
@@ -99,7 +104,7 @@ class Dispatcher:
 
     def _find_target(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Scope, HostedWorld, _Room]:
         """The request without the mark of its world, its world, and what answers it. Raises `Refused`."""
-        if scope.get("http_version") == "1.1" and headers.get(b"host", _TWICE) == _TWICE:
+        if not _has_host(scope, headers):
             raise Refused("host_missing", "Host")
         name, inner, path = None, scope, scope["path"]
         if path.startswith("/w/") or _WORLD in headers:
@@ -125,6 +130,11 @@ class Dispatcher:
         preview = self.worlds.preview(name)
         changes = room is _Room.CONTROL and inner["method"] not in _SAFE
         return self.worlds.create(name, None) if changes and self.control.admits(inner, headers, preview) else preview
+
+
+def _has_host(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request has the one header `Host` that HTTP/1.1 requires."""
+    return headers.get(b"host", _TWICE) != _TWICE or scope.get("http_version") != "1.1"
 
 
 def _strip_root(scope: Scope, root: str) -> Scope:

@@ -50,7 +50,9 @@ class Encoder:
         """
         body = reply.body
         if isinstance(body, Item):
-            content = self._encode_item(body.words, base, body.subject, answer.holds[JSON])
+            subject, words = body
+            store = self._stores.get((words, base)) or self._find_store(words, base)
+            content = store.get(subject) or self._encode_and_store(store, words, base, subject, answer.holds[JSON])
         elif isinstance(body, Page):
             content = self._encode_page(body, answer, base)
         elif isinstance(body, Document):
@@ -72,18 +74,11 @@ class Encoder:
             if len(self._stores) >= _MOST_STORES:
                 self._clear()
             store = self._stores[words, base] = {}
-        elif len(store) > _MOST_KEPT:
-            self._size -= sum(map(len, store.values()))
-            store.clear()
         return store
 
     def _clear(self) -> None:
         self._stores.clear()
         self._size = 0
-
-    def _encode_item(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
-        store = self._find_store(words, base)
-        return store.get(subject) or self._encode_and_store(store, words, base, subject, holds)
 
     def _encode_and_store(
         self, store: dict[Hashable, bytes], words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]
@@ -92,6 +87,9 @@ class Encoder:
         if self._size + len(content) > _MOST_BYTES:
             self._clear()
             store = self._find_store(words, base)
+        elif len(store) > _MOST_KEPT:
+            self._size -= sum(map(len, store.values()))
+            store.clear()
         store[subject] = content
         self._size += len(content)
         return content

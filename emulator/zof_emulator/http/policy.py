@@ -49,14 +49,15 @@ class Policy(Protocol):
     def newest_id(self, hosted: HostedWorld) -> str:
         """Return the request ID of the newest answer."""
 
-    def journal_id(self, hosted: HostedWorld) -> str:
-        """Return the request ID that the journal stores; empty when the journal derives it from the world."""
+    def journal_id(self, operation: Operation | None, hosted: HostedWorld) -> str | None:
+        """Return the request ID that the journal stores; empty when the journal derives it from the world.
+
+        None when the journal does not record exchanges of this operation. `operation` is None when the request
+        reached none.
+        """
 
     def needs_settled_world(self, operation: Operation | None) -> bool:
         """Whether the operation waits while an advance of its world is carried out."""
-
-    def is_journaled(self, operation: Operation | None) -> bool:
-        """Whether the journal records an exchange of this operation; None when the request reached none."""
 
     def most_body_bytes(self, operation: Operation, hosted: HostedWorld) -> int:
         """Return how many bytes the body of an operation may have, which has one."""
@@ -83,18 +84,13 @@ class ApiPolicy:
         return hosted.newest_id(of_world=True)
 
     @staticmethod
-    def journal_id(_hosted: HostedWorld) -> str:
-        """Return an empty text: the journal derives the ID, because the world numbers its answers without a gap."""
+    def journal_id(_operation: Operation | None, _hosted: HostedWorld) -> str:
+        """Return an empty text: every exchange is journaled, and the world numbers its answers without a gap."""
         return ""
 
     @staticmethod
     def needs_settled_world(_operation: Operation | None) -> bool:
         """Every operation waits."""
-        return True
-
-    @staticmethod
-    def is_journaled(_operation: Operation | None) -> bool:
-        """Return True: every exchange is journaled."""
         return True
 
     @staticmethod
@@ -124,19 +120,15 @@ class ControlPolicy:
         return hosted.newest_id(of_world=False)
 
     @staticmethod
-    def journal_id(hosted: HostedWorld) -> str:
-        """Return the ID of the newest answer that belongs to no world."""
-        return hosted.newest_id(of_world=False)
+    def journal_id(operation: Operation | None, hosted: HostedWorld) -> str | None:
+        """Return the ID of the newest answer that belongs to no world if the operation changes what the API does."""
+        is_journaled = operation is not None and operation.id in JOURNALED_CONTROL_OPERATIONS
+        return hosted.newest_id(of_world=False) if is_journaled else None
 
     @staticmethod
     def needs_settled_world(operation: Operation | None) -> bool:
         """Whether the operation is about a world, and does not reset it."""
         return operation is not None and operation.id not in OPERATIONS_OF_NO_WORLD
-
-    @staticmethod
-    def is_journaled(operation: Operation | None) -> bool:
-        """Whether the operation changes what the API answers or sends next."""
-        return operation is not None and operation.id in JOURNALED_CONTROL_OPERATIONS
 
     @staticmethod
     def most_body_bytes(operation: Operation, hosted: HostedWorld) -> int:

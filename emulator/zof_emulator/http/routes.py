@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from starlette.types import Scope
 
@@ -28,24 +28,59 @@ class Route:
         """The methods of the path, as the value of the header `Allow`."""
         return ", ".join(sorted({*self.methods, "OPTIONS"}))
 
-    def match(self, segments: list[str]) -> Mapping[str, str] | None:
-        """The path parameters by name; None if the segments do not match the path."""
-        parameters: dict[str, str] = {}
-        for pattern, segment in zip(self.segments, segments, strict=True):
-            if pattern.startswith("{") and segment:
-                parameters[pattern[1:-1]] = segment
-            elif pattern != segment:
-                return None
-        return parameters
+
+class _Node:
+    """A place in the tree of paths, with one level for each segment."""
+
+    __slots__ = ("fixed", "names", "route", "variable")
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, _Node] = {}
+        """The next nodes, by their segment."""
+        self.variable: _Node | None = None
+        """The next node whose segment is a parameter."""
+        self.route: Route | None = None
+        """The route of the path that ends here."""
+        self.names: tuple[str, ...] = ()
+        """The names of its parameters, the last one first."""
+
+    def add(self, route: Route) -> None:
+        """Add a route below this node."""
+        node = self
+        for segment in route.segments:
+            if segment.startswith("{"):
+                node.variable = node.variable or _Node()
+                node = node.variable
+            else:
+                node = node.fixed.setdefault(segment, _Node())
+        node.route = route
+        node.names = tuple(segment[1:-1] for segment in reversed(route.segments) if segment.startswith("{"))
+
+    def find(self, segments: Sequence[str], depth: int, values: list[str]) -> _Node | None:
+        """The node of the path that goes on below this one with `segments[depth:]`; None if no route ends there.
+
+        A fixed segment is tried before a parameter. The values of the parameters are appended, the last one first.
+        """
+        if depth == len(segments):
+            return None if self.route is None else self
+        segment, found = segments[depth], None
+        following = self.fixed.get(segment)
+        if following is not None:
+            found = following.find(segments, depth + 1, values)
+        if found is None and segment and self.variable is not None:
+            found = self.variable.find(segments, depth + 1, values)
+            if found is not None:
+                values.append(segment)
+        return found
 
 
 class Routes:
     """All paths of a document, under a prefix such as `/v1`."""
 
-    __slots__ = ("_by_length", "_exact", "_prefix")
+    __slots__ = ("_exact", "_prefix", "_root")
 
     def __init__(self, prefix: str, operations: Iterable[Operation]) -> None:
-        self._prefix = prefix.split("/")
+        self._prefix = prefix + "/"
         routes: dict[str, Route] = {}
         for operation in operations:
             route = routes.setdefault(operation.path, Route(tuple(operation.path[1:].split("/"))))
@@ -53,30 +88,32 @@ class Routes:
             if operation.method == "GET":  # HEAD is answered wherever GET is (RFC 9110, 9.3.2)
                 route.methods["HEAD"] = operation
         self._exact = {prefix + path: route for path, route in routes.items() if "{" not in path}
-        self._by_length: dict[int, list[Route]] = {}
-        for _, route in sorted(routes.items(), key=lambda one: "{" in one[0]):
-            self._by_length.setdefault(len(route.segments), []).append(route)
+        self._root = _Node()
+        for route in routes.values():
+            self._root.add(route)
 
     def find(self, scope: Scope) -> tuple[Route | None, Mapping[str, str]]:
         """The route and the path parameters of a request; the route is None if the document lacks the path."""
         path: str = scope["path"]
         raw: bytes = scope.get("raw_path") or b""
         if b"%" in raw:
-            path = raw.partition(b"?")[0].decode("latin-1")
-        else:
-            exact = self._exact.get(path)
-            if exact is not None:
-                return exact, _NONE
-        # An encoded slash (%2F) is part of its segment, not the end of it.
-        segments = path.split("/")
-        if b"%" in raw:
-            segments = [unquote(segment, errors="replace") for segment in segments]
-        depth = len(self._prefix)
-        if segments[:depth] != self._prefix:
+            return self._find_encoded(raw)
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact, _NONE
+        if not path.startswith(self._prefix):
             return None, _NONE
-        segments = segments[depth:]
-        for route in self._by_length.get(len(segments), ()):
-            parameters = route.match(segments)
-            if parameters is not None:
-                return route, parameters
-        return None, _NONE
+        return self._find_in_tree(path[len(self._prefix) :].split("/"))
+
+    def _find_encoded(self, raw: bytes) -> tuple[Route | None, Mapping[str, str]]:
+        """The same for a path with percent-encoding; an encoded slash (%2F) is part of its segment, not its end."""
+        parts = raw.partition(b"?")[0].decode("latin-1").split("/")
+        segments = [unquote(part, errors="replace") for part in parts]
+        prefix = self._prefix.split("/")[:-1]
+        depth = len(prefix)
+        return self._find_in_tree(segments[depth:]) if segments[:depth] == prefix else (None, _NONE)
+
+    def _find_in_tree(self, segments: Sequence[str]) -> tuple[Route | None, Mapping[str, str]]:
+        values: list[str] = []
+        found = self._root.find(segments, 0, values)
+        return (None, _NONE) if found is None else (found.route, dict(zip(found.names, values, strict=True)))

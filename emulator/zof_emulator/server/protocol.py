@@ -41,6 +41,8 @@ class Cycle(RequestResponseCycle):
     """The head of the answer until its body comes."""
     _is_read = False
     """Whether the application has received the whole request."""
+    task: asyncio.Task[None]
+    """What runs the application."""
 
     async def receive(self) -> Any:  # noqa: ANN401  one of ASGI's
         """Return the request's body. Uvicorn waits for a loop turn even if the body is complete."""
@@ -243,7 +245,7 @@ class Connection(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         if getattr(before, "response_complete", True):
-            self._start_asgi_task(cycle, self.app)
+            self._begin_answer(cycle)
         else:  # it is answered after the requests before it
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
@@ -284,11 +286,20 @@ class Connection(HttpToolsProtocol):
         known = [self._active, *(cycle for cycle, _ in self.pipeline)]
         return [cycle for cycle in known if cycle is not None and not cycle.response_complete]
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: object) -> None:
+    def _has_requests(self) -> bool:
+        return bool(self._rest) or any(not cycle.more_body for cycle in self._list_unanswered())
+
+    def _begin_answer(self, cycle: Any) -> None:  # noqa: ANN401  a `Cycle`, which uvicorn's types do not say
         self._active = cycle
-        task = self.loop.create_task(cycle.run_asgi(app))  # type: ignore[arg-type]
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        cycle.task = self.loop.create_task(self._run(cycle))
+        self.tasks.add(cycle.task)
+
+    async def _run(self, cycle: Cycle) -> None:
+        """Run the application. The task removes itself; a callback would take a further turn of the event loop."""
+        try:
+            await cycle.run_asgi(self.app)
+        finally:
+            self.tasks.discard(cycle.task)
 
     # --- output
 
@@ -299,8 +310,7 @@ class Connection(HttpToolsProtocol):
             if self._active is not None and not self._active.response_complete:
                 self._resume_reading()
                 return
-        has_requests = self._rest or any(not cycle.more_body for cycle in self._list_unanswered())
-        if (not self._unreadable and not self._at_end) or has_requests:
+        if (not self._unreadable and not self._at_end) or self._has_requests():
             self._go_on()
         elif self._unreadable:
             self._refuse()
@@ -312,9 +322,9 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.pipeline:
-            cycle, app = self.pipeline.pop()
+            cycle, _ = self.pipeline.pop()
             self._begun_at = self.loop.time()
-            self._start_asgi_task(cycle, app)
+            self._begin_answer(cycle)
             if not self.pipeline:
                 self._parse_rest()  # its body may be there
             self._resume_reading()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
+from zof_emulator.core.pages import CURSOR
 from zof_emulator.core.refusal import Refused
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.schema import ObjectRules, compile_schema
@@ -21,6 +23,9 @@ Part = TypeVar("Part")
 JSON: Final = "application/json"
 _LOCATIONS: Final = frozenset({"path", "query", "header"})
 _MOST_PARAMETERS: Final = 100
+_MOST_KEPT_QUERIES: Final = 128
+_LONGEST_KEPT_QUERY: Final = 256
+"""In bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class Header:
 class Query:
     """The query parameters of an operation."""
 
-    __slots__ = ("_integers", "_names", "_rules", "_timestamps", "defaults")
+    __slots__ = ("_decoded", "_integers", "_names", "_rules", "_timestamps", "defaults")
 
     def __init__(self, parameters: Sequence[Node]) -> None:
         properties = {one["name"]: one["schema"] for one in parameters}
@@ -79,6 +84,8 @@ class Query:
         self._integers = frozenset(name for name, one in properties.items() if one.get("type") == "integer")
         self._timestamps = frozenset(name for name, one in properties.items() if one.get("format") == "date-time")
         self.defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
+        self._decoded: dict[bytes, Mapping[str, Any]] = {}
+        """The values of short query strings that are valid everywhere, because a client sends the same ones again."""
 
     def decode(self, raw: bytes, look: Callable[[Mapping[str, Any]], object] | None = None) -> Mapping[str, Any]:
         """The values of a query string: integers as integers, timestamps in ms, defaults filled in.
@@ -91,6 +98,18 @@ class Query:
         Raises:
             Refused: a parameter is invalid, repeated or unknown.
         """
+        found = self._decoded.get(raw)
+        if found is not None:
+            return found
+        found, is_valid_everywhere = self._decode(raw, look)
+        if is_valid_everywhere and len(raw) <= _LONGEST_KEPT_QUERY:
+            if len(self._decoded) >= _MOST_KEPT_QUERIES:
+                self._decoded.clear()
+            self._decoded[raw] = found
+        return found
+
+    def _decode(self, raw: bytes, look: Callable[[Mapping[str, Any]], object] | None) -> tuple[Mapping[str, Any], bool]:
+        """The values of a query string, and whether they are valid whatever `look` may say about a cursor."""
         values: dict[str, Any] = {}
         repeated = []
         for name, text in _pairs(raw):
@@ -106,7 +125,7 @@ class Query:
             look(judged)
         if len(known) != len(values):
             self._rules.judge(values, {})
-        return self.defaults | judged
+        return MappingProxyType(self.defaults | judged), CURSOR not in judged
 
     def _explain_plus(self, refused: Refused, known: Mapping[str, Any], raw: bytes) -> Refused:
         """The refusal, with a hint if a timestamp lost the `+` of its offset, which a query string reads as a space."""

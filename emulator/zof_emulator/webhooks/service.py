@@ -1,6 +1,6 @@
 """The delivery service: a thread that takes due deliveries from the outboxes of all worlds, and sends them.
 
-The thread starts at the first delivery and imports httpx then, so an emulator without webhooks pays for neither. It
+The thread starts at the first delivery and imports httpcore then, so an emulator without webhooks pays for neither. It
 uses a world only while it holds the lock that requests hold too.
 """
 
@@ -50,7 +50,7 @@ class WorldHolder(Protocol):
 
 
 def load_courier(policy: CallPolicy) -> Sender:
-    """Make the courier. Its module is imported here, because httpx takes 100 ms that most emulators do not need."""
+    """Make the courier. Its module is imported here, because httpcore takes time that most emulators do not need."""
     sender: Sender = import_module(_COURIER).Courier(policy)
     return sender
 
