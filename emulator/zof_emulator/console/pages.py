@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import HTMLResponse
 
-from zof_emulator.core import artifacts, logs
+from zof_emulator.core import artifacts, logs, tenants
 from zof_emulator.core.instants import SECOND, http_date, rfc3339
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import files, views
@@ -70,8 +70,18 @@ class Pages:
         mount = root + hosted.mount
         base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + mount
         world = hosted.settle()
-        keys = ((f"<code>{escape(key.secret)}</code>", key.organization, key.note) for key in world.keys.values())
-        curl = f'curl -H "Authorization: Bearer {next(iter(world.keys), "")}" {base}{views.PREFIX}/runs'
+        known = tenants.DEFAULT.keys if world.config.scenario.data else world.keys.values()
+        public = {key.secret for key in known}
+        keys = (
+            (
+                f"<code>{escape(key.secret)}</code>" if key.secret in public else "in the scenario",
+                escape(key.organization),
+                escape(key.note),
+            )
+            for key in world.keys.values()
+        )
+        example = next((key.secret for key in world.keys.values() if key.secret in public), "$ZOF_API_KEY")
+        curl = f'curl -H "Authorization: Bearer {example}" {base}{views.PREFIX}/runs'
         title = f"Zof emulator, world {hosted.name}" if hosted.name else "Zof emulator"
         others = ((f'<a href="{root}{one.mount}/">{escape(one.name or DEFAULT)}</a>',) for one in self._worlds)
         return self._page(

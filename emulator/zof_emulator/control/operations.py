@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zof_emulator.control import clock, deliveries, journal, snapshots
+from zof_emulator.control import clock, deliveries, journal, scenarios, snapshots
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
 from zof_emulator.http.world_registry import DEFAULT
@@ -59,6 +58,9 @@ def table(
             "verifyJournal": lambda hosted, call: journal.verify_journal(hosted, call, names),
             "exportJournal": lambda hosted, _call: journal.export_journal(hosted, public_url),
             "exportHar": journal.export_har,
+            "getScenario": scenarios.get_scenario,
+            "putScenario": scenarios.put_scenario,
+            "getScenarioSchema": lambda _hosted, _call: scenarios.get_schema(),
             "getSnapshot": snapshots.get_snapshot,
             "listDeliveries": deliveries.list_deliveries,
             "getDelivery": deliveries.get_delivery,
@@ -85,7 +87,7 @@ def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> R
 def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
     given = dict(call.body)
     name = given.pop("name")
-    config = replace(worlds.default.config, **given)
+    config = scenarios.choose_config(worlds.default.config, given)
     return Reply(201, Document(_world(worlds.create(name, config), _root(hosted, call))))
 
 

@@ -14,6 +14,7 @@ from zof_emulator.core.snapshot import restore_world, save_world
 from zof_emulator.core.snapshot_check import check_state
 from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
+from zof_emulator.scenarios.schema import is_saved_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -81,7 +82,7 @@ def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> None:
     state: Any = snapshot.get("world")
     if _digest(state) != snapshot.get("sha256"):
         raise Refused("snapshot_unreadable", why="it is damaged: its sha256 does not match")
-    if _holds_float(state) or not is_world(state):
+    if _holds_float(state) or not is_world(state) or not is_saved_scenario(state["config"]["scenario"]):
         raise Refused("snapshot_unreadable", why="its content is no valid world")
     try:
         check_state(state)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from zof_emulator.core.outcome_rules import NO_RULES
 
 if TYPE_CHECKING:
+    from zof_emulator.core.faults import FaultRule
     from zof_emulator.core.outcome_rules import OutcomeRules
     from zof_emulator.core.tenants import Key, SeedData
 
@@ -78,6 +79,8 @@ class Scenario:
     """The data of a world; None means that of the process."""
     runs: tuple[PastRuns, ...] = field(default=(), compare=False, repr=False)
     rules: OutcomeRules = field(default=NO_RULES, compare=False, repr=False)
+    faults: tuple[FaultRule, ...] = field(default=(), compare=False, repr=False)
+    """The fault rules that a world begins with."""
     has_samples: bool = field(default=False, compare=False, repr=False)
     """Whether a world begins with the ended runs and the webhooks of its data."""
 

@@ -11,9 +11,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.endpoints import MOST_ENDPOINTS, EventType, authority_of
+from zof_emulator.core.faults import FaultRule
+from zof_emulator.core.fields import InvalidField, suggest
 from zof_emulator.core.instants import DAY, HOUR, MINUTE, SECOND
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.neighbours import suggest
 from zof_emulator.core.outcome_rules import LogText, OutcomeRule, OutcomeRules, OwnFile, Timing
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.scenario import PastRuns, Problem, Scenario, ScenarioError
@@ -102,6 +103,7 @@ class _Reader:
         self._read_names()
         webhooks = self._read_webhooks()
         rules = self._read_rules()
+        faults = self._read_faults()
         runs = self._read_runs(rules)
         if self._problems:
             raise ScenarioError(self._problems)
@@ -115,8 +117,8 @@ class _Reader:
             DEFAULT.samples if has_samples else (),
             (*(DEFAULT.webhooks if has_samples else ()), *webhooks),
         )
-        text = json.dumps(_without_secrets(self._value), ensure_ascii=False)
-        return Scenario(self._value["name"], text, data, runs, rules, has_samples or bool(webhooks))
+        text = json.dumps(_without_secrets(self._value, faults), ensure_ascii=False)
+        return Scenario(self._value["name"], text, data, runs, rules, faults, has_samples or bool(webhooks))
 
     def _report(self, path: Path, message: str) -> None:
         self._problems.append(Problem(path, message))
@@ -306,6 +308,15 @@ class _Reader:
             files.append(OwnFile(one["name"], one["type"], one["content_type"], content))
         return tuple(files)
 
+    def _read_faults(self) -> tuple[FaultRule, ...]:
+        rules = []
+        for path, one in self._entries("faults"):
+            try:
+                rules.append(FaultRule.from_json(one))
+            except InvalidField as error:
+                self._report((*path, *_steps(error.path)), str(error))
+        return tuple(rules)
+
     # --- runs
 
     def _read_runs(self, rules: OutcomeRules) -> tuple[PastRuns, ...]:
@@ -401,9 +412,16 @@ def _log_text(line: Any) -> LogText:  # noqa: ANN401  JSON
     return LogText("info", line)
 
 
-def _without_secrets(value: Node) -> dict[str, Any]:
+def _steps(path: str) -> Path:
+    """The steps of a path such as `effect.latency_ms[0]`."""
+    return tuple(int(one) if one.isdigit() else one for one in path.replace("[", ".").replace("]", "").split("."))
+
+
+def _without_secrets(value: Node, faults: Sequence[FaultRule]) -> dict[str, Any]:
     """The object with a digest in the place of each key, and a mask in the place of each webhook's secret."""
     changed = dict(value)
+    if faults:
+        changed["faults"] = [one.to_json() for one in faults]
     if "keys" in value:
         changed["keys"] = [_without_secret(one) for one in value["keys"]]
     if "webhooks" in value:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from zof_emulator.core import faults
 from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.tenants import PERMITS, Role
 
@@ -296,6 +297,9 @@ PROPERTIES: Final[dict[str, Schema]] = {
     "webhooks": _list("The registered webhooks.", _WEBHOOK, 0, 100),
     "timing": _TIMING,
     "outcomes": _list("Rules for the outcomes of cases, the first that matches decides.", _OUTCOME, 0, 1_000),
+    "faults": _list(
+        "Rules by which requests fail on purpose, as `POST /_emulator/faults` takes them.", faults.schema()
+    ),
     "runs": _list("Runs that exist when the world begins.", _RUNS, 0, 100),
 }
 """The schema of each part of a scenario."""

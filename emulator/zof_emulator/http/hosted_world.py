@@ -107,8 +107,9 @@ class HostedWorld:
         """Whether an advance is carried out in slices; nothing else moves the world until it has ended."""
         self.reset()
 
-    def reset(self) -> None:
-        """Replace the world by a new one."""
+    def reset(self, config: WorldConfig | None = None) -> None:
+        """Replace the world by a new one, which begins with another configuration from now on if one is given."""
+        self.config = config or self.config
         self.used_at = self._system()
         """When the last request came, in ms by the system's clock."""
         self.from_snapshot = False
@@ -206,3 +207,18 @@ def access_to(world: World) -> Access:
         world.keys,
         world.organizations,
     )
+
+
+class AccessCache:
+    """Makes the lookup tables of worlds; worlds with the same keys and organizations in turn share theirs."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: Access | None = None
+
+    def __call__(self, world: World) -> Access:
+        """The lookup tables for the requests to a world."""
+        if self._last is None or not self._last.fits(world):
+            self._last = access_to(world)
+        return self._last

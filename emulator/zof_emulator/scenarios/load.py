@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from zof_emulator.core.config import WorldConfig
+from zof_emulator.core.fields import suggest
 from zof_emulator.core.limits import OFF, Rate, RateScope
-from zof_emulator.core.neighbours import suggest
 from zof_emulator.core.scenario import Problem, Scenario, ScenarioError
 from zof_emulator.core.scenario_reader import read_scenario
+from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.schema import SETTINGS, find_problems
 from zof_emulator.scenarios.tree import TreeError, read_limited, read_tree, walk
 
@@ -33,6 +34,10 @@ class UnusableScenario(Exception):  # noqa: N818  it reads as the error that it 
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         super().__init__(lines[0] + more)
         self.lines = lines
+
+
+class UnreadableScenario(UnusableScenario):
+    """The file of a scenario cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def load_file(path: Path) -> LoadedScenario:
     try:
         content = read_limited(path)
     except OSError as error:
-        raise UnusableScenario([f"cannot read {path}: {error.strerror}"]) from error
+        raise UnreadableScenario([f"cannot read {path}: {error.strerror}"]) from error
     except TreeError as error:
         raise UnusableScenario([f"{path}:{error.line}: {error}"]) from error
     return _load_content(content, str(path), _name_from(path.stem))
@@ -124,9 +129,25 @@ def load(source: object, folder: Path | None = None) -> LoadedScenario:
     path = Path(source) if folder is None else folder / source
     is_path = isinstance(source, Path) or "/" in source or source.endswith(_ENDINGS)
     if not is_path and not path.exists():
-        guess = suggest(source, list_names())
+        guess = suggest(str(source), list_names())
         raise UnusableScenario([f"{str(source)[:100]!r} is neither a file nor a built-in scenario{guess}"])
     return load_file(path)
+
+
+def read_source(source: object) -> tuple[Any, str]:
+    """A scenario as a request takes it, and a key of its worlds, for a client of the control operations.
+
+    Raises:
+        UnusableScenario: there is no such scenario, or it has mistakes.
+    """
+    loaded = load(source)
+    key = loaded.scenario.choose_key(DEFAULT).secret
+    if isinstance(source, str) and source in list_names():
+        return source, key
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return {"name": loaded.scenario.name, **read_tree(read_limited(path)).value}, key
+    return source, key
 
 
 def _load_content(content: bytes, shown: str, name: str) -> LoadedScenario:

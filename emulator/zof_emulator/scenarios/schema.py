@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonschema_rs
 
 from zof_emulator.core.config import WorldConfig, schema_of
+from zof_emulator.core.fields import nearest, suggest
 from zof_emulator.core.limits import RateScope
-from zof_emulator.core.neighbours import suggest
 from zof_emulator.core.scenario import Problem
-from zof_emulator.core.scenario_schema import PROPERTIES
+from zof_emulator.core.scenario_schema import OF_DATA, PROPERTIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,7 +104,23 @@ SCHEMA: Final[Schema] = {
 
 @lru_cache(maxsize=1)
 def _validator() -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(SCHEMA)
+    """The validator. It leaves the fields of fault rules to `FaultRule.from_json`, which says more about a mistake."""
+    relaxed = deepcopy(SCHEMA)
+    relaxed["properties"]["faults"]["items"] = {"type": "object", "x-expected": "a mapping"}
+    return jsonschema_rs.Draft202012Validator(relaxed)
+
+
+@lru_cache(maxsize=1)
+def _saved_validator() -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(OF_DATA)
+
+
+def is_saved_scenario(value: Any) -> bool:  # noqa: ANN401  JSON
+    """Whether a value has the shape of a scenario in a snapshot or in the header of a journal."""
+    try:
+        return isinstance(value, str) or _saved_validator().is_valid(value)
+    except ValueError:  # it is nested too deeply
+        return False
 
 
 def find_problems(value: Any) -> list[Problem]:  # noqa: ANN401  JSON
@@ -157,8 +173,7 @@ def _follow(node: Any, steps: Sequence[str | int]) -> Any:  # noqa: ANN401  JSON
 
 
 def _guess(found: Any, choices: Sequence[str]) -> str:  # noqa: ANN401
-    guess = suggest(found, choices) if isinstance(found, str) else ""
-    return guess if "did you mean" in guess else ""
+    return nearest(found, choices) if isinstance(found, str) else ""
 
 
 def _show(value: Any) -> str:  # noqa: ANN401
