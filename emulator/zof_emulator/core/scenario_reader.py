@@ -6,6 +6,7 @@ import json
 from base64 import b64decode
 from binascii import Error
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +35,7 @@ from zof_emulator.core.tenants import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     Node = Mapping[str, Any]
     Path = tuple[str | int, ...]
@@ -47,6 +48,8 @@ _GENERATED_LENGTH: Final = 16
 _MAGIC: Final = {"image/png": b"\x89PNG\r\n\x1a\n", "application/zip": b"PK", "application/xml": b"<"}
 _SCHEDULES: Final = ("nth", "first", "every", "percent")
 _SHARES: Final = ("failed_percent", "error_percent", "canceled_percent")
+_REFERRED_TO: Final = frozenset({("base",), ("organizations",), ("suites",)})
+"""The parts without which other parts cannot be judged."""
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 
 
@@ -68,6 +71,22 @@ def read_scenario(value: Any, environments: Sequence[str] | None = None) -> Scen
     return _Reader(value, environments).read()
 
 
+def find_contradictions(
+    value: Node, environments: Sequence[str], invalid: Collection[tuple[str | int, ...]]
+) -> list[Problem]:
+    """The mistakes of a scenario in which some parts and entries of parts, `invalid`, do not satisfy the schema.
+
+    These parts and entries are passed over. Nothing is found if what others refer to is among them.
+    """
+    if any(path[:1] in _REFERRED_TO or not path for path in invalid):
+        return []
+    rest = {name: one for name, one in value.items() if (name,) not in invalid}
+    reader = _Reader({"name": "", **rest}, environments, invalid)
+    with suppress(ScenarioError):
+        reader.read()
+    return reader.problems
+
+
 def parse_span(text: str) -> int:
     """The length of a span of time such as `30d`, in ms."""
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyz").rstrip(" ")
@@ -77,10 +96,14 @@ def parse_span(text: str) -> int:
 class _Reader:
     """Makes the parts of a scenario one after another, and collects the mistakes."""
 
-    def __init__(self, value: Node, environments: Sequence[str] | None) -> None:
+    def __init__(
+        self, value: Node, environments: Sequence[str] | None, invalid: Collection[tuple[str | int, ...]] = ()
+    ) -> None:
         self._value = value
         self._environments = environments
-        self._problems: list[Problem] = []
+        self._invalid = invalid
+        self.problems: list[Problem] = []
+        """The mistakes so far."""
         self._base = value.get("base", "empty")
         based = self._base != "none"
         self._organizations: dict[str, Organization] = {one.id: one for one in DEFAULT.organizations} if based else {}
@@ -105,8 +128,8 @@ class _Reader:
         rules = self._read_rules()
         faults = self._read_faults()
         runs = self._read_runs(rules)
-        if self._problems:
-            raise ScenarioError(self._problems)
+        if self.problems:
+            raise ScenarioError(self.problems)
         has_samples = self._base == "default"
         data = SeedData(
             tuple(self._organizations.values()),
@@ -121,10 +144,11 @@ class _Reader:
         return Scenario(self._value["name"], text, data, runs, rules, faults, has_samples or bool(webhooks))
 
     def _report(self, path: Path, message: str) -> None:
-        self._problems.append(Problem(path, message))
+        self.problems.append(Problem(path, message))
 
     def _entries(self, part: str) -> Iterable[tuple[Path, Any]]:
-        return (((part, index), one) for index, one in enumerate(self._value.get(part, ())))
+        entries = (((part, index), one) for index, one in enumerate(self._value.get(part, ())))
+        return ((path, one) for path, one in entries if path not in self._invalid)
 
     def _unique(self, part: str, name: Callable[[Any], str]) -> None:
         """Report the entries of a part that have the name of an earlier one."""

@@ -35,6 +35,7 @@ def check_state(state: State) -> None:
     """Raise `ValueError`, which names the part, or `Refused` when a saved world holds what no world can hold."""
     rules = read_scenario(state["config"]["scenario"]).rules
     _check_numbers(state)
+    _check_keys(state)
     _check_catalogue(state)
     for row in state["runs"]:
         _check_run(row, state, len(rules.rules))
@@ -74,6 +75,11 @@ def _check_numbers(state: State) -> None:
     _require(_is_unique(words) and len(samples) <= state["started"] and (not samples or samples[-1]), "samples")
     _require(not any(word_of_run.number(word) is not None for word in words), "samples")
     _require(state["forgotten"] + len(state["runs"]) == state["started"], "forgotten")
+
+
+def _check_keys(state: State) -> None:
+    _require(_is_unique(row[0] for row in state["keys"]), "keys")
+    _require(all(row[1] in state["organizations"] for row in state["keys"]), "keys")
 
 
 def _check_catalogue(state: State) -> None:

@@ -11,7 +11,7 @@ from zof_emulator.core.config import WorldConfig
 from zof_emulator.core.fields import suggest
 from zof_emulator.core.limits import OFF, Rate, RateScope
 from zof_emulator.core.scenario import Problem, Scenario, ScenarioError
-from zof_emulator.core.scenario_reader import read_scenario
+from zof_emulator.core.scenario_reader import find_contradictions, read_scenario
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.schema import SETTINGS, find_problems
 from zof_emulator.scenarios.tree import TreeError, read_limited, read_tree, walk
@@ -168,11 +168,21 @@ def _load_value(value: Any, name: str) -> LoadedScenario:  # noqa: ANN401  JSON
     value = _as_integers(value)
     problems = find_problems(value)
     if problems:
-        raise ScenarioError(problems)
+        raise ScenarioError(problems + _find_contradictions(value, problems))
     settings = {name: _read_setting(name, value[name]) for name in SETTINGS if name in value}
     rest = {"name": name} | {name: one for name, one in value.items() if name not in SETTINGS}
     scenario = read_scenario(rest, settings.get("environments", ()))
     return LoadedScenario(scenario, settings)
+
+
+def _find_contradictions(value: Any, problems: list[Problem]) -> list[Problem]:  # noqa: ANN401
+    """What else is wrong in a value that does not satisfy the schema, as far as it can be judged."""
+    if not isinstance(value, dict):
+        return []
+    invalid = {one.path[: 1 if isinstance(value.get(str(one.path[0])), dict) else 2] for one in problems if one.path}
+    labels = value.get("environments", ()) if not any(path[0] == "environments" for path in invalid) else ()
+    rest = {name: one for name, one in value.items() if name not in SETTINGS and (name,) not in invalid}
+    return find_contradictions(rest, labels, invalid)
 
 
 def _read_setting(name: str, value: Any) -> Any:  # noqa: ANN401
