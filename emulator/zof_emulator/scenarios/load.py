@@ -163,7 +163,11 @@ def _load_content(content: bytes, shown: str, name: str) -> LoadedScenario:
 
 
 def _load_value(value: Any, name: str) -> LoadedScenario:  # noqa: ANN401  JSON
-    if not all(_is_sound(one) for one in walk(value)):
+    try:
+        is_sound = all(_is_sound(one) for one in walk(value))
+    except TreeError as error:
+        raise ScenarioError([Problem((), str(error))]) from error
+    if not is_sound:
         raise ScenarioError([Problem((), "a text holds half of a surrogate pair, which no encoding can write")])
     value = _as_integers(value)
     problems = find_problems(value)

@@ -161,8 +161,10 @@ def _problems_of_alternatives(node: Schema, found: Any, place: Place) -> Iterato
     kind = {dict: "object", list: "array", str: "string", int: "integer"}.get(type(found), "")
     for one in node["anyOf"]:
         if one.get("type") == kind and len([each for each in node["anyOf"] if each.get("type") == kind]) == 1:
-            yield from _problems(jsonschema_rs.Draft202012Validator(one), one, found, place)
-            return
+            inner = list(_problems(jsonschema_rs.Draft202012Validator(one), one, found, place))
+            if isinstance(found, dict) or all(problem.path != place for problem in inner):
+                yield from inner
+                return
     yield Problem(place, f"{_show(found)} is not allowed; use {node['x-expected']}")
 
 

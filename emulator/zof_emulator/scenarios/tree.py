@@ -202,12 +202,19 @@ def _read_scalar(event: Any) -> Any:  # noqa: ANN401
 
 
 def walk(value: Any) -> Iterator[Any]:  # noqa: ANN401  JSON
-    """All values in a JSON value, itself included, without recursion."""
-    waiting = [value]
+    """All values and keys in a JSON value, itself included, without recursion.
+
+    Raises:
+        TreeError: the value is too deep or has too many values, as one that holds itself does.
+    """
+    waiting, count = [(value, 0)], 0
     while waiting:
-        one = waiting.pop()
+        one, depth = waiting.pop()
+        count += 1
+        if depth > _MOST_DEPTH or count > 2 * _MOST_VALUES:
+            raise TreeError(1, f"the values are nested deeper than {_MOST_DEPTH}, or are more than {_MOST_VALUES}")
         yield one
         if isinstance(one, dict):
-            waiting += [*one, *one.values()]
-        elif isinstance(one, list):
-            waiting += one
+            waiting += [(inner, depth + 1) for inner in (*one, *one.values())]
+        elif isinstance(one, list | tuple):
+            waiting += [(inner, depth + 1) for inner in one]
