@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 SOON: Final = 1.0
 """Seconds of processor time in which every file is refused."""
-texts: Final = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=8)
+characters: Final = st.characters(codec="utf-8") | st.sampled_from(" \u2028\u2029\x85\x7f\ufffe\\")
+texts: Final = st.text(characters, max_size=8)
 scalars: Final = st.none() | st.booleans() | st.integers(-(10**17), 10**17) | texts
 values: Final = st.dictionaries(texts, scalars, max_size=3) | st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=12

@@ -28,6 +28,8 @@ _WORDS: Final = {"": None, "null": None, "~": None, "true": True, "false": False
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,20}")
 _NUMBER: Final = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _INDENTATION: Final = re.compile(rb"^[ \t]+", re.MULTILINE)
+_FORBIDDEN: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+"""Characters that JSON allows in a text, and that YAML forbids or takes for the end of a line."""
 _PAIR: Final = re.compile(
     rb"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})",
 )
@@ -94,9 +96,10 @@ def read_tree(content: bytes) -> Tree:
 
 
 def _as_yaml(content: bytes) -> bytes:
-    """JSON in the form that the YAML parser takes: it knows no tabs before a line, and no surrogate pairs."""
+    """JSON in the form that the YAML parser takes: no tab before a line, no surrogate pair, no separator of lines."""
     spaced = _INDENTATION.sub(lambda match: b" " * len(match[0]), content)
-    return _PAIR.sub(_join_pair, spaced)
+    escaped = _FORBIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", spaced.decode(errors="surrogateescape"))
+    return _PAIR.sub(_join_pair, escaped.encode(errors="surrogateescape"))
 
 
 def _join_pair(match: re.Match[bytes]) -> bytes:
