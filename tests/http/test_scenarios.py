@@ -246,9 +246,8 @@ def test_history() -> None:
 def test_a_single_run() -> None:
     """A run with an ID and an age exists under that ID, beside generated ones and the runs of the examples."""
     run = {"id": "run_mine", "project": "proj_abc", "cases": ["tc_x_fail"], "age": "90min"}
-    zof = zof_with(
-        {"base": "default", "runs": [run, {"project": "proj_abc", "cases": ["tc_y"], "count": 5, "over": "3h"}]}
-    )
+    more = {"project": "proj_abc", "cases": ["tc_y"], "count": 5, "over": "3h"}
+    zof = zof_with({"base": "default", "runs": [run, more]})
     mine = zof.run("run_mine")
     assert (mine["status"], mine["created_at"]) == ("failed", "2025-12-31T22:30:00Z")
     assert zof.run("run_sample_passed")["status"] == "passed"
