@@ -12,6 +12,7 @@ from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.core.world import World
 
 BEGAN: Final = 1_767_225_600_123
+CASES: Final = ("tc_a", "tc_b_fail", "tc_c_flaky", "tc_d_slow")
 shares: Final = st.fixed_dictionaries(
     {},
     optional=dict.fromkeys(("failed_percent", "error_percent", "canceled_percent"), st.integers(0, 33)),
@@ -21,12 +22,7 @@ entries: Final = st.lists(
         lambda fields, more: {"project": "proj_abc", **fields, **more},
         st.fixed_dictionaries(
             {
-                "cases": st.lists(
-                    st.sampled_from(["tc_a", "tc_b_fail", "tc_c_flaky", "tc_d_slow"]),
-                    min_size=1,
-                    max_size=3,
-                    unique=True,
-                ),
+                "cases": st.lists(st.sampled_from(CASES), min_size=1, max_size=3, unique=True),
                 "count": st.integers(1, 25),
                 "over": st.sampled_from(["0s", "5s", "1d"]),
                 "age": st.sampled_from(["0s", "1h"]),
