@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.clients import page
-from tests.clients.__main__ import STEPS, Trial
-from tests.clients.recipes import PROGRAMS, RECIPES, Recipe
+from tests.clients.__main__ import STEPS, Trial, print_trial, try_recipe
+from tests.clients.install import install_packages
+from tests.clients.recipes import PROGRAMS, RECIPES, Need, Recipe
 
 PAGE: Final = Path("docs/clients.md").read_text(encoding="utf-8")
 TABLE: Final = [line[1:-1].split(" | ") for line in PAGE.partition("\n## ")[0].splitlines() if line.startswith("| ")]
@@ -45,19 +48,77 @@ def test_a_recipe(recipe: Recipe) -> None:
     assert recipe.limits.keys() <= set(STEPS)
 
 
-def test_a_difference_from_the_recipe_is_a_surprise() -> None:
+def test_a_difference_from_the_recipe_is_reported() -> None:
     """A step that fails, a step that is not reached and a limit that is gone are each reported."""
     recipe = next(one for one in RECIPES if "export csv" in one.limits)
     expected = {step: recipe.limits.get(step, "") for step in STEPS}
-    assert Trial(recipe, expected).list_surprises() == []
-    assert Trial(recipe, {**expected, "poll": "no answer"}).list_surprises() == ["poll: no answer"]
-    assert len(Trial(recipe, {**expected, "export csv": ""}).list_surprises()) == 1
-    assert Trial(recipe, {step: why for step, why in expected.items() if step != "har"}).list_surprises() == [
+    assert Trial(recipe, expected).list_differences() == []
+    assert Trial(recipe, {**expected, "poll": "no answer"}).list_differences() == ["poll: no answer"]
+    assert len(Trial(recipe, {**expected, "export csv": ""}).list_differences()) == 1
+    assert Trial(recipe, {step: why for step, why in expected.items() if step != "har"}).list_differences() == [
         "har: not tried"
     ]
-    assert Trial(recipe, {}, missing="go").list_surprises() == []
+    assert Trial(recipe, {}, missing="go").list_differences() == []
 
 
 def test_every_step_has_a_title() -> None:
     """The page says of every step what is done in it."""
     assert all(step in page.TITLES or step.startswith("error ") for step in STEPS)
+
+
+PRESENT: Final = Need("a shell", ("sh", "-c", "exit 0"), "dash")
+ABSENT: Final = Need("a compiler", ("sh", "-c", "exit 1"), "compiler-package")
+UNKNOWN: Final = Need("a program", ("zof-no-such-program",))
+
+
+def test_a_generator_that_is_skipped_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A generator whose needs are not met is not tried, and the output names each of them with its package."""
+    trial = try_recipe(replace(RECIPES[0], needs=(PRESENT, ABSENT, UNKNOWN)), 0, 0)
+    assert trial.outcomes == {}
+    assert print_trial(trial) == 0
+    name = RECIPES[0].name
+    skipped = "skipped, because this machine lacks a compiler (Debian: compiler-package), a program"
+    assert capsys.readouterr().out == f"{name}, 0 s: {skipped}\n"
+
+
+@pytest.fixture
+def apt_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fake apt-get that writes its calls to a file, and fails at the command that `failing` names."""
+    calls = tmp_path / "calls"
+    script = tmp_path / "apt-get"
+    refusal = f'[ "$1" != "$(cat {tmp_path}/failing)" ] || {{ echo no network >&2; exit 100; }}'
+    script.write_text(f'#!/bin/sh\necho "$@" >>{calls}\n{refusal}\n')
+    script.chmod(0o755)
+    (tmp_path / "failing").write_text("none")
+    monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path), os.environ["PATH"])))
+    return calls
+
+
+def test_missing_packages_are_installed(apt_get: Path) -> None:
+    """Packages for needs that are not met are downloaded and then installed; a need that is met installs nothing."""
+    assert install_packages([PRESENT, ABSENT, ABSENT, UNKNOWN]) == ""
+    update, download, install = apt_get.read_text().splitlines()
+    assert update == "update -qq"
+    assert "--download-only" in download
+    assert install.startswith("install -y ")
+    assert install.endswith(" compiler-package")
+
+
+def test_nothing_is_installed_when_nothing_is_missing(apt_get: Path) -> None:
+    """The package client is not called when every need is met."""
+    assert install_packages([PRESENT]) == ""
+    assert not apt_get.exists()
+
+
+def test_a_failed_install_is_explained(apt_get: Path) -> None:
+    """When the package client fails, the reason names the packages, the command and what it said."""
+    (apt_get.parent / "failing").write_text("update")
+    reason = install_packages([ABSENT])
+    assert reason == "cannot install compiler-package: apt-get update ended with status 100: no network"
+    assert apt_get.read_text() == "update -qq\n"
+
+
+def test_a_machine_without_a_package_client_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without apt-get the reason says so, and nothing is run."""
+    monkeypatch.setenv("PATH", "")
+    assert install_packages([UNKNOWN, ABSENT]) == "cannot install compiler-package: there is no apt-get"

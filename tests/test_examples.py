@@ -208,6 +208,7 @@ PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     "body_malformed": lambda asked, zof: asked.send(zof, content=b'{"project_id": ', headers=[JSON]),
     "body_too_large": lambda asked, zof: asked.send(zof, content=b" " * ((1 << 20) + 1), headers=[JSON]),
     "body_not_json": lambda asked, zof: asked.send(zof, content=b"a=1", headers=[("content-type", "text/plain")]),
+    "body_coded": lambda asked, zof: asked.send(zof, content=b"x", headers=[JSON, ("content-encoding", "gzip")]),
     "unknown_field": lambda asked, zof: asked.with_fields(zof, name="x"),
     "missing_alternative": lambda asked, zof: asked.with_fields(zof, test_case_ids=None, by_ms=None),
     "run_not_found": lambda asked, zof: zof.send(asked.method, asked.about("run_0")),

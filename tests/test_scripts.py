@@ -182,13 +182,16 @@ def test_users_install_no_developer_tools(command: str) -> None:
     assert not packages & {"mypy", "ruff", "coverage", "import-linter", "pytest-cov", "pytest-xdist"}
 
 
-@pytest.mark.parametrize("failing", ["", "check", "fuzz", "test"])
+STEPS_OF_CI = ("check", "clients", "workflows", "fuzz", "test")
+
+
+@pytest.mark.parametrize("failing", ["", *STEPS_OF_CI])
 def test_ci_ends_with_the_tests(tmp_path: Path, failing: str) -> None:
     """All steps of `.ci/run` run, the tests last and without a line after theirs; it fails if any step has failed."""
     (tmp_path / ".ci").mkdir()
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
-    for name in ("check", "fuzz", "test", "curl"):
+    for name in (*STEPS_OF_CI, "curl"):
         script = tmp_path / "scripts" / name
         script.write_text(f"#!/bin/sh\necho {name} ran\nexit {int(name == failing)}\n")
         script.chmod(0o755)
@@ -196,6 +199,7 @@ def test_ci_ends_with_the_tests(tmp_path: Path, failing: str) -> None:
     done = subprocess.run(
         [str(tmp_path / ".ci" / "run")], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
     )
-    assert [line for line in done.stdout.splitlines() if line.endswith(" ran")] == ["check ran", "fuzz ran", "test ran"]
+    ran = [line for line in done.stdout.splitlines() if line.endswith(" ran")]
+    assert ran == [f"{step} ran" for step in STEPS_OF_CI]
     assert done.stdout.endswith("test ran\n")
     assert (done.returncode, done.stderr) == (int(failing != ""), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,6 +169,36 @@ def test_a_required_property_that_is_not_defined_is_found() -> None:
     assert found == ["#/components/schemas/X/required: b", "#/components/schemas/X/else/required: c"]
 
 
+def find_anonymous(node: Any, pointer: str) -> Iterator[str]:  # noqa: ANN401  a JSON value
+    """Where an object with properties or an enum stands that is no schema of `components`, and so has no name."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return
+    is_named = re.fullmatch(r"#/components/schemas/\w+(/allOf/\d+)?", pointer) is not None
+    is_condition = pointer.rpartition("/")[2] in {"if", "then", "else", "not"} or "/if/" in pointer
+    is_nameable = "enum" in node or (node.get("type") == "object" and "properties" in node)
+    if is_nameable and not is_named and not is_condition:
+        yield pointer
+    for key, child in node.items():
+        if key not in {"example", "examples", "value", "default"}:
+            yield from find_anonymous(child, f"{pointer}/{key}")
+
+
+@pytest.mark.parametrize("document", [CONTRACT, CONTROL], ids=["contract", "control"])
+def test_every_object_and_enum_has_a_name(document: Document) -> None:
+    """Objects and enums are schemas of `components`, since generators make up names such as `Error1` for others."""
+    assert list(find_anonymous(document.root, "#")) == []
+
+
+def test_an_object_without_a_name_is_found() -> None:
+    """An object or an enum inside another schema, or in an answer, is told by its pointer."""
+    inner = {"type": "object", "properties": {"b": {"enum": ["x"]}}}
+    document = {"components": {"schemas": {"A": {"type": "object", "properties": {"a": inner}}}}}
+    found = list(find_anonymous(document, "#"))
+    assert found == ["#/components/schemas/A/properties/a", "#/components/schemas/A/properties/a/properties/b"]
+
+
 def find_shared_constants(schemas: dict[str, Any]) -> dict[str, list[str]]:
     """The constants that more than one closed enum of named schemas gives a client, with the schemas."""
     found: dict[str, list[str]] = {}
@@ -187,6 +218,26 @@ def test_a_shared_constant_is_found() -> None:
     """Two enums share a constant by a value or by the name that they give it."""
     schemas = {"A": {"enum": ["late"]}, "B": {"enum": ["x"], "x-enum-varnames": ["LATE"]}, "C": {"enum": ["on"]}}
     assert find_shared_constants(schemas) == {"LATE": ["A", "B"]}
+
+
+@pytest.mark.parametrize("document", [CONTRACT, CONTROL], ids=["contract", "control"])
+def test_no_constant_is_a_keyword_of_ruby(document: Document) -> None:
+    """Generated Ruby has a constant for each value of an enum, and `BEGIN` and `END` are keywords of Ruby."""
+    schemas = document.root["components"]["schemas"].values()
+    names = {str(name).upper() for node in schemas for name in node.get("x-enum-varnames", node.get("enum", ()))}
+    assert len(names) > 1
+    assert not names & {"BEGIN", "END"}
+
+
+def test_generated_go_can_check_the_patterns_of_events() -> None:
+    """An event's pattern has no comma, and stands on no field that may be null: generated Go cannot check either."""
+    schemas = ROOT["components"]["schemas"]
+    checked = []
+    for name in ("WebhookEvent", "EventData", "EventObject", "LegacyWebhookEvent", "LegacyEventData"):
+        nodes = [CONTRACT.resolve(node) for node in schemas[name]["properties"].values()]
+        checked += [node for node in nodes if "pattern" in node]
+    assert checked
+    assert all("," not in node["pattern"] and node["type"] == "string" for node in checked)
 
 
 def test_generated_clients_have_no_operations_for_events() -> None:

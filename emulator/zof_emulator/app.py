@@ -122,6 +122,7 @@ def create_app(  # noqa: PLR0913  each has a default
         policy=ControlPolicy(),
         deliveries=sending,
         public_url=chosen.public_url,
+        readers=operations.BODY_READERS,
     )
     pages = Pages(worlds, sending.lock, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])

@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tests.clients.page import write_page
+from tests.clients.install import install_packages, is_met
+from tests.clients.page import PAGE, render_page
 from tests.clients.recipes import CONTRACT, CONTROL, HERE, PROGRAMS, RECIPES, ROOT, Recipe
 from tests.clients.servers import serve
 
@@ -46,10 +47,10 @@ class Trial:
     recipe: Recipe
     outcomes: dict[str, str] = field(default_factory=dict)
     missing: str = ""
-    """The command that the machine lacks; empty when the generator was tried."""
+    """What the machine lacks; empty when the generator was tried."""
     seconds: float = 0.0
 
-    def list_surprises(self) -> list[str]:
+    def list_differences(self) -> list[str]:
         """How the outcomes differ from what the recipe says."""
         if self.missing:
             return []
@@ -63,7 +64,7 @@ class Trial:
 def try_recipe(recipe: Recipe, port: int, altered: int) -> Trial:
     """Generate, build and run the client of one generator."""
     trial = Trial(recipe)
-    trial.missing = next((command for command in recipe.needs if shutil.which(command) is None), "")
+    trial.missing = ", ".join(str(need) for need in recipe.needs if not is_met(need))
     if trial.missing:
         return trial
     began = time.monotonic()
@@ -142,26 +143,47 @@ def _shorten(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Try the generators that are named, or all, and write the page when all were tried."""
+    """Try the generators that are named, or all; write the page, or compare it, when all were tried."""
     parser = argparse.ArgumentParser(prog="scripts/clients", description="Generate, build and drive API clients.")
     parser.add_argument("only", nargs="*", help="parts of the names of the generators to try; all when left out")
     parser.add_argument("--jobs", type=int, default=2, help="generators to try at once (default: 2)")
+    parser.add_argument("--install", action="store_true", help="install missing compilers and libraries with apt-get")
+    parser.add_argument("--check", action="store_true", help="compare docs/clients.md, do not write it")
     options = parser.parse_args(arguments)
     chosen = [one for one in RECIPES if not options.only or any(part in one.name for part in options.only)]
+    if options.install:
+        problem = install_packages(need for recipe in chosen for need in recipe.needs)
+        sys.stdout.write(f"{problem}\n" if problem else "")
     with serve() as (port, altered), ThreadPoolExecutor(options.jobs) as pool:
         trials = list(pool.map(lambda recipe: try_recipe(recipe, port, altered), chosen))
-    surprises = 0
-    for trial in trials:
-        found = trial.list_surprises()
-        surprises += len(found)
-        verdict = f"skipped, no {trial.missing} on this machine" if trial.missing else "FAILED" if found else "ok"
-        sys.stdout.write(f"{verdict:8}{trial.recipe.name}, {trial.seconds:.0f} s\n")
-        sys.stdout.writelines(f"        {line}\n" for line in found)
+    differences = sum(print_trial(trial) for trial in trials)
     tried = [trial for trial in trials if not trial.missing]
     if len(tried) == len(RECIPES):
-        write_page(trials, STEPS)
-    sys.stdout.write(f"{len(tried)} of {len(RECIPES)} generators tried, {surprises} surprises\n")
-    return 2 if not tried else 1 if surprises else 0
+        differences += _store_page(render_page(trials, STEPS), is_checked=options.check)
+    elif options.check:
+        sys.stdout.write("docs/clients.md was not compared, because not all generators were tried\n")
+    sys.stdout.write(f"{len(tried)} of {len(RECIPES)} generators tried, differences: {differences}\n")
+    return 2 if not tried else 1 if differences else 0
+
+
+def print_trial(trial: Trial) -> int:
+    """Print how a trial went: the number of its differences from the recipe."""
+    found = trial.list_differences()
+    verdict = f"skipped, because this machine lacks {trial.missing}" if trial.missing else "FAILED" if found else "ok"
+    sys.stdout.write(f"{trial.recipe.name}, {trial.seconds:.0f} s: {verdict}\n")
+    sys.stdout.writelines(f"        {line}\n" for line in found)
+    return len(found)
+
+
+def _store_page(page: str, *, is_checked: bool) -> int:
+    """Write the page, or compare it with the one that is there: 1 if they differ, else 0."""
+    if not is_checked:
+        PAGE.write_text(page, encoding="utf-8")
+        return 0
+    if PAGE.read_text(encoding="utf-8") == page:
+        return 0
+    sys.stdout.write("docs/clients.md differs from the outcome of this run; write it with scripts/clients\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes docs/clients.md: what works in the client of which generator."""
+"""Renders docs/clients.md: what works in the client of which generator."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ TITLES: Final = {
 }
 
 
-def write_page(trials: Sequence[Trial], steps: Sequence[str]) -> None:
-    """Write the page from what happened."""
+def render_page(trials: Sequence[Trial], steps: Sequence[str]) -> str:
+    """The page, with a table of what happened."""
     before, _, after = (HERE / "page.md").read_text(encoding="utf-8").partition("{table}\n")
-    PAGE.write_text(before + "\n".join(_render(trials, steps)) + "\n" + after, encoding="utf-8")
+    return before + "\n".join(_render(trials, steps)) + "\n" + after
 
 
 def _render(trials: Sequence[Trial], steps: Sequence[str]) -> Iterator[str]:

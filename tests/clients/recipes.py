@@ -19,9 +19,9 @@ CHILD: Final = str(PYTHON / "python")
 CONTRACT: Final = ROOT / "openapi.yaml"
 CONTROL: Final = ROOT / "emulator" / "zof_emulator" / "control.yaml"
 ANNOTATIONS: Final = Path("/usr/share/java/jakarta-annotation-api.jar")
-"""What generated Java is annotated with; Debian's package `libjakarta-annotation-api-java`."""
+"""What generated Java is annotated with."""
 GO_LIBRARIES: Final = Path("/usr/share/gocode/src/gopkg.in")
-"""What generated Go validates alternatives with; Debian's package `golang-gopkg-validator.v2-dev`."""
+"""The folder of what generated Go validates alternatives with."""
 
 Command = tuple[str, ...]
 Files = tuple[tuple[Path, str], ...]
@@ -30,11 +30,36 @@ _TSC: Final = (
     *("--esModuleInterop", "--lib", "es2022,dom,dom.iterable", "--types", "node", "--typeRoots"),
     *(str(HERE / "node_modules" / "@types"), "--skipLibCheck", "--outDir", "out"),
 )
-_GO_VALIDATES: Final = (
-    "checks the patterns of an answer with alternatives through gopkg.in/validator.v2, and the version of Debian does "
-    "not read the tags that are generated; read the raw response as a `WebhookEvent`"
-)
 _CSV_IS_JSON: Final = "types the export as JSON and cannot read CSV; use the raw response"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A program or a library that the machine must have for a generator."""
+
+    name: str
+    probe: Command
+    """A command that succeeds where the need is met."""
+    package: str = ""
+    """The package of Debian that meets the need; empty when Debian's is too old."""
+
+    def __str__(self) -> str:
+        return f"{self.name} (Debian: {self.package})" if self.package else self.name
+
+
+NODE_JS: Final = Need("Node.js 20.19, 22.12 or later", ("node", "--version"))
+JAVA: Final = (
+    Need("javac", ("javac", "--version"), "default-jdk-headless"),
+    Need(ANNOTATIONS.name, ("test", "-e", str(ANNOTATIONS)), "libjakarta-annotation-api-java"),
+)
+GO: Final = (
+    Need("go", ("go", "version"), "golang-go"),
+    Need("gopkg.in/validator.v2", ("test", "-d", str(GO_LIBRARIES / "validator.v2")), "golang-gopkg-validator.v2-dev"),
+)
+RUBY: Final = (
+    Need("ruby", ("ruby", "--version"), "ruby"),
+    Need("typhoeus", ("ruby", "-rtyphoeus", "-e", ""), "ruby-typhoeus"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,8 +68,7 @@ class Recipe:
 
     name: str
     language: str
-    needs: tuple[str, ...]
-    """The commands that the machine must have."""
+    needs: tuple[Need, ...]
     generate: tuple[Command, ...]
     """Commands that write the client of the document `{document}` into the working folder."""
     build: tuple[Command, ...]
@@ -133,7 +157,7 @@ RECIPES: Final = (
     Recipe(
         name="openapi-generator typescript-fetch",
         language="TypeScript",
-        needs=("node",),
+        needs=(NODE_JS,),
         generate=(_openapi_generator("typescript-fetch", "zof", "supportsES6=true"),),
         build=((*_TSC, "zof/index.ts"),),
         build_program=((*_TSC, "typescript_fetch.ts"),),
@@ -144,7 +168,7 @@ RECIPES: Final = (
     Recipe(
         name="openapi-typescript + openapi-fetch",
         language="TypeScript",
-        needs=("node",),
+        needs=(NODE_JS,),
         generate=((str(NODE / "openapi-typescript"), "{document}", "-o", "zof.d.ts"),),
         build=((*_TSC, "--noEmit", "zof.d.ts"),),
         build_program=((*_TSC, "openapi_typescript.ts"),),
@@ -154,7 +178,7 @@ RECIPES: Final = (
     Recipe(
         name="@hey-api/openapi-ts",
         language="TypeScript",
-        needs=("node",),
+        needs=(NODE_JS,),
         generate=((str(NODE / "openapi-ts"), "-i", "{document}", "-o", "zof", "-c", "@hey-api/client-fetch"),),
         build=((*_TSC, "zof/index.ts"),),
         build_program=((*_TSC, "hey_api.ts"),),
@@ -164,7 +188,7 @@ RECIPES: Final = (
     Recipe(
         name="openapi-generator java (native)",
         language="Java",
-        needs=("javac",),
+        needs=JAVA,
         generate=(
             _openapi_generator(
                 "java",
@@ -182,7 +206,7 @@ RECIPES: Final = (
     Recipe(
         name="openapi-generator go",
         language="Go",
-        needs=("go",),
+        needs=GO,
         generate=(
             _openapi_generator("go", "client", "packageName=client,withGoMod=false"),
             ("rm", "-r", "client/test"),
@@ -196,6 +220,17 @@ RECIPES: Final = (
             (Path("go.mod"), "module zof\n\ngo 1.19\n\nrequire gopkg.in/validator.v2 v2.0.0\n"),
             (Path("vendor/modules.txt"), "# gopkg.in/validator.v2 v2.0.0\n## explicit\ngopkg.in/validator.v2\n"),
         ),
-        limits={"export csv": _CSV_IS_JSON, "webhook test": _GO_VALIDATES},
+        limits={"export csv": _CSV_IS_JSON},
+    ),
+    Recipe(
+        name="openapi-generator ruby",
+        language="Ruby",
+        needs=RUBY,
+        generate=(_openapi_generator("ruby", "client", "gemName=zof,moduleName=Zof"),),
+        build=(("ruby", "-Iclient/lib", "-e", "require 'zof'"),),
+        build_program=(("ruby", "-wc", "openapi_generator_ruby.rb"),),
+        run=("ruby", "-Iclient/lib", "openapi_generator_ruby.rb"),
+        program="openapi_generator_ruby.rb",
+        limits={"export csv": _CSV_IS_JSON},
     ),
 )

@@ -18,12 +18,21 @@ _NEW_VALUES: Final = ((b'"status":"passed"', b'"status":"paused"'), (b'"code":"n
 
 
 @contextmanager
-def serve() -> Iterator[tuple[int, int]]:
-    """The ports of a fresh emulator, and of a server that hands its answers on with new values of choices."""
-    command = [sys.executable, "-P", "-m", "zof_emulator", "serve", "--port", "0", "--clock", "auto", "--quiet"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as emulator:
+def serve_emulator(*options: str) -> Iterator[int]:
+    """The port of a fresh emulator; `options` are added to its command line."""
+    command = (sys.executable, "-P", "-m", "zof_emulator", "serve", "--port", "0", "--clock", "auto", "--quiet")
+    with subprocess.Popen((*command, *options), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as emulator:
         assert emulator.stdout is not None
-        port = json.loads(emulator.stdout.readline())["port"]
+        try:
+            yield json.loads(emulator.stdout.readline())["port"]
+        finally:
+            emulator.terminate()
+
+
+@contextmanager
+def serve() -> Iterator[tuple[int, int]]:
+    """The ports of a fresh emulator, and of a server that passes its answers on with new values of choices."""
+    with serve_emulator() as port:
         server = ThreadingHTTPServer(("127.0.0.1", 0), _altering(port))
         server.daemon_threads = True
         Thread(target=server.serve_forever, daemon=True).start()
@@ -32,7 +41,6 @@ def serve() -> Iterator[tuple[int, int]]:
         finally:
             server.shutdown()
             server.server_close()
-            emulator.terminate()
 
 
 def _altering(port: int) -> type[BaseHTTPRequestHandler]:

@@ -128,3 +128,13 @@ def test_the_script(tmp_path: Path) -> None:
         command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=120
     )
     assert (done.returncode, done.stdout.splitlines()[:1]) == (0, ["runs.cancel.race"]), done.stderr
+
+
+def test_the_rules_of_webhooks_are_counted() -> None:
+    """The manual gives the number of rules of section 10, and names each key, case and clock that some of them need."""
+    rules = [rule for rule in RULES.values() if rule.section == 10]
+    assert f"\nThe {len(rules)} rules of section 10 " in MANUAL
+    chapter = MANUAL.partition("\n## Webhooks\n")[2].partition("\n## ")[0]
+    for rule in rules:
+        if rule.needs - {"full", "receiver"}:
+            assert f"`{rule.name}`" in chapter

@@ -6,7 +6,8 @@ import pytest
 from zof_contracts.contract.rules import RULES
 
 from tests.mutants.catalogue import MUTANTS
-from tests.mutants.table import PAGE, broken, rows, table
+from tests.mutants.scripts import is_seen
+from tests.mutants.table import PAGE, broken, rows, table, verify
 
 ROWS = rows(PAGE.read_text(encoding="utf-8"))
 """The rows of docs/mutants.md."""
@@ -14,9 +15,13 @@ ROWS = rows(PAGE.read_text(encoding="utf-8"))
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant(name: str) -> None:
-    """The defect is found under its rule, and breaks the rules that its row in docs/mutants.md names."""
-    found = broken(MUTANTS[name])
-    assert MUTANTS[name].rule in found
+    """The defect is found under its rule, its script shows it when run as printed, and its row names what it breaks."""
+    mutant = MUTANTS[name]
+    verification = verify(mutant)
+    found = broken(verification)
+    assert mutant.rule in found
+    finding = next(each for each in verification.findings if each.rule.name == mutant.rule)
+    assert is_seen(mutant, finding)
     assert found == ROWS[name], "docs/mutants.md is out of date: python -m tests.mutants.table writes it"
 
 

@@ -7,6 +7,7 @@ import hmac
 import http.client
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -15,13 +16,16 @@ from hypothesis import strategies as st
 from zof_contracts.checks.webhooks import check_envelope, check_ids, check_order, check_signature, read_event
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
+from zof_contracts.report import FILES, render
 from zof_contracts.target.receiver import LONGEST_BODY, Receiver
 from zof_contracts.target.target import Target
 from zof_contracts.verification.run import run
 from zof_emulator.webhooks.signing import sign
 
-from tests.mutants.catalogue import target
+from tests.mutants.catalogue import MUTANTS, target
+from tests.receivers import PATIENCE, Received, answer, receiving
 from tests.served import Server
+from tests.webhooks.test_receivers import free_port
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.verification import Verification
@@ -48,6 +52,29 @@ def test_every_rule_is_exercised_in_process() -> None:
     assert count_registered(found) == 1
     assert [one.state for one in found.receipt if one.run.startswith("wh_")] == [
         "left registered: the API deletes no webhooks"
+    ]
+
+
+@pytest.mark.parametrize("name", ["webhook-secrets-listed", "event-signed-with-another-secret", "webhook-created-200"])
+def test_no_report_shows_a_webhook_secret(name: str) -> None:
+    """The secrets of webhooks are in no report, also if an answer shows them where it should not."""
+    found = run(target(MUTANTS[name]), rules=SECTION, max_examples=0)
+    made = next(one for one in found.journal if one.operation == "createWebhook" and one.response.ok)
+    secret = made.response.fields["secret"]
+    assert found.findings
+    for form in FILES:
+        assert secret not in render(found, form)
+
+
+@pytest.mark.parametrize("name", ["unknown-events-taken", "any-webhook-url-taken", "short-webhook-secrets-taken"])
+def test_the_receipt_lists_what_should_have_been_refused(name: str) -> None:
+    """A webhook that the target registers although it should refuse it is in the receipt, as it cannot be deleted."""
+    found = run(target(MUTANTS[name]), rules=SECTION, max_examples=0)
+    receipts = [one for one in found.receipt if one.run.startswith("wh_")]
+    assert len({one.run for one in receipts}) == len(receipts) == count_registered(found) > 1
+    assert [one.state.partition(":")[0] for one in receipts[:2]] == [
+        "left registered",
+        "left registered, although its registration is wrong and should be refused",
     ]
 
 
@@ -80,10 +107,45 @@ def test_a_target_that_cannot_call_us_is_not_exercised() -> None:
 
 def test_the_public_url_is_what_is_registered() -> None:
     """With a public URL the webhook that is registered leads there, and not to the receiver's own address."""
-    found = run(replace(target(), webhook_public_url="http://127.0.0.1:9/tunnel"), rules=SECTION, max_examples=0)
+    rules = (RULES["webhooks.test.sent"],)
+    found = run(replace(target(), webhook_public_url="http://127.0.0.1:9/tunnel"), rules=rules, max_examples=0)
     made = next(one for one in found.journal if one.operation == "createWebhook" and one.response.status == 201)
     assert json.loads(made.request.body)["url"].startswith("http://127.0.0.1:9/tunnel/zof-contracts/")
-    assert verdicts(found)["webhooks.test.sent"] in {Verdict.DIFFERS, Verdict.VIOLATED}
+    assert verdicts(found)["webhooks.test.sent"] is Verdict.NOT_EXERCISED
+    (reason,) = {one.reason for one in found.results if one.rule.name == "webhooks.test.sent"}
+    assert "--webhook-public-url http://127.0.0.1:9/tunnel does not lead to the receiver" in reason
+
+
+def test_a_target_that_sends_nothing_through_a_tunnel_is_found() -> None:
+    """Where the public URL leads to the receiver and no event comes, the target breaks the rule."""
+    port = free_port()
+    with receiving(partial(forward, port)) as tunnel:
+        there = replace(
+            target(MUTANTS["webhook-test-not-sent"]),
+            webhook_public_url=f"http://127.0.0.1:{tunnel.port}",
+            webhook_port=port,
+        )
+        found = run(there, rules=(RULES["webhooks.test.sent"],), max_examples=0)
+        assert verdicts(found)["webhooks.test.sent"] in {Verdict.DIFFERS, Verdict.VIOLATED}
+
+
+def forward(port: int, request: Received) -> bytes:
+    """Send a request on to a loopback port, as a tunnel does; the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("POST", request.target, request.body, request.headers)
+    status = connection.getresponse().status
+    connection.close()
+    return answer(status)
+
+
+def test_every_rule_is_exercised_through_a_tunnel() -> None:
+    """Where only a public URL leads to the receiver, each rule of section 10 is exercised and kept."""
+    port = free_port()
+    with receiving(partial(forward, port)) as tunnel:
+        there = replace(target(), webhook_public_url=f"http://127.0.0.1:{tunnel.port}", webhook_port=port)
+        found = run(there, rules=SECTION, max_examples=0)
+        assert set(verdicts(found).values()) == {Verdict.KEPT}
+        assert tunnel.requests
 
 
 @given(st.binary(max_size=80), st.text(min_size=1, max_size=30).filter(lambda word: word.isprintable()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from functools import cache
@@ -119,6 +120,17 @@ JUDGED: Final[dict[str, Judged]] = {
     "missing field": (400, "invalid_request", "project_id", lambda zof: start(zof, body=b"{}")),
     "too large": (413, "payload_too_large", None, lambda zof: start(zof, body=b" " * (MIB + 1))),
     "not JSON": (415, "unsupported_media_type", "Content-Type", lambda zof: start(zof, content_type="text/plain")),
+    "coded body": (
+        415,
+        "unsupported_media_type",
+        "Content-Encoding",
+        lambda zof: zof.send(
+            "POST",
+            "/v1/runs",
+            headers=[("content-type", "application/json"), ("content-encoding", "gzip")],
+            body=gzip.compress(b"{}", mtime=0),
+        ),
+    ),
     "no permission": (403, "forbidden", None, lambda zof: zof.post("/runs", START, key=VIEWER)),
     "no run": (404, "not_found", None, lambda zof: zof.get("/runs/run_none")),
     "no result": (404, "not_found", None, lambda zof: zof.get("/results/res_none")),

@@ -8,8 +8,9 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.cli.replay import replay
-from zof_emulator.journal.masking import is_masked, is_secret_name, mask_body, mask_query, mask_text
+from zof_emulator.journal.masking import is_masked, is_secret_name, mask_body, mask_query, mask_text, mask_url
 
 from tests.http.stories import REQUESTS, told
 from tests.zof import STAGING, Zof
@@ -117,18 +118,66 @@ def test_the_rest_of_a_body(value: Any) -> None:  # noqa: ANN401  a JSON value
     assert json.loads(mask_body(json.dumps(value))) == _masked(value)
 
 
-def _masked(value: Any) -> Any:  # noqa: ANN401
+def _masked(value: Any, *, is_secret: bool = False) -> Any:  # noqa: ANN401
     if isinstance(value, list):
-        return [_masked(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: _masked_field(name, one) for name, one in value.items()}
-
-
-def _masked_field(name: str, value: Any) -> Any:  # noqa: ANN401
-    if not is_secret_name(name) or isinstance(value, bool) or not isinstance(value, str | int):
-        return _masked(value)
+        return [_masked(one, is_secret=is_secret) for one in value]
+    if isinstance(value, dict):
+        return {name: _masked(one, is_secret=is_secret or is_secret_name(name)) for name, one in value.items()}
+    if isinstance(value, bool) or not isinstance(value, str | int) or not is_secret:
+        return mask_url(value) if isinstance(value, str) else value
     return mask_text(value) if isinstance(value, str) else 0
+
+
+NESTED: Final = (
+    '{"tokens": ["SECRET", "SECRET"], "limit": 7}',
+    '{"credentials": {"user": "a", "value": ["SECRET"]}, "limit": 7}',
+    '{"secret": [{"a": {"b": "SECRET"}}, ["SECRET"]], "limit": 7}',
+    '{"limit": 7, "api_key": ["x", "SECRET',
+)
+
+
+@pytest.mark.parametrize("body", NESTED)
+def test_below_a_secret_field(body: str) -> None:
+    """Texts in an array or an object that is the value of a secret field are masked; what follows it is not."""
+    zof = Zof()
+    content = body.replace("SECRET", SECRET).encode()
+    zof.send("POST", "/v1/runs", headers=[("content-type", "application/json")], body=content)
+    assert SECRET.encode() not in journal(zof)
+    assert '"limit": 7' in zof.tell("GET", "/journal").json["data"][0]["request"]["body"]
+
+
+URLS: Final = (
+    "http://SECRET@127.0.0.1:9/a?limit=7",
+    "http://user:SECRET@127.0.0.1:9/a",
+    "http://127.0.0.1:9/a?limit=7&token=SECRET#part",
+    "http://127.0.0.1:9/a?limit=7&token=SECRET",
+    "https://a:SECRET@x.example?API_KEY=SECRET&b=c",
+)
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_secrets_in_urls(url: str) -> None:
+    """The user information and the secret parameters of a URL are in no form of the journal, wherever it stands."""
+    zof, full = Zof(deliveries=RecordedDeliveries(())), url.replace("SECRET", SECRET)
+    zof.post("/webhooks", {"url": full, "events": ["run.started"]})
+    escaped = json.dumps({"url": full}).replace("/", "\\/").encode()
+    zof.send("POST", "/v1/webhooks", headers=[("content-type", "application/json"), ("referer", full)], body=escaped)
+    zof.get("/runs", near=full)
+    zof.start()
+    zof.advance(1)
+    assert SECRET.encode() not in journal(zof) + zof.tell("GET", "/deliveries").content
+    found = zof.tell("GET", "/journal").json["data"][0]["request"]["body"]
+    assert len(found) == len(json.dumps({"url": full, "events": ["run.started"]}))
+    is_accepted = "@" not in url and "#" not in url
+    assert zof.tell("GET", "/journal?limit=1").json["data"][0]["response"]["status"] == (201 if is_accepted else 400)
+    assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()
+
+
+@given(text=st.text() | st.from_regex(r"https?://([a-z:@]*@)?h/(\?(token|a)=[a-z&=#]*)?", fullmatch=True))
+def test_masking_a_url_again_changes_nothing(text: str) -> None:
+    """A masked URL has the length of the URL, and masking it again changes nothing."""
+    assert len(mask_url(text)) == len(text)
+    assert mask_url(mask_url(text)) == mask_url(text)
 
 
 def test_webhook_secrets() -> None:

@@ -202,6 +202,25 @@ def test_a_body_that_is_not_declared_json(path: str, declared: str) -> None:
     assert answer.error == (415, "unsupported_media_type", "Content-Type")
 
 
+@pytest.mark.parametrize("path", WITH_BODY)
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, identity", "x" * 5_000, "\xff"])
+def test_a_body_in_a_content_coding(path: str, coding: str) -> None:
+    """A body in a content coding is 415, which names the coding where it is one."""
+    body = json.dumps(WITH_BODY[path]).encode()
+    answer = fresh().send("POST", path, headers=[*JSON, ("content-encoding", coding)], body=body)
+    assert answer.error == (415, "unsupported_media_type", "Content-Encoding")
+    assert (coding in answer.json["error"]["message"]) == (coding[0] in "gb")
+
+
+@pytest.mark.parametrize("coding", ["identity", "IDENTITY"])
+def test_a_body_in_no_content_coding(coding: str) -> None:
+    """A body in the coding `identity` is in none."""
+    answer = fresh().send(
+        "POST", "/v1/runs", headers=[*JSON, ("content-encoding", coding)], body=json.dumps(START).encode()
+    )
+    assert answer.status == 201
+
+
 def test_a_body_without_a_declaration() -> None:
     """A body without a `Content-Type` is 415."""
     assert start(fresh(), content_type="").error == (415, "unsupported_media_type", "Content-Type")

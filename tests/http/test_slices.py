@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from zof_emulator.app import EPOCH
+from zof_emulator.core.limits import Rate
 
 from tests.http.exchanges import JSON
 from tests.zof import STAGING, Answer, Zof
@@ -19,7 +22,8 @@ CASES = [f"tc_{word}_{place}" for place in range(120) for word in ("a", "b_fail"
 class Call:
     """A request that is carried out step by step."""
 
-    def __init__(self, zof: Zof, method: str, path: str, body: bytes = b"") -> None:
+    def __init__(self, zof: Zof, method: str, path: str, query: str = "", *, body: bytes = b"") -> None:
+        self.zof = zof
         scope = {
             "type": "http",
             "http_version": "1.1",
@@ -27,7 +31,7 @@ class Call:
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),
-            "query_string": b"",
+            "query_string": query.encode(),
             "root_path": "",
             "headers": [
                 (b"host", b"127.0.0.1:9630"),
@@ -78,9 +82,9 @@ LONG = b'{"by_ms": 10000000}'
 def test_others_are_served_while_a_world_settles() -> None:
     """Between the slices of an advance health and other worlds answer, and requests to the same world wait."""
     zof = busy()
-    advance = Call(zof, "POST", "/_emulator/clock/advance", LONG)
+    advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     assert not advance.step()
-    waiting = [Call(zof, "GET", "/v1/runs"), Call(zof, "POST", "/_emulator/clock/advance", b'{"by_ms": 1}')]
+    waiting = [Call(zof, "GET", "/v1/runs"), Call(zof, "POST", "/_emulator/clock/advance", body=b'{"by_ms": 1}')]
     for path in ("/_emulator/health", "/_emulator/worlds", "/w/other/v1/runs", "/w/other/_emulator/clock"):
         served = Call(zof, "GET", path)
         assert served.step()
@@ -106,7 +110,7 @@ def test_slices_change_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> 
     for length in (1, 7, 1_000, 1 << 30):
         monkeypatch.setattr("zof_emulator.control.advance._SLICE", length)
         zof = busy(seed=5)
-        advance = Call(zof, "POST", "/_emulator/clock/advance", body)
+        advance = Call(zof, "POST", "/_emulator/clock/advance", body=body)
         while not advance.step():
             pass
         found.append((advance.answer, zof.control("/snapshot").content))
@@ -116,7 +120,7 @@ def test_slices_change_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_reset_ends_a_long_advance() -> None:
     """A world that is reset during an advance is in its initial state, and the advance is refused."""
     zof = busy()
-    advance = Call(zof, "POST", "/_emulator/clock/advance", LONG)
+    advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     assert not advance.step()
     assert zof.control("/reset").status == 200
     assert advance.step()
@@ -128,7 +132,82 @@ def test_a_reset_ends_a_long_advance() -> None:
 def test_an_advance_that_is_given_up_leaves_the_world_free() -> None:
     """When the server drops a request between two slices, the world is served as before."""
     zof = busy()
-    advance = Call(zof, "POST", "/_emulator/clock/advance", LONG)
+    advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     advance.step()
     advance._coroutine.close()  # noqa: SLF001  as a server does when it ends
     assert zof.get("/runs").status == 200
+
+
+QUEUE = 400
+"""How many cases are due before the run that a client waits for."""
+
+
+def finish(call: Call) -> int:
+    """Carry out a request to its end; between its steps others are served. The number of steps."""
+    zof, steps = call.zof, 1
+    while not call.step():
+        steps += 1
+        for path in ("/_emulator/health", "/_emulator/worlds", "/w/other/_emulator/clock"):
+            served = Call(zof, "GET", path)
+            assert served.step()
+            assert served.answer.status == 200
+        assert not Call(zof, "GET", "/v1/runs").step()
+    return steps
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """Set the number of actions of a slice."""
+    for module in ("core.auto_clock", "core.world"):
+        monkeypatch.setattr(f"zof_emulator.{module}.SLICE", length)
+
+
+@pytest.mark.parametrize("path", ["/v1/runs/{id}", "/v1/runs?limit=1", "/v1/results?run_id={id}", "/v1/runs/{id}/logs"])
+def test_a_poll_is_carried_out_in_slices(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll under the clock `auto` that moves the clock far is sliced; its answer and the world stay the same."""
+    found = []
+    for length in (7, 1 << 30):
+        zof = Zof(clock="auto", capacity=3, journal=100)
+        for place in range(QUEUE // 10):
+            zof.start(*CASES[place : place + 10])
+        target = path.format(id=zof.start("tc_last")["id"])
+        zof.send("GET", target)
+        shorten(monkeypatch, length)
+        poll = Call(zof, "GET", *target.split("?"))
+        steps = finish(poll)
+        assert (steps > QUEUE // 10) == (length == 7)
+        assert poll.answer.status == 200
+        found.append((poll.answer, zof.control("/journal").content, zof.control("/snapshot").content))
+    assert found[0] == found[1]
+
+
+def test_a_wait_after_429_is_carried_out_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the clock `auto` a repeated request after 429 is counted once, after all that is due in the window."""
+    found = []
+    for length in (5, 1 << 30):
+        zof = Zof(clock="auto", capacity=3, rate=Rate(limit=3))
+        for _ in range(3):
+            zof.start(*CASES[:100])
+        assert zof.get("/runs").status == 429
+        shorten(monkeypatch, length)
+        again = Call(zof, "GET", "/v1/runs")
+        assert (finish(again) > 10) == (length == 5)
+        assert again.answer.headers["x-ratelimit-remaining"] == "2"
+        found.append((again.answer, zof.control("/snapshot").content))
+    assert found[0] == found[1]
+
+
+def test_a_long_unused_world_catches_up_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world under the clock `real` that much is due in is brought up to date in slices before it answers."""
+    found = []
+    for length in (5, 1 << 30):
+        now = [EPOCH]
+        zof = Zof(clock="real", capacity=3, system=partial(max, now))
+        run = [zof.start(*CASES[:100])["id"] for _ in range(3)][-1]
+        now.append(EPOCH + 24 * 3_600_000)
+        shorten(monkeypatch, length)
+        assert Call(zof, "GET", "/_emulator/health").step()
+        late = Call(zof, "GET", f"/v1/runs/{run}")
+        assert (finish(late) > 10) == (length == 5)
+        assert late.answer.json["status"] == "error"
+        found.append((late.answer, zof.control("/snapshot").content))
+    assert found[0] == found[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from hashlib import sha256
 from typing import Any, Final
 
@@ -10,10 +11,12 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.core.catalogue import Order
 from zof_emulator.core.limits import Rate, RateScope
 from zof_emulator.core.tenants import DEFAULT
 
 from tests.http.stories import of_api, stories, told
+from tests.http.test_slices import Call
 from tests.zof import Answer, Zof
 
 RATES: Final = st.sampled_from(
@@ -140,7 +143,7 @@ def test_a_truncated_file(size: int) -> None:
 def signed(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON value
     """A snapshot with this content and the right digest."""
     digest = sha256(orjson.dumps(world)).hexdigest()
-    return orjson.dumps({"format": "zof-emulator-world", "version": 2, "sha256": digest, "world": world} | other)
+    return orjson.dumps({"format": "zof-emulator-world", "version": 3, "sha256": digest, "world": world} | other)
 
 
 @pytest.mark.parametrize("version", [0, 1, 99, -1])
@@ -154,8 +157,8 @@ def test_another_version(version: int) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"{}", b"[]", b"null", b"1", b'"x"', b"\xff", b'{"format": "zof-emulator-world"}', b'{"log": {}}',
-     b'{"format":"zof-emulator-world","version":2,"sha256":"","world":{}}',
-     b'{"format":"zof-emulator-world","version":2,"sha256":"","world":' + b'{"a":' * 300 + b"1" + b"}" * 301,
+     b'{"format":"zof-emulator-world","version":3,"sha256":"","world":{}}',
+     b'{"format":"zof-emulator-world","version":3,"sha256":"","world":' + b'{"a":' * 300 + b"1" + b"}" * 301,
      b'{"format":"zof-emulator-world","version":true,"sha256":"","world":{}}',
      signed({}), signed({}, format="zof-emulator-journal"), signed({}, more=1)],
     ids=[str(number) for number in range(15)],
@@ -188,3 +191,74 @@ def test_a_snapshot_of_many_runs() -> None:
     assert len(json.loads(snapshot)["world"]["runs"]) == 1_100
     assert put(TARGET, snapshot).status == 200
     assert taken(TARGET) == snapshot
+
+
+def many_runs(count: int) -> Zof:
+    """An emulator with this many queued and running runs."""
+    zof = Zof(scenario="empty", capacity=2)
+    order = Order("proj_abc123", "staging", tuple(f"tc_case_{place}" for place in range(20)))
+    for _ in range(count):
+        zof.world.start("org_abc", order)
+    return zof
+
+
+def test_others_are_served_while_a_snapshot_is_restored() -> None:
+    """Between the pieces of a body and between the slices of the work after it, other requests are answered."""
+    snapshot = taken(many_runs(5_000))
+    zof = Zof()
+    restore = Call(zof, "PUT", "/_emulator/snapshot", body=snapshot)
+    steps = 0
+    while not restore.step():
+        steps += 1
+        for path in ("/_emulator/health", "/w/other/v1/runs"):
+            served = Call(zof, "GET", path)
+            assert served.step()
+            assert served.answer.status == 200
+    assert restore.answer.json["runs"] == 5_000
+    assert steps > len(snapshot) // (1 << 16) + 3
+
+
+def test_others_are_served_while_a_world_is_forked() -> None:
+    """A fork of a large world is made in slices; it is there when it is complete, and equals its parent."""
+    zof = many_runs(5_000)
+    before = taken(zof)
+    fork = Call(zof, "POST", "/_emulator/worlds/default/fork", body=b'{"name": "fork"}')
+    assert not fork.step()
+    assert zof.tell("GET", "/worlds/fork").status == 404
+    while not fork.step():
+        pass
+    assert fork.answer.status == 201
+    assert taken(zof.within("fork")) == before
+
+
+def test_a_restore_takes_memory_once() -> None:
+    """Restoring takes little memory beyond that of the restored world: the text of the runs is not kept."""
+    snapshot = taken(many_runs(5_000))
+    zof = Zof(scenario="empty")
+    pieces = [snapshot[place : place + (1 << 16)] for place in range(0, len(snapshot), 1 << 16)]
+    headers = [("content-type", "application/json")]
+    tracemalloc.start()
+    try:
+        assert zof.send("PUT", "/_emulator/snapshot", headers=headers, pieces=pieces).status == 200
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - now < len(snapshot) / 3
+
+
+def test_white_space_changes_nothing() -> None:
+    """A snapshot with other white space between its values is the same snapshot."""
+    assert put(TARGET, json.dumps(json.loads(SNAPSHOT), indent=2).encode()).status == 200
+    assert taken(TARGET) == SNAPSHOT
+
+
+def test_runs_come_last() -> None:
+    """A world whose runs come before another part is refused, since that part decides whether they are valid."""
+    world = json.loads(SNAPSHOT)["world"]
+    assert "no valid world" in refused(signed({"runs": world.pop("runs"), **world}))
+
+
+def test_a_repeated_part_is_refused() -> None:
+    """A world that names a part twice is refused, and a document that names a field twice."""
+    assert "world is given twice" in refused(SNAPSHOT[:-1] + b',"world":{}}')
+    refused(SNAPSHOT.replace(b'"started":', b'"started":0,"started":'))

@@ -15,6 +15,7 @@ from zof_emulator.core.tenants import DEFAULT, Key
 
 from tests.mutants import access, conventions, deployments, outcomes, promises, runs, starts, webhooks
 from tests.mutants.layer import Mutant
+from tests.receivers import PATIENCE
 
 if TYPE_CHECKING:
     from zof_contracts.target.transport import App
@@ -55,6 +56,10 @@ def target(mutant: Mutant = HEALTHY, *, seed: int = 0, **settings: Any) -> Targe
         mutant.world(hosted.world)
 
     def advance(milliseconds: int) -> None:
+        # As in the control operation, the attempts in progress end first, so that retries are due at the same instants.
+        with app.deliveries.lock:
+            idle = app.deliveries.when_idle(hosted)
+        idle.result(PATIENCE)
         with app.deliveries.lock:
             hosted.world.move_to(hosted.world.now + milliseconds)
 

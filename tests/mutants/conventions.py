@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -173,6 +174,15 @@ def _code(number: int, rule: str, code: str, to: str = "") -> Mutant:
 _LOOSE_JSON: Final = asks(lambda ask: ask.having("content-type", "application/json") if ask.body else ask)
 
 
+_UNZIPPED: Final = asks(
+    lambda ask: (
+        replace(ask.lacking("content-encoding"), body=gzip.decompress(ask.body))
+        if ask.header("content-encoding") == "gzip"
+        else ask
+    )
+)
+
+
 def _mutant(name: str, rule: str, make: Callable[[], Defect]) -> Mutant:
     return Mutant(name=name, rule=rule, make=make)
 
@@ -211,6 +221,7 @@ CONVENTIONS: Final = tuple(
         ("path-id-validated", "path-id", always(_odd_id)),
         ("any-size", "too-large", _on_export(lambda ask: len(ask.body) > 1 << 20)),
         ("any-content-type", "not-json", _LOOSE_JSON),
+        ("coded-body-read", "coded-body", _UNZIPPED),
         ("no-body-no-matter", "missing-body", _on_export(lambda ask: not ask.body)),
         ("loose-parser", "malformed-body", _on_export(lambda ask: bool(ask.body) and ask.json is None)),
         ("body-on-cancel-refused", "body-ignored", always(_body_refused)),

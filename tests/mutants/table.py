@@ -1,8 +1,12 @@
-"""The table of mutants and rules: `python -m tests.mutants.table` measures it and writes it into docs/mutants.md."""
+"""The table of mutants and rules: `python -m tests.mutants.table [NAME...]` measures it and writes docs/mutants.md.
+
+With names, only these mutants and new ones are measured again.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +17,9 @@ from zof_contracts.verification.run import run
 from tests.mutants.catalogue import MUTANTS, target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from zof_contracts.evidence.verification import Verification
 
     from tests.mutants.layer import Mutant
 
@@ -30,11 +36,15 @@ under its rule. A rule that no defect trips would be a rule that nobody has seen
 """
 
 
-def broken(mutant: Mutant) -> frozenset[str]:
-    """The rules that the probes find broken."""
-    facts = run(target(mutant), max_examples=0)
+def verify(mutant: Mutant) -> Verification:
+    """Verify a new deployment of a mutant by the probes."""
+    return run(target(mutant), max_examples=0)
+
+
+def broken(verification: Verification) -> frozenset[str]:
+    """The rules that a verification finds broken."""
     verdicts = {Verdict.VIOLATED, Verdict.DIFFERS}
-    return frozenset(each.rule.name for each in facts.results if each.verdict in verdicts)
+    return frozenset(each.rule.name for each in verification.results if each.verdict in verdicts)
 
 
 def table(found: Mapping[str, frozenset[str]]) -> str:
@@ -61,6 +71,14 @@ def _lines(found: Mapping[str, frozenset[str]]) -> Iterator[str]:
                 yield f"| `{mutant.name}` | `{rule.name}` | {cells} |"
 
 
+def measure(names: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The broken rules of each mutant: those in `names` measured, the others as the page has them if it has them."""
+    known = rows(PAGE.read_text(encoding="utf-8")) if names else {}
+    return {
+        name: known[name] if name in known and name not in names else broken(verify(mutant))
+        for name, mutant in MUTANTS.items()
+    }
+
+
 if __name__ == "__main__":
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(table({name: broken(mutant) for name, mutant in MUTANTS.items()}), encoding="utf-8")
+    PAGE.write_text(table(measure(sys.argv[1:])), encoding="utf-8")

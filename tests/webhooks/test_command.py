@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from zof_emulator.cli.webhooks import Follower, webhooks
 
-from tests.receivers import answer, receiving
+from tests.receivers import answer, receiving, silent
 from tests.served import Server
 from tests.webhooks.test_receivers import call
 
@@ -31,6 +31,32 @@ def test_each_attempt_is_one_line() -> None:
         printed = CliRunner().invoke(webhooks, ["--once", "--url", url])
         assert len(printed.output.splitlines()) == 5
         server.stop()
+
+
+def test_a_reset_world_is_followed_from_its_beginning() -> None:
+    """After a reset, whose deliveries are numbered anew, the new attempts are printed."""
+    with receiving() as receiver, Server("--clock", "manual", "--quiet") as server:
+        follower = Follower(f"http://127.0.0.1:{server.port}", "")
+        for count in (2, 1, 3):
+            call(server, "POST", "/_emulator/reset", {})
+            hook = call(server, "POST", "/v1/webhooks", {"url": receiver.url, "events": ["run.failed"]})
+            call(server, "POST", "/_emulator/clock/advance", {"by_ms": count})
+            for _ in range(count):
+                call(server, "POST", f"/v1/webhooks/{hook['id']}/test", {})
+            call(server, "POST", "/_emulator/clock/advance", {"until": "delivered"})
+            assert len(list(follower.poll())) == count
+        server.stop()
+
+
+def test_undelivered_events_are_reported_at_the_end() -> None:
+    """`zof-emulator serve` reports at its end how many deliveries were not completed, and does not wait for them."""
+    with silent() as receiver, Server("--clock", "manual", "--quiet") as server:
+        call(server, "POST", "/v1/webhooks", {"url": receiver.url, "events": ["run.failed"]})
+        for _ in range(2):
+            call(server, "POST", "/_emulator/events", {"type": "run.failed"})
+        receiver.wait_for(1)
+        server.stop()
+        assert "2 webhook deliveries were neither delivered nor given up" in server.logged
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nothing"])

@@ -416,3 +416,20 @@ def test_a_snapshot_holds_deliveries_and_goes_on(zof: Hooks) -> None:
         expected = hmac.new(made["secret"].encode(), back.requests[0].body, sha256).hexdigest()
         assert back.requests[0].headers["x-zof-signature"] == expected
     other.app.close()
+
+
+@pytest.mark.parametrize("supplied", [None, "whsec_of_a_client_é"])
+def test_a_restored_world_signs_with_the_same_secret(zof: Hooks, supplied: str | None) -> None:
+    """A restored world signs as the original one; its snapshot holds a secret only if a client supplied it."""
+    with receiving() as receiver:
+        more = {} if supplied is None else {"secret": supplied}
+        secret = zof.submit("/v1/webhooks", {"url": receiver.url, "events": ["run.failed"], **more})["secret"]
+        snapshot = zof.send("GET", "/_emulator/snapshot").content
+        assert (secret.encode() in snapshot) is (supplied is not None)
+        assert b"whsec_" not in snapshot.replace(secret.encode(), b"")
+        zof.submit("/_emulator/reset")
+        assert zof.send("PUT", "/_emulator/snapshot", body=snapshot, headers=[JSON]).status == 200
+        zof.submit("/_emulator/events", {"type": "run.failed"})
+        zof.deliver()
+        (request,) = receiver.requests
+        assert request.headers["x-zof-signature"] == hmac.new(secret.encode(), request.body, sha256).hexdigest()

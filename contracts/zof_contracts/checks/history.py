@@ -6,6 +6,7 @@ request IDs, each run, result and log line as it was last shown, and the rate-li
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from zof_contracts.contract.rules import OWNERS
 from zof_contracts.evidence.exchange import NO_STATUS
 from zof_contracts.evidence.findings import quote_value
 from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
+from zof_contracts.evidence.memory import Memory, shorten_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,15 +51,17 @@ class _Window:
 class HistoryCheck:
     """Compares every exchange with those before it."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, most: int = sys.maxsize) -> None:
+        """`most` is the number of things of each kind that are remembered; with a bound, long answers are not kept."""
         self.ledger = ledger
-        self._ids: dict[str, Exchange] = {}
-        self._runs: dict[str, Sighting] = {}
-        self._details: dict[str, Sighting] = {}
-        self._results: dict[str, Sighting] = {}
-        self._lines: dict[tuple[str, str], Sighting] = {}
+        self._keep = (lambda exchange: exchange) if most == sys.maxsize else shorten_answer
+        self._ids: Memory[str, Exchange] = Memory(most)
+        self._runs: Memory[str, Sighting] = Memory(most)
+        self._details: Memory[str, Sighting] = Memory(most)
+        self._results: Memory[str, Sighting] = Memory(most)
+        self._lines: Memory[tuple[str, str], Sighting] = Memory(most)
         self._windows: dict[str, _Window] = {}
-        self._idempotency_keys: set[tuple[str, str, str]] = set()
+        self._idempotency_keys: Memory[tuple[str, str, str], None] = Memory(most)
         self._judges: dict[str, Callable[[Exchange, JsonObject], None]] = {
             "Run": self._check_run,
             "RunDetail": self._check_run_detail,
@@ -71,6 +75,7 @@ class HistoryCheck:
             return
         self._check_request_id(exchange)
         self._check_window(exchange)
+        self._check_capacity(exchange)
         if exchange.response.ok and exchange.operation and not self._may_be_replay(exchange):
             self._check_objects(exchange)
             self._check_page(exchange)
@@ -79,14 +84,16 @@ class HistoryCheck:
         value = exchange.response.header("x-request-id")
         if not value:
             return
-        before = self._ids.setdefault(value, exchange)
-        if before is not exchange or len(self._ids) > 1:
+        before = self._ids.get(value)
+        if before is None:
+            self._ids.set(value, self._keep(exchange))
+        if before is not None or len(self._ids) > 1:
             self.ledger.check(
                 "conventions.request-id.unique",
-                before is exchange,
+                before is None,
                 expected="an X-Request-Id that no earlier answer had",
                 got=f"{value} a second time",
-                trace=[before, exchange],
+                trace=[*([before] if before is not None else []), exchange],
             )
         if (given := exchange.request.header("x-request-id")) is not None:
             self.ledger.check(
@@ -123,6 +130,13 @@ class HistoryCheck:
         if near:
             self.ledger.record_kept("limits.window")
 
+    def _check_capacity(self, exchange: Exchange) -> None:
+        """Judge a start that is answered 429 though the rate limit is not used up: its run should have been queued."""
+        remaining = _read_number(exchange, "remaining")
+        if exchange.operation == "startRun" and exchange.response.status == _THROTTLED and remaining:
+            expected, got = "accepted and queued", f"429 with X-RateLimit-Remaining {remaining}"
+            self.ledger.record_violation("runs.capacity", expected=expected, got=got, trace=exchange)
+
     def _check_remaining(self, window: _Window, exchange: Exchange, remaining: int, limit: int) -> None:
         before = _read_number(window.last, "remaining") or 0
         overlapped = exchange.at - exchange.took < window.last.at
@@ -152,7 +166,7 @@ class HistoryCheck:
             return False
         scope = (exchange.request.key, exchange.request.path, key)
         repeated = scope in self._idempotency_keys or exchange.response.header("idempotency-replayed") is not None
-        self._idempotency_keys.add(scope)
+        self._idempotency_keys.set(scope, None)
         return repeated
 
     def _check_objects(self, exchange: Exchange) -> None:
@@ -177,21 +191,23 @@ class HistoryCheck:
         if not isinstance(run.get("id"), str) or not isinstance(run.get("status"), str):
             return
         before = self._details.get(run["id"])
-        self._details[run["id"]] = (run, exchange)
+        self._details.set(run["id"], (run, self._keep(exchange)))
         self._check_run(exchange, run)
         if before and before[0]["status"] in load_contract().terminal and before[0]["status"] == run["status"]:
             self._check_same("runs.terminal.frozen", before, (run, exchange), list_fields("RunDetail") - {"url"})
 
     def _check_transition(self, exchange: Exchange, run: JsonObject) -> None:
         before = self._runs.get(run["id"])
-        self._runs[run["id"]] = (run, exchange)
+        self._runs.set(run["id"], (run, self._keep(exchange)))
         if before is None:
             return
         was, status = before[0]["status"], run["status"]
         ended = was in load_contract().terminal
+        can_follow = load_contract().can_follow
+        is_overlapping = exchange.at - exchange.took < before[1].at  # then either answer may be the older one
         self.ledger.check(
             "runs.status.terminal" if ended else "runs.status.transitions",
-            was == status or load_contract().can_follow(was, status),
+            was == status or can_follow(was, status) or (is_overlapping and can_follow(status, was)),
             expected=f"status {was} to stay" if ended else f"a status that may follow {was}",
             got=f"status {quote_value(status)} after {quote_value(was)}",
             trace=[before[1], exchange],
@@ -201,7 +217,7 @@ class HistoryCheck:
         if not isinstance(result.get("id"), str):
             return
         before = self._results.get(result["id"])
-        self._results[result["id"]] = (result, exchange)
+        self._results.set(result["id"], (result, self._keep(exchange)))
         if before is not None:
             self._check_same("results.stable", before, (result, exchange), list_fields("Result") - {"logs_url"})
         for claim in check_result(result):
@@ -224,7 +240,7 @@ class HistoryCheck:
         for line in lines:
             key = (exchange.request.path, str(line.get("id")))
             before = self._lines.get(key)
-            self._lines[key] = (line, exchange)
+            self._lines.set(key, (line, self._keep(exchange)))
             if before is not None:
                 self._check_same("logs.append-only", before, (line, exchange), list_fields("LogEntry"))
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_contracts.contract.document import load_contract
 from zof_contracts.contract.resources import list_fields
 from zof_contracts.evidence.findings import Claim, quote_value
+from zof_contracts.evidence.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 JsonObject = dict[str, Any]
 
+_TELLING: Final = 2.0
+"""Seconds between two times, of whole seconds, from which on they tell the unit of a duration."""
 _OPEN: Final = frozenset({"queued", "running"})
 
 
@@ -36,6 +39,7 @@ def list_differences(one: JsonObject, other: JsonObject) -> list[str]:
 def check_run(run: JsonObject) -> Iterator[Claim]:
     """Judge a run by itself: its times, its summary and its case outcomes."""
     yield from _check_times(run)
+    yield from _check_duration(run)
     summary, outcomes = run.get("summary"), run.get("case_outcomes")
     counts = {name: count for name, count in summary.items() if type(count) is int} if isinstance(summary, dict) else {}
     if counts.keys() >= list_fields("RunSummary"):
@@ -74,6 +78,17 @@ def _check_times(run: JsonObject) -> Iterator[Claim]:
         holds = _are_ordered(times["created_at"], times["started_at"], times["completed_at"])
     got = f"status {status} with {', '.join(f'{name} {quote_value(value)}' for name, value in times.items())}"
     yield Claim("runs.times", holds, expected, got)
+
+
+def _check_duration(one: JsonObject) -> Iterator[Claim]:
+    """Judge the unit of a duration by the times that it lies between, which are whole seconds."""
+    start, end = (parse_timestamp(one.get(name)) for name in ("started_at", "completed_at"))
+    duration = one.get("duration_ms")
+    if start is None or end is None or type(duration) is not int or end - start < _TELLING:
+        return
+    expected = f"at least {(end - start - 1) * 1000:.0f} ms, from started_at to completed_at"
+    got = f"duration_ms {duration}, {end - start:.0f} s from started_at to completed_at"
+    yield Claim("conventions.durations", duration >= (end - start - 1) * 1000, expected, got)
 
 
 def _are_ordered(*times: object) -> bool:
@@ -119,4 +134,5 @@ def check_result(result: JsonObject) -> Iterator[Claim]:
         yield Claim("results.failure-summary", not summary, "no failure_summary, since it passed", got)
     times = {name: result.get(name) for name in ("started_at", "completed_at", "created_at")}
     got = ", ".join(f"{name} {quote_value(value)}" for name, value in times.items())
+    yield from _check_duration(result)
     yield Claim("results.times", _are_ordered(*times.values()), "started_at, completed_at and created_at in order", got)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zof_contracts.cli.config import find_rule
+from zof_contracts.contract.client_rules import CLIENT_RULES, CLIENT_SECTIONS
 from zof_contracts.contract.rules import NEEDS, RULES, SECTIONS
 from zof_contracts.report.document import BASES, describe_rule
 
@@ -25,14 +26,18 @@ _WIDTH = 80
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
 )
-def rules(section: str | None, form: str) -> None:
+@click.option(
+    "--client", "is_client", is_flag=True, help="List the rules for clients instead of those for deployments."
+)
+def rules(section: str | None, form: str, *, is_client: bool) -> None:
     """List the rules with their basis and needs."""
-    selected = [rule for rule in RULES.values() if section in {None, str(rule.section)}]
+    catalogue, sections = (CLIENT_RULES, CLIENT_SECTIONS) if is_client else (RULES, SECTIONS)
+    selected = [rule for rule in catalogue.values() if section in {None, str(rule.section)}]
     if form == "json":
         click.echo(json.dumps([describe_rule(rule) for rule in selected], indent=2, ensure_ascii=False))
         return
     width = max(len(rule.name) for rule in selected)
-    for number, title in SECTIONS.items():
+    for number, title in sections.items():
         mine = [rule for rule in selected if rule.section == number]
         if mine:
             click.echo(f"{number} {title}")
@@ -56,20 +61,25 @@ def explain(rule: str) -> None:
 def _describe_fields(rule: Rule) -> list[tuple[str, str]]:
     described = describe_rule(rule)
     sources = ", ".join(source.get("url", source["name"]) for source in described["sources"]) or "no page"
+    is_client = rule.name in CLIENT_RULES
+    subject = "A client" if is_client else "A deployment"
     consequence = (
-        "violates the contract"
+        ("acts against the vendor's advice" if is_client else "violates the contract")
         if rule.basis.is_binding
         else "differs from an assumption, which fails only with --strict"
     )
     times = "once" if rule.least == 1 else f"{rule.least} times"
     rows = [
         ("promise", rule.sentence),
-        ("section", f"{rule.section} {SECTIONS[rule.section]}"),
+        ("section", f"{rule.section} {(CLIENT_SECTIONS if is_client else SECTIONS)[rule.section]}"),
         (
             "basis",
-            f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. A deployment that breaks it {consequence}.",
+            f"{described['basis']}; {sources}; openapi.yaml: {rule.at}. {subject} that breaks it {consequence}.",
         ),
-        ("needs", "; ".join(NEEDS[need] for need in sorted(rule.needs)) or "a key only"),
+        (
+            "needs",
+            "; ".join(NEEDS[need] for need in sorted(rule.needs)) or ("a recording" if is_client else "a key only"),
+        ),
         ("evidence", f"counts as kept when it was observed at least {times}"),
         ("checked", rule.how),
         ("mend", rule.mend),

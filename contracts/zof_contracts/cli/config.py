@@ -10,6 +10,7 @@ import click
 
 from zof_contracts.cli.options import suggest
 from zof_contracts.cli.terminal import print_notice
+from zof_contracts.contract.client_rules import CLIENT_RULES
 from zof_contracts.contract.rules import RULES
 from zof_contracts.target.base_url import BaseUrl, has_user_info
 from zof_contracts.target.budget import Budget
@@ -112,29 +113,32 @@ def _read_profile(target: Target, options: Mapping[str, Any]) -> str:
     return profile
 
 
-def select_rules(include: Iterable[str], exclude: Iterable[str]) -> tuple[Rule, ...]:
+def select_rules(
+    include: Iterable[str], exclude: Iterable[str], catalogue: Mapping[str, Rule] = RULES
+) -> tuple[Rule, ...]:
     """Select rules by patterns, in the order of the catalogue.
 
     Args:
         include: names or patterns of the rules to check; all rules if it is empty.
         exclude: names or patterns of the rules to leave out.
+        catalogue: the rules that can be selected.
 
     Raises:
         click.UsageError: a pattern matches no rule, or no rule is left.
     """
-    included = _match_rules(include) if (include := tuple(include)) else set(RULES)
-    selected = included - _match_rules(exclude)
+    included = _match_rules(include, catalogue) if (include := tuple(include)) else set(catalogue)
+    selected = included - _match_rules(exclude, catalogue)
     if not selected:
         raise click.UsageError("--include and --exclude leave no rule to check")
-    return tuple(rule for name, rule in RULES.items() if name in selected)
+    return tuple(rule for name, rule in catalogue.items() if name in selected)
 
 
-def _match_rules(patterns: Iterable[str]) -> set[str]:
+def _match_rules(patterns: Iterable[str], catalogue: Mapping[str, Rule]) -> set[str]:
     names: set[str] = set()
     for pattern in patterns:
-        matches = {name for name in RULES if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")}
+        matches = {name for name in catalogue if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")}
         if not matches:
-            raise click.UsageError(_unknown_rule(pattern))
+            raise click.UsageError(_describe_unknown(pattern, catalogue))
         names |= matches
     return names
 
@@ -145,10 +149,11 @@ def find_rule(name: str) -> Rule:
     Raises:
         click.UsageError: there is no such rule.
     """
-    if name not in RULES:
-        raise click.UsageError(_unknown_rule(name))
-    return RULES[name]
+    catalogue = {**RULES, **CLIENT_RULES}
+    if name not in catalogue:
+        raise click.UsageError(_describe_unknown(name, catalogue))
+    return catalogue[name]
 
 
-def _unknown_rule(name: str) -> str:
-    return f"unknown rule {name!r}{suggest(name, RULES)}: `zof-contracts rules` lists all rules"
+def _describe_unknown(name: str, catalogue: Mapping[str, Rule]) -> str:
+    return f"unknown rule {name!r}{suggest(name, catalogue)}: `zof-contracts rules` lists all rules"

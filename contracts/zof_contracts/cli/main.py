@@ -1,6 +1,7 @@
 """The command `zof-contracts`: its subcommands, its signals and its exit status.
 
-Only `verify` needs the packages of the extra `contracts`, so that help, version and catalogue work without them.
+Help, version and catalogue work without the packages of the extra `contracts`; the other commands load them when they
+run.
 Whatever happens, the command ends with a documented exit status, and an error is one line on standard error.
 """
 
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from zof_contracts.cli.catalogue import explain, rules
+from zof_contracts.cli.check import check
+from zof_contracts.cli.client import client
+from zof_contracts.cli.coverage import coverage
 from zof_contracts.cli.terminal import (
     describe_internal_error,
     describe_write_error,
@@ -38,7 +42,7 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (verify, rules, explain):
+for command in (verify, check, client, coverage, rules, explain):
     commands.add_command(command)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.contract.document import Contract, load_contract
+from zof_contracts.contract.document import Contract, load_contract, translate_extensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,7 +77,7 @@ def read_resources(contract: Contract) -> Resources:
         items=items,
         pages=pages,
         filters={each: found for each in pages if (found := list_parameters(contract, each) - _PAGING)},
-        prefixes={name: start[1] for name, node in schemas.items() if (start := _ID.match(node.get("pattern", "")))},
+        prefixes={name: start[1] for name, node in schemas.items() if (start := _match_id(node))},
         formats=frozenset(name for name, node in schemas.items() if node.keys() & {"format", "minimum"}),
         page_size=limit["default"],
         largest_page=limit["maximum"],
@@ -122,6 +122,11 @@ def _name_schema(node: Mapping[str, Any]) -> str:
     """The name of the schema of a JSON body; empty when it has none."""
     schema = node.get("content", {}).get("application/json", {}).get("schema", {})
     return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def _match_id(schema: Mapping[str, Any]) -> re.Match[str] | None:
+    """The prefix, when the pattern of a schema is that of an ID."""
+    return _ID.match(translate_extensions(schema).get("pattern", ""))
 
 
 def _find_item(schema: Mapping[str, Any]) -> str:

@@ -124,3 +124,5 @@ class Exchange:
     """Unix seconds at which the answer had arrived."""
     took: float
     """Seconds from the request to the whole answer."""
+    waited: float = 0.0
+    """Seconds that the client had let pass before it, in all, by waiting or by moving the target's clock."""

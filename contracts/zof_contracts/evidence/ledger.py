@@ -21,10 +21,12 @@ from zof_contracts.evidence.exchange import Exchange
 from zof_contracts.evidence.findings import Claim, Finding, RuleResult, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zof_contracts.evidence.events import Listener
     from zof_contracts.evidence.subject import Subject
 
-_ABOUT_FORM: Final = ("conventions.", "limits.")
+_ABOUT_FORM: Final = ("conventions.", "limits.", "client.")
 """The beginnings of the names of rules that do not rest on the JSON of an answer."""
 
 Trace = Exchange | Sequence[Exchange]
@@ -34,10 +36,18 @@ class Ledger:
     """Collects evidence."""
 
     def __init__(
-        self, target: Subject, *, rules: Sequence[Rule] | None = None, seed: int = 0, listeners: Sequence[Listener] = ()
+        self,
+        target: Subject,
+        *,
+        rules: Sequence[Rule] | None = None,
+        seed: int = 0,
+        listeners: Sequence[Listener] = (),
+        catalogue: Mapping[str, Rule] = RULES,
     ) -> None:
         self.target = target
-        self.rules = {rule.name: rule for rule in (RULES.values() if rules is None else rules)}
+        self.catalogue = catalogue
+        """All rules that may be named, whether they are to be verified or not."""
+        self.rules = {rule.name: rule for rule in (catalogue.values() if rules is None else rules)}
         """The rules to verify; findings about others are dropped."""
         self.seed = seed
         # In process the same seed sends the same bytes; a server may hold idempotency keys of earlier verifications.
@@ -50,7 +60,7 @@ class Ledger:
 
     def record_kept(self, rule: str) -> None:
         """Record that a rule was kept once."""
-        self.evidence[RULES[rule].name] += 1
+        self.evidence[self.catalogue[rule].name] += 1
 
     def record_violation(self, rule: str, *, expected: str, got: str, trace: Trace, place: str = "") -> None:
         """Record that the last exchange of a trace broke a rule.
@@ -58,13 +68,15 @@ class Ledger:
         Two findings are one when rule, operation and place are the same, however they are worded. Give a place where a
         rule speaks of many things; it must name a part of the document, not an ID or a time.
         """
-        if RULES[rule].name not in self.rules:
+        if self.catalogue[rule].name not in self.rules:
             return
         exchanges = (trace,) if isinstance(trace, Exchange) else tuple(trace)
         if not rule.startswith(_ABOUT_FORM) and any(map(_is_unreadable, exchanges)):
             self.record_skip(rule, "an answer that it is about is not JSON")
             return
-        finding = Finding(RULES[rule], self.target.redact(expected), self.target.redact(got), exchanges, place=place)
+        finding = Finding(
+            self.catalogue[rule], self.target.redact(expected), self.target.redact(got), exchanges, place=place
+        )
         known = self.findings.get(finding.key)
         if known is None:
             self.findings[finding.key] = finding
@@ -93,7 +105,7 @@ class Ledger:
 
     def record_skip(self, rule: str, reason: str) -> None:
         """Record why a rule could not be judged; the first reason is the one reported."""
-        self.reasons.setdefault(RULES[rule].name, reason)
+        self.reasons.setdefault(self.catalogue[rule].name, reason)
 
     def publish(self, event: Event) -> None:
         """Pass an event to every listener."""

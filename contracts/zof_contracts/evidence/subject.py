@@ -56,6 +56,11 @@ class Subject(Protocol):
         """The test cases that are run."""
         ...
 
+    @property
+    def can_move_clock(self) -> bool:
+        """Whether its clock can be moved, so that waiting takes no time."""
+        ...
+
     def redact(self, text: str) -> str:
         """The text with every key replaced by its name."""
         ...

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from zof_contracts.contract.rules import SECTIONS
 from zof_contracts.evidence.findings import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.findings import Finding, RuleResult
     from zof_contracts.evidence.subject import Subject
@@ -62,6 +65,10 @@ class Verification:
     """The percentage of the rules that must have been exercised."""
     known: frozenset[str] = frozenset()
     """The keys of the findings that a baseline holds."""
+    sections: Mapping[int, str] = field(default_factory=lambda: SECTIONS)
+    """The titles of the sections of its rules."""
+    recorded: int = 0
+    """The number of exchanges that were read from recordings; 0 for a verification that sent requests itself."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -73,6 +80,11 @@ class Verification:
     def new_findings(self) -> tuple[Finding, ...]:
         """The findings that count: neither flaky nor known."""
         return tuple(one for one in self.findings if not one.flaky and one.key not in self.known)
+
+    @property
+    def request_count(self) -> int:
+        """The number of requests that were judged."""
+        return self.recorded or len(self.journal)
 
     @property
     def counts(self) -> Counter[Verdict]:

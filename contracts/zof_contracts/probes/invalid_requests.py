@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -147,6 +148,9 @@ def _send_wrong_bodies(context: ProbeContext) -> None:
     context.expect_refusal("conventions.missing-body", client.send(build_post("/runs")), "no body")
     plain = replace(build_post("/runs", _make_start(context)), headers=(("Content-Type", "text/plain"),))
     context.expect_refusal("conventions.not-json", client.send(plain), "a start as text/plain", status=_UNSUPPORTED)
+    whole = build_post("/runs", _make_start(context))
+    coded = add_header(replace(whole, body=gzip.compress(whole.body or b"", mtime=0)), "Content-Encoding", "gzip")
+    context.expect_refusal("conventions.coded-body", client.send(coded), "a start as gzip", status=_UNSUPPORTED)
     many = build_post("/runs", _make_start(context, project_id=..., colour="blue"))
     context.expect_refusal(
         "conventions.one-fault", client.send(many), "a missing and an unknown field", param="project_id", own=True

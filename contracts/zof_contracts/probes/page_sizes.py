@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from zof_contracts.contract.document import load_contract
 from zof_contracts.contract.resources import load_resources
+from zof_contracts.evidence.findings import quote_value
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _RULE: Final = "pages.default.full"
 _RUNS: Final = "listRuns"
+_RESULTS: Final = "listResults"
 
 
 def read_full_pages(context: ProbeContext) -> None:
@@ -30,6 +32,8 @@ def read_full_pages(context: ProbeContext) -> None:
         if listed.response.ok and len(listed.response.items) > size:
             _judge(context, path, listed, operation)
             judged = True
+            if operation == _RESULTS:
+                _judge_export(context, path)
     if not judged:
         raise Unsettled(f"no list holds more than {size} items")
 
@@ -41,6 +45,21 @@ def _judge(context: ProbeContext, path: str, listed: Exchange, operation: str) -
         count = len(page.response.items)
         expected, got = f"{size} items, since there are more", f"{count} items"
         context.check(_RULE, count == size, expected=expected, got=got, trace=[listed, page], place=operation)
+
+
+def _judge_export(context: ProbeContext, path: str) -> None:
+    """Judge that an export without a filter holds more than one page: every result that was listed before it."""
+    listed = context.client.get(path, limit=load_resources().largest_page)
+    export = context.client.post("/results/export", {"format": "json"})
+    if not (listed.response.ok and export.response.ok and isinstance(export.response.fields.get("data"), list)):
+        return
+    exported = {each.get("id") for each in export.response.items}
+    missing = [each.get("id") for each in listed.response.items if each.get("id") not in exported]
+    expected = f"the {len(listed.response.items)} results that are listed"
+    got = (
+        f"{len(exported)} results, without {len(missing)} of them, such as {quote_value(missing[0])}" if missing else ""
+    )
+    context.check("exports.equals-list", not missing, expected=expected, got=got, trace=[listed, export])
 
 
 def _make_runs(context: ProbeContext, count: int) -> None:

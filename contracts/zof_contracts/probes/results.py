@@ -47,13 +47,8 @@ def read_results(context: ProbeContext) -> None:
     fields = run.response.fields
     listed = context.list_results(fields["id"])
     items = listed.response.items
-    outcomes = list_outcomes(fields)
-    if not outcomes:
-        raise Unsettled("the run shows no case outcomes")
-    claims = list(check_results(fields, items))
-    context.record(claims, [run, listed])
-    if claims[0].holds:
-        _judge_order(context, [each.get("test_case_id") for each in outcomes], listed)
+    with context.isolate("results.per-case", "results.agree", "results.order"):
+        _judge_outcomes(context, run, listed)
     if not items:
         raise Unsettled("the run has no results")
     if has_ended(fields):
@@ -62,6 +57,17 @@ def read_results(context: ProbeContext) -> None:
     one = context.client.get(f"/results/{chosen.get('id')}")
     context.record(check_retrieved_result(chosen, one.response), [listed, one])
     _follow_logs_url(context, fields["id"], items[0].get("logs_url"), one)
+
+
+def _judge_outcomes(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
+    """Judge the results of a run by the outcomes of its cases."""
+    outcomes = list_outcomes(run.response.fields)
+    if not outcomes:
+        raise Unsettled("the run shows no case outcomes")
+    claims = list(check_results(run.response.fields, listed.response.items))
+    context.record(claims, [run, listed])
+    if claims[0].holds:
+        _judge_order(context, [each.get("test_case_id") for each in outcomes], listed)
 
 
 def _follow_logs_url(context: ProbeContext, run_id: str, url: object, one: Exchange) -> None:

@@ -134,8 +134,8 @@ def _judge_results(context: ProbeContext, after: Exchange, waiting: list[object]
 def exceed_capacity(context: ProbeContext) -> None:
     """Several equal starts make as many runs; over capacity they wait, and start in their order."""
     context.ensure_quota(16)
-    known = context.target.error_case
-    began = [context.client.start(*([known] if known and index == _UNATTENDED - 1 else ())) for index in range(_MANY)]
+    grave = _list_grave_cases(context)
+    began = [context.client.start(*(grave if index == _UNATTENDED - 1 else ())) for index in range(_MANY)]
     ids = _read_started(context, began)
     for index, run_id in enumerate(ids):
         context.record(check_new_run(run_id, ids[:index]), began[: index + 1])
@@ -158,6 +158,12 @@ def exceed_capacity(context: ProbeContext) -> None:
         context.check("runs.cancel.frees-place", started, expected=expected, got=got, trace=trace)
     if after[ids[-1]] == "queued":
         _judge_cancel(context, began[-1], began[-1], context.client.post(f"/runs/{ids[-1]}/cancel"))
+
+
+def _list_grave_cases(context: ProbeContext) -> tuple[str, ...]:
+    """The failing case and the case in error, whose run ends in error; none where no case in error is known."""
+    target = context.target
+    return tuple(case for case in (target.failing_case, target.error_case) if case) if target.error_case else ()
 
 
 def _read_started(context: ProbeContext, began: list[Exchange]) -> list[str]:

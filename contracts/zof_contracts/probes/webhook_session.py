@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from zof_contracts.checks.webhooks import SIGNATURE, read_event
+from zof_contracts.target.http_transport import HttpTransport
 from zof_contracts.target.receiver import Receiver
+from zof_contracts.target.transport import NoAnswer, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 EVENTS: Final = ("run.completed", "run.started", "run.failed")
 """What the webhook subscribes to; the test call sends the first."""
+_PATIENCE: Final = 10.0
+"""Seconds for a request through the public URL."""
 _NO_CONTENT: Final = 204
 _SUCCESS: Final = range(200, 300)
 
@@ -36,12 +40,18 @@ class WebhookSession:
         if client.receiver is None:
             client.receiver = Receiver(target.webhook_port)
         self._receiver = client.receiver
+        self._target = target
+        self._nonce = nonce
         self._judged = 0
         if client.webhook is None:
-            base = target.webhook_public_url.rstrip("/") or self._receiver.url
+            base = self._base
             registration = {"url": f"{base}/zof-contracts/{nonce}", "events": list(EVENTS)}
             client.webhook = client.post("/webhooks", registration, idempotency_key=f"contracts-{nonce}-webhook")
         self.created: Exchange = client.webhook
+
+    @property
+    def _base(self) -> str:
+        return self._target.webhook_public_url.rstrip("/") or self._receiver.url
 
     @property
     def registration(self) -> dict[str, object]:
@@ -83,6 +93,26 @@ class WebhookSession:
     def wait_for(self, has_come: Callable[[Sequence[Event]], bool], seconds: float) -> bool:
         """Wait until the events are as wanted, for so many seconds of real time at most; whether they are."""
         return self._receiver.wait_for(lambda received: has_come(self._read(received)), seconds)
+
+    def find_obstacle(self) -> str:
+        """Why no event can come through the public URL, although the target may send them; empty if one can.
+
+        When nothing has come, a request to the public URL shows whether it leads to the receiver.
+        """
+        public_url = self._target.webhook_public_url
+        if not public_url or self._receiver.requests:
+            return ""
+        try:
+            transport = HttpTransport(self._base, ca_file=self._target.ca_file)
+            target = f"/zof-contracts/{self._nonce}/reachable"
+            transport.carry(
+                "POST", target, (("Content-Type", "application/json"),), b"{}", seconds=_PATIENCE, fresh=True
+            )
+        except (NoAnswer, Unreachable, ValueError):
+            pass  # what the receiver got decides
+        if self._receiver.requests:
+            return ""
+        return f"--webhook-public-url {public_url} does not lead to the receiver at {self._receiver.url}"
 
     @contextmanager
     def answering(self, status: int) -> Iterator[None]:

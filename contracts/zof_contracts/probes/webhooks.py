@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ACCEPTED: Final = 202
 _UNAVAILABLE: Final = 503
-_PATIENCE_IN_PROCESS: Final = 1.5
+_PATIENCE_IN_PROCESS: Final = 3.0
 """Seconds of real time to wait for an event of a target in this process."""
 _ROUNDS: Final = 3
 """How often to wait for a retry."""
@@ -77,6 +77,8 @@ def _check_refusals(context: ProbeContext, session: WebhookSession) -> None:
 
 
 def _expect_invalid(context: ProbeContext, rule: str, answer: Exchange, what: str) -> None:
+    if answer.response.ok:
+        context.client.wrong_webhooks.append(answer)
     if context.is_conclusive(rule, answer, INVALID):
         context.record(check_status(rule, answer.response, INVALID, what), answer)
 
@@ -127,6 +129,7 @@ def call_test(context: ProbeContext) -> None:
         raise Unsettled(f"the test call was answered {describe(tested.response)}")
     trace = [session.created, tested]
     came = session.wait_for(partial(_has_come, event), _patience(context))
+    _require_reachable(session)
     shown = quote_value([one.id for one in session.events()])
     context.record(Claim("webhooks.test.sent", came, f"the event {quote_value(event.id)}", f"events {shown}"), trace)
     _check_all(context, session, trace)
@@ -174,6 +177,7 @@ def follow_runs(context: ProbeContext) -> None:
     last = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
     value = webhooks.read_event(last.response.body, "").value
     session.wait_for(lambda events: any(one.value == value for one in events), _patience(context))
+    _require_reachable(session)
     events = session.events()
     for exchange in ended:
         run, trace = exchange.response.fields, [session.created, exchange]
@@ -235,6 +239,13 @@ def _require(context: ProbeContext) -> WebhookSession:
     if not session.secret:
         raise Unsettled(f"no webhook was registered: {describe(session.created.response)}")
     return session
+
+
+def _require_reachable(session: WebhookSession) -> None:
+    """Raise `Unsettled` if nothing has come because the public URL does not lead to the receiver."""
+    obstacle = session.find_obstacle()
+    if obstacle:
+        raise Unsettled(obstacle)
 
 
 def _rules(words: str) -> tuple[str, ...]:

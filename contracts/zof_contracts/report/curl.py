@@ -10,6 +10,7 @@ function, and characters that are not printable ASCII are written as escapes.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from zof_contracts.contract.document import PREFIX
+from zof_contracts.evidence.header_values import parse_whole_number
 from zof_contracts.report.escape import escape_controls
+from zof_contracts.report.shell import PAUSE, PAUSE_BY_CLOCK, READ_JSON, SHOW, print_bytes, quote_literal
 from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -32,21 +35,28 @@ _SHORTEST: Final = 8
 """The least length of an answer's value that is looked for in later requests."""
 _INLINE: Final = 2_000
 """The longest body, in bytes, that is printed literally."""
-_LONG_RUN: Final = re.compile(rb"(.)\1{63,}", re.DOTALL)
 _PLAIN: Final = re.compile(r"[\w./:?=&%,+~@ -]*", re.ASCII)
 """Literals that may stand between double quotes, in scripts and on interactive command lines."""
 _URL_SAFE: Final = "".join(chr(code) for code in range(0x21, 0x7F))
-_PRINTF_PLAIN: Final = frozenset(chr(code) for code in range(0x20, 0x7F)) - set("%\\'!")
-"""Characters that printf prints as they are, between single quotes."""
-_NAMES: Final = {"run_": "RUN", "res_": "RESULT", "art_": "ARTIFACT", "proj_": "PROJECT", "evt_": "EVENT"}
+_NAMES: Final = {
+    "run_": "RUN",
+    "res_": "RESULT",
+    "art_": "ARTIFACT",
+    "proj_": "PROJECT",
+    "evt_": "EVENT",
+    "wh_": "WEBHOOK",
+}
 """The shell variables of IDs, by prefix."""
 _CURSOR: Final = "next_cursor"
-_READ_JSON: Final = """\
-read_json() { python3 -c 'import json, sys
-value = json.load(open(sys.argv[1], encoding="utf-8"))
-for step in json.loads(sys.argv[2]): value = value[step]
-print(value)' "$1" "$2"; }"""
-"""A shell function that prints the value at a path of a JSON file."""
+_UNIQUE: Final = 'UNIQUE="$(date +%s)-$$"'
+"""The part of idempotency keys by which a script differs from the verification and from each other time it is run."""
+_MAX_KEY: Final = 200
+"""The longest idempotency key that gets that part; a longer one is of the length that the finding is about."""
+_TOO_MANY: Final = 429
+_USUAL_LIMIT: Final = 100
+"""The requests that use up a rate limit whose number is not known."""
+_LEAST_PAUSE: Final = 0.5
+"""Seconds between two requests that count as a pause on a real clock."""
 
 
 @dataclass(slots=True)
@@ -75,37 +85,87 @@ def key_variable(key: str) -> str:
     return "ZOF_API_KEY" if key == "main" else "ZOF_API_KEY_" + key.upper().replace("-", "_")
 
 
-def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str]) -> str:
-    """Return the commands that repeat a trace, with the status of each answer as a comment."""
+def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str], can_move_clock: bool = False) -> str:
+    """Return the commands that repeat a trace, with the status of each answer as a comment.
+
+    Args:
+        trace: the exchanges; the script waits between them as the verification did.
+        base: the URL without `/v1`.
+        keys: the API keys by name, none of which stands in the script.
+        can_move_clock: whether the script waits by moving the target's clock, which takes no time.
+    """
     redact, variables = Redactor(keys), _Variables()
     commands: list[str] = []
     for step, exchange in enumerate(trace, 1):
-        request, answer = exchange.request, exchange.response
-        later_values = list(_find_later_values(answer.json, trace[step:], variables))
-        file = f"step{step}.json" if later_values else ""
+        answer = exchange.response
+        if step > 1 and (seconds := measure_pause(trace[step - 2], exchange, can_move_clock=can_move_clock)):
+            commands += ["", f"pause {seconds:g}"]
+        later_values = list(_find_later_values(answer.json, trace[:step], trace[step:], variables))
         request_id = _flatten(answer.header("x-request-id") or "")
         commands += ["", f"# {step}. {answer.status}" + (f", {request_id}" if request_id else "")]
-        commands.append(_Command(request, variables, redact, keys).write(file, is_last=step == len(trace)))
+        command = _Command(exchange, variables, redact, keys).write()
+        if answer.status == _TOO_MANY and not any(each.response.status == _TOO_MANY for each in trace[: step - 1]):
+            limit = parse_whole_number(answer.header("x-ratelimit-limit")) or _USUAL_LIMIT
+            commands += [
+                f"for count in $(seq {2 * limit}); do",
+                f'  {command} | head -n 1 | grep -q " 429" && break',
+                "done",
+                'echo "$((count - 1)) requests before 429"',
+            ]
+        if later_values:
+            commands += [f"ANSWER=$({command})", """printf '%s\\n' "$ANSWER" | show"""]
+        else:
+            commands.append(f"{command} | show")
         for path, value in later_values:
-            commands.append(f"{variables.define(path, value)}=$(read_json {file} {shlex.quote(json.dumps(path))})")
-    functions = [_READ_JSON] if variables.names else []
-    lines = [f"export ZOF_BASE_URL={shlex.quote(redact.text(base) + PREFIX)}", *functions, *commands]
-    return redact.text("\n".join(lines)) + "\n"
+            name, place = variables.define(path, value), shlex.quote(json.dumps(path))
+            commands.append(f"""{name}=$(printf '%s\\n' "$ANSWER" | read_json {place})""")
+    lines = [f"export ZOF_BASE_URL={shlex.quote(redact.text(base) + PREFIX)}", *_list_keys(trace, keys)]
+    lines += [_UNIQUE] if any("${UNIQUE}" in command for command in commands) else []
+    lines += [SHOW, *([READ_JSON] if variables.names else [])]
+    if any(command.startswith("pause ") for command in commands):
+        lines.append(PAUSE_BY_CLOCK if can_move_clock else PAUSE)
+    return redact.text("\n".join([*lines, *commands])) + "\n"
 
 
-def _find_later_values(answer: object, later: Sequence[Exchange], variables: _Variables) -> Iterator[tuple[Path, str]]:
-    """Yield the path and value of each text of an answer that a later request contains."""
-    text = "\n".join(_request_text(exchange.request) for exchange in later)
+def measure_pause(before: Exchange, after: Exchange, *, can_move_clock: bool) -> float:
+    """Return the seconds to wait between two requests.
+
+    Where the clock can be moved, these are the seconds by which it was moved; else those that went by.
+    """
+    if can_move_clock:
+        return max(0, round(after.waited - before.waited, 3))
+    seconds = after.at - after.took - before.at
+    return math.ceil(seconds) if seconds >= _LEAST_PAUSE else 0
+
+
+def _list_keys(trace: Sequence[Exchange], keys: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each key of the target that a script needs, which says so where it is not set."""
+    for key in dict.fromkeys(exchange.request.key for exchange in trace):
+        if key in keys:
+            yield f': "${{{key_variable(key)}:?set it to the API key: {key}}}"'
+
+
+def _find_later_values(
+    answer: object, sent: Sequence[Exchange], later: Sequence[Exchange], variables: _Variables
+) -> Iterator[tuple[Path, str]]:
+    """Yield the path and value of each text of an answer that a later request contains and no earlier one does."""
+    before, after = ("\n".join(_request_text(each.request) for each in part) for part in (sent, later))
     known = set(variables.names)
     for path, value in _list_texts(answer):
-        if len(value) >= _SHORTEST and value not in known and value in text:
+        if len(value) >= _SHORTEST and value not in known and value in after and value not in before:
             known.add(value)
             yield path, value
 
 
 def _request_text(request: Request) -> str:
     headers = "\n".join(value for _, value in request.headers)
-    return f"{request.target}\n{headers}\n{request.body.decode(errors='replace')}"
+    return f"{_unquote_colons(request.target)}\n{headers}\n{request.body.decode(errors='replace')}"
+
+
+def _unquote_colons(target: str) -> str:
+    """Return path and query with the colons of a query as they are, so that times of answers are found in it."""
+    path, mark, query = target.partition("?")
+    return f"{path}{mark}{query.replace('%3A', ':')}"
 
 
 def _list_texts(answer: object) -> Iterator[tuple[Path, str]]:
@@ -124,20 +184,26 @@ def _list_texts(answer: object) -> Iterator[tuple[Path, str]]:
 class _Command:
     """Writes one request as a curl command."""
 
-    request: Request
+    exchange: Exchange
     variables: _Variables
     redact: Redactor
     keys: Mapping[str, str]
 
-    def write(self, file: str, *, is_last: bool) -> str:
-        """Return the command; the answer of the last one is printed, others are saved if a file is named."""
+    @property
+    def request(self) -> Request:
+        return self.exchange.request
+
+    def write(self) -> str:
+        """Return the command, which prints the answer with its headers."""
         request, (before, body) = self.request, self._body()
-        words = [before + "curl -sS", "-i" if is_last else "", f"-o {file}" if file else "", self._method(body)]
-        address = self.variables.split(request.target)
+        words = [before + "curl -sS", "" if request.method == "HEAD" else "-i", self._method(body)]
+        address = self.variables.split(_unquote_colons(request.target))
         if any(name for _, name in address) or any(mark in request.target for mark in "[]{}"):
             words.append("-g")  # brackets and braces are no pattern
         if "/." in request.path:
             words.append("--path-as-is")
+        if self.exchange.response.header("content-encoding"):
+            words.append("--compressed")
         lines = [" ".join(word for word in (*words, self._address(address)) if word)]
         if request.key:
             lines.append(f"-H {self._authorization()}")
@@ -164,10 +230,15 @@ class _Command:
         if brace and self.request.key in self.keys:
             variable = key_variable(self.request.key)
             return self._quote([(f"Authorization: {before}", ""), (variable, variable), (after, "")])
-        return _quote_literal(self.redact.text(f"Authorization: {before}{self.request.key if brace else ''}{after}"))
+        return quote_literal(self.redact.text(f"Authorization: {before}{self.request.key if brace else ''}{after}"))
 
     def _header(self, name: str, value: str) -> str:
-        return self._quote(self.variables.split(f"{name}: {value}"))
+        pieces = self.variables.split(f"{name}: {value}")
+        if name.lower() == "idempotency-key" and 0 < len(value) <= _MAX_KEY and value.isascii() and value.isprintable():
+            pieces += [("-", ""), ("UNIQUE", "UNIQUE")]  # the target has kept the answer to the original key
+        if not value:
+            pieces = [(f"{name};", "")]  # which curl sends as an empty header
+        return self._quote(pieces)
 
     def _quote(self, pieces: list[tuple[str, str]], start: str = "") -> str:
         """Quote a word of literals and variables."""
@@ -175,7 +246,7 @@ class _Command:
         if all(name or _PLAIN.fullmatch(piece) for piece, name in cleared):
             return f'"{start}{"".join(f"${{{name}}}" if name else piece for piece, name in cleared)}"'
         first = f'"{start}"' if start else ""
-        return first + "".join(f'"${{{name}}}"' if name else _quote_literal(piece) for piece, name in cleared)
+        return first + "".join(f'"${{{name}}}"' if name else quote_literal(piece) for piece, name in cleared)
 
     def _body(self) -> tuple[str, str]:
         """Return what precedes curl in the command, and the option that gives the body."""
@@ -187,32 +258,7 @@ class _Command:
             pieces = self.variables.split(text)
             words = (f'"${name}"' if name else shlex.quote(self.redact.text(piece)) for piece, name in pieces)
             return "", f"--data-raw {''.join(words)}"
-        code = f"import sys; sys.stdout.buffer.write({' + '.join(_pack(body))})"
-        return f"python3 -c {shlex.quote(code)} | ", "--data-binary @-"
-
-
-def _quote_literal(text: str) -> str:
-    """Quote a text for the shell; characters that are not printable ASCII are written as octal escapes."""
-    if text.isascii() and text.isprintable():
-        return shlex.quote(text)
-    try:
-        content = text.encode("latin-1")  # as headers are sent
-    except UnicodeEncodeError:
-        content = text.encode(errors="surrogatepass")
-    form = "".join(chr(byte) if chr(byte) in _PRINTF_PLAIN else f"\\{byte:03o}" for byte in content)
-    return f"\"$(printf '{form}')\""
-
-
-def _pack(body: bytes) -> Iterator[str]:
-    """Yield Python expressions that make the bytes; long repetitions are written as multiplications."""
-    at = 0
-    for run in _LONG_RUN.finditer(body):
-        if run.start() > at:
-            yield repr(body[at : run.start()])
-        yield f"{run[1]!r} * {len(run[0])}"
-        at = run.end()
-    if at < len(body):
-        yield repr(body[at:])
+        return f"{print_bytes(body)} | ", "--data-binary @-"
 
 
 def _flatten(text: str) -> str:

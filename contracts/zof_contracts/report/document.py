@@ -9,11 +9,11 @@ import time
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.contract.rules import NEEDS, SECTIONS
+from zof_contracts.contract.rules import NEEDS
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report.curl import write_script
 from zof_contracts.report.escape import escape_controls
-from zof_contracts.target.redaction import Redactor
+from zof_contracts.target.redaction import MIN_KEY, Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +43,21 @@ def read_version() -> str:
 
 
 def build_report(verification: Verification) -> Report:
-    """Build the report of a verification, without API keys, and with control characters escaped."""
-    redactor = Redactor(verification.target.keys)
+    """Build the report of a verification, without secrets, and with control characters escaped."""
+    redactor = make_redactor(verification)
     report: Report = redact_value(_build(verification), lambda text: escape_controls(redactor.text(text)))
     return report
+
+
+def make_redactor(verification: Verification) -> Redactor:
+    """Make the redactor for the API keys of a verification, and for the webhook secrets that answers showed."""
+    secrets = dict.fromkeys(
+        secret
+        for exchange in verification.journal
+        if exchange.operation == "createWebhook" and isinstance(secret := exchange.response.fields.get("secret"), str)
+    )
+    named = {f"webhook {number}": secret for number, secret in enumerate(secrets, 1) if len(secret) >= MIN_KEY}
+    return Redactor({**verification.target.keys, **named})
 
 
 def redact_value(node: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401  a JSON value
@@ -90,7 +101,7 @@ def _build(verification: Verification) -> Report:
         "tool": {"name": "zof-contracts", "version": read_version()},
         "target": _target(verification),
         "summary": _summary(verification),
-        "sections": [_section(verification, number, title) for number, title in SECTIONS.items()],
+        "sections": [_section(verification, number, title) for number, title in verification.sections.items()],
         "rules": [
             _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.results
         ],
@@ -122,7 +133,7 @@ def _target(verification: Verification) -> Report:
 
 
 def _summary(verification: Verification) -> Report:
-    requests, seconds = len(verification.journal), max(verification.seconds, 1e-9)
+    requests, seconds = verification.request_count, max(verification.seconds, 1e-9)
     return {
         "outcome": _outcome(verification),
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verification.began)),
@@ -219,7 +230,8 @@ def _finding(verification: Verification, finding: Finding, *others: Finding) -> 
 
 
 def _script(verification: Verification, finding: Finding) -> str:
-    return write_script(finding.trace, base=verification.target.base, keys=verification.target.keys)
+    target = verification.target
+    return write_script(finding.trace, base=target.base, keys=target.keys, can_move_clock=target.can_move_clock)
 
 
 def _other_operation(verification: Verification, other: Finding) -> Report:

@@ -1,4 +1,4 @@
-"""HAR 1.2: every exchange of a verification, for browser developer tools and other viewers, without any API key."""
+"""HAR 1.2: every exchange of a verification, for browser developer tools and other viewers, without any secret."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from zof_contracts.report.document import read_version, redact_value
+from zof_contracts.report.document import make_redactor, read_version, redact_value
 from zof_contracts.report.escape import dump_json
-from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange, Headers, Request, Response
     from zof_contracts.evidence.verification import Verification
+    from zof_contracts.target.redaction import Redactor
 
 
 def render(verification: Verification) -> str:
     """Render the journal as HAR."""
-    redactor = Redactor(verification.target.keys)
+    redactor = make_redactor(verification)
     entries = [_entry(exchange, verification.target.base, redactor) for exchange in verification.journal]
     creator = {"name": "zof-contracts", "version": read_version()}
     log = {"version": "1.2", "creator": creator, "pages": [], "entries": redact_value(entries, redactor.text)}

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from zof_contracts.report.document import Report
 
 WIDTH: Final = 80
+RECORDED: Final = "recorded"
+"""The profile of a verification that sent no request itself."""
 """The columns of a line; only commands and words that cannot be broken are longer."""
 _VERDICTS: Final = ("kept", "violated", "differs", "not exercised")
 _OTHER_SCRIPTS: Final = 3
@@ -34,10 +36,10 @@ def render_parts(report: Report, parts: tuple[Part, ...]) -> str:
 def _findings(report: Report) -> Iterator[str]:
     rules = {rule["name"]: rule for rule in report["rules"]}
     for number, finding in enumerate(report["findings"], 1):
-        yield from _finding(number, finding, rules[finding["rule"]])
+        yield from _finding(number, finding, rules[finding["rule"]], report["target"]["profile"])
 
 
-def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any]) -> Iterator[str]:
+def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any], profile: str) -> Iterator[str]:
     yield f"{number}. {format_verdict(finding)}  {finding['rule']}"
     yield from _wrap("", rule["sentence"])
     yield from _wrap("basis     ", f"{rule['basis']}{_sources(rule)}; openapi.yaml: {rule['at']}")
@@ -46,7 +48,10 @@ def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any]) -> Iter
     if finding["times"] > 1 or finding["also"]:
         yield from _wrap("seen      ", describe_occurrences(finding))
     request = f"request {finding['request_id']}, " if finding["request_id"] else ""
-    yield from _wrap("repeat    ", f"{request}seed {finding['seed']}, --include {finding['rule']}, or:")
+    if profile == RECORDED:
+        yield from _wrap("requests  ", f"{request}as a script:" if request else "as a script:")
+    else:
+        yield from _wrap("repeat    ", f"{request}seed {finding['seed']}, --include {finding['rule']}, or:")
     yield from _script(finding["script"])
     for other in finding["also"][:_OTHER_SCRIPTS]:
         yield from _wrap("repeat    ", f"in {other['operation'] or 'an undocumented path'}:")
@@ -135,6 +140,10 @@ def _receipt(report: Report) -> Iterator[str]:
 def _figures(report: Report) -> Iterator[str]:
     summary = report["summary"]
     yield ""
+    if report["target"]["profile"] == RECORDED:
+        yield from _fill(f"{_number(summary['requests'], 'recorded exchange')}, judged in {summary['seconds']:.1f} s")
+        yield from (line for note in list_notes(report) for line in _fill(note))
+        return
     yield from _fill(
         f"{summary['requests']} requests ({summary['requests_per_second']:g}/s), "
         f"{summary['examples']} examples ({summary['examples_per_second']:g}/s) "

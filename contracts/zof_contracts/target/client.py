@@ -126,6 +126,8 @@ class Client:
         """The receiver of webhooks, once it listens."""
         self.webhook: Exchange | None = None
         """The registration of the one webhook that a verification makes."""
+        self.wrong_webhooks: list[Exchange] = []
+        """The registrations that the target should have refused and accepted."""
         self.notes: dict[str, None] = {}
         """What a reader of the report should know and what is no finding, in the order in which it came up."""
         self._patience: Patience | None = None
@@ -133,6 +135,8 @@ class Client:
         self.throttled = 0
         self.pacing = True
         """Whether the quota is respected; the probes of the rate limit turn it off for their own requests."""
+        self.seconds_waited = 0.0
+        """Seconds that `wait` has let pass."""
         self._began = timer.now()
         self._clean_up = _CleanUp()
         self._quota: dict[str, _Quota] = {}
@@ -182,6 +186,7 @@ class Client:
             self._require_time(seconds)
             self.tell(Waiting(seconds, why))
             self.timer.sleep(seconds)
+        self.seconds_waited += seconds
 
     def send(self, request: Request) -> Exchange:
         """Send a request, and wait and repeat where that is right; observers see the last answer.
@@ -242,6 +247,14 @@ class Client:
             end = min(end, max(self._began + self.budget.seconds, now + _LEAST_CLEAN_UP))
         self._clean_up.until = end
 
+    def change_target(self, target: Target) -> None:
+        """Send what follows to another address of the deployment."""
+        if target.url != self.target.url:
+            self.transport.close()
+            self.transport = target.make_transport()
+            self._quota.clear()
+        self.target = target
+
     def close(self) -> None:
         """Close the connections that are kept open."""
         self.transport.close()
@@ -298,7 +311,7 @@ class Client:
     def _record(self, request: Request, answer: Response, took: float) -> Exchange:
         operation = load_contract().find_operation(request.method, request.path)
         name = operation.id if operation else ""
-        exchange = Exchange(len(self.journal) + 1, request, answer, name, time.time(), took)
+        exchange = Exchange(len(self.journal) + 1, request, answer, name, time.time(), took, self.seconds_waited)
         self.journal.append(exchange)
         self._remember_runs(exchange)
         if answer.body.startswith(BOM):

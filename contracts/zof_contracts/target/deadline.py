@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import queue
+import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
@@ -11,6 +15,9 @@ import httpcore
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
+
+LookUp = Callable[[str, int], list[str]]
+"""Returns the addresses of a host and a port; raises `OSError` if it has none."""
 
 _PIECE: Final = 1 << 14
 """Bytes that are written at once, so that a target that reads slowly is noticed in time."""
@@ -40,12 +47,23 @@ class Deadline:
         return max(left, _LEAST)
 
 
+def look_up_host(host: str, port: int) -> list[str]:
+    """The addresses of a host, each once, in the order of the system.
+
+    Raises:
+        OSError: it has none.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
 class DeadlineBackend(httpcore.NetworkBackend):
     """Opens connections whose every step takes no longer than the deadline permits."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, look_up: LookUp = look_up_host) -> None:
         self._backend = httpcore.SyncBackend()
         self._deadline = deadline
+        self._look_up = look_up
 
     def connect_tcp(
         self,
@@ -56,9 +74,39 @@ class DeadlineBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to a server."""
-        seconds = min(self._deadline.measure_left(), _CONNECT_TIMEOUT)
-        stream = self._backend.connect_tcp(host, port, seconds, local_address, socket_options)
+        until = time.monotonic() + min(self._deadline.measure_left(), _CONNECT_TIMEOUT)
+        options = list(socket_options or ())
+        addresses = self._find_addresses(host, port, until - time.monotonic())
+        for address in addresses[:-1]:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                share = max((until - time.monotonic()) / 2, _LEAST)  # the next address may answer
+                return self._connect(address, port, share, local_address, options)
+        return self._connect(addresses[-1], port, max(until - time.monotonic(), _LEAST), local_address, options)
+
+    def _connect(
+        self, address: str, port: int, seconds: float, local_address: str | None, options: list[Any]
+    ) -> httpcore.NetworkStream:
+        stream = self._backend.connect_tcp(address, port, seconds, local_address, options)
         return _DeadlineStream(stream, self._deadline)
+
+    def _find_addresses(self, host: str, port: int, seconds: float) -> list[str]:
+        """Look a host up in a thread of its own, since nothing else bounds the time that it takes."""
+        found: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                found.put(self._look_up(host, port))
+            except OSError as error:
+                found.put(error)
+
+        threading.Thread(target=work, daemon=True, name=f"look up {host}").start()
+        try:
+            addresses = found.get(timeout=max(seconds, _LEAST))
+        except queue.Empty as error:
+            raise httpcore.ConnectTimeout("the name of the host was not found in time") from error
+        if isinstance(addresses, OSError):
+            raise httpcore.ConnectError("the name of the host was not found") from addresses
+        return addresses
 
 
 class _DeadlineStream(httpcore.NetworkStream):

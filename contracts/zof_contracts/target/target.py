@@ -118,6 +118,11 @@ class Target:
         return self.advance is not None if self.quota is None else self.quota
 
     @property
+    def can_move_clock(self) -> bool:
+        """Whether its clock can be moved, so that waiting takes no time."""
+        return self.advance is not None
+
+    @property
     def in_process(self) -> bool:
         """Whether it is an application in this process."""
         return self.app is not None

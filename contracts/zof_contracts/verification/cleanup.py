@@ -19,6 +19,7 @@ from zof_contracts.target.client import Unanswered, is_terminal
 from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
+    from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.target.client import Client, LostStart
 
 UNKNOWN: Final = "unknown"
@@ -54,14 +55,22 @@ def clean_up(client: Client) -> tuple[Receipt, ...]:
 
 
 def _leave_webhook(client: Client) -> tuple[Receipt, ...]:
-    """Close the receiver; a receipt for the webhook that was registered, which the API cannot delete."""
+    """Close the receiver; a receipt for each webhook that was registered, which the API cannot delete."""
     if client.receiver is not None:
         client.receiver.close()
         client.receiver = None
-    made = client.webhook
-    if made is None or not made.response.ok:
-        return ()
-    return (Receipt(str(made.response.fields.get("id")), "main", "left registered: the API deletes no webhooks"),)
+    made = [client.webhook] if client.webhook is not None and client.webhook.response.ok else []
+    return (
+        *(Receipt(_id_of(one), "main", "left registered: the API deletes no webhooks") for one in made),
+        *(
+            Receipt(_id_of(one), "main", "left registered, although its registration is wrong and should be refused")
+            for one in client.wrong_webhooks
+        ),
+    )
+
+
+def _id_of(made: Exchange) -> str:
+    return str(made.response.fields.get("id"))
 
 
 def _describe_left(client: Client, run: str, why: str) -> str:

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
     from zof_contracts.target.client import Client
 
+_ENDS: Final = {"passed": "passed", "failed": "failed", "error": "ended in error"}
 _CLOCK_TOLERANCE: Final = 30.0
 """Seconds by which the target's clock may be off without a note."""
 
 
 def collect_notes(client: Client) -> tuple[str, ...]:
     """The notes, in the order in which they came up."""
-    return tuple(dict.fromkeys((*client.notes, *_describe_clock(client), *_describe_failing_case(client))))
+    return tuple(dict.fromkeys((*client.notes, *_describe_clock(client), *_describe_cases(client))))
 
 
 def _describe_clock(client: Client) -> Iterator[str]:
@@ -32,17 +33,20 @@ def _describe_clock(client: Client) -> Iterator[str]:
         yield f"the target's clock is {abs(difference):.0f} s {word} the clock of this machine"
 
 
-def _describe_failing_case(client: Client) -> Iterator[str]:
-    """Say that the case given with --failing-case passed."""
-    case = client.target.failing_case
-    statuses = {
-        outcome.get("status")
-        for exchange in client.journal
-        for outcome in _list_outcomes(exchange.response.fields)
-        if case and outcome.get("test_case_id") == case
-    }
-    if "passed" in statuses and "failed" not in statuses:
-        yield f"the case {case} (--failing-case) passed, so the rules about failures could not be checked"
+def _describe_cases(client: Client) -> Iterator[str]:
+    """Say that the case given with --failing-case or --error-case ended otherwise."""
+    target = client.target
+    given = (("--failing-case", target.failing_case, "failed"), ("--error-case", target.error_case, "error"))
+    for option, case, expected in given:
+        statuses = {
+            str(outcome.get("status"))
+            for exchange in client.journal
+            for outcome in _list_outcomes(exchange.response.fields)
+            if case and outcome.get("test_case_id") == case
+        }
+        if (ended := sorted((statuses & _ENDS.keys()) - {expected})) and expected not in statuses:
+            what = "failures" if expected == "failed" else "errors"
+            yield f"the case {case} ({option}) {_ENDS[ended[0]]}, so the rules about {what} could not be checked"
 
 
 def _list_outcomes(run: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -29,10 +29,12 @@ from zof_contracts.target.budget import Budget, ReadOnly, Stopped
 from zof_contracts.target.client import Client, Unanswered
 from zof_contracts.target.clock import find_clock_control
 from zof_contracts.target.transport import Unreachable
+from zof_contracts.target.world import ForkedWorld, fork_world
 from zof_contracts.verification.arguments import ArgumentCheck, WrongArgument
 from zof_contracts.verification.cleanup import clean_up
 from zof_contracts.verification.notes import collect_notes
 from zof_contracts.verification.preflight import check_target
+from zof_contracts.verification.traces import complete_traces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -120,8 +122,12 @@ def run(  # noqa: PLR0913  the options of a verification
     finally:
         receipt = clean_up(client)
         client.close()
+        with suppress(KeyboardInterrupt):  # the report is written after any number of interrupts
+            runner.leave_world()
+    with suppress(KeyboardInterrupt):
+        complete_traces(ledger, client.journal)
     verification = Verification(
-        target=client.target,
+        target=replace(client.target, url=target.url),
         results=ledger.results(),
         journal=tuple(client.journal),
         receipt=receipt,
@@ -161,6 +167,7 @@ class _Runner:
         self.max_examples = max_examples
         self.examples = 0
         """The number of generated requests."""
+        self._world: ForkedWorld | None = None
         self._found_by: dict[str, Probe] = {}
         """The probe during which each finding was made, by the finding's key."""
 
@@ -199,8 +206,25 @@ class _Runner:
         check_target(self.client)
         target = self.client.target
         if target.advance is None and target.find_clock:
-            self.client.target = self.ledger.target = replace(target, advance=find_clock_control(target))
+            self._enter_world(target)
         self.client.observers = [ArgumentCheck(target), ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
+
+    def _enter_world(self, target: Target) -> None:
+        """Verify a copy of the target's world where it offers one, and find the clock."""
+        self._world = fork_world(target)
+        if self._world is not None:
+            target = self._world.target
+        self.ledger.target = replace(target, advance=find_clock_control(target))
+        self.client.change_target(self.ledger.target)
+
+    def leave_world(self) -> None:
+        """Delete the copy of the target's world, or say by how much the clock was moved where there is none."""
+        target, notes = self.client.target, self.client.notes
+        if self._world is not None:
+            if not self._world.delete():
+                notes.setdefault(f"the world {self._world.name}, which was made for this verification, was not deleted")
+        elif target.can_move_clock and not target.in_process and self.client.seconds_waited:
+            notes.setdefault(f"the target's clock was moved forward by {self.client.seconds_waited:.0f} s in all")
 
     def _is_needed(self, probe: Probe) -> bool:
         """Whether the probe is needed. Rules that no single probe settles need the traffic of all probes."""

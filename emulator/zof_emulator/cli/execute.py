@@ -154,7 +154,7 @@ def _summarize(app: Dispatcher) -> str:
 
 
 def _write(app: Dispatcher, file: Path) -> None:
-    write(file, b"".join(_export(app)))
+    write(file, lambda: _export(app))
 
 
 def _export(app: Dispatcher) -> Iterable[bytes]:

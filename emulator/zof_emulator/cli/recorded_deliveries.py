@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zof_emulator.core.deliveries import AttemptResult, DeliveryStatus
 from zof_emulator.core.instants import parse_rfc3339
 from zof_emulator.core.timeline import NEVER
-from zof_emulator.journal.masking import is_masked
+from zof_emulator.journal.masking import is_masked, mask_url
 from zof_emulator.webhooks.compose import compose
 from zof_emulator.webhooks.signing import HEADER
 
@@ -125,7 +125,7 @@ class RecordedDeliveries:
             return
         request = recorded["request"]
         now: Mapping[str, Any] = {
-            "url": post.url,
+            "url": mask_url(post.url),
             "headers": [list(pair) for pair in post.headers],
             "body": post.body.decode(),
         }

@@ -8,15 +8,14 @@ import secrets
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import orjson
+from typing import TYPE_CHECKING, Final
 
 from zof_emulator.control import snapshots
+from zof_emulator.control.snapshot_reader import SnapshotReader
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from io import FileIO
 
     from zof_emulator.http.hosted_world import HostedWorld
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 class UnusableFile(Exception):  # noqa: N818  the name says what is wrong
     """A file cannot be read or written. The message names the file and the reason."""
+
+
+_PIECE: Final = 1 << 16
 
 
 def read(file: Path) -> bytes:
@@ -44,13 +46,19 @@ def load_snapshot(hosted: HostedWorld, file: Path) -> None:
     Raises:
         UnusableFile: the file cannot be read, or is no snapshot.
     """
+    reader = SnapshotReader()
     try:
-        content: Any = orjson.loads(read(file))
-        snapshots.restore(hosted, content if isinstance(content, dict) else {})
-    except orjson.JSONDecodeError as error:
-        raise UnusableFile(f"cannot load {file}: it is not valid JSON") from error
+        with file.open("rb") as source:
+            while piece := source.read(_PIECE):
+                reader.feed(piece)
+        value, _ = reader.finish()
+        for _ in snapshots.restore(hosted, {**value, **reader.parts} if isinstance(value, dict) else {}):
+            pass
+    except OSError as error:
+        raise UnusableFile(f"cannot read {file}: {error.strerror}") from error
     except Refused as refused:
-        raise UnusableFile(f"cannot load {file}: {refused.words['why']}") from refused
+        why = refused.words.get("why", "it is not valid JSON")
+        raise UnusableFile(f"cannot load {file}: {why}") from refused
 
 
 def check_writable(file: Path) -> Path:
@@ -78,14 +86,18 @@ def check_writable(file: Path) -> Path:
 
 def save(hosted: HostedWorld, file: Path) -> None:
     """Write a snapshot of a hosted world to a file that was checked; `UnusableFile` when it cannot be written."""
-    write(file, b"".join(snapshots.document(hosted)()))
+    write(file, snapshots.document(hosted))
 
 
-def write(file: Path, content: bytes) -> None:
+def write(file: Path, pieces: Callable[[], Iterable[bytes]]) -> None:
     """Write a file that was checked; either its whole content changes, or nothing does.
 
     The file keeps its mode and its path. A file that cannot be replaced, such as one that a container mounts, is
     overwritten, and its old content is written back if that fails.
+
+    Args:
+        file: the file.
+        pieces: returns the content in pieces, the same each time.
 
     Raises:
         UnusableFile: the file cannot be written.
@@ -93,11 +105,11 @@ def write(file: Path, content: bytes) -> None:
     with _naming(file):
         mode = _check_target(file)
         try:
-            _replace(file, content, mode)
+            _replace(file, pieces(), mode)
         except OSError as error:
             if not _must_overwrite(mode, error):
                 raise
-            _overwrite(file, content)
+            _overwrite(file, pieces)
 
 
 _NOT_REPLACEABLE: Final = frozenset({errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS})
@@ -139,14 +151,14 @@ def _make_beside(target: Path) -> tuple[int, Path]:
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), name
 
 
-def _replace(file: Path, content: bytes, mode: int | None) -> None:
+def _replace(file: Path, pieces: Iterable[bytes], mode: int | None) -> None:
     """Replace a file by a new one with this mode."""
     handle, name = _make_beside(file)
     try:
         with os.fdopen(handle, "wb") as written:
             if mode is not None:
                 name.chmod(mode)
-            written.write(content)
+            written.writelines(pieces)
             written.flush()
             os.fsync(handle)
         name.replace(file)
@@ -154,23 +166,25 @@ def _replace(file: Path, content: bytes, mode: int | None) -> None:
         name.unlink(missing_ok=True)
 
 
-def _overwrite(file: Path, content: bytes) -> None:
+def _overwrite(file: Path, pieces: Callable[[], Iterable[bytes]]) -> None:
     """Overwrite a file; if that fails, write its old content back."""
+    size = sum(map(len, pieces()))
     with file.open("r+b", buffering=0) as target:
         before = target.read()
         try:
-            if hasattr(os, "posix_fallocate") and content:
-                os.posix_fallocate(target.fileno(), 0, len(content))  # a full disk raises before a byte changes
-            _write_all(target, content)
+            if hasattr(os, "posix_fallocate") and size:
+                os.posix_fallocate(target.fileno(), 0, size)  # a full disk raises before a byte changes
+            _write_all(target, pieces())
         except OSError:
-            _write_all(target, before)
+            _write_all(target, (before,))
             raise
 
 
-def _write_all(target: FileIO, content: bytes) -> None:
+def _write_all(target: FileIO, pieces: Iterable[bytes]) -> None:
     target.seek(0)
-    rest = memoryview(content)
-    while rest:
-        rest = rest[target.write(rest) :]
-    target.truncate(len(content))
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[target.write(rest) :]
+    target.truncate()
     os.fsync(target.fileno())

@@ -38,6 +38,8 @@ _OPEN: Final = frozenset({"pending", "sending"})
 def webhooks(url: str, token: str, *, once: bool) -> int:
     """Follow webhook deliveries: print one line for each attempt, until Ctrl-C."""
     follower = Follower(url, token)
+    if not once and sys.stderr.isatty():
+        say(sys.stderr, f"following the webhook deliveries of {url}; press Ctrl-C to stop")
     while True:
         for line in follower.poll():
             say(sys.stdout, line)
@@ -52,10 +54,10 @@ class Follower:
     def __init__(self, url: str, token: str) -> None:
         self._base = f"{url.rstrip('/')}/_emulator/deliveries"
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._printed: dict[int, int] = {}
-        """How many attempts of each open delivery were printed; -1 after its end."""
-        self._ended = 0
-        """The deliveries up to this number have ended and were printed."""
+        self._shown: dict[int, Any] = {}
+        """The deliveries that were printed, from the first open one on, as they were then."""
+        self._last: Any = None
+        """The delivery before these; None if there is none. It has ended."""
 
     def poll(self) -> Iterator[str]:
         """A line for each attempt since the last poll.
@@ -63,21 +65,33 @@ class Follower:
         Raises:
             click.ClickException: no emulator answers at the URL.
         """
-        after, more = self._ended, True
-        while more:
-            page = self._get(f"{self._base}?limit={_PAGE}&starting_after={after}")
+        page = self._read(0 if self._last is None else self._last["number"] - 1)
+        if self._was_replaced(page["data"]):
+            self._shown.clear()
+            self._last = None
+            page = self._read(0)
+        while True:
             for delivery in page["data"]:
                 yield from self._describe(delivery)
-            more, after = page["has_more"], page["next_cursor"]
-        while self._printed.get(self._ended + 1) == -1:
-            self._ended += 1
-            del self._printed[self._ended]
+            if not page["has_more"]:
+                break
+            page = self._read(page["next_cursor"])
+        number = 1 if self._last is None else self._last["number"] + 1
+        while number in self._shown and self._shown[number]["status"] not in _OPEN:
+            self._last = self._shown.pop(number)
+            number += 1
+
+    def _was_replaced(self, first: list[Any]) -> bool:
+        """Whether the world was replaced, as by a reset: the last delivery is missing, or it is another one."""
+        if self._last is None:
+            return False
+        return not first or (first[0]["number"] == self._last["number"] and first[0] != self._last)
 
     def _describe(self, delivery: Any) -> Iterator[str]:  # noqa: ANN401  JSON
         number, attempts = delivery["number"], delivery["attempts"]
-        before = self._printed.get(number, 0)
-        if before < 0:
+        if delivery == self._last or delivery == self._shown.get(number):
             return
+        before = len(self._shown[number]["attempts"]) if number in self._shown else 0
         for index, attempt in enumerate(attempts[before:], before + 1):
             result = attempt["error"] or str(attempt["status"])
             yield (
@@ -86,7 +100,10 @@ class Follower:
             )
         if delivery["status"] == "dropped":
             yield f"{delivery['type']} {delivery['event_id']} dropped: {delivery['note']}"
-        self._printed[number] = len(attempts) if delivery["status"] in _OPEN else -1
+        self._shown[number] = delivery
+
+    def _read(self, after: int) -> Any:  # noqa: ANN401  JSON
+        return self._get(f"{self._base}?limit={_PAGE}&starting_after={after}")
 
     def _get(self, url: str) -> Any:  # noqa: ANN401  JSON
         try:

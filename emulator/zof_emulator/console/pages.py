@@ -69,7 +69,7 @@ class Pages:
         hosted, root = _world_and_root(request)
         mount = root + hosted.mount
         base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + mount
-        world = hosted.settle()
+        world = hosted.settle_slice()
         known = tenants.DEFAULT.keys if world.config.scenario.data else world.keys.values()
         public = {key.secret for key in known}
         keys = (
@@ -101,7 +101,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
     def _make_run(self, request: Request) -> Response:
         hosted, root = _world_and_root(request)
         mount = root + hosted.mount
-        world = hosted.settle()
+        world = hosted.settle_slice()
         try:
             run = world.any_run(request.path_params["id"])
         except Refused:

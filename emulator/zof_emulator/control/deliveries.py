@@ -14,9 +14,10 @@ from zof_emulator.core.deliveries import (
     Tampering,
 )
 from zof_emulator.core.endpoints import EventType
-from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.instants import LAST, rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, Reply, Request
+from zof_emulator.journal.masking import mask_url
 from zof_emulator.webhooks.compose import compose
 
 if TYPE_CHECKING:
@@ -156,11 +157,11 @@ def show_delivery(world: World, delivery: Delivery) -> dict[str, Any]:
         "kind": delivery.kind.value,
         "status": delivery.status.value,
         "tampering": None if delivery.tampering is None else delivery.tampering.value,
-        "next_attempt_at": rfc3339_ms(delivery.due_at) if is_pending else None,
+        "next_attempt_at": rfc3339_ms(delivery.due_at) if is_pending and delivery.due_at <= LAST else None,
         "note": delivery.note or None,
         "request": {
             "method": "POST",
-            "url": post.url,
+            "url": mask_url(post.url),
             "headers": [list(pair) for pair in post.headers],
             "body": post.body.decode(),
         },

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.control import clock, deliveries, journal, scenarios, snapshots
+from zof_emulator.control.snapshot_reader import SnapshotReader
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
 from zof_emulator.http.world_registry import DEFAULT
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.world_registry import WorldRegistry
     from zof_emulator.spec.document import Node
+
+
+BODY_READERS: Final = MappingProxyType({"restoreSnapshot": SnapshotReader})
+"""What reads the body of an operation as it arrives, by operation ID."""
 
 
 def installed_version() -> str:
@@ -91,12 +96,23 @@ def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> 
     return Reply(201, Document(_world(worlds.create(name, config), _root(hosted, call))))
 
 
-def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
-    parent = worlds.find(call.id)
-    parent.settle()
-    found = worlds.create(call.body["name"], parent.config)
-    found.restore(snapshots.copy_world(parent))
-    return Reply(201, Document(_world(found, _root(hosted, call))))
+def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
+    """A fork is made in slices, and is there when it is complete."""
+    parent, name = worlds.find(call.id), call.body["name"]
+    parent.settle_wholly()
+    worlds.check_new(name)
+    copying = snapshots.copy_world(parent)
+
+    def go_on() -> Reply | Waiting:
+        try:
+            next(copying)
+        except StopIteration as finished:
+            found = worlds.create(name, parent.config)
+            found.restore(finished.value)
+            return Reply(201, Document(_world(found, _root(hosted, call))))
+        return Waiting(go_on, is_slice=True)
+
+    return go_on()
 
 
 def _delete_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:

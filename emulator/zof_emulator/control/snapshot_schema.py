@@ -110,7 +110,7 @@ _ENDPOINT: Final = _row(
     _ORGANIZATION,
     _TEXT | {"maxLength": 2048},
     _rows(_EVENT_TYPE) | {"minItems": 1},
-    _TEXT | {"minLength": 16, "maxLength": 256},
+    _or_null(_TEXT | {"minLength": 16, "maxLength": 256}),
     _INSTANT,
 )
 _RULE: Final = _row(
@@ -139,7 +139,7 @@ _WORLD: Final = _object_of(
     ),
     started=_COUNT,
     forgotten=_COUNT,
-    runs=_rows(_RUN),
+    runs=_rows(_RUN),  # tested one by one with `is_run`
     tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT), _ORGANIZATION),
     agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _ORGANIZATION, _NUMBER, _TEXT, _NUMBER))),
     run_counts=_rows(_row(_ORGANIZATION, _id("tc", "suite"), _COUNT)),
@@ -158,3 +158,5 @@ _WORLD: Final = _object_of(
 )
 is_world: Final = compile_schema(_WORLD)
 """Whether a JSON value has the shape of a world."""
+is_run: Final = compile_schema(_RUN)
+"""Whether a JSON value has the shape of a run in a world."""

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from zof_emulator.control.snapshot_schema import is_world
+from zof_emulator.control.snapshot_reader import SavedWorld, explain
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import restore_world, save_world
 from zof_emulator.core.snapshot_check import check_state
-from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
+from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request, Waiting
 from zof_emulator.http.world_registry import DEFAULT
-from zof_emulator.scenarios.schema import is_saved_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from zof_emulator.core.world import World
     from zof_emulator.http.hosted_world import HostedWorld
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 FORMAT: Final = "zof-emulator-world"
 VERSION: Final = 3
 _RUNS_IN_PIECE: Final = 500
-_LONGEST_WHY: Final = 200
 
 
 def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
@@ -35,11 +33,17 @@ def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
     return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.json", pieces, sample=sample))
 
 
-def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply:
-    """Replace the world by the one in a document."""
-    restore(hosted, call.body)
-    world = hosted.world
-    return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
+def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply | Waiting:
+    """Replace the world by the one in a document, in slices between which other worlds are served."""
+    steps = restore(hosted, call.body)
+
+    def go_on() -> Reply | Waiting:
+        for _ in steps:
+            return Waiting(go_on, is_slice=True)
+        world = hosted.world
+        return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
+
+    return go_on()
 
 
 def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
@@ -47,7 +51,7 @@ def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
 
     Runs never change, so that a snapshot of many runs takes little memory beyond the world's own.
     """
-    world = hosted.settle()
+    world = hosted.settle_wholly()
     state = orjson.dumps(save_world(world, _write_answer, runs=()))
     runs = tuple(world.runs.values())
 
@@ -67,8 +71,8 @@ def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
     return pieces
 
 
-def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> None:
-    """Replace a hosted world by the one in a parsed document.
+def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> Iterator[None]:
+    """Replace a hosted world by the one in a snapshot whose `world` is a `SavedWorld`; yields between slices of work.
 
     Raises:
         Refused: the document is no snapshot, has another version, or is damaged. Nothing changes then.
@@ -79,25 +83,18 @@ def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> None:
         raise Refused(
             "snapshot_unreadable", why=f"it has version {snapshot['version']}, and this emulator reads {VERSION}"
         )
-    state: Any = snapshot.get("world")
-    if _digest(state) != snapshot.get("sha256"):
+    saved = snapshot.get("world")
+    if not isinstance(saved, SavedWorld) or saved.digest not in {"", snapshot.get("sha256")}:
         raise Refused("snapshot_unreadable", why="it is damaged: its sha256 does not match")
-    if _holds_float(state) or not is_world(state) or not is_saved_scenario(state["config"]["scenario"]):
-        raise Refused("snapshot_unreadable", why="its content is no valid world")
+    if saved.fault:
+        raise Refused("snapshot_unreadable", why=saved.fault)
     try:
-        check_state(state)
-        world = restore_world(state, hosted.world.keys.values(), _read_answer)
-        _check_sizes(state["answers"])
+        yield from check_state(saved.state, saved.runs)
+        world = yield from restore_world(saved.state, saved.runs, hosted.world.keys.values(), _read_answer)
+        _check_sizes(saved.state["answers"])
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, Refused) as error:
-        raise Refused("snapshot_unreadable", why=f"its content is no valid world ({error!r})"[:_LONGEST_WHY]) from error
+        raise Refused("snapshot_unreadable", why=explain(error)) from error
     hosted.restore(world)
-
-
-def _holds_float(value: Any) -> bool:  # noqa: ANN401  JSON
-    """Whether a number in a JSON value is no integer: a schema takes 1.0 for one, and a world does not."""
-    if isinstance(value, dict):
-        return any(map(_holds_float, value.values()))
-    return any(map(_holds_float, value)) if isinstance(value, list) else isinstance(value, float)
 
 
 def _check_sizes(answers: Iterable[Any]) -> None:
@@ -107,17 +104,15 @@ def _check_sizes(answers: Iterable[Any]) -> None:
             raise ValueError("answers")
 
 
-def _digest(state: Any) -> str | None:  # noqa: ANN401  JSON
-    """The SHA-256 of a JSON value; None if the value is nested too deeply to be a world."""
-    try:
-        return sha256(orjson.dumps(state)).hexdigest()
-    except orjson.JSONEncodeError:
-        return None
+def copy_world(hosted: HostedWorld) -> Generator[None, None, World]:
+    """Make a copy of a world as it stands, which shares no state with it; yields between slices of work."""
+    world = hosted.world
+    state, runs = save_world(world, _share_answer, runs=()), dict(world.runs)  # answers and runs never change
+    return restore_world(state, runs, world.keys.values(), _share_answer)
 
 
-def copy_world(hosted: HostedWorld) -> World:
-    """A copy of a world, which shares no state with it."""
-    return restore_world(save_world(hosted.world, _write_answer), hosted.world.keys.values(), _read_answer)
+def _share_answer(answer: Encoded) -> Encoded:
+    return answer
 
 
 def _write_answer(answer: Encoded) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
+from zof_emulator.core.timeline import NEVER, SLICE, MustWait, SliceEnded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import World
 
 
-class DeliveryDue(Exception):  # noqa: N818  not an error
+class DeliveryDue(MustWait):
     """The clock has stopped at a webhook delivery. The caller waits for the attempt and repeats its call."""
 
 
@@ -35,14 +36,16 @@ def move_on_poll(world: World, runs: Sequence[Run]) -> bool:
 
     Raises:
         DeliveryDue: an attempt to send a webhook must end first.
+        SliceEnded: more actions are due on the way than one slice has.
     """
     if world.clock.mode is not ClockMode.AUTO:
         return False
     waiting = {run.number: run.status for run in runs if not run.has_ended}
     known = all(world.seen.get(number) is status for number, status in waiting.items())
     moves = bool(waiting) and known and world.now + world.most_work_ms() <= LAST
+    left = SLICE
     while moves and all(_has_status(world, number, status) for number, status in waiting.items()):
-        _step(world, world.agenda.first)
+        left = _step(world, world.agenda.first, left)
     world.seen |= {
         number: world.runs[number].status
         for number in waiting
@@ -56,16 +59,27 @@ def move_to_end_of_window(world: World, end: int) -> None:
 
     Raises:
         DeliveryDue: an attempt to send a webhook must end first.
+        SliceEnded: more actions are due on the way than one slice has.
     """
+    left = SLICE
     while world.now < end:
-        _step(world, min(end, world.agenda.first))
+        left = _step(world, min(end, world.agenda.first), left)
 
 
-def _step(world: World, instant: int) -> None:
-    """Move the clock to an instant (ms) if no delivery is due now. Raises `DeliveryDue`."""
+def _step(world: World, instant: int, left: int) -> int:
+    """Move the clock to an instant (ms) if no delivery is due now, and actions are `left` of the slice.
+
+    Returns:
+        How many actions are left after that; the actions of one instant are not divided.
+
+    Raises:
+        DeliveryDue, SliceEnded: the clock may not move now.
+    """
     if world.outbox.has_due(world.now):
         raise DeliveryDue
-    world.move_to(max(world.now, instant))
+    if left <= 0:
+        raise SliceEnded
+    return left - NEVER + world.move_to(max(world.now, instant))
 
 
 def _has_status(world: World, number: int, status: Status) -> bool:

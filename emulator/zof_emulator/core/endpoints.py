@@ -188,11 +188,14 @@ class EndpointStore:
         """The numbers of the endpoints that receive events of this type, in the order of their registration."""
         return self._subscribers.get((organization, event), ())
 
-    def save(self) -> list[Any]:
-        """All endpoints as JSON."""
-        return [[*one[:3], list(one.events), *one[4:]] for one in self._by_number.values()]
+    def save(self, ids: EndpointIds) -> list[Any]:
+        """All endpoints as JSON; null stands for a generated secret, which follows from the seed."""
+        return [
+            [*one[:3], list(one.events), None if one.secret == ids.secret(one.number) else one.secret, one.created_at]
+            for one in self._by_number.values()
+        ]
 
-    def restore(self, saved: Iterable[Any]) -> None:
+    def restore(self, saved: Iterable[Any], ids: EndpointIds) -> None:
         """Add the saved endpoints.
 
         Raises:
@@ -202,4 +205,5 @@ class EndpointStore:
             if number != len(self._by_number):
                 raise ValueError("an endpoint is missing")
             types = tuple(EventType(one) for one in events)
-            self._add(Endpoint(number, organization, url, types, secret, created_at))
+            known = ids.secret(number) if secret is None else secret
+            self._add(Endpoint(number, organization, url, types, known, created_at))

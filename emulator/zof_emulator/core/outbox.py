@@ -384,7 +384,7 @@ class Outbox:
         """The outbox as JSON. An attempt in progress is saved as if it had not begun."""
         return {
             "samples": list(self.ids.samples),
-            "endpoints": self.endpoints.save(),
+            "endpoints": self.endpoints.save(self.ids),
             "deliveries": [_to_lists(_without_attempt(one)) for one in self._deliveries.values()],
             "queues": [[endpoint, list(queue)] for endpoint, queue in self._queues.items() if queue],
             "finished": list(self._finished),
@@ -402,7 +402,7 @@ class Outbox:
             ValueError: the parts contradict one another.
         """
         self.ids = EndpointIds(self.ids.seed, tuple(saved["samples"]))
-        self.endpoints.restore(saved["endpoints"])
+        self.endpoints.restore(saved["endpoints"], self.ids)
         self._deliveries = {one.number: one for one in map(delivery_from, saved["deliveries"])}
         self._queues = {endpoint: deque(numbers) for endpoint, numbers in saved["queues"]}
         self._finished = deque(saved["finished"])

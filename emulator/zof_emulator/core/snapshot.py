@@ -18,10 +18,13 @@ from zof_emulator.core.timeline import Agenda, Clock
 from zof_emulator.core.world import Retention, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
 
 _MARK_LENGTH: Final = 24
+
+SLICE: Final = 2_000
+"""The number of runs in a slice of work on a saved world: about ten milliseconds of work."""
 
 
 def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | None = None) -> dict[str, Any]:
@@ -56,11 +59,14 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
     }
 
 
-def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[[Any], Any]) -> World:
-    """The saved world.
+def restore_world(
+    state: Mapping[str, Any], runs: dict[int, Run], keys: Iterable[Key], read: Callable[[Any], Any]
+) -> Generator[None, None, World]:
+    """Make the saved world; yields between slices of work.
 
     Args:
-        state: a value that `save_world` returned.
+        state: a value that `save_world` returned; its runs are not read.
+        runs: the runs, by number, in the order of their start; the world takes this dictionary.
         keys: the API keys of the world; those of unknown organizations are left out. The keys of a scenario are in
             `state`, and `keys` supplies the secrets of those that are known.
         read: the inverse of the `write` that was given to `save_world`.
@@ -82,12 +88,12 @@ def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[
     world.names = IdScheme(world.seed, tuple(state["samples"]))
     world.catalogue.restore(state["catalogue"])
     world.started, world.forgotten = state["started"], state["forgotten"]
-    world.runs = {run.number: run for run in map(_run, state["runs"])}
+    world.runs = runs
     for name, (running, waiting, start) in state["tenancies"].items():
         tenancy = world.tenancies[name]
         tenancy.running, tenancy.results = running, ResultIndex(start)
         tenancy.waiting.update(dict.fromkeys(waiting))
-    _list(world)
+    yield from _list(world)
     world.agenda = Agenda.from_json(state["agenda"])
     world.outbox.restore(state["outbox"])
     world.run_counts = {(organization, name): times for organization, name, times in state["run_counts"]}
@@ -98,7 +104,8 @@ def restore_world(state: Mapping[str, Any], keys: Iterable[Key], read: Callable[
     return world
 
 
-def _run(row: Iterable[Any]) -> Run:
+def read_run(row: Iterable[Any]) -> Run:
+    """The run in a row that `save_world` wrote."""
     number, organization, project, environment, suite, cases, created, status, began, ended, *rest = row
     outcomes, ends, rank, nth, rules = rest
     return Run(
@@ -120,13 +127,18 @@ def _run(row: Iterable[Any]) -> Run:
     )
 
 
-def _list(world: World) -> None:
+def _list(world: World) -> Generator[None, None, None]:
     """Add the runs to their indexes in the order of their start, and the results in the order of their runs' end."""
-    for run in world.runs.values():
+    for place, run in enumerate(world.runs.values(), 1):
         world.tenancies[run.organization].runs.add(run)
         world.catalogue.use(run.test_suite_id, run.cases)
-    for run in sorted((run for run in world.runs.values() if run.has_ended), key=lambda run: run.rank):
+        if not place % SLICE:
+            yield
+    ended = sorted((run for run in world.runs.values() if run.has_ended), key=lambda run: run.rank)
+    for place, run in enumerate(ended, 1):
         world.tenancies[run.organization].results.add(run)
+        if not place % SLICE:
+            yield
 
 
 def _marks(world: World) -> dict[str, str]:

@@ -6,6 +6,7 @@ world at every instant, so that a world that passes it behaves as one that came 
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,37 +14,50 @@ from zof_emulator.core.deliveries import DeliveryStatus
 from zof_emulator.core.endpoints import MOST_ENDPOINTS, authority_of
 from zof_emulator.core.ids import Permutation
 from zof_emulator.core.instants import DAY, LAST
-from zof_emulator.core.lifecycle import TERMINAL, Status, Trigger, after, ending
+from zof_emulator.core.lifecycle import TERMINAL, Status, after, ending
 from zof_emulator.core.scenario_reader import read_scenario
 from zof_emulator.core.timeline import DELIVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from zof_emulator.core.outcome_rules import OutcomeRules
+    from zof_emulator.core.runs import Run
 
     State = Mapping[str, Any]
+    Runs = Mapping[int, Run]
     Row = Sequence[Any]
 
 MOST_NUMBER: Final = 1 << 46
 """More runs, results or requests than a world can have in its time; all numbers of a world stay below it."""
 _RUN_WORD_LENGTH: Final = 16
-_OUTCOMES: Final = frozenset({Status.PASSED.value, Status.FAILED.value, Status.ERROR.value})
+_SLICE: Final = 10_000
+"""The number of runs in a slice of work."""
+_OUTCOMES: Final = frozenset({Status.PASSED, Status.FAILED, Status.ERROR})
 
 
-def check_state(state: State) -> None:
-    """Raise `ValueError`, which names the part, or `Refused` when a saved world holds what no world can hold."""
+def check_state(state: State, runs: Runs) -> Generator[None, None, None]:
+    """Check a saved world; yields between slices of work.
+
+    Args:
+        state: all of it but the runs.
+        runs: its runs, each of which `check_run` accepted.
+
+    Raises:
+        ValueError, Refused: it holds what no world can hold; a `ValueError` names the part.
+    """
     rules = read_scenario(state["config"]["scenario"]).rules
-    _check_numbers(state)
+    _check_numbers(state, len(runs))
     _check_keys(state)
     _check_catalogue(state)
-    for row in state["runs"]:
-        _check_run(row, state, len(rules.rules))
-    _check_order(state["runs"])
-    _check_tenancies(state)
-    _check_agenda(state, rules)
-    _check_counts(state, rules)
+    yield
+    yield from _check_tenancies(state, runs)
+    yield from _check_agenda(state, runs, rules)
+    yield
+    _check_counts(state, runs, rules)
+    yield
     _check_answers(state)
+    yield
     _check_outbox(state)
 
 
@@ -61,7 +75,7 @@ def _is_unique(values: Iterable[Any]) -> bool:
     return len(found) == len(set(found))
 
 
-def _check_numbers(state: State) -> None:
+def _check_numbers(state: State, run_count: int) -> None:
     counts = (state["answered"], state["started"], state["forgotten"])
     _require(max(counts) < MOST_NUMBER, "a count is too large")
     _require(state["clock_offset_ms"] <= LAST, "clock_offset_ms")
@@ -74,7 +88,7 @@ def _check_numbers(state: State) -> None:
     words = [word for word in samples if word]
     _require(_is_unique(words) and len(samples) <= state["started"] and (not samples or samples[-1]), "samples")
     _require(not any(word_of_run.number(word) is not None for word in words), "samples")
-    _require(state["forgotten"] + len(state["runs"]) == state["started"], "forgotten")
+    _require(state["forgotten"] + run_count == state["started"], "forgotten")
 
 
 def _check_keys(state: State) -> None:
@@ -102,9 +116,16 @@ def _check_catalogue(state: State) -> None:
 # --- runs
 
 
-def _check_run(row: Row, state: State, rule_count: int) -> None:
-    number, organization, project, environment, suite, cases, created, status, began, ended, *rest = row
-    outcomes, ends, rank, nth, rules = rest
+def check_run(run: Run, state: State, before: Run | None) -> None:
+    """Check a run of a saved world; `before` is the one that started before it, if there is one.
+
+    Raises:
+        ValueError: no world with the parts of this state can hold the run; the error names it.
+    """
+    number, organization, project, environment, suite, cases, created, status, began, ended = run[:10]
+    outcomes, ends, rank, nth, rules = run[10:]
+    scenario = state["config"]["scenario"]
+    rule_count = 0 if isinstance(scenario, str) else len(scenario.get("outcomes", ()))
     _require(nth < MOST_NUMBER and (not nth or suite is not None), f"run {number}")
     _require(len(rules) in {0, len(outcomes)} and all(rule < rule_count for rule in rules), f"run {number}")
     owners, part = state["catalogue"]["owners"], f"run {number}"
@@ -119,7 +140,8 @@ def _check_run(row: Row, state: State, rule_count: int) -> None:
     has_ended = status in TERMINAL
     _require(has_ended == (ended is not None) and has_ended == (rank >= 0), part)
     _require(began is not None or not outcomes, part)
-    _require(_status_fits(Status(status), began, ended, outcomes, ends, len(cases)), part)
+    _require(_status_fits(status, began, ended, outcomes, ends, len(cases)), part)
+    _require(before is None or (before.number < number and before.created_at <= created), "the order of runs")
 
 
 def _status_fits(  # noqa: PLR0913, PLR0917  what a status depends on
@@ -132,44 +154,55 @@ def _status_fits(  # noqa: PLR0913, PLR0917  what a status depends on
         return len(outcomes) < case_count and (began is not None or status is Status.CANCELED)
     if began is None or len(outcomes) != case_count or ended != ends[-1]:
         return False
-    trigger: Trigger = ending(map(Status, outcomes))
-    return after(Status.RUNNING, trigger) is status
+    return after(Status.RUNNING, ending(outcomes)) is status
 
 
-def _check_order(runs: Sequence[Row]) -> None:
-    _require(all(one[0] < other[0] for one, other in pairwise(runs)), "the order of runs")
-    _require(_ascends(row[6] for row in runs), "the order of runs")
-
-
-def _check_tenancies(state: State) -> None:
-    runs, tenancies = state["runs"], state["tenancies"]
+def _check_tenancies(state: State, runs: Runs) -> Generator[None, None, None]:
+    tenancies = state["tenancies"]
     _require(tenancies.keys() == state["organizations"].keys(), "tenancies")
-    owner = {row[0]: row[1] for row in runs}
-    for name, (running, waiting, start) in tenancies.items():
+    running, queued = Counter[str](), dict[str, set[int]]()
+    ended: dict[str, list[Run]] = {}
+    for place, run in enumerate(runs.values(), 1):
+        if run.status is Status.RUNNING:
+            running[run.organization] += 1
+        elif run.status is Status.QUEUED:
+            queued.setdefault(run.organization, set()).add(run.number)
+        else:
+            ended.setdefault(run.organization, []).append(run)
+        if not place % _SLICE:
+            yield
+    for name, (running_count, waiting, start) in tenancies.items():
         part = f"the tenancy of {name}"
-        own = [row for row in runs if row[1] == name]
-        _require(running == sum(row[7] == Status.RUNNING for row in own), part)
+        _require(running_count == running[name], part)
         _require(all(one < other for one, other in pairwise(waiting)), part)
         _require(not waiting or waiting[-1] < state["started"], part)
-        _require(all(owner.get(number, name) == name for number in waiting), part)
-        _require({row[0] for row in own if row[7] == Status.QUEUED} <= set(waiting), part)
-        place, ended_at = start, 0
-        for row in sorted((row for row in own if row[12] >= 0), key=lambda row: row[12]):
-            _require(row[12] == place and row[9] >= ended_at, part)
-            place, ended_at = place + len(row[5]), row[9]
-        _require(place < MOST_NUMBER, part)
+        _require(all(number not in runs or runs[number].organization == name for number in waiting), part)
+        _require(queued.get(name, set()) <= set(waiting), part)
+        yield
+        yield from _check_ranks(ended.get(name, []), start, part)
+
+
+def _check_ranks(ended: list[Run], start: int, part: str) -> Generator[None, None, None]:
+    """Check that the results of the ended runs of an organization follow on one another, from the rank `start` on."""
+    rank, ended_at = start, 0
+    for place, run in enumerate(sorted(ended, key=lambda run: run.rank), 1):
+        _require(run.rank == rank and (run.completed_at or 0) >= ended_at, part)
+        rank, ended_at = rank + len(run.cases), run.completed_at or 0
+        if not place % _SLICE:
+            yield
+    _require(rank < MOST_NUMBER, part)
 
 
 # --- what is due
 
 
-def _check_agenda(state: State, rules: OutcomeRules) -> None:
+def _check_agenda(state: State, runs: Runs, rules: OutcomeRules) -> Generator[None, None, None]:
     due, sequence, now = state["agenda"]["due"], state["agenda"]["sequence"], state["now"]
     _require(sequence < MOST_NUMBER and _is_unique(row[1] for row in due), "agenda")
     _require(all(0 < row[1] <= sequence for row in due), "agenda")
     _require(all(due[(place - 1) // 2][:2] < due[place][:2] for place in range(1, len(due))), "agenda")
     _require(all(now <= row[0] and row[2] in state["organizations"] for row in due), "agenda")
-    runs = {row[0]: row for row in state["runs"]}
+    yield
     endpoints = state["outbox"]["endpoints"]
     awaited, filled = set[int](), set[str]()
     for at, _, organization, number, outcome, rule in due:
@@ -182,24 +215,25 @@ def _check_agenda(state: State, rules: OutcomeRules) -> None:
         else:
             _require(outcome in _OUTCOMES and number < state["started"] and number not in awaited, "agenda")
             _require(at <= LAST + DAY, "agenda")
-            row = runs.get(number)
-            _require(row is None or _can_come(row, at, organization, rules.longest_ms), "agenda")
-            if row is not None and row[7] == Status.RUNNING:
+            run = runs.get(number)
+            _require(run is None or _can_come(run, at, organization, rules.longest_ms), "agenda")
+            if run is not None and run.status is Status.RUNNING:
                 awaited.add(number)
-    _require(awaited == {row[0] for row in state["runs"] if row[7] == Status.RUNNING}, "agenda")
+    yield
+    _require(awaited == {run.number for run in runs.values() if run.status is Status.RUNNING}, "agenda")
     capacity = state["config"]["capacity"]
     for name, (running, waiting, _) in state["tenancies"].items():
-        waits = any(number in runs and runs[number][7] == Status.QUEUED for number in waiting)
+        waits = any(number in runs and runs[number].status is Status.QUEUED for number in waiting)
         _require(not waits or running >= capacity or name in filled, "agenda")
     _check_schedule(state)
 
 
-def _can_come(row: Row, at: int, organization: str, longest_ms: int) -> bool:
+def _can_come(run: Run, at: int, organization: str, longest_ms: int) -> bool:
     """Whether the end of a run's case can be due at an instant (ms)."""
-    if row[1] != organization or row[7] == Status.QUEUED or row[8] is None:
+    if run.organization != organization or run.status is Status.QUEUED or run.started_at is None:
         return False
-    began = row[11][-1] if row[11] else row[8]
-    return bool(began <= at <= began + longest_ms) or row[7] != Status.RUNNING
+    began = run.ends[-1] if run.ends else run.started_at
+    return began <= at <= began + longest_ms or run.status is not Status.RUNNING
 
 
 def _check_schedule(state: State) -> None:
@@ -214,7 +248,7 @@ def _check_schedule(state: State) -> None:
 # --- the rest
 
 
-def _check_counts(state: State, rules: OutcomeRules) -> None:
+def _check_counts(state: State, runs: Runs, rules: OutcomeRules) -> None:
     organizations, owners, now = state["organizations"], state["catalogue"]["owners"], state["now"]
     counts = state["run_counts"]
     _require(_is_unique((row[0], row[1]) for row in counts), "run_counts")
@@ -222,7 +256,7 @@ def _check_counts(state: State, rules: OutcomeRules) -> None:
         _require(owners.get(name) == organization in organizations, "run_counts")
         _require(rules.can_count_case(name) or rules.counts_suite(name), "run_counts")
         _require(0 < times < MOST_NUMBER, "run_counts")
-    unfinished = {row[0] for row in state["runs"] if row[7] not in TERMINAL}
+    unfinished = {run.number for run in runs.values() if not run.has_ended}
     seen = [row[0] for row in state["seen"]]
     _require(_is_unique(seen) and unfinished >= set(seen), "seen")
     _require(all(status not in TERMINAL for _, status in state["seen"]), "seen")

@@ -16,6 +16,16 @@ DELIVER: Final = "deliver"
 """The outcome of what is due when it is a webhook delivery."""
 NEVER: Final = 1 << 62
 """An instant after all others."""
+SLICE: Final = 1_000
+"""The number of actions in a slice of a long settlement: about ten milliseconds of work."""
+
+
+class MustWait(Exception):  # noqa: N818  not an error
+    """Something else must be served before time goes on; then the caller repeats its call."""
+
+
+class SliceEnded(MustWait):
+    """A slice of actions has been carried out, and more are due. Other worlds are served before the next slice."""
 
 
 @dataclass(frozen=True, slots=True)

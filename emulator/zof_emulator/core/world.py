@@ -14,7 +14,7 @@ from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.outcomes import LONGEST
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
-from zof_emulator.core.timeline import DELIVER, NEVER
+from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, SliceEnded
 from zof_emulator.core.world_queries import WorldQueries
 from zof_emulator.core.world_state import Event, EventKind, Retention, Tenancy, sort_samples
 
@@ -52,12 +52,16 @@ class World(WorldQueries):
     # --- time
 
     def reach(self, system: int) -> None:
-        """Settle the world at the current instant, given the system's time (ms)."""
+        """Settle the world at the current instant, given the system's time (ms).
+
+        Raises:
+            SliceEnded: more actions are due than one slice has.
+        """
         now = self.clock.read(system, self.now)
         if now < self.agenda.first:
             self.now = now
-        else:
-            self.settle(now)
+        elif not self.settle(now, SLICE) and self.agenda.first <= now:
+            raise SliceEnded
 
     def settle(self, now: int, most: int = NEVER) -> int:
         """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards.

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import traceback
-from concurrent.futures import Future
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from zof_emulator.core.auto_clock import DeliveryDue
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.timeline import MustWait, SliceEnded
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
-from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body
-from zof_emulator.http.deliveries import Deliveries, wait_for
+from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body, read_body
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.routes import Routes
+from zof_emulator.http.send import send_answer
+from zof_emulator.http.waits import Waits, wait, wait_until_settled
 from zof_emulator.journal.ring import Addition, Cut, Sending
 from zof_emulator.spec.document import SpecError
 from zof_emulator.spec.operation import compile_elsewhere, operations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
     from zof_emulator.handlers.messages import Reply
+    from zof_emulator.http.decode import BodyReader
+    from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.policy import Policy
     from zof_emulator.http.routes import Route
@@ -55,8 +56,8 @@ class Arrival(NamedTuple):
     operation: Operation
     parameters: Mapping[str, str]
     """The parameters of the path, by name."""
-    raw: bytes | None
-    """The body; None if it was too large to be read."""
+    raw: bytes | BodyReader | None
+    """The body, or what has read it; None if it was too large to be read."""
 
 
 class Outcome(NamedTuple):
@@ -71,26 +72,6 @@ class Outcome(NamedTuple):
     """The headers of the rate limit."""
 
 
-class _Waits(Exception):  # noqa: N818  not an error
-    """A request must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
-
-    def __init__(self, waiting: Waiting | None = None, base: str = "") -> None:
-        """`waiting` is None for a request that is judged anew."""
-        super().__init__()
-        self.resume = None if waiting is None else waiting.resume
-        self.is_slice = waiting is not None and waiting.is_slice
-        self.base = base
-        """The URL at which links in its answer begin."""
-        self.organization = ""
-        """The organization of the key; empty without a valid key."""
-        self.limits: Headers = ()
-        """The headers of the rate limit."""
-        self.at = 0
-        """When the request came, by the world's clock in ms."""
-        self.idle: Future[None] = Future()
-        """Done after the attempts to send the deliveries."""
-
-
 class OpenApiApp:
     """Answers the operations of a document below a path prefix."""
 
@@ -103,6 +84,7 @@ class OpenApiApp:
         policy: Policy,
         deliveries: Deliveries,
         public_url: str = "",
+        readers: Mapping[str, Callable[[], BodyReader]] = MappingProxyType({}),
     ) -> None:
         """Bind every operation of the document to its handler.
 
@@ -113,6 +95,7 @@ class OpenApiApp:
             policy: the subject of the operations, and how their answers are numbered and journaled.
             deliveries: the service that sends webhooks; its lock is held while a request is answered.
             public_url: scheme and host of links in answers; if empty, those that the request used.
+            readers: makes what reads the body of an operation as it arrives, by operation ID.
 
         Raises:
             SpecError: an operation has no handler, or a handler no operation.
@@ -123,6 +106,7 @@ class OpenApiApp:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
         self.deliveries = deliveries
         self._public_url = public_url
+        self._readers = readers
         self._table = table
         self._routes = Routes(prefix, found)
         self._elsewhere = compile_elsewhere(document)
@@ -135,10 +119,14 @@ class OpenApiApp:
         """Answer a request in a world; send nothing if the client closes the connection before it is complete."""
         route, parameters = self._routes.find(scope)
         operation = route.methods.get(scope["method"]) if route else None
-        raw: bytes | None = b""
+        raw: bytes | BodyReader | None = b""
         if operation is not None and operation.body is not None:
             try:
-                raw = await body_of(receive, headers, self._policy.most_body_bytes(operation, hosted))
+                most = self._policy.most_body_bytes(operation, hosted)
+                if operation.id in self._readers:
+                    raw = await self._read_body(operation, receive, headers, most)
+                else:
+                    raw = await body_of(receive, headers, most)
             except ClientGone:
                 return
         # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
@@ -147,10 +135,10 @@ class OpenApiApp:
         # are served; other requests to its world wait until it has ended.
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
         if hosted.is_settling and self._policy.needs_settled_world(operation):
-            await _wait_until_settled(hosted)
+            await wait_until_settled(hosted)
         found = self._attempt(scope, route, arrival, hosted, None)
-        while isinstance(found, _Waits):
-            await _wait(found, hosted)
+        while isinstance(found, Waits):
+            await wait(found, hosted)
             found = self._attempt(scope, route, arrival, hosted, found)
         encoded, heads, sending = found
         content = encoded.content
@@ -158,20 +146,34 @@ class OpenApiApp:
             await send({"type": "http.response.start", "status": encoded.status, "headers": heads})
             await send({"type": "http.response.body", "body": content})
         else:
-            await _send(send, scope, encoded, heads, self.deliveries.lock, sending)
+            await send_answer(send, scope, encoded, heads, self.deliveries.lock, sending)
+
+    async def _read_body(
+        self, operation: Operation, receive: Receive, headers: Mapping[bytes, bytes], most: int
+    ) -> bytes | BodyReader | None:
+        """The reader that has read the body of a request; no bytes without a body, None if the body is too large."""
+        reader = self._readers[operation.id]()
+        has_body = await read_body(reader, receive, headers, most)
+        return None if has_body is None else reader if has_body else b""
 
     def _attempt(
-        self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: _Waits | None
-    ) -> tuple[Encoded, Headers, Sending | None] | _Waits:
+        self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: Waits | None
+    ) -> tuple[Encoded, Headers, Sending | None] | Waits:
         """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
         with self.deliveries.lock:
-            at = hosted.settle().now if waits is None else waits.at
+            at = 0 if waits is None else waits.at
+            try:
+                at = at or hosted.settle().now
+            except SliceEnded:
+                if self._policy.needs_settled_world(None if arrival is None else arrival.operation):
+                    return Waits(is_slice=True)
+                at = hosted.world.now
             try:
                 if arrival is None:
                     outcome = self._answer_without_operation(scope, route)
                 else:
                     outcome = self._answer(arrival, hosted, waits)
-            except _Waits as more:
+            except Waits as more:
                 more.at = at
                 if not more.is_slice:
                     more.idle = self.deliveries.when_idle(hosted)
@@ -199,7 +201,8 @@ class OpenApiApp:
             return None
         body: bytes | Cut = b""
         if arrival is not None:
-            body = _cut_unread_body(operation, arrival.headers) if arrival.raw is None else arrival.raw
+            raw = arrival.raw
+            body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
         encoded, organization, reason, limits = outcome
         now = hosted.world.now
         return hosted.journal.add(
@@ -214,7 +217,7 @@ class OpenApiApp:
             return False
         try:
             if operation.secured:
-                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle().now)
+                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle_slice().now)
         except Refused:
             return False
         return True
@@ -222,23 +225,23 @@ class OpenApiApp:
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
         """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
         with self.deliveries.lock:
-            hosted.settle()
+            hosted.settle_slice()
             outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
             heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
-        await _send(send, scope, outcome.encoded, heads, self.deliveries.lock)
+        await send_answer(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
         """The body and the headers of the answer to input that is not a valid HTTP request."""
         with self.deliveries.lock:
-            hosted.settle()
+            hosted.settle_slice()
             outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
             request_id = hosted.outside_id()
             heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
             self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
         return b"".join(outcome.encoded.pieces()), heads
 
-    def _answer(self, arrival: Arrival, hosted: HostedWorld, waits: _Waits | None) -> Outcome:
+    def _answer(self, arrival: Arrival, hosted: HostedWorld, waits: Waits | None) -> Outcome:
         """Answer a request for an operation; a refusal becomes an error answer."""
         operation, world = arrival.operation, hosted.world
         organization, reason = "", ""
@@ -260,11 +263,11 @@ class OpenApiApp:
         except Refused as refused:
             reason = refused.reason
             encoded = _encode_refusal(operation.reasons, refused)
-        except _Waits as more:
+        except Waits as more:
             more.organization, more.limits = organization, limits
             raise
-        except DeliveryDue:  # by the rate limit of an auto clock
-            raise _Waits from None
+        except MustWait as pause:  # by the rate limit of an auto clock
+            raise Waits(is_slice=isinstance(pause, SliceEnded)) from None
         except Exception as bug:  # noqa: BLE001  a bug of the emulator is answered with 500
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
@@ -323,28 +326,28 @@ class OpenApiApp:
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
         try:
             reply = self._table[operation.id](self._policy.subject(hosted), request)
-        except DeliveryDue:
-            reply = self._wait_for_attempt(operation, request, hosted)
+        except MustWait as pause:
+            reply = self._wait(pause, operation, request, hosted)
         if isinstance(reply, Waiting):
-            raise _Waits(reply, request.base)
+            raise Waits(reply, request.base)
         return hosted.encoder.encode(reply, operation.answers[reply.status], request.base)
 
-    def _wait_for_attempt(self, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
-        """Call the handler again after the attempt to send the delivery that a poll on an auto clock reached."""
+    def _wait(self, pause: MustWait, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
+        """Call the handler again after what a poll on an auto clock must wait for."""
 
         def call_again() -> Reply | Waiting:
             try:
                 return self._table[operation.id](self._policy.subject(hosted), request)
-            except DeliveryDue:
-                return self._wait_for_attempt(operation, request, hosted)
+            except MustWait as more:
+                return self._wait(more, operation, request, hosted)
 
-        return Waiting(call_again)
+        return Waiting(call_again, is_slice=isinstance(pause, SliceEnded))
 
     @staticmethod
     def _resume(operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld) -> Encoded:
         reply = resume()
         if isinstance(reply, Waiting):
-            raise _Waits(reply, base)
+            raise Waits(reply, base)
         return hosted.encoder.encode(reply, operation.answers[reply.status], base)
 
     def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
@@ -382,7 +385,7 @@ class OpenApiApp:
 
 
 def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:
-    """The journal's entry for a body that was too large to be read: its declared length or its least length."""
+    """The journal's entry for a body that was not kept: its declared length or its least length."""
     most = 0 if operation is None or operation.body is None else operation.body.most_bytes
     declared = headers.get(b"content-length", b"")
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
@@ -402,72 +405,3 @@ def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded
     if "seconds" in refused.words:
         headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
     return Encoded(refusal.status, tuple(headers), content)
-
-
-async def _wait(waits: _Waits, hosted: HostedWorld) -> None:
-    """Wait until an operation may go on."""
-    if not waits.is_slice:
-        await wait_for(waits.idle)
-        await _wait_until_settled(hosted)
-        return
-    hosted.is_settling = True
-    try:
-        await asyncio.sleep(0)
-    finally:
-        hosted.is_settling = False
-
-
-async def _wait_until_settled(hosted: HostedWorld) -> None:
-    """Wait while an advance of the world is carried out in slices."""
-    while hosted.is_settling:  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
-        await asyncio.sleep(0)
-
-
-async def _send(  # noqa: PLR0913, PLR0917  what is sent, and to whom
-    send: Send,
-    scope: Scope,
-    encoded: Encoded,
-    headers: Headers,
-    lock: AbstractContextManager[object],
-    sending: Sending | None = None,
-) -> None:
-    """Send an answer; `sending` takes note of its pieces."""
-    content = encoded.content
-    if isinstance(content, bytes):
-        await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
-        return
-    pieces = _join_pieces(content())
-    if scope.get("http_version") == "1.0":  # HTTP/1.0 knows no chunks (RFC 9112, 6.1)
-        with lock:
-            whole = b"".join(pieces)
-        pieces = iter((whole,))
-        if not any(name == b"content-length" for name, _ in headers):
-            headers = (*headers, (b"content-length", b"%d" % len(whole)))
-    await send({"type": "http.response.start", "status": encoded.status, "headers": headers})
-    while True:
-        with lock:  # a piece may be made from the world's current state
-            piece = next(pieces, None)
-        if piece is None:
-            break
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if sending is not None:
-            sending.add(piece)
-        await asyncio.sleep(0)  # other requests are served while a long answer is made
-    await send({"type": "http.response.body", "body": b""})
-    if sending is not None:
-        sending.finish()
-
-
-def _join_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces, joined into pieces of at least 64 KiB."""
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= _PIECE:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)

@@ -66,7 +66,7 @@ def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int 
         The headers of the rate limit, and the seconds to wait; None if the request is admitted.
 
     Raises:
-        DeliveryDue: on an auto clock, an attempt to send a webhook must end first. The request was not counted.
+        MustWait: on an auto clock, something else must be served first. The request was not counted.
     """
     verdict = world.limiter.admit(key.organization, key.name, world.now)
     if verdict.retry_after is not None and world.clock.mode is ClockMode.AUTO:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Body, Operation
 
 _JSON: Final = b"application/json"
+_UNCODED: Final = b"identity"
+_CODING: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9, ;=._*-]{0,60}")
+_PIECE: Final = 1 << 16
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
@@ -53,14 +57,51 @@ def _named_base(scheme: str, host: bytes) -> str | None:
     return f"{scheme}://{host.decode('ascii')}" if _HOST.fullmatch(host) else None
 
 
+class BodyReader(Protocol):
+    """Reads a long body as it arrives, so that it is never held whole."""
+
+    @property
+    def parts(self) -> Mapping[str, Any]:
+        """The fields that are no plain JSON, by name; `finish` has empty objects in their place."""
+
+    def feed(self, piece: bytes) -> None:
+        """Read the next piece."""
+
+    def finish(self) -> tuple[Any, Sequence[str]]:
+        """The JSON value, and the names that it repeats. Raises `Refused` if it is no JSON."""
+
+
+async def read_body(reader: BodyReader, receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bool | None:
+    """Have a reader read the body of a request; whether there is one, or None if it has more than `most` bytes.
+
+    Raises:
+        ClientGone: the client closed the connection before the body was complete.
+    """
+    if _declares_more(headers, most):
+        return None
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > most:
+            return None
+        for place in range(0, len(piece), _PIECE):
+            reader.feed(piece[place : place + _PIECE])
+            await asyncio.sleep(0)  # other requests are served while a long body is read
+        if not message.get("more_body", False):
+            return size > 0
+
+
 async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes | None:
     """The body of a request; None if it has more than `most` bytes.
 
     Raises:
         ClientGone: the client closed the connection before the body was complete.
     """
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared[:20]) > most:
+    if _declares_more(headers, most):
         return None
     pieces: list[bytes] = []
     size = 0
@@ -75,6 +116,11 @@ async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -
         if not message.get("more_body", False):
             return piece if not pieces else b"".join((*pieces, piece))
         pieces.append(piece)
+
+
+def _declares_more(headers: Mapping[bytes, bytes], most: int) -> bool:
+    declared = headers.get(b"content-length", b"")
+    return declared.isdigit() and int(declared[:20]) > most
 
 
 def check_headers(operation: Operation, headers: Mapping[bytes, bytes]) -> None:
@@ -106,7 +152,7 @@ NO_BODY: Final = ParsedBody(None, {})
 
 
 def parse_body(
-    body: Body, raw: bytes | None, headers: Mapping[bytes, bytes], labels: Mapping[str, Sequence[str]]
+    body: Body, raw: bytes | BodyReader | None, headers: Mapping[bytes, bytes], labels: Mapping[str, Sequence[str]]
 ) -> ParsedBody:
     """Parse a body and check it against the rules of its operation.
 
@@ -122,11 +168,22 @@ def parse_body(
     media_type = headers.get(b"content-type", b"")
     if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
         raise Refused("body_not_json", "Content-Type")
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.strip().lower() != _UNCODED:
+        raise Refused("body_coded", "Content-Encoding", coding=_quote_coding(coding))
+    if not isinstance(raw, bytes):
+        value, repeated = raw.finish()
+        return ParsedBody(value, {**body.rules.judge(value, labels, repeated), **raw.parts})
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Refused("body_malformed") from None
     return ParsedBody(value, body.rules.judge(value, labels, _repeated_names(raw, value)))
+
+
+def _quote_coding(coding: bytes) -> str:
+    """The content coding in an error; a header that is too long or odd for that is not repeated."""
+    return coding.decode("ascii") if _CODING.fullmatch(coding) else "that its header names"
 
 
 def _repeated_names(raw: bytes, value: object) -> Sequence[str]:

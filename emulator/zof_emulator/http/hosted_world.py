@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from zof_emulator.core.timeline import NEVER
+from zof_emulator.core.timeline import NEVER, SliceEnded
 from zof_emulator.http.auth import mark_digest
 from zof_emulator.http.encode import Encoder
 from zof_emulator.journal.ring import Journal
@@ -144,7 +145,11 @@ class HostedWorld:
             self.journal.begin()
 
     def settle(self) -> World:
-        """The world, settled at the current instant; it counts as used."""
+        """The world, settled at the current instant; it counts as used.
+
+        Raises:
+            SliceEnded: more actions are due than one slice has.
+        """
         world = self.world
         self.used_at = now = self._system()
         if self.is_settling:
@@ -155,10 +160,22 @@ class HostedWorld:
             self._forgotten = NEVER
         return world
 
+    def settle_wholly(self) -> World:
+        """The world, settled at the current instant, however long that takes."""
+        while True:
+            with suppress(SliceEnded):
+                return self.settle()
+
+    def settle_slice(self) -> World:
+        """The world, at most one slice of actions nearer to the current instant."""
+        with suppress(SliceEnded):
+            self.settle()
+        return self.world
+
     def settle_without_use(self) -> World:
-        """The world, settled at the current instant; it does not count as used."""
+        """The world, at most one slice of actions nearer to the current instant; it does not count as used."""
         before = self.used_at
-        world = self.settle()
+        world = self.settle_slice()
         self.used_at = before
         return world
 

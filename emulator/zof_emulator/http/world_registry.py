@@ -82,6 +82,16 @@ class WorldRegistry:
         Raises:
             Refused: the name is malformed or in use, or there are too many worlds.
         """
+        self.check_new(name)
+        hosted = self._by_name[name] = self._make(name, config or self.default.config)
+        return hosted
+
+    def check_new(self, name: str) -> None:
+        """Check that a world with this name can be created.
+
+        Raises:
+            Refused: the name is malformed or in use, or there are too many worlds.
+        """
         if not _NAME.fullmatch(name):
             raise Refused("invalid_world", "name")
         if name in self._by_name:
@@ -90,8 +100,6 @@ class WorldRegistry:
         if len(self._by_name) >= self._most:
             _LOG.warning("the limit of %d worlds is reached; raise it with --max-worlds", self._most)
             raise Refused("too_many_worlds", most=self._most)
-        hosted = self._by_name[name] = self._make(name, config or self.default.config)
-        return hosted
 
     def delete(self, name: str) -> None:
         """Delete a world.

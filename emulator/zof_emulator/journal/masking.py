@@ -1,7 +1,8 @@
 """Masking: secrets in headers, queries and bodies are replaced by text that tells equal secrets from different ones.
 
 A header that says who asks keeps its scheme. Any other secret becomes text of the same length, so that a request with a
-masked secret is as valid as the original one. What is masked already stays as it is.
+masked secret is as valid as the original one. What is masked already stays as it is. Below a field with a secret name
+all texts and numbers are masked, and of a URL, wherever it stands, the user information and the secret parameters.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import json
 import re
 from hashlib import sha256
-from typing import Final
-from urllib.parse import unquote_plus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote_plus
 
 from zof_emulator.handlers.authorization import canonical_bearer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SECRET_NAME: Final = re.compile(
     r"auth|token|secret|passw|passphrase|credential|cookie|session|signature|bearer|(?:^|[-_])(?:pwd|pin|otp)(?:$|[-_])"
@@ -26,8 +30,10 @@ _MASKED: Final = re.compile(r"\*{1,7}|masked-(?:[0-9a-f]{1,12}|[0-9a-f]{12}\*+)"
 _WORD: Final = "masked-"
 _DIGITS: Final = 12
 _STRING: Final = r'"(?:[^"\\]|\\.)*"?'
-_FIELD: Final = re.compile(rf"({_STRING})(?:(\s*:\s*)({_STRING}|-?[0-9][0-9.eE+-]*)?)?", re.DOTALL)
-"""A string, and the text or number whose name it is, if it is a name; every character is read once."""
+_TOKEN: Final = re.compile(rf"({_STRING})(\s*:)?|(-?[0-9][0-9.eE+-]*)|[\[\]{{}}]|true|false|null", re.DOTALL)
+"""A token of JSON: a string, with the colon if it is a name, or a number; every character is read once."""
+_USER: Final = re.compile(r"(?<=://)([^/?#\s]+)@")
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
 
 
 def is_secret_name(name: str) -> bool:
@@ -77,26 +83,77 @@ def mask_query(query: str) -> str:
     return "&".join(map(_mask_pair, query.split("&")))
 
 
+def mask_url(text: str) -> str:
+    """A text; if it is a URL, with its user information and the secret parameters of its query masked."""
+    if "://" not in text:
+        return text
+    text = _USER.sub(lambda match: f"{mask_text(match[1])}@", text)
+    if "?" not in text or not _URL.fullmatch(text):
+        return text
+    before, mark, rest = text.partition("?")
+    query, hash_mark, fragment = rest.partition("#")
+    return before + mark + mask_query(query) + hash_mark + fragment
+
+
 def mask_body(text: str) -> str:
     """A JSON text, or its beginning, with the texts and numbers of its secret fields masked; a form's fields too."""
     if text.lstrip()[:1] in {"{", "["}:
-        return _FIELD.sub(_mask_field, text)
+        return _TOKEN.sub(_BodyMask().mask, text)
     return mask_query(text) if "=" in text else text
 
 
 def _mask_pair(pair: str) -> str:
     name, equals, value = pair.partition("=")
-    return f"{name}={mask_text(value)}" if equals and is_secret_name(unquote_plus(name)) else pair
+    if not equals:
+        return pair
+    if is_secret_name(unquote_plus(name)):
+        return f"{name}={mask_text(value)}"
+    plain = unquote_plus(value)
+    url = mask_url(plain)
+    return pair if url == plain else f"{name}={quote(url, safe='')}"
 
 
-def _mask_field(match: re.Match[str]) -> str:
-    name, colon, value = match[1], match[2], match[3]
-    if not value or not is_secret_name(_read(name)):
-        return match[0]
-    if not value.startswith('"'):
-        return f"{name}{colon}0"
-    end = '"' if len(value) > 1 and value.endswith('"') else ""
-    return f'{name}{colon}"{mask_text(_read(value))}{end}'
+class _BodyMask:
+    """Masks the tokens of a JSON text one after another."""
+
+    __slots__ = ("_depth", "_is_secret", "_secret_depth")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        """How many objects and arrays are open."""
+        self._is_secret = False
+        """Whether the next token is the value of a secret field."""
+        self._secret_depth = 0
+        """The depth of the outermost open object or array that is the value of a secret field; 0 if there is none."""
+
+    def mask(self, match: re.Match[str]) -> str:
+        """The token as it is shown."""
+        token, string, colon, number = match[0], match[1], match[2], match[3]
+        is_secret = self._is_secret or self._secret_depth > 0
+        self._is_secret = False
+        if token in {"{", "["}:
+            self._depth += 1
+            self._secret_depth = self._secret_depth or (self._depth if is_secret else 0)
+        elif token in {"}", "]"}:
+            self._secret_depth = 0 if self._secret_depth == self._depth else self._secret_depth
+            self._depth -= 1
+        elif colon:
+            self._is_secret = is_secret_name(_read(string))
+        elif string:
+            return _mask_string(string, mask_text if is_secret else mask_url)
+        elif number and is_secret:
+            return "0"
+        return token
+
+
+def _mask_string(string: str, mask: Callable[[str], str]) -> str:
+    """A JSON string, possibly cut, whose text is masked."""
+    text = _read(string)
+    masked = mask(text)
+    if masked == text:
+        return string
+    end = '"' if len(string) > 1 and string.endswith('"') else ""
+    return json.dumps(masked)[:-1] + end
 
 
 def _read(string: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from zof_emulator.core.instants import rfc3339_ms
-from zof_emulator.journal.masking import is_secret_name, mask_body, mask_header, mask_query
+from zof_emulator.journal.masking import is_secret_name, mask_body, mask_header, mask_query, mask_url
 from zof_emulator.journal.ring import MOST_BODY, Cut, Sending
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         amiss.append(("before", rfc3339_ms(asked["before"]), one["at"]))
     for name, value in asked.get("headers", {}).items():
         got = [text for known, text in one["request"]["headers"] if known == name.lower()]
-        wanted = mask_header(value.encode("latin-1", "replace")) if is_secret_name(name) else value
+        wanted = mask_header(value.encode("latin-1", "replace")) if is_secret_name(name) else mask_url(value)
         if wanted not in got:
             amiss.append((f"headers.{name}", wanted, ", ".join(got) if got else None))
     if "body" in asked:
@@ -115,7 +115,10 @@ def _body(content: Content) -> Shown:
 def _mask_headers(headers: Headers) -> list[list[str]]:
     """The headers of a request, with the secrets in them masked."""
     shown = [(name.decode("latin-1"), value) for name, value in headers]
-    return [[name, mask_header(value) if is_secret_name(name) else value.decode("latin-1")] for name, value in shown]
+    return [
+        [name, mask_header(value) if is_secret_name(name) else mask_url(value.decode("latin-1"))]
+        for name, value in shown
+    ]
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.mutants.layer import Ask, Inner
 
 _ABOUT = {
+    "getRun": ("runs.", "results.per-case", "results.agree", "results.order", "results.canceled-unstarted"),
     "listResults": (
         "results.",
         "exports.equals-list",

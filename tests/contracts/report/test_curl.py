@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from zof_contracts.evidence.exchange import Exchange, Request, Response
 from zof_contracts.report.curl import key_variable, write_script
 from zof_contracts.target.client import Client
+from zof_contracts.target.clock import find_clock_control
 from zof_contracts.target.requests import add_header, build_post, build_request
 from zof_contracts.target.target import Target
 
+from tests.contracts.shell import Shell
+from tests.hostile import HostileServer
+from tests.mutants.catalogue import MUTANTS, target
+from tests.mutants.table import verify
 from tests.served import Server, environment
 from tests.zof import ADMIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from tests.hostile import Connection, Received
+
+_OF_THE_CONNECTION: Final = frozenset({"host", "content-length", "connection"})
 curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed; .ci/run installs it")
 
 
@@ -40,11 +50,17 @@ def client() -> Iterator[Client]:
 
 def run_script(client: Client, folder: Path, *trace: Exchange) -> str:
     """Run the script of a trace in a shell and return its output."""
-    text = write_script(trace, base=client.target.base, keys=client.target.keys)
-    variables = environment({key_variable("main"): ADMIN})
+    target = client.target
+    script = write_script(trace, base=target.base, keys=target.keys, can_move_clock=target.can_move_clock)
+    return run_printed(script, folder, target.keys)
+
+
+def run_printed(script: str, folder: Path, keys: Mapping[str, str]) -> str:
+    """Run a script in a shell, with the keys in its environment, and return its output."""
+    variables = environment({key_variable(name): key for name, key in keys.items()})
     done = subprocess.run(
         ["/bin/sh", "-eu"],
-        input=text,
+        input=script,
         capture_output=True,
         text=True,
         cwd=folder,
@@ -52,8 +68,22 @@ def run_script(client: Client, folder: Path, *trace: Exchange) -> str:
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (0, ""), text
+    assert (done.returncode, done.stderr) == (0, ""), script
     return done.stdout
+
+
+def answer_for(deployment: Target) -> Callable[[Received, Connection], None]:
+    """A script of a server that passes every request on to an application in process."""
+    transport = deployment.make_transport()
+
+    def answer(request: Received, connection: Connection) -> None:
+        headers = tuple((name, value) for name, value in request.headers.items() if name not in _OF_THE_CONNECTION)
+        got = transport.carry(request.method, request.target, headers, request.body)
+        lines = [f"{name}: {value}" for name, value in got.headers if name != "content-length"]
+        head = [f"HTTP/1.1 {got.status} X", *lines, f"content-length: {len(got.body)}", "", ""]
+        connection.write("\r\n".join(head).encode("latin-1") + got.body)
+
+    return answer
 
 
 @curl
@@ -97,12 +127,69 @@ def test_a_path_arrives_as_it_was(client: Client, tmp_path: Path, path: str) -> 
 
 
 @curl
-def test_a_header_arrives_as_it_was(client: Client, tmp_path: Path) -> None:
+def test_a_header_arrives_as_it_was(tmp_path: Path) -> None:
     """The script sends a header with shell syntax unchanged."""
+    header = ("X-Forwarded-For", 'a "$b" `c` \\d')
+    first = exchange(add_header(build_request("GET", "/runs", key=""), *header))
+    with HostileServer(lambda _, connection: connection.answer()) as server:
+        run_printed(write_script([first], base=server.url, keys={}), tmp_path, {})
+    assert server.requests[0].headers["x-forwarded-for"] == header[1]
+
+
+@curl
+def test_an_idempotency_key_is_new_each_time(client: Client, tmp_path: Path) -> None:
+    """The script replays its own start, and not that of the verification, whose key the target still knows."""
     body = {"project_id": "proj_abc123", "environment": "staging", "test_case_ids": ["tc_a"]}
-    first = client.send(add_header(build_post("/runs", body), "Idempotency-Key", 'a "$b" `c` \\d'))
-    again = run_script(client, tmp_path, first)
-    assert first.response.fields["id"] in again
+    request = add_header(build_post("/runs", body), "Idempotency-Key", "a key")
+    first, second = client.send(request), client.send(request)
+    assert second.response.header("idempotency-replayed") == "true"
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        printed = run_script(client, folder, first, second)
+        assert printed.count("HTTP/1.1 201") == 2
+        assert printed.lower().count("idempotency-replayed: true") == 1
+        assert first.response.fields["id"] not in printed
+
+
+@curl
+def test_a_pause_moves_the_clock(client: Client, tmp_path: Path) -> None:
+    """The script lets as much time pass as the verification did, on the target's clock where it can be moved."""
+    control = find_clock_control(client.target)
+    assert control
+    client.target = replace(client.target, advance=control)
+    began = client.start("tc_a")
+    client.wait(60, "the run")
+    ended = client.get(f"/runs/{began.response.fields['id']}")
+    assert ended.response.fields["status"] == "passed"
+    assert '"status":"passed"' in run_script(client, tmp_path, began, ended)
+
+
+@curl
+def test_an_answer_is_printed_without_control_characters(tmp_path: Path) -> None:
+    """A terminal gets no control character and no mark that reorders text from an answer."""
+    body = json.dumps({"name": "\x1b]0;title\x07 \u202e \x9b"}, ensure_ascii=False).encode()
+    with HostileServer(lambda _, connection: connection.answer(body, "200 OK", "X-Odd: a\x1bb")) as server:
+        script = write_script([exchange(Request("GET", "/v1/runs", key=""))], base=server.url, keys={})
+        printed = run_printed(script, tmp_path, {})
+    assert "]0;title" in printed
+    assert [each for each in printed if each != "\n" and not (each.isascii() and each.isprintable())] == []
+
+
+@curl
+@pytest.mark.parametrize("name", ["replay-starts-another", "download-inline", "null-is-absent", "page-skips"])
+def test_the_small_shell_is_right(tmp_path: Path, name: str) -> None:
+    """A real shell with curl prints the answers that the shell of the tests of mutants gets."""
+    mutant = MUTANTS[name]
+    finding = next(each for each in verify(mutant).findings if each.rule.name == mutant.rule)
+    keys = target(mutant).keys
+    small = Shell(target(mutant), {key_variable(key): secret for key, secret in keys.items()})
+    small.run(write_script(finding.trace, base=small.target.base, keys=keys, can_move_clock=True))
+    with HostileServer(answer_for(target(mutant))) as server:
+        printed = run_printed(
+            write_script(finding.trace, base=server.url, keys=keys, can_move_clock=True), tmp_path, keys
+        )
+    assert re.findall(r"^HTTP/1.1 (\d+)", printed, re.MULTILINE) == [str(each.status) for each in small.answers]
+    assert small.answers[-1].body.decode()[:20] in printed
 
 
 def test_keys_are_variables() -> None:

@@ -31,12 +31,10 @@ FAKE_CURL: Final = """\
 #!/bin/sh
 printf '%s\\0' "$@" >> "$LOG"
 printf '\\n\\0' >> "$LOG"
-while [ $# -gt 0 ]; do
-    [ "$1" != -o ] || cp "$ANSWER" "$2"
-    shift
-done
+printf 'HTTP/1.1 200 OK\\r\\n\\r\\n'
+cat "$ANSWER_FILE"
 """
-"""Records its arguments and writes the answer to the file of -o."""
+"""Records its arguments and prints the answer."""
 HOSTILE: Final = (
     '"]); import os; os.system("touch PWNED"); print(["',
     "'; touch PWNED; echo '",
@@ -63,7 +61,7 @@ def run_with_fake_curl(script: str, answer: object, folder: Path) -> list[list[s
     (folder / "answer.json").write_text(json.dumps(answer))
     (folder / "curl").write_text(FAKE_CURL)
     (folder / "curl").chmod(stat.S_IRWXU)
-    variables = environment({"LOG": str(folder / "log"), "ANSWER": str(folder / "answer.json")})
+    variables = environment({"LOG": str(folder / "log"), "ANSWER_FILE": str(folder / "answer.json")})
     variables["PATH"] = f"{folder}:{variables['PATH']}"
     done = subprocess.run(
         ["/bin/sh", "-eu"],

@@ -10,7 +10,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpcore
 import pytest
+from zof_contracts.target.deadline import Deadline, DeadlineBackend
 from zof_contracts.target.http_transport import HttpTransport
 from zof_contracts.target.transport import NoAnswer, Unreachable
 
@@ -227,3 +229,42 @@ def test_an_authority_of_ones_own_is_trusted(way: str, monkeypatch: pytest.Monke
         with closing(HttpTransport(url, ca_file=str(CERTIFICATE) if way == "ca_file" else "")) as transport:
             assert transport.carry("GET", "/v1/runs", (), b"").status == 200
         thread.join()
+
+
+def test_a_name_that_is_not_found_in_time_is_given_up() -> None:
+    """A lookup of a host's name that does not end takes no longer than the request may."""
+    released = threading.Event()
+
+    def look_up(_: str, __: int) -> list[str]:
+        released.wait()
+        return []
+
+    deadline = Deadline()
+    deadline.set(0.05)
+    with pytest.raises(httpcore.ConnectTimeout):
+        DeadlineBackend(deadline, look_up).connect_tcp("zof.test", 80)
+    released.set()
+
+
+def test_each_address_of_a_name_is_tried() -> None:
+    """A host whose first address refuses connections is reached by its second one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        deadline = Deadline()
+        deadline.set(5)
+        backend = DeadlineBackend(deadline, lambda _, __: ["127.0.0.2", "127.0.0.1"])
+        stream = backend.connect_tcp("zof.test", listener.getsockname()[1])
+        accepted, _ = listener.accept()
+        accepted.close()
+        stream.close()
+
+
+def test_a_name_without_an_address_is_no_connection() -> None:
+    """A lookup that finds nothing is an error of the connection."""
+
+    def look_up(_: str, __: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    deadline = Deadline()
+    deadline.set(5)
+    with pytest.raises(httpcore.ConnectError):
+        DeadlineBackend(deadline, look_up).connect_tcp("zof.test", 80)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
+import urllib.request
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from zof_contracts import Target, run
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
+from zof_contracts.target.client import Client
 from zof_contracts.target.clock import find_clock_control
 from zof_emulator import ClockMode, Settings, create_app
 
-from tests.served import Server
+from tests.served import PATIENCE, Server
 
 KEYS = {"main": "zof_test_admin"}
 RULE = RULES["idempotency.expiry"]
@@ -43,6 +48,43 @@ def test_of_a_server() -> None:
     with Server("--quiet") as server:
         facts = run(Target(url=f"http://127.0.0.1:{server.port}/v1", keys=KEYS), rules=[RULE], max_examples=0)
     assert [each.verdict for each in facts.results] == [Verdict.KEPT]
+
+
+def read_control(server: Server, path: str) -> Any:  # noqa: ANN401  a JSON value
+    """What the emulator's control operations answer."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=PATIENCE) as answer:
+        return json.load(answer)
+
+
+def list_worlds(server: Server) -> list[tuple[str, int, dict[str, Any]]]:
+    """Each world, with the number of its runs and its clock."""
+    worlds = read_control(server, "/_emulator/worlds")["data"]
+    return [(each["name"], each["runs"], each["clock"]) for each in worlds]
+
+
+@pytest.mark.parametrize("world", ["", "/w/mine"])
+def test_the_world_stays_as_it_was(world: str) -> None:
+    """A verification of an emulator moves the clock and starts runs in a copy of the world, and deletes the copy."""
+    with Server("--quiet", "--clock", "manual") as server:
+        where = Target(url=f"http://127.0.0.1:{server.port}{world}/v1", keys=KEYS)
+        client = Client(where)
+        assert client.get("/runs").response.ok  # which creates the world
+        client.close()
+        before = list_worlds(server)
+        facts = run(where, rules=[RULE, RULES["runs.start.accepted"]], max_examples=0)
+        assert list_worlds(server) == before
+    assert {each.verdict for each in facts.results} == {Verdict.KEPT}
+    assert facts.target.base == where.base
+    assert facts.notes == ()
+
+
+def test_a_world_without_a_copy() -> None:
+    """Where the emulator makes no copy, the report says by how much the clock was moved."""
+    with Server("--quiet", "--clock", "manual", "--max-worlds", "1") as server:
+        facts = run(Target(url=f"http://127.0.0.1:{server.port}/v1", keys=KEYS), rules=[RULE], max_examples=0)
+    assert {each.verdict for each in facts.results} == {Verdict.KEPT}
+    (note,) = facts.notes
+    assert re.fullmatch(r"the target's clock was moved forward by \d+ s in all", note)
 
 
 def test_only_on_this_machine() -> None:

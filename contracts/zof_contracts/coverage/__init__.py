@@ -1,0 +1,1 @@
+"""Coverage: which parts of the contract recorded traffic reaches, and which it never does."""

@@ -1,0 +1,1 @@
+"""Recorded traffic: exchanges and webhook deliveries that others have sent, read from journals and HAR files."""

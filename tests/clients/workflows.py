@@ -1,0 +1,107 @@
+"""Runs the workflows of docs/zof.arazzo.yaml with Redocly Respect, and verifies docs/zof.pact.json with Pact.
+
+`scripts/workflows` runs it. Exit status: 0 when all pass, 1 when one does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.request import Request, urlopen
+
+from tests.clients.recipes import CHILD, PROGRAMS, ROOT
+from tests.clients.servers import serve_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SECONDS: Final = 120
+"""How long one tool may take."""
+KEY: Final = "zof_test_admin"
+RESPECT: Final = str(ROOT / "node_modules" / ".bin" / "redocly")
+WORKFLOWS: Final = "docs/zof.arazzo.yaml"
+PACT: Final = "docs/zof.pact.json"
+LIMITED: Final = "retry-after-429"
+"""The workflow that reaches the rate limit when the emulator admits few requests."""
+
+
+def run_workflows() -> str:
+    """Run every workflow against a fresh emulator: what failed, or an empty text."""
+    with serve_emulator() as port:
+        return _run(_respect(port))
+
+
+def retry_after_429() -> str:
+    """Run the workflow of the rate limit when its window is used up: what failed, or an empty text.
+
+    The emulator admits one request in a window, and it was sent before. The workflow must be refused once, wait, and be
+    served then; its clock moves to the next window when a client asks again after a refusal.
+    """
+    with serve_emulator("--rate-limit", "1/60") as port:
+        urlopen(Request(f"http://127.0.0.1:{port}/v1/projects", headers={"Authorization": f"Bearer {KEY}"})).close()
+        failed = _run((*_respect(port), "--workflow", LIMITED))
+        if failed:
+            return failed
+        with urlopen(f"http://127.0.0.1:{port}/_emulator/journal?operation=listProjects") as answer:
+            statuses = [exchange["response"]["status"] for exchange in json.load(answer)["data"]]
+        wanted = [200, 429, 200]
+        return "" if statuses == wanted else f"the requests were answered with {statuses} instead of {wanted}"
+
+
+def verify_pact() -> str:
+    """Verify the pact against a fresh emulator: what failed, or an empty text.
+
+    The clock is moved by hand, so that a rate limit that is reached stays reached.
+    """
+    with serve_emulator("--clock", "manual") as port:
+        return _run((CHILD, str(PROGRAMS / "verify_pact.py"), str(ROOT / PACT), str(port)))
+
+
+def _respect(port: int) -> tuple[str, ...]:
+    command = (RESPECT, "respect", WORKFLOWS, "--server", f"zof=http://127.0.0.1:{port}/v1")
+    return (*command, "--input", f"key={KEY}")
+
+
+def _run(command: Sequence[str]) -> str:
+    environment = {**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"took more than {SECONDS} s"
+    return ran.stdout + ran.stderr if ran.returncode else ""
+
+
+TRIALS: Final = {
+    f"the workflows of {WORKFLOWS}": run_workflows,
+    f"the workflow {LIMITED} when the rate limit is reached": retry_after_429,
+    f"the pact {PACT}": verify_pact,
+}
+
+
+def main() -> int:
+    """Run all, and print a line for each and the output of what failed."""
+    failures = 0
+    for name, attempt in TRIALS.items():
+        began = time.monotonic()
+        failed = attempt()
+        failures += bool(failed)
+        sys.stdout.write(f"{'FAILED' if failed else 'ok':8}{name}, {time.monotonic() - began:.0f} s\n")
+        sys.stdout.write(f"{failed}\n" if failed else "")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
