@@ -59,6 +59,8 @@ def _verdicts(found: Found) -> Iterator[str]:
     if "extras" in found:
         one = found["extras"]
         rows.append(("Journal, worlds", f">= {one['target']} of without", f"{one['reached']:.3f}", _met(one)))
+        one = one["faults"]
+        rows.append(("Fault rules", f">= {one['target']} of without", f"{one['reached']:.3f}", _met(one)))
     if "webhooks" in found:
         one = found["webhooks"]["deliveries"]
         rows.append((f"{one['count']:,} deliveries", f"< {one['target']:.0f} s", f"{one['reached']:.1f} s", _met(one)))
@@ -77,7 +79,7 @@ def _verdicts(found: Found) -> Iterator[str]:
 
 
 def _extras(found: Found) -> Iterator[str]:
-    yield "## With a journal, and with a selected world"
+    yield "## With a journal, with a selected world, and with fault rules that do not match"
     yield ""
     yield from _table(
         ("operation", "with", "answers/s", "ratio", "spread", "CPU µs", "CPU ratio"),

@@ -11,6 +11,8 @@ import pytest
 from zof_emulator.app import EPOCH
 from zof_emulator.core.deliveries import AttemptResult, EventFacts
 from zof_emulator.core.endpoints import MOST_ENDPOINTS
+from zof_emulator.core.faults import MOST_RULES as MOST_FAULTS
+from zof_emulator.core.faults import FaultRule
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.outbox import MOST_RULES
@@ -239,6 +241,13 @@ def _too_many_rules(asked: Asked, zof: Zof) -> Answer:
     return asked.send(zof)
 
 
+def _too_many_faults(asked: Asked, zof: Zof) -> Answer:
+    """Adds a rule to as many as a world may have."""
+    faults = zof.app.hosted.world.faults
+    faults.replace([FaultRule.from_json({"effect": {"reset": True}})] * MOST_FAULTS)
+    return asked.send(zof)
+
+
 def _on_a_delivery(action: str) -> Callable[[Asked, Zof], Answer]:
     """Disturbs the one delivery of a test, which has been made by then."""
 
@@ -278,6 +287,17 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
     ("createDeliveryRule", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
     ("createDeliveryRule", NO_WEBHOOK): lambda asked, zof: asked.with_fields(zof, webhook_id="wh_0"),
     ("createDeliveryRule", "too_many_rules"): _too_many_rules,
+    ("createFault", "repeated_field"): lambda asked, zof: asked.twice(zof, "effect"),
+    ("createFault", "invalid_value"): _sent_as([]),
+    ("createFault", "invalid_rule"): lambda asked, zof: asked.with_fields(zof, match={"operation": "startrun"}),
+    ("createFault", "too_many_faults"): _too_many_faults,
+    ("getFault", "fault_not_found"): lambda asked, zof: asked.send(zof),
+    ("deleteFault", "fault_not_found"): lambda asked, zof: asked.send(zof),
+    ("changeConfig", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("changeConfig", "repeated_field"): lambda asked, zof: asked.twice(zof, "capacity"),
+    ("changeConfig", "invalid_value"): lambda asked, zof: asked.with_fields(zof, capacity=0),
+    ("changeConfig", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, clock="fast"),
+    ("changeConfig", "invalid_rule"): lambda asked, zof: asked.with_fields(zof, faults=[{"effect": {}}]),
     ("disturbDelivery", "repeated_field"): lambda asked, zof: asked.twice(zof, "action"),
     ("disturbDelivery", "missing_field"): lambda asked, zof: asked.with_fields(zof, action=None),
     ("disturbDelivery", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, action="lose"),
@@ -336,6 +356,9 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
     ("restoreSnapshot", "missing_field"): lambda asked, zof: asked.with_fields(zof, world=None),
     ("restoreSnapshot", "invalid_value"): lambda asked, zof: asked.with_fields(zof, version="1"),
     ("restoreSnapshot", "snapshot_unreadable"): lambda asked, zof: asked.send(zof),
+    ("changeConfig", "body_too_large"): lambda asked, zof: zof.send(
+        asked.method, asked.target, headers=[JSON, ("content-length", str((8 << 20) + 1))]
+    ),
     ("restoreSnapshot", "body_too_large"): lambda asked, zof: zof.send(
         asked.method, asked.target, headers=[JSON, ("content-length", str(1 << 50))]
     ),
@@ -401,7 +424,8 @@ def test_every_operation_that_answers_json_shows_an_answer() -> None:
 
 
 def test_the_ids_in_parameters_exist() -> None:
-    """Every ID that is an example of a parameter exists on a fresh emulator, except a delivery: none was sent."""
+    """Every ID that is an example of a parameter exists on a fresh emulator, except a delivery and a fault rule."""
     for asked in all_operations():
         if asked.method == "GET" and "{id}" in asked.path:
-            assert asked.send(Zof()).status == (404 if asked.node["operationId"] == "getDelivery" else 200)
+            is_missing = asked.node["operationId"] in {"getDelivery", "getFault"}
+            assert asked.send(Zof()).status == (404 if is_missing else 200)

@@ -26,12 +26,14 @@ ALL_OTHER: Final = WorldConfig(
     references=References.STRICT,
     environments=("qa",),
     envelope=Envelope.LEGACY,
+    evolve=True,
 )
 """A configuration in which no field has its default."""
 FLAGS: Final = {
     "scenario": ["--no-samples"],
     "rate": ["--rate-limit=50/1:organization", "--burst=1"],
     "envelope": ["--webhook-envelope=legacy"],
+    "evolve": ["--evolve"],
 }
 """The flags of the fields that have another name on the command line, as `ALL_OTHER` sets them."""
 

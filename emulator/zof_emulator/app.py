@@ -20,11 +20,14 @@ from zof_emulator.http import control_access
 from zof_emulator.http.api import OpenApiApp
 from zof_emulator.http.control_access import ControlGuard
 from zof_emulator.http.dispatch import Dispatcher
+from zof_emulator.http.faults import FaultInjector
 from zof_emulator.http.hosted_world import AccessCache, HostedWorld, Listeners
 from zof_emulator.http.policy import ApiPolicy, ControlPolicy
+from zof_emulator.http.preferences import INVALID_PREFERENCE
 from zof_emulator.http.world_registry import WorldRegistry
 from zof_emulator.settings import Settings
 from zof_emulator.spec import document, operation
+from zof_emulator.spec.fault_rules import FaultJudge
 from zof_emulator.webhooks.compose import compose
 from zof_emulator.webhooks.post import CallPolicy
 from zof_emulator.webhooks.service import DeliveryService, load_courier
@@ -113,17 +116,21 @@ def create_app(  # noqa: PLR0913  each has a default
     )
     own = document.load(document.find("control.yaml"))
     names = collect_names(
-        operation.operations(contract), operation.operations(own), operation.compile_elsewhere(contract)
+        operation.operations(contract),
+        operation.operations(own),
+        (*operation.compile_elsewhere(contract), INVALID_PREFERENCE),
     )
+    judge = FaultJudge(operation.operations(contract), views.PREFIX)
     control_api = OpenApiApp(
         own,
-        operations.table(contract.root, names, worlds, chosen.public_url),
+        operations.table(contract.root, names, worlds, judge, chosen.public_url),
         control_access.PREFIX,
         policy=ControlPolicy(),
         deliveries=sending,
         public_url=chosen.public_url,
         readers=operations.BODY_READERS,
     )
+    api.faults = FaultInjector(api, operation.compile_elsewhere(own), has_preferences=chosen.prefer)
     pages = Pages(worlds, sending.lock, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
     control_guard = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)

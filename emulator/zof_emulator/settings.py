@@ -49,6 +49,8 @@ class Settings(WorldConfig):
     """The number of exchanges that the journal of a world keeps; 0 turns the journal off."""
     max_worlds: int = 1_000
     """The largest number of worlds in the process."""
+    prefer: bool = True
+    """Whether a request may ask for an error or a delay with the header `Prefer`."""
     webhook_allow: tuple[str, ...] = ()
     """The hosts besides this machine that webhooks are sent to."""
     world_idle: int = 3_600
@@ -61,6 +63,8 @@ class Settings(WorldConfig):
         for name in ("host", "token"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"invalid {name} {getattr(self, name)!r}: use a string")  # noqa: TRY004
+        if not isinstance(self.prefer, bool):
+            raise ValueError(f"invalid prefer {self.prefer!r}: use True or False")  # noqa: TRY004  as for every setting
         object.__setattr__(self, "public_url", parse_url(self.public_url))
         object.__setattr__(self, "webhook_allow", tuple(parse_host(one) for one in self.webhook_allow))
 

@@ -20,8 +20,9 @@ from zof_emulator.core import config
 from zof_emulator.core.config import WorldConfig
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.http.broken_answers import UNDISTURBED
 from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
-from zof_emulator.journal.masking import digest, has_mask
+from zof_emulator.journal.masking import digest, has_mask, mask_text
 from zof_emulator.journal.view import message
 from zof_emulator.scenarios.schema import is_saved_scenario
 from zof_emulator.server.terminal import say
@@ -93,6 +94,9 @@ _IS_DELIVERY: Final = compile_schema(
     )
 )
 _KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
+_RULE_KEYS: Final = {mask_text(key.secret): key.secret for key in DEFAULT.keys}
+_OWN: Final = "/_emulator/"
+"""The beginning of the paths of control operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +161,9 @@ def replay(journal: bytes) -> ReplayResult:
     about, exchanges, recorded = _read(journal)
     deliveries = RecordedDeliveries(recorded)
     now = [about["began_ms"]]
-    about, keys = _with_stand_ins(about)
     try:
-        world = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
+        described = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
+        world, keys = _give_stand_ins(described)
         given = {one.name: getattr(world, one.name) for one in fields(world)}
         settings = Settings(**given, public_url=about["public_url"])
     except ValueError as error:
@@ -177,21 +181,18 @@ def replay(journal: bytes) -> ReplayResult:
     return ReplayResult(len(exchanges), tuple(differing), len(recorded))
 
 
-def _with_stand_ins(about: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
-    """The description of a world with a stand-in for each key whose digest it holds.
+def _give_stand_ins(config: WorldConfig) -> tuple[WorldConfig, Mapping[str, bytes]]:
+    """The configuration with a stand-in for the secret of each key whose digest alone the journal holds.
 
     Returns:
         It, and the header to send for each key, by the digest that the journal shows.
     """
-    headers, scenario = dict(_KEYS), about["scenario"]
-    if isinstance(scenario, str):
-        return about, headers
-    keys = []
-    for one in scenario.get("keys", ()):
-        stand_in = f"stand-in-{one['digest']}"
-        keys.append({"secret": stand_in, **{name: value for name, value in one.items() if name != "digest"}})
-        headers[one["digest"][:_SHOWN]] = f"Bearer {stand_in}".encode()
-    return {**about, "scenario": scenario | ({"keys": keys} if keys else {})}, headers
+    data = config.scenario.data
+    if data is None:
+        return config, _KEYS
+    keys = tuple(key if key.secret else replace(key, secret=f"stand-in-{key.digest}") for key in data.keys)
+    headers = {key.digest[:_SHOWN]: f"Bearer {key.secret}".encode() for key in keys}
+    return replace(config, scenario=replace(config.scenario, data=replace(data, keys=keys))), headers
 
 
 def _read(
@@ -242,7 +243,8 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str, keys: Mapping[str
     recorded = one["request"]
     raw, _, query = recorded["target"].partition("?")
     headers = [(name.encode("latin-1", "replace"), _unmask(name, value, keys)) for name, value in recorded["headers"]]
-    body = b64decode(recorded["body"]) if recorded["encoding"] == "base64" else recorded["body"].encode()
+    text = _unmask_rule_keys(recorded["body"]) if recorded["path"].startswith(_OWN) else recorded["body"]
+    body = b64decode(text) if recorded["encoding"] == "base64" else text.encode()
     if recorded["truncated"] and not any(name == b"content-length" for name, _ in headers):
         body = bytes(min(recorded["size"], _MOST_SENT))
     scope = {
@@ -257,6 +259,7 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str, keys: Mapping[str
         "headers": headers,
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 9630),
+        "extensions": {UNDISTURBED: {}},  # the journal shows each answer as it was made, before a fault broke it
     }
     messages: list[Any] = []
 
@@ -282,9 +285,16 @@ def _unmask(name: str, value: str, keys: Mapping[str, bytes]) -> bytes:
     return keys.get(mark[1] if mark else "", value.encode("latin-1", "replace"))
 
 
+def _unmask_rule_keys(body: str) -> str:
+    """The body of a control operation, with the keys of the default data that fault rules name."""
+    for mask, secret in _RULE_KEYS.items():
+        body = body.replace(f'"{mask}"', f'"{secret}"')
+    return body
+
+
 def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
     before, request = one["response"], f"{one['request']['method']} {one['request']['target']}"
-    own = one["request"]["path"].startswith("/_emulator/")
+    own = one["request"]["path"].startswith(_OWN)
     for what in ("status", "headers", "body", "sha256"):
         expected, found = before[what], got[what]
         if not before["sha256"] and what in {"body", "sha256"}:  # the journal was written while the answer was sent

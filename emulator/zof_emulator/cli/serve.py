@@ -146,6 +146,16 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
     type=_Parsed("host", parse_host),
     help="Host besides this machine that webhooks are sent to; may be given more than once.",
 )
+@_flag(
+    "--prefer/--no-prefer",
+    default=True,
+    help="Whether a request may ask for an error or a delay with the header Prefer, as in Prefer: code=429.",
+)
+@_flag(
+    "--evolve/--no-evolve",
+    default=False,
+    help="Whether answers and events hold fields and values that the API may get without a new version.",
+)
 @_setting("world_idle", "--world-idle", help="Seconds after which an unused world may be dropped to make room.")
 @_flag(
     "--token",

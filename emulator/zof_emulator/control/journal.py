@@ -149,12 +149,12 @@ def _explain(nearest: Mapping[str, Any] | None) -> str:
 
 def _header(hosted: HostedWorld) -> dict[str, Any]:
     """The configuration and the start of the world, which a replay needs."""
-    world, journal = hosted.world, _journal(hosted)
+    journal = _journal(hosted)
     return {
         "format": FORMAT,
         "version": VERSION,
         "world": hosted.name or DEFAULT,
-        **world.config.to_json(),
+        **hosted.began_with.to_json(),
         "began": rfc3339_ms(hosted.began),
         "began_ms": hosted.began,
         "from_snapshot": hosted.from_snapshot,

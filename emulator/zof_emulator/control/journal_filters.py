@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Operation
 
 _LONGEST_NAME = 100
+_FAULT = re.compile(r"fault_[1-9][0-9]{0,18}|prefer|any|none")
 
 
 class KnownNames(NamedTuple):
@@ -38,6 +40,8 @@ def check_filters(names: KnownNames, asked: Mapping[str, Any]) -> None:
         _check("operation", asked["operation"], names.fields, "an operation ID such as cancelRun")
     if "refused" in asked:
         _check("refused", asked["refused"], names.reasons, "a reason such as rate_limited")
+    if "fault" in asked and not _FAULT.fullmatch(asked["fault"]):
+        raise Refused("invalid_value", "fault", expected="the ID of a fault such as fault_1, or prefer, any or none")
     own = names.fields.get(asked.get("operation", ""))
     known = frozenset().union(*names.fields.values()) if own is None else own
     for name in asked.get("body", ()):

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_emulator.control import clock, deliveries, journal, scenarios, snapshots
+from zof_emulator.control import clock, config, deliveries, faults, journal, scenarios, snapshots
 from zof_emulator.control.snapshot_reader import SnapshotReader
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.world_registry import WorldRegistry
     from zof_emulator.spec.document import Node
+    from zof_emulator.spec.fault_rules import FaultJudge
 
 
 BODY_READERS: Final = MappingProxyType({"restoreSnapshot": SnapshotReader})
@@ -35,12 +36,12 @@ def installed_version() -> str:
 
 
 def table(
-    contract: Node, names: KnownNames, worlds: WorldRegistry, public_url: str = ""
+    contract: Node, names: KnownNames, worlds: WorldRegistry, judge: FaultJudge, public_url: str = ""
 ) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting]]:
     """Which function answers which operation.
 
-    `contract` is the document of the API, `names` are those that filters of the journal may use, and links begin with
-    `public_url`.
+    `contract` is the document of the API, `names` are those that filters of the journal may use, `judge` judges fault
+    rules, and links begin with `public_url`.
     """
     about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
@@ -74,6 +75,12 @@ def table(
             "createDeliveryRule": deliveries.create_rule,
             "clearDeliveryRules": deliveries.clear_rules,
             "sendEvent": lambda hosted, call: deliveries.send_event(hosted, call, contract),
+            "listFaults": faults.list_faults,
+            "createFault": lambda hosted, call: faults.create_fault(hosted, call, judge),
+            "getFault": faults.get_fault,
+            "deleteFault": faults.delete_fault,
+            "getConfig": config.get_config,
+            "changeConfig": lambda hosted, call: config.change_config(hosted, call, judge),
             "restoreSnapshot": snapshots.restore_snapshot,
         },
     )
@@ -92,8 +99,8 @@ def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> R
 def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
     given = dict(call.body)
     name = given.pop("name")
-    config = scenarios.choose_config(worlds.default.config, given)
-    return Reply(201, Document(_world(worlds.create(name, config), _root(hosted, call))))
+    chosen = scenarios.choose_config(worlds.default.config, given)
+    return Reply(201, Document(_world(worlds.create(name, chosen), _root(hosted, call))))
 
 
 def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:

@@ -101,6 +101,8 @@ class WorldConfig:
     """The labels of the environments that every organization has in addition to its own."""
     envelope: Envelope = field(default=Envelope.PRESENT, metadata=_choice(Envelope))
     """The envelope of webhook events."""
+    evolve: bool = field(default=False, metadata={"schema": {"type": "boolean"}})
+    """Whether answers hold fields and values that the API may get without a new version."""
 
     def __post_init__(self) -> None:
         for one in fields(WorldConfig):
@@ -158,6 +160,8 @@ def _check_field(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:  # 
         return _check_choice(name, value, metadata["enum"])
     if name == "scenario":
         return value if isinstance(value, Scenario) else read_scenario(value)
+    if rule["type"] == "boolean":
+        return _check_boolean(name, value)
     if rule["type"] == "integer":
         return check_integer(name, value, rule["minimum"], rule["maximum"])
     if name == "rate":
@@ -176,6 +180,12 @@ def check_integer(name: str, value: object, minimum: int, maximum: int) -> int:
     """
     if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
         raise ValueError(f"invalid {name} {value!r}: use an integer from {minimum} to {maximum}")
+    return value
+
+
+def _check_boolean(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"invalid {name} {value!r}: use true or false")  # noqa: TRY004  as for every invalid value
     return value
 
 

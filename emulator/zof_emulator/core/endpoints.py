@@ -24,7 +24,7 @@ _URL_RULE: Final = "an http or https URL without user or fragment, at most 2048 
 
 
 class EventType(StrEnum):
-    """The event types that an endpoint can subscribe to (`/docs/api/webhooks`)."""
+    """The types of events: those that an endpoint can subscribe to (`/docs/api/webhooks`), and one to come."""
 
     RUN_STARTED = "run.started"
     RUN_COMPLETED = "run.completed"
@@ -34,6 +34,8 @@ class EventType(StrEnum):
     AGENT_OFFLINE = "agent.offline"
     GATE_BLOCKED = "release.gate_blocked"
     INTEGRATION_ERROR = "integration.error"
+    RUN_PROVISIONED = "run.provisioned"
+    """A type that the API does not have yet; only worlds that evolve send it."""
 
 
 class Endpoint(NamedTuple):

@@ -50,8 +50,7 @@ import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from zof_emulator.core.fields import (
     LONGEST_ECHO,
@@ -63,6 +62,7 @@ from zof_emulator.core.fields import (
     read_object,
     read_pair,
 )
+from zof_emulator.core.tenants import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +75,8 @@ _LARGEST: Final = 1_000_000_000
 _STATUSES: Final = (200, 599)
 _MOST_TEXT: Final = 1 << 16
 _MOST_HEADERS: Final = 50
-_DIGEST: Final = "sha256:"
+DIGEST: Final = "sha256:"
+"""The beginning of the form in which a rule keeps a key; the digest of the key follows."""
 _IS_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE: Final = re.compile(r"[\x20-\x7e]{0,4096}")
@@ -321,6 +322,15 @@ class FaultRule:
         }
 
 
+class FaultMark(NamedTuple):
+    """Which fault answered a request, as the journal and the log show it."""
+
+    id: str
+    """The rule's ID, or `prefer` if the request asked for it."""
+    place: Place
+    effect: EffectKind
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of a rule, for editors; `FaultRule.from_json` also judges what a schema cannot say."""
     text: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
@@ -357,7 +367,7 @@ def schema() -> dict[str, Any]:
 
 def digest_key(key: str) -> str:
     """The form in which a rule keeps a key."""
-    return _DIGEST + sha256(key.encode()).hexdigest()
+    return DIGEST + digest_of(key)
 
 
 def canonical(value: object, path: str = "") -> str:

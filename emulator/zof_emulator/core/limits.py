@@ -98,6 +98,13 @@ class Limiter:
             bucket(name): Window(end, used, refused=refused) for name, (end, used, refused) in saved.items()
         }
 
+    def peek(self, organization: str, key: str, now: int) -> Verdict:
+        """The verdict on a request at `now` (ms) that is not counted, and is not refused."""
+        limit, window = self._rate.limit, self.windows.get(key if self._by_key else organization)
+        if window is None or now >= window.end:
+            return Verdict(limit, limit, -(-(now + self._rate.window_ms) // SECOND), None)
+        return Verdict(limit, max(0, limit - window.used), window.reset, None)
+
     def admit(self, organization: str, key: str, now: int) -> Verdict:
         """Count a request at `now` (ms) and return the verdict. A refused request is not counted."""
         bucket = key if self._by_key else organization

@@ -96,7 +96,12 @@ class Outbox:
     # --- events
     def publish(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> int:
         """Send an event to every endpoint that subscribes to its type; return the number of these endpoints."""
-        subscribers = self.endpoints.subscribers(organization, kind)
+        return self.publish_to(self.endpoints.subscribers(organization, kind), kind, organization, facts, now)
+
+    def publish_to(
+        self, subscribers: tuple[int, ...], kind: EventType, organization: str, facts: EventFacts, now: int
+    ) -> int:
+        """Send an event to these endpoints, whatever types they subscribe to; return their number."""
         if subscribers:
             event = self._event(kind, organization, facts, now)
             for endpoint in subscribers:

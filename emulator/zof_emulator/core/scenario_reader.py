@@ -338,7 +338,7 @@ class _Reader:
             try:
                 rules.append(FaultRule.from_json(one))
             except InvalidField as error:
-                self._report((*path, *_steps(error.path)), str(error))
+                self._report((*path, *split_path(error.path)), str(error))
         return tuple(rules)
 
     # --- runs
@@ -436,7 +436,7 @@ def _log_text(line: Any) -> LogText:  # noqa: ANN401  JSON
     return LogText("info", line)
 
 
-def _steps(path: str) -> Path:
+def split_path(path: str) -> Path:
     """The steps of a path such as `effect.latency_ms[0]`."""
     return tuple(int(one) if one.isdigit() else one for one in path.replace("[", ".").replace("]", "").split("."))
 

@@ -53,6 +53,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
         "run_counts": [[*key, times] for key, times in world.run_counts.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
         "outbox": world.outbox.save(),
+        "faults": world.faults.to_json(),
         "limits": world.limiter.to_json(_marks(world).__getitem__),
         "answers": world.answers.to_json(write),
         "runs": [list(run) for run in (world.runs.values() if runs is None else runs)],
@@ -98,6 +99,7 @@ def restore_world(
     world.outbox.restore(state["outbox"])
     world.run_counts = {(organization, name): times for organization, name, times in state["run_counts"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
+    world.faults.restore(state["faults"])
     buckets = {mark: bucket for bucket, mark in _marks(world).items()}
     world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
     world.answers.restore(state["answers"], read)

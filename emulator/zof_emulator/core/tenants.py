@@ -68,7 +68,7 @@ class Key:
     expires_in: int | None = None
     """How long after the start of its world it expires, in ms; `start_at` makes `expires_at` of it."""
     known_digest: str = ""
-    """The digest of a key whose secret is not known."""
+    """The digest of a key whose secret is not known, or has a stand-in."""
 
     @property
     def digest(self) -> str:

@@ -11,10 +11,11 @@ from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.history import add_history
 from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
 from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.limits import Limiter
 from zof_emulator.core.outcomes import LONGEST
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
-from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, SliceEnded
+from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, Clock, SliceEnded
 from zof_emulator.core.world_queries import WorldQueries
 from zof_emulator.core.world_state import Event, EventKind, Retention, Tenancy, sort_samples
 
@@ -93,6 +94,21 @@ class World(WorldQueries):
         self.check_reachable(instant, param)
         self.clock = self.clock.move_by(instant - self.now)
         return self.settle(instant, most)
+
+    def change_config(self, config: WorldConfig, system: int) -> None:
+        """Apply the rate limit, the capacity and the clock mode of a configuration from now on.
+
+        The windows of another rate begin anew. A clock that becomes real goes to the system's time (`system`, ms) when
+        it is read next; if it is ahead of that, it goes on from where it stands.
+        """
+        if config.rate != self.config.rate:
+            self.limiter = Limiter(config.rate)
+        if config.clock is not self.config.clock:
+            self.clock = Clock(config.clock).catch_up(system, self.now)
+        self.config = config
+        for name, tenancy in self.tenancies.items():
+            if tenancy.waiting and tenancy.running < config.capacity:
+                self.agenda.put(self.now, name)
 
     def check_reachable(self, instant: int, param: str | None = None) -> None:
         """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""
@@ -265,9 +281,13 @@ class World(WorldQueries):
 
     def _publish(self, event: EventType, run: Run) -> None:
         """Send an event of a run to whom it concerns; what it is about is gathered only if somebody subscribes."""
-        if self.outbox.endpoints.subscribers(run.organization, event):
+        subscribers = self.outbox.endpoints.subscribers(run.organization, event)
+        if subscribers:
             name = self.names.run(run.number)
             facts = EventFacts(name, name, run.project_id, run.environment, run.status.value, run.duration_ms)
+            if event is EventType.RUN_STARTED and self.config.evolve:
+                provisioned = EventType.RUN_PROVISIONED  # no endpoint can name the type
+                self.outbox.publish_to(subscribers, provisioned, run.organization, facts, self.now)
             self.outbox.publish(event, run.organization, facts, self.now)
 
     def _report(self, event: EventKind, run: Run, case: str | None = None, status: Status | None = None) -> None:

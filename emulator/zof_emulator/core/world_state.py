@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.catalogue import Catalogue
 from zof_emulator.core.endpoints import Registration
+from zof_emulator.core.fault_store import FaultStore
 from zof_emulator.core.idempotency import IdempotencyStore
 from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex, RunIndex
@@ -86,6 +87,7 @@ class WorldState:
         "catalogue",
         "clock",
         "config",
+        "faults",
         "forgotten",
         "keys",
         "limiter",
@@ -139,6 +141,10 @@ class WorldState:
         """How often each case and suite of an organization has begun, as far as an outcome depends on it."""
         self.seen: dict[int, Status] = {}
         """In the clock mode `auto`: the status that a client last saw of each run that has not ended."""
+        self.faults = FaultStore(seed)
+        for rule in config.scenario.faults:
+            self.faults.add(rule)
+        """The rules by which requests fail on purpose."""
         self.on_event: Callable[[Event], None] | None = None
         """Called with every event; None if nobody listens."""
 

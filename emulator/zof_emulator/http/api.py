@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import traceback
+from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,10 +15,10 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import MustWait, SliceEnded
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
-from zof_emulator.http import encode
 from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body, read_body
 from zof_emulator.http.hosted_world import Exchange
+from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.routes import Routes
 from zof_emulator.http.send import send_answer
 from zof_emulator.http.waits import Waits, wait, wait_until_settled
@@ -32,19 +34,22 @@ if TYPE_CHECKING:
     from zof_emulator.handlers.messages import Reply
     from zof_emulator.http.decode import BodyReader
     from zof_emulator.http.deliveries import Deliveries
+    from zof_emulator.http.encode import Encoder
+    from zof_emulator.http.faults import FaultInjector
     from zof_emulator.http.hosted_world import HostedWorld
+    from zof_emulator.http.outcome import Headers
     from zof_emulator.http.policy import Policy
     from zof_emulator.http.routes import Route
     from zof_emulator.spec.document import Document
-    from zof_emulator.spec.operation import Operation, Refusal
+    from zof_emulator.spec.operation import Operation
 
-    Headers = tuple[tuple[bytes, bytes], ...]
+    Alter = Callable[[Callable[[], Outcome]], Outcome]
+    """Makes the outcome of a request from the function that carries the request out."""
+
     Table = Mapping[str, Callable[[Any, Request], Reply | Waiting]]
 
 _LOG: Final = logging.getLogger("zof_emulator")
-_PIECE: Final = 1 << 16
 _NO_CONTENT: Final = 204
-_JSON: Final = (b"content-type", b"application/json")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
@@ -58,18 +63,6 @@ class Arrival(NamedTuple):
     """The parameters of the path, by name."""
     raw: bytes | BodyReader | None
     """The body, or what has read it; None if it was too large to be read."""
-
-
-class Outcome(NamedTuple):
-    """The answer to a request, and what the journal and the listeners record about it."""
-
-    encoded: Encoded
-    organization: str = ""
-    """The organization of the key; empty without a valid key."""
-    reason: str = ""
-    """Why the request was refused; empty if it was not."""
-    limits: Headers = ()
-    """The headers of the rate limit."""
 
 
 class OpenApiApp:
@@ -105,12 +98,15 @@ class OpenApiApp:
         if amiss:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
         self.deliveries = deliveries
+        self.faults: FaultInjector | None = None
+        """What answers the requests that fail on purpose; None if none of these operations can."""
         self._public_url = public_url
         self._readers = readers
         self._table = table
         self._routes = Routes(prefix, found)
         self._elsewhere = compile_elsewhere(document)
         self._policy = policy
+        self._encoder_of: Callable[[HostedWorld], Encoder] = attrgetter(policy.encoder)
         self._date = (-1, b"")
 
     async def __call__(
@@ -136,6 +132,15 @@ class OpenApiApp:
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
         if hosted.is_settling and self._policy.needs_settled_world(operation):
             await wait_until_settled(hosted)
+        faults = self.faults
+        if (
+            faults is not None
+            and (hosted.world.faults.tables or b"prefer" in headers)
+            and arrival is not None
+            and faults.is_concerned(arrival, hosted)
+        ):
+            await faults.answer(arrival, hosted, receive, send)
+            return
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, Waits):
             await wait(found, hosted)
@@ -148,6 +153,20 @@ class OpenApiApp:
         else:
             await send_answer(send, scope, encoded, heads, self.deliveries.lock, sending)
 
+    async def carry_out(
+        self, arrival: Arrival, hosted: HostedWorld, alter: Alter
+    ) -> tuple[Encoded, Headers, Sending | None]:
+        """Answer and record a request for an operation, with the outcome that `alter` makes.
+
+        Returns:
+            The answer, all of its headers, and what takes note of its pieces.
+        """
+        found = self._attempt(arrival.scope, None, arrival, hosted, None, alter)
+        while isinstance(found, Waits):
+            await wait(found, hosted)
+            found = self._attempt(arrival.scope, None, arrival, hosted, found, alter)
+        return found
+
     async def _read_body(
         self, operation: Operation, receive: Receive, headers: Mapping[bytes, bytes], most: int
     ) -> bytes | BodyReader | None:
@@ -156,8 +175,14 @@ class OpenApiApp:
         has_body = await read_body(reader, receive, headers, most)
         return None if has_body is None else reader if has_body else b""
 
-    def _attempt(
-        self, scope: Scope, route: Route | None, arrival: Arrival | None, hosted: HostedWorld, waits: Waits | None
+    def _attempt(  # noqa: PLR0913, PLR0917  what an answer depends on
+        self,
+        scope: Scope,
+        route: Route | None,
+        arrival: Arrival | None,
+        hosted: HostedWorld,
+        waits: Waits | None,
+        alter: Alter | None = None,
     ) -> tuple[Encoded, Headers, Sending | None] | Waits:
         """Answer a request at one instant, or say that it must wait; `waits` when it has waited."""
         with self.deliveries.lock:
@@ -170,9 +195,11 @@ class OpenApiApp:
                 at = hosted.world.now
             try:
                 if arrival is None:
-                    outcome = self._answer_without_operation(scope, route)
-                else:
+                    outcome = self._answer_without_operation(scope, route, hosted)
+                elif alter is None:
                     outcome = self._answer(arrival, hosted, waits)
+                else:
+                    outcome = alter(partial(self._answer, arrival, hosted, waits))
             except Waits as more:
                 more.at = at
                 if not more.is_slice:
@@ -203,10 +230,10 @@ class OpenApiApp:
         if arrival is not None:
             raw = arrival.raw
             body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
-        encoded, organization, reason, limits = outcome
+        encoded, organization, reason, limits, fault = outcome
         now = hosted.world.now
         return hosted.journal.add(
-            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits)
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault)
         )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
@@ -226,7 +253,7 @@ class OpenApiApp:
         """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
         with self.deliveries.lock:
             hosted.settle_slice()
-            outcome = Outcome(_encode_refusal(self._elsewhere, refused), reason=refused.reason)
+            outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
             heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
             self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
         await send_answer(send, scope, outcome.encoded, heads, self.deliveries.lock)
@@ -235,7 +262,7 @@ class OpenApiApp:
         """The body and the headers of the answer to input that is not a valid HTTP request."""
         with self.deliveries.lock:
             hosted.settle_slice()
-            outcome = Outcome(_encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
+            outcome = Outcome(encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
             request_id = hosted.outside_id()
             heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
             self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
@@ -262,7 +289,7 @@ class OpenApiApp:
             encoded = self._perform(arrival, organization, hosted)
         except Refused as refused:
             reason = refused.reason
-            encoded = _encode_refusal(operation.reasons, refused)
+            encoded = self._encoder_of(hosted).evolve_error(encode_refusal(operation.reasons, refused))
         except Waits as more:
             more.organization, more.limits = organization, limits
             raise
@@ -272,7 +299,7 @@ class OpenApiApp:
             reason = "internal_error"
             where = traceback.extract_tb(bug.__traceback__)[-1]
             _LOG.error("bug in %s: %r at %s:%s", operation.id, bug, where.filename, where.lineno)
-            encoded = _encode_refusal(operation.reasons, Refused(reason))
+            encoded = self._encoder_of(hosted).evolve_error(encode_refusal(operation.reasons, Refused(reason)))
         return Outcome(encoded, organization, reason, limits)
 
     def _perform(self, arrival: Arrival, organization: str, hosted: HostedWorld) -> Encoded:
@@ -330,7 +357,7 @@ class OpenApiApp:
             reply = self._wait(pause, operation, request, hosted)
         if isinstance(reply, Waiting):
             raise Waits(reply, request.base)
-        return hosted.encoder.encode(reply, operation.answers[reply.status], request.base)
+        return self._encoder_of(hosted).encode(reply, operation.answers[reply.status], request.base)
 
     def _wait(self, pause: MustWait, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
         """Call the handler again after what a poll on an auto clock must wait for."""
@@ -343,21 +370,24 @@ class OpenApiApp:
 
         return Waiting(call_again, is_slice=isinstance(pause, SliceEnded))
 
-    @staticmethod
-    def _resume(operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld) -> Encoded:
+    def _resume(
+        self, operation: Operation, resume: Callable[[], Reply | Waiting], base: str, hosted: HostedWorld
+    ) -> Encoded:
         reply = resume()
         if isinstance(reply, Waiting):
             raise Waits(reply, base)
-        return hosted.encoder.encode(reply, operation.answers[reply.status], base)
+        return self._encoder_of(hosted).encode(reply, operation.answers[reply.status], base)
 
-    def _answer_without_operation(self, scope: Scope, route: Route | None) -> Outcome:
+    def _answer_without_operation(self, scope: Scope, route: Route | None, hosted: HostedWorld) -> Outcome:
         """The answer to a request that reaches no operation."""
+        encoder = self._encoder_of(hosted)
         if route is None:
-            return Outcome(_encode_refusal(self._elsewhere, Refused("unknown_path")), reason="unknown_path")
+            encoded = encoder.evolve_error(encode_refusal(self._elsewhere, Refused("unknown_path")))
+            return Outcome(encoded, reason="unknown_path")
         if scope["method"] == "OPTIONS":
             return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
-        encoded = _encode_refusal(self._elsewhere, refused)
+        encoded = encoder.evolve_error(encode_refusal(self._elsewhere, refused))
         allow = (b"allow", route.allow_header.encode())
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
@@ -373,6 +403,7 @@ class OpenApiApp:
                     request_id,
                     outcome.organization,
                     outcome.reason,
+                    "" if outcome.fault is None else outcome.fault.id,
                 )
             )
 
@@ -389,19 +420,3 @@ def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]
     most = 0 if operation is None or operation.body is None else operation.body.most_bytes
     declared = headers.get(b"content-length", b"")
     return Cut(b"", int(declared[:18]) if declared.isdigit() else most + 1, "")
-
-
-def _encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
-    """The answer to a refused request.
-
-    Raises:
-        KeyError: the document does not word the reason, which a test rules out.
-    """
-    refusal = reasons[refused.reason]
-    content = encode.json_of(refusal.error(refused))
-    headers = [_JSON, (b"content-length", b"%d" % len(content))]
-    if refusal.code == "unauthorized":
-        headers.append((b"www-authenticate", b"Bearer"))
-    if "seconds" in refused.words:
-        headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
-    return Encoded(refusal.status, tuple(headers), content)

@@ -32,6 +32,11 @@ def _heads(length: int) -> tuple[tuple[bytes, bytes], ...]:
     return _JSON_TYPE, (b"content-length", b"%d" % length)
 
 
+def json_of(value: Any) -> bytes:  # noqa: ANN401  JSON
+    """A value as JSON, copied: the bytes that orjson returns occupy at least 4 KiB of memory."""
+    return b"%b" % orjson.dumps(value)
+
+
 class Encoder:
     """Encodes the replies of one world."""
 
@@ -56,7 +61,7 @@ class Encoder:
         elif isinstance(body, Page):
             content = self._encode_page(body, answer, base)
         elif isinstance(body, Document):
-            content = _encode_document(body, answer)
+            content = self._write(body.value, answer.holds[JSON])
         elif isinstance(body, File):
             return _encode_file(reply, body, answer)
         else:
@@ -83,7 +88,7 @@ class Encoder:
     def _encode_and_store(
         self, store: dict[Hashable, bytes], words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]
     ) -> bytes:
-        content = _encode_checked(words(self.world, subject, base), holds)
+        content = self._render(words, base, subject, holds)
         if self._size + len(content) > _MOST_BYTES:
             self._clear()
             store = self._find_store(words, base)
@@ -93,6 +98,20 @@ class Encoder:
         store[subject] = content
         self._size += len(content)
         return content
+
+    def _render(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
+        """A subject as JSON."""
+        return self._write(words(self.world, subject, base), holds)
+
+    def _write(self, value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
+        """An object as JSON."""
+        if not holds(value):
+            raise SpecBroken(f"an answer violates its schema: {value}")
+        return json_of(value)
+
+    def evolve_error(self, encoded: Encoded) -> Encoded:
+        """An error as this world sends it."""
+        return encoded
 
     @property
     def size(self) -> int:
@@ -104,7 +123,7 @@ class Encoder:
         store, words, holds = self._find_store(page.words, base), page.words, answer.item_holds
         items = [store.get(one) or self._encode_and_store(store, words, base, one, holds) for one in page.subjects]
         rest = {"data": [], "has_more": page.has_more, "next_cursor": page.next_cursor}
-        return b'{"data":[' + b",".join(items) + _encode_checked(rest, answer.holds[JSON])[len(b'{"data":[') :]
+        return b'{"data":[' + b",".join(items) + self._write(rest, answer.holds[JSON])[len(b'{"data":[') :]
 
     def _encode_export(self, export: Export, answer: Answer, base: str) -> Callable[[], Iterator[bytes]]:
         holds = answer.item_holds or answer.holds[JSON]
@@ -112,26 +131,11 @@ class Encoder:
         def pieces() -> Iterator[bytes]:
             before = b'{"data":['
             for subject in export.subjects():
-                yield before + _encode_checked(export.words(self.world, subject, base), holds)
+                yield before + self._write(export.words(self.world, subject, base), holds)
                 before = b","
             yield b"]}" if before == b"," else before + b"]}"
 
         return pieces
-
-
-def _encode_checked(value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
-    if not holds(value):
-        raise SpecBroken(f"an answer violates its schema: {value}")
-    return json_of(value)
-
-
-def json_of(value: Any) -> bytes:  # noqa: ANN401  JSON
-    """A value as JSON, copied: the bytes that orjson returns occupy at least 4 KiB of memory."""
-    return b"%b" % orjson.dumps(value)
-
-
-def _encode_document(body: Document, answer: Answer) -> bytes:
-    return _encode_checked(body.value, answer.holds[JSON])
 
 
 def _encode_file(reply: Reply, file: File, answer: Answer) -> Encoded:

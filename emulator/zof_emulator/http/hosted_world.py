@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from zof_emulator.core.timeline import NEVER, SliceEnded
 from zof_emulator.http.auth import mark_digest
 from zof_emulator.http.encode import Encoder
+from zof_emulator.http.evolve import EvolvingEncoder
+from zof_emulator.http.pauses import Pauses
 from zof_emulator.journal.ring import Journal
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Exchange(NamedTuple):
     organization: str
     reason: str
     """Why it was refused; empty if it was not."""
+    fault: str = ""
+    """The ID of the fault that answered; empty if none did."""
 
 
 class Listeners(NamedTuple):
@@ -59,6 +63,7 @@ class HostedWorld:
         "_system",
         "authorizations",
         "began",
+        "began_with",
         "config",
         "encoder",
         "from_snapshot",
@@ -67,6 +72,8 @@ class HostedWorld:
         "listeners",
         "mount",
         "name",
+        "pauses",
+        "plain_encoder",
         "used_at",
         "world",
     )
@@ -104,6 +111,8 @@ class HostedWorld:
         self._system = system
         self._access = access
         self._outside = 0
+        self.pauses = Pauses()
+        """The requests that wait because of a fault."""
         self.is_settling = False
         """Whether an advance is carried out in slices; nothing else moves the world until it has ended."""
         self.reset()
@@ -136,9 +145,13 @@ class HostedWorld:
         return self
 
     def _show(self, world: World) -> None:
+        self.pauses.release_all()
         self._forgotten = world.forgotten  # a greater number is reported once
         self.world = world
-        self.encoder = Encoder(world)
+        self.began_with = world.config
+        """The configuration of the world when it began here; a request may change it later."""
+        self.plain_encoder = Encoder(world)
+        self.encoder = EvolvingEncoder(world) if world.config.evolve else self.plain_encoder
         access = self._access(world)
         self.authorizations, self._labels = access.authorizations, access.labels
         if self.journal is not None:

@@ -10,7 +10,17 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Operation
 
 JOURNALED_CONTROL_OPERATIONS: Final = frozenset(
-    {"advanceClock", "advanceRun", "clearDeliveryRules", "createDeliveryRule", "disturbDelivery", "sendEvent"}
+    {
+        "advanceClock",
+        "advanceRun",
+        "changeConfig",
+        "clearDeliveryRules",
+        "createDeliveryRule",
+        "createFault",
+        "deleteFault",
+        "disturbDelivery",
+        "sendEvent",
+    }
 )
 """The control operations that change what the API answers or sends next, so that a replay needs them."""
 
@@ -41,6 +51,8 @@ class Policy(Protocol):
 
     has_cursors: bool
     """Whether `starting_after` is a sealed cursor of a list."""
+    encoder: str
+    """The attribute of a hosted world that is the encoder of the answers."""
 
     def subject(self, hosted: HostedWorld) -> World | HostedWorld:
         """Return what the operations act on: the first argument of a handler."""
@@ -69,6 +81,7 @@ class ApiPolicy:
     """The API: its operations act on the world, which numbers and journals every answer."""
 
     has_cursors = True
+    encoder = "encoder"
 
     @staticmethod
     def subject(hosted: HostedWorld) -> World:
@@ -105,6 +118,7 @@ class ControlPolicy:
     """The control operations: they act on the hosted world, and their answers leave the world's numbering alone."""
 
     has_cursors = False
+    encoder = "plain_encoder"
 
     @staticmethod
     def subject(hosted: HostedWorld) -> HostedWorld:

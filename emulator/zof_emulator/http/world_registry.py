@@ -107,8 +107,10 @@ class WorldRegistry:
         Raises:
             Refused: no world has this name, or it is the default world.
         """
-        if self.find(name) is self.default:
+        hosted = self.find(name)
+        if hosted is self.default:
             raise Refused("world_needed")
+        hosted.pauses.release_all()
         del self._by_name[name]
 
     def _drop_idle(self) -> None:

@@ -12,6 +12,7 @@ from zof_emulator.core.instants import SECOND, http_date
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from zof_emulator.core.faults import FaultMark
     from zof_emulator.core.world import World
     from zof_emulator.handlers.messages import Encoded
     from zof_emulator.spec.operation import Operation
@@ -79,6 +80,8 @@ class Addition(NamedTuple):
     """The request ID of the answer; empty if it follows from the world's numbering."""
     limits: Headers
     """The headers of the rate limit; empty if the request did not reach the limiter."""
+    fault: FaultMark | None = None
+    """The fault that answered; None if none did."""
 
 
 class Entry(NamedTuple):
@@ -112,6 +115,8 @@ class Entry(NamedTuple):
     remaining: bytes
     reset: tuple[bytes, bytes] | None
     content: bytes | Cut | Sending
+    fault: FaultMark | None
+    """The fault that answered; None if none did."""
 
     @property
     def path(self) -> str:
@@ -160,7 +165,7 @@ class Journal:
         The path and headers are stored once while consecutive requests repeat them. Returns what takes note
         of an answer that is sent in pieces.
         """
-        at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits = addition
+        at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits, fault = addition
         self.count += 1
         path, headers, content = scope["path"], scope["headers"], answer.content
         raw_path = scope.get("raw_path") or path.encode()
@@ -191,6 +196,7 @@ class Journal:
                 request_id,
                 *kept,
                 sent,
+                fault,
             )
         )
         return sent if isinstance(sent, Sending) else None

@@ -17,6 +17,7 @@ from zof_emulator.journal.ring import MOST_BODY, Cut, Sending
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from zof_emulator.core.faults import FaultMark
     from zof_emulator.journal.ring import Entry, Headers
 
     Shown = dict[str, Any]
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _RUN: Final = re.compile(r"run_([A-Za-z0-9_-]+)")
 _OF_RUN: Final = re.compile(r"(?:res|art)_([A-Za-z0-9_-]+)_[0-9]{3,4}")
+ANY_FAULT: Final = "any"
+NO_FAULT: Final = "none"
+"""The words of the filter `fault` besides the IDs of faults."""
 _LAST: Final = re.compile(r"/(run_[A-Za-z0-9_-]+)$")
 
 
@@ -40,7 +44,7 @@ def show(number: int, entry: Entry) -> Shown:
         "key": None if authorization is None else mask_header(authorization),
         "run_ids": _run_ids(entry),
         "refused": entry.reason or None,
-        "fault": None,
+        "fault": None if entry.fault is None else show_fault(entry.fault),
         "request": {
             "method": entry.method,
             "path": entry.path,
@@ -51,6 +55,11 @@ def show(number: int, entry: Entry) -> Shown:
         },
         "response": message(entry.status, entry.answer_headers, entry.content),
     }
+
+
+def show_fault(fault: FaultMark) -> Shown:
+    """The fault that answered, as JSON."""
+    return {"id": fault.id, "place": fault.place.value, "effect": fault.effect.value}
 
 
 def message(status: int, headers: Headers, content: Content) -> Shown:
@@ -70,6 +79,8 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         "refused": one["refused"],
     }
     amiss = [(name, asked[name], got) for name, got in found.items() if name in asked and asked[name] != got]
+    if "fault" in asked and not _has_fault(one["fault"], asked["fault"]):
+        amiss.append(("fault", asked["fault"], None if one["fault"] is None else one["fault"]["id"]))
     if "run_id" in asked and asked["run_id"] not in one["run_ids"]:
         amiss.append(("run_id", asked["run_id"], one["run_ids"]))
     if "after" in asked and one["at_ms"] < asked["after"]:
@@ -88,6 +99,13 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
             (f"body.{name}", value, sent.get(name)) for name, value in expected.items() if sent.get(name) != value
         ]
     return [{"what": what, "expected": expected, "got": got} for what, expected, got in amiss]
+
+
+def _has_fault(fault: Mapping[str, Any] | None, asked: str) -> bool:
+    """Whether an exchange met the fault that is asked for: an ID, `any` or `none`."""
+    if fault is None:
+        return asked == NO_FAULT
+    return asked in {ANY_FAULT, fault["id"]}
 
 
 def _run_ids(entry: Entry) -> list[str]:

@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from zof_emulator.core.config import WorldConfig
-from zof_emulator.core.fields import suggest
+from zof_emulator.core.fields import InvalidField, suggest
 from zof_emulator.core.limits import OFF, Rate, RateScope
 from zof_emulator.core.scenario import Problem, Scenario, ScenarioError
-from zof_emulator.core.scenario_reader import find_contradictions, read_scenario
+from zof_emulator.core.scenario_reader import find_contradictions, read_scenario, split_path
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.schema import SETTINGS, find_problems
 from zof_emulator.scenarios.tree import TreeError, read_limited, read_tree, walk
+from zof_emulator.spec import document, operation
+from zof_emulator.spec.fault_rules import FaultJudge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -176,7 +179,33 @@ def _load_value(value: Any, name: str) -> LoadedScenario:  # noqa: ANN401  JSON
     settings = {name: _read_setting(name, value[name]) for name in SETTINGS if name in value}
     rest = {"name": name} | {name: one for name, one in value.items() if name not in SETTINGS}
     scenario = read_scenario(rest, settings.get("environments", ()))
+    _judge_faults(scenario)
     return LoadedScenario(scenario, settings)
+
+
+def _judge_faults(scenario: Scenario) -> None:
+    """Judge the fault rules of a scenario by the contract.
+
+    Raises:
+        ScenarioError: a rule names what does not exist.
+    """
+    if not scenario.faults or scenario.data is None:
+        return
+    organizations = [one.id for one in scenario.data.organizations]
+    keys, problems = [one.digest for one in scenario.data.keys], []
+    for index, rule in enumerate(scenario.faults):
+        try:
+            _load_judge().judge(rule, organizations, keys)
+        except InvalidField as error:
+            problems.append(Problem(("faults", index, *split_path(error.path)), str(error)))
+    if problems:
+        raise ScenarioError(problems)
+
+
+@lru_cache(maxsize=1)
+def _load_judge() -> FaultJudge:
+    contract = document.load(document.find("openapi.yaml"))
+    return FaultJudge(operation.operations(contract), urlsplit(contract.root["servers"][0]["url"]).path)
 
 
 def _find_contradictions(value: Any, problems: list[Problem]) -> list[Problem]:  # noqa: ANN401

@@ -34,6 +34,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "max_runs": "The number of ended runs that the world keeps for each organization.",
     "references": "`open` creates the projects, cases and suites that a request names, `strict` refuses unknown ones.",
     "environments": "Labels of environments that every organization has besides its own.",
+    "evolve": "Whether answers and events hold fields and values that the API may get without a new version.",
     "envelope": "The envelope of webhook events: `present`, or the older `legacy`.",
 }
 """What each setting of a world does."""
@@ -77,6 +78,8 @@ def _setting(name: str) -> Schema:
     schema = deepcopy(_RATE if name == "rate" else schema_of(name))
     if schema.get("type") == "integer":
         schema["x-expected"] = f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    elif schema.get("type") == "boolean":
+        schema["x-expected"] = "true or false"
     elif schema.get("type") == "array":
         schema["x-expected"] = "a list"
         schema["items"]["x-expected"] = "1 to 63 letters, digits, _, . or -, with a letter or digit first"

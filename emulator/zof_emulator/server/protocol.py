@@ -6,6 +6,8 @@ The docstring of an overridden method names what uvicorn does without the overri
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -13,10 +15,12 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from zof_emulator.http.broken_answers import DISCONNECT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from zof_emulator.http.api import Headers
+    from zof_emulator.http.outcome import Headers
 
     UnreadableAnswer = Callable[[], tuple[bytes, Headers]]
     """Returns the body and the headers of the answer to input that is not a valid HTTP request."""
@@ -31,6 +35,8 @@ _MOST_CONNECTIONS: Final = 1_000
 """The largest number of connections, below the usual limit of open files of a process."""
 _REQUEST_SECONDS: Final = 120
 """The seconds within which a request must be complete."""
+_EXTENSIONS: Final[dict[str, dict[object, object]]] = {DISCONNECT: {}}
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 _OFFERS: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -54,6 +60,9 @@ class Cycle(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:  # noqa: ANN401  one of ASGI's
         """Send a part of the answer. Uvicorn inspects each header and writes head and body separately."""
+        if message["type"] == DISCONNECT:
+            self._disconnect(reset=message["reset"])
+            return
         head, self._head = self._head, None
         if head is None:
             if not self.response_started and self._take_head(message):
@@ -68,6 +77,17 @@ class Cycle(RequestResponseCycle):
                 return
             self.transport.write(head)
         await super().send(message)
+
+    def _disconnect(self, *, reset: bool) -> None:
+        """End the connection in the middle of an exchange, because of a fault."""
+        self.disconnected = True
+        if not reset:
+            self.transport.close()
+            return
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:  # closing it then sends RST, and not FIN
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
 
     def _take_head(self, message: Any) -> bool:  # noqa: ANN401
         """Store the head of an answer with a known length until its body comes; return whether it was stored."""
@@ -230,6 +250,7 @@ class Connection(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = target.path
         scope["query_string"] = target.query or b""
+        scope["extensions"] = _EXTENSIONS
         before = self.cycle
         self.cycle = cycle = Cycle(
             scope=scope,

@@ -59,7 +59,7 @@ class Log:
             self._write(json.dumps({"level": "info", "time": at, **exchange._asdict(), "at": exchange.at}))
         else:
             path = exchange.path if exchange.path.isprintable() else ascii(exchange.path)
-            words = (exchange.method, path, str(exchange.status), exchange.reason, exchange.request_id)
+            words = (exchange.method, path, str(exchange.status), exchange.reason, exchange.fault, exchange.request_id)
             self._write(f"{at} {' '.join(filter(None, words))}")
 
     def _write(self, line: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -37,6 +37,8 @@ class Refusal:
     message: str
     is_template: bool
     """Whether the message has placeholders; a message without placeholders may contain braces."""
+    example: Node = field(default_factory=dict, compare=False)
+    """The error object of the example in the document."""
 
     def error(self, refused: Refused) -> Node:
         """The error object of the answer to a refused request."""
@@ -242,7 +244,10 @@ def _answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal]
             for reason, example in found["content"][JSON]["examples"].items():
                 error = example["value"]["error"]
                 text = example.get("x-message") or texts.get(reason, {}).get("x-message")
-                reasons[reason] = Refusal(int(status), error["code"], text or error["message"], is_template=bool(text))
+                message = text or error["message"]
+                reasons[reason] = Refusal(
+                    int(status), error["code"], message, is_template=bool(text), example={"error": error}
+                )
     return reasons, answers
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from zof_emulator.core.deliveries import Tampering
+from zof_emulator.core.evolution import Evolution
 from zof_emulator.handlers.webhook_views import envelope
 from zof_emulator.webhooks.post import Post, host_header
 from zof_emulator.webhooks.signing import HEADER, sign
@@ -19,6 +20,8 @@ def compose(world: World, delivery: Delivery) -> Post:
     """The request of a delivery, signed over the bytes of its body."""
     endpoint = world.outbox.endpoints.get(delivery.endpoint)
     content = envelope(world, delivery.event)
+    if world.config.evolve:
+        content = Evolution(world.seed).evolve(content)
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     signature = sign(endpoint.secret, body)
     if delivery.tampering is Tampering.SIGNATURE:

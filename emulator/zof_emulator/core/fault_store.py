@@ -1,0 +1,340 @@
+"""The fault rules of a world, indexed by what they match, and the counts of the requests that matched them.
+
+Rules whose conditions are equal share a bucket. A request finds its buckets by lookups, so rules that do not match are
+not visited, however many there are. A bucket counts its requests once for all of its rules, and keeps the rules that
+will be due on a heap; a request costs time only for the rules that are due.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from hashlib import blake2b
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from zof_emulator.core.faults import MOST_RULES, FaultRule, Match, ScheduleKind
+from zof_emulator.core.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from zof_emulator.core.faults import Schedule
+
+    _Values = tuple[str, str, str, tuple[str, str] | None, tuple[str, str] | None]
+    """Conditions: organization, key, path, header and body field."""
+
+_PREFIX: Final = "fault_"
+_HUNDRED: Final = 100
+
+
+class FaultCall(NamedTuple):
+    """A request, as rules match it."""
+
+    operation: str
+    path: str
+    organization: str = ""
+    """The organization of a valid key; empty without one."""
+    key: str = ""
+    """The digest of a valid key; empty without one."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names in lower case, and values."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """The names of the body's fields, and their values or the items of their lists, as `canonical` writes them."""
+
+
+class Needs(NamedTuple):
+    """What rules look at in a request, besides its operation and its path."""
+
+    key: bool
+    """Whether they look at the key or its organization."""
+    headers: frozenset[str]
+    """The names of the headers, in lower case."""
+    fields: frozenset[str]
+    """The names of the body's fields."""
+
+
+class Firing(NamedTuple):
+    """A rule that is due for a request."""
+
+    id: str
+    rule: FaultRule
+    latency_ms: int
+    """The delay of the effect, in real ms."""
+
+
+class CountedRule(NamedTuple):
+    """A rule with its counts."""
+
+    id: str
+    rule: FaultRule
+    calls: int
+    """The number of requests that matched it."""
+    hits: int
+    """The number of requests that got its effect."""
+
+
+class _Entry:
+    """A rule in its bucket."""
+
+    __slots__ = ("base", "hits", "number", "rule")
+
+    def __init__(self, number: int, rule: FaultRule, base: int, hits: int = 0) -> None:
+        self.number = number
+        self.rule = rule
+        self.base = base
+        """The bucket's count of requests when the rule was added."""
+        self.hits = hits
+
+
+class _Bucket:
+    """The rules with the same conditions, and the number of requests that met them."""
+
+    __slots__ = ("calls", "due", "entries", "lasting")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.entries: dict[int, _Entry] = {}
+        self.lasting: deque[_Entry] = deque()
+        """The rules that are due for every request, or for all of the first ones, in the order of their numbers."""
+        self.due: list[tuple[int, int]] = []
+        """A heap of the other rules: the count of requests at which each is due next, and its number."""
+
+    def add(self, entry: _Entry, seed: int) -> None:
+        self.entries[entry.number] = entry
+        if _is_lasting(entry.rule.schedule):
+            self.lasting.append(entry)
+        else:
+            self._plan(entry, self.calls + 1, seed)
+
+    def remove(self, number: int) -> None:
+        del self.entries[number]
+        self.lasting = deque(one for one in self.lasting if one.number != number)
+        self.due = [one for one in self.due if one[1] != number]
+        heapify(self.due)
+
+    def count(self, seed: int) -> _Entry | None:
+        """Count a request; return the first rule that is due for it, or None."""
+        self.calls += 1
+        while self.lasting and _has_passed(self.lasting[0], self.calls):
+            self.lasting.popleft()
+        first = self.lasting[0] if self.lasting else None
+        while self.due and self.due[0][0] <= self.calls:
+            entry = self.entries[heappop(self.due)[1]]
+            self._plan(entry, self.calls + 1, seed)
+            first = entry if first is None or entry.number < first.number else first
+        return first
+
+    def _plan(self, entry: _Entry, earliest: int, seed: int) -> None:
+        at = _next_due(entry, earliest, seed)
+        if at is not None:
+            heappush(self.due, (at, entry.number))
+
+
+class FaultStore:
+    """The fault rules of a world. The first rule that is due for a request gives its effect; all count the request."""
+
+    __slots__ = ("_added", "_needs", "_rules", "_seed", "tables")
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._added = 0
+        self._rules: dict[int, _Bucket] = {}
+        self._needs: dict[str, Needs] = {}
+        self.tables: dict[str, dict[tuple[bool, ...], dict[_Values, _Bucket]]] = {}
+        """The buckets by operation, by which conditions there are, and by the conditions; empty without rules."""
+
+    def __len__(self) -> int:
+        """The number of rules."""
+        return len(self._rules)
+
+    def add(self, rule: FaultRule) -> CountedRule:
+        """Add a rule after the others.
+
+        Raises:
+            Refused: there are too many rules.
+        """
+        if len(self._rules) >= MOST_RULES:
+            raise Refused("too_many_faults", most=MOST_RULES)
+        self._added += 1
+        self._insert(_Entry(self._added, rule, 0), 0)
+        return self.get(_PREFIX + str(self._added))
+
+    def _insert(self, entry: _Entry, calls: int) -> None:
+        match = entry.rule.match
+        values = _conditions(match)
+        buckets = self.tables.setdefault(match.operation, {}).setdefault(_shape(values), {})
+        bucket = buckets.setdefault(values, _Bucket())
+        entry.base = bucket.calls - calls
+        bucket.add(entry, self._seed)
+        self._rules[entry.number] = bucket
+        self._needs.clear()
+
+    def remove(self, name: str) -> CountedRule:
+        """Remove the rule with this ID; return it.
+
+        Raises:
+            Refused: no rule has this ID.
+        """
+        gone = self.get(name)
+        number = int(name.removeprefix(_PREFIX))
+        bucket = self._rules.pop(number)
+        bucket.remove(number)
+        self._needs.clear()
+        if not bucket.entries:
+            values = _conditions(gone.rule.match)
+            shapes = self.tables[gone.rule.match.operation]
+            shape = _shape(values)
+            del shapes[shape][values]
+            if not shapes[shape]:
+                del shapes[shape]
+            if not shapes:
+                del self.tables[gone.rule.match.operation]
+        return gone
+
+    def replace(self, rules: Iterable[FaultRule]) -> None:
+        """Remove all rules, and add these. Raises `Refused` when there are too many; nothing changes then."""
+        chosen = tuple(rules)
+        if len(chosen) > MOST_RULES:
+            raise Refused("too_many_faults", most=MOST_RULES)
+        self._clear()
+        for rule in chosen:
+            self.add(rule)
+
+    def _clear(self) -> None:
+        self._rules.clear()
+        self._needs.clear()
+        self.tables.clear()
+
+    def get(self, name: str) -> CountedRule:
+        """The rule with this ID.
+
+        Raises:
+            Refused: no rule has this ID.
+        """
+        word = name.removeprefix(_PREFIX)
+        number = int(word) if name != word and word.isascii() and word.isdecimal() and len(word) < 20 else 0  # noqa: PLR2004
+        bucket = self._rules.get(number)
+        if bucket is None or name != f"{_PREFIX}{number}":
+            raise Refused("fault_not_found")
+        entry = bucket.entries[number]
+        return CountedRule(name, entry.rule, bucket.calls - entry.base, entry.hits)
+
+    def rules(self) -> Iterator[CountedRule]:
+        """All rules, in the order in which they were added."""
+        return (self.get(f"{_PREFIX}{number}") for number in self._rules)
+
+    def is_concerned(self, operation: str) -> bool:
+        """Whether a rule may match requests for this operation."""
+        return operation in self.tables or "" in self.tables
+
+    def needs_of(self, operation: str) -> Needs:
+        """What the rules for this operation look at."""
+        needs = self._needs.get(operation)
+        if needs is None:
+            shapes = [table for name in (operation, "") for table in self.tables.get(name, _NOTHING).values()]
+            values = [one for table in shapes for one in table]
+            needs = self._needs[operation] = Needs(
+                any(one[0] or one[1] for one in values),
+                frozenset(one[3][0] for one in values if one[3] is not None),
+                frozenset(one[4][0] for one in values if one[4] is not None),
+            )
+        return needs
+
+    def find(self, call: FaultCall) -> Firing | None:
+        """Count a request, and return the rule that is due for it, if any. Call it once for each request."""
+        first: _Entry | None = None
+        for operation in (call.operation, ""):
+            for shape, buckets in self.tables.get(operation, _NOTHING).items():
+                for values in _list_values(call, shape):
+                    bucket = buckets.get(values)
+                    found = None if bucket is None else bucket.count(self._seed)
+                    if found is not None and (first is None or found.number < first.number):
+                        first = found
+        if first is None:
+            return None
+        first.hits += 1
+        return Firing(f"{_PREFIX}{first.number}", first.rule, self._draw_latency(first))
+
+    def _draw_latency(self, entry: _Entry) -> int:
+        if entry.rule.effect.latency_ms is None:
+            return 0
+        least, most = entry.rule.effect.latency_ms
+        return least + _draw(self._seed, "latency", entry.number, entry.hits) % (most - least + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """All rules with their counts as JSON."""
+        rows = [
+            [number, one.rule.to_json(), one.calls, one.hits]
+            for number, one in zip(self._rules, self.rules(), strict=True)
+        ]
+        return {"added": self._added, "rules": rows}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace all rules by the saved ones.
+
+        Raises:
+            ValueError: a rule is not valid, or the numbers do not ascend.
+        """
+        self._clear()
+        self._added = last = 0
+        for number, rule, calls, hits in saved["rules"]:
+            if not last < number <= saved["added"] or hits > calls or len(self._rules) >= MOST_RULES:
+                raise ValueError("faults")
+            self._insert(_Entry(number, FaultRule.from_json(rule), 0, hits), calls)
+            last = number
+        self._added = saved["added"]
+
+
+_NOTHING: Final[Mapping[tuple[bool, ...], Mapping[_Values, _Bucket]]] = {}
+_NO_PAIR: Final = (None,)
+
+
+def _conditions(match: Match) -> _Values:
+    """The conditions of a rule besides its operation."""
+    return match.organization, match.key, match.path, match.header, match.body
+
+
+def _shape(values: _Values) -> tuple[bool, ...]:
+    """Which conditions there are."""
+    return tuple(map(bool, values))
+
+
+def _list_values(call: FaultCall, shape: tuple[bool, ...]) -> Iterable[_Values]:
+    """The conditions of this shape that a request meets."""
+    has_organization, has_key, has_path, has_header, has_body = shape
+    organization = call.organization if has_organization else ""
+    key, path = call.key if has_key else "", call.path if has_path else ""
+    if not has_header and not has_body:
+        return ((organization, key, path, None, None),)
+    headers, fields = call.headers if has_header else _NO_PAIR, call.fields if has_body else _NO_PAIR
+    return [(organization, key, path, header, field) for header in headers for field in fields]
+
+
+def _is_lasting(schedule: Schedule) -> bool:
+    kind, number = schedule.kind, schedule.number
+    is_full = kind is ScheduleKind.PERCENT and number == _HUNDRED
+    return is_full or kind in {ScheduleKind.ALWAYS, ScheduleKind.FIRST} or (kind, number) == (ScheduleKind.EVERY, 1)
+
+
+def _has_passed(entry: _Entry, calls: int) -> bool:
+    """Whether a lasting rule is not due any more at this count of requests."""
+    schedule = entry.rule.schedule
+    return schedule.kind is ScheduleKind.FIRST and calls - entry.base > schedule.number
+
+
+def _next_due(entry: _Entry, earliest: int, seed: int) -> int | None:
+    """The count of requests, `earliest` or later, at which a rule is due next; None if it never is again."""
+    kind, number = entry.rule.schedule.kind, entry.rule.schedule.number
+    nth = earliest - entry.base
+    if kind is ScheduleKind.NTH:
+        return entry.base + number if nth <= number else None
+    if kind is ScheduleKind.EVERY:
+        return entry.base + -(-nth // number) * number
+    while _draw(seed, "share", entry.number, nth) % _HUNDRED >= number:
+        nth += 1
+    return entry.base + nth
+
+
+def _draw(seed: int, purpose: str, number: int, nth: int) -> int:
+    """A number that follows from the seed."""
+    return int.from_bytes(blake2b(f"{seed}/fault/{purpose}/{number}/{nth}".encode(), digest_size=8).digest(), "big")

@@ -1,0 +1,275 @@
+"""Faults: carries out the fault rules of a world, and what a request asks for by `Prefer`.
+
+A request that no rule of its operation concerns and that has no `Prefer` does not come here. The core decides which
+rule is due; this module makes its answer, and `http.broken_answers` sends it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+
+from zof_emulator.core.fault_store import FaultCall
+from zof_emulator.core.faults import DIGEST, Effect, EffectKind, FaultMark, Place, canonical
+from zof_emulator.core.fields import InvalidField
+from zof_emulator.core.instants import SECOND
+from zof_emulator.core.refusal import Refused
+from zof_emulator.handlers.messages import Encoded
+from zof_emulator.http.auth import key_of
+from zof_emulator.http.broken_answers import BrokenAnswer, is_undisturbed, send_broken
+from zof_emulator.http.encode import json_of
+from zof_emulator.http.outcome import Outcome, encode_refusal
+from zof_emulator.http.preferences import NO_PREFERENCES, PREFER, Preferences, read_preferences
+from zof_emulator.http.send import send_answer
+from zof_emulator.http.waits import wait_until_settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.types import Receive, Send
+
+    from zof_emulator.core.tenants import Key
+    from zof_emulator.http.api import Arrival, OpenApiApp
+    from zof_emulator.http.hosted_world import HostedWorld
+    from zof_emulator.http.outcome import Headers
+    from zof_emulator.spec.operation import Operation, Refusal
+
+BY_PREFERENCE: Final = "prefer"
+"""The ID of a fault that the request asked for."""
+NO_ANSWER: Final = 0
+"""The status of an exchange in which nothing was answered."""
+_JSON: Final = b"application/json"
+_TEXT: Final = b"text/plain; charset=utf-8"
+_TYPE: Final = b"content-type"
+_LENGTH: Final = b"content-length"
+_LIMIT: Final = "x-ratelimit-limit"
+_TOO_MANY: Final = 429
+_SILENT: Final = frozenset({EffectKind.RESET, EffectKind.STALL})
+_ANSWERED: Final = frozenset({EffectKind.ERROR, EffectKind.STATUS})
+
+
+class _Fault(NamedTuple):
+    """A fault that a request meets."""
+
+    mark: FaultMark
+    effect: Effect
+    latency_ms: int
+
+    @property
+    def replaces_answer(self) -> bool:
+        """Whether the client gets another answer, or none."""
+        return self.effect.kind in _ANSWERED or self.effect.kind in _SILENT
+
+    @property
+    def comes_first(self) -> bool:
+        """Whether the request is not carried out."""
+        return self.mark.place is Place.BEFORE and self.replaces_answer
+
+
+class FaultInjector:
+    """Answers the requests that fault rules or preferences may concern."""
+
+    def __init__(self, api: OpenApiApp, reasons: Mapping[str, Refusal], *, has_preferences: bool) -> None:
+        """`reasons` words the refusal of a preference; without `has_preferences` the header is ignored."""
+        self._api = api
+        self._reasons = reasons
+        self._has_preferences = has_preferences
+
+    def is_concerned(self, arrival: Arrival, hosted: HostedWorld) -> bool:
+        """Whether a request must be answered here."""
+        return (self._has_preferences and PREFER in arrival.headers) or hosted.world.faults.is_concerned(
+            arrival.operation.id
+        )
+
+    async def answer(self, arrival: Arrival, hosted: HostedWorld, receive: Receive, send: Send) -> None:
+        """Answer a request, with or without a fault."""
+        preferences, refusal = NO_PREFERENCES, None
+        if self._has_preferences and PREFER in arrival.headers:
+            try:
+                preferences = read_preferences(arrival.scope["headers"], arrival.operation)
+            except Refused as refused:
+                refusal = Outcome(encode_refusal(self._reasons, refused), reason=refused.reason)
+        fault = self._find(arrival, hosted, preferences) if refusal is None else None
+        is_undisturbed_call = is_undisturbed(arrival.scope)
+        delay = preferences.wait_ms if fault is None or fault.mark.place is not Place.BEFORE else fault.latency_ms
+        if delay and not is_undisturbed_call:
+            await hosted.pauses.pause(BY_PREFERENCE if fault is None else fault.mark.id, delay)
+            await wait_until_settled(hosted)
+
+        def alter(carry_out: Callable[[], Outcome]) -> Outcome:
+            outcome = _make(arrival, hosted, fault, carry_out) if refusal is None else refusal
+            return _add_headers(outcome, preferences, fault)
+
+        encoded, headers, sending = await self._api.carry_out(arrival, hosted, alter)
+        if fault is None or is_undisturbed_call:
+            await send_answer(send, arrival.scope, encoded, headers, self._api.deliveries.lock, sending)
+            return
+        broken = BrokenAnswer(fault.mark, fault.effect, fault.latency_ms, encoded, headers)
+        await send_broken(broken, arrival.scope, hosted.pauses, receive, send)
+
+    def _find(self, arrival: Arrival, hosted: HostedWorld, preferences: Preferences) -> _Fault | None:
+        """The fault that a request meets: the one that it asks for, or else that of the first rule that is due."""
+        if preferences.error:
+            effect = Effect(kind=EffectKind.ERROR, error=preferences.error)
+            mark = FaultMark(BY_PREFERENCE, Place.BEFORE, EffectKind.ERROR)
+            return _Fault(mark, effect, preferences.wait_ms)
+        with self._api.deliveries.lock:
+            world = hosted.settle()
+            if not world.faults.is_concerned(arrival.operation.id):
+                return None
+            firing = world.faults.find(_read_call(arrival, hosted))
+        if firing is None:
+            return None
+        rule = firing.rule
+        mark = FaultMark(firing.id, rule.place, rule.effect.kind)
+        wait_ms = preferences.wait_ms if rule.place is Place.BEFORE else 0  # otherwise it is over by then
+        return _Fault(mark, rule.effect, firing.latency_ms + wait_ms)
+
+
+def _make(arrival: Arrival, hosted: HostedWorld, fault: _Fault | None, carry_out: Callable[[], Outcome]) -> Outcome:
+    """The outcome of a request; called with the lock held."""
+    if fault is None:
+        return carry_out()
+    if fault.comes_first:
+        key = _find_key(arrival, hosted)
+        limits = _limit_headers(arrival.operation, fault.effect, key, hosted)
+        outcome = Outcome(Encoded(NO_ANSWER, (), b""), "" if key is None else key.organization, limits=limits)
+    else:
+        outcome = carry_out()
+        outcome = outcome._replace(encoded=_distort(outcome.encoded, fault))
+    outcome = outcome._replace(fault=fault.mark)
+    if fault.effect.kind in _ANSWERED:
+        encoded = _encode_effect(fault.effect, arrival.operation)
+        if fault.effect.kind is EffectKind.ERROR:
+            encoded = hosted.encoder.evolve_error(encoded)
+        outcome = outcome._replace(encoded=encoded, reason=fault.effect.error)
+    return outcome
+
+
+def _read_call(arrival: Arrival, hosted: HostedWorld) -> FaultCall:
+    """A request as rules match it: what the rules for its operation look at."""
+    scope, needs = arrival.scope, hosted.world.faults.needs_of(arrival.operation.id)
+    key = _find_key(arrival, hosted) if needs.key else None
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in (scope["headers"] if needs.headers else ())
+        if name.decode("latin-1") in needs.headers
+    )
+    raw = arrival.raw if isinstance(arrival.raw, bytes) else b""
+    fields = _read_fields(raw, needs.fields) if needs.fields else ()
+    if key is None:
+        return FaultCall(arrival.operation.id, scope["path"], headers=headers, fields=fields)
+    return FaultCall(arrival.operation.id, scope["path"], key.organization, DIGEST + key.digest, headers, fields)
+
+
+def _find_key(arrival: Arrival, hosted: HostedWorld) -> Key | None:
+    """The valid key of a request, or None."""
+    try:
+        return key_of(arrival.headers.get(b"authorization"), hosted.authorizations, hosted.world.now)
+    except Refused:
+        return None
+
+
+def _read_fields(raw: bytes, names: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """The fields of a JSON body with these names, and their values; the items of a list count as values too."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return ()
+    if not isinstance(body, dict):
+        return ()
+    found: dict[tuple[str, str], None] = {}
+    for name in names & body.keys():
+        value = body[name]
+        for one in [value, *(value if isinstance(value, list) else ())]:
+            text = _canonical_or_none(one)
+            if text is not None:
+                found[name, text] = None
+    return tuple(found)
+
+
+def _canonical_or_none(value: Any) -> str | None:  # noqa: ANN401  JSON
+    try:
+        return canonical(value)
+    except InvalidField:
+        return None
+
+
+def _encode_effect(effect: Effect, operation: Operation) -> Encoded:
+    """The answer that an effect puts in the place of the real one."""
+    if effect.kind is EffectKind.ERROR:
+        return _encode_error(effect, operation)
+    content, media_type = b"", None
+    if effect.body is not None:
+        content, media_type = effect.body.encode(), _JSON
+    elif effect.text is not None:
+        content, media_type = effect.text.encode(), _TEXT
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in effect.headers]
+    if media_type is not None and not any(name == _TYPE for name, _ in headers):
+        headers.insert(0, (_TYPE, media_type))
+    return Encoded(effect.status, (*headers, (_LENGTH, b"%d" % len(content))), content)
+
+
+def _encode_error(effect: Effect, operation: Operation) -> Encoded:
+    """A documented error, as the document's example has it, with the headers that the document requires."""
+    refusal = operation.reasons[effect.error]
+    required = operation.answers[refusal.status].required
+    example = refusal.example
+    if "{seconds}" in refusal.message:
+        example = refusal.error(Refused(effect.error, seconds=_retry_after(effect)))
+    content = json_of(example)
+    headers = [(_TYPE, _JSON), (_LENGTH, b"%d" % len(content))]
+    if "www-authenticate" in required:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if "retry-after" in required or effect.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % _retry_after(effect)))
+    return Encoded(refusal.status, tuple(headers), content)
+
+
+def _retry_after(effect: Effect) -> int:
+    return 1 if effect.retry_after is None else effect.retry_after
+
+
+def _limit_headers(operation: Operation, effect: Effect, key: Key | None, hosted: HostedWorld) -> Headers:
+    """The headers of the rate limit that the document demands of an error, for a request that is not counted."""
+    if effect.kind is not EffectKind.ERROR:
+        return ()
+    status = operation.reasons[effect.error].status
+    if _LIMIT not in operation.answers[status].required:
+        return ()
+    world = hosted.world
+    verdict = world.limiter.peek("" if key is None else key.organization, "" if key is None else key.secret, world.now)
+    remaining, reset = verdict.remaining, verdict.reset
+    if status == _TOO_MANY:
+        remaining, reset = 0, -(-world.now // SECOND) + _retry_after(effect)
+    return (
+        (_LIMIT.encode(), b"%d" % verdict.limit),
+        (b"x-ratelimit-remaining", b"%d" % remaining),
+        (b"x-ratelimit-reset", b"%d" % reset),
+    )
+
+
+def _distort(encoded: Encoded, fault: _Fault) -> Encoded:
+    """The real answer, made in one piece, with the changes that its framing survives."""
+    encoded = encoded._replace(content=b"".join(encoded.pieces()))
+    if fault.effect.kind is EffectKind.CONTENT_TYPE:
+        value = fault.effect.content_type.encode()
+        headers = tuple((name, value if name == _TYPE else old) for name, old in encoded.headers)
+        return encoded._replace(headers=headers)
+    if fault.effect.kind is EffectKind.MALFORMED_JSON:
+        content = b"".join(encoded.pieces())[:-1]
+        headers = tuple((name, b"%d" % len(content) if name == _LENGTH else old) for name, old in encoded.headers)
+        return Encoded(encoded.status, headers, content)
+    return encoded
+
+
+def _add_headers(outcome: Outcome, preferences: Preferences, fault: _Fault | None) -> Outcome:
+    """The outcome with the headers that the request asked for."""
+    encoded = outcome.encoded
+    headers = list(encoded.headers)
+    if preferences.applied:
+        headers.append((b"preference-applied", ", ".join(preferences.applied).encode("latin-1")))
+    if preferences.shows_fault and fault is not None:
+        headers.append((b"x-zof-fault", fault.mark.id.encode()))
+    return outcome._replace(encoded=encoded._replace(headers=tuple(headers)))

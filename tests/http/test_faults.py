@@ -1,0 +1,450 @@
+"""Faults: the rules of a world, judged, counted and carried out, in process."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zof_emulator.cli.replay import replay
+from zof_emulator.core.limits import Rate
+from zof_emulator.core.refusal import Refused
+from zof_emulator.spec.document import find, load
+from zof_emulator.spec.operation import operations
+
+from tests.http.stories import REQUESTS, told
+from tests.zof import ADMIN, CI, OTHER, STAGING, Answer, Zof
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONTRACT: Final = {one.id: one for one in operations(load(find("openapi.yaml")))}
+ERRORS: Final = [(one.id, reason) for one in CONTRACT.values() for reason in one.reasons]
+START: Final = {**STAGING, "test_case_ids": ["tc_login_001"]}
+RESET: Final = {"reset": True}
+
+
+class RecordedPauses:
+    """Stands in for the pauses of a world: records them, and takes no time."""
+
+    def __init__(self) -> None:
+        self.pauses: list[tuple[str, int]] = []
+
+    async def pause(self, name: str, ms: int, receive: object = None) -> bool:  # noqa: ARG002  as the real one has it
+        """Record a pause."""
+        self.pauses.append((name, ms))
+        return True
+
+    def release(self, name: str) -> None:
+        """Do nothing: nothing waits."""
+
+    def release_all(self) -> None:
+        """Do nothing: nothing waits."""
+
+
+def add(zof: Zof, effect: dict[str, Any], operation: str = "listRuns", **rule: object) -> str:
+    """Add a fault rule; its ID."""
+    answer = zof.tell("POST", "/faults", {"match": {"operation": operation}, "effect": effect, **rule})
+    assert answer.status == 201, answer.content
+    name: str = answer.json["id"]
+    return name
+
+
+def start(zof: Zof, *headers: tuple[str, str], key: str = ADMIN, **fields: object) -> Answer | None:
+    """The answer to a request for a run; None if the connection broke."""
+    try:
+        return zof.send(
+            "POST",
+            "/v1/runs",
+            key=key,
+            headers=[("content-type", "application/json"), *headers],
+            body=json.dumps({**START, **fields}).encode(),
+        )
+    except ConnectionError:
+        return None
+
+
+def prefer(zof: Zof, text: str, path: str = "/v1/runs") -> Answer:
+    """The answer to a request with preferences."""
+    return zof.send("GET", path, headers=[("prefer", text)])
+
+
+# --- what a rule does
+
+
+@pytest.mark.parametrize(("operation", "reason"), ERRORS)
+def test_every_documented_error(operation: str, reason: str) -> None:
+    """A rule answers with any error of its operation: status, code, shape and headers are those of the document."""
+    zof = Zof()
+    node = CONTRACT[operation]
+    add(zof, {"error": reason}, operation)
+    path = "/v1" + node.path.replace("{id}", "run_sample_failed")
+    answer = zof.send(node.method, path, body=b"{}", headers=[("content-type", "application/json")])
+    refusal = node.reasons[reason]
+    documented = node.answers[refusal.status]
+    assert (answer.status, answer.json["error"]["code"]) == (refusal.status, refusal.code)
+    assert documented.holds["application/json"](answer.json)
+    assert documented.required <= answer.headers.keys() <= documented.known | {"content-type", "content-length", "date"}
+
+
+def test_before_changes_nothing() -> None:
+    """A request that fails before anything happens starts no run, counts against no limit and needs no key."""
+    zof = Zof(rate=Rate(limit=3))
+    before = zof.get("/runs")
+    add(zof, {"error": "internal_error"}, "startRun", schedule={"first": 2})
+    assert [answer and answer.status for answer in (start(zof), start(zof, key="zof_nobody"))] == [500, 500]
+    after = zof.get("/runs")
+    assert after.content == before.content
+    assert after.headers["x-ratelimit-remaining"] == "1"
+
+
+def test_after_keeps_the_change() -> None:
+    """A start that fails after the change has made its run, and its idempotency key replays the real answer."""
+    zof = Zof()
+    add(zof, {"error": "internal_error"}, "startRun", place="after", schedule={"first": 1})
+    once = ("idempotency-key", "once")
+    first, second = start(zof, once), start(zof, once)
+    assert first is not None
+    assert second is not None
+    assert (first.status, second.status, second.headers["idempotency-replayed"]) == (500, 201, "true")
+    assert zof.get(f"/runs/{second.json['id']}").status == 200
+
+
+def test_retry_after_is_the_rules() -> None:
+    """The seconds of `Retry-After`, of the message and of the window's end are those that the rule gives."""
+    zof = Zof()
+    add(zof, {"error": "rate_limited", "retry_after": 7})
+    answer = zof.get("/runs")
+    assert (answer.headers["retry-after"], answer.headers["x-ratelimit-remaining"]) == ("7", "0")
+    assert int(answer.headers["x-ratelimit-reset"]) == zof.control("/clock").json["now_ms"] // 1000 + 7
+    assert " 7 seconds" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("match", "met"),
+    [
+        ({"organization": "org_abc"}, [True, True, True, False]),
+        ({"organization": "org_other"}, [False, False, False, True]),
+        ({"key": CI}, [False, True, False, False]),
+        ({"header": {"X-Trace": "1"}}, [False, False, True, False]),
+        ({"body": {"environment": "staging"}}, [True, True, True, True]),
+        ({"body": {"test_case_ids": ["tc_login_001"]}}, [True, True, True, True]),
+        ({"body": {"test_case_ids": "tc_login_001"}}, [True, True, True, True]),
+        ({"body": {"environment": "production"}}, [False, False, False, False]),
+        ({"path": "/v1/runs"}, [True, True, True, True]),
+        ({"key": CI, "body": {"environment": "staging"}}, [False, True, False, False]),
+    ],
+)
+def test_what_a_rule_matches(match: dict[str, Any], met: list[bool]) -> None:
+    """A rule matches by operation, organization, key, path, header, and a field of the body."""
+    zof = Zof()
+    name = zof.tell("POST", "/faults", {"match": {"operation": "startRun", **match}, "effect": RESET}).json["id"]
+    found = [start(zof), start(zof, key=CI), start(zof, ("x-trace", "1")), start(zof, key=OTHER)]
+    assert [answer is None for answer in found] == met
+    rule = zof.tell("GET", f"/faults/{name}").json
+    assert (rule["calls"], rule["hits"]) == (sum(met), sum(met))
+
+
+def test_a_key_is_never_shown() -> None:
+    """No answer, journal or snapshot shows the key that a rule names."""
+    zof = Zof(journal=10)
+    secret = "zof_test_viewer"  # noqa: S105  a key of the default data
+    zof.tell("POST", "/faults", {"match": {"key": secret}, "effect": RESET})
+    told = [
+        zof.tell("GET", path).content for path in ("/faults", "/config", "/journal", "/journal.ndjson", "/snapshot")
+    ]
+    assert not any(secret.encode() in one for one in told)
+
+
+def test_a_client_sees_no_mark_unless_it_asks() -> None:
+    """An answer names its fault only for a request that asks for it."""
+    zof = Zof()
+    name = add(zof, {"error": "internal_error"})
+    plain, marked = zof.get("/runs"), prefer(zof, "show-fault")
+    assert not any(name in value for value in plain.headers.values())
+    assert marked.headers["x-zof-fault"] == name
+    assert marked.headers["preference-applied"] == "show-fault"
+
+
+def test_latency_is_real_time() -> None:
+    """A latency waits for real milliseconds, drawn from the seed, and leaves the world's clock alone."""
+    drawn = []
+    for _ in range(2):
+        zof = Zof(seed=4)
+        zof.app.hosted.pauses = recorder = RecordedPauses()  # type: ignore[assignment]
+        name = add(zof, {"latency_ms": [100, 900]})
+        now = zof.control("/clock").json["now_ms"]
+        for _ in range(5):
+            assert zof.get("/runs").status == 200
+        assert zof.control("/clock").json["now_ms"] == now
+        drawn.append(recorder.pauses)
+        assert {one for one, _ in recorder.pauses} == {name}
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) > 1
+
+
+def test_latency_delays_another_effect() -> None:
+    """A latency beside another effect delays it."""
+    zof = Zof()
+    zof.app.hosted.pauses = recorder = RecordedPauses()  # type: ignore[assignment]
+    name = add(zof, {"error": "internal_error", "latency_ms": 30})
+    assert zof.get("/runs").status == 500
+    assert recorder.pauses == [(name, 30)]
+
+
+def test_the_journal_shows_the_fault() -> None:
+    """The journal names the fault of an exchange, is filtered by it, and verifies by it."""
+    zof = Zof()
+    name = add(zof, {"error": "internal_error"}, schedule={"nth": 2})
+    for _ in range(3):
+        zof.get("/runs")
+    shown = zof.tell("GET", "/journal?operation=listRuns").json["data"]
+    mark = {"id": name, "place": "before", "effect": "error"}
+    assert [(one["fault"], one["refused"]) for one in shown] == [
+        (None, None),
+        (mark, "internal_error"),
+        (None, None),
+    ]
+    for text, count in ((name, 1), ("any", 1), ("none", 2), ("fault_9", 0)):
+        asked = {"operation": "listRuns", "fault": text}
+        assert len(zof.tell("GET", f"/journal?operation=listRuns&fault={text}").json["data"]) == count
+        assert zof.tell("POST", "/journal/verify", {**asked, "exactly": count}).status == 200
+    assert zof.tell("GET", "/journal?fault=fautl_1").error == (400, "invalid_request", "fault")
+
+
+# --- which rules there can be
+
+
+@pytest.mark.parametrize(
+    ("rule", "param", "expected"),
+    [
+        ({"match": {"operation": "startrun"}, "effect": RESET}, "match.operation", "; the nearest is startRun"),
+        ({"match": {"operation": "getHealth"}, "effect": RESET}, "match.operation", "an operation ID"),
+        ({"match": {"organization": "org_abd"}, "effect": RESET}, "match.organization", "; the nearest is org_abc"),
+        ({"match": {"key": "zof_test_cii"}, "effect": RESET}, "match.key", "a key of the world"),
+        ({"match": {"path": "/v1/run"}, "effect": RESET}, "match.path", "; the nearest is /v1/runs"),
+        (
+            {"match": {"operation": "listRuns", "path": "/v1/results"}, "effect": RESET},
+            "match.path",
+            "; the nearest is /v1/runs",
+        ),
+        ({"match": {"body": {"enviroment": 1}}, "effect": RESET}, "match.body.enviroment", "nearest is environment"),
+        ({"match": {"operation": "getRun", "body": {"x": 1}}, "effect": RESET}, "match.body.x", "no match.body"),
+        ({"effect": {"error": "rate_limit_exceeded"}}, "effect.error", "an error with this code: rate_limited"),
+        ({"effect": {"error": "rate_limitd"}}, "effect.error", "; the nearest is rate_limited"),
+        ({"effect": {"error": "run_ended"}}, "effect.error", "only with match.operation cancelRun"),
+        ({"effect": {"error": "internal_error", "retry_after": 1}}, "effect.retry_after", "no Retry-After"),
+        ({"effect": {"status": 503}}, "effect.status", "or add undocumented: true"),
+        ({"effect": {"status": 404}}, "effect.status", "or add undocumented: true"),
+        ({"efect": RESET}, "efect", "; the nearest is effect"),
+        ({"effect": {"rest": True}}, "effect.rest", "; the nearest is reset"),
+    ],
+)
+def test_the_document_judges_a_rule(rule: dict[str, Any], param: str, expected: str) -> None:
+    """A rule that names what does not exist is refused with the neighbor that was meant, and nothing changes."""
+    zof = Zof()
+    answer = zof.tell("POST", "/faults", rule)
+    assert answer.error == (400, "invalid_request", param)
+    assert expected in answer.json["error"]["message"]
+    inside = zof.tell("PATCH", "/config", {"capacity": 9, "faults": [{"effect": RESET}, rule]})
+    assert inside.error == (400, "invalid_request", f"faults[1].{param}")
+    config = zof.tell("GET", "/config").json
+    assert (config["faults"], config["capacity"]) == ([], 4)
+
+
+def test_rules_are_listed_and_deleted() -> None:
+    """Rules are listed in the order in which they apply, and a deleted one has no effect."""
+    zof = Zof()
+    first, second = add(zof, {"error": "internal_error"}), add(zof, {"error": "rate_limited"})
+    assert [one["id"] for one in zof.tell("GET", "/faults").json["data"]] == [first, second]
+    assert zof.get("/runs").status == 500
+    assert zof.tell("DELETE", f"/faults/{first}").json["hits"] == 1
+    assert zof.get("/runs").status == 429
+    assert zof.tell("DELETE", f"/faults/{first}").error == (404, "not_found", None)
+    zof.control("/reset")
+    assert zof.get("/runs").status == 200
+
+
+def test_worlds_have_their_own_rules() -> None:
+    """A rule of one world has no effect in another; a fork and a snapshot carry the rules with their counts."""
+    zof = Zof()
+    one, other = zof.within("one"), zof.within("other")
+    add(one, {"error": "internal_error"}, schedule={"nth": 2})
+    assert [other.get("/runs").status for _ in range(3)] == [200, 200, 200]
+    assert one.get("/runs").status == 200
+    assert zof.tell("POST", "/worlds/one/fork", {"name": "fork"}).status == 201
+    restored = zof.within("restored")
+    assert restored.tell("PUT", "/snapshot", one.tell("GET", "/snapshot").json).status == 200
+    for world in (zof.within("fork"), restored, one):
+        assert [world.get("/runs").status for _ in range(2)] == [500, 200]
+
+
+# --- Prefer
+
+
+def test_prefer_code() -> None:
+    """`Prefer: code=429` gets the documented error, says so, and changes nothing; rules do not count it."""
+    zof = Zof()
+    name = add(zof, RESET)
+    answer = prefer(zof, 'foo, code="429"; x=1, bar=2')
+    assert (answer.error, answer.headers["preference-applied"]) == ((429, "rate_limit_exceeded", None), "code=429")
+    assert answer.headers["x-ratelimit-remaining"] == "0"
+    assert zof.tell("GET", f"/faults/{name}").json["calls"] == 0
+    mark = zof.tell("GET", "/journal?fault=prefer").json["data"][0]["fault"]
+    assert mark == {"id": "prefer", "place": "before", "effect": "error"}
+
+
+def test_prefer_wait() -> None:
+    """`Prefer: wait=2` delays the answer by two real seconds, and a rule applies after that."""
+    zof = Zof()
+    zof.app.hosted.pauses = recorder = RecordedPauses()  # type: ignore[assignment]
+    answer = prefer(zof, "wait=2")
+    assert (answer.status, answer.headers["preference-applied"]) == (200, "wait=2")
+    assert prefer(zof, "code=500, wait=3").status == 500
+    name = add(zof, {"latency_ms": 5}, place="after")
+    assert prefer(zof, "wait=1").status == 200
+    assert recorder.pauses == [("prefer", 2_000), ("prefer", 3_000), (name, 1_000), (name, 5)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "code=503",
+        "code=200",
+        "code",
+        "code=",
+        "wait=-1",
+        "wait=1.5",
+        "wait=601",
+        "wait=x",
+        "=1",
+        "code=429 x",
+        '"a"',
+        "a;=b",
+    ],
+)
+def test_a_malformed_preference(text: str) -> None:
+    """A malformed preference is 400 and names the header."""
+    zof = Zof()
+    answer = prefer(zof, text)
+    assert answer.error == (400, "invalid_request", "Prefer")
+    assert zof.tell("GET", "/journal?refused=invalid_preference").json["data"][0]["response"]["status"] == 400
+
+
+@pytest.mark.parametrize("text", ["", " , ,", "return=minimal", "respond-async, handling=lenient", 'a="b,c"; d'])
+def test_other_preferences_are_ignored(text: str) -> None:
+    """A preference that the emulator does not know changes nothing (RFC 7240, section 2)."""
+    zof = Zof()
+    plain, answer = zof.get("/runs"), prefer(zof, text)
+    assert (answer.status, answer.content, answer.headers.keys()) == (200, plain.content, plain.headers.keys())
+
+
+def test_preferences_can_be_turned_off() -> None:
+    """With `--no-prefer` the header has no meaning."""
+    zof = Zof(prefer=False)
+    assert prefer(zof, "code=429, wait=x").status == 200
+
+
+# --- the configuration while a world runs
+
+
+def test_a_changed_rate_limit() -> None:
+    """A changed rate limit applies from the next request on, keeps its other fields, and ends with a reset."""
+    zof = Zof(rate=Rate(limit=50))
+    assert zof.tell("PATCH", "/config", {"rate": {"limit": 2, "burst": 1}}).json["rate"] == {
+        "limit": 2,
+        "window_ms": 60_000,
+        "scope": "key",
+        "burst": 1,
+    }
+    assert [zof.get("/runs").status for _ in range(4)] == [200, 200, 200, 429]
+    zof.control("/reset")
+    assert zof.get("/runs").headers["x-ratelimit-limit"] == "50"
+
+
+def test_a_changed_capacity() -> None:
+    """More capacity starts the runs that wait, in their order."""
+    zof = Zof(capacity=1)
+    runs = [zof.start("tc_slow_1")["id"] for _ in range(3)]
+    zof.advance(1)
+    assert [zof.run(run)["status"] for run in runs] == ["running", "queued", "queued"]
+    assert zof.tell("PATCH", "/config", {"capacity": 2}).json["capacity"] == 2
+    assert [zof.run(run)["status"] for run in runs] == ["running", "running", "queued"]
+
+
+def test_a_changed_clock() -> None:
+    """A clock that becomes manual stands still; one that becomes real goes to the system's time."""
+    system = [2_000_000_000_000]
+    zof = Zof(clock="real", system=lambda: system[0])
+    assert zof.tell("PATCH", "/config", {"clock": "manual"}).json["clock"] == "manual"
+    system[0] += 5_000
+    assert zof.control("/clock").json["now_ms"] == system[0] - 5_000
+    zof.tell("PATCH", "/config", {"clock": "real"})
+    assert zof.control("/clock").json["now_ms"] == system[0]
+    zof.advance(60_000)
+    zof.tell("PATCH", "/config", {"clock": "auto"})
+    zof.tell("PATCH", "/config", {"clock": "real"})
+    assert zof.control("/clock").json["now_ms"] == system[0] + 60_000
+
+
+# --- determinism
+
+FAULTS: Final = st.fixed_dictionaries(
+    {
+        "effect": st.sampled_from(
+            [RESET, {"error": "internal_error"}, {"status": 503, "undocumented": True}, {"malformed_json": True},
+             {"truncate": True}, {"content_type": "text/html"}, {"stall": True}]
+        )
+    },
+    optional={
+        "match": st.sampled_from(
+            [{"operation": "startRun"}, {"operation": "listRuns", "key": ADMIN}, {"body": {"environment": "staging"}}]
+        ),
+        "schedule": st.sampled_from([{"nth": 1}, {"every": 2}, {"percent": 40}, {"first": 2}]),
+    },
+)  # fmt: skip
+STORIES: Final = st.lists(st.sampled_from(sorted(REQUESTS)), max_size=8)
+
+
+def tell(zof: Zof, story: Sequence[str]) -> list[object]:
+    """What a client hears of a story, broken connections included."""
+    heard: list[object] = []
+    for step in story:
+        try:
+            heard.append(told(zof, [step]))
+        except (ConnectionError, json.JSONDecodeError, KeyError, Refused) as error:
+            heard.append(repr(error))
+    return heard
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(FAULTS, max_size=3), STORIES)
+def test_faults_are_the_same_every_time(faults: list[dict[str, Any]], story: list[str]) -> None:
+    """The same seed, rules and requests give the same answers and faults, and the journal replays byte for byte."""
+    heard, journals = [], []
+    for _ in range(2):
+        zof = Zof(seed=3)
+        for rule in faults:
+            zof.tell("POST", "/faults", rule)
+        heard.append(tell(zof, story))
+        journals.append(zof.tell("GET", "/journal.ndjson").content)
+    assert heard[0] == heard[1]
+    assert journals[0] == journals[1]
+    assert replay(journals[0]).differing == ()
+
+
+def test_a_changed_configuration_replays() -> None:
+    """A journal that holds a change of the configuration replays byte for byte."""
+    zof = Zof(seed=3, rate=Rate(limit=9))
+    zof.start("tc_slow_1")
+    zof.tell(
+        "PATCH",
+        "/config",
+        {"capacity": 1, "rate": {"limit": 3}, "faults": [{"match": {"key": ADMIN}, "effect": RESET}]},
+    )
+    assert start(zof) is None
+    zof.tell("PATCH", "/config", {"faults": []})
+    told(zof, ["start", "runs", "runs", "runs", "runs"])
+    assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()
