@@ -59,10 +59,18 @@ def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
     variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     script = "set -eu\n" + "".join(SHELL).replace("9630", str(server.port))
     ran = subprocess.run(
-        ["sh"], input=script, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60, env=variables
+        ["sh"],  # noqa: S607
+        input=script,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+        env=variables,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert '"error":{' not in ran.stdout
+    assert '"effect":"reset"' in ran.stdout
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "queued"
     assert '"status":"failed"' in ran.stdout
     assert "tc_pay_fail_002,staging,failed" in ran.stdout
@@ -70,6 +78,36 @@ def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
     assert '"verified":true' in ran.stdout
     assert '"verified":false' not in ran.stdout
     assert "answers are the same, byte for byte" in ran.stdout
+
+
+FAULTS: Final = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "faults.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed; .ci/run installs it")
+@pytest.mark.parametrize(
+    ("block", "shown"),
+    list(
+        zip(
+            FAULTS,
+            ['"effect":"reset"', "rate_limit_exceeded", '"percent":10', '"id":"run_sample_failed"'],
+            strict=True,
+        )
+    ),
+)
+def test_the_commands_about_faults(server: Server, block: str, shown: str) -> None:
+    """Every example of `docs/faults.md` has at most ten lines, runs as printed, and shows what the text says."""
+    assert len(block.splitlines()) <= 10
+    script = "set -eu\n" + block.replace("9630", str(server.port))
+    ran = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=False, timeout=60)  # noqa: S607
+    assert ran.returncode == 0, ran.stderr
+    assert shown in ran.stdout
+
+
+def test_the_rule_about_faults(server: Server) -> None:
+    """The rule that `docs/faults.md` shows can be created."""
+    (rule,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "faults.md").read_text(), re.DOTALL)
+    assert control(server, "/faults", json.loads(rule))["id"].startswith("fault_")
+    control(server, "/reset", {})
 
 
 def test_the_python_of_the_readme() -> None:

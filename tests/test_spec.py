@@ -177,8 +177,8 @@ def find_anonymous(node: Any, pointer: str) -> Iterator[str]:  # noqa: ANN401  a
         return
     is_named = re.fullmatch(r"#/components/schemas/\w+(/allOf/\d+)?", pointer) is not None
     is_condition = pointer.rpartition("/")[2] in {"if", "then", "else", "not"} or "/if/" in pointer
-    is_nameable = "enum" in node or (node.get("type") == "object" and "properties" in node)
-    if is_nameable and not is_named and not is_condition:
+    needs_name = "enum" in node or (node.get("type") == "object" and "properties" in node)
+    if needs_name and not is_named and not is_condition:
         yield pointer
     for key, child in node.items():
         if key not in {"example", "examples", "value", "default"}:

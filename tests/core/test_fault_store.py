@@ -161,7 +161,7 @@ def test_a_removed_rule_leaves_no_trace(
             found = store.find(call)
             assert found is None or found.id != name
     assert len(store) == 0
-    assert not any(map(store.is_concerned, OPERATIONS))
+    assert not store.tables
 
 
 def test_there_are_at_most_so_many_rules() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.faults import LONGEST_MS, PLACES, EffectKind, FaultRule, schema
+from zof_emulator.core.faults import LONGEST_MS, PLACES, EffectKind, FaultRule, canonical, schema
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.spec.schema import compile_schema
 
@@ -126,3 +126,9 @@ def test_a_wrong_field_is_named_by_its_path(rule: object, path: str, expected: s
     assert caught.value.path == path
     assert expected in caught.value.expected
     assert str(caught.value).startswith(f"invalid {path} ")
+
+
+@given(_JSON | st.lists(st.text(), max_size=3))
+def test_equal_values_have_one_text(value: object) -> None:
+    """The text of a JSON value is that of the standard library, by whichever way it is made."""
+    assert canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -69,7 +69,10 @@ def live_objects(world: World) -> int:
     """How many runs, names, counts and due actions a world holds."""
     names = world.catalogue.to_json()["owners"]
     waiting = sum(len(one.waiting) for one in world.tenancies.values())
-    return len(world.runs) + len(names) + len(world.run_counts) + len(world.agenda) + waiting + len(world.seen)
+    projects = sum(len(world.catalogue.projects(one)) for one in world.tenancies)
+    lists = sum(one.runs.list_count for one in world.tenancies.values())
+    names_and_actions = len(names) + len(world.run_counts) + len(world.agenda) + len(world.seen)
+    return len(world.runs) + names_and_actions + waiting + projects + lists
 
 
 @given(st.integers(1, 20), st.lists(st.booleans(), min_size=1, max_size=4))
@@ -79,13 +82,14 @@ def test_what_is_forgotten_leaves_nothing(most: int, pattern: list[bool]) -> Non
     world = keeping(most)
     for number in range(300):
         cases = (f"new_{number}_flaky", f"new_{number}")
-        run = world.start(ORGANIZATIONS[0], order(ORGANIZATIONS[0], cases))
+        new = order(ORGANIZATIONS[0], cases)._replace(project_id=f"proj_new_{number}")
+        run = world.start(ORGANIZATIONS[0], new)
         world.settle(world.now)  # as the next request does
         if pattern[number % len(pattern)]:
             world.cancel(world.runs[run.number])
         else:
             world.settle(world.now + 10_000)
-    assert live_objects(world) <= 8 * (most + 8)
+    assert live_objects(world) <= 16 * (most + 8)
 
 
 def test_starts_and_cancels_on_a_standing_clock_leave_no_actions() -> None:

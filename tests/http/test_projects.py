@@ -68,3 +68,37 @@ def test_order_of_the_data(ages: tuple[int, ...]) -> None:
     projects = tuple(Project(f"proj_{age}", "org_abc", "P", age * HOUR) for age in ages)
     zof = Zof(data=replace(DEFAULT, projects=projects, samples=()))
     assert [one["id"] for one in zof.walk("/projects")] == ["proj_1", "proj_5", "proj_9"]
+
+
+def test_a_project_is_forgotten_with_its_last_run() -> None:
+    """A project that a request created is listed as long as a run names it; those of the data stay."""
+    zof = Zof(max_runs=8)
+    given = [one["id"] for one in zof.walk("/projects")]
+    for number in range(40):
+        zof.ended("tc_a", project_id=f"proj_{number}")
+    kept = [one["project_id"] for one in zof.walk("/runs")]
+    assert [one["id"] for one in zof.walk("/projects")] == [one for one in kept if one not in given] + given
+    zof.start("tc_a", project_id="proj_0")
+    assert zof.get("/projects").json["data"][0]["id"] == "proj_0"
+
+
+@given(limit=st.integers(1, 5), more=st.integers(0, 30), restores=st.booleans())
+def test_a_walk_goes_on_while_projects_are_forgotten(limit: int, more: int, *, restores: bool) -> None:
+    """A walk shows each project once, in order, and all that stay, also when some are forgotten meanwhile."""
+    zof = Zof(max_runs=8)
+    for number in range(8):
+        zof.ended("tc_a", project_id=f"proj_{number}")
+    before = [one["id"] for one in zof.walk("/projects")]
+    first = zof.get("/projects", limit=limit).json
+    for number in range(more):
+        zof.ended("tc_a", project_id=f"proj_new_{number}")
+    if restores:
+        assert zof.tell("PUT", "/snapshot", zof.control("/snapshot").json).status == 200
+    found, page = list(first["data"]), first
+    while page["has_more"]:
+        page = zof.get("/projects", limit=limit, starting_after=page["next_cursor"]).json
+        found += page["data"]
+    shown_ids = [one["id"] for one in found]
+    stay = {one["id"] for one in zof.walk("/projects")}
+    assert shown_ids == [one for one in before if one in shown_ids]
+    assert set(shown_ids) >= stay & set(before)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import ssl
+import subprocess
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,7 @@ from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from zof_emulator.core.deliveries import AttemptResult
 
@@ -237,6 +241,63 @@ def test_tls_needs_a_certificate() -> None:
 
         Thread(target=answer_in_clear, daemon=True).start()
         assert send(f"https://127.0.0.1:{server.getsockname()[1]}/").error == "the TLS connection failed"
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a receiver over TLS, whose certificate is for the name `localhost` alone and is trusted."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    )
+    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _ in range(2):
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    with context.wrap_socket(connection, server_side=True) as stream:
+                        while not stream.recv(65_536).endswith(b"{}"):
+                            pass
+                        stream.sendall(NO_CONTENT)
+
+        Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def test_a_certificate_is_checked_against_the_name(tls_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate must be for the host of the URL, although the address that was judged is called."""
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(courier_module, "_resolve", resolve)
+    named, other = send_all(f"https://localhost:{tls_port}/", f"https://hooks.test:{tls_port}/")
+    assert (named.status, named.error) == (204, "")
+    assert (other.status, other.error) == (None, "the TLS connection failed")
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has an IPv6 loopback address."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_an_ipv6_receiver_is_called() -> None:
+    """A receiver on the IPv6 loopback address is called, and the `Host` header has brackets."""
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6 loopback address")
+    with receiving(host="::1") as receiver:
+        assert send(f"http://[::1]:{receiver.port}/a?b=c%20d").status == 204
+        assert receiver.requests[0].headers["host"] == f"[::1]:{receiver.port}"
+        assert receiver.requests[0].target == "/a?b=c%20d"
 
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=9), max_size=3))

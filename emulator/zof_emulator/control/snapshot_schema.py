@@ -135,7 +135,7 @@ _WORLD: Final = _object_of(
         owners=_table(_ORGANIZATION, _id("proj", "tc", "suite")),
         given=_rows(_id("proj", "tc", "suite")),
         suites=_table(_CASES, _SUITE),
-        projects=_table(_rows(_row(_PROJECT, _TEXT | {"minLength": 1}, _INSTANT)), _ORGANIZATION),
+        projects=_table(_rows(_row(_COUNT, _PROJECT, _TEXT | {"minLength": 1}, _INSTANT)), _ORGANIZATION),
     ),
     started=_COUNT,
     forgotten=_COUNT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +30,8 @@ class Order(NamedTuple):
 class NamedProject:
     """A project of an organization."""
 
+    number: int
+    """Its place in the order in which the projects of the organization came into being; 0 is the first."""
     id: str
     name: str
     created_at: int
@@ -50,14 +53,13 @@ class Catalogue:
         for suite, cases in data.suites.items():
             self._owners[suite] = data.cases[cases[0]]
             self._suites[suite] = cases
-        self._given = frozenset(self._owners)
-        """The cases and suites that the data holds: they stay, whether or not a run names them."""
         self._uses: dict[str, int] = {}
-        """How many runs name each case and suite."""
+        """How many runs name each project, case and suite."""
         for project in sorted(data.projects, key=lambda one: -one.age_ms):
             self._owners[project.id] = project.organization
-            made = NamedProject(project.id, project.name, now - project.age_ms)
-            self._projects[project.organization].append(made)
+            self._add_project(project.organization, project.id, project.name, now - project.age_ms)
+        self._given = frozenset(self._owners)
+        """The projects, cases and suites that the data holds: they stay, whether or not a run names them."""
 
     @property
     def organizations(self) -> KeysView[str]:
@@ -71,7 +73,7 @@ class Catalogue:
             "given": sorted(self._given),
             "suites": {suite: list(cases) for suite, cases in self._suites.items()},
             "projects": {
-                organization: [[one.id, one.name, one.created_at] for one in projects]
+                organization: [[one.number, one.id, one.name, one.created_at] for one in projects]
                 for organization, projects in self._projects.items()
             },
         }
@@ -87,18 +89,23 @@ class Catalogue:
         self._given = frozenset(saved["given"])
         self._uses = {}
 
-    def use(self, suite: str | None, cases: Sequence[str]) -> None:
-        """Count a run that names these cases, and a suite if it does."""
+    def use(self, project: str, suite: str | None, cases: Sequence[str]) -> None:
+        """Count a run that names a project, these cases, and a suite if it does."""
         uses = self._uses
+        uses[project] = uses.get(project, 0) + 1
         for name in cases:
             uses[name] = uses.get(name, 0) + 1
         if suite is not None:
             uses[suite] = uses.get(suite, 0) + 1
 
-    def release(self, suite: str | None, cases: Sequence[str]) -> list[str]:
-        """Count a run no more, and forget the names that no other run names; return the cases among them."""
+    def release(self, project: str, suite: str | None, cases: Sequence[str]) -> list[str]:
+        """Count a run no more, and forget the names that no other run names.
+
+        Returns:
+            These names. A project is listed until `unlist_projects` is called.
+        """
         uses, gone = self._uses, []
-        for name in cases if suite is None else (*cases, suite):
+        for name in (project, *cases) if suite is None else (project, *cases, suite):
             left = uses[name] - 1
             if left:
                 uses[name] = left
@@ -110,9 +117,25 @@ class Catalogue:
                 gone.append(name)
         return gone
 
+    def unlist_projects(self, organization: str) -> None:
+        """Remove the projects of an organization that are forgotten from its list."""
+        self._projects[organization] = [one for one in self._projects[organization] if one.id in self._owners]
+
     def projects(self, organization: str) -> list[NamedProject]:
         """The projects of an organization, oldest first."""
         return self._projects[organization]
+
+    def page(self, organization: str, below: int, limit: int) -> tuple[list[NamedProject], bool]:
+        """The newest `limit` projects of an organization with a number less than `below`, and whether more follow."""
+        projects = self._projects[organization]
+        end = bisect_left(projects, below, key=lambda project: project.number)
+        start = max(0, end - limit)
+        return projects[start:end][::-1], start > 0
+
+    def _add_project(self, organization: str, project: str, name: str, created_at: int) -> None:
+        projects = self._projects[organization]
+        number = projects[-1].number + 1 if projects else 0
+        projects.append(NamedProject(number, intern(project), name, created_at))
 
     def resolve(self, organization: str, order: Order, now: int) -> tuple[str, ...]:
         """Return the IDs of the cases to run, and create the unknown IDs where references are open.
@@ -135,7 +158,7 @@ class Catalogue:
         self._own(order.project_id, organization)
         if new:
             name = order.project_id.removeprefix("proj_")
-            self._projects[organization].append(NamedProject(intern(order.project_id), name, now))
+            self._add_project(organization, order.project_id, name, now)
         for case in cases:
             self._own(case, organization)
         if order.test_suite_id is not None:

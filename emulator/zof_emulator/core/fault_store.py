@@ -7,7 +7,7 @@ will be due on a heap; a request costs time only for the rules that are due.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from hashlib import blake2b
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -40,17 +40,6 @@ class FaultCall(NamedTuple):
     """Names in lower case, and values."""
     fields: tuple[tuple[str, str], ...] = ()
     """The names of the body's fields, and their values or the items of their lists, as `canonical` writes them."""
-
-
-class Needs(NamedTuple):
-    """What rules look at in a request, besides its operation and its path."""
-
-    key: bool
-    """Whether they look at the key or its organization."""
-    headers: frozenset[str]
-    """The names of the headers, in lower case."""
-    fields: frozenset[str]
-    """The names of the body's fields."""
 
 
 class Firing(NamedTuple):
@@ -130,18 +119,74 @@ class _Bucket:
             heappush(self.due, (at, entry.number))
 
 
+class FaultTable:
+    """The buckets of the rules for one operation, or for every one, and the values that their conditions name."""
+
+    __slots__ = ("fields", "headers", "keys", "organizations", "paths", "shapes")
+
+    def __init__(self) -> None:
+        self.shapes: dict[tuple[bool, ...], dict[_Values, _Bucket]] = {}
+        """The buckets by which conditions there are, and by the conditions."""
+        self.organizations: Counter[str] = Counter()
+        self.keys: Counter[str] = Counter()
+        self.paths: Counter[str] = Counter()
+        self.headers: dict[str, Counter[str]] = {}
+        """The values by the name of the header."""
+        self.fields: dict[str, Counter[str]] = {}
+        """The values by the name of the field."""
+
+    def open_bucket(self, values: _Values) -> _Bucket:
+        """The bucket for these conditions; a new one if there is none."""
+        buckets = self.shapes.setdefault(_shape(values), {})
+        bucket = buckets.get(values)
+        if bucket is None:
+            bucket = buckets[values] = _Bucket()
+            self._count(values, 1)
+        return bucket
+
+    def drop_bucket(self, values: _Values) -> None:
+        """Remove the bucket for these conditions."""
+        shape = _shape(values)
+        del self.shapes[shape][values]
+        if not self.shapes[shape]:
+            del self.shapes[shape]
+        self._count(values, -1)
+
+    def _count(self, values: _Values, by: int) -> None:
+        organization, key, path, header, body = values
+        counters = [(self.organizations, organization), (self.keys, key), (self.paths, path)]
+        for named, pair in ((self.headers, header), (self.fields, body)):
+            if pair is not None:
+                counters.append((named.setdefault(pair[0], Counter()), pair[1]))
+        for counter, value in counters:
+            counter[value] += by
+            if not counter[value]:
+                del counter[value]
+        for named in (self.headers, self.fields):
+            for name in [name for name, counter in named.items() if not counter]:
+                del named[name]
+
+    def find(self, call: FaultCall, seed: int) -> Iterator[_Entry]:
+        """Count a request; the first rule that is due for it in each of its buckets."""
+        for shape, buckets in self.shapes.items():
+            for values in _list_values(call, shape):
+                bucket = buckets.get(values)
+                found = None if bucket is None else bucket.count(seed)
+                if found is not None:
+                    yield found
+
+
 class FaultStore:
     """The fault rules of a world. The first rule that is due for a request gives its effect; all count the request."""
 
-    __slots__ = ("_added", "_needs", "_rules", "_seed", "tables")
+    __slots__ = ("_added", "_rules", "_seed", "tables")
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._added = 0
         self._rules: dict[int, _Bucket] = {}
-        self._needs: dict[str, Needs] = {}
-        self.tables: dict[str, dict[tuple[bool, ...], dict[_Values, _Bucket]]] = {}
-        """The buckets by operation, by which conditions there are, and by the conditions; empty without rules."""
+        self.tables: dict[str, FaultTable] = {}
+        """The tables by operation, "" for the rules for every one; empty without rules."""
 
     def __len__(self) -> int:
         """The number of rules."""
@@ -161,13 +206,13 @@ class FaultStore:
 
     def _insert(self, entry: _Entry, calls: int) -> None:
         match = entry.rule.match
-        values = _conditions(match)
-        buckets = self.tables.setdefault(match.operation, {}).setdefault(_shape(values), {})
-        bucket = buckets.setdefault(values, _Bucket())
+        table = self.tables.get(match.operation)
+        if table is None:
+            table = self.tables[match.operation] = FaultTable()
+        bucket = table.open_bucket(_conditions(match))
         entry.base = bucket.calls - calls
         bucket.add(entry, self._seed)
         self._rules[entry.number] = bucket
-        self._needs.clear()
 
     def remove(self, name: str) -> CountedRule:
         """Remove the rule with this ID; return it.
@@ -179,15 +224,10 @@ class FaultStore:
         number = int(name.removeprefix(_PREFIX))
         bucket = self._rules.pop(number)
         bucket.remove(number)
-        self._needs.clear()
         if not bucket.entries:
-            values = _conditions(gone.rule.match)
-            shapes = self.tables[gone.rule.match.operation]
-            shape = _shape(values)
-            del shapes[shape][values]
-            if not shapes[shape]:
-                del shapes[shape]
-            if not shapes:
+            table = self.tables[gone.rule.match.operation]
+            table.drop_bucket(_conditions(gone.rule.match))
+            if not table.shapes:
                 del self.tables[gone.rule.match.operation]
         return gone
 
@@ -202,7 +242,6 @@ class FaultStore:
 
     def _clear(self) -> None:
         self._rules.clear()
-        self._needs.clear()
         self.tables.clear()
 
     def get(self, name: str) -> CountedRule:
@@ -223,33 +262,15 @@ class FaultStore:
         """All rules, in the order in which they were added."""
         return (self.get(f"{_PREFIX}{number}") for number in self._rules)
 
-    def is_concerned(self, operation: str) -> bool:
-        """Whether a rule may match requests for this operation."""
-        return operation in self.tables or "" in self.tables
-
-    def needs_of(self, operation: str) -> Needs:
-        """What the rules for this operation look at."""
-        needs = self._needs.get(operation)
-        if needs is None:
-            shapes = [table for name in (operation, "") for table in self.tables.get(name, _NOTHING).values()]
-            values = [one for table in shapes for one in table]
-            needs = self._needs[operation] = Needs(
-                any(one[0] or one[1] for one in values),
-                frozenset(one[3][0] for one in values if one[3] is not None),
-                frozenset(one[4][0] for one in values if one[4] is not None),
-            )
-        return needs
+    def tables_of(self, operation: str) -> tuple[FaultTable, ...]:
+        """The tables of the rules that may match requests for an operation."""
+        found = self.tables.get(operation), self.tables.get("")
+        return tuple(table for table in found if table is not None)
 
     def find(self, call: FaultCall) -> Firing | None:
         """Count a request, and return the rule that is due for it, if any. Call it once for each request."""
-        first: _Entry | None = None
-        for operation in (call.operation, ""):
-            for shape, buckets in self.tables.get(operation, _NOTHING).items():
-                for values in _list_values(call, shape):
-                    bucket = buckets.get(values)
-                    found = None if bucket is None else bucket.count(self._seed)
-                    if found is not None and (first is None or found.number < first.number):
-                        first = found
+        due = [entry for table in self.tables_of(call.operation) for entry in table.find(call, self._seed)]
+        first = min(due, key=lambda entry: entry.number, default=None)
         if first is None:
             return None
         first.hits += 1
@@ -285,7 +306,6 @@ class FaultStore:
         self._added = saved["added"]
 
 
-_NOTHING: Final[Mapping[tuple[bool, ...], Mapping[_Values, _Bucket]]] = {}
 _NO_PAIR: Final = (None,)
 
 

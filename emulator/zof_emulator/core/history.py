@@ -213,7 +213,7 @@ def _add_runs(world: World, entries: Sequence[PastRuns], past: Sequence[_Past]) 
         )
         world.runs[number] = run
         world.tenancies[run.organization].runs.add(run)
-        world.catalogue.use(run.test_suite_id, run.cases)
+        world.catalogue.use(run.project_id, run.test_suite_id, run.cases)
     for number in order:
         run = world.runs[number]
         world.tenancies[run.organization].results.add(run)

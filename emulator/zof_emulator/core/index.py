@@ -74,8 +74,14 @@ class RunIndex:
         kept = [offset for offset, number in enumerate(self._numbers) if number not in gone]
         self._created = array("q", [self._created[offset] for offset in kept])
         self._numbers = array("q", [self._numbers[offset] for offset in kept])
-        self._by = {key: array("q", [one for one in numbers if one not in gone]) for key, numbers in self._by.items()}
+        rest = {key: array("q", [one for one in numbers if one not in gone]) for key, numbers in self._by.items()}
+        self._by = {key: numbers for key, numbers in rest.items() if numbers}
         self._appends.clear()
+
+    @property
+    def list_count(self) -> int:
+        """The number of lists, one for each project and status of a run."""
+        return len(self._by)
 
     def page(
         self, project: str | None, status: Status | None, period: Period, below: int, limit: int

@@ -133,7 +133,7 @@ def _list(world: World) -> Generator[None, None, None]:
     """Add the runs to their indexes in the order of their start, and the results in the order of their runs' end."""
     for place, run in enumerate(world.runs.values(), 1):
         world.tenancies[run.organization].runs.add(run)
-        world.catalogue.use(run.test_suite_id, run.cases)
+        world.catalogue.use(run.project_id, run.test_suite_id, run.cases)
         if not place % SLICE:
             yield
     ended = sorted((run for run in world.runs.values() if run.has_ended), key=lambda run: run.rank)

@@ -106,9 +106,10 @@ def _check_catalogue(state: State) -> None:
         _require({owners.get(case) for case in cases} == {owners[suite]}, "catalogue.suites")
     listed = dict[str, str]()
     for organization, rows in catalogue["projects"].items():
-        listed |= dict.fromkeys((row[0] for row in rows), organization)
-        _require(_is_unique(row[0] for row in rows) and _ascends(row[2] for row in rows), "catalogue.projects")
-        _require(all(row[2] <= state["now"] for row in rows), "catalogue.projects")
+        listed |= dict.fromkeys((row[1] for row in rows), organization)
+        _require(_is_unique(row[1] for row in rows) and _ascends(row[3] for row in rows), "catalogue.projects")
+        _require(all(one[0] < other[0] for one, other in pairwise(rows)), "catalogue.projects")
+        _require(all(row[0] < MOST_NUMBER and row[3] <= state["now"] for row in rows), "catalogue.projects")
     owned = {name: owner for name, owner in owners.items() if name.startswith("proj_")}
     _require(listed == owned, "catalogue.projects")
 

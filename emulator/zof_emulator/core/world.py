@@ -17,7 +17,7 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
 from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, Clock, SliceEnded
 from zof_emulator.core.world_queries import WorldQueries
-from zof_emulator.core.world_state import Event, EventKind, Retention, Tenancy, sort_samples
+from zof_emulator.core.world_state import Event, EventKind, Retention, sort_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +183,7 @@ class World(WorldQueries):
         tenancy = self.tenancies[organization]
         tenancy.runs.add(run)
         tenancy.waiting[number] = None
-        self.catalogue.use(suite, cases)
+        self.catalogue.use(order.project_id, suite, cases)
         if tenancy.running < self.config.capacity:
             self.agenda.put(self.now, organization)
         return run
@@ -258,20 +258,23 @@ class World(WorldQueries):
         if now.status is Status.FAILED:
             self._publish(EventType.RUN_FAILED, now)
         if len(results) > self.config.max_runs:
-            self._forget(self.tenancies[now.organization])
+            self._forget(now.organization)
         return ended
 
-    def _forget(self, tenancy: Tenancy) -> None:
+    def _forget(self, organization: str) -> None:
         """Delete an eighth of the ended runs at once, because the cost grows with the number of runs that stay.
 
-        The cases and suites that only these runs named are deleted too, and so is how often they have run.
+        The projects, cases and suites that only these runs named are deleted too, and so is how often cases and suites
+        have run.
         """
+        tenancy = self.tenancies[organization]
         gone = frozenset(tenancy.results.forget(max(1, self.config.max_runs // 8)))
         tenancy.runs.forget(gone)
         for number in gone:
             run = self.runs.pop(number)
-            for name in self.catalogue.release(run.test_suite_id, run.cases):
+            for name in self.catalogue.release(run.project_id, run.test_suite_id, run.cases):
                 self.run_counts.pop((run.organization, name), None)
+        self.catalogue.unlist_projects(organization)
         self.forgotten += len(gone)
 
     def _replace_run(self, before: Run, now: Run) -> Run:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zof_emulator.core.index import NO_END
-from zof_emulator.core.pages import take_newest
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Page, Reply, Request
 from zof_emulator.handlers.paging import page_request
@@ -17,7 +16,5 @@ if TYPE_CHECKING:
 def list_projects(world: World, call: Request) -> Reply:
     """One page of the organization's projects, newest first."""
     request = page_request(world, call, NO_END)
-    projects = world.catalogue.projects(call.organization)
-    indexes, more = take_newest(range(len(projects)), 0, request.start, call.query["limit"])
-    page = [projects[index] for index in indexes]
-    return Reply(200, Page(page, views.project_object, more, request.cursor(indexes[-1]) if more else None))
+    page, more = world.catalogue.page(call.organization, request.start, call.query["limit"])
+    return Reply(200, Page(page, views.project_object, more, request.cursor(page[-1].number) if more else None))

@@ -6,19 +6,15 @@ rule is due; this module makes its answer, and `http.broken_answers` sends it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import orjson
-
-from zof_emulator.core.fault_store import FaultCall
-from zof_emulator.core.faults import DIGEST, Effect, EffectKind, FaultMark, Place, canonical
-from zof_emulator.core.fields import InvalidField
+from zof_emulator.core.faults import Effect, EffectKind, FaultMark, Place
 from zof_emulator.core.instants import SECOND
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded
-from zof_emulator.http.auth import key_of
 from zof_emulator.http.broken_answers import BrokenAnswer, is_undisturbed, send_broken
 from zof_emulator.http.encode import json_of
+from zof_emulator.http.fault_match import find_key, may_match, read_call
 from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.preferences import NO_PREFERENCES, PREFER, Preferences, read_preferences
 from zof_emulator.http.send import send_answer
@@ -77,10 +73,15 @@ class FaultInjector:
         self._has_preferences = has_preferences
 
     def is_concerned(self, arrival: Arrival, hosted: HostedWorld) -> bool:
-        """Whether a request must be answered here."""
-        return (self._has_preferences and PREFER in arrival.headers) or hosted.world.faults.is_concerned(
-            arrival.operation.id
-        )
+        """Whether a request must be answered here: it has preferences, or a rule may match it."""
+        if self._has_preferences and PREFER in arrival.headers:
+            return True
+        tables = hosted.world.faults.tables
+        for name in (arrival.operation.id, ""):
+            table = tables.get(name)
+            if table is not None and may_match(table, arrival, hosted):
+                return True
+        return False
 
     async def answer(self, arrival: Arrival, hosted: HostedWorld, receive: Receive, send: Send) -> None:
         """Answer a request, with or without a fault."""
@@ -116,9 +117,8 @@ class FaultInjector:
             return _Fault(mark, effect, preferences.wait_ms)
         with self._api.deliveries.lock:
             world = hosted.settle()
-            if not world.faults.is_concerned(arrival.operation.id):
-                return None
-            firing = world.faults.find(_read_call(arrival, hosted))
+            tables = world.faults.tables_of(arrival.operation.id)
+            firing = world.faults.find(read_call(arrival, hosted, tables)) if tables else None
         if firing is None:
             return None
         rule = firing.rule
@@ -132,7 +132,7 @@ def _make(arrival: Arrival, hosted: HostedWorld, fault: _Fault | None, carry_out
     if fault is None:
         return carry_out()
     if fault.comes_first:
-        key = _find_key(arrival, hosted)
+        key = find_key(arrival, hosted)
         limits = _limit_headers(arrival.operation, fault.effect, key, hosted)
         outcome = Outcome(Encoded(NO_ANSWER, (), b""), "" if key is None else key.organization, limits=limits)
     else:
@@ -145,55 +145,6 @@ def _make(arrival: Arrival, hosted: HostedWorld, fault: _Fault | None, carry_out
             encoded = hosted.encoder.evolve_error(encoded)
         outcome = outcome._replace(encoded=encoded, reason=fault.effect.error)
     return outcome
-
-
-def _read_call(arrival: Arrival, hosted: HostedWorld) -> FaultCall:
-    """A request as rules match it: what the rules for its operation look at."""
-    scope, needs = arrival.scope, hosted.world.faults.needs_of(arrival.operation.id)
-    key = _find_key(arrival, hosted) if needs.key else None
-    headers = tuple(
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in (scope["headers"] if needs.headers else ())
-        if name.decode("latin-1") in needs.headers
-    )
-    raw = arrival.raw if isinstance(arrival.raw, bytes) else b""
-    fields = _read_fields(raw, needs.fields) if needs.fields else ()
-    if key is None:
-        return FaultCall(arrival.operation.id, scope["path"], headers=headers, fields=fields)
-    return FaultCall(arrival.operation.id, scope["path"], key.organization, DIGEST + key.digest, headers, fields)
-
-
-def _find_key(arrival: Arrival, hosted: HostedWorld) -> Key | None:
-    """The valid key of a request, or None."""
-    try:
-        return key_of(arrival.headers.get(b"authorization"), hosted.authorizations, hosted.world.now)
-    except Refused:
-        return None
-
-
-def _read_fields(raw: bytes, names: frozenset[str]) -> tuple[tuple[str, str], ...]:
-    """The fields of a JSON body with these names, and their values; the items of a list count as values too."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return ()
-    if not isinstance(body, dict):
-        return ()
-    found: dict[tuple[str, str], None] = {}
-    for name in names & body.keys():
-        value = body[name]
-        for one in [value, *(value if isinstance(value, list) else ())]:
-            text = _canonical_or_none(one)
-            if text is not None:
-                found[name, text] = None
-    return tuple(found)
-
-
-def _canonical_or_none(value: Any) -> str | None:  # noqa: ANN401  JSON
-    try:
-        return canonical(value)
-    except InvalidField:
-        return None
 
 
 def _encode_effect(effect: Effect, operation: Operation) -> Encoded:
