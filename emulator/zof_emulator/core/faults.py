@@ -51,7 +51,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -65,9 +64,12 @@ from zof_emulator.core.fields import (
     read_object,
     read_pair,
 )
+from zof_emulator.core.tenants import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from zof_emulator.core.tenants import Key
 
 MOST_RULES: Final = 10_000
 """The largest number of fault rules in a world."""
@@ -78,7 +80,8 @@ _STATUSES: Final = (200, 599)
 _MOST_TEXT: Final = 1 << 16
 _MOST_HEADERS: Final = 50
 _LONGEST_QUICK: Final = 1 << 12
-_DIGEST: Final = "sha256:"
+DIGEST: Final = "sha256:"
+"""The beginning of the form in which a rule keeps a key; the digest of the key follows."""
 _IS_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE: Final = re.compile(r"[\x20-\x7e]{0,4096}")
@@ -370,7 +373,12 @@ def schema() -> dict[str, Any]:
 @lru_cache(maxsize=1024)
 def digest_key(key: str) -> str:
     """The form in which a rule keeps a key."""
-    return _DIGEST + sha256(key.encode()).hexdigest()
+    return DIGEST + digest_of(key)
+
+
+def show_key(key: Key) -> str:
+    """The form in which a rule keeps a key of a world."""
+    return DIGEST + key.known_digest if key.known_digest else digest_key(key.secret)
 
 
 def canonical(value: object, path: str = "") -> str:
