@@ -11,7 +11,7 @@ import pytest
 from zof_emulator.core.faults import LONGEST_MS
 from zof_emulator.http.pauses import Pauses
 
-from tests.http.test_faults import RecordedPauses, add
+from tests.http.faults import RecordedPauses, add
 from tests.zof import ADMIN, Zof
 
 if TYPE_CHECKING:
