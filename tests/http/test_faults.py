@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zof_emulator.cli.replay import replay
+from zof_emulator.core.faults import FaultRule
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.refusal import Refused
 from zof_emulator.spec.document import find, load
@@ -214,6 +216,21 @@ def test_the_journal_shows_the_fault() -> None:
     assert zof.tell("GET", "/journal?fault=fautl_1").error == (400, "invalid_request", "fault")
 
 
+def test_every_export_takes_a_fault() -> None:
+    """The journal, its HAR and its file hold exchanges without an answer, and those with a status of no name."""
+    zof = Zof()
+    add(zof, RESET, schedule={"first": 1})
+    add(zof, {"status": 599, "undocumented": True})
+    with pytest.raises(ConnectionResetError):
+        zof.get("/runs")
+    assert zof.get("/runs").status == 599
+    shown = zof.tell("GET", "/journal").json["data"]
+    assert [one["response"]["status"] for one in shown if one["fault"]] == [0, 599]
+    entries = zof.tell("GET", "/journal.har").json["log"]["entries"]
+    assert [(one["response"]["status"], one["response"]["statusText"]) for one in entries[-2:]] == [(0, ""), (599, "")]
+    assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()
+
+
 # --- which rules there can be
 
 
@@ -265,6 +282,52 @@ def test_rules_are_listed_and_deleted() -> None:
     assert zof.tell("DELETE", f"/faults/{first}").error == (404, "not_found", None)
     zof.control("/reset")
     assert zof.get("/runs").status == 200
+
+
+def count_calls(zof: Zof) -> int:
+    """The number of calls that a request makes."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    zof.get("/runs")
+    sys.setprofile(count)
+    try:
+        zof.get("/runs")
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"match": {"operation": "getRun"}},
+        {"match": {"operation": "listRuns", "header": {"X-Test": "{}"}}},
+        {"match": {"operation": "listRuns", "header": {"X-Test-{}": "1"}}},
+        {"match": {"path": "/v1/runs/run_{}"}},
+        {"match": {"organization": "org_{}"}},
+        {"match": {"key": "key_{}"}},
+        {"match": {"body": {"environment": "env_{}"}}},
+        {"match": {"operation": "listRuns"}, "schedule": {"nth": 1_000_000}},
+        {"match": {"operation": "listRuns"}, "schedule": {"every": 1_000_000}},
+        {"match": {"operation": "listRuns"}, "schedule": {"first": 1_000_000}},
+    ],
+)
+def test_many_rules_cost_no_more_than_a_few(rule: dict[str, Any]) -> None:
+    """A request makes as many calls with 10,000 fault rules as with 20, and with rules that do not match few more."""
+    counts = []
+    for count in (0, 20, 10_000):
+        zof = Zof()
+        text = json.dumps({**rule, "effect": {"malformed_json": True}})
+        rules = [json.loads(text.replace("{}", str(number))) for number in range(count)]
+        zof.app.hosted.world.faults.replace(FaultRule.from_json(one) for one in rules)
+        counts.append(count_calls(zof))
+    assert counts[1] == counts[2]
+    if "schedule" not in rule:
+        assert counts[2] - counts[0] < 20, counts
 
 
 def test_worlds_have_their_own_rules() -> None:

@@ -44,7 +44,7 @@ def _entry(one: Shown, base: str) -> Shown:
         },
         "response": {
             "status": got["status"],
-            "statusText": HTTPStatus(got["status"]).phrase,
+            "statusText": _PHRASES.get(got["status"], ""),
             "httpVersion": _HTTP,
             "cookies": [],
             "headers": _pairs(got["headers"]),
@@ -57,6 +57,10 @@ def _entry(one: Shown, base: str) -> Shown:
         "timings": {"send": 0, "wait": 0, "receive": 0},
         "comment": f"{one['operation'] or 'no operation'}, number {one['number']}",
     }
+
+
+_PHRASES: Final = {one.value: one.phrase for one in HTTPStatus}
+"""A fault may have answered with a status that has no phrase, or not at all (status 0, as HAR viewers have it)."""
 
 
 def _post_data(asked: Shown) -> Shown:
