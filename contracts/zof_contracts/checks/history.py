@@ -98,7 +98,7 @@ class HistoryCheck:
             if self._traffic is not None and _is_judged(exchange):
                 self._traffic(exchange)
 
-    def _list_memories(self) -> tuple[Memory[Any, Sighting], ...]:
+    def _list_memories(self) -> tuple[Memory[Any, Any], ...]:
         return self._runs, self._details, self._results, self._lines, self._running
 
     # --- objects
