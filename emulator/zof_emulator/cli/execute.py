@@ -19,15 +19,14 @@ from zof_emulator.app import create_app
 from zof_emulator.cli.environment import client_variables
 from zof_emulator.cli.serve import find_explicit_flags, serve, settings_from
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write
-from zof_emulator.control.journal import export_journal
+from zof_emulator.control.journal import list_lines
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.handlers.messages import File
 from zof_emulator.handlers.table import TABLE
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.server.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     from zof_emulator.http.dispatch import Dispatcher
@@ -154,12 +153,8 @@ def _summarize(app: Dispatcher) -> str:
 
 
 def _write(app: Dispatcher, file: Path) -> None:
-    write(file, lambda: _export(app))
-
-
-def _export(app: Dispatcher) -> Iterable[bytes]:
-    body = export_journal(app.hosted, "").body
-    return body.pieces() if isinstance(body, File) else ()
+    lines = list_lines(app.hosted, "")
+    write(file, lambda: lines)
 
 
 execute = click.Command(

@@ -129,7 +129,8 @@ class SnapshotReader:
         self._pieces = JsonPieces()
         self._value: Any = None
         self._repeated: list[str] = []
-        self._is_malformed = False
+        self.is_malformed = False
+        """Whether what was read so far begins no JSON document."""
         self._parsing = self._parse()
         next(self._parsing)
 
@@ -144,12 +145,12 @@ class SnapshotReader:
             Refused: the document is no JSON.
         """
         self._feed(b"", is_last=True)
-        if self._is_malformed:
+        if self.is_malformed:
             raise Refused("body_malformed")
         return self._value, tuple(self._repeated)
 
     def _feed(self, piece: bytes, *, is_last: bool) -> None:
-        if self._is_malformed:
+        if self.is_malformed:
             return
         self._pieces.is_whole = is_last
         try:
@@ -158,7 +159,7 @@ class SnapshotReader:
         except StopIteration:
             pass
         except (ValueError, RecursionError):  # nothing of it is kept, and nothing more is read
-            self._is_malformed = True
+            self.is_malformed = True
             self._parsing.close()
             self._pieces = JsonPieces()
             self.parts.clear()
