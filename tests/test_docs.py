@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import re
 import runpy
 import shlex
@@ -55,8 +56,18 @@ def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
     assert len(SHELL) == 7
     assert all(len(block.splitlines()) <= 10 for block in SHELL[1:])
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     script = "set -eu\n" + "".join(SHELL).replace("9630", str(server.port))
-    ran = subprocess.run(["sh"], input=script, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)  # noqa: S607
+    ran = subprocess.run(
+        ["sh"],  # noqa: S607
+        input=script,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+        env=variables,
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert '"error":{' not in ran.stdout
     assert '"effect":"reset"' in ran.stdout

@@ -52,6 +52,11 @@ _MOST_PLACES: Final = 6
 """How many findings about requests of one operation are told apart."""
 
 
+def _is_relative(location: str) -> bool:
+    """Whether a Location names no host."""
+    return location.startswith("/") and not location.startswith("//")
+
+
 class ConformanceCheck:
     """Judges every exchange by the document."""
 
@@ -59,6 +64,12 @@ class ConformanceCheck:
         self.ledger = ledger
         self._places: dict[str, set[str]] = {}
         """What was unusual about the requests of the findings, by operation."""
+
+    def fork(self, ledger: Ledger) -> ConformanceCheck:
+        """A check that records in another ledger."""
+        fork = ConformanceCheck(ledger)
+        fork._places = self._places
+        return fork
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange."""
@@ -214,7 +225,8 @@ class ConformanceCheck:
 
     def _check_links(self, exchange: Exchange, links: tuple[str, ...]) -> None:
         location = exchange.response.header("location") if exchange.operation == "startRun" else None
-        given = [*links, *([location] if location else [])]
+        # HTTP lets Location be relative; the links in bodies are documented as absolute.
+        given = [*links, *([location] if location and not _is_relative(location) else [])]
         base = self.ledger.target.base + "/"
         foreign = [link for link in given if not link.startswith(base)]
         if given:

@@ -1,51 +1,45 @@
 """Judges of one answer against earlier answers.
 
-`client.observers.append(HistoryCheck(ledger))` has every exchange judged. The check sends nothing. It remembers
-request IDs, each run, result and log line as it was last shown, and the rate-limit window of each key.
+`client.observers.append(HistoryCheck(ledger))` has every exchange judged. The check sends nothing. It remembers each
+run, result and log line as it was last shown; `zof_contracts.checks.traffic` remembers request IDs and rate limits.
+
+Two answers have an order only if the second request was sent after the first answer. Where requests overlap, each
+thread judges its own exchanges with a `fork` of the check, and `absorb` brings together what they have seen.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 from zof_contracts.checks.objects import JsonObject, check_result, check_run, is_consistent
+from zof_contracts.checks.traffic import TrafficCheck
 from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.contract.resources import list_fields, load_resources
 from zof_contracts.contract.rules import OWNERS
 from zof_contracts.evidence.exchange import NO_STATUS
 from zof_contracts.evidence.findings import quote_value
-from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
+from zof_contracts.evidence.header_values import parse_whole_number
 from zof_contracts.evidence.memory import Memory, shorten_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.ledger import Ledger
 
-_THROTTLED: Final = 429
-_WINDOW: Final = 60
-_MILLISECONDS: Final = 100_000_000_000
-"""A number that no count of seconds reaches; `checks.conformance` judges a Reset in another unit."""
+_TELLING: Final = 300
+"""Milliseconds for which a run must be seen running so that they tell the unit of its duration."""
+_RECORDED: Final = "recorded"
+"""The profile of recorded traffic, whose clock others may have moved."""
 _NEWEST_FIRST: Final = frozenset(name for name, rule in OWNERS.order.items() if rule == "pages.newest-first")
 _WITH_CURSOR: Final = frozenset(name for name in load_resources().pages if OWNERS.order[name] != "logs.oldest-first")
 """The lists whose next_cursor is null at the end; that of a log leads on while the run lasts."""
 
 Sighting = tuple[JsonObject, "Exchange"]
 """An object, and the exchange that showed it."""
-
-
-@dataclass(slots=True)
-class _Window:
-    """What is known of one rate-limit window."""
-
-    last: Exchange
-    remaining: set[int] = field(default_factory=set)
-    """The values of Remaining that were given in it."""
 
 
 class HistoryCheck:
@@ -55,12 +49,13 @@ class HistoryCheck:
         """`most` is the number of things of each kind that are remembered; with a bound, long answers are not kept."""
         self.ledger = ledger
         self._keep = (lambda exchange: exchange) if most == sys.maxsize else shorten_answer
-        self._ids: Memory[str, Exchange] = Memory(most)
+        self._traffic: TrafficCheck | None = TrafficCheck(ledger, Memory(most), self._keep)
         self._runs: Memory[str, Sighting] = Memory(most)
         self._details: Memory[str, Sighting] = Memory(most)
         self._results: Memory[str, Sighting] = Memory(most)
+        self._running: Memory[str, tuple[Exchange, Exchange]] = Memory(most)
+        """The first and the last answer in which each run was running."""
         self._lines: Memory[tuple[str, str], Sighting] = Memory(most)
-        self._windows: dict[str, _Window] = {}
         self._idempotency_keys: Memory[tuple[str, str, str], None] = Memory(most)
         self._judges: dict[str, Callable[[Exchange, JsonObject], None]] = {
             "Run": self._check_run,
@@ -71,91 +66,40 @@ class HistoryCheck:
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange by those before it."""
-        if not exchange.request.path.startswith(PREFIX + "/") or exchange.response.status == NO_STATUS:
+        if not _is_judged(exchange):
             return
-        self._check_request_id(exchange)
-        self._check_window(exchange)
-        self._check_capacity(exchange)
+        if self._traffic is not None:
+            self._traffic(exchange)
         if exchange.response.ok and exchange.operation and not self._may_be_replay(exchange):
             self._check_objects(exchange)
             self._check_page(exchange)
 
-    def _check_request_id(self, exchange: Exchange) -> None:
-        value = exchange.response.header("x-request-id")
-        if not value:
-            return
-        before = self._ids.get(value)
-        if before is None:
-            self._ids.set(value, self._keep(exchange))
-        if before is not None or len(self._ids) > 1:
-            self.ledger.check(
-                "conventions.request-id.unique",
-                before is None,
-                expected="an X-Request-Id that no earlier answer had",
-                got=f"{value} a second time",
-                trace=[*([before] if before is not None else []), exchange],
-            )
-        if (given := exchange.request.header("x-request-id")) is not None:
-            self.ledger.check(
-                "conventions.request-id.server-made",
-                value != given,
-                expected="an X-Request-Id made by the server",
-                got=f"{value}, as the request gave it",
-                trace=exchange,
-            )
+    # --- threads
 
-    # --- rate limits
+    def fork(self, ledger: Ledger) -> HistoryCheck:
+        """A check for one thread: it knows what this one has seen, and leaves out what concerns all requests."""
+        fork = HistoryCheck(ledger)
+        fork._traffic = None
+        for mine, other in zip(self._list_memories(), fork._list_memories(), strict=True):
+            other.update(mine)
+        fork._idempotency_keys.update(self._idempotency_keys)
+        return fork
 
-    def _check_window(self, exchange: Exchange) -> None:
-        limit, remaining, reset = (_read_number(exchange, name) for name in ("limit", "remaining", "reset"))
-        if limit is None or remaining is None or reset is None or exchange.response.status == _THROTTLED:
-            return
-        now = read_server_time(exchange)
-        near = now - 1 <= reset <= now + _WINDOW + 1
-        window = self._windows.get(exchange.request.key)
-        trace = [exchange] if window is None else [window.last, exchange]
-        if not near and reset < _MILLISECONDS:
-            got = f"Reset {reset}, {reset - now:+.0f} s from now"
-            self._record_window(f"Reset within the next {_WINDOW} s", got, trace)
-        before = None if window is None else _read_number(window.last, "reset")
-        if window is None or reset != before:
-            if before is not None and now < before - 1:
-                got = f"Reset {reset}, {before - now:.0f} s before the end of the window"
-                self._record_window(f"Reset {before} until the window ends", got, trace)
-            self._windows[exchange.request.key] = _Window(exchange, {remaining})
-            if remaining > limit:
-                self._record_remaining(trace, f"at most Limit {limit}", remaining)
-            return
-        self._check_remaining(window, exchange, remaining, limit)
-        if near:
-            self.ledger.record_kept("limits.window")
+    def absorb(self, forks: Sequence[HistoryCheck], exchanges: Sequence[Exchange]) -> None:
+        """Take over what the forks have seen, and judge what concerns all requests in the order of the answers."""
+        for fork in forks:
+            for mine, other in zip(self._list_memories(), fork._list_memories(), strict=True):  # noqa: SLF001
+                for key, sighting in other.items():
+                    known = mine.get(key)
+                    if known is None or known[1].at < sighting[1].at:
+                        mine.set(key, sighting)
+            self._idempotency_keys.update(fork._idempotency_keys)  # noqa: SLF001
+        for exchange in sorted(exchanges, key=lambda each: each.at):
+            if self._traffic is not None and _is_judged(exchange):
+                self._traffic(exchange)
 
-    def _check_capacity(self, exchange: Exchange) -> None:
-        """Judge a start that is answered 429 though the rate limit is not used up: its run should have been queued."""
-        remaining = _read_number(exchange, "remaining")
-        if exchange.operation == "startRun" and exchange.response.status == _THROTTLED and remaining:
-            expected, got = "accepted and queued", f"429 with X-RateLimit-Remaining {remaining}"
-            self.ledger.record_violation("runs.capacity", expected=expected, got=got, trace=exchange)
-
-    def _check_remaining(self, window: _Window, exchange: Exchange, remaining: int, limit: int) -> None:
-        before = _read_number(window.last, "remaining") or 0
-        overlapped = exchange.at - exchange.took < window.last.at
-        trace = [window.last, exchange]
-        if remaining > limit:
-            self._record_remaining(trace, f"at most Limit {limit}", remaining)
-        elif remaining in window.remaining or (remaining > before and not overlapped):
-            self._record_remaining(trace, f"less than {before}", remaining)
-        else:
-            self.ledger.record_kept("limits.remaining.falls")
-        window.remaining.add(remaining)
-        window.last = exchange
-
-    def _record_remaining(self, trace: list[Exchange], expected: str, remaining: int) -> None:
-        rule, got = "limits.remaining.falls", f"X-RateLimit-Remaining {remaining}"
-        self.ledger.record_violation(rule, expected=expected, got=got, trace=trace)
-
-    def _record_window(self, expected: str, got: str, trace: list[Exchange]) -> None:
-        self.ledger.record_violation("limits.window", expected=expected, got=got, trace=trace)
+    def _list_memories(self) -> tuple[Memory[Any, Any], ...]:
+        return self._runs, self._details, self._results, self._lines, self._running
 
     # --- objects
 
@@ -184,6 +128,7 @@ class HistoryCheck:
         if not isinstance(run.get("id"), str) or not isinstance(run.get("status"), str):
             return
         self._check_transition(exchange, run)
+        self._check_observed_duration(exchange, run)
         for claim in check_run(run):
             self.ledger.record(claim, exchange)
 
@@ -212,6 +157,23 @@ class HistoryCheck:
             got=f"status {quote_value(status)} after {quote_value(was)}",
             trace=[before[1], exchange],
         )
+
+    def _check_observed_duration(self, exchange: Exchange, run: JsonObject) -> None:
+        """Judge the unit of a duration by the time for which the run was seen running, where no clock was moved."""
+        target = self.ledger.target
+        if target.can_move_clock or target.profile == _RECORDED:
+            return
+        if run["status"] == "running":
+            first, _ = self._running.get(run["id"]) or (exchange, exchange)
+            self._running.set(run["id"], (first, exchange))
+        elif run["status"] in load_contract().terminal and (shown := self._running.pop(run["id"])) is not None:
+            first, last = shown
+            seen, duration = (last.at - last.took - first.at) * 1000, run.get("duration_ms")
+            if type(duration) is not int or seen < _TELLING:
+                return
+            expected, got = f"at least {seen:.0f} ms, for which the run was seen running", f"duration_ms {duration}"
+            trace = [first, last, exchange]
+            self.ledger.check("conventions.durations", duration >= seen / 2, expected=expected, got=got, trace=trace)
 
     def _check_result(self, exchange: Exchange, result: JsonObject) -> None:
         if not isinstance(result.get("id"), str):
@@ -290,9 +252,9 @@ class HistoryCheck:
             self.ledger.check("pages.limit", holds, expected=expected, got=f"{size} items", trace=exchange)
 
 
-def _read_number(exchange: Exchange, name: str) -> int | None:
-    """The value of an X-RateLimit header; None when it is no whole number."""
-    return parse_whole_number(exchange.response.header(f"x-ratelimit-{name}"))
+def _is_judged(exchange: Exchange) -> bool:
+    """Whether an exchange is an answer of the API."""
+    return exchange.request.path.startswith(PREFIX + "/") and exchange.response.status != NO_STATUS
 
 
 def _show_fields(value: dict[str, Any], names: list[str]) -> str:

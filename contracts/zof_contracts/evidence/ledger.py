@@ -82,8 +82,7 @@ class Ledger:
             self.findings[finding.key] = finding
             self.publish(FindingRecorded(finding))
         else:
-            shorter = min(known, finding, key=lambda each: len(each.trace))
-            self.findings[finding.key] = replace(shorter, times=known.times + 1, flaky=False)
+            self.findings[finding.key] = _join(known, finding)
 
     def check(self, rule: str, holds: object, *, expected: str, got: object, trace: Trace, place: str = "") -> bool:  # noqa: PLR0913
         """Record a rule as kept when it holds, else as broken; returns whether it holds."""
@@ -106,6 +105,19 @@ class Ledger:
     def record_skip(self, rule: str, reason: str) -> None:
         """Record why a rule could not be judged; the first reason is the one reported."""
         self.reasons.setdefault(self.catalogue[rule].name, reason)
+
+    def merge(self, other: Ledger) -> None:
+        """Take over the evidence of a ledger in which a part of this verification was judged."""
+        self.evidence.update(other.evidence)
+        for rule, reason in other.reasons.items():
+            self.reasons.setdefault(rule, reason)
+        for key, finding in other.findings.items():
+            known = self.findings.get(key)
+            if known is None:
+                self.findings[key] = finding
+                self.publish(FindingRecorded(finding))
+            else:
+                self.findings[key] = _join(known, finding)
 
     def publish(self, event: Event) -> None:
         """Pass an event to every listener."""
@@ -133,6 +145,12 @@ class Ledger:
         if rule.name in self.reasons:
             return self.reasons[rule.name]
         return f"seen kept {seen} of {rule.least} times" if seen else "no answer gave evidence"
+
+
+def _join(known: Finding, other: Finding) -> Finding:
+    """One finding for two of the same defect, with the shorter trace."""
+    shorter = min(known, other, key=lambda each: len(each.trace))
+    return replace(shorter, times=known.times + other.times, flaky=False)
 
 
 def _is_unreadable(exchange: Exchange) -> bool:

@@ -55,6 +55,11 @@ class Memory(Generic[K, V]):
         self.has_forgotten = True
         return self._values.popitem(last=False)[1]
 
+    def update(self, other: Memory[K, V]) -> None:
+        """Set all entries of another memory, the oldest first."""
+        for key, value in other.items():
+            self.set(key, value)
+
     def values(self) -> Iterator[V]:
         """The values, the oldest first."""
         return iter(tuple(self._values.values()))

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 _PAGES: Final = 40
 """The pages after which reading a list is given up without a judgement."""
-_STEP: Final = 3.0
-"""Seconds between two looks at a run."""
+_FIRST_STEP: Final = 0.5
+"""Seconds between the first two looks at a run; each later step is twice as long."""
+_LONGEST_STEP: Final = 3.0
+_LARGEST_PAGE: Final = 100
 _NOT_FOUND: Final = 404
 _INVALID: Final = 400
 
@@ -69,6 +71,7 @@ class Actions:
         self.since: str | None = None
         """When the oldest of them was created; None when that is not known."""
         self.began = len(client.journal)
+        self._starts_before = client.account.starts
         self.can_start_runs = client.target.profile == "full"
 
     def record(self, claims: Iterable[Claim]) -> None:
@@ -81,6 +84,10 @@ class Actions:
                     self.on_finding(key)
 
     # --- runs
+
+    def list_open_runs(self) -> list[str]:
+        """The runs that are not known to have ended."""
+        return [run_id for run_id in self.runs if run_id not in self.client.ended]
 
     def adopt_runs(self) -> None:
         """Work with runs that exist, in a profile that starts none."""
@@ -100,14 +107,18 @@ class Actions:
         sent: object = json.dumps(dict(reversed(body.items())), indent=2).encode() if is_spaced else body
         stored = self.model.answers.get(key)
         is_replay = stored is not None and stored.body == body
-        before = self._list_newest() if is_replay else []
+        if stored is not None and is_replay:
+            with self.client.exclude_starts():
+                before = self._list_newest()
+                exchange = self.client.post("/runs", sent, idempotency_key=key)
+                self.record(self.model.record_keyed_start(key, body, exchange.response, is_spaced=is_spaced))
+                after = self._list_newest()
+                self.record([check_replay_effect(stored.response.fields, before, after, self.client.started)])
+            return
         exchange = self.client.post("/runs", sent, idempotency_key=key)
         self.record(self.model.record_keyed_start(key, body, exchange.response, is_spaced=is_spaced))
         if stored is None and exchange.response.ok:
             self._retrieve_started(exchange)
-        elif is_replay and stored is not None:
-            after = self._list_newest()
-            self.record([check_replay_effect(stored.response.fields, before, after, self.client.started)])
 
     def _list_newest(self) -> list[JsonObject]:
         return self.client.get("/runs", limit=100, created_after=self.since).response.items
@@ -152,13 +163,15 @@ class Actions:
 
     def finish(self, run_id: str) -> JsonObject:
         """Retrieve a run until it has ended, or the patience of the target is used up."""
-        run = self.retrieve(run_id)
-        left = self.client.patience.measure()
-        while run and not has_ended(run) and left > 0:
-            step = min(_STEP, left)
-            self.client.wait(step, "a run in progress")
-            left -= step
+        run, patience = self.retrieve(run_id), self.client.patience
+        waited, step = 0.0, _LONGEST_STEP if patience.is_free else _FIRST_STEP
+        while run and not has_ended(run) and (left := patience.measure() - waited) > 0:
+            ends = self.client.account.count_ends()
+            self.client.wait(min(step, left), "a run in progress")
             run = self.retrieve(run_id)
+            # A run waits in the queue behind those of other stories, so that it has its time after each of them.
+            waited = waited + min(step, left) if self.client.account.count_ends() == ends else 0.0
+            step = min(2 * step, _LONGEST_STEP)
         if run and not has_ended(run) and (note := self.client.patience.use_up(run_id, run.get("status"))):
             self.client.notes.setdefault(note)
         if run and (has_ended(run) or self.client.target.advance):
@@ -183,6 +196,8 @@ class Actions:
         """List the runs since the oldest of ours page by page; `starting` starts one behind the first page."""
         query: dict[str, Any] = {"created_after": self.since}
         shown = [self.retrieve(run_id) for run_id in self.runs[:2]]
+        account, limit = self.client.account, self._choose_page_size(limit)
+        is_changing, starts = account.open_starts > 0, account.starts
         page = self.client.get("/runs", limit=limit, **query).response
         wanted = list(self.runs)
         if starting:
@@ -195,7 +210,8 @@ class Actions:
             items, cursor = items + page.items, page.fields.get("next_cursor")
         else:
             return
-        rule = "pages.walk.under-change" if starting else "pages.walk"
+        is_changing = is_changing or account.starts > starts
+        rule = "pages.walk.under-change" if is_changing else "pages.walk"
         ids = [item.get("id") for item in items]
         self.record([check_walk(rule, ids, wanted, exact=False, operation="listRuns")])
         for run in shown:
@@ -203,10 +219,16 @@ class Actions:
                 if item.get("id") == run.get("id"):
                     self.record(check_listed_run(run, item))
 
+    def _choose_page_size(self, limit: int) -> int:
+        """The limit by which a list with the runs of other stories has as many pages as one with ours alone."""
+        runs = max(1, len(self.runs))
+        others = max(0, self.client.account.starts - self._starts_before - runs)
+        return min(_LARGEST_PAGE, -(-limit * (runs + others) // runs)) if self.client.turns.is_shared else limit
+
     def filter_status(self, status: str) -> None:
         """List the runs in a status: ours that are and stay in it must be there, and no others."""
         ours = {run_id for run_id in self.runs[:5] if self.retrieve(run_id).get("status") == status}
-        items = self.walk("/runs", 50, status=status, created_after=self.since)
+        items = self.walk("/runs", _LARGEST_PAGE, status=status, created_after=self.since)
         if items is None:
             return
         absent = ours - {item.get("id") for item in items}

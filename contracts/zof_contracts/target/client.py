@@ -1,36 +1,41 @@
 """The client: every request of the harness goes through it, and it keeps to what was allowed.
 
-It learns the quota from the headers and stays below it, waits as `Retry-After` says, repeats idempotent requests after
-a 5xx or a lost answer, refuses what a read-only profile may not send, counts the budget and reserves what the clean-up
-needs, remembers each run that it started, and records everything in a journal that holds no key.
+It stays below the quota that the headers state, waits as `Retry-After` says, repeats idempotent requests after a 5xx or
+a lost answer, refuses what a read-only profile may not send, keeps to the budget, remembers each run that it started,
+and records everything in a journal that holds no key.
 
 `client.get("/runs", limit=1)`, `client.post("/runs", {...})` and `client.send(Request(...))` return an `Exchange`; the
 observers (conformance and history checks) have seen it by then. `client.wait(seconds, why)` moves the target's clock
-where that is possible, and sleeps otherwise.
+where that is possible, and sleeps otherwise. `client.branch(turns)` makes a client for a thread: it has a journal and
+observers of its own, and shares budget, rate limit, runs and connections.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.evidence.events import Event, ExchangeRecorded, Waiting
 from zof_contracts.evidence.exchange import NO_STATUS, Exchange, Headers, Request, Response
-from zof_contracts.evidence.header_values import parse_whole_number, read_retry_after, read_server_time
+from zof_contracts.evidence.header_values import read_retry_after, read_server_time
 from zof_contracts.evidence.strict_json import BOM
+from zof_contracts.target.account import Account, starts_run
 from zof_contracts.target.budget import Budget, BudgetExceeded, ReadOnly, Throttled
 from zof_contracts.target.patience import Patience
+from zof_contracts.target.rate_limit import MAX_BACK_OFF, RateLimit
 from zof_contracts.target.requests import build_post, build_request
 from zof_contracts.target.timer import SystemTimer, Timer
 from zof_contracts.target.transport import TIMEOUT, NoAnswer, Unreachable
+from zof_contracts.target.turns import SingleTurn, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from zof_contracts.target.receiver import Receiver
     from zof_contracts.target.target import Target
@@ -42,24 +47,11 @@ _SYSTEM_TIMER: Final = SystemTimer()
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
 _TRIES: Final = 3
-_MAY_HAVE_STARTED: Final = frozenset({NO_STATUS, 502, 504})
-"""Statuses of a start, other than success, behind which there may be a run: no answer, and a gateway's errors."""
 _EXPORT: Final = ("POST", f"{PREFIX}/results/export")
 """A POST that changes nothing."""
-MAX_BACK_OFF: Final = 600.0
-"""Seconds that a target may ask for with Retry-After or X-RateLimit-Reset."""
 _ALIVE_TRIES: Final = 3
 _ALIVE_PAUSE: Final = 0.2
 _ALIVE_TIMEOUT: Final = 8.0
-_PER_RUN: Final = 2
-"""Requests that are reserved to clean up a run: its cancel, and a look at it."""
-_PER_LOST_RUN: Final = 3
-_LOOK_UP: Final = 1
-_TIME_SHARE: Final = 0.2
-_MOST_TIME: Final = 5.0
-"""The share of the seconds that is reserved for the clean-up, and the most of it."""
-_LEAST_CLEAN_UP: Final = 1.0
-_LONGEST_CLEAN_UP: Final = 30.0
 
 
 class Unanswered(Exception):  # noqa: N818  a fault of the target, not of the program
@@ -68,33 +60,6 @@ class Unanswered(Exception):  # noqa: N818  a fault of the target, not of the pr
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(f"{describe(exchange.request)} was not answered: {exchange.response.flaw}")
         self.exchange = exchange
-
-
-@dataclass(frozen=True, slots=True)
-class LostStart:
-    """A request that may have started a run whose ID did not arrive."""
-
-    request: Request
-    at: float
-    """Unix seconds, by the target's clock as far as it is known, at which the request was sent."""
-    why: str
-
-
-@dataclass(slots=True)
-class _Quota:
-    """What the headers said about the rate limit of one key."""
-
-    remaining: int
-    until: float
-    """By the client's timer."""
-
-
-@dataclass(slots=True)
-class _CleanUp:
-    """The time of the clean-up, by the client's timer."""
-
-    until: float | None = None
-    """None before it begins."""
 
 
 class Client:
@@ -110,18 +75,16 @@ class Client:
     ) -> None:
         self.target = target
         self.transport = target.make_transport()
-        self.budget = budget
+        self.account = Account(budget, timer)
+        self.started, self.ended, self.lost = self.account.started, self.account.ended, self.account.lost
+        self.rate_limit = RateLimit(timer)
+        self.turns: Turns = SingleTurn(timer)
         self.tell = tell
         self.timer = timer
         self.timeout = TIMEOUT
         """Seconds for a whole answer."""
         self.observers: list[Observer] = []
         self.journal: list[Exchange] = []
-        self.started: dict[str, str] = {}
-        """The runs that were started, each with the name of the key that started it."""
-        self.ended: dict[str, str] = {}
-        """The terminal status of those that were seen to have ended."""
-        self.lost: list[LostStart] = []
         self.receiver: Receiver | None = None
         """The receiver of webhooks, once it listens."""
         self.webhook: Exchange | None = None
@@ -130,17 +93,29 @@ class Client:
         """The registrations that the target should have refused and accepted."""
         self.notes: dict[str, None] = {}
         """What a reader of the report should know and what is no finding, in the order in which it came up."""
+        self.unanswered: Request | None = None
+        """The request that is on its way."""
         self._patience: Patience | None = None
-        self.used = 0
-        self.throttled = 0
         self.pacing = True
         """Whether the quota is respected; the probes of the rate limit turn it off for their own requests."""
         self.seconds_waited = 0.0
         """Seconds that `wait` has let pass."""
-        self._began = timer.now()
-        self._clean_up = _CleanUp()
-        self._quota: dict[str, _Quota] = {}
+        self._epoch = time.time() - timer.now()
         self._clock_offset = 0.0
+        self._exclusive: list[Client] = []
+        """The client whose starts alone may be sent; none if all may."""
+
+    def branch(self, turns: Turns) -> Client:
+        """A client for a thread, with a journal, observers and notes of its own; it shares everything else."""
+        self._patience = self.patience
+        branch = copy.copy(self)
+        branch.turns, branch.journal, branch.observers, branch.notes = turns, [], [], {}
+        return branch
+
+    @property
+    def budget(self) -> Budget:
+        """What the verification may cost."""
+        return self.account.budget
 
     @property
     def patience(self) -> Patience:
@@ -181,11 +156,12 @@ class Client:
         if self.target.advance is not None:
             self.tell(Waiting(seconds, why, is_clock_moved=True))
             self.target.advance(max(1, round(seconds * 1000)))
-            self._quota.clear()
+            self.rate_limit.forget()
         else:
-            self._require_time(seconds)
-            self.tell(Waiting(seconds, why))
-            self.timer.sleep(seconds)
+            self.account.require_time(seconds)
+            if not self.turns.is_shared:  # the waits of several threads say nothing about how long all of them take
+                self.tell(Waiting(seconds, why))
+            self.turns.sleep(seconds)
         self.seconds_waited += seconds
 
     def send(self, request: Request) -> Exchange:
@@ -214,7 +190,7 @@ class Client:
 
     def send_together(self, requests: Sequence[Request]) -> list[Exchange]:
         """Send requests at the same time, if the transport can; else one after another."""
-        if not self.transport.is_parallel:
+        if not self.transport.is_parallel or self.turns.is_shared:
             return [self.send(request) for request in requests]
         for key in {request.key for request in requests}:
             self._pace(key, sum(request.key == key for request in requests))
@@ -222,6 +198,8 @@ class Client:
             self._allow(request)
         with ThreadPoolExecutor(len(requests)) as pool:
             futures = [pool.submit(self._try_to_carry, request) for request in requests]
+        for request in requests:
+            self._settle(request)
         exchanges = [
             self._record(request, *future.result())
             for request, future in zip(requests, futures, strict=True)
@@ -241,18 +219,32 @@ class Client:
         """From now on, what is reserved for the clean-up may be used, and nothing is judged."""
         self.observers = []
         self.pacing = True
-        now = self.timer.now()
-        end = now + _LONGEST_CLEAN_UP
-        if self.budget.seconds is not None:
-            end = min(end, max(self._began + self.budget.seconds, now + _LEAST_CLEAN_UP))
-        self._clean_up.until = end
+        self.account.begin_clean_up()
+
+    @contextmanager
+    def exclude_starts(self) -> Iterator[None]:
+        """Let no other thread start a run for as long as the context lasts, so that lists of runs can be compared."""
+        if self._exclusive and self._exclusive[0] is self:
+            yield
+            return
+        self.turns.wait_until(lambda: not self._exclusive and not self.account.open_starts)
+        self._exclusive.append(self)
+        try:
+            yield
+        finally:
+            self._exclusive.clear()
+
+    def abandon(self) -> None:
+        """Remember the start that is on its way, whose answer its thread may not record any more."""
+        if self.unanswered is not None:
+            self._remember_lost(self.unanswered, "it was interrupted before its answer came")
 
     def change_target(self, target: Target) -> None:
         """Send what follows to another address of the deployment."""
         if target.url != self.target.url:
             self.transport.close()
             self.transport = target.make_transport()
-            self._quota.clear()
+            self.rate_limit.forget()
         self.target = target
 
     def close(self) -> None:
@@ -263,61 +255,77 @@ class Client:
 
     def _send_once(self, request: Request) -> Exchange:
         """Send a request once, or twice if its answer is lost and that does no harm."""
-        self._allow(request)
-        answer, took = self._try_to_carry(request)
+        answer, at, took = self._carry_counted(request)
         if answer.status == NO_STATUS and request.is_repeatable:
-            self._allow(request)
-            answer, took = self._try_to_carry(request, fresh=True)
-        exchange = self._record(request, answer, took)
+            answer, at, took = self._carry_counted(request, fresh=True)
+        exchange = self._record(request, answer, at, took)
         if answer.status == NO_STATUS:
             self._require_alive(exchange)
             self._observe(exchange)
             raise Unanswered(exchange)
         return exchange
 
-    def _try_to_carry(self, request: Request, *, fresh: bool = False) -> tuple[Response, float]:
-        """The answer and the seconds that it took; `NO_STATUS` if there is none.
+    def _carry_counted(self, request: Request, *, fresh: bool = False) -> tuple[Response, float, float]:
+        """Count a request and carry it; see `_try_to_carry`."""
+        self.turns.require_going()
+        if starts_run(request):
+            self.turns.wait_until(lambda: not self._exclusive or self._exclusive[0] is self)
+        self._allow(request)
+        self.unanswered = request
+        try:
+            return self._try_to_carry(request, fresh=fresh)
+        finally:
+            self.unanswered = None
+            self._settle(request)
+
+    def _try_to_carry(self, request: Request, *, fresh: bool = False) -> tuple[Response, float, float]:
+        """The answer, when it arrived, and the seconds that it took; the status is `NO_STATUS` if there is none.
 
         A request that must not be repeated goes over a new connection, since the target may close a kept one at any
         moment without any fault.
         """
-        began, left = self.timer.now(), self._measure_time_left()
+        began, left = self.timer.now(), self.account.measure_time_left()
         seconds = self.timeout if left is None else max(min(self.timeout, left), 0.001)
         try:
-            answer = self._carry(request, seconds, fresh=fresh or not request.is_repeatable)
+            return self._carry(request, seconds, fresh=fresh or not request.is_repeatable)
         except NoAnswer as error:
             if error.timed_out and seconds < self.timeout:
                 self._remember_lost(request, "the time was used up before its answer came")
-                raise BudgetExceeded(f"{self._say_time_is_up()}; {describe(request)} was not answered") from error
+                unanswered = f"{self.account.describe_time()}; {describe(request)} was not answered"
+                raise BudgetExceeded(unanswered) from error
             answer = Response(NO_STATUS, (), b"", str(error))
         except Unreachable as error:
-            if not self.journal:
+            if not self.account.recorded:
                 raise
             answer = Response(NO_STATUS, (), b"", str(error))
         except (KeyboardInterrupt, SystemExit):
             self._remember_lost(request, "it was interrupted before its answer came")
             raise
-        return answer, self.timer.now() - began
+        return answer, self._measure_now(), self.timer.now() - began
 
-    def _carry(self, request: Request, seconds: float, *, fresh: bool) -> Response:
+    def _carry(self, request: Request, seconds: float, *, fresh: bool) -> tuple[Response, float, float]:
         headers = list(request.headers)
         if request.key:
             secret = self.target.keys.get(request.key, request.key)
             headers.insert(0, ("Authorization", request.authorization.replace("{key}", secret)))
-        return self.transport.carry(
-            request.method, request.target, tuple(headers), request.body, seconds=seconds, fresh=fresh
-        )
+        carried = request.method, request.target, tuple(headers), request.body
+        began = self.timer.now()
+        with self.turns.give_up() if self.transport.is_parallel else nullcontext():
+            answer = self.transport.carry(*carried, seconds=seconds, fresh=fresh)
+            return answer, self._measure_now(), self.timer.now() - began
 
-    def _record(self, request: Request, answer: Response, took: float) -> Exchange:
+    def _record(self, request: Request, answer: Response, at: float, took: float) -> Exchange:
         operation = load_contract().find_operation(request.method, request.path)
         name = operation.id if operation else ""
-        exchange = Exchange(len(self.journal) + 1, request, answer, name, time.time(), took, self.seconds_waited)
+        self.account.recorded += 1
+        exchange = Exchange(self.account.recorded, request, answer, name, at, took, self.seconds_waited)
         self.journal.append(exchange)
-        self._remember_runs(exchange)
+        self.account.record(exchange, self._clock_offset)
         if answer.body.startswith(BOM):
             self.notes.setdefault("answers begin with a UTF-8 byte order mark, which was ignored")
-        self._learn(exchange)
-        self.tell(ExchangeRecorded(exchange, self.used, self.budget.requests))
+        self._clock_offset = read_server_time(exchange) - exchange.at
+        self.rate_limit.learn(exchange)
+        self.tell(ExchangeRecorded(exchange, self.account.used, self.budget.requests))
         return exchange
 
     def _observe(self, exchange: Exchange) -> None:
@@ -330,104 +338,55 @@ class Client:
             request = build_request("GET", "/runs", limit=1)
             self._allow(request)
             try:
-                answer = self._carry(request, self._limit_seconds(_ALIVE_TIMEOUT), fresh=True)
+                answer, at, _ = self._carry(request, self._limit_seconds(_ALIVE_TIMEOUT), fresh=True)
             except (NoAnswer, Unreachable):
                 if attempt < _ALIVE_TRIES:
-                    self.timer.sleep(_ALIVE_PAUSE)
+                    self.turns.sleep(_ALIVE_PAUSE)
             else:
-                self._record(request, answer, 0.0)
+                self._record(request, answer, at, 0.0)
                 return
-        has_answered = any(each.response.status != NO_STATUS for each in self.journal)
-        what = "no longer answers; the last request was" if has_answered else "answers nothing; the first request was"
+            finally:
+                self._settle(request)
+        what = (
+            "no longer answers; the last request was"
+            if self.account.was_answered
+            else "answers nothing; the first request was"
+        )
         raise Unreachable(f"{self.target.base} {what} {describe(exchange.request)}: {exchange.response.flaw}")
 
-    # --- runs
-
-    def _remember_runs(self, exchange: Exchange) -> None:
-        request, answer = exchange.request, exchange.response
-        if starts_run(request):
-            run = answer.fields.get("id")
-            if answer.ok and isinstance(run, str) and run:
-                self.started.setdefault(run, request.key)
-            elif answer.ok or answer.status in _MAY_HAVE_STARTED:
-                self._remember_lost(request, answer.flaw or f"it was answered {answer.status} without the ID of a run")
-        objects = (answer.fields, *answer.items) if exchange.operation in _OPERATIONS_WITH_RUNS else ()
-        for each in objects:
-            run, status = each.get("id"), each.get("status")
-            if isinstance(run, str) and run in self.started and is_terminal(status):
-                self.ended[run] = str(status)
-
-    def _remember_lost(self, request: Request, why: str) -> None:
-        if starts_run(request):
-            self.lost.append(LostStart(request, time.time() + self._clock_offset, why))
-
-    # --- the budget
+    # --- what is permitted
 
     def _allow(self, request: Request) -> None:
+        """Count a request that is about to be sent, or raise `Stopped`."""
         reading = request.is_safe or (request.method, request.path) == _EXPORT
         if self.target.profile != "full" and not reading:
             raise ReadOnly(f"{request.method} {request.path} is not sent in the profile {self.target.profile}")
-        reserved = self._reserve_requests(request)
-        if self.budget.requests is not None and self.used + 1 + reserved > self.budget.requests:
-            raise BudgetExceeded(f"the budget of {self.budget.requests} requests is used up")
-        if self.budget.runs is not None and starts_run(request) and len(self.started) >= self.budget.runs:
-            raise BudgetExceeded(f"the {self.budget.runs} runs that may be started are used up")
-        self._require_time(0)
-        self.used += 1
+        self.account.spend(request)
+        self.rate_limit.reserve(request.key)
 
-    def _reserve_requests(self, request: Request) -> int:
-        """The requests that the clean-up needs after this one."""
-        if self._clean_up.until is not None:
-            return 0
-        runs = len(self.started) - len(self.ended) + starts_run(request)
-        lost = len(self.lost)
-        return _PER_RUN * runs + _PER_LOST_RUN * lost + (_LOOK_UP if runs or lost else 0)
+    def _settle(self, request: Request) -> None:
+        self.account.settle(request)
+        self.rate_limit.release(request.key)
 
-    def _measure_time_left(self) -> float | None:
-        """The seconds that may still be used; None for no limit."""
-        now = self.timer.now()
-        if self._clean_up.until is not None:
-            return self._clean_up.until - now
-        if self.budget.seconds is None:
-            return None
-        has_runs = len(self.started) > len(self.ended) or self.lost
-        reserved = min(self.budget.seconds * _TIME_SHARE, _MOST_TIME) if has_runs else 0.0
-        return self._began + self.budget.seconds - reserved - now
+    def _remember_lost(self, request: Request, why: str) -> None:
+        self.account.record_lost(request, self._measure_now() + self._clock_offset, why)
+
+    def _measure_now(self) -> float:
+        """Unix seconds; the time between two answers is right also when the clock of the machine is set meanwhile."""
+        return self._epoch + self.timer.now()
 
     def _limit_seconds(self, seconds: float) -> float:
-        left = self._measure_time_left()
+        left = self.account.measure_time_left()
         return seconds if left is None else max(min(seconds, left), 0.001)
 
-    def _require_time(self, seconds: float) -> None:
-        left = self._measure_time_left()
-        if left is not None and left < seconds:
-            raise BudgetExceeded(self._say_time_is_up())
-
-    def _say_time_is_up(self) -> str:
-        if self._clean_up.until is not None:
-            return "the time for the clean-up is used up"
-        return f"the {self.budget.seconds:g} seconds are used up"
-
-    # --- the rate limit
-
-    def _learn(self, exchange: Exchange) -> None:
-        self._clock_offset = read_server_time(exchange) - exchange.at
-        answer = exchange.response
-        remaining, reset = (parse_whole_number(answer.header(f"x-ratelimit-{name}")) for name in ("remaining", "reset"))
-        if remaining is not None and reset is not None:
-            wait = min(max(reset - read_server_time(exchange), 0), MAX_BACK_OFF) + 1
-            self._quota[exchange.request.key] = _Quota(remaining, self.timer.now() + wait)
-
     def _pace(self, key: str, requests: int) -> None:
-        quota = self._quota.get(key)
-        if self.pacing and quota is not None and quota.remaining < requests:
-            left = quota.until - self.timer.now()
-            del self._quota[key]
-            if left > 0:
-                self.wait(left, "the target's rate limit")
+        while self.pacing and (left := self.rate_limit.measure_wait(key, requests)) > 0:
+            if self.turns.is_shared and not self.rate_limit.is_announced(key):
+                self.tell(Waiting(left, "the target's rate limit"))
+            self.wait(left, "the target's rate limit")
 
     def _wait_out(self, exchange: Exchange, attempt: int) -> None:
-        self.throttled += 1
+        self.account.throttled += 1
         seconds = read_retry_after(exchange)
         if seconds is None:
             raise Throttled("the target answered 429 without a Retry-After that says how long to wait")
@@ -435,6 +394,7 @@ class Client:
             raise Throttled(
                 f"the target answered 429 and asked to wait {seconds:.0f} s; {MAX_BACK_OFF:.0f} s is the most"
             )
+        self.rate_limit.pause(exchange.request.key, seconds)
         if attempt < _TRIES:
             self.wait(seconds, "Retry-After")
 
@@ -443,19 +403,6 @@ class Client:
             self.wait(0.5 * 2 ** (attempt - 1), "a 5xx")
 
 
-_OPERATIONS_WITH_RUNS: Final = frozenset({"startRun", "getRun", "cancelRun", "listRuns"})
-
-
 def describe(request: Request) -> str:
     """Method and path, cut to length."""
     return f"{request.method} {request.path}"[:200]
-
-
-def starts_run(request: Request) -> bool:
-    """Whether the request asks for a run."""
-    return request.method == "POST" and request.path == f"{PREFIX}/runs"
-
-
-def is_terminal(status: object) -> bool:
-    """Whether a run with this status has ended."""
-    return isinstance(status, str) and status in load_contract().terminal

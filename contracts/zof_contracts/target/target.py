@@ -74,6 +74,8 @@ class Target:
     """Whether a target on this machine is asked for a clock that can be moved, when `advance` is not given."""
     patience: float = 30.0
     """Seconds to wait for a run to end."""
+    workers: int = 4
+    """How many sequences of requests are played at once, at the most, where waiting takes time."""
     webhook_public_url: str = ""
     """Scheme and host under which the target reaches the receiver of webhooks; empty: the receiver's own address."""
     webhook_port: int = 0

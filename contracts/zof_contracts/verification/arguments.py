@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_contracts.evidence.strict_json import parse_json
+from zof_contracts.target.account import starts_run
 from zof_contracts.target.budget import Stopped
-from zof_contracts.target.client import starts_run
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange, Response

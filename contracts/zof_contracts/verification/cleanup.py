@@ -14,13 +14,15 @@ from urllib.parse import quote
 from zof_contracts.evidence.strict_json import parse_json
 from zof_contracts.evidence.timestamps import parse_timestamp
 from zof_contracts.evidence.verification import Receipt
+from zof_contracts.target.account import is_terminal
 from zof_contracts.target.budget import Stopped
-from zof_contracts.target.client import Unanswered, is_terminal
+from zof_contracts.target.client import Unanswered
 from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
-    from zof_contracts.target.client import Client, LostStart
+    from zof_contracts.target.account import LostStart
+    from zof_contracts.target.client import Client
 
 UNKNOWN: Final = "unknown"
 """The ID in the receipt of a start whose run was not found."""

@@ -135,7 +135,7 @@ def run(  # noqa: PLR0913  the options of a verification
         began=began,
         seconds=time.perf_counter() - clock,
         examples=runner.examples,
-        throttled=client.throttled,
+        throttled=client.account.throttled,
         stopped=end.stopped,
         interrupted=end.interrupted,
         error=end.error,
@@ -288,7 +288,7 @@ class _Runner:
 
     def _generate(self, name: str, part: Part) -> None:
         self.ledger.publish(PartStarted(name))
-        used, why = self.client.used, ""
+        used, why = self.client.account.used, ""
         try:
             part(self.client, self.ledger, seed=self.ledger.seed, max_examples=self.max_examples)
         except WrongArgument:
@@ -297,7 +297,7 @@ class _Runner:
             why = str(error)
             raise _EndedEarly(_End.from_error(error)) from error
         finally:
-            self.examples += self.client.used - used
+            self.examples += self.client.account.used - used
             self.ledger.publish(PartFinished(name, why))
 
     def _skip_all(self, rules: Collection[str], why: str) -> None:

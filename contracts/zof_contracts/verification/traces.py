@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.target.client import starts_run
+from zof_contracts.target.account import starts_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -45,7 +45,7 @@ def test_budget() -> None:
         fuzz.run(client, Ledger(client.target), seed=1, max_examples=1)
     receipts = clean_up(client)
     assert {receipt.state for receipt in receipts} <= {"canceled", "ended"}
-    assert client.used == len(client.journal) <= 20
+    assert client.account.used == len(client.journal) <= 20
 
 
 def test_every_request_goes_through_the_client(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_cutting_down_keeps_to_the_budget() -> None:
         ledger = Ledger(client.target)
         with pytest.raises(BudgetExceeded):
             state_machine.run(client, ledger, seed=1, max_examples=20)
-        assert client.used <= requests
+        assert client.account.used <= requests
         assert not any(one.flaky for one in ledger.findings.values())
 
 

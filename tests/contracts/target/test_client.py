@@ -102,7 +102,7 @@ def test_a_get_whose_answer_is_lost_is_sent_once_more() -> None:
 
     client, transport = connect(answer)
     assert client.get("/runs").response.status == 200
-    assert (transport.fresh, client.used) == ([False, True], 2)
+    assert (transport.fresh, client.account.used) == ([False, True], 2)
 
 
 def test_a_post_without_idempotency_key_is_never_sent_twice() -> None:
@@ -200,7 +200,7 @@ def test_the_budget_of_requests_holds_and_leaves_the_clean_up() -> None:
         client.start()
     assert len(client.started) == 3
     assert [receipt.state for receipt in clean_up(client)] == ["canceled"] * 3
-    assert len(transport.sent) == client.used <= 12
+    assert len(transport.sent) == client.account.used <= 12
 
 
 def test_back_off_keeps_to_the_budget_of_time() -> None:
