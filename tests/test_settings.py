@@ -33,6 +33,7 @@ FLAGS: Final = {
     "scenario": ["--no-samples"],
     "rate": ["--rate-limit=50/1:organization", "--burst=1"],
     "envelope": ["--webhook-envelope=legacy"],
+    "evolve": ["--evolve"],
 }
 """The flags of the fields that have another name on the command line, as `ALL_OTHER` sets them."""
 

@@ -155,6 +155,11 @@ def test_a_damaged_file(tmp_path: Path, content: bytes) -> None:
     assert f"cannot load {tmp_path / 'w'}: " in complaint(command("serve", "--port=0", f"--load={tmp_path / 'w'}"))
 
 
+def test_a_file_without_end() -> None:
+    """A file that begins with no JSON is not read to its end, which a device does not have."""
+    assert "cannot load /dev/zero: it is not valid JSON" in complaint(command("serve", "--port=0", "--load=/dev/zero"))
+
+
 @pytest.mark.parametrize("name", ["none", "."])
 def test_no_file(tmp_path: Path, name: str) -> None:
     """A file that is not there stops the start with one line that names it."""

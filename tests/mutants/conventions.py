@@ -212,6 +212,8 @@ CONVENTIONS: Final = tuple(
         ("download-inline", "headers.required", answers(lambda a: header(a, "content-disposition", "inline"), "downloadArtifact", 200)),
         ("relative-logs-url", "links.absolute", objects(changing("logs_url", lambda url: url[url.index("/v1") :]), RESULTS)),
         ("internal-host", "links.absolute", objects(changing("url", lambda url: url.replace("127.0.0.1", "10.0.0.7")), RUNS)),
+        ("head-405", "head", always(lambda ask, inner: error(inner(ask), 405, "method_not_allowed") if ask.method == "HEAD" else inner(ask))),
+        ("options-401", "options", always(lambda ask, inner: error(inner(ask), 401, "unauthorized") if ask.method == "OPTIONS" and not ask.key else inner(ask))),
         ("null-is-absent", "null-field", asks(_dropping_nulls, "exportResults startRun")),
         ("last-parameter-wins", "repeated-parameter", asks(lambda ask: ask.querying())),
         ("unknown-parameters-pass", "unknown-parameter", asks(_knowing_only)),

@@ -178,6 +178,18 @@ def test_an_answer_is_one_write() -> None:
     assert not line.transport.closed
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_answer_that_says_close_closes_the_connection(*, is_first: bool) -> None:
+    """An answer with `connection: close` ends the connection, wherever the header stands."""
+    head, body = answer(b"hello")
+    close = (b"connection", b"close")
+    headers = [close, *head["headers"]] if is_first else [*head["headers"], close]
+    line = Line({**head, "headers": headers}, body)
+    line.say(HELLO)
+    assert b"".join(line.transport.written).endswith(b"\r\n\r\nhello")
+    assert line.transport.closed
+
+
 @pytest.mark.parametrize("told", [4, 6])
 def test_an_answer_of_another_length_than_its_own_is_cut_off(told: int, caplog: pytest.LogCaptureFixture) -> None:
     """If the body contradicts the head, the connection ends."""

@@ -52,6 +52,11 @@ _MOST_PLACES: Final = 6
 """How many findings about requests of one operation are told apart."""
 
 
+def _is_relative(location: str) -> bool:
+    """Whether a Location names no host."""
+    return location.startswith("/") and not location.startswith("//")
+
+
 class ConformanceCheck:
     """Judges every exchange by the document."""
 
@@ -220,7 +225,8 @@ class ConformanceCheck:
 
     def _check_links(self, exchange: Exchange, links: tuple[str, ...]) -> None:
         location = exchange.response.header("location") if exchange.operation == "startRun" else None
-        given = [*links, *([location] if location else [])]
+        # HTTP lets Location be relative; the links in bodies are documented as absolute.
+        given = [*links, *([location] if location and not _is_relative(location) else [])]
         base = self.ledger.target.base + "/"
         foreign = [link for link in given if not link.startswith(base)]
         if given:

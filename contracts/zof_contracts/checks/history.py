@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.ledger import Ledger
 
+_TELLING: Final = 300
+"""Milliseconds for which a run must be seen running so that they tell the unit of its duration."""
+_RECORDED: Final = "recorded"
+"""The profile of recorded traffic, whose clock others may have moved."""
 _NEWEST_FIRST: Final = frozenset(name for name, rule in OWNERS.order.items() if rule == "pages.newest-first")
 _WITH_CURSOR: Final = frozenset(name for name in load_resources().pages if OWNERS.order[name] != "logs.oldest-first")
 """The lists whose next_cursor is null at the end; that of a log leads on while the run lasts."""
@@ -49,6 +53,8 @@ class HistoryCheck:
         self._runs: Memory[str, Sighting] = Memory(most)
         self._details: Memory[str, Sighting] = Memory(most)
         self._results: Memory[str, Sighting] = Memory(most)
+        self._running: Memory[str, tuple[Exchange, Exchange]] = Memory(most)
+        """The first and the last answer in which each run was running."""
         self._lines: Memory[tuple[str, str], Sighting] = Memory(most)
         self._idempotency_keys: Memory[tuple[str, str, str], None] = Memory(most)
         self._judges: dict[str, Callable[[Exchange, JsonObject], None]] = {
@@ -92,8 +98,8 @@ class HistoryCheck:
             if self._traffic is not None and _is_judged(exchange):
                 self._traffic(exchange)
 
-    def _list_memories(self) -> tuple[Memory[Any, Sighting], ...]:
-        return self._runs, self._details, self._results, self._lines
+    def _list_memories(self) -> tuple[Memory[Any, Any], ...]:
+        return self._runs, self._details, self._results, self._lines, self._running
 
     # --- objects
 
@@ -122,6 +128,7 @@ class HistoryCheck:
         if not isinstance(run.get("id"), str) or not isinstance(run.get("status"), str):
             return
         self._check_transition(exchange, run)
+        self._check_observed_duration(exchange, run)
         for claim in check_run(run):
             self.ledger.record(claim, exchange)
 
@@ -150,6 +157,23 @@ class HistoryCheck:
             got=f"status {quote_value(status)} after {quote_value(was)}",
             trace=[before[1], exchange],
         )
+
+    def _check_observed_duration(self, exchange: Exchange, run: JsonObject) -> None:
+        """Judge the unit of a duration by the time for which the run was seen running, where no clock was moved."""
+        target = self.ledger.target
+        if target.can_move_clock or target.profile == _RECORDED:
+            return
+        if run["status"] == "running":
+            first, _ = self._running.get(run["id"]) or (exchange, exchange)
+            self._running.set(run["id"], (first, exchange))
+        elif run["status"] in load_contract().terminal and (shown := self._running.pop(run["id"])) is not None:
+            first, last = shown
+            seen, duration = (last.at - last.took - first.at) * 1000, run.get("duration_ms")
+            if type(duration) is not int or seen < _TELLING:
+                return
+            expected, got = f"at least {seen:.0f} ms, for which the run was seen running", f"duration_ms {duration}"
+            trace = [first, last, exchange]
+            self.ledger.check("conventions.durations", duration >= seen / 2, expected=expected, got=got, trace=trace)
 
     def _check_result(self, exchange: Exchange, result: JsonObject) -> None:
         if not isinstance(result.get("id"), str):

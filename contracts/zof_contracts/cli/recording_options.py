@@ -81,6 +81,13 @@ _REPORTS: Final[list[Decorator]] = [
 ]
 
 
+def add_report_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of reports to a command."""
+    for option in reversed(_REPORTS):
+        command = option(command)
+    return command
+
+
 def add_recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the files, the options of findings and those of reports to a command."""
     for option in reversed([*_SOURCES, *_FINDINGS, *_REPORTS]):

@@ -20,12 +20,13 @@ from zof_contracts.probes.context import (
 from zof_contracts.target.requests import add_header, build_post, build_request
 
 if TYPE_CHECKING:
-    from zof_contracts.evidence.exchange import Request
+    from zof_contracts.evidence.exchange import Exchange, Request
 
 _TOO_MANY_CASES: Final = 501
 _MIB: Final = 1 << 20
 _UNSUPPORTED: Final = 415
 _TOO_LARGE: Final = 413
+_NO_CONTENT: Final = 204
 _NOT_ALLOWED: Final = 405
 _LONGEST_KEY: Final = 255
 _ENVIRONMENT: Final = "environment must be one of: staging, production"
@@ -302,6 +303,27 @@ def _skip_methods(context: ProbeContext) -> None:
         context.ledger.record_skip(rule, reason)
 
 
+def send_other_safe_methods(context: ProbeContext) -> None:
+    """HEAD is sent where GET succeeds, and OPTIONS without a key."""
+    for path in ("/runs", "/results", "/projects"):
+        usual = context.client.get(path, limit=1)
+        if usual.response.ok and usual.response.json is not None:
+            head = context.client.send(build_request("HEAD", path, limit=1))
+            shown, wanted = (_show_head(each) for each in (head, usual))
+            trace = [usual, head]
+            context.check("conventions.head", shown == wanted, expected=wanted, got=shown, trace=trace, place=path)
+    context.ensure_reachable()
+    options = context.client.send(replace(build_request("OPTIONS", "/runs"), key=""))
+    allow = options.response.header("allow")
+    is_listed = options.response.status == _NO_CONTENT and "GET" in (allow or "")
+    got = f"{describe(options.response)} with Allow {quote_value(allow)}"
+    context.check("conventions.options", is_listed, expected="204 with Allow, which lists GET", got=got, trace=options)
+
+
+def _show_head(exchange: Exchange) -> str:
+    return f"{exchange.response.status} with Content-Type {exchange.response.header('content-type')}"
+
+
 def request_unknown_ids(context: ProbeContext) -> None:
     """Runs, results and artifacts that do not exist."""
     context.ensure_reachable()
@@ -331,6 +353,7 @@ PROBES: Final = (
             "conventions.order.path-before-key",
         ),
     ),
+    Probe("HEAD and OPTIONS", send_other_safe_methods, ("conventions.head", "conventions.options")),
     Probe(
         "wrong queries",
         send_wrong_queries,

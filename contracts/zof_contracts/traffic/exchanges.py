@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.evidence.exchange import Exchange, Headers, Request, Response
 from zof_contracts.target.base_url import BaseUrl
-from zof_contracts.traffic.keys import is_secret_name, mask_body, mask_query
+from zof_contracts.traffic.keys import MASK, is_secret_name, mask_body, mask_query, read_secret
 from zof_contracts.traffic.recording import RecordedExchange
 
 if TYPE_CHECKING:
@@ -48,8 +48,12 @@ class Parts:
 class ExchangeReader:
     """Turns the parts of exchanges into recorded exchanges, numbered from 1."""
 
-    def __init__(self, keys: KeyNames, skips: Skips, base_url: str = "") -> None:
-        """`base_url` is the address of the API; if it is empty, the API is recognized by its paths and answers."""
+    def __init__(self, keys: KeyNames, skips: Skips, base_url: str = "", *, is_any_host: bool = False) -> None:
+        """`base_url` is the address of the API; if it is empty, the API is recognized by its paths and answers.
+
+        With `is_any_host` every host is the API's.
+        """
+        self._is_any_host = is_any_host
         self._keys = keys
         self._skips = skips
         self._wanted = str(BaseUrl.parse(base_url)) if base_url else ""
@@ -75,7 +79,7 @@ class ExchangeReader:
         return self._make(parts, base, path, query)
 
     def _is_api(self, base: str, path: str, parts: Parts) -> bool:
-        if base in self._bases or (not self._wanted and _looks_like_api(base, path, parts)):
+        if self._is_any_host or base in self._bases or (not self._wanted and _looks_like_api(base, path, parts)):
             self._bases.add(base)
             return True
         self._skips.add(OTHER_HOST)
@@ -89,18 +93,24 @@ class ExchangeReader:
         secrets += [f"query parameter {name}" for name in names]
         body, names = mask_body(parts.body)
         secrets += [f"body field {name}" for name in names]
-        secrets += self._find_keys(path, query, parts.body)
+        secret = read_secret(given.get("authorization", ""))
+        secrets += self._find_keys(path, query, parts.body, secret)
         operation = load_contract().find_operation(parts.method, path)
         took = max(0.0, parts.ended - parts.began) if parts.began is not None and parts.ended is not None else 0.0
         request = Request(
             parts.method,
-            path,
-            masked_query,
-            tuple((name, value) for name, value in parts.headers if name.lower() in _KEPT_HEADERS),
-            body,
+            _mask(path, secret),
+            _mask(masked_query, secret),
+            tuple((name, _mask(value, secret)) for name, value in parts.headers if name.lower() in _KEPT_HEADERS),
+            _mask_bytes(body, secret),
             key=key,
         )
-        response = Response(parts.status, parts.answer_headers, parts.answer_body, parts.flaw)
+        response = Response(
+            parts.status,
+            tuple((name, _mask(value, secret)) for name, value in parts.answer_headers),
+            _mask_bytes(parts.answer_body, secret),
+            parts.flaw,
+        )
         at = parts.ended if parts.ended is not None else parts.began or 0.0
         return RecordedExchange(
             Exchange(self._count, request, response, operation.id if operation else "", at, took),
@@ -116,14 +126,22 @@ class ExchangeReader:
             parts.is_lost,
         )
 
-    def _find_keys(self, path: str, query: str, body: bytes) -> list[str]:
+    def _find_keys(self, path: str, query: str, body: bytes, own: str) -> list[str]:
         """The places besides Authorization where an API key stands."""
         found = []
-        for secret in self._keys.secrets.values():
+        for secret in {*self._keys.secrets.values(), *([own] if own else [])}:
             found += ["path"] if secret in path else []
             found += ["query"] if secret in query else []
             found += ["body"] if secret.encode() in body else []
         return found
+
+
+def _mask(text: str, secret: str) -> str:
+    return text.replace(secret, MASK) if secret else text
+
+
+def _mask_bytes(content: bytes, secret: str) -> bytes:
+    return content.replace(secret.encode(errors="replace"), MASK.encode()) if secret else content
 
 
 def _split_url(url: str) -> tuple[str, str, str] | None:

@@ -37,7 +37,9 @@ def is_secret_name(name: str) -> bool:
 class KeyNames:
     """Gives each API key a name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_keeping: bool = True) -> None:
+        """`is_keeping` is whether the keys are held in memory, so that they can be removed from reports."""
+        self._is_keeping = is_keeping
         self._names: dict[str, str] = {}
         self.secrets: dict[str, str] = {}
         """The keys by name, as far as the recordings hold them; they never leave the process."""
@@ -55,14 +57,20 @@ class KeyNames:
         digest = sha256(text.encode(errors="replace")).hexdigest()
         if digest not in self._names:
             self._names[digest] = "main" if not self._names else str(len(self._names) + 1)
-            secret = text.partition(" ")[2].strip() or text
-            if len(secret) >= MIN_KEY and not _MASKED_BY_EMULATOR.search(secret):
+            if self._is_keeping and (secret := read_secret(text)):
                 self.secrets[self._names[digest]] = secret
         return self._names[digest]
 
     def redactor(self) -> Redactor:
         """What removes the keys from a text."""
         return Redactor(self.secrets)
+
+
+def read_secret(authorization: str) -> str:
+    """The key in an Authorization header; empty if it holds none, or the emulator has masked it."""
+    text = authorization.strip()
+    secret = text.partition(" ")[2].strip() or text
+    return secret if len(secret) >= MIN_KEY and not _MASKED_BY_EMULATOR.search(secret) else ""
 
 
 def mask_query(query: str) -> tuple[str, list[str]]:

@@ -40,7 +40,7 @@ def read(file: Path) -> bytes:
         raise UnusableFile(f"cannot read {file}: {error.strerror}") from error
 
 
-def load(hosted: HostedWorld, file: Path) -> None:
+def load_snapshot(hosted: HostedWorld, file: Path) -> None:
     """Replace a hosted world by the one in a snapshot file.
 
     Raises:
@@ -49,7 +49,7 @@ def load(hosted: HostedWorld, file: Path) -> None:
     reader = SnapshotReader()
     try:
         with file.open("rb") as source:
-            while piece := source.read(_PIECE):
+            while not reader.is_malformed and (piece := source.read(_PIECE)):
                 reader.feed(piece)
         value, _ = reader.finish()
         for _ in snapshots.restore(hosted, {**value, **reader.parts} if isinstance(value, dict) else {}):

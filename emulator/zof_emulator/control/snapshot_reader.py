@@ -17,6 +17,7 @@ from zof_emulator.control.snapshot_schema import is_run, is_world
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import read_run
 from zof_emulator.core.snapshot_check import check_run
+from zof_emulator.scenarios.schema import is_saved_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ class SavedWorld:
         self._hash.update(b":")
         if name == _RUNS and (yield from self._pieces.peek()) == "[":
             self.state[_RUNS] = []
-            if not self.fault and not is_world(self.state):
+            if not self.fault and not (is_world(self.state) and is_saved_scenario(self.state["config"]["scenario"])):
                 self.fault = _NO_WORLD
             self._hash.update(b"[")
             self._count = 0
@@ -128,7 +129,8 @@ class SnapshotReader:
         self._pieces = JsonPieces()
         self._value: Any = None
         self._repeated: list[str] = []
-        self._is_malformed = False
+        self.is_malformed = False
+        """Whether what was read so far begins no JSON document."""
         self._parsing = self._parse()
         next(self._parsing)
 
@@ -143,12 +145,12 @@ class SnapshotReader:
             Refused: the document is no JSON.
         """
         self._feed(b"", is_last=True)
-        if self._is_malformed:
+        if self.is_malformed:
             raise Refused("body_malformed")
         return self._value, tuple(self._repeated)
 
     def _feed(self, piece: bytes, *, is_last: bool) -> None:
-        if self._is_malformed:
+        if self.is_malformed:
             return
         self._pieces.is_whole = is_last
         try:
@@ -157,7 +159,7 @@ class SnapshotReader:
         except StopIteration:
             pass
         except (ValueError, RecursionError):  # nothing of it is kept, and nothing more is read
-            self._is_malformed = True
+            self.is_malformed = True
             self._parsing.close()
             self._pieces = JsonPieces()
             self.parts.clear()

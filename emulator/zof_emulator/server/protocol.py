@@ -95,11 +95,14 @@ class Cycle(RequestResponseCycle):
             return False
         for name, value in message["headers"]:
             if name == b"content-length":
+                lines = _lines(message["headers"])
+                if b"connection: " in lines:  # uvicorn decides whether the connection stays
+                    return False
                 self.expected_content_length = int(value)
                 self.chunked_encoding = False
                 self.response_started = True
                 self.waiting_for_100_continue = False
-                self._head = STATUS_LINE[message["status"]] + _lines(message["headers"]) + b"\r\n"
+                self._head = STATUS_LINE[message["status"]] + lines + b"\r\n"
                 return True
         return False
 

@@ -204,3 +204,25 @@ def test_other_places_are_not_remembered() -> None:
 def test_one_defect_is_one_finding() -> None:
     """The same defect again is counted, not told again."""
     assert one(seen(RUN, {**RUN, "duration_ms": 1}, {**RUN, "duration_ms": 2})).times == 2
+
+
+@pytest.mark.parametrize(("duration", "found"), [(9, ["conventions.durations"]), (4_200, []), (9_000, [])])
+def test_a_duration_is_compared_with_the_time_for_which_a_run_was_seen_running(duration: int, found: list[str]) -> None:
+    """A run that was seen running for 8 s on a real clock did not take 9 ms."""
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630/v1")), Teller()
+    check = HistoryCheck(ledger)
+    for second in (0, 4, 8, 9):
+        is_over = second == 9
+        run = {**RUN, "status": "passed" if is_over else "running", "duration_ms": duration if is_over else None}
+        run |= {} if is_over else {"completed_at": None}
+        check(replace(tell("/v1/runs", {"data": [run], "has_more": False, "next_cursor": None}), at=NOW + second))
+    assert [name for name in rules(ledger) if name == "conventions.durations"] == found
+
+
+@pytest.mark.parametrize(("remaining", "found"), [("7", ["runs.capacity"]), ("0", [])])
+def test_a_start_that_is_refused_before_the_limit_is_refused_for_capacity(remaining: str, found: list[str]) -> None:
+    """A start answered 429 while requests remain should have been queued; at the limit 429 is right."""
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630/v1")), Teller()
+    headers = (("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", remaining), ("retry-after", "1"))
+    HistoryCheck(ledger)(tell("/v1/runs", {}, 429, method="POST", headers=headers))
+    assert rules(ledger) == found
