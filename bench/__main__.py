@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench import boot, extras, report, throughput, webhooks, weight
+from bench import boot, extras, report, throughput, verification, webhooks, weight
 from bench.machine import ROOT, CannotMeasure, cores, describe, tool
 from bench.servers import peers
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OUT: Final = ROOT / "bench" / "out"
-_PARTS: Final = (*throughput.NAMES, "extras", "webhooks", "boot", "memory", "pages")
+_PARTS: Final = (*throughput.NAMES, "extras", "webhooks", "boot", "memory", "pages", "verify")
 _BOOTS: Final = 5
 _BEGAN: Final = time.monotonic()
 _COULD_NOT: Final = 2
@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description="Compare the emulator with a bare ASGI function, Starlette, Prism and Mockoon.",
+        description="Compare the emulator with a bare ASGI function, Starlette, Prism and Mockoon;"
+        " measure how long a verification takes.",
     )
     parser.add_argument(
         "--rounds", type=_positive, default=5, help="rounds in which each server is measured once (default: 5)"
@@ -126,6 +127,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             found["memory"] = weight.measure_memory(pinned, folder, _log)
         if "pages" in options.only:
             found["pages"] = weight.measure_pages(pinned, folder, _log)
+        if "verify" in options.only:
+            found["verify"] = verification.measure(cores=pinned, folder=folder, log=_log)
     machine["load after"] = " ".join(f"{one:.2f}" for one in os.getloadavg())
     machine["servers on core, wrk on core"] = f"{pinned.server}, {pinned.client}"
     machine["rounds, seconds each"] = f"{options.rounds}, {options.seconds}"

@@ -42,6 +42,8 @@ def _lines(found: Found) -> Iterator[str]:
         yield from _memory(found["memory"])
     if "pages" in found:
         yield from _pages(found["pages"])
+    if "verify" in found:
+        yield from _verifications(found["verify"])
     if found["without"]:
         yield found["without"] + "."
         yield ""
@@ -74,6 +76,11 @@ def _verdicts(found: Found) -> Iterator[str]:
     if "pages" in found:
         one = found["pages"]
         rows.append(("Worst filter", f"<= {one['target']} x", f"{one['reached']:.2f} x", _met(one)))
+    rows += [
+        (f"Verification: {one['title']}", f"< {one['target']:.0f} s", f"{one['seconds']:.1f} s", _met(one))
+        for one in found.get("verify", {}).get("rows", ())
+        if one["target"] is not None
+    ]
     if rows:
         yield from _table(("what", "target", "reached", "verdict"), rows)
 
@@ -202,6 +209,28 @@ def _pages(pages: Found) -> Iterator[str]:
             for target, one in pages["over_http"].items()
         ],
     )
+
+
+def _verifications(verify: Found) -> Iterator[str]:
+    yield "## Verification of an emulator whose clock cannot be moved"
+    yield ""
+    yield from _table(
+        ("what", "seconds", "CPU s", "server CPU s", "requests", "runs", "rules exercised", "rules with findings"),
+        [
+            (
+                one["title"],
+                *(f"{one[name]:.1f}" for name in ("seconds", "cpu_seconds", "server_cpu_seconds")),
+                f"{one['requests']:,}",
+                f"{one['runs']:,}",
+                f"{one['exercised']}",
+                f"{len(one['findings'])}",
+            )
+            for one in verify["rows"]
+        ],
+    )
+    same = "the same rules and had" if verify["same"] else "OTHER RULES, OR HAD NOT"
+    yield f"One sequence at a time and several at once exercised {same} the same findings."
+    yield ""
 
 
 def _met(one: Found) -> str:

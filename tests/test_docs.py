@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import re
 import runpy
 import shlex
@@ -52,11 +53,21 @@ def control(server: Server, path: str, body: object) -> Any:  # noqa: ANN401  a 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed; .ci/run installs it")
 def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
     """Every command of the README runs as printed, except for the port, and no answer is an error."""
-    assert len(SHELL) == 7
+    assert len(SHELL) == 8
     assert all(len(block.splitlines()) <= 10 for block in SHELL[1:])
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     script = "set -eu\n" + "".join(SHELL).replace("9630", str(server.port))
-    ran = subprocess.run(["sh"], input=script, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)  # noqa: S607
+    ran = subprocess.run(
+        ["sh"],  # noqa: S607
+        input=script,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+        env=variables,
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert '"error":{' not in ran.stdout
     assert '"effect":"reset"' in ran.stdout

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from zof_emulator.app import create_app
-    from zof_emulator.core.config import ClockMode, Envelope, References, Scenario, WorldConfig
+    from zof_emulator.core.config import ClockMode, Envelope, References, WorldConfig
     from zof_emulator.core.limits import Rate, RateScope
+    from zof_emulator.core.scenario import Scenario
     from zof_emulator.core.tenants import SeedData
     from zof_emulator.settings import Settings
 
@@ -33,7 +34,7 @@ _MODULES: Final = {
     "ClockMode": "zof_emulator.core.config",
     "Envelope": "zof_emulator.core.config",
     "References": "zof_emulator.core.config",
-    "Scenario": "zof_emulator.core.config",
+    "Scenario": "zof_emulator.core.scenario",
     "WorldConfig": "zof_emulator.core.config",
     "Rate": "zof_emulator.core.limits",
     "RateScope": "zof_emulator.core.limits",

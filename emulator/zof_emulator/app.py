@@ -23,7 +23,7 @@ from zof_emulator.http.cors import CrossOrigin
 from zof_emulator.http.dispatch import Dispatcher, WrappedDispatcher
 from zof_emulator.http.faults import FaultInjector
 from zof_emulator.http.forwarded import ForwardedRequests
-from zof_emulator.http.hosted_world import HostedWorld, Listeners, access_to
+from zof_emulator.http.hosted_world import AccessCache, HostedWorld, Listeners
 from zof_emulator.http.policy import ApiPolicy, ControlPolicy
 from zof_emulator.http.preferences import INVALID_PREFERENCE
 from zof_emulator.http.world_registry import WorldRegistry
@@ -96,16 +96,15 @@ def create_app(  # noqa: PLR0913  each has a default
     """
     chosen = settings or Settings()
     contract = document.load(document.find("openapi.yaml"))
-    make, usual = _make_worlds(data or DEFAULT), chosen.world
+    make, usual, share_access = _make_worlds(data or DEFAULT), chosen.world, AccessCache()
     listeners = Listeners(on_exchange, on_rate_limited)
-    shared = access_to(make(usual, EPOCH))
 
     def host(name: str, config: WorldConfig | None) -> HostedWorld:
         return HostedWorld(
             config or usual,
             make,
             system,
-            lambda world: shared if shared.fits(world) else access_to(world),
+            share_access,
             listeners,
             name=name,
             most_exchanges=chosen.journal,

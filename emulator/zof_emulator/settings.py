@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
+from zof_emulator.core import limits
 from zof_emulator.core.config import WorldConfig, check_integer
 from zof_emulator.core.limits import Rate, RateScope
 
-OFF: Final = Rate(limit=1_000_000_000)
-"""The rate of `--rate-limit off`: a limit that no client reaches. Answers still carry its headers."""
+OFF: Final = limits.OFF
+"""The rate of `--rate-limit off`."""
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})(?::(key|organization))?")
 _URL: Final = re.compile(

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.config import LABEL, LARGEST_SEED, ClockMode, References, Scenario, WorldConfig, schema
+from zof_emulator.core.config import LARGEST_SEED, ClockMode, References, WorldConfig, schema
 from zof_emulator.core.limits import Rate, RateScope
+from zof_emulator.core.scenario import Scenario
+from zof_emulator.core.scenario_schema import LABEL
 from zof_emulator.spec.schema import compile_schema
 
 configs = st.builds(
     WorldConfig,
     seed=st.integers(0, LARGEST_SEED),
     clock=st.sampled_from(ClockMode),
-    scenario=st.sampled_from(Scenario),
+    scenario=st.sampled_from((Scenario.DEFAULT, Scenario.EMPTY)),
     rate=st.builds(
         Rate, st.integers(1, 10**9), st.integers(1, 10**9), st.sampled_from(RateScope), st.integers(0, 10**6)
     ),
@@ -44,7 +46,7 @@ def test_json(config: WorldConfig) -> None:
         ("seed", "7", "an integer"),
         ("seed", True, "an integer"),
         ("clock", "fast", "real, manual, auto"),
-        ("scenario", "full", "default, empty"),
+        ("scenario", "full", "default, empty, or an object"),
         ("references", "", "open, strict"),
         ("capacity", 0, "from 1 to"),
         ("max_runs", 0, "from 1 to"),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.faults import LONGEST_MS, PLACES, EffectKind, FaultRule, canonical, schema
+from zof_emulator.core.faults import LONGEST_MS, NO_CONTENT, PLACES, EffectKind, FaultRule, canonical, schema
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.spec.schema import compile_schema
 
@@ -19,7 +19,7 @@ _SWITCH = st.just(True)  # noqa: FBT003  a JSON value
 _MS = st.integers(0, LONGEST_MS)
 _OWN: dict[EffectKind, dict[str, st.SearchStrategy[Any]]] = {
     EffectKind.ERROR: {"error": _NAMES},
-    EffectKind.STATUS: {"status": st.integers(200, 599)},
+    EffectKind.STATUS: {"status": st.integers(200, 599).filter(lambda status: status not in NO_CONTENT)},
     EffectKind.LATENCY: {"latency_ms": _MS | st.tuples(_MS, _MS).map(sorted).map(list)},
     EffectKind.RESET: {"reset": _SWITCH},
     EffectKind.STALL: {"stall": _SWITCH},
@@ -102,6 +102,8 @@ def test_no_rule_shows_its_key() -> None:
         ({"effect": {"status": 500, "headers": {"X": "a\r\nb"}}}, "effect.headers.X", "printable ASCII"),
         ({"effect": {"status": 500, "headers": {"X": "a", "x": "b"}}}, "effect.headers", "each header once"),
         ({"effect": {"status": 500, "text": 3}}, "effect.text", "a text of at most"),
+        ({"effect": {"status": 204, "text": ""}}, "effect.text", "no body with the status 204"),
+        ({"effect": {"status": 304, "body": None}}, "effect.body", "no body with the status 304"),
         ({"effect": {"status": 500, "undocumented": 1}}, "effect.undocumented", "true or false"),
         ({"effect": {"latency_ms": [5, 1]}}, "effect.latency_ms", "in ascending order"),
         ({"effect": {"latency_ms": [1]}}, "effect.latency_ms", "two of them"),

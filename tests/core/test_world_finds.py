@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.artifacts import slots
 from zof_emulator.core.catalogue import Order
-from zof_emulator.core.config import LARGEST_SEED, ClockMode, Scenario, WorldConfig
+from zof_emulator.core.config import LARGEST_SEED, ClockMode, WorldConfig
 from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.core.world import Retention, World
 

@@ -71,7 +71,7 @@ def live_objects(world: World) -> int:
     waiting = sum(len(one.waiting) for one in world.tenancies.values())
     projects = sum(len(world.catalogue.projects(one)) for one in world.tenancies)
     lists = sum(one.runs.list_count for one in world.tenancies.values())
-    names_and_actions = len(names) + len(world.flaky) + len(world.agenda) + len(world.seen)
+    names_and_actions = len(names) + len(world.run_counts) + len(world.agenda) + len(world.seen)
     return len(world.runs) + names_and_actions + waiting + projects + lists
 
 

@@ -72,9 +72,9 @@ class Counting(Agenda):
         super().__init__()
         self.taken = self.put_down = 0
 
-    def put(self, at: int, organization: str, number: int = -1, outcome: str = "") -> None:
+    def put(self, at: int, organization: str, number: int = -1, outcome: str = "", rule: int = -1) -> None:
         """Add an action, and count it."""
-        super().put(at, organization, number, outcome)
+        super().put(at, organization, number, outcome, rule)
         self.put_down += 1
 
     def take(self, now: int) -> Due | None:

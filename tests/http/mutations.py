@@ -57,7 +57,7 @@ class Mutation(NamedTuple):
             return whole
         try:
             self._change(whole)
-        except (LookupError, TypeError):
+        except (AttributeError, LookupError, TypeError):
             return whole
         return whole
 

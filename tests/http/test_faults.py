@@ -16,61 +16,15 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.spec.document import find, load
 from zof_emulator.spec.operation import operations
 
+from tests.http.faults import RESET, RecordedPauses, add, prefer, start
 from tests.http.stories import REQUESTS, told
-from tests.zof import ADMIN, CI, OTHER, STAGING, Answer, Zof
+from tests.zof import ADMIN, CI, OTHER, Zof
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CONTRACT: Final = {one.id: one for one in operations(load(find("openapi.yaml")))}
 ERRORS: Final = [(one.id, reason) for one in CONTRACT.values() for reason in one.reasons]
-START: Final = {**STAGING, "test_case_ids": ["tc_login_001"]}
-RESET: Final = {"reset": True}
-
-
-class RecordedPauses:
-    """Stands in for the pauses of a world: records them, and takes no time."""
-
-    def __init__(self) -> None:
-        self.pauses: list[tuple[str, int]] = []
-
-    async def pause(self, name: str, ms: int, receive: object = None) -> bool:  # noqa: ARG002  as the real one has it
-        """Record a pause."""
-        self.pauses.append((name, ms))
-        return True
-
-    def release(self, name: str) -> None:
-        """Do nothing: nothing waits."""
-
-    def release_all(self) -> None:
-        """Do nothing: nothing waits."""
-
-
-def add(zof: Zof, effect: dict[str, Any], operation: str = "listRuns", **rule: object) -> str:
-    """Add a fault rule; its ID."""
-    answer = zof.tell("POST", "/faults", {"match": {"operation": operation}, "effect": effect, **rule})
-    assert answer.status == 201, answer.content
-    name: str = answer.json["id"]
-    return name
-
-
-def start(zof: Zof, *headers: tuple[str, str], key: str = ADMIN, **fields: object) -> Answer | None:
-    """The answer to a request for a run; None if the connection broke."""
-    try:
-        return zof.send(
-            "POST",
-            "/v1/runs",
-            key=key,
-            headers=[("content-type", "application/json"), *headers],
-            body=json.dumps({**START, **fields}).encode(),
-        )
-    except ConnectionError:
-        return None
-
-
-def prefer(zof: Zof, text: str, path: str = "/v1/runs") -> Answer:
-    """The answer to a request with preferences."""
-    return zof.send("GET", path, headers=[("prefer", text)])
 
 
 # --- what a rule does
@@ -344,114 +298,6 @@ def test_worlds_have_their_own_rules() -> None:
         assert [world.get("/runs").status for _ in range(2)] == [500, 200]
 
 
-# --- Prefer
-
-
-def test_prefer_code() -> None:
-    """`Prefer: code=429` gets the documented error, says so, and changes nothing; rules do not count it."""
-    zof = Zof()
-    name = add(zof, RESET)
-    answer = prefer(zof, 'foo, code="429"; x=1, bar=2')
-    assert (answer.error, answer.headers["preference-applied"]) == ((429, "rate_limit_exceeded", None), "code=429")
-    assert answer.headers["x-ratelimit-remaining"] == "0"
-    assert zof.tell("GET", f"/faults/{name}").json["calls"] == 0
-    mark = zof.tell("GET", "/journal?fault=prefer").json["data"][0]["fault"]
-    assert mark == {"id": "prefer", "place": "before", "effect": "error"}
-
-
-def test_prefer_wait() -> None:
-    """`Prefer: wait=2` delays the answer by two real seconds, and a rule applies after that."""
-    zof = Zof()
-    zof.app.hosted.pauses = recorder = RecordedPauses()  # type: ignore[assignment]
-    answer = prefer(zof, "wait=2")
-    assert (answer.status, answer.headers["preference-applied"]) == (200, "wait=2")
-    assert prefer(zof, "code=500, wait=3").status == 500
-    name = add(zof, {"latency_ms": 5}, place="after")
-    assert prefer(zof, "wait=1").status == 200
-    assert recorder.pauses == [("prefer", 2_000), ("prefer", 3_000), (name, 1_000), (name, 5)]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "code=503",
-        "code=200",
-        "code",
-        "code=",
-        "wait=-1",
-        "wait=1.5",
-        "wait=601",
-        "wait=x",
-        "=1",
-        "code=429 x",
-        '"a"',
-        "a;=b",
-    ],
-)
-def test_a_malformed_preference(text: str) -> None:
-    """A malformed preference is 400 and names the header."""
-    zof = Zof()
-    answer = prefer(zof, text)
-    assert answer.error == (400, "invalid_request", "Prefer")
-    assert zof.tell("GET", "/journal?refused=invalid_preference").json["data"][0]["response"]["status"] == 400
-
-
-@pytest.mark.parametrize("text", ["", " , ,", "return=minimal", "respond-async, handling=lenient", 'a="b,c"; d'])
-def test_other_preferences_are_ignored(text: str) -> None:
-    """A preference that the emulator does not know changes nothing (RFC 7240, section 2)."""
-    zof = Zof()
-    plain, answer = zof.get("/runs"), prefer(zof, text)
-    assert (answer.status, answer.content, answer.headers.keys()) == (200, plain.content, plain.headers.keys())
-
-
-def test_preferences_can_be_turned_off() -> None:
-    """With `--no-prefer` the header has no meaning."""
-    zof = Zof(prefer=False)
-    assert prefer(zof, "code=429, wait=x").status == 200
-
-
-# --- the configuration while a world runs
-
-
-def test_a_changed_rate_limit() -> None:
-    """A changed rate limit applies from the next request on, keeps its other fields, and ends with a reset."""
-    zof = Zof(rate=Rate(limit=50))
-    assert zof.tell("PATCH", "/config", {"rate": {"limit": 2, "burst": 1}}).json["rate"] == {
-        "limit": 2,
-        "window_ms": 60_000,
-        "scope": "key",
-        "burst": 1,
-    }
-    assert [zof.get("/runs").status for _ in range(4)] == [200, 200, 200, 429]
-    zof.control("/reset")
-    assert zof.get("/runs").headers["x-ratelimit-limit"] == "50"
-
-
-def test_a_changed_capacity() -> None:
-    """More capacity starts the runs that wait, in their order."""
-    zof = Zof(capacity=1)
-    runs = [zof.start("tc_slow_1")["id"] for _ in range(3)]
-    zof.advance(1)
-    assert [zof.run(run)["status"] for run in runs] == ["running", "queued", "queued"]
-    assert zof.tell("PATCH", "/config", {"capacity": 2}).json["capacity"] == 2
-    assert [zof.run(run)["status"] for run in runs] == ["running", "running", "queued"]
-
-
-def test_a_changed_clock() -> None:
-    """A clock that becomes manual stands still; one that becomes real goes to the system's time."""
-    system = [2_000_000_000_000]
-    zof = Zof(clock="real", system=lambda: system[0])
-    assert zof.tell("PATCH", "/config", {"clock": "manual"}).json["clock"] == "manual"
-    system[0] += 5_000
-    assert zof.control("/clock").json["now_ms"] == system[0] - 5_000
-    zof.tell("PATCH", "/config", {"clock": "real"})
-    assert zof.control("/clock").json["now_ms"] == system[0]
-    zof.advance(60_000)
-    zof.tell("PATCH", "/config", {"clock": "auto"})
-    zof.tell("PATCH", "/config", {"clock": "real"})
-    assert zof.control("/clock").json["now_ms"] == system[0] + 60_000
-
-
 # --- determinism
 
 FAULTS: Final = st.fixed_dictionaries(
@@ -496,18 +342,3 @@ def test_faults_are_the_same_every_time(faults: list[dict[str, Any]], story: lis
     assert heard[0] == heard[1]
     assert journals[0] == journals[1]
     assert replay(journals[0]).differing == ()
-
-
-def test_a_changed_configuration_replays() -> None:
-    """A journal that holds a change of the configuration replays byte for byte."""
-    zof = Zof(seed=3, rate=Rate(limit=9))
-    zof.start("tc_slow_1")
-    zof.tell(
-        "PATCH",
-        "/config",
-        {"capacity": 1, "rate": {"limit": 3}, "faults": [{"match": {"key": ADMIN}, "effect": RESET}]},
-    )
-    assert start(zof) is None
-    zof.tell("PATCH", "/config", {"faults": []})
-    told(zof, ["start", "runs", "runs", "runs", "runs"])
-    assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()

@@ -211,3 +211,35 @@ def test_a_long_unused_world_catches_up_in_slices(monkeypatch: pytest.MonkeyPatc
         assert late.answer.json["status"] == "error"
         found.append((late.answer, zof.control("/snapshot").content))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/journal", b""),
+        ("GET", "/journal.har", b""),
+        ("GET", "/journal.ndjson", b""),
+        ("POST", "/journal/verify", b'{"status": 201, "exactly": 20}'),
+    ],
+)
+def test_a_long_journal_is_shown_in_slices(
+    method: str, path: str, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are served while a journal is read, and what it says does not depend on the length of slices."""
+    found = []
+    for length in (10_000, 1 << 30):
+        monkeypatch.setattr("zof_emulator.control.journal._SLICE", length)
+        zof = Zof(journal=100, seed=5)
+        for _ in range(20):
+            zof.start(*CASES[:200])
+        shown = Call(zof, method, f"/_emulator{path}", body=body)
+        steps = 0
+        while not shown.step():
+            steps += not shown.messages  # it is not sent yet
+            served = Call(zof, "GET", "/_emulator/health")
+            assert served.step()
+            assert shown.messages or not Call(zof, "GET", "/v1/runs").step()
+        assert (steps > 10) == (length == 10_000)
+        assert shown.answer.status == 200
+        found.append(shown.answer.content)
+    assert found[0] == found[1]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.core.limits import Rate
+from zof_emulator.scenarios.load import load_object
 
 from tests.http.mutations import Mutation, mutations
 from tests.http.stories import REQUESTS, told
@@ -24,13 +25,30 @@ BEFORE: Final = (
     *("start long", "start long", "start long", "newest", "newest", "start elsewhere", "cancel the newest"),
 )
 CONTROL: Final = ("/worlds", "/snapshot", "/deliveries", "/delivery-rules", "/clock", "/journal")
+SCENARIO: Final = {
+    "name": "rich",
+    "base": "default",
+    "keys": [{"secret": "zof_own_key", "role": "Engineer", "expires_in": "1h"}],
+    "faults": [{"match": {"operation": "cancelRun"}, "schedule": {"nth": 1000}, "effect": {"error": "internal_error"}}],
+    "outcomes": [
+        {"suite": "suite_*", "nth": [1, 2], "status": "failed", "message": "no", "log": ["a line"], "duration_ms": 300},
+        {
+            "case": "tc_login_001",
+            "every": 2,
+            "artifacts": [{"name": "a.xml", "type": "export", "content_type": "application/xml", "text": "<a/>"}],
+        },
+    ],
+    "runs": [{"project": "proj_abc", "suite": "suite_pr_smoke", "count": 2, "over": "1h"}],
+}
 RECEIVER: Final = {"url": "http://127.0.0.1:9/x", "events": ["run.started", "run.completed"], "secret": "s" * 16}
 
 
 @cache
 def rich(clock: str) -> Any:  # noqa: ANN401  a JSON value
     """The state of a world in which every part of a snapshot holds something."""
-    zof = Zof(clock=clock, capacity=2, max_runs=4, rate=Rate(limit=1_000), deliveries=RecordedDeliveries(()))
+    scenario = load_object(SCENARIO).scenario
+    many = Rate(limit=1_000)
+    zof = Zof(clock=clock, capacity=2, max_runs=4, rate=many, scenario=scenario, deliveries=RecordedDeliveries(()))
     told(zof, BEFORE)
     assert zof.post("/webhooks", RECEIVER).status == 201
     assert zof.tell("POST", "/delivery-rules", {"action": "delay"}).status == 201
@@ -86,6 +104,11 @@ def replaced(*path: str | int, by: object) -> Mutation:
 LIES: Final[dict[str, Mutation]] = {
     "a number that is a fraction": replaced("answered", by=7.0),
     "a count beyond all": replaced("answered", by=1 << 63),
+    "a rule that decided on a run, and does not exist": replaced("runs", -1, 14, by=[2]),
+    "a run of a suite that is counted, without a suite": replaced("runs", -1, 13, by=7),
+    "a case that is due by a rule that does not exist": replaced("agenda", "due", -1, 5, by=2),
+    "a key of an unknown organization": replaced("keys", 0, 1, by="org_none"),
+    "a scenario that contradicts itself": replaced("config", "scenario", "outcomes", 0, "first", by=1),
     "a run of a foreign organization": replaced("runs", 0, 1, by="org_other"),
     "a run of an unknown project": replaced("runs", 0, 2, by="proj_none"),
     "an unknown environment": replaced("runs", 0, 3, by="moon"),
@@ -102,7 +125,7 @@ LIES: Final[dict[str, Mutation]] = {
     "an empty agenda": replaced("agenda", "due", by=[]),
     "an end of a case after a century": replaced("agenda", "due", 0, 0, by=1 << 42),
     "a place that is never filled": replaced("config", "capacity", by=900),
-    "a case that is not flaky": replaced("flaky", 0, 1, by="tc_login_001"),
+    "a case whose runs are not counted": replaced("run_counts", 0, 1, by="tc_checkout_014"),
     "a window without end": replaced("limits", by={"0" * 24: [1 << 50, 1, False]}),
     "a header with a line break": replaced("answers", 0, 5, 1, 0, 1, by="a\r\nb: c"),
     "a header that frames the answer": replaced("answers", 0, 5, 1, 0, 0, by="transfer-encoding"),
@@ -111,6 +134,8 @@ LIES: Final[dict[str, Mutation]] = {
     "another size": replaced("answers", 0, 6, by=0),
     "an answer that is kept for ever": replaced("answers", 0, 7, by=1 << 59),
     "an owner that does not exist": replaced("catalogue", "owners", "tc_login_001", by="org_none"),
+    "a given case that is none": replaced("catalogue", "given", 6, by="tc_other"),
+    "a suite that nothing names": replaced("catalogue", "suites", "suite_new", by=["tc_login_001"]),
     "a suite without cases": replaced("catalogue", "suites", "suite_flaky", by=[]),
     "a project that is not listed": replaced("catalogue", "projects", "org_abc", by=[]),
     "a sample that is another run's word": replaced("samples", 0, by="a" * 56),

@@ -254,9 +254,9 @@ class _Hanging(World):
 
     __slots__ = ()
 
-    def _end_case(self, run: Run, came_to: Status) -> None:
+    def _end_case(self, run: Run, came_to: Status, rule: int) -> None:
         if len(run.outcomes) < len(run.cases) - 1 or len(run.cases) == 1:
-            super()._end_case(run, came_to)
+            super()._end_case(run, came_to, rule)
 
 
 class _Hoarding(World):

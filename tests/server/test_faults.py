@@ -192,6 +192,20 @@ def test_an_answer_of_ones_own(port: int) -> None:
     assert {name for name, _ in answer.headers} == {"content-type", "content-length", "x-request-id", "date"}
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_content(port: int, status: int) -> None:
+    """A status that has no body is sent without one, and the connection can be used again."""
+    add(port, {"status": status, "undocumented": True}, schedule={"first": 1})
+    with Wire(port) as wire:
+        wire.send(LIST)
+        head = wire._until(b"\r\n\r\n")  # noqa: SLF001  an answer without content has no length
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert b"content-length" not in head
+        assert b"transfer-encoding" not in head
+        wire.send(LIST)
+        assert wire.answer().status == 200
+
+
 def test_head_meets_faults_too(port: int) -> None:
     """HEAD gets the head of the answer that a fault gives to GET, without a body."""
     add(port, {"error": "rate_limited"})

@@ -28,8 +28,7 @@ needs_ipv6: Final = pytest.mark.skipif(not has_ipv6(), reason="this machine has 
 def list_addresses(host: str, port: int = 0) -> list[tuple[str, int]]:
     """The addresses that `listen` opens; they are closed again."""
     with ExitStack() as stack:
-        found = [stack.enter_context(one).getsockname()[:2] for one in listen(host, port)]
-    return found
+        return [stack.enter_context(one).getsockname()[:2] for one in listen(host, port)]
 
 
 @needs_ipv6

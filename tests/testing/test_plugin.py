@@ -39,6 +39,44 @@ async def test_asynchronous(zof):
         assert (await client.get("/projects")).status_code == 200
 """
 OURS: Final = ("-p", "zof_emulator.testing.plugin", "-p", "anyio", "--strict-markers", "-W", "error")
+SCENARIO: Final = """
+import pytest
+
+ORDER = {"project_id": "proj_a", "environment": "staging", "test_case_ids": ["tc_a"]}
+
+def end_of(zof):
+    run = zof.client.post("/runs", json=ORDER).json()["id"]
+    zof.clock.advance(until="run_ended", run_id=run)
+    return zof.client.get(f"/runs/{run}").json()["status"]
+
+@pytest.mark.zof(scenario="slow-queue", clock="manual")
+def test_a_built_in_one(zof):
+    assert zof.client.get("/runs").json()["data"][0]["status"] == "queued"
+
+@pytest.mark.zof(scenario={"outcomes": [{"case": "tc_a", "status": "error"}]}, clock="manual")
+def test_a_dict(zof):
+    assert end_of(zof) == "error"
+
+@pytest.mark.zof(scenario="data/own.yaml")
+class TestFile:
+    def test_a_file_beside_the_module(self, zof):
+        assert zof.api_key == "zof_key_of_the_file"
+        assert end_of(zof) == "failed"
+        assert zof.client.get("/runs").json()["data"][0]["organization_id"] == "org_own"
+
+@pytest.mark.zof(scenario="slow-queu")
+def test_an_unknown_one(zof): ...
+
+@pytest.mark.zof(scenario={"outcomes": [{"status": "fail"}]})
+def test_a_wrong_one(zof): ...
+"""
+OWN: Final = """
+base: none
+clock: manual
+organizations: [{id: org_own}]
+keys: [{secret: zof_key_of_the_file, role: QA Lead}]
+outcomes: [{case: tc_a, status: failed}]
+"""
 FAILING: Final = """
 def test_that_fails(zof):
     zof.client.get("/runs/run_missing")
@@ -124,3 +162,14 @@ def test_who_does_not_use_the_fixture_pays_nothing(tmp_path: Path) -> None:
         "    assert not {'starlette', 'uvicorn', 'httpx', 'orjson'} & set(sys.modules)\n",
     )
     assert code == 0, printed
+
+
+def test_scenarios(tmp_path: Path) -> None:
+    """The marker takes a built-in name, a file beside the module and a dict, and mistakes are explained."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "own.yaml").write_text(OWN)
+    status, output = run_pytest(tmp_path, SCENARIO, "--rootdir", "/")
+    assert status == 1
+    assert "3 passed, 2 errors" in output
+    assert "'slow-queu' is neither a file nor a built-in scenario; the nearest is slow-queue" in output
+    assert 'outcomes[0].status: "fail" is not one of passed, failed, error; the nearest is failed' in output

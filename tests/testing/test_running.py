@@ -139,3 +139,13 @@ def test_settings_and_changes() -> None:
         assert statuses == ["running", "queued"]
     with pytest.raises(ValueError, match="clock"), running(clock="fast"):
         pass
+
+
+def test_a_scenario() -> None:
+    """`running` takes a scenario; other settings override its own, and clients have its key."""
+    own = {"base": "none", "organizations": [{"id": "org_own"}], "keys": [{"secret": "zof_own_key", "role": "QA Lead"}]}
+    with running(scenario={**own, "clock": "auto", "capacity": 2}, clock="manual") as emulator:
+        assert emulator.default.clock.mode == "manual"
+        assert emulator.default.client.get("/runs").status_code == 200
+        assert emulator.api_key == "zof_own_key"
+        assert emulator.create_world(scenario="default").client.get("/runs").json()["data"]

@@ -67,6 +67,7 @@ def _read_target(options: Mapping[str, Any]) -> Target:
             error_case=options["error_case"],
             is_strict=options["strict"],
             patience=options["patience"],
+            workers=options["workers"],
             ca_file=options["ca_file"],
             **address,
         )

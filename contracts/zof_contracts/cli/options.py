@@ -150,6 +150,13 @@ _VERIFICATION_OPTIONS: Final = [
         default="30s",
         help="Time to wait for a run to end. After one run has not ended in it, no later step waits that long again.",
     ),
+    define_option(
+        "--workers",
+        type=click.IntRange(1),
+        default=4,
+        metavar="N",
+        help="Maximum number of random sequences of requests at once. A low rate limit permits fewer.",
+    ),
     define_option("--max-runs", type=click.IntRange(0), metavar="N", help="Maximum number of runs to start."),
     define_option(
         "--seed",

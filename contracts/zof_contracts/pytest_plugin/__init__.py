@@ -28,7 +28,7 @@ STORED: Final = (
         "key-ci",
     ),
     *("project", "environment", "suite", "failing-case", "error-case", "webhook-public-url", "webhook-port"),
-    *("profile", "budget", "max-time", "patience", "max-runs", "seed", "max-examples", "baseline"),
+    *("profile", "budget", "max-time", "patience", "workers", "max-runs", "seed", "max-examples", "baseline"),
 )
 """The options of `zof-contracts verify` that take one value. A test holds these three lists against the command."""
 REPEATED: Final = ("case",)

@@ -17,24 +17,23 @@ import click
 
 from zof_emulator.app import create_app
 from zof_emulator.cli.environment import client_variables
-from zof_emulator.cli.serve import serve, settings_from
-from zof_emulator.cli.snapshot_files import check_writable, load, write
-from zof_emulator.control.journal import export_journal
+from zof_emulator.cli.serve import find_explicit_flags, serve, settings_from
+from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write
+from zof_emulator.control.journal import list_lines
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.handlers.messages import File
 from zof_emulator.handlers.table import TABLE
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.server.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     from zof_emulator.http.dispatch import Dispatcher
     from zof_emulator.settings import Settings
 
 _LEFT_OUT: Final = frozenset(
-    {"host", "port", "journal", "public_url", "token", "save_on_exit", "log_format", "quiet", "workers"}
+    {"host", "port", "journal", "public_url", "token", "save_on_exit", "log_format", "quiet", "watch", "workers"}
 )
 """Options of `serve` that this command does not take, or defines itself."""
 _SHARED: Final = [option for option in serve.params if option.name not in _LEFT_OUT]
@@ -58,7 +57,7 @@ def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, p
         journal = check_writable(journal)
     app = create_app(settings)
     if flags["load"]:
-        load(app.hosted, Path(flags["load"]))
+        load_snapshot(app.hosted, Path(flags["load"]))
     try:
         listeners = listen(settings.host, settings.port)
     except OSError as error:
@@ -67,7 +66,7 @@ def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, p
         ) from error
     root = f"http://{settings.host}:{listeners[0].getsockname()[1]}"
     with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable):
-        status = _run(command, {**os.environ, **client_variables(root, DEFAULT.keys[0].secret)})
+        status = _run(command, {**os.environ, **client_variables(root, settings.scenario.choose_key(DEFAULT).secret)})
     app.close()
     if summary:
         say(sys.stderr, _summarize(app))
@@ -78,7 +77,7 @@ def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, p
 
 def _settings(flags: dict[str, Any], port: int) -> Settings:
     unchanged = {"host": "127.0.0.1", "journal": _KEPT_EXCHANGES, "public_url": "", "token": ""}
-    return settings_from({**flags, **unchanged, "port": port})
+    return settings_from({**flags, **unchanged, "port": port}, find_explicit_flags(click.get_current_context()))
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
@@ -154,12 +153,8 @@ def _summarize(app: Dispatcher) -> str:
 
 
 def _write(app: Dispatcher, file: Path) -> None:
-    write(file, lambda: _export(app))
-
-
-def _export(app: Dispatcher) -> Iterable[bytes]:
-    body = export_journal(app.hosted, "").body
-    return body.pieces() if isinstance(body, File) else ()
+    lines = list_lines(app.hosted, "")
+    write(file, lambda: lines)
 
 
 execute = click.Command(

@@ -10,10 +10,12 @@ import click
 from zof_emulator.cli.environment import print_environment
 from zof_emulator.cli.execute import execute
 from zof_emulator.cli.replay import replay_command
+from zof_emulator.cli.scenario import scenario
 from zof_emulator.cli.serve import INTERRUPTED, serve
 from zof_emulator.cli.snapshot_files import UnusableFile
 from zof_emulator.cli.webhooks import webhooks
 from zof_emulator.control.operations import installed_version
+from zof_emulator.scenarios.load import UnusableScenario
 from zof_emulator.server.terminal import say
 from zof_emulator.spec.document import SpecError
 
@@ -29,7 +31,7 @@ def _commands() -> None:
     """A stand-in for the Zof API, in memory and deterministic."""
 
 
-for _command in (serve, execute, print_environment, replay_command, webhooks):
+for _command in (serve, execute, print_environment, replay_command, scenario, webhooks):
     _commands.add_command(_command)
 
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(error.format_message())
     except SpecError as error:
         _fail(f"the contract cannot be used: {error}")
-    except UnusableFile as error:
+    except (UnusableFile, UnusableScenario) as error:
         _fail(str(error))
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)

@@ -24,6 +24,7 @@ from zof_emulator.http.broken_answers import UNDISTURBED
 from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
 from zof_emulator.journal.masking import digest, has_mask, mask_text
 from zof_emulator.journal.view import message
+from zof_emulator.scenarios.schema import is_saved_scenario
 from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
 from zof_emulator.spec.schema import compile_schema
@@ -39,6 +40,8 @@ def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
 
 
 _LONGEST: Final = 200
+_SHOWN: Final = 12
+"""The digits of a key's digest that a journal shows."""
 _MARK: Final = re.compile(r"\(([0-9a-f]{12})\)\Z")
 _MOST_SENT: Final = 1 << 26
 """The largest body, in bytes, that stands for a body which was not read; its length decides the answer."""
@@ -159,7 +162,8 @@ def replay(journal: bytes) -> ReplayResult:
     deliveries = RecordedDeliveries(recorded)
     now = [about["began_ms"]]
     try:
-        world = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
+        described = WorldConfig.from_json({one.name: about[one.name] for one in fields(WorldConfig)})
+        world, keys = _give_stand_ins(described)
         given = {one.name: getattr(world, one.name) for one in fields(world)}
         settings = Settings(**given, public_url=about["public_url"])
     except ValueError as error:
@@ -171,10 +175,24 @@ def replay(journal: bytes) -> ReplayResult:
     for one in exchanges:
         hosted = app.worlds.find(about["world"])
         now[0] = one["at_ms"] - hosted.world.clock.offset
-        differing += _differences(one, _send(app, one, hosted.mount))
+        differing += _differences(one, _send(app, one, hosted.mount, keys))
     deliveries.finish(app.worlds.find(about["world"]).world)
     differing += [Difference(*one) for one in deliveries.differences]
     return ReplayResult(len(exchanges), tuple(differing), len(recorded))
+
+
+def _give_stand_ins(config: WorldConfig) -> tuple[WorldConfig, Mapping[str, bytes]]:
+    """The configuration with a stand-in for the secret of each key whose digest alone the journal holds.
+
+    Returns:
+        It, and the header to send for each key, by the digest that the journal shows.
+    """
+    data = config.scenario.data
+    if data is None:
+        return config, _KEYS
+    keys = tuple(key if key.secret else replace(key, secret=f"stand-in-{key.digest}") for key in data.keys)
+    headers = {key.digest[:_SHOWN]: f"Bearer {key.secret}".encode() for key in keys}
+    return replace(config, scenario=replace(config.scenario, data=replace(data, keys=keys))), headers
 
 
 def _read(
@@ -189,7 +207,7 @@ def _read(
         raise UnusableFile("this is no journal: its first line lacks the format of GET /_emulator/journal.ndjson")
     if about.get("version") != VERSION:
         raise UnusableFile(f"this journal has version {about.get('version')}, and this emulator reads {VERSION}")
-    if not _IS_ABOUT(about):
+    if not _IS_ABOUT(about) or not is_saved_scenario(about["scenario"]):
         raise UnusableFile("this is no journal: its first line lacks what a journal says of its world")
     if about["dropped"]:
         raise UnusableFile(f"the first {about['dropped']} exchanges are gone; keep more of them with --journal")
@@ -220,11 +238,11 @@ def _is_base64(text: str) -> bool:
     return True
 
 
-def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, Any]:
+def _send(app: Dispatcher, one: Mapping[str, Any], mount: str, keys: Mapping[str, bytes]) -> Mapping[str, Any]:
     """The answer to a request of the journal, as the journal would show it."""
     recorded = one["request"]
     raw, _, query = recorded["target"].partition("?")
-    headers = [(name.encode("latin-1", "replace"), _unmask(name, value)) for name, value in recorded["headers"]]
+    headers = [(name.encode("latin-1", "replace"), _unmask(name, value, keys)) for name, value in recorded["headers"]]
     text = _unmask_rule_keys(recorded["body"]) if recorded["path"].startswith(_OWN) else recorded["body"]
     body = b64decode(text) if recorded["encoding"] == "base64" else text.encode()
     if recorded["truncated"] and not any(name == b"content-length" for name, _ in headers):
@@ -261,10 +279,10 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str) -> Mapping[str, A
     return message(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
 
 
-def _unmask(name: str, value: str) -> bytes:
-    """The header as it was sent. Keys outside the default data stay masked: they are unknown in any case."""
+def _unmask(name: str, value: str, keys: Mapping[str, bytes]) -> bytes:
+    """The header as it was sent. Keys that the world does not have stay masked: they are unknown in any case."""
     mark = _MARK.search(value) if name == "authorization" else None
-    return _KEYS.get(mark[1] if mark else "", value.encode("latin-1", "replace"))
+    return keys.get(mark[1] if mark else "", value.encode("latin-1", "replace"))
 
 
 def _unmask_rule_keys(body: str) -> str:

@@ -11,20 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from zof_emulator.app import create_app
-from zof_emulator.cli.snapshot_files import check_writable, load, save
-from zof_emulator.core.config import ClockMode, Envelope, References, Scenario, check_label, schema_of
-from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save
+from zof_emulator.cli.watch import FileWatcher
+from zof_emulator.core.config import ClockMode, Envelope, References, check_label, schema_of
+from zof_emulator.core.scenario import Scenario
+from zof_emulator.scenarios.load import UnusableScenario, load
 from zof_emulator.server.run import listen, run
-from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, ready_line, say
+from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, public_keys, ready_line, say
 from zof_emulator.settings import BOUNDS, Settings, parse_host, parse_network, parse_origin, parse_rate, parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from zof_emulator.core.limits import Rate
+    from zof_emulator.http.dispatch import Dispatcher
     from zof_emulator.http.hosted_world import HostedWorld
+    from zof_emulator.scenarios.load import LoadedScenario
 
 INTERRUPTED: Final = 130
 """The exit status after Ctrl-C."""
@@ -72,6 +77,8 @@ def _setting(name: str, *flags: str, **more: Any) -> Callable[[Callable[..., int
 
 
 _DEFAULTS: Final = Settings()
+_FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_envelope": "envelope"}
+"""The settings whose flags have other names."""
 
 
 @click.command()
@@ -110,6 +117,14 @@ _DEFAULTS: Final = Settings()
 @_flag(
     "--samples/--no-samples", default=True, help="Whether worlds start with the ended runs of the contract's examples."
 )
+@_flag(
+    "--scenario",
+    default="",
+    metavar="FILE|NAME",
+    help="Scenario that worlds start with: a YAML or JSON file, or the name of a built-in one. "
+    "Other options override its settings.",
+)
+@_flag("--watch", is_flag=True, default=False, help="Start the default world anew when the scenario file changes.")
 @_flag(
     "--public-url",
     default="",
@@ -176,12 +191,14 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         raise click.UsageError(
             "only 1 worker process is possible: state is kept in memory, and two processes would each have their own"
         )
-    settings = settings_from(flags)
+    explicit = find_explicit_flags(click.get_current_context())
+    settings = settings_from(flags, explicit)
     drain = Drain(sys.stderr) if may_block(sys.stderr) else None
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
     logging.getLogger().addHandler(Handler(log))
     app = create_app(settings, on_exchange=log.on_exchange, on_rate_limited=log.report_rate_limit)
     save_world = _open_files(app.hosted, flags["load"], flags["save_on_exit"])
+    watcher = _make_watcher(app, flags, explicit, log) if flags["watch"] else None
     try:
         listeners = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -192,8 +209,12 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     def started() -> None:
         _greet(settings, base_url, quiet=flags["quiet"], is_generated=not flags["token"])
         say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
+        if watcher is not None:
+            watcher.start()
 
     def stopped() -> None:
+        if watcher is not None:
+            watcher.stop()
         app.close()
         save_world()
 
@@ -210,7 +231,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
 def _open_files(hosted: HostedWorld, source: str, target: str) -> Callable[[], None]:
     """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given."""
     if source:
-        load(hosted, Path(source))
+        load_snapshot(hosted, Path(source))
     if not target:
         return lambda: None
     file = check_writable(Path(target))
@@ -221,13 +242,44 @@ def _greet(settings: Settings, base_url: str, *, quiet: bool, is_generated: bool
     """Print the banner, or only the token that was generated."""
     if not quiet:
         token = "" if settings.loopback else settings.token
-        say(sys.stderr, banner(base_url, DEFAULT, settings.clock, token=token))
+        say(sys.stderr, banner(base_url, public_keys(settings.scenario), settings.clock, token=token))
     elif settings.token and is_generated:
         say(sys.stderr, f"zof-emulator: token for /_emulator: {settings.token}")
 
 
-def settings_from(flags: dict[str, Any]) -> Settings:
-    """The settings from the flags of `serve`; a token is generated if one is needed."""
+def find_explicit_flags(context: click.Context) -> frozenset[str]:
+    """The names of the flags that the command line or the environment gives."""
+    given = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+    return frozenset(name for name in context.params if context.get_parameter_source(name) in given)
+
+
+def _make_watcher(app: Dispatcher, flags: dict[str, Any], explicit: Collection[str], output: Log) -> FileWatcher:
+    """What starts the default world anew when the scenario file changes."""
+    file = Path(flags["scenario"])
+    if not file.is_file():
+        raise click.UsageError("--watch needs the file of a scenario: give it with --scenario FILE")
+
+    def reload() -> None:
+        try:
+            config = settings_from(flags, explicit).world
+        except UnusableScenario as error:
+            output.warn(f"nothing was changed, because the scenario has mistakes: {'; '.join(error.lines)}")
+            return
+        with app.deliveries.lock:
+            app.hosted.reset(config)
+        output.warn(f"the default world was started anew with {file}", "info")
+
+    return FileWatcher(file, reload)
+
+
+def settings_from(flags: dict[str, Any], explicit: Collection[str] = ()) -> Settings:
+    """The settings from the flags of `serve` and from the scenario that they name; a token is generated if needed.
+
+    The flags in `explicit` override the settings of the scenario.
+
+    Raises:
+        UnusableScenario: the scenario has mistakes, or there is none of this name.
+    """
     rate: Rate = flags["rate_limit"]
     named = {name: flags[name] for name in _SAME_NAME}
     settings = Settings(
@@ -237,9 +289,18 @@ def settings_from(flags: dict[str, Any]) -> Settings:
         environments=flags["environment"],
         envelope=flags["webhook_envelope"],
     )
+    if flags["scenario"]:
+        if not flags["samples"]:
+            raise click.UsageError("give either --scenario or --no-samples, not both")
+        settings = _apply_scenario(load(flags["scenario"]), settings, explicit)
     if settings.loopback or settings.token:
         return settings
     return replace(settings, token=secrets.token_urlsafe(_TOKEN_BYTES))
+
+
+def _apply_scenario(loaded: LoadedScenario, settings: Settings, explicit: Collection[str]) -> Settings:
+    chosen = loaded.apply(settings, keep={_FIELDS.get(name, name) for name in explicit})
+    return replace(chosen, rate=replace(chosen.rate, burst=settings.rate.burst)) if "burst" in explicit else chosen
 
 
 def _explain_listen_error(settings: Settings, error: OSError | UnicodeError) -> str:

@@ -40,7 +40,7 @@ def read(file: Path) -> bytes:
         raise UnusableFile(f"cannot read {file}: {error.strerror}") from error
 
 
-def load(hosted: HostedWorld, file: Path) -> None:
+def load_snapshot(hosted: HostedWorld, file: Path) -> None:
     """Replace a hosted world by the one in a snapshot file.
 
     Raises:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse
 
-from zof_emulator.core import artifacts, logs
+from zof_emulator.core import artifacts, logs, tenants
 from zof_emulator.core.instants import SECOND, http_date, rfc3339
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import files, views
@@ -71,8 +71,18 @@ class Pages:
         mount = root + hosted.mount
         base = find_link_base(self._public_url, request.scope, headers_of(request.scope)) + hosted.mount
         world = hosted.settle_slice()
-        keys = ((f"<code>{escape(key.secret)}</code>", key.organization, key.note) for key in world.keys.values())
-        curl = f'curl -H "Authorization: Bearer {next(iter(world.keys), "")}" {base}{views.PREFIX}/runs'
+        known = tenants.DEFAULT.keys if world.config.scenario.data else world.keys.values()
+        public = {key.secret for key in known}
+        keys = (
+            (
+                f"<code>{escape(key.secret)}</code>" if key.secret in public else "in the scenario",
+                escape(key.organization),
+                escape(key.note),
+            )
+            for key in world.keys.values()
+        )
+        example = next((key.secret for key in world.keys.values() if key.secret in public), "$ZOF_API_KEY")
+        curl = f'curl -H "Authorization: Bearer {example}" {base}{views.PREFIX}/runs'
         title = f"Zof emulator, world {hosted.name}" if hosted.name else "Zof emulator"
         others = ((f'<a href="{root}{one.mount}/">{escape(one.name or DEFAULT)}</a>',) for one in self._worlds)
         return self._page(
@@ -136,10 +146,11 @@ def _run(world: World, run: Run) -> str:
         (f"<code>{escape(case)}</code>", _status(run.case_status(index)), _ms(run.case_duration_ms(index)))
         for index, case in enumerate(run.cases)
     )
-    lines = (logs.line(run, place) for place in range(logs.count(run)))
+    rules = world.outcome_rules
+    lines = (logs.line(run, place, rules) for place in range(logs.count(run, rules)))
     log = "\n".join(f"{rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
-    slots = world.filter_unexpired(run, artifacts.slots(run))
-    stored = (artifact for slot in slots if (artifact := artifacts.find(run, slot)) is not None)
+    slots = world.filter_unexpired(run, artifacts.slots(run, rules))
+    stored = (artifact for slot in slots if (artifact := artifacts.find(run, slot, rules)) is not None)
     rows = ((escape(files.name_of(world, run, artifact)), artifact.kind) for artifact in stored)
     return (
         f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"

@@ -46,7 +46,7 @@ def read_rule(world: World, value: object, judge: FaultJudge, path: str = "") ->
         Refused: a field is wrong; its path begins with `path`.
     """
     try:
-        return judge.judge(FaultRule.from_json(value), world.organizations, world.keys)
+        return judge.judge(FaultRule.from_json(value), world.organizations, (key.digest for key in world.keys.values()))
     except InvalidField as error:
         param = f"{path}.{error.path}" if path else error.path
         raise Refused("invalid_rule", param, expected=error.expected) from error

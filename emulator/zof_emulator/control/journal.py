@@ -10,13 +10,13 @@ from zof_emulator.control.deliveries import show_delivery
 from zof_emulator.control.journal_filters import check_filters
 from zof_emulator.core.instants import rfc3339_ms
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.messages import Document, File, Reply, Request
+from zof_emulator.handlers.messages import Document, File, Reply, Request, Waiting, carry_out
 from zof_emulator.http.world_registry import DEFAULT
 from zof_emulator.journal import har
 from zof_emulator.journal.view import differences, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from zof_emulator.control.journal_filters import KnownNames
     from zof_emulator.http.hosted_world import HostedWorld
@@ -26,11 +26,20 @@ if TYPE_CHECKING:
 FORMAT: Final = "zof-emulator-journal"
 VERSION: Final = 1
 """The version of the journal's file format."""
+_SLICE: Final = 1 << 19
+"""How many characters of bodies are shown in one slice: a few hundredths of a second of work."""
+_WORK_OF_EXCHANGE: Final = 1 << 13
+"""The work of showing an exchange without bodies, as a number of characters."""
+_DELIVERIES_IN_SLICE: Final = 100
 _COUNTS: Final = ("exactly", "at_least", "at_most")
 
 
-def list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Reply:
+def list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Reply | Waiting:
     """One page of the exchanges that match, the oldest first."""
+    return carry_out(_list_exchanges(hosted, call, names))
+
+
+def _list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Generator[None, None, Reply]:
     query = dict(call.query)
     check_filters(names, query)
     if "header" in query:
@@ -38,6 +47,9 @@ def list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Rep
     limit, above = query.pop("limit"), query.pop("starting_after", 0)
     matching: list[Shown] = []
     for exchange in _show_all(hosted, above):
+        if exchange is None:
+            yield
+            continue
         if not differences(exchange, query):
             matching.append(exchange)
             if len(matching) > limit:
@@ -68,8 +80,12 @@ def _read_header(text: str) -> dict[str, str]:
     return {name.strip(): value.strip()}
 
 
-def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Reply:
+def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Reply | Waiting:
     """Say whether there were as many exchanges of a kind as asked for; if not, which one comes nearest, and why."""
+    return carry_out(_verify_journal(hosted, call, names))
+
+
+def _verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Generator[None, None, Reply]:
     journal, filters = _journal(hosted), dict(call.body)
     check_filters(names, filters)
     given = {name: filters.pop(name) for name in _COUNTS if name in filters} or {"at_least": 1}
@@ -77,6 +93,9 @@ def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Rep
     high = min((given[name] for name in ("exactly", "at_most") if name in given), default=None)
     count, nearest, fewest = 0, None, list[dict[str, Any]]()
     for exchange in _show_all(hosted):
+        if exchange is None:
+            yield
+            continue
         differing = differences(exchange, filters)
         count += not differing
         if differing and (nearest is None or len(differing) <= len(fewest)):
@@ -100,28 +119,58 @@ def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Rep
     return Reply(409, Document({**answer, "error": {"code": "conflict", "message": answer["message"]}}))
 
 
-def export_journal(hosted: HostedWorld, public_url: str) -> Reply:
+def export_journal(hosted: HostedWorld, public_url: str) -> Reply | Waiting:
     """The journal as NDJSON: one line for the world, one for each exchange, one for each webhook delivery.
 
     `public_url` is the scheme and host of the links in the world's answers; if empty, those that each request used.
     """
-    header = orjson.dumps(_header(hosted) | {"public_url": public_url}) + b"\n"
+    return carry_out(_export_journal(hosted, public_url))
 
-    def lines() -> Iterator[bytes]:
-        yield header
-        for one in _show_all(hosted):
-            yield orjson.dumps(one) + b"\n"
-        for delivery in hosted.world.outbox.deliveries():
-            yield orjson.dumps({"delivery": show_delivery(hosted.world, delivery)}) + b"\n"
 
-    content = tuple(lines())
+def _export_journal(hosted: HostedWorld, public_url: str) -> Generator[None, None, Reply]:
+    content = yield from _list_lines(hosted, public_url)
     return Reply(200, File("application/x-ndjson", f"{hosted.name or DEFAULT}.ndjson", lambda: content))
 
 
-def export_har(hosted: HostedWorld, call: Request) -> Reply:
+def list_lines(hosted: HostedWorld, public_url: str) -> list[bytes]:
+    """The lines of the journal as NDJSON, made at once."""
+    lines = _list_lines(hosted, public_url)
+    while True:
+        try:
+            next(lines)
+        except StopIteration as finished:
+            content: list[bytes] = finished.value
+            return content
+
+
+def _list_lines(hosted: HostedWorld, public_url: str) -> Generator[None, None, list[bytes]]:
+    content = [orjson.dumps(_header(hosted) | {"public_url": public_url}) + b"\n"]
+    for one in _show_all(hosted):
+        if one is None:
+            yield
+        else:
+            content.append(orjson.dumps(one) + b"\n")
+    for place, delivery in enumerate(hosted.world.outbox.deliveries(), 1):
+        content.append(orjson.dumps({"delivery": show_delivery(hosted.world, delivery)}) + b"\n")
+        if not place % _DELIVERIES_IN_SLICE:
+            yield
+    return content
+
+
+def export_har(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     """The journal as an HTTP archive (HAR)."""
-    content = har.har(_show_all(hosted), call.base)
-    return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.har", lambda: (content,), len(content)))
+    return carry_out(_export_har(hosted, call.base))
+
+
+def _export_har(hosted: HostedWorld, base: str) -> Generator[None, None, Reply]:
+    entries: list[Shown] = []
+    for one in _show_all(hosted):
+        if one is None:
+            yield
+        else:
+            entries.append(har.entry(one, base))
+    name, content = f"{hosted.name or DEFAULT}.har", orjson.dumps(har.archive(entries))
+    return Reply(200, File("application/json", name, lambda: (content,), len(content), sample=har.archive(entries[:1])))
 
 
 def _journal(hosted: HostedWorld) -> Journal:
@@ -130,8 +179,16 @@ def _journal(hosted: HostedWorld) -> Journal:
     return hosted.journal
 
 
-def _show_all(hosted: HostedWorld, above: int = 0) -> Iterator[Shown]:
-    return (show(number, entry) for number, entry in _journal(hosted).entries_of(hosted.world, above))
+def _show_all(hosted: HostedWorld, above: int = 0) -> Iterator[Shown | None]:
+    """The exchanges with a number greater than `above`, and None after each slice of work."""
+    work = 0
+    for number, entry in _journal(hosted).entries_of(hosted.world, above):
+        shown = show(number, entry)
+        yield shown
+        work += _WORK_OF_EXCHANGE + len(shown["request"]["body"]) + len(shown["response"]["body"])
+        if work >= _SLICE:
+            work = 0
+            yield None
 
 
 def _explain(nearest: Mapping[str, Any] | None) -> str:

@@ -6,9 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_emulator.control import clock, config, deliveries, faults, journal, snapshots
+from zof_emulator.control import clock, config, deliveries, faults, journal, scenarios, snapshots
 from zof_emulator.control.snapshot_reader import SnapshotReader
-from zof_emulator.core.config import WorldConfig
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
 from zof_emulator.http.world_registry import DEFAULT
@@ -65,6 +64,9 @@ def table(
             "verifyJournal": lambda hosted, call: journal.verify_journal(hosted, call, names),
             "exportJournal": lambda hosted, _call: journal.export_journal(hosted, public_url),
             "exportHar": journal.export_har,
+            "getScenario": scenarios.get_scenario,
+            "putScenario": scenarios.put_scenario,
+            "getScenarioSchema": lambda _hosted, _call: scenarios.get_schema(),
             "getSnapshot": snapshots.get_snapshot,
             "listDeliveries": deliveries.list_deliveries,
             "getDelivery": deliveries.get_delivery,
@@ -97,7 +99,7 @@ def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> R
 def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
     given = dict(call.body)
     name = given.pop("name")
-    chosen = WorldConfig.from_json(worlds.default.config.to_json() | given)
+    chosen = scenarios.choose_config(worlds.default.config, given)
     return Reply(201, Document(_world(worlds.create(name, chosen), _root(hosted, call))))
 
 
@@ -133,7 +135,7 @@ def _world(hosted: HostedWorld, root: str) -> dict[str, Any]:
         "name": hosted.name or DEFAULT,
         "base_url": f"{root}{hosted.mount}{views.PREFIX}",
         "seed": world.seed,
-        "scenario": hosted.config.scenario,
+        "scenario": hosted.config.scenario.name,
         "from_snapshot": hosted.from_snapshot,
         "clock": clock.clock(world),
         "runs": len(world.runs),

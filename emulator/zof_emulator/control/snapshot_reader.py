@@ -17,6 +17,7 @@ from zof_emulator.control.snapshot_schema import is_run, is_world
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import read_run
 from zof_emulator.core.snapshot_check import check_run
+from zof_emulator.scenarios.schema import is_saved_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ class SavedWorld:
         self._hash.update(b":")
         if name == _RUNS and (yield from self._pieces.peek()) == "[":
             self.state[_RUNS] = []
-            if not self.fault and not is_world(self.state):
+            if not self.fault and not (is_world(self.state) and is_saved_scenario(self.state["config"]["scenario"])):
                 self.fault = _NO_WORLD
             self._hash.update(b"[")
             self._count = 0

@@ -9,14 +9,14 @@ from zof_emulator.core.deliveries import Action, DeliveryKind, DeliveryStatus, T
 from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
+from zof_emulator.core.scenario_schema import LABEL, MOST_CASES
+from zof_emulator.core.tenants import PERMITS, Role
 from zof_emulator.spec.schema import compile_schema
 
 if TYPE_CHECKING:
     from enum import StrEnum
 
 _Schema = dict[str, Any]
-MOST_CASES: Final = 500
-"""How many cases a run or a suite holds at most."""
 
 
 def _row(*places: _Schema) -> _Schema:
@@ -62,9 +62,10 @@ _ORGANIZATION: Final = _id("org")
 _PROJECT: Final = _id("proj")
 _CASE: Final = _id("tc")
 _SUITE: Final = _id("suite")
-_LABEL: Final = _pattern(config.LABEL)
+_LABEL: Final = _pattern(LABEL)
 _WORD: Final = _pattern("[A-Za-z0-9_-]{1,55}")
 """The word of a sample, which IDs of its results and artifacts hold too."""
+_PERMISSION: Final[_Schema] = {"enum": sorted(PERMITS[Role.ADMIN])}
 _CASES: Final = _rows(_CASE) | {"minItems": 1, "maxItems": MOST_CASES}
 _RUN: Final = _row(
     _COUNT,
@@ -80,6 +81,8 @@ _RUN: Final = _row(
     _rows(_STATUS),
     _rows(_INSTANT),
     _NUMBER,
+    _COUNT,
+    _rows(_NUMBER),
 )
 _HEADER: Final = _row(_pattern("content-(?:type|length|disposition)|location"), _pattern("[ -~]*"))
 _SUCCESS: Final[_Schema] = {"enum": [200, 201, 202]}
@@ -126,7 +129,8 @@ _WORLD: Final = _object_of(
     answered=_COUNT,
     retention=_row(_COUNT, _COUNT, _COUNT),
     organizations=_table(_rows(_LABEL), _ORGANIZATION),
-    samples=_rows(_WORD),
+    keys=_rows(_row(_pattern("[0-9a-f]{64}"), _ORGANIZATION, _rows(_PERMISSION), _TEXT, _or_null(_COUNT), _BOOLEAN)),
+    samples=_rows(_pattern("[A-Za-z0-9_-]{0,55}")),
     catalogue=_object_of(
         owners=_table(_ORGANIZATION, _id("proj", "tc", "suite")),
         given=_rows(_id("proj", "tc", "suite")),
@@ -137,8 +141,8 @@ _WORLD: Final = _object_of(
     forgotten=_COUNT,
     runs=_rows(_RUN),  # tested one by one with `is_run`
     tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT), _ORGANIZATION),
-    agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _ORGANIZATION, _NUMBER, _TEXT))),
-    flaky=_rows(_row(_ORGANIZATION, _CASE, _COUNT)),
+    agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _ORGANIZATION, _NUMBER, _TEXT, _NUMBER))),
+    run_counts=_rows(_row(_ORGANIZATION, _id("tc", "suite"), _COUNT)),
     seen=_rows(_row(_COUNT, _STATUS)),
     outbox=_object_of(
         samples=_rows(_WORD),

@@ -12,7 +12,7 @@ from zof_emulator.control.snapshot_reader import SavedWorld, explain
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import restore_world, save_world
 from zof_emulator.core.snapshot_check import check_state
-from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request, Waiting
+from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request, Waiting, carry_out
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
@@ -35,15 +35,13 @@ def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
 
 def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     """Replace the world by the one in a document, in slices between which other worlds are served."""
-    steps = restore(hosted, call.body)
+    return carry_out(_restore_snapshot(hosted, call))
 
-    def go_on() -> Reply | Waiting:
-        for _ in steps:
-            return Waiting(go_on, is_slice=True)
-        world = hosted.world
-        return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 
-    return go_on()
+def _restore_snapshot(hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
+    yield from restore(hosted, call.body)
+    world = hosted.world
+    return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 
 
 def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
@@ -71,7 +69,7 @@ def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
     return pieces
 
 
-def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> Iterator[None]:
+def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> Generator[None, None, None]:
     """Replace a hosted world by the one in a snapshot whose `world` is a `SavedWorld`; yields between slices of work.
 
     Raises:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from sys import intern
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zof_emulator.core.config import References
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.tenants import NEVER_EXISTS, derive_cases
 
 if TYPE_CHECKING:
     from collections.abc import KeysView, Mapping, Sequence
 
     from zof_emulator.core.tenants import SeedData
-
-_NEVER: Final = "missing"
-_SUITE_CASES: Final = ("_001", "_002", "_003")
-_LONGEST_NAME: Final = 64
 
 
 class Order(NamedTuple):
@@ -172,15 +169,14 @@ class Catalogue:
 
     def _exists(self, name: str, organization: str) -> bool:
         owner = self._owners.get(name)
-        return (owner == organization or (owner is None and self._open)) and _NEVER not in name
+        return (owner == organization or (owner is None and self._open)) and NEVER_EXISTS not in name
 
     def _suite(self, organization: str, suite: str) -> tuple[str, ...]:
         if not self._exists(suite, organization):
             raise Refused("test_suite_not_found", "test_suite_id", id=suite)
         if suite in self._suites:
             return self._suites[suite]
-        name = suite.removeprefix("suite_")[: _LONGEST_NAME - len(_SUITE_CASES[0])]
-        cases = tuple(intern(f"tc_{name}{ending}") for ending in _SUITE_CASES)
+        cases = tuple(map(intern, derive_cases(suite)))
         if any(self._owners.get(case, organization) != organization for case in cases):
             raise Refused("test_suite_not_found", "test_suite_id", id=suite)
         return cases

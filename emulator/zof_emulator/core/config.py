@@ -12,13 +12,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from zof_emulator.core.limits import Rate, RateScope
+from zof_emulator.core.scenario import Scenario
+from zof_emulator.core.scenario_reader import read_scenario
+from zof_emulator.core.scenario_schema import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LARGEST_SEED: Final = 2**63 - 1
-LABEL: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
-"""The pattern of an environment's label."""
 _LARGEST: Final = 2**53
 """The largest integer that every JSON reader reads exactly."""
 
@@ -43,15 +44,6 @@ class References(StrEnum):
     """The request is refused."""
 
 
-class Scenario(StrEnum):
-    """The runs that a new world holds."""
-
-    DEFAULT = "default"
-    """The ended runs of the contract's examples."""
-    EMPTY = "empty"
-    """No runs."""
-
-
 class Envelope(StrEnum):
     """The envelope in which webhook events are sent."""
 
@@ -69,6 +61,8 @@ def _choice(choices: type[StrEnum]) -> dict[str, Any]:
     return {"enum": choices, "schema": {"enum": [one.value for one in choices]}}
 
 
+_SCENARIO_SCHEMA: Final = {"anyOf": [{"enum": [Scenario.DEFAULT.name, Scenario.EMPTY.name]}, {"type": "object"}]}
+"""The parts of the object satisfy `scenario_schema.OF_DATA`, which few processes need."""
 _RATE_BOUNDS: Final = {"limit": (1, _LARGEST), "window_ms": (1, _LARGEST), "burst": (0, 1_000_000)}
 
 
@@ -91,8 +85,8 @@ class WorldConfig:
     """Seed for generated IDs and case durations."""
     clock: ClockMode = field(default=ClockMode.REAL, metadata=_choice(ClockMode))
     """How the clock moves."""
-    scenario: Scenario = field(default=Scenario.DEFAULT, metadata=_choice(Scenario))
-    """What a new world holds."""
+    scenario: Scenario = field(default=Scenario.DEFAULT, metadata={"schema": _SCENARIO_SCHEMA})
+    """What a new world holds; as JSON the name `default` or `empty`, or an object without secrets."""
     rate: Rate = field(default_factory=Rate, metadata={"schema": _rate_schema()})
     """The rate limit; as JSON `[limit, window in ms, scope, burst]`."""
     capacity: int = field(default=4, metadata=_integer(1, 1_000_000))
@@ -120,6 +114,7 @@ class WorldConfig:
         values = {one.name: getattr(self, one.name) for one in fields(WorldConfig)}
         return {
             **{name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items()},
+            "scenario": self.scenario.to_json(),
             "rate": [rate.limit, rate.window_ms, rate.scope.value, rate.burst],
             "environments": list(self.environments),
         }
@@ -133,6 +128,8 @@ class WorldConfig:
             TypeError: a field is unknown, or a value has the wrong type.
         """
         given = dict(value)
+        if "scenario" in given:
+            given["scenario"] = read_scenario(given["scenario"])
         if "rate" in given:
             given["rate"] = Rate(*given["rate"])
         if "environments" in given:
@@ -161,6 +158,8 @@ def _check_field(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:  # 
     rule = metadata["schema"]
     if "enum" in metadata:
         return _check_choice(name, value, metadata["enum"])
+    if name == "scenario":
+        return value if isinstance(value, Scenario) else read_scenario(value)
     if rule["type"] == "boolean":
         return _check_boolean(name, value)
     if rule["type"] == "integer":

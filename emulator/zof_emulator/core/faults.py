@@ -51,7 +51,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -65,12 +64,15 @@ from zof_emulator.core.fields import (
     read_object,
     read_pair,
 )
+from zof_emulator.core.tenants import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MOST_RULES: Final = 10_000
 """The largest number of fault rules in a world."""
+NO_CONTENT: Final = (204, 304)
+"""The statuses whose answers have no body (RFC 9110, 6.4.1)."""
 LONGEST_MS: Final = 600_000
 """The longest latency, and the longest time that a stalled or dripping answer takes, in ms."""
 _LARGEST: Final = 1_000_000_000
@@ -78,7 +80,8 @@ _STATUSES: Final = (200, 599)
 _MOST_TEXT: Final = 1 << 16
 _MOST_HEADERS: Final = 50
 _LONGEST_QUICK: Final = 1 << 12
-_DIGEST: Final = "sha256:"
+DIGEST: Final = "sha256:"
+"""The beginning of the form in which a rule keeps a key; the digest of the key follows."""
 _IS_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE: Final = re.compile(r"[\x20-\x7e]{0,4096}")
@@ -258,6 +261,9 @@ class Effect:
                 raise InvalidField(f"effect.{name}", given[name], f"it only with {' or '.join(owners)}")
         if "text" in given and "body" in given:
             raise InvalidField("effect.text", given["text"], "only one of body and text")
+        for name in ("text", "body"):
+            if name in given and given["status"] in NO_CONTENT:
+                raise InvalidField(f"effect.{name}", given[name], f"no body with the status {given['status']}")
         if kind in _SWITCHES and given[kind] is not True:
             raise InvalidField(f"effect.{kind}", given[kind], "true")
         return cls(kind=kind, **_read_effect(given))
@@ -370,7 +376,7 @@ def schema() -> dict[str, Any]:
 @lru_cache(maxsize=1024)
 def digest_key(key: str) -> str:
     """The form in which a rule keeps a key."""
-    return _DIGEST + sha256(key.encode()).hexdigest()
+    return DIGEST + digest_of(key)
 
 
 def canonical(value: object, path: str = "") -> str:

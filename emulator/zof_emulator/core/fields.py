@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 LONGEST_ECHO: Final = 100
 """The number of characters of a wrong name or value that a message shows."""
 LONGEST_NAME: Final = 1000
+_MOST_LISTED: Final = 12
 
 
 class InvalidField(ValueError):  # noqa: N818  it reads as the error that it is
@@ -33,6 +34,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The text `; the nearest is X` for a name that is not known; empty if none is near."""
     near = get_close_matches(name[:LONGEST_ECHO], list(known), 1)
     return f"; the nearest is {near[0]}" if near else ""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that is not known: the nearest one, or all if they are few; may be empty."""
+    names = list(known)
+    return nearest(name, names) or (f"; use {', '.join(names)}" if 0 < len(names) <= _MOST_LISTED else "")
 
 
 def read_object(value: object, path: str, known: Iterable[str]) -> Mapping[str, Any]:

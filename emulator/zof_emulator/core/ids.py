@@ -52,15 +52,15 @@ class Permutation:
 class IdScheme:
     """The IDs of a world. A run has a number; its results, artifacts and log lines have an index within the run.
 
-    `samples` are the IDs of the first runs without their prefix. They make the examples of the document hold under
-    every seed.
+    `samples` are the IDs of the first runs without their prefix; an empty one stands for a generated ID. They make the
+    examples of the document hold under every seed.
     """
 
     __slots__ = ("_numbers", "_requests", "_runs", "samples")
 
     def __init__(self, seed: int, samples: tuple[str, ...] = ()) -> None:
         self.samples = samples
-        self._numbers = {word: number for number, word in enumerate(samples)}
+        self._numbers = {word: number for number, word in enumerate(samples) if word}
         self._runs = Permutation.from_seed(seed, "run", _RUN_BITS)
         self._requests = Permutation.from_seed(seed, "request", _REQUEST_BITS)
 
@@ -97,14 +97,14 @@ class IdScheme:
         return self._read_part(name, "art_", self.artifact)
 
     def _word(self, number: int) -> str:
-        return self.samples[number] if number < len(self.samples) else self._runs.word(number)
+        return (number < len(self.samples) and self.samples[number]) or self._runs.word(number)
 
     def _number(self, word: str) -> int | None:
         known = self._numbers.get(word)
         if known is not None:
             return known
         number = self._runs.number(word)
-        return number if number is None or number >= len(self.samples) else None
+        return number if number is None or number >= len(self.samples) or not self.samples[number] else None
 
     def _read_part(self, name: str, prefix: str, write: Callable[[int, int], str]) -> tuple[int, int] | None:
         match = _PART.fullmatch(name[len(prefix) :])

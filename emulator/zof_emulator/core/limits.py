@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.instants import SECOND
 
@@ -33,6 +33,10 @@ class Rate:
     """The requests that are counted together."""
     burst: int = 0
     """The number of requests beyond the limit that a window still admits."""
+
+
+OFF: Final = Rate(limit=1_000_000_000)
+"""A limit that no client reaches. Answers still carry its headers."""
 
 
 class Verdict(NamedTuple):

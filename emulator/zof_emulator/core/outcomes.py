@@ -9,10 +9,13 @@ from typing import Final
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.results import Failure
 
-_SHORTEST: Final = 200
-_LONGEST: Final = 1_500
-_SLOW: Final = 10
-LONGEST: Final = _LONGEST * _SLOW
+SHORTEST: Final = 200
+"""The shortest duration of a case, in ms."""
+LONGEST_PLAIN: Final = 1_500
+"""The longest duration of a case whose ID does not contain `slow`, in ms."""
+SLOW: Final = 10
+"""The factor for the duration of a case whose ID contains `slow`."""
+LONGEST: Final = LONGEST_PLAIN * SLOW
 """The longest duration of a case, in ms."""
 
 
@@ -30,10 +33,12 @@ def outcome(case_id: str, nth: int) -> Status:
 
 
 @lru_cache(maxsize=8192)
-def duration(seed: int, case_id: str) -> int:
-    """The duration of a case, in ms: 200 to 1,500, or ten times that if its ID contains `slow`."""
+def duration(
+    seed: int, case_id: str, shortest: int = SHORTEST, longest: int = LONGEST_PLAIN, slow_factor: int = SLOW
+) -> int:
+    """The duration of a case, in ms: `shortest` to `longest`, times `slow_factor` if its ID contains `slow`."""
     draw = int.from_bytes(blake2b(f"{seed}/case/{case_id}".encode(), digest_size=8).digest(), "big")
-    return (_SHORTEST + draw % (_LONGEST - _SHORTEST + 1)) * (_SLOW if "slow" in case_id else 1)
+    return (shortest + draw % (longest - shortest + 1)) * (slow_factor if "slow" in case_id else 1)
 
 
 def failure(case_id: str, status: Status, duration_ms: int) -> Failure | None:

@@ -28,6 +28,10 @@ class _Fields(NamedTuple):
     """When these cases ended, in ms."""
     rank: int = -1
     """The lowest rank of its results among those of its organization; -1 until the run has ended."""
+    nth: int = 0
+    """How many runs of its suite had begun when it began, itself included; 0 if they are not counted."""
+    rules: tuple[int, ...] = ()
+    """The indexes of the outcome rules that decided on its ended cases, -1 for none; empty if none decided on any."""
 
 
 class Run(_Fields):
@@ -88,19 +92,30 @@ class Run(_Fields):
         return iter(range(begun))
 
 
-def begin(run: Run, now: int) -> Run:
-    """The run with the status `running`."""
-    return run._replace(status=after(run.status, Trigger.BEGIN), started_at=now)
+def begin(run: Run, now: int, nth: int = 0) -> Run:
+    """The run with the status `running`; `nth` says how many runs of its suite have begun, if that is counted."""
+    return run._replace(status=after(run.status, Trigger.BEGIN), started_at=now, nth=nth)
 
 
-def end_case(run: Run, outcome: Status, now: int) -> Run:
-    """The run after its running case has ended with `outcome`; the last case ends the run."""
+def end_case(run: Run, outcome: Status, now: int, rule: int = -1) -> Run:
+    """The run after its running case has ended with `outcome`; the last case ends the run.
+
+    `rule` is the index of the outcome rule that decided, or -1.
+    """
     outcomes = (*run.outcomes, outcome)
     ends = (*run.ends, now)
+    rules = add_rule(run.rules, len(run.outcomes), rule)
     if len(outcomes) < len(run.cases):
-        return run._replace(outcomes=outcomes, ends=ends)
+        return run._replace(outcomes=outcomes, ends=ends, rules=rules)
     status = after(run.status, ending(outcomes))
-    return run._replace(outcomes=outcomes, ends=ends, status=status, completed_at=now)
+    return run._replace(outcomes=outcomes, ends=ends, rules=rules, status=status, completed_at=now)
+
+
+def add_rule(rules: tuple[int, ...], index: int, rule: int) -> tuple[int, ...]:
+    """The rules of a run after its case at `index` has ended; they stay empty as long as no rule has decided."""
+    if rules or rule >= 0:
+        return (*(rules or (-1,) * index), rule)
+    return rules
 
 
 def cancel(run: Run, now: int) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final
@@ -11,21 +12,23 @@ from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.index import ResultIndex
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.runs import Run
-from zof_emulator.core.tenants import Organization, SeedData
+from zof_emulator.core.scenario import Scenario
+from zof_emulator.core.tenants import Key, Organization, SeedData
 from zof_emulator.core.timeline import Agenda, Clock
 from zof_emulator.core.world import Retention, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
-    from zof_emulator.core.tenants import Key
+
+_MARK_LENGTH: Final = 24
 
 SLICE: Final = 2_000
 """The number of runs in a slice of work on a saved world: about ten milliseconds of work."""
 
 
 def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | None = None) -> dict[str, Any]:
-    """All of a world as JSON, except its keys, which are secret.
+    """All of a world as JSON, except its keys, which are secret; the keys of a scenario have digests in their place.
 
     `write` writes a kept answer as JSON; `runs`, if given, are written in the place of the world's own. The runs come
     last.
@@ -33,6 +36,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
     keep = world.retention
     return {
         "config": world.config.to_json(),
+        "keys": [_save_key(one) for one in world.keys.values()] if world.config.scenario.data else [],
         "clock_offset_ms": world.clock.offset,
         "now": world.now,
         "answered": world.answered,
@@ -46,11 +50,11 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
             name: [one.running, list(one.waiting), one.results.start] for name, one in world.tenancies.items()
         },
         "agenda": world.agenda.to_json(),
-        "flaky": [[*key, times] for key, times in world.flaky.items()],
+        "run_counts": [[*key, times] for key, times in world.run_counts.items()],
         "seen": [[number, status.value] for number, status in world.seen.items()],
         "outbox": world.outbox.save(),
         "faults": world.faults.to_json(),
-        "limits": world.limiter.to_json(_mark),
+        "limits": world.limiter.to_json(_marks(world).__getitem__),
         "answers": world.answers.to_json(write),
         "runs": [list(run) for run in (world.runs.values() if runs is None else runs)],
     }
@@ -64,16 +68,22 @@ def restore_world(
     Args:
         state: a value that `save_world` returned; its runs are not read.
         runs: the runs, by number, in the order of their start; the world takes this dictionary.
-        keys: the API keys of the world; those of unknown organizations are left out.
+        keys: the API keys of the world; those of unknown organizations are left out. The keys of a scenario are in
+            `state`, and `keys` supplies the secrets of those that are known.
         read: the inverse of the `write` that was given to `save_world`.
 
     Raises:
         AttributeError, LookupError, TypeError, ValueError: `save_world` cannot have returned this value.
     """
     organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
-    known = tuple(key for key in keys if key.organization in state["organizations"])
     config = WorldConfig.from_json(state["config"])
-    world = World(config, SeedData(organizations, known), state["now"], Retention(*state["retention"]))
+    if config.scenario.data:
+        known = _restore_keys(state["keys"], keys)
+    else:
+        known = tuple(key for key in keys if key.organization in state["organizations"])
+    bare = replace(config, scenario=Scenario.EMPTY)
+    world = World(bare, SeedData(organizations, known), state["now"], Retention(*state["retention"]))
+    world.config, world.outcome_rules = config, config.scenario.rules
     world.clock = Clock(config.clock, state["clock_offset_ms"])
     world.answered = state["answered"]
     world.names = IdScheme(world.seed, tuple(state["samples"]))
@@ -87,10 +97,10 @@ def restore_world(
     yield from _list(world)
     world.agenda = Agenda.from_json(state["agenda"])
     world.outbox.restore(state["outbox"])
-    world.flaky = {(organization, case): times for organization, case, times in state["flaky"]}
+    world.run_counts = {(organization, name): times for organization, name, times in state["run_counts"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
     world.faults.restore(state["faults"])
-    buckets = {_mark(bucket): bucket for bucket in (*world.keys, *world.organizations)}
+    buckets = {mark: bucket for bucket, mark in _marks(world).items()}
     world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
     world.answers.restore(state["answers"], read)
     return world
@@ -98,7 +108,8 @@ def restore_world(
 
 def read_run(row: Iterable[Any]) -> Run:
     """The run in a row that `save_world` wrote."""
-    number, organization, project, environment, suite, cases, created, status, began, ended, outcomes, ends, rank = row
+    number, organization, project, environment, suite, cases, created, status, began, ended, *rest = row
+    outcomes, ends, rank, nth, rules = rest
     return Run(
         number,
         intern(organization),
@@ -113,6 +124,8 @@ def read_run(row: Iterable[Any]) -> Run:
         tuple(map(Status, outcomes)),
         tuple(ends),
         rank,
+        nth,
+        tuple(rules),
     )
 
 
@@ -130,6 +143,22 @@ def _list(world: World) -> Generator[None, None, None]:
             yield
 
 
-def _mark(bucket: str) -> str:
-    """The name of a rate limit's bucket in a snapshot: a digest, because the bucket may be a secret key."""
-    return sha256(bucket.encode()).hexdigest()[:24]
+def _marks(world: World) -> dict[str, str]:
+    """The names of the buckets of the rate limit in a snapshot: digests, because a bucket may be a secret key."""
+    marks = {name: sha256(name.encode()).hexdigest()[:_MARK_LENGTH] for name in world.organizations}
+    return marks | {name: key.digest[:_MARK_LENGTH] for name, key in world.keys.items()}
+
+
+def _save_key(key: Key) -> list[Any]:
+    return [key.digest, key.organization, sorted(key.permissions), key.note, key.expires_at, key.revoked]
+
+
+def _restore_keys(saved: Iterable[Iterable[Any]], known: Iterable[Key]) -> tuple[Key, ...]:
+    """The saved keys; each has its secret if a known key has the same digest."""
+    secrets = {key.digest: key.secret for key in known}
+    keys = []
+    for digest, organization, permissions, note, expires_at, revoked in saved:
+        secret = secrets.get(digest, "")
+        rest = organization, frozenset(permissions), note, expires_at, revoked
+        keys.append(Key(secret, *rest, known_digest="" if secret else digest))
+    return tuple(keys)

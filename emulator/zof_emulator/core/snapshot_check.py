@@ -15,12 +15,13 @@ from zof_emulator.core.endpoints import MOST_ENDPOINTS, authority_of
 from zof_emulator.core.ids import Permutation
 from zof_emulator.core.instants import DAY, LAST
 from zof_emulator.core.lifecycle import TERMINAL, Status, after, ending
-from zof_emulator.core.outcomes import LONGEST, is_flaky
+from zof_emulator.core.scenario_reader import read_scenario
 from zof_emulator.core.timeline import DELIVER
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
+    from zof_emulator.core.outcome_rules import OutcomeRules
     from zof_emulator.core.runs import Run
 
     State = Mapping[str, Any]
@@ -45,13 +46,16 @@ def check_state(state: State, runs: Runs) -> Generator[None, None, None]:
     Raises:
         ValueError, Refused: it holds what no world can hold; a `ValueError` names the part.
     """
+    rules = read_scenario(state["config"]["scenario"]).rules
     _check_numbers(state, len(runs))
+    _check_keys(state)
     _check_catalogue(state)
+    _check_suites(state, runs)
     yield
     yield from _check_tenancies(state, runs)
-    yield from _check_agenda(state, runs)
+    yield from _check_agenda(state, runs, rules)
     yield
-    _check_counts(state, runs)
+    _check_counts(state, runs, rules)
     yield
     _check_answers(state)
     yield
@@ -82,9 +86,15 @@ def _check_numbers(state: State, run_count: int) -> None:
         _require(_is_unique(labels), "organizations")
     samples = state["samples"]
     word_of_run = Permutation.from_seed(state["config"]["seed"], "run", 4 * _RUN_WORD_LENGTH)
-    _require(_is_unique(samples) and len(samples) <= state["started"], "samples")
-    _require(not any(word_of_run.number(word) is not None for word in samples), "samples")
+    words = [word for word in samples if word]
+    _require(_is_unique(words) and len(samples) <= state["started"] and (not samples or samples[-1]), "samples")
+    _require(not any(word_of_run.number(word) is not None for word in words), "samples")
     _require(state["forgotten"] + run_count == state["started"], "forgotten")
+
+
+def _check_keys(state: State) -> None:
+    _require(_is_unique(row[0] for row in state["keys"]), "keys")
+    _require(all(row[1] in state["organizations"] for row in state["keys"]), "keys")
 
 
 def _check_catalogue(state: State) -> None:
@@ -105,6 +115,15 @@ def _check_catalogue(state: State) -> None:
     _require(listed == owned, "catalogue.projects")
 
 
+def _check_suites(state: State, runs: Runs) -> None:
+    """Check that a suite is given with its cases, or is the suite of a run."""
+    catalogue = state["catalogue"]
+    given, suites = set(catalogue["given"]), catalogue["suites"]
+    _require(given <= catalogue["owners"].keys(), "catalogue.given")
+    _require(suites.keys() <= given | {run.test_suite_id for run in runs.values()}, "catalogue.suites")
+    _require(all(given.issuperset(suites[name]) for name in given & suites.keys()), "catalogue.given")
+
+
 # --- runs
 
 
@@ -114,12 +133,18 @@ def check_run(run: Run, state: State, before: Run | None) -> None:
     Raises:
         ValueError: no world with the parts of this state can hold the run; the error names it.
     """
-    number, organization, project, environment, suite, cases, created, status, began, ended, outcomes, ends, rank = run
+    number, organization, project, environment, suite, cases, created, status, began, ended = run[:10]
+    outcomes, ends, rank, nth, rules = run[10:]
+    scenario = state["config"]["scenario"]
+    rule_count = 0 if isinstance(scenario, str) else len(scenario.get("outcomes", ()))
+    _require(nth < MOST_NUMBER and (not nth or suite is not None), f"run {number}")
+    _require(len(rules) in {0, len(outcomes)} and all(rule < rule_count for rule in rules), f"run {number}")
     owners, part = state["catalogue"]["owners"], f"run {number}"
     labels = state["organizations"].get(organization)
     _require(number < state["started"] and labels is not None and environment in labels, part)
     named = {project, *cases} | (set() if suite is None else {suite})
     _require({owners.get(name) for name in named} == {organization} and _is_unique(cases), part)
+    _require(suite is None or state["catalogue"]["suites"].get(suite) == list(cases), part)
     instants = [created, *(one for one in (began,) if one is not None), *ends]
     instants += [state["now"] if ended is None else ended]
     _require(_ascends(instants) and instants[-1] <= state["now"], part)
@@ -183,7 +208,7 @@ def _check_ranks(ended: list[Run], start: int, part: str) -> Generator[None, Non
 # --- what is due
 
 
-def _check_agenda(state: State, runs: Runs) -> Generator[None, None, None]:
+def _check_agenda(state: State, runs: Runs, rules: OutcomeRules) -> Generator[None, None, None]:
     due, sequence, now = state["agenda"]["due"], state["agenda"]["sequence"], state["now"]
     _require(sequence < MOST_NUMBER and _is_unique(row[1] for row in due), "agenda")
     _require(all(0 < row[1] <= sequence for row in due), "agenda")
@@ -192,7 +217,8 @@ def _check_agenda(state: State, runs: Runs) -> Generator[None, None, None]:
     yield
     endpoints = state["outbox"]["endpoints"]
     awaited, filled = set[int](), set[str]()
-    for at, _, organization, number, outcome in due:
+    for at, _, organization, number, outcome, rule in due:
+        _require(rule < (len(rules.rules) if outcome in _OUTCOMES else 0), "agenda")
         if outcome == DELIVER:
             _require(0 <= number < len(endpoints) and endpoints[number][1] == organization, "agenda")
         elif number < 0:
@@ -202,7 +228,7 @@ def _check_agenda(state: State, runs: Runs) -> Generator[None, None, None]:
             _require(outcome in _OUTCOMES and number < state["started"] and number not in awaited, "agenda")
             _require(at <= LAST + DAY, "agenda")
             run = runs.get(number)
-            _require(run is None or _can_come(run, at, organization), "agenda")
+            _require(run is None or _can_come(run, at, organization, rules.longest_ms), "agenda")
             if run is not None and run.status is Status.RUNNING:
                 awaited.add(number)
     yield
@@ -214,12 +240,12 @@ def _check_agenda(state: State, runs: Runs) -> Generator[None, None, None]:
     _check_schedule(state)
 
 
-def _can_come(run: Run, at: int, organization: str) -> bool:
+def _can_come(run: Run, at: int, organization: str, longest_ms: int) -> bool:
     """Whether the end of a run's case can be due at an instant (ms)."""
     if run.organization != organization or run.status is Status.QUEUED or run.started_at is None:
         return False
     began = run.ends[-1] if run.ends else run.started_at
-    return began <= at <= began + LONGEST or run.status is not Status.RUNNING
+    return began <= at <= began + longest_ms or run.status is not Status.RUNNING
 
 
 def _check_schedule(state: State) -> None:
@@ -234,13 +260,14 @@ def _check_schedule(state: State) -> None:
 # --- the rest
 
 
-def _check_counts(state: State, runs: Runs) -> None:
+def _check_counts(state: State, runs: Runs, rules: OutcomeRules) -> None:
     organizations, owners, now = state["organizations"], state["catalogue"]["owners"], state["now"]
-    flaky = state["flaky"]
-    _require(_is_unique((row[0], row[1]) for row in flaky), "flaky")
-    for organization, case, times in flaky:
-        _require(owners.get(case) == organization in organizations and is_flaky(case), "flaky")
-        _require(0 < times < MOST_NUMBER, "flaky")
+    counts = state["run_counts"]
+    _require(_is_unique((row[0], row[1]) for row in counts), "run_counts")
+    for organization, name, times in counts:
+        _require(owners.get(name) == organization in organizations, "run_counts")
+        _require(rules.can_count_case(name) or rules.counts_suite(name), "run_counts")
+        _require(0 < times < MOST_NUMBER, "run_counts")
     unfinished = {run.number for run in runs.values() if not run.has_ended}
     seen = [row[0] for row in state["seen"]]
     _require(_is_unique(seen) and unfinished >= set(seen), "seen")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -47,17 +48,41 @@ class Organization:
         return Organization(self.id, tuple(dict.fromkeys((*self.environments, *labels)))) if labels else self
 
 
+def digest_of(secret: str) -> str:
+    """The SHA-256 of the `Authorization` header of a key, in hexadecimal digits."""
+    return sha256(f"Bearer {secret}".encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """An API key of an organization. It expires at `expires_at` (ms)."""
 
     secret: str
+    """The key itself; empty if only its digest is known, as after a snapshot of another process."""
     organization: str
     permissions: frozenset[str]
     note: str = ""
     """A short description of what it may do."""
     expires_at: int | None = None
     revoked: bool = False
+    expires_in: int | None = None
+    """How long after the start of its world it expires, in ms; `start_at` makes `expires_at` of it."""
+    known_digest: str = ""
+    """The digest of a key whose secret is not known, or has a stand-in."""
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its `Authorization` header, in hexadecimal digits."""
+        return self.known_digest or digest_of(self.secret)
+
+    @property
+    def name(self) -> str:
+        """What identifies it inside the process: its secret, or its digest if the secret is not known."""
+        return self.secret or self.known_digest
+
+    def start_at(self, instant: int) -> Key:
+        """The key in a world that begins at an instant (ms)."""
+        return self if self.expires_in is None else replace(self, expires_at=instant + self.expires_in, expires_in=None)
 
     def is_dead(self, now: int) -> bool:
         """Whether the key has expired or is revoked."""
@@ -95,6 +120,8 @@ class SampleWebhook:
     url: str
     events: tuple[EventType, ...]
     age_ms: int
+    secret: str | None = None
+    """The secret that signs; None generates one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +137,19 @@ class SeedData:
     """The IDs of a suite's cases, by the suite's ID. The suite belongs to the organization that owns the cases."""
     samples: tuple[Sample, ...] = ()
     webhooks: tuple[SampleWebhook, ...] = ()
+
+
+NEVER_EXISTS: Final = "missing"
+"""An ID that contains this word does not exist."""
+SUITE_CASES: Final = ("_001", "_002", "_003")
+"""The endings of the IDs of the cases that a suite without a list of cases holds."""
+_LONGEST_NAME: Final = 64
+
+
+def derive_cases(suite: str) -> tuple[str, ...]:
+    """The IDs of the cases of a suite whose cases nobody has listed: `suite_NAME` holds `tc_NAME_001` to `_003`."""
+    name = suite.removeprefix("suite_")[: _LONGEST_NAME - len(SUITE_CASES[0])]
+    return tuple(f"tc_{name}{ending}" for ending in SUITE_CASES)
 
 
 _HOUR: Final = 3_600 * SECOND

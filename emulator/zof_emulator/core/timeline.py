@@ -73,6 +73,8 @@ class Due(NamedTuple):
     """The run whose case ends, or the endpoint of the delivery; -1 when it is a place to fill."""
     outcome: str = ""
     """What the case comes to; `DELIVER` when it is a delivery."""
+    rule: int = -1
+    """The index of the outcome rule that decided what the case comes to; -1 if none did."""
 
 
 class Agenda:
@@ -91,10 +93,10 @@ class Agenda:
     def __len__(self) -> int:
         return len(self._heap) - len(self._withdrawn)
 
-    def put(self, at: int, organization: str, number: int = -1, outcome: str = "") -> None:
+    def put(self, at: int, organization: str, number: int = -1, outcome: str = "", rule: int = -1) -> None:
         """Add an action that is due at an instant (ms)."""
         self._sequence += 1
-        heappush(self._heap, Due(at, self._sequence, organization, number, outcome))
+        heappush(self._heap, Due(at, self._sequence, organization, number, outcome, rule))
         self.first = self._heap[0].at
 
     def take(self, now: int) -> Due | None:

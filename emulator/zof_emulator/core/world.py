@@ -8,10 +8,11 @@ from zof_emulator.core import runs
 from zof_emulator.core.catalogue import Order
 from zof_emulator.core.deliveries import EventFacts
 from zof_emulator.core.endpoints import EventType
+from zof_emulator.core.history import add_history
 from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.limits import Limiter
-from zof_emulator.core.outcomes import LONGEST, duration, is_flaky, outcome
+from zof_emulator.core.outcomes import LONGEST
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
 from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, Clock, SliceEnded
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zof_emulator.core.config import WorldConfig
+    from zof_emulator.core.outcome_rules import Plan
     from zof_emulator.core.tenants import SeedData
 
 __all__ = ["Event", "EventKind", "Retention", "World"]
@@ -35,9 +37,13 @@ class World(WorldQueries):
     __slots__ = ()
 
     def __init__(self, config: WorldConfig, data: SeedData, now: int, retention: Retention | None = None) -> None:
-        """Make a world that holds `data` at `now` (ms); the scenario `empty` leaves out the sample runs."""
+        """Make a world that holds the data of its scenario at `now` (ms), or `data` if the scenario has none."""
         super().__init__(config, data, now, retention)
-        for sample in sort_samples(data, config):  # each runs in its own past, like any other run
+        samples = sort_samples(config.scenario.data or data, config)
+        if config.scenario.runs:
+            add_history(self, samples)
+            return
+        for sample in samples:  # each runs in its own past, like any other run
             self.now = now - sample.age_ms
             self.start(sample.organization, Order(sample.project_id, sample.environment, sample.test_case_ids))
             while self.agenda.first < NEVER:
@@ -74,7 +80,7 @@ class World(WorldQueries):
             else:
                 run = self.runs.get(due.number)
                 if run is not None:
-                    self._end_case(run, Status(due.outcome))
+                    self._end_case(run, Status(due.outcome), due.rule)
         if self.agenda.first > now:
             self.now = max(self.now, now)
         return most
@@ -155,9 +161,10 @@ class World(WorldQueries):
 
     def most_work_ms(self) -> int:
         """The longest time, in ms, that all unfinished runs could take one after another."""
-        if self.now < LAST - _CENTURY:
-            return 0  # no world has a century of work, so the count is not needed
-        return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.has_ended) * LONGEST
+        longest = self.outcome_rules.longest_ms
+        if self.now < LAST - _CENTURY * max(1, longest // LONGEST):
+            return 0  # no world has a century of work, or more if its cases last longer, so the count is not needed
+        return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.has_ended) * longest
 
     # --- runs
 
@@ -204,23 +211,35 @@ class World(WorldQueries):
             run = self.runs.get(tenancy.waiting.popitem(last=False)[0])
             if run is not None and run.status is Status.QUEUED:
                 tenancy.running += 1
-                begun = self._replace_run(run, runs.begin(run, self.now))
+                nth = self.count_suite(run)
+                begun = self._replace_run(run, runs.begin(run, self.now, nth))
                 self._report(EventKind.RUN_STARTED, begun)
                 self._publish(EventType.RUN_STARTED, begun)
                 self._begin_case(begun)
 
     def _begin_case(self, run: Run) -> None:
-        case = run.cases[len(run.outcomes)]
-        nth = 1
-        if is_flaky(case):
-            nth = self.flaky[run.organization, case] = self.flaky.get((run.organization, case), 0) + 1
-        ends_at = self.now + duration(self.seed, case)
-        self.agenda.put(ends_at, run.organization, run.number, outcome(case, nth).value)
+        status, took, rule = self.plan_case(run, run.cases[len(run.outcomes)])
+        self.agenda.put(self.now + took, run.organization, run.number, status.value, rule)
 
-    def _end_case(self, run: Run, result: Status) -> None:
+    def plan_case(self, run: Run, case: str) -> Plan:
+        """What a case that begins comes to. The beginning is counted if an outcome depends on the number of runs."""
+        rules, nth = self.outcome_rules, 1
+        if rules.counts_case(run, case):
+            nth = self.run_counts[run.organization, case] = self.run_counts.get((run.organization, case), 0) + 1
+        return rules.plan(self.seed, run, case, nth)
+
+    def count_suite(self, run: Run) -> int:
+        """Count a run of a suite that begins; return how many have begun, or 0 if no outcome depends on it."""
+        suite = run.test_suite_id
+        if suite is None or not self.outcome_rules.counts_suite(suite):
+            return 0
+        nth = self.run_counts[run.organization, suite] = self.run_counts.get((run.organization, suite), 0) + 1
+        return nth
+
+    def _end_case(self, run: Run, result: Status, rule: int) -> None:
         if run.has_ended:
             return  # it was canceled while this case ran
-        after = runs.end_case(run, result, self.now)
+        after = runs.end_case(run, result, self.now, rule)
         self._report(EventKind.CASE_ENDED, run, run.cases[len(run.outcomes)], result)
         if not after.has_ended:
             self.runs[run.number] = after
@@ -245,8 +264,8 @@ class World(WorldQueries):
     def _forget(self, organization: str) -> None:
         """Delete an eighth of the ended runs at once, because the cost grows with the number of runs that stay.
 
-        The projects, cases and suites that only these runs named are deleted too, and so is how often flaky cases have
-        run.
+        The projects, cases and suites that only these runs named are deleted too, and so is how often cases and suites
+        have run.
         """
         tenancy = self.tenancies[organization]
         gone = frozenset(tenancy.results.forget(max(1, self.config.max_runs // 8)))
@@ -254,7 +273,7 @@ class World(WorldQueries):
         for number in gone:
             run = self.runs.pop(number)
             for name in self.catalogue.release(run.project_id, run.test_suite_id, run.cases):
-                self.flaky.pop((run.organization, name), None)
+                self.run_counts.pop((run.organization, name), None)
         self.catalogue.unlist_projects(organization)
         self.forgotten += len(gone)
 

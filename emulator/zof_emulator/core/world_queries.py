@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from zof_emulator.core import artifacts
 from zof_emulator.core.instants import LAST
-from zof_emulator.core.outcomes import failure
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.results import Result
 from zof_emulator.core.world_state import WorldState
@@ -77,7 +76,7 @@ class WorldQueries(WorldState):
             created_at=run.completed_at,
             started_at=run.case_started_at(index),
             completed_at=run.case_ended_at(index),
-            failure=failure(case, status, run.case_duration_ms(index) or 0),
+            failure=self.outcome_rules.failure(run, index),
         )
 
     def result_at_rank(self, organization: str, rank: int) -> tuple[Run, int]:
@@ -94,14 +93,14 @@ class WorldQueries(WorldState):
         """
         number, slot = self.names.read_artifact(name) or (None, 0)
         run = self._run(organization, number)
-        artifact = artifacts.find(run, slot) if run is not None else None
+        artifact = artifacts.find(run, slot, self.outcome_rules) if run is not None else None
         if run is None or artifact is None or self.expires_at(artifact) <= self.now:
             raise Refused("artifact_not_found")
         return run, artifact
 
     def filter_unexpired(self, run: Run, slots: list[int]) -> list[int]:
         """The slots among these filled slots of a run whose artifacts have not expired."""
-        found = (artifacts.find(run, slot) for slot in slots)
+        found = (artifacts.find(run, slot, self.outcome_rules) for slot in slots)
         return [one.slot for one in found if one is not None and self.expires_at(one) > self.now]
 
     def expires_at(self, artifact: Artifact) -> int:

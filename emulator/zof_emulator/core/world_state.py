@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.catalogue import Catalogue
-from zof_emulator.core.config import Scenario
 from zof_emulator.core.endpoints import Registration
 from zof_emulator.core.fault_store import FaultStore
 from zof_emulator.core.idempotency import IdempotencyStore
@@ -74,7 +73,7 @@ class Tenancy:
 
 def sort_samples(data: SeedData, config: WorldConfig) -> list[Sample]:
     """The sample runs of a new world with this configuration, the oldest first."""
-    samples = data.samples if config.scenario is Scenario.DEFAULT else ()
+    samples = data.samples if config.scenario.has_samples else ()
     return sorted(samples, key=lambda sample: -sample.age_ms)
 
 
@@ -89,7 +88,6 @@ class WorldState:
         "clock",
         "config",
         "faults",
-        "flaky",
         "forgotten",
         "keys",
         "limiter",
@@ -98,7 +96,9 @@ class WorldState:
         "on_event",
         "organizations",
         "outbox",
+        "outcome_rules",
         "retention",
+        "run_counts",
         "runs",
         "seed",
         "seen",
@@ -107,7 +107,8 @@ class WorldState:
     )
 
     def __init__(self, config: WorldConfig, data: SeedData, now: int, retention: Retention | None = None) -> None:
-        """Make the state of a world that holds `data` at `now` (ms), without the sample runs."""
+        """Make the state of a world that holds the data of its scenario, or `data`, at `now` (ms), without runs."""
+        data = config.scenario.data or data
         self.config = config
         self.retention = retention = retention or Retention()
         self.seed = seed = config.seed
@@ -117,7 +118,8 @@ class WorldState:
         self.organizations: dict[str, Organization] = {
             one.id: one.with_environments(config.environments) for one in data.organizations
         }
-        self.keys: dict[str, Key] = {key.secret: key for key in data.keys}
+        self.keys: dict[str, Key] = {key.name: key.start_at(now) for key in data.keys}
+        """The keys by their secrets, or by their digests if the secrets are not known."""
         self.catalogue = Catalogue(data, now, references=config.references)
         self.limiter = Limiter(config.rate)
         self.answers: IdempotencyStore[Any] = IdempotencyStore(retention.answers_ms, retention.answers_bytes)
@@ -133,21 +135,25 @@ class WorldState:
         self.agenda = Agenda()
         self.outbox = self._sample_outbox(data)
         """The webhooks of the organizations, and the deliveries to them."""
-        self.flaky: dict[tuple[str, str], int] = {}
-        """The number of runs of each flaky case of an organization."""
+        self.outcome_rules = config.scenario.rules
+        """The rules that say what cases come to."""
+        self.run_counts: dict[tuple[str, str], int] = {}
+        """How often each case and suite of an organization has begun, as far as an outcome depends on it."""
         self.seen: dict[int, Status] = {}
         """In the clock mode `auto`: the status that a client last saw of each run that has not ended."""
         self.faults = FaultStore(seed)
+        for rule in config.scenario.faults:
+            self.faults.add(rule)
         """The rules by which requests fail on purpose."""
         self.on_event: Callable[[Event], None] | None = None
         """Called with every event; None if nobody listens."""
 
     def _sample_outbox(self, data: SeedData) -> Outbox:
         """The outbox with the sample endpoints, each registered in its own past."""
-        webhooks = data.webhooks if self.config.scenario is Scenario.DEFAULT else ()
+        webhooks = data.webhooks if self.config.scenario.has_samples else ()
         outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in webhooks))
         for one in webhooks:
-            outbox.register(one.organization, Registration(one.url, one.events), self.now - one.age_ms)
+            outbox.register(one.organization, Registration(one.url, one.events, one.secret), self.now - one.age_ms)
         return outbox
 
     def _schedule_delivery(self, at: int, endpoint: int) -> None:

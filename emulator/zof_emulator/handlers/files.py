@@ -35,12 +35,17 @@ _KINDS: Final = {
 
 def name_of(world: World, run: Run, artifact: Artifact) -> str:
     """The file name of an artifact."""
+    if artifact.file is not None:
+        return artifact.file.name
     stem = world.names.run(run.number) if artifact.index is None else run.cases[artifact.index]
     return _KINDS[artifact.kind][1].format(stem)
 
 
 def render(world: World, run: Run, artifact: Artifact) -> RenderedFile:
     """The file of an artifact. The bytes are the same each time."""
+    own = artifact.file
+    if own is not None:
+        return RenderedFile(own.type, own.name, own.content_type, own.content)
     wire_type, _, media_type = _KINDS[artifact.kind]
     return RenderedFile(wire_type, name_of(world, run, artifact), media_type, _content(world, run, artifact))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 
     Words = Callable[[Any, Any, str], dict[str, Any]]
     """A view: makes the JSON object of a subject from its world, the subject, and the base URL of links."""
@@ -83,6 +83,16 @@ class Waiting(NamedTuple):
     resume: Callable[[], Reply | Waiting]
     is_slice: bool = False
     """Whether a slice of a long operation has ended; otherwise webhook deliveries that are due must be attempted."""
+
+
+def carry_out(steps: Generator[None, None, Reply]) -> Reply | Waiting:
+    """Carry out the next slice of an operation that yields between slices and returns its reply."""
+    try:
+        next(steps)
+    except StopIteration as finished:
+        reply: Reply = finished.value
+        return reply
+    return Waiting(lambda: carry_out(steps), is_slice=True)
 
 
 class Reply(NamedTuple):

@@ -43,7 +43,7 @@ def get_result(world: World, call: Request) -> Reply:
 def list_result_artifacts(world: World, call: Request) -> Reply:
     """One page of a result's artifacts, newest first."""
     run, index = world.result_run(call.organization, call.id)
-    return artifact_page(world, call, run, artifacts.slots_of_case(run, index))
+    return artifact_page(world, call, run, artifacts.slots_of_case(run, index, world.outcome_rules))
 
 
 def export_results(world: World, call: Request) -> Reply:

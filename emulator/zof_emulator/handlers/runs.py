@@ -59,7 +59,7 @@ def get_run_logs(world: World, call: Request) -> Reply:
     """One page of a run's log lines, oldest first."""
     run = _poll_run(world, call)
     request = page_request(world, call)
-    line_count = logs.count(run)
+    line_count = logs.count(run, world.outcome_rules)
     end = min(line_count, request.start + call.query["limit"])
     lines = [views.LineAt(run, index) for index in range(request.start, end)]
     more = end < line_count
@@ -70,7 +70,7 @@ def get_run_logs(world: World, call: Request) -> Reply:
 def list_run_artifacts(world: World, call: Request) -> Reply:
     """One page of the artifacts of a run and of its cases, newest first."""
     run = _poll_run(world, call)
-    return artifact_page(world, call, run, artifacts.slots(run))
+    return artifact_page(world, call, run, artifacts.slots(run, world.outcome_rules))
 
 
 def artifact_page(world: World, call: Request, run: Run, slots: list[int]) -> Reply:

@@ -116,7 +116,7 @@ def result_object(world: World, at: ResultAt, base: str) -> dict[str, Any]:
 
 def log_object(world: World, at: LineAt, _base: str) -> dict[str, Any]:
     """A log line."""
-    written = line(at.run, at.line_index)
+    written = line(at.run, at.line_index, world.outcome_rules)
     return {
         "id": world.names.log(at.run.number, at.line_index),
         "timestamp": rfc3339_ms(written.at),
@@ -128,7 +128,7 @@ def log_object(world: World, at: LineAt, _base: str) -> dict[str, Any]:
 
 def artifact_object(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
     """An artifact. Its `result_id` is null for an artifact of the run, and until the result is visible."""
-    run, found = at.run, find(at.run, at.slot)
+    run, found = at.run, find(at.run, at.slot, world.outcome_rules)
     assert found is not None, "only filled slots are listed"  # noqa: S101
     name, file = world.names.artifact(run.number, at.slot), files.render(world, run, found)
     return {

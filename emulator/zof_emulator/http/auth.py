@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from zof_emulator.core.auto_clock import move_to_end_of_window
@@ -27,12 +28,24 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
     """
     if authorization is None:
         raise Refused("key_missing")
-    key = authorizations.get(authorization) or authorizations.get(canonical_bearer(authorization))
+    key = authorizations.get(authorization) or _find_key(canonical_bearer(authorization), authorizations)
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")
     if key.is_dead(now):
         raise Refused("key_expired")
     return key
+
+
+def _find_key(authorization: bytes, authorizations: Mapping[bytes, Key]) -> Key | None:
+    """The key in a canonical header; None if it is unknown or the header is none."""
+    if not authorization:
+        return None
+    return authorizations.get(authorization) or authorizations.get(mark_digest(sha256(authorization).hexdigest()))
+
+
+def mark_digest(digest: str) -> bytes:
+    """The entry of a key whose secret is not known: its digest after a line feed, which no header can hold."""
+    return b"\n" + digest.encode()
 
 
 def permit(key: Key, operation: Operation) -> None:
@@ -55,12 +68,12 @@ def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int 
     Raises:
         MustWait: on an auto clock, something else must be served first. The request was not counted.
     """
-    verdict = world.limiter.admit(key.organization, key.secret, world.now)
+    verdict = world.limiter.admit(key.organization, key.name, world.now)
     if verdict.retry_after is not None and world.clock.mode is ClockMode.AUTO:
-        end = world.limiter.end_of_wait(key.organization, key.secret)
+        end = world.limiter.end_of_wait(key.organization, key.name)
         if end is not None and end <= LAST:  # it got a 429 before, so its repetition counts as having waited
             move_to_end_of_window(world, end)
-            verdict = world.limiter.admit(key.organization, key.secret, world.now)
+            verdict = world.limiter.admit(key.organization, key.name, world.now)
     limit, reset = _window_headers(verdict.limit, verdict.reset)
     return (limit, (b"x-ratelimit-remaining", b"%d" % verdict.remaining), reset), verdict.retry_after
 

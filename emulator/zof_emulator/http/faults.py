@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from zof_emulator.core.faults import Effect, EffectKind, FaultMark, Place
+from zof_emulator.core.faults import NO_CONTENT, Effect, EffectKind, FaultMark, Place
 from zof_emulator.core.instants import SECOND
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded
@@ -159,7 +159,9 @@ def _encode_effect(effect: Effect, operation: Operation) -> Encoded:
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in effect.headers]
     if media_type is not None and not any(name == _TYPE for name, _ in headers):
         headers.insert(0, (_TYPE, media_type))
-    return Encoded(effect.status, (*headers, (_LENGTH, b"%d" % len(content))), content)
+    if effect.status not in NO_CONTENT:
+        headers.append((_LENGTH, b"%d" % len(content)))
+    return Encoded(effect.status, tuple(headers), content)
 
 
 def _encode_error(effect: Effect, operation: Operation) -> Encoded:

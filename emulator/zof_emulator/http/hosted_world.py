@@ -8,6 +8,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from zof_emulator.core.timeline import NEVER, SliceEnded
+from zof_emulator.http.auth import mark_digest
 from zof_emulator.http.encode import Encoder
 from zof_emulator.http.evolve import EvolvingEncoder
 from zof_emulator.http.pauses import Pauses
@@ -116,8 +117,9 @@ class HostedWorld:
         """Whether an advance is carried out in slices; nothing else moves the world until it has ended."""
         self.reset()
 
-    def reset(self) -> None:
-        """Replace the world by a new one."""
+    def reset(self, config: WorldConfig | None = None) -> None:
+        """Replace the world by a new one, which begins with another configuration from now on if one is given."""
+        self.config = config or self.config
         self.used_at = self._system()
         """When the last request came, in ms by the system's clock."""
         self.from_snapshot = False
@@ -213,7 +215,7 @@ class Access(NamedTuple):
     """Lookup tables for the requests to a world: its keys and the labels of its organizations."""
 
     authorizations: Mapping[bytes, Key]
-    """The keys, by the whole `Authorization` header."""
+    """The keys by the whole `Authorization` header; those whose secrets are not known, as `mark_digest` says."""
     labels: Mapping[str, Mapping[str, Sequence[str]]]
     keys: Mapping[str, Key]
     organizations: Mapping[str, Organization]
@@ -229,8 +231,24 @@ _NO_LABELS: Final[Mapping[str, Sequence[str]]] = {}
 def access_to(world: World) -> Access:
     """The lookup tables for the requests to a world."""
     return Access(
-        {f"Bearer {secret}".encode(): key for secret, key in world.keys.items()},
+        {f"Bearer {key.secret}".encode(): key for key in world.keys.values() if key.secret}
+        | {mark_digest(key.digest): key for key in world.keys.values() if not key.secret},
         {name: {"environments": one.environments} for name, one in world.organizations.items()},
         world.keys,
         world.organizations,
     )
+
+
+class AccessCache:
+    """Makes the lookup tables of worlds; worlds with the same keys and organizations in turn share theirs."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: Access | None = None
+
+    def __call__(self, world: World) -> Access:
+        """The lookup tables for the requests to a world."""
+        if self._last is None or not self._last.fits(world):
+            self._last = access_to(world)
+        return self._last

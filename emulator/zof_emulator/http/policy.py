@@ -36,6 +36,8 @@ OPERATIONS_OF_NO_WORLD: Final = frozenset(
         "getWorld",
         "deleteWorld",
         "resetWorld",
+        "putScenario",
+        "getScenarioSchema",
     }
 )
 """The control operations that are answered while an advance of their world is carried out; a reset ends the advance."""

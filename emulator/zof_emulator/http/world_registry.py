@@ -56,12 +56,12 @@ class WorldRegistry:
     def preview(self, name: str) -> HostedWorld:
         """A world as one with this name would begin, to answer one request; it is not added."""
         self._previews += 1
-        return self._make(name, None).number_from(self._previews)
+        return self._make(name, self.default.config).number_from(self._previews)
 
     def stand_in(self, name: str) -> HostedWorld:
         """A world that refuses one request for a world that is not there; cheaper than `preview`, and not added."""
-        if self._refusing is None:
-            self._refusing = self._make("", None)
+        if self._refusing is None or self._refusing.config is not self.default.config:
+            self._refusing = self._make("", self.default.config)
         self._previews += 1
         return self._refusing.rename(name).number_from(self._previews)
 
@@ -77,13 +77,13 @@ class WorldRegistry:
         return hosted
 
     def create(self, name: str, config: WorldConfig | None) -> HostedWorld:
-        """Create a world.
+        """Create a world, with the configuration of the default world unless another one is given.
 
         Raises:
             Refused: the name is malformed or in use, or there are too many worlds.
         """
         self.check_new(name)
-        hosted = self._by_name[name] = self._make(name, config)
+        hosted = self._by_name[name] = self._make(name, config or self.default.config)
         return hosted
 
     def check_new(self, name: str) -> None:

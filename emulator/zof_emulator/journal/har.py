@@ -5,10 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from zof_emulator.journal.view import Shown
 
@@ -16,17 +14,14 @@ _UNKNOWN: Final = -1
 _HTTP: Final = "HTTP/1.1"
 
 
-def har(exchanges: Iterable[Shown], base: str) -> bytes:
-    """Exchanges as a HAR 1.2 document; `base` is the URL in front of their targets."""
-    log = {
-        "version": "1.2",
-        "creator": {"name": "zof-emulator", "version": "1"},
-        "entries": [_entry(one, base) for one in exchanges],
-    }
-    return orjson.dumps({"log": log})
+def archive(entries: Sequence[Shown]) -> Shown:
+    """A HAR 1.2 document with these entries."""
+    creator = {"name": "zof-emulator", "version": "1"}
+    return {"log": {"version": "1.2", "creator": creator, "entries": entries}}
 
 
-def _entry(one: Shown, base: str) -> Shown:
+def entry(one: Shown, base: str) -> Shown:
+    """An exchange as an entry of a HAR document; `base` is the URL in front of its target."""
     asked, got = one["request"], one["response"]
     return {
         "startedDateTime": one["at"],

@@ -12,12 +12,14 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.tenants import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import IO, TextIO
 
-    from zof_emulator.core.tenants import SeedData
+    from zof_emulator.core.scenario import Scenario
+    from zof_emulator.core.tenants import Key
     from zof_emulator.http.hosted_world import Exchange
 
 RAISE_THE_LIMIT: Final = (
@@ -144,10 +146,20 @@ class Handler(logging.Handler):
         self._log.warn(" ".join((record.getMessage() + cause).split()), record.levelname.lower())
 
 
-def banner(base_url: str, data: SeedData, clock: str, *, token: str) -> str:
-    """The banner: the base URL, the keys, and a command to paste."""
-    width = max(len(key.secret) for key in data.keys)
-    keys = "\n".join(f"    {key.secret:<{width}}  {key.organization:<9}  {key.note}" for key in data.keys)
+def public_keys(scenario: Scenario) -> tuple[Key, ...]:
+    """The keys of a scenario's worlds that anyone may see: those of the default data, which every copy has."""
+    if scenario.data is None:
+        return DEFAULT.keys
+    public = {key.secret for key in DEFAULT.keys}
+    return tuple(key for key in scenario.data.keys if key.secret in public)
+
+
+def banner(base_url: str, shown: Sequence[Key], clock: str, *, token: str) -> str:
+    """The banner: the base URL, the keys that may be shown, and a command to paste."""
+    width = max((len(key.secret) for key in shown), default=0)
+    keys = "\n".join(f"    {key.secret:<{width}}  {key.organization:<9}  {key.note}" for key in shown)
+    keys = keys or "    those of the scenario, which are not shown"
+    example = shown[0].secret if shown else "$ZOF_API_KEY"
     also = ", and so does a client that polls what is unfinished" if clock == "auto" else ""
     stands = "" if clock == "real" else f"\n  The clock stands still; POST /_emulator/clock/advance moves it{also}.\n"
     warning = (
@@ -164,7 +176,7 @@ def banner(base_url: str, data: SeedData, clock: str, *, token: str) -> str:
 {keys}
 {stands}{warning}
   Try it:
-    curl -s -H 'Authorization: Bearer {data.keys[0].secret}' {base_url}/runs
+    curl -s -H 'Authorization: Bearer {example}' {base_url}/runs
 
   Ctrl-C ends it.
 """

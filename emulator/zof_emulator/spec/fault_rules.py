@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from zof_emulator.core.faults import EffectKind, digest_key
+from zof_emulator.core.faults import DIGEST, EffectKind
 from zof_emulator.core.fields import LONGEST_ECHO, InvalidField, nearest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class FaultJudge:
         Args:
             rule: a rule that is valid by itself.
             organizations: the organizations of the world.
-            keys: the keys of the world, which no message shows.
+            keys: the digests of the keys of the world, which no message shows.
 
         Raises:
             InvalidField: the rule names something that does not exist.
@@ -45,7 +45,7 @@ class FaultJudge:
         if match.organization and match.organization not in organizations:
             expected = f"an organization of the world{nearest(match.organization, organizations)}"
             raise InvalidField("match.organization", match.organization, expected)
-        if match.key and match.key not in set(map(digest_key, keys)):
+        if match.key and match.key.removeprefix(DIGEST) not in set(keys):
             raise InvalidField("match.key", "", "a key of the world")
         found = self._on_path(match, named)
         _judge_body(match, found)

@@ -8,9 +8,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from zof_emulator.app import create_app
+from zof_emulator.core.scenario import Scenario
+from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.scenarios.load import load, read_source
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.settings import Settings
-from zof_emulator.testing.world import ControlError, World, make_control_client
+from zof_emulator.testing.world import ADMIN_KEY, ControlError, World, make_control_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +26,11 @@ __all__ = ["ControlError", "Emulator", "World", "running"]
 class Emulator:
     """A running emulator. Its default world has the same addresses as the emulator."""
 
-    def __init__(self, root: str, client: httpx.Client) -> None:
-        """`root` is the URL without a path."""
+    def __init__(self, root: str, client: httpx.Client, api_key: str = ADMIN_KEY) -> None:
+        """`root` is the URL without a path, `api_key` a key of the default world."""
         self.url = root
         """The address without a path, such as `http://127.0.0.1:40123`."""
-        self.default = World(client, root)
+        self.default = World(client, root, api_key=api_key)
         """The default world."""
         self.base_url = self.default.base_url
         """The base URL of the API in the default world."""
@@ -43,16 +46,20 @@ class Emulator:
 
         Args:
             name: the name of the world; if empty, a new name.
-            config: the fields of `POST /_emulator/worlds`, such as `seed`, `clock` and `scenario`.
+            config: the fields of `POST /_emulator/worlds`, such as `seed` and `clock`. `scenario` may also be the path
+                of a file.
 
         Raises:
             ControlError: the name is in use, or a value is not allowed.
+            UnusableScenario: the scenario has mistakes, or there is none of this name.
         """
-        chosen = name or f"test-{next(self._numbers)}"
+        chosen, api_key = name or f"test-{next(self._numbers)}", self.api_key
+        if "scenario" in config:
+            config["scenario"], api_key = read_source(config["scenario"])
         answer = self._client.post(f"{self.url}/_emulator/worlds", json={"name": chosen, **config})
         if answer.is_error:
             raise ControlError(answer.status_code, answer.json()["error"]["message"])
-        world = World(self._client, self.url, chosen)
+        world = World(self._client, self.url, chosen, api_key=api_key)
         self._worlds.callback(world.close)
         return world
 
@@ -67,24 +74,30 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
 
     Args:
         settings: the configuration; by default `Settings()` with a free port.
-        changes: fields of `Settings` to change, such as `clock="manual"`.
+        changes: fields of `Settings` to change, such as `clock="manual"`. `scenario` may be the name of a built-in
+            scenario, the path of a file, or an object; its settings apply where `changes` has none.
 
     Raises:
         OSError: the emulator cannot listen on the address.
+        UnusableScenario: the scenario has mistakes, or there is none of this name.
         ValueError: a setting is not allowed.
 
     Example:
         with running(clock="manual") as emulator:
             emulator.default.client.get("/runs")
     """
-    chosen = replace(settings or Settings(port=0), **changes)
+    chosen = settings or Settings(port=0)
+    if "scenario" in changes and not isinstance(changes["scenario"], Scenario):
+        chosen = load(changes.pop("scenario")).apply(chosen)
+    chosen = replace(chosen, **changes)
     listeners = listen(chosen.host, chosen.port)
     host, port = listeners[0].getsockname()[:2]
     app = create_app(chosen)
     with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable), make_control_client() as client:
         if chosen.token:
             client.headers["authorization"] = f"Bearer {chosen.token}"
-        emulator = Emulator(f"http://{f'[{host}]' if ':' in host else host}:{port}", client)
+        address = f"[{host}]" if ":" in host else host
+        emulator = Emulator(f"http://{address}:{port}", client, chosen.scenario.choose_key(DEFAULT).secret)
         try:
             yield emulator
         finally:

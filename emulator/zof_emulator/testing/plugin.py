@@ -7,6 +7,7 @@ nothing of the emulator; the first test that asks for the fixture loads the rest
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _WORLD: Final = "_zof_world"
 _MARKER: Final = (
     "zof(seed=0, clock='real', scenario='default'): the configuration of the world of the fixture `zof`: "
-    "the fields of POST /_emulator/worlds."
+    "the fields of POST /_emulator/worlds; `scenario` may be the name of a built-in scenario, a path, or a dict."
 )
 
 
@@ -44,10 +45,18 @@ def zof(zof_emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[Worl
         if marker.args:
             raise pytest.UsageError(f"the marker zof takes keyword arguments only, not {marker.args!r}")
         config |= marker.kwargs
+    if isinstance(config.get("scenario"), str | Path):
+        config["scenario"] = _find_scenario(config["scenario"], request.node.path.parent)
     world = zof_emulator.create_world(**config)
     setattr(request.node, _WORLD, world)
     yield world
     world.delete()
+
+
+def _find_scenario(given: str | Path, folder: Path) -> str | Path:
+    """The scenario file that a marker names, which is looked for beside the test's module first."""
+    beside = folder / given
+    return beside if beside.is_file() else given
 
 
 @pytest.hookimpl(wrapper=True)

@@ -36,13 +36,9 @@ test("a run is followed to its end", async () => {
 
 test("a start whose answer is lost is repeated, and makes one run", async () => {
   const world = await makeWorld("lost");
-  let sent = 0;
-  const losing: typeof fetch = async (...request) => {
-    const answer = await fetch(...request);
-    if ((sent += 1) === 1) throw new TypeError("the connection was lost"); // after the API has started the run
-    return answer;
-  };
-  const started = await new Zof(world.base, key, world.sleep, losing).start(order, "build-2");
+  const lost = { match: { operation: "startRun" }, schedule: { first: 1 }, place: "after", effect: { reset: true } };
+  await control(`${world.url}/_emulator/faults`, lost); // the API starts the run, and then the connection is reset
+  const started = await world.client.start(order, "build-2");
   await world.verify({ operation: "startRun", exactly: 2 });
   const listed = await fetch(`${world.base}/runs`, { headers: { Authorization: `Bearer ${key}` } });
   const { data } = (await listed.json()) as { data: { id: string }[] };

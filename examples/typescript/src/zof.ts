@@ -22,7 +22,6 @@ export class Zof {
     private readonly baseUrl: string,
     private readonly key: string,
     private readonly sleep: (ms: number) => Promise<unknown> = wait,
-    private readonly send: typeof fetch = fetch,
   ) {}
 
   /** Start a run. All starts with the same idempotency key make one run, so this can be repeated safely. */
@@ -49,7 +48,7 @@ export class Zof {
     for (let attempt = 1; ; attempt += 1) {
       const backOff = 500 * 2 ** attempt * Math.random();
       try {
-        const answer = await this.send(this.baseUrl + path, { ...options, headers });
+        const answer = await fetch(this.baseUrl + path, { ...options, headers });
         const isTransient = answer.status === 429 || answer.status >= 500;
         if (answer.ok) return (await answer.json()) as T;
         if (!isTransient || attempt === ATTEMPTS) throw await readRefusal(answer);

@@ -175,6 +175,7 @@ VALUES: Final = {
     "budget": 9,
     "max_time": 1.5,
     "max_runs": 2,
+    "workers": 3,
     "seed": 3,
     "max_examples": 4,
     "include": ["runs.*"],
@@ -190,6 +191,7 @@ def check(run: Runner) -> None:
     assert (target.base, target.project, target.environment) == ("http://localhost:7", "proj_mine", "production")
     assert (target.cases, target.suite, target.failing_case) == (("tc_a", "tc_b", "tc_c"), "suite_x", "tc_fail")
     assert (target.profile, target.quota, target.is_strict) == ("read-only", True, True)
+    assert target.workers == 3
     assert run.asked["budget"] == Budget(requests=9, seconds=1.5, runs=2)
     assert (run.asked["seed"], run.asked["max_examples"]) == (3, 4)
     names = {rule.name for rule in run.asked["rules"]}

@@ -1,0 +1,1 @@
+"""Reads scenario files, checks them, and holds the built-in scenarios."""
