@@ -33,7 +33,8 @@ REPORT_PATH: Final = "/_contracts/report"
 MARK: Final = "X-Zof-Contracts-Finding"
 TOKEN_HEADER: Final = "proxy-authorization"  # noqa: S105  the name of a header
 _PIECE: Final = 1 << 16
-_LONGEST_METHOD: Final = 16
+_OWN_METHODS: Final = frozenset({"GET", "HEAD"})
+"""The methods of requests that the proxy answers itself."""
 _LONGEST_MARKED: Final = 1 << 20
 """Bytes of an answer that is held back for its mark."""
 _CONNECT_SECONDS: Final = 10.0
@@ -163,16 +164,17 @@ class _Connection:
     async def _pass_request(self, data: bytes) -> None:
         for piece in self._requests.feed(data):
             await self._take_request(piece)
+            self._is_own = self._is_own and not piece.is_end
             if self._requests.is_opaque:
                 self._answers_are_opaque()
 
     async def _take_request(self, piece: Piece) -> None:
         raw = piece.raw
         if piece.is_early:
-            await self._send_upstream(raw)
+            await self._send_upstream(b"" if self._is_own else raw)
             return
         if piece.head is not None:
-            self._is_own = piece.head.target.startswith(OWN_PATH)
+            self._is_own = piece.head.method in _OWN_METHODS and piece.head.target.startswith(OWN_PATH)
             if refusal := self._refuse(piece.head):
                 await self._answer(*refusal)
                 self._is_own = True
@@ -265,7 +267,7 @@ class _Connection:
     # --- answers of the proxy itself
 
     async def _answer_own(self, head: Head) -> None:
-        if head.target.partition("?")[0] != REPORT_PATH or head.method not in {"GET", "HEAD"}:
+        if head.target.partition("?")[0] != REPORT_PATH:
             await self._answer(HTTPStatus.NOT_FOUND, "not_found", f"The proxy answers GET {REPORT_PATH}.")
             return
         outcome = await asyncio.to_thread(self._judge.report)
@@ -290,7 +292,9 @@ def _may_be_own(start: bytes) -> bool:
     """Whether a request that begins so may be one to the proxy itself."""
     method, space, rest = start.partition(b" ")
     if not space:
-        return len(method) < _LONGEST_METHOD
+        return any(each.encode().startswith(method) for each in _OWN_METHODS)
+    if method.decode("latin-1") not in _OWN_METHODS:
+        return False
     target, own = rest.partition(b" ")[0], OWN_PATH.encode()
     return own.startswith(target) or target.startswith(own)
 

@@ -1,0 +1,71 @@
+"""docs/traffic.md is right: commands run as printed, every option is named, and the numbers of rules agree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import pytest
+from zof_contracts.checks.recorded import PASSIVE_RULES
+from zof_contracts.cli.check import check
+from zof_contracts.cli.client import client
+from zof_contracts.cli.coverage import coverage
+from zof_contracts.cli.proxy import proxy
+from zof_contracts.contract.client_rules import CLIENT_RULES
+
+from tests.served import Server, environment
+
+if TYPE_CHECKING:
+    from click import Command
+
+ROOT: Final = Path(__file__).parents[2]
+MANUAL: Final = (ROOT / "docs" / "traffic.md").read_text()
+
+
+def test_the_commands_run_as_printed(tmp_path: Path) -> None:
+    """The commands of the manual end with status 0 and say what it says."""
+    (script,) = re.findall(r"```sh\n(.*?)```", MANUAL, re.DOTALL)
+    assert len(script.splitlines()) <= 10
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    with Server("--quiet") as server:
+        script = script.replace("9630", str(server.port)).replace("scripts/contracts", "contracts_of_the_tests")
+        here = f'contracts_of_the_tests() {{ "{sys.executable}" -P -m zof_contracts "$@"; }}\nset -eu\n'
+        done = subprocess.run(
+            ["/bin/sh"],
+            input=here + script,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment({}),
+            check=False,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "Never seen, operations:" in done.stdout
+    assert {path.name for path in (tmp_path / "contract-report").iterdir()} == {
+        "report.json",
+        "junit.xml",
+        "report.sarif",
+        "report.html",
+    }
+
+
+@pytest.mark.parametrize("command", [client, coverage, check, proxy], ids=lambda each: str(each.name))
+def test_every_option_is_named(command: Command) -> None:
+    """The manual has a row for every option of the commands on traffic."""
+    for option in command.params:
+        if isinstance(option, click.Option):
+            for name in (*option.opts, *option.secondary_opts):
+                assert re.search(rf"^\| [^|]*`{name}`", MANUAL, re.MULTILINE), name
+
+
+def test_the_numbers_of_rules_agree() -> None:
+    """The manual says how many rules there are."""
+    assert f"the {len(CLIENT_RULES)} rules" in MANUAL
+    assert f"{len(PASSIVE_RULES)} of the rules" in MANUAL
+    groups = set(re.findall(r"`(client[.]\w+)[.][*]`", MANUAL))
+    assert groups == {name.rpartition(".")[0] for name in CLIENT_RULES}
