@@ -176,6 +176,8 @@ def check_recordings(  # noqa: PLR0913  the options of a check
 def _find_obstacle(recorded: RecordedExchange) -> str:
     """Why an answer cannot be judged; empty if it can."""
     status = recorded.exchange.response.status
+    if recorded.fault:
+        return f"a fault of the emulator ({recorded.fault}) made its answer"
     if status == NO_STATUS or recorded.is_lost:
         return "the client got no whole answer"
     if status == _NOT_MODIFIED:

@@ -102,7 +102,8 @@ def _write_coverage(coverage: dict[str, Any], options: Mapping[str, Any]) -> Non
             if form in texts:
                 path = options["report_dir"] / f"coverage.{form}"
                 path.write_text(texts[form], encoding="utf-8", errors="replace")
-                print_notice(f"wrote {path}")
+                if not options["quiet"]:
+                    print_notice(f"wrote {path}")
     except OSError as error:
         raise click.ClickException(f"cannot write a report: {error}") from error
     if "text" in options["report"] and not options["quiet"]:

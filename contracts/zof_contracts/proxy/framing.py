@@ -7,6 +7,7 @@ this module reads it, the reader becomes opaque: everything that follows is pass
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_HEAD: Final = 1 << 18
 """Bytes of a head; a longer one makes the reader opaque."""
+_HEX: Final = re.compile(rb"[0-9A-Fa-f]{1,16}")
 _MAX_CHUNK_LINE: Final = 1 << 12
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _INTERIM: Final = range(100, 200)
@@ -67,7 +69,7 @@ class Piece:
     content: bytes = b""
     is_end: bool = False
     is_early: bool = False
-    """Whether it is a part of a head that is not complete yet."""
+    """Whether it is a part of a head, or of a line of the chunked coding, that is not complete yet."""
 
 
 class _State(Enum):
@@ -93,7 +95,7 @@ class MessageReader:
         self._is_answer = is_answer
         self._must_hold = must_hold
         self._passed = 0
-        """The bytes of an incomplete head that were passed on."""
+        """The bytes of an incomplete head or line that were passed on."""
         self._state = _State.HEAD
         self._buffer = b""
         self._left = 0
@@ -180,26 +182,30 @@ class MessageReader:
         if not end:
             if len(self._buffer) > _MAX_CHUNK_LINE:
                 raise NotHttpError
-            return None
-        raw = self._take(len(line) + len(end))
+            return self._pass_early()
+        after, size = self._judge_line(line)
+        raw = self._take(len(line) + len(end))[self._passed :]
+        self._passed = 0
+        self._state, self._left = after, size
+        return Piece(raw, is_end=after is _State.HEAD)
+
+    def _judge_line(self, line: bytes) -> tuple[_State, int]:
+        """What follows a line of the chunked coding, and the size of the chunk if one does."""
         if self._state is _State.CHUNK_END:
             if line:
                 raise NotHttpError
-            self._state = _State.CHUNK_LINE
-        elif self._state is _State.CHUNK_LINE:
-            self._left = int(line.partition(b";")[0].strip(), 16)
-            self._state = _State.CHUNK if self._left else _State.TRAILER
-        elif not line:
-            self._state = _State.HEAD
-            return Piece(raw, is_end=True)
-        return Piece(raw)
+            return _State.CHUNK_LINE, 0
+        if self._state is _State.CHUNK_LINE:
+            size = _parse_size(line)
+            return (_State.CHUNK if size else _State.TRAILER), size
+        return (_State.TRAILER if line else _State.HEAD), 0
 
     def _read_head(self) -> Piece | None:
         text, end, _ = self._buffer.partition(_END_OF_HEAD)
         if not end:
             if len(self._buffer) > MAX_HEAD:
                 raise NotHttpError
-            return self._pass_early()
+            return None if self._must_hold(self._buffer) else self._pass_early()
         head = _parse_head(text)
         self._choose_body(head)
         raw = self._take(len(text) + len(end))[self._passed :]
@@ -208,9 +214,9 @@ class MessageReader:
         return Piece(raw, head, is_end=is_end)
 
     def _pass_early(self) -> Piece | None:
-        """What came of an incomplete head, if it need not be held back."""
+        """What came of an incomplete head or line; None if nothing new came."""
         early = self._buffer[self._passed :]
-        if not early or self._must_hold(self._buffer):
+        if not early:
             return None
         self._passed = len(self._buffer)
         return Piece(early, is_early=True)
@@ -250,6 +256,14 @@ class MessageReader:
             self._state = _State.HEAD
             return False
         return True
+
+
+def _parse_size(line: bytes) -> int:
+    """The size in the first line of a chunk."""
+    size = line.partition(b";")[0].rstrip(b" \t")
+    if not _HEX.fullmatch(size):
+        raise NotHttpError
+    return int(size, 16)
 
 
 def _parse_head(text: bytes) -> Head:

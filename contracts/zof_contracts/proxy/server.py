@@ -164,13 +164,14 @@ class _Connection:
     async def _pass_request(self, data: bytes) -> None:
         for piece in self._requests.feed(data):
             await self._take_request(piece)
+            self._is_own = self._is_own and not piece.is_end
             if self._requests.is_opaque:
                 self._answers_are_opaque()
 
     async def _take_request(self, piece: Piece) -> None:
         raw = piece.raw
         if piece.is_early:
-            await self._send_upstream(raw)
+            await self._send_upstream(b"" if self._is_own else raw)
             return
         if piece.head is not None:
             self._is_own = piece.head.method in _OWN_METHODS and piece.head.target.startswith(OWN_PATH)

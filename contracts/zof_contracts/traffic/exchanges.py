@@ -42,6 +42,7 @@ class Parts:
     is_request_whole: bool = True
     is_answer_whole: bool = True
     reason: str = ""
+    fault: str = ""
     is_lost: bool = False
 
 
@@ -123,6 +124,7 @@ class ExchangeReader:
             parts.is_request_whole,
             parts.is_answer_whole,
             parts.reason,
+            parts.fault,
             parts.is_lost,
         )
 

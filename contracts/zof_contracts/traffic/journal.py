@@ -31,8 +31,10 @@ _LONGEST_LINE: Final = 4 << 20
 """Bytes; the emulator cuts bodies at 64 KiB."""
 _PIECE: Final = 1 << 16
 _DEFAULT_WORLD: Final = "default"
-_FAULTS_OF_CONNECTION: Final = ("reset", "drop", "close", "truncate", "hang")
-"""Words in the name of a fault after which the client has no whole answer."""
+_WITHOUT_ANSWER: Final = frozenset({"reset", "stall", "truncate"})
+"""The faults of the emulator after which the client has no whole answer."""
+_HARMLESS: Final = frozenset({"latency_ms", "drip_ms"})
+"""The faults of the emulator that leave the answer as it is."""
 
 
 def is_journal(first_line: bytes) -> bool:
@@ -97,7 +99,7 @@ def _read_object(line: bytes) -> dict[str, Any] | None:
 def _read_line(line: dict[str, Any], header: dict[str, Any], reader: ExchangeReader) -> Recorded | None:
     request, answer = line["request"], line["response"]
     headers = _read_pairs(request["headers"])
-    began = line["at_ms"] / 1000
+    began, effect = line["at_ms"] / 1000, _read_effect(line.get("fault"))
     return reader.read(
         Parts(
             method=request["method"],
@@ -112,14 +114,15 @@ def _read_line(line: dict[str, Any], header: dict[str, Any], reader: ExchangeRea
             is_request_whole=not request["truncated"],
             is_answer_whole=not answer["truncated"],
             reason=str(line.get("refused") or ""),
-            is_lost=_is_lost(line.get("fault")),
+            fault="" if effect in _HARMLESS else effect,
+            is_lost=effect in _WITHOUT_ANSWER,
         )
     )
 
 
-def _is_lost(fault: object) -> bool:
-    """Whether a fault of the emulator kept the answer from the client."""
-    return fault is not None and any(word in str(fault).lower() for word in _FAULTS_OF_CONNECTION)
+def _read_effect(fault: object) -> str:
+    """What a fault of the emulator did to an answer; empty without one."""
+    return str(fault.get("effect", "")) if isinstance(fault, dict) else ""
 
 
 def _find_base(header: dict[str, Any], headers: Headers) -> str:

@@ -56,6 +56,8 @@ class RecordedExchange:
     """Whether the whole body of the answer was recorded."""
     reason: str = ""
     """Why the emulator refused the request; empty if it did not, or the recording does not say."""
+    fault: str = ""
+    """The fault of the emulator that changed the answer; empty without one."""
     is_lost: bool = False
     """Whether the client got no whole answer, although the recording may hold one."""
 

@@ -50,6 +50,27 @@ def test_requests_are_found_however_they_are_cut(messages: list[bytes], data: st
     assert [body for _, body in list_messages(pieces)] == [bodies[each] for each in messages]
 
 
+BAD_CHUNKS = [
+    b"zz\r\n",
+    b"-5\r\nhello\r\n",
+    b"f" * 20 + b"\r\n",
+    b"5\r\nhelloXX\r\n",
+    b"5\nhello\n",
+    b"\r\n",
+    b"x" * 9000,
+]
+
+
+@pytest.mark.parametrize("bad", BAD_CHUNKS, ids=range(len(BAD_CHUNKS)))
+@pytest.mark.parametrize("step", [1, 7, 20_000])
+def test_a_bad_chunk_passes_unchanged(bad: bytes, step: int) -> None:
+    """A chunked body that is broken is passed on to its last byte, and at once."""
+    whole = CHUNKED.partition(b"3;x")[0] + bad
+    reader = MessageReader(is_answer=False, must_hold=lambda _: False)
+    parts = [whole[start : start + step] for start in range(0, len(whole), step)]
+    assert b"".join(piece.raw for part in parts for piece in reader.feed(part)) == whole
+
+
 @given(st.lists(st.binary()), st.booleans())
 def test_no_byte_is_lost_whatever_comes(parts: list[bytes], is_answer: bool) -> None:  # noqa: FBT001
     """Bytes that are not HTTP pass unchanged, in both directions."""
