@@ -53,7 +53,7 @@ def control(server: Server, path: str, body: object) -> Any:  # noqa: ANN401  a 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed; .ci/run installs it")
 def test_the_commands_of_the_readme(server: Server, tmp_path: Path) -> None:
     """Every command of the README runs as printed, except for the port, and no answer is an error."""
-    assert len(SHELL) == 7
+    assert len(SHELL) == 8
     assert all(len(block.splitlines()) <= 10 for block in SHELL[1:])
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

@@ -90,6 +90,19 @@ def test_the_options_of_the_plugin_are_listed(environment: Environment, tmp_path
     assert "--zof-url" in done.stdout
 
 
+def test_the_built_in_scenarios_are_in_the_wheel(environment: Environment, tmp_path: Path) -> None:
+    """The installed command shows each built-in scenario, and the schema file is beside the code that reads it."""
+    listed = environment.run("zof-emulator", "scenario", "show", cwd=tmp_path)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert len(names) == 8
+    for name in names:
+        shown = environment.run("zof-emulator", "scenario", "show", name, cwd=tmp_path)
+        assert (shown.returncode, shown.stderr) == (0, "")
+    find = 'import zof_emulator.scenarios as room; print(open(room.__path__[0] + "/schema.json").read(1))'
+    assert environment.run("python", "-c", find, cwd=tmp_path).stdout == "{\n"
+
+
 # --- commands
 
 COMMANDS: Final = {

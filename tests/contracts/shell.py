@@ -28,6 +28,7 @@ _ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 _LOOP: Final = re.compile(
     r"for count in \$\(seq (\d+)\); do\n +(.*) \| head -n 1 \| grep -q \" 429\" && break\ndone", re.DOTALL
 )
+_AGAIN: Final = re.compile(r"for _ in \$\(seq (\d+)\); do\n +(.*)\ndone", re.DOTALL)
 _SUBSTITUTION: Final = re.compile(r"(\w+)=\$\((.*)\)", re.DOTALL)
 _PRINTING: Final = (r"""printf '%s\n' "$ANSWER" | show""", 'echo "$((count - 1)) requests before 429"')
 """Lines that print what was read."""
@@ -57,6 +58,9 @@ class Shell:
     def _run_line(self, line: str, transport: Transport) -> None:
         if (loop := _LOOP.fullmatch(line)) is not None:
             self._loop(int(loop[1]), list(self._split(loop[2])), transport)
+        elif (again := _AGAIN.fullmatch(line)) is not None:
+            for _ in range(int(again[1])):
+                self._run_line(again[2], transport)
         elif (found := _SUBSTITUTION.fullmatch(line)) is not None:
             self._assign_output(found[1], list(self._split(found[2])), transport)
         elif line not in _PRINTING:

@@ -55,7 +55,8 @@ def test_the_past_keeps_the_rules(runs: list[dict[str, Any]], capacity: int, see
         at = run.started_at or 0
         others = (one for one in past if one is not run and (one.started_at or 0) <= at < (one.completed_at or 0))
         assert sum(1 for _ in others) < capacity
-        assert at >= run.created_at
+        instants = [run.created_at, at, *run.ends, run.completed_at or 0]
+        assert instants == sorted(instants)
     started = [run.started_at or 0 for run in past]
     assert started == sorted(started)
     ranked = sorted(past, key=lambda run: run.rank)

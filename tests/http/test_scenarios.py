@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from dataclasses import fields
 from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zof_emulator import ClockMode, Settings
+from zof_emulator import ClockMode, Settings, WorldConfig
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.cli.replay import replay
 from zof_emulator.journal.masking import is_masked, mask_text
 from zof_emulator.scenarios.load import list_names, load_object
 from zof_emulator.scenarios.schema import SCHEMA
 from zof_emulator.settings import OFF
+from zof_emulator.spec.document import find, load
 
 from tests.http.stories import REQUESTS, told
 from tests.scenarios.scenarios import PNG, XML, scenarios
@@ -55,7 +57,7 @@ def outcome_of(zof: Zof, *cases: str, **fields: Any) -> str:  # noqa: ANN401
     return str(zof.ended(*cases, **fields)["status"])
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(scenarios, st.sampled_from(["manual", "auto"]), st.lists(st.sampled_from(sorted(REQUESTS)), max_size=12))
 def test_any_scenario(value: dict[str, Any], clock: str, story: list[str]) -> None:
     """With any scenario no request is answered with 5xx; its snapshot is restored, and its journal replays."""
@@ -70,7 +72,7 @@ def test_any_scenario(value: dict[str, Any], clock: str, story: list[str]) -> No
     assert [one for one in told(other, story) if one.status >= 500] == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(scenarios, st.lists(st.sampled_from(sorted(REQUESTS)), max_size=8))
 def test_the_same_bytes(value: dict[str, Any], story: list[str]) -> None:
     """The same scenario, seed and clock give the same bytes, also after a reset and in a world made by a request."""
@@ -297,6 +299,10 @@ def test_a_snapshot_in_another_process() -> None:
     assert other.tell("PUT", "/snapshot", zof.tell("GET", "/snapshot").json).status == 200
     assert other.get("/runs", key=OWN_KEY).status == 200
     assert other.send("GET", "/v1/runs", key=None, headers=[("authorization", f"bearer {OWN_KEY}")]).status == 200
+    assert ADMIN in other.world.keys  # the process knows this one
+    digest = zof.tell("GET", "/scenario").json["scenario"]["keys"][0]["digest"]
+    for header in (digest, f"Bearer {digest}"):
+        assert other.send("GET", "/v1/runs", key=None, headers=[("authorization", header)]).status == 401
     assert outcome_of(other, "tc_pay", key=OWN_KEY) == "failed"
     assert outcome_of(zof, "tc_pay") == "failed"
 
@@ -348,6 +354,12 @@ def test_a_world_by_a_request() -> None:
     assert zof.tell("POST", "/worlds", {"name": "b", "scenario": OWN}).json["scenario"] == "own"
     assert zof.within("b").get("/runs", key=OWN_KEY).status == 200
     assert zof.tell("POST", "/worlds", {"name": "c"}).json["scenario"] == "default"
+
+
+def test_the_document_has_every_setting() -> None:
+    """The body that creates a world has a field for every setting of a world."""
+    described = load(find("control.yaml")).at("#/components/schemas/CreateWorld")["properties"]
+    assert set(described) == {"name", *(one.name for one in fields(WorldConfig))}
 
 
 def test_put_scenario() -> None:
@@ -403,6 +415,8 @@ def test_what_the_built_in_scenarios_do() -> None:
     assert queue.walk("/runs")[0]["status"] == "queued"
     outage = zof_with("platform-outage")
     assert outcome_of(outage) == "error"
+    order = {"project_id": "proj_abc", "environment": "staging", "test_case_ids": ["tc_x"]}
+    assert [outage.post("/runs", order).status for _ in range(3)] == [500, 201, 500]
     tight = zof_with("tight-limits", rate=load_object("tight-limits").settings["rate"])
     assert [tight.get("/runs").status for _ in range(6)] == [200] * 5 + [429]
     many = zof_with("many-runs")

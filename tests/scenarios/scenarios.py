@@ -87,6 +87,17 @@ webhooks: Final = merged(
     ),
     optional(secret=st.just("s" * 20)),
 )
+faults: Final = st.sampled_from(
+    [
+        {"match": {"operation": "startRun"}, "schedule": {"every": 3}, "effect": {"error": "rate_limited"}},
+        {"match": {"path": "/v1/runs"}, "place": "after", "effect": {"status": 404, "undocumented": True, "body": {}}},
+        {
+            "match": {"key": "zof_test_admin"},
+            "schedule": {"nth": 2},
+            "effect": {"status": 418, "undocumented": True, "body": {}},
+        },
+    ]
+)
 scenarios: Final = optional(
     name=st.just("own"),
     base=st.sampled_from(["default", "empty"]),
@@ -95,6 +106,8 @@ scenarios: Final = optional(
     max_runs=st.sampled_from([3, 100]),
     references=st.sampled_from(["open", "strict"]),
     environments=st.just(["qa"]),
+    evolve=st.booleans(),
+    faults=st.lists(faults, max_size=2),
     envelope=st.sampled_from(["present", "legacy"]),
     organizations=st.just([{"id": "org_abc", "environments": ["staging", "production", "qa"]}, {"id": "org_own"}]),
     keys=st.lists(keys, max_size=2, unique_by=lambda one: str(one["secret"])),

@@ -165,6 +165,14 @@ MISTAKES: Final[dict[str, tuple[str, list[str]]]] = {
         "faults:\n  - match: {}\n",
         ["3: faults[0].effect: invalid effect None: use"],
     ),
+    "a fault of an unknown operation": (
+        "faults:\n  - match:\n      operation: startRuns\n    effect: {reset: true}\n",
+        ["4: faults[0].match.operation: invalid match.operation 'startRuns': use an operation ID such as startRun;"],
+    ),
+    "a fault for an unknown key": (
+        "faults:\n  - match: {key: nobody-has-this}\n    effect: {reset: true}\n",
+        ["3: faults[0].match.key: invalid match.key '': use a key of the world"],
+    ),
     "a fault with an unknown field": (
         "faults:\n  - effect:\n      reset: true\n      latency: 5\n",
         ["5: faults[0].effect.latency: invalid effect.latency 5: use one of"],

@@ -79,7 +79,7 @@ class TrafficCheck:
         if limit is None or remaining is None or reset is None or exchange.response.status == _THROTTLED:
             return
         now = read_server_time(exchange)
-        near = now - 1 <= reset <= now + _WINDOW + 1
+        near = now - exchange.took - 1 <= reset <= now + _WINDOW + 1
         window = self._windows.get(exchange.request.key)
         trace = [exchange] if window is None else [window.last, exchange]
         if not near and reset < _MILLISECONDS:

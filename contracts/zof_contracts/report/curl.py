@@ -13,7 +13,7 @@ import json
 import math
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -95,36 +95,76 @@ def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str
         can_move_clock: whether the script waits by moving the target's clock, which takes no time.
     """
     redact, variables = Redactor(keys), _Variables()
-    commands: list[str] = []
-    for step, exchange in enumerate(trace, 1):
-        answer = exchange.response
-        if step > 1 and (seconds := measure_pause(trace[step - 2], exchange, can_move_clock=can_move_clock)):
-            commands += ["", f"pause {seconds:g}"]
-        later_values = list(_find_later_values(answer.json, trace[:step], trace[step:], variables))
-        request_id = _flatten(answer.header("x-request-id") or "")
-        commands += ["", f"# {step}. {answer.status}" + (f", {request_id}" if request_id else "")]
+    steps: list[_Step] = []
+    for number, exchange in enumerate(trace, 1):
+        later_values = list(_find_later_values(exchange.response.json, trace[:number], trace[number:], variables))
+        is_first = not any(each.response.status == _TOO_MANY for each in trace[: number - 1])
+        pause = measure_pause(trace[number - 2], exchange, can_move_clock=can_move_clock) if number > 1 else 0
         command = _Command(exchange, variables, redact, keys).write()
-        if answer.status == _TOO_MANY and not any(each.response.status == _TOO_MANY for each in trace[: step - 1]):
-            limit = parse_whole_number(answer.header("x-ratelimit-limit")) or _USUAL_LIMIT
-            commands += [
-                f"for count in $(seq {2 * limit}); do",
-                f'  {command} | head -n 1 | grep -q " 429" && break',
-                "done",
-                'echo "$((count - 1)) requests before 429"',
-            ]
-        if later_values:
-            commands += [f"ANSWER=$({command})", """printf '%s\\n' "$ANSWER" | show"""]
+        lines = tuple(_run_command(command, exchange, later_values, variables, uses_up_limit=is_first))
+        if steps and not pause and lines == steps[-1].lines and len(lines) == 1:
+            steps[-1] = replace(steps[-1], last=number)
         else:
-            commands.append(f"{command} | show")
-        for path, value in later_values:
-            name, place = variables.define(path, value), shlex.quote(json.dumps(path))
-            commands.append(f"""{name}=$(printf '%s\\n' "$ANSWER" | read_json {place})""")
-    lines = [f"export ZOF_BASE_URL={shlex.quote(redact.text(base) + PREFIX)}", *_list_keys(trace, keys)]
-    lines += [_UNIQUE] if any("${UNIQUE}" in command for command in commands) else []
-    lines += [SHOW, *([READ_JSON] if variables.names else [])]
-    if any(command.startswith("pause ") for command in commands):
-        lines.append(PAUSE_BY_CLOCK if can_move_clock else PAUSE)
-    return redact.text("\n".join([*lines, *commands])) + "\n"
+            steps.append(_Step(number, number, exchange, pause, lines))
+    commands = [line for step in steps for line in step.write()]
+    lines_before = [f"export ZOF_BASE_URL={shlex.quote(redact.text(base) + PREFIX)}", *_list_keys(trace, keys)]
+    lines_before += [_UNIQUE] if any("${UNIQUE}" in command for command in commands) else []
+    lines_before += [SHOW, *([READ_JSON] if variables.names else [])]
+    if any(step.pause for step in steps):
+        lines_before.append(PAUSE_BY_CLOCK if can_move_clock else PAUSE)
+    return redact.text("\n".join([*lines_before, *commands])) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One request of a script, or several equal ones in a row."""
+
+    first: int
+    last: int
+    exchange: Exchange
+    """The first of them."""
+    pause: float
+    """Seconds to wait before it."""
+    lines: tuple[str, ...]
+    """The commands."""
+
+    def write(self) -> Iterator[str]:
+        """Yield the lines of the step; equal requests are sent in a loop."""
+        if self.pause:
+            yield from ("", f"pause {self.pause:g}")
+        answer, count = self.exchange.response, self.last - self.first + 1
+        request_id = _flatten(answer.header("x-request-id") or "")
+        numbers = f"{self.first}" if count == 1 else f"{self.first} to {self.last}"
+        yield from ("", f"# {numbers}. {answer.status}" + (f", {request_id}" if request_id else ""))
+        if count == 1:
+            yield from self.lines
+        else:
+            yield from (f"for _ in $(seq {count}); do", *(f"  {line}" for line in self.lines), "done")
+
+
+def _run_command(
+    command: str,
+    exchange: Exchange,
+    later_values: Sequence[tuple[Path, str]],
+    variables: _Variables,
+    *,
+    uses_up_limit: bool,
+) -> Iterator[str]:
+    """Yield the lines that send a request, print its answer, and read the values that later requests use."""
+    answer = exchange.response
+    if answer.status == _TOO_MANY and uses_up_limit:
+        limit = parse_whole_number(answer.header("x-ratelimit-limit")) or _USUAL_LIMIT
+        yield f"for count in $(seq {2 * limit}); do"
+        yield f'  {command} | head -n 1 | grep -q " 429" && break'
+        yield "done"
+        yield 'echo "$((count - 1)) requests before 429"'
+    if later_values:
+        yield from (f"ANSWER=$({command})", """printf '%s\\n' "$ANSWER" | show""")
+    else:
+        yield f"{command} | show"
+    for path, value in later_values:
+        name, place = variables.define(path, value), shlex.quote(json.dumps(path))
+        yield f"""{name}=$(printf '%s\\n' "$ANSWER" | read_json {place})"""
 
 
 def measure_pause(before: Exchange, after: Exchange, *, can_move_clock: bool) -> float:

@@ -84,6 +84,9 @@ class Story:
         """Cancel the runs that have not ended, so that they take no capacity from other stories."""
         if self.client.target.advance is not None or not self.actions.can_start_runs:
             return
+        if self.actions.list_open_runs():
+            with suppress(Unanswered):  # the list shows which of them have ended
+                self.client.get("/runs", limit=100, created_after=self.actions.since)
         for run_id in self.actions.list_open_runs():
             with suppress(Unanswered, ValueError):  # HTTP does not allow every ID in a path
                 path = f"/runs/{quote(run_id, safe='', errors='backslashreplace')}/cancel"

@@ -33,6 +33,8 @@ _ABOUT_PAGES: Final = "pages."
 """The beginning of the names of rules that need as many items as were listed."""
 _MAKING: Final = frozenset({"startRun", "createWebhook"})
 """The operations that make what later requests name."""
+_LIST_OF_RUNS: Final = "listRuns"
+"""A list that holds a run whatever has become of it."""
 _MOST_STARTS: Final = 60
 
 
@@ -72,9 +74,10 @@ class _Sources:
         todo = [*finding.trace, *self._find_shown_runs(finding)]
         chosen |= {exchange.number: exchange for exchange in todo}
         last = max(exchange.number for exchange in finding.trace)
+        is_about_runs_listed = finding.rule.name.startswith(_ABOUT_PAGES) and finding.operation == _LIST_OF_RUNS
         while todo:
             exchange = todo.pop()
-            if starts_run(exchange.request):
+            if starts_run(exchange.request) and not is_about_runs_listed:
                 changes = self._changes[str(exchange.response.fields.get("id"))]
                 chosen.update({each.number: each for each in changes if each.number < last})
             for name in _list_names_of_request(exchange):

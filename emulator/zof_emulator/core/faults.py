@@ -69,8 +69,6 @@ from zof_emulator.core.tenants import digest_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zof_emulator.core.tenants import Key
-
 MOST_RULES: Final = 10_000
 """The largest number of fault rules in a world."""
 NO_CONTENT: Final = (204, 304)
@@ -379,11 +377,6 @@ def schema() -> dict[str, Any]:
 def digest_key(key: str) -> str:
     """The form in which a rule keeps a key."""
     return DIGEST + digest_of(key)
-
-
-def show_key(key: Key) -> str:
-    """The form in which a rule keeps a key of a world."""
-    return DIGEST + key.known_digest if key.known_digest else digest_key(key.secret)
 
 
 def canonical(value: object, path: str = "") -> str:

@@ -50,6 +50,7 @@ def check_state(state: State, runs: Runs) -> Generator[None, None, None]:
     _check_numbers(state, len(runs))
     _check_keys(state)
     _check_catalogue(state)
+    _check_suites(state, runs)
     yield
     yield from _check_tenancies(state, runs)
     yield from _check_agenda(state, runs, rules)
@@ -114,6 +115,15 @@ def _check_catalogue(state: State) -> None:
     _require(listed == owned, "catalogue.projects")
 
 
+def _check_suites(state: State, runs: Runs) -> None:
+    """Check that a suite is given with its cases, or is the suite of a run."""
+    catalogue = state["catalogue"]
+    given, suites = set(catalogue["given"]), catalogue["suites"]
+    _require(given <= catalogue["owners"].keys(), "catalogue.given")
+    _require(suites.keys() <= given | {run.test_suite_id for run in runs.values()}, "catalogue.suites")
+    _require(all(given.issuperset(suites[name]) for name in given & suites.keys()), "catalogue.given")
+
+
 # --- runs
 
 
@@ -134,6 +144,7 @@ def check_run(run: Run, state: State, before: Run | None) -> None:
     _require(number < state["started"] and labels is not None and environment in labels, part)
     named = {project, *cases} | (set() if suite is None else {suite})
     _require({owners.get(name) for name in named} == {organization} and _is_unique(cases), part)
+    _require(suite is None or state["catalogue"]["suites"].get(suite) == list(cases), part)
     instants = [created, *(one for one in (began,) if one is not None), *ends]
     instants += [state["now"] if ended is None else ended]
     _require(_ascends(instants) and instants[-1] <= state["now"], part)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from zof_emulator.core.fault_store import FaultCall
-from zof_emulator.core.faults import canonical, show_key
+from zof_emulator.core.faults import DIGEST, canonical, digest_key
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.authorization import canonical_bearer
@@ -41,7 +41,7 @@ def may_match(table: FaultTable, arrival: Arrival, hosted: HostedWorld) -> bool:
             key = hosted.authorizations.get(authorization) or hosted.authorizations.get(canonical_bearer(authorization))
             if key is None or (has_organization and key.organization not in table.organizations):
                 continue
-            if has_key and show_key(key) not in table.keys:
+            if has_key and _digest_of(key) not in table.keys:
                 continue
         if has_body and not any(value in table.fields[name] for name, value in _read_fields(arrival.raw, table.fields)):
             continue
@@ -68,7 +68,7 @@ def read_call(arrival: Arrival, hosted: HostedWorld, tables: Sequence[FaultTable
     key = find_key(arrival, hosted) if any(table.organizations or table.keys for table in tables) else None
     if key is None:
         return FaultCall(operation, path, headers=headers, fields=fields)
-    return FaultCall(operation, path, key.organization, show_key(key), headers, fields)
+    return FaultCall(operation, path, key.organization, _digest_of(key), headers, fields)
 
 
 def find_key(arrival: Arrival, hosted: HostedWorld) -> Key | None:
@@ -104,3 +104,8 @@ def _canonical_or_none(value: Any) -> str | None:  # noqa: ANN401  JSON
         return canonical(value)
     except InvalidField:
         return None
+
+
+def _digest_of(key: Key) -> str:
+    """The form in which a rule keeps a key of the world."""
+    return DIGEST + key.known_digest if key.known_digest else digest_key(key.secret)

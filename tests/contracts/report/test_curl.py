@@ -192,6 +192,14 @@ def test_the_small_shell_is_right(tmp_path: Path, name: str) -> None:
     assert small.answers[-1].body.decode()[:20] in printed
 
 
+def test_equal_requests_are_sent_in_a_loop() -> None:
+    """Three equal requests in a row are one command that is run three times."""
+    starts = [exchange(Request("POST", "/v1/runs", body=b"{}"), {"id": f"run_0000000{number}"}) for number in range(3)]
+    text = write_script([*starts, exchange(Request("GET", "/v1/runs"))], base="http://x", keys={})
+    assert "# 1 to 3. 200\nfor _ in $(seq 3); do\n  curl" in text
+    assert text.count("curl") == 2
+
+
 def test_keys_are_variables() -> None:
     """Each API key of the target is a variable; any other credential is printed as it was sent."""
     trace = [

@@ -29,6 +29,7 @@ from tests.simulated_turns import Delayed, SimulatedTurns
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange, Headers, Response
     from zof_contracts.search.recheck import Discovery
+    from zof_contracts.search.stories import Step
     from zof_contracts.target.transport import Transport
 
     from tests.mutants.layer import Mutant
@@ -139,6 +140,36 @@ def test_the_number_of_runs_holds_with_several_stories() -> None:
     with pytest.raises(BudgetExceeded):
         played.play()
     assert len(played.client.started) == 7
+
+
+def test_a_start_of_another_story_is_no_effect_of_a_replay() -> None:
+    """While a story compares the lists of runs around a replay, no other story starts a run."""
+    replay: Step = ("start_keyed", {"key": "one", "parts": (0,), "is_spaced": False})
+    start: Step = ("start", {"parts": (0,)})
+    for seed in range(3):
+        played = Play(seed=seed, delayed=True)
+        played.stories = [[replay] * 8, *([start] * 12 for _ in range(3))]
+        played.play()
+        assert played.found == []
+        assert played.ledger.evidence["idempotency.replay"] == 14
+
+
+def test_a_walk_during_starts_of_other_stories_is_one_under_change() -> None:
+    """A list that others change while it is read says nothing about the walk of a list that stays the same."""
+    start: Step = ("start", {"parts": (0,)})
+    walk: Step = ("walk_runs", {"limit": 1, "starting": False})
+    played = Play(delayed=True, mutant=MUTANTS["pages-by-offset"])
+    played.stories = [[*[start] * 4, *[walk] * 4], *([start] * 30 for _ in range(3))]
+    played.play()
+    assert "pages.walk.under-change" in {rule for rule, _ in played.found}
+    assert "pages.walk" not in {rule for rule, _ in played.found}
+
+
+def test_no_story_leaves_runs_behind() -> None:
+    """The runs of a story that have not ended are canceled at its end, so that the next ones find a place."""
+    played = Play()
+    played.play()
+    assert played.client.started.keys() == played.client.ended.keys()
 
 
 def test_the_journal_is_complete_and_in_order() -> None:
