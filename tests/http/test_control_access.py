@@ -295,6 +295,7 @@ ELSEWHERE: Final[dict[str, Callable[[], Answer]]] = {
     "invalid_world": lambda: Zof().send("GET", "/w/-/v1/runs"),
     "host_missing": lambda: without_host(Zof(), "/v1/runs", "1.1"),
     "conflicting_world": lambda: Zof().send("GET", "/w/a/v1/runs", headers=[("x-zof-world", "b")]),
+    "invalid_preference": lambda: Zof().send("GET", "/v1/runs", headers=[("prefer", "=")]),
     "token_missing": lambda: ask(Zof(token=TOKEN)),
     "token_wrong": lambda: ask(Zof(token=TOKEN), authorization="Bearer x"),
     "not_loopback": lambda: ask(Zof(host=ANYWHERE), client="192.0.2.7"),

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from zof_contracts.contract.rules import Rule
     from zof_contracts.evidence.events import Listener
+    from zof_contracts.evidence.findings import Finding
     from zof_contracts.target.target import Target
 
 Part = Callable[..., object]
@@ -276,7 +277,20 @@ class _Runner:
             scratch = self._rerun(probes, "and-again")
             left = self._list_unreproduced(left, scratch)
         for key in left:
-            mark_flaky(self.ledger, key, scratch)
+            if not self._is_still_shown(self.ledger.findings[key]):
+                mark_flaky(self.ledger, key, scratch)
+
+    def _is_still_shown(self, finding: Finding) -> bool:
+        """Whether the request that showed a finding shows it again; a probe that runs anew looks at other runs."""
+        request = finding.trace[-1].request
+        if not request.is_safe:
+            return False
+        try:
+            with judge_separately(self.client, self.ledger) as scratch, suppress(Unanswered, ReadOnly):
+                self.client.send(request)
+        except (Stopped, Unreachable) as error:
+            raise _EndedEarly(_End.from_error(error)) from error
+        return is_reproduced(finding, scratch)
 
     def _rerun(self, probes: Sequence[Probe], word: str) -> Ledger:
         with judge_separately(self.client, self.ledger) as scratch:

@@ -116,6 +116,12 @@ class OutcomeRules:
         return max(timing.longest_ms * timing.slow_factor, *(one.longest_ms for one in self.rules), 0)
 
     @cached_property
+    def _timing(self) -> tuple[int, ...]:
+        """The arguments of `outcomes.duration` that differ from its defaults, which most worlds keep."""
+        timing = self.timing
+        return () if timing == Timing() else (timing.shortest_ms, timing.longest_ms, timing.slow_factor)
+
+    @cached_property
     def most_artifacts(self) -> int:
         """The largest number of artifacts that a rule adds to a case."""
         return max((len(one.artifacts) for one in self.rules), default=0)
@@ -141,9 +147,9 @@ class OutcomeRules:
 
     def counts_case(self, run: Run, case: str) -> bool:
         """Whether the outcome of a case depends on how often it has run."""
-        if outcomes.is_flaky(case):
-            return True
-        candidates = self._find_candidates(case, run.test_suite_id, run.environment) if self.rules else ()
+        if not self.rules or outcomes.is_flaky(case):
+            return outcomes.is_flaky(case)
+        candidates = self._find_candidates(case, run.test_suite_id, run.environment)
         return any(self.rules[one].has_schedule and not self.rules[one].suite for one in candidates)
 
     def can_count_case(self, case: str) -> bool:
@@ -167,14 +173,11 @@ class OutcomeRules:
                 if not rule.has_schedule or rule.is_due(seed, f"{index}/{run.organization}/{subject}", number):
                     status = rule.status or outcomes.outcome(case, nth)
                     return Plan(status, self._duration(seed, case, rule, number), index)
-        timing = self.timing
-        took = outcomes.duration(seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
-        return Plan(outcomes.outcome(case, nth), took, NO_RULE)
+        return Plan(outcomes.outcome(case, nth), outcomes.duration(seed, case, *self._timing), NO_RULE)
 
     def _duration(self, seed: int, case: str, rule: OutcomeRule, nth: int) -> int:
         if rule.shortest_ms is None:
-            timing = self.timing
-            return outcomes.duration(seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
+            return outcomes.duration(seed, case, *self._timing)
         span = rule.longest_ms - rule.shortest_ms + 1
         return rule.shortest_ms + (draw(f"{seed}/duration/{case}/{nth}") % span if span > 1 else 0)
 

@@ -114,6 +114,20 @@ class Routes:
         return self._find_in_tree(segments[depth:]) if segments[:depth] == prefix else (None, _NONE)
 
     def _find_in_tree(self, segments: Sequence[str]) -> tuple[Route | None, Mapping[str, str]]:
+        node, values = self._root, list[str]()
+        for segment in segments:  # most paths need no search: at each place either segment or parameter leads on
+            following = node.fixed.get(segment)
+            if following is None:
+                following = node.variable
+                if following is None or not segment:
+                    return None, _NONE
+                values.append(segment)
+            elif node.variable is not None:
+                return self._search_tree(segments)
+            node = following
+        return (node.route, dict(zip(reversed(node.names), values, strict=True))) if node.route else (None, _NONE)
+
+    def _search_tree(self, segments: Sequence[str]) -> tuple[Route | None, Mapping[str, str]]:
         values: list[str] = []
         found = self._root.find(segments, 0, values)
         return (None, _NONE) if found is None else (found.route, dict(zip(found.names, values, strict=True)))

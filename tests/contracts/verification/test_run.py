@@ -28,7 +28,7 @@ from zof_contracts.verification.run import run
 
 from tests.contracts.answers import answering
 from tests.mutants.catalogue import target
-from tests.mutants.layer import Mutant, always, error
+from tests.mutants.layer import Mutant, always, error, says
 from tests.served import Server
 
 if TYPE_CHECKING:
@@ -237,6 +237,23 @@ def test_a_finding_that_recurs_is_none() -> None:
     found = [one for one in verification.new_findings if one.rule.name == "runs.cancel.terminal-conflict"]
     assert len(found) == 1
     assert verification.exit_code(strict=False) == 1
+
+
+def test_a_finding_about_one_run_is_not_flaky_while_that_run_shows_it() -> None:
+    """A run that is shown with a wrong outcome each time breaks a rule, though runs that are started later do not."""
+    runs: list[str] = []
+
+    def lie(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        if ask.operation == "startRun" and answer.ok:
+            runs.append(answer.fields["id"])
+        is_first = ask.operation == "getRun" and ask.id == runs[0]
+        if is_first and answer.fields.get("status") in {"passed", "failed"}:
+            return says(answer, {**answer.fields, "status": "error"})
+        return answer
+
+    verification = run(target(Mutant(name="lie", rule="", make=always(lie))), max_examples=0)
+    assert {one.flaky for one in verification.findings if one.rule.name == "runs.outcome"} == {False}
 
 
 def test_only_the_rules_asked_for_are_settled() -> None:
