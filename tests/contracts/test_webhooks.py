@@ -55,6 +55,26 @@ def test_every_rule_is_exercised_in_process() -> None:
     ]
 
 
+def test_a_refusal_that_is_noted_late_changes_no_request() -> None:
+    """The requests for a retry are the same where the target notes the refusal of an event only after some of them."""
+    rules = (RULES["webhooks.retry"],)
+    punctual, tardy = target(), target()
+    move = tardy.advance
+    assert move is not None
+    moves: list[int] = []
+
+    def move_late(milliseconds: int) -> None:
+        """Move the clock, but for the first wait for a retry."""
+        moves.append(milliseconds)
+        move(1 if moves.count(11_000) == 1 else milliseconds)
+
+    verifications = [run(each, rules=rules, max_examples=0) for each in (punctual, replace(tardy, advance=move_late))]
+    assert moves.count(11_000) > 1
+    assert [verdicts(each)["webhooks.retry"] for each in verifications] == [Verdict.KEPT, Verdict.KEPT]
+    first, second = ([(one.request.method, one.request.path) for one in each.journal] for each in verifications)
+    assert first == second
+
+
 @pytest.mark.parametrize("name", ["webhook-secrets-listed", "event-signed-with-another-secret", "webhook-created-200"])
 def test_no_report_shows_a_webhook_secret(name: str) -> None:
     """The secrets of webhooks are in no report, also if an answer shows them where it should not."""

@@ -254,6 +254,7 @@ def test_a_single_run() -> None:
     mine = zof.run("run_mine")
     assert (mine["status"], mine["created_at"]) == ("failed", "2025-12-31T22:30:00Z")
     assert zof.run("run_sample_passed")["status"] == "passed"
+    assert zof.get("/runs/run_").status == 404
     listed = [one["id"] for one in zof.walk("/runs")]
     assert len(listed) == len(set(listed)) == 8
     assert all(zof.run(name)["id"] == name for name in listed)

@@ -27,6 +27,8 @@ EVENTS: Final = ("run.completed", "run.started", "run.failed")
 """What the webhook subscribes to; the test call sends the first."""
 _PATIENCE: Final = 10.0
 """Seconds for a request through the public URL."""
+_MOMENT: Final = 1.0
+"""Seconds of real time for events that may come later too."""
 _SHORTER: Final = 10
 _NO_CONTENT: Final = 204
 _SUCCESS: Final = range(200, 300)
@@ -102,6 +104,10 @@ class WebhookSession:
         came = self._receiver.wait_for(lambda received: has_come(self._read(received)), most)
         self._has_missed = self._has_missed or not came
         return came
+
+    def wait_briefly(self, has_come: Callable[[Sequence[Event]], bool]) -> None:
+        """Wait a moment for events that may come later too."""
+        self._receiver.wait_for(lambda received: has_come(self._read(received)), _MOMENT)
 
     def find_obstacle(self) -> str:
         """Why no event can come through the public URL, although the target may send them; empty if one can.

@@ -109,13 +109,13 @@ def _make_app(settings: Settings, snapshot: str | None) -> Dispatcher:
 def _run_with(app: Dispatcher, settings: Settings, command: Sequence[str]) -> int:
     """Serve an application while a command runs; return the exit status of the command."""
     try:
-        listener = listen(settings.host, settings.port)
+        listeners = listen(settings.host, settings.port)
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on port {settings.port}: {error.strerror}; choose another with --port"
         ) from error
-    root = f"http://{settings.host}:{listener.getsockname()[1]}"
-    with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable):
+    root = f"http://{settings.host}:{listeners[0].getsockname()[1]}"
+    with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable):
         status = _run(command, {**os.environ, **client_variables(root, settings.scenario.choose_key(DEFAULT).secret)})
     app.close()
     return status

@@ -21,7 +21,7 @@ from zof_emulator.core.scenario import Scenario
 from zof_emulator.scenarios.load import UnusableScenario, load
 from zof_emulator.server.run import listen, run
 from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, public_keys, ready_line, say
-from zof_emulator.settings import BOUNDS, Settings, parse_host, parse_rate, parse_url
+from zof_emulator.settings import BOUNDS, Settings, parse_host, parse_network, parse_origin, parse_rate, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -129,7 +129,19 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
     "--public-url",
     default="",
     type=_Parsed("url", parse_url),
-    help="Scheme and host of links in answers; default: those of the request.",
+    help="Scheme, host and path that links in answers begin with; default: scheme and host of the request.",
+)
+@_flag(
+    "--cors",
+    multiple=True,
+    type=_Parsed("origin", parse_origin),
+    help="Origin whose pages may use the emulator, as in http://localhost:3000; may be given more than once.",
+)
+@_flag(
+    "--trusted-proxy",
+    multiple=True,
+    type=_Parsed("address|network", lambda text: str(parse_network(text))),
+    help="Proxy whose X-Forwarded-Proto, -Host, -Prefix and -For count; may be given more than once.",
 )
 @_setting("journal", "--journal", help="Exchanges that the journal of a world keeps; 0 turns it off.")
 @_setting("max_worlds", "--max-worlds", help="Largest number of worlds in the process.")
@@ -188,10 +200,10 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     save_world = _open_files(app.hosted, flags["load"], flags["save_on_exit"])
     watcher = _make_watcher(app, flags, explicit, log) if flags["watch"] else None
     try:
-        listener = listen(settings.host, settings.port)
+        listeners = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
         raise click.ClickException(_explain_listen_error(settings, error)) from error
-    host, port = listener.getsockname()[:2]
+    host, port = listeners[0].getsockname()[:2]
     base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
     def started() -> None:
@@ -207,7 +219,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         save_world()
 
     try:
-        run(app, listener, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
+        run(app, listeners, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

@@ -90,10 +90,10 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
     if "scenario" in changes and not isinstance(changes["scenario"], Scenario):
         chosen = load(changes.pop("scenario")).apply(chosen)
     chosen = replace(chosen, **changes)
-    listener = listen(chosen.host, chosen.port)
-    host, port = listener.getsockname()[:2]
+    listeners = listen(chosen.host, chosen.port)
+    host, port = listeners[0].getsockname()[:2]
     app = create_app(chosen)
-    with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable), make_control_client() as client:
+    with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable), make_control_client() as client:
         if chosen.token:
             client.headers["authorization"] = f"Bearer {chosen.token}"
         address = f"[{host}]" if ":" in host else host
