@@ -146,7 +146,20 @@ def worlds(server: Server) -> Effect:
 def opens(server: Server) -> Effect:
     """Which of these tokens opens control."""
     tried = ("one", "two", "three")
-    return [key for key in tried if ask(server.port, request("GET", "/_emulator/health", key=key)).status == 200]
+    return [key for key in tried if ask(server.port, request("GET", "/_emulator/clock", key=key)).status == 200]
+
+
+def readers(server: Server) -> Effect:
+    """The origins whose pages may read answers."""
+    tried = ("http://a.test", "http://b.test", "http://c")
+    answers = {one: ask(server.port, request("GET", "/v1/projects", None, f"Origin: {one}".encode())) for one in tried}
+    return [one for one, answer in answers.items() if answer["access-control-allow-origin"] == one]
+
+
+def believes(server: Server) -> Effect:
+    """Whether a client on this machine is believed to be a proxy."""
+    answer = ask(server.port, request("GET", "/v1/runs/run_sample_failed", None, b"X-Forwarded-Host: a.test"))
+    return str(answer.json["url"]).startswith("http://a.test/")
 
 
 MANUAL: Final = ("--clock", "manual")
@@ -165,7 +178,9 @@ FLAGS: Final[list[Case]] = [
     ("journal", "3", 3, "4", 4, remembered, ()),
     ("max-worlds", "3", 3, "4", 4, worlds, ()),
     ("token", "one", ["one"], "two", ["two"], opens, ()),
-    ("public-url", "https://zof.test:8443", "https://zof.test:8443/runs", "http://a", "http://a/runs", links, ()),
+    ("public-url", "https://zof.test:8443", "https://zof.test:8443/runs", "http://a/b", "http://a/b/runs", links, ()),
+    ("cors", "http://a.test http://b.test", ["http://a.test", "http://b.test"], "http://c", ["http://c"], readers, ()),
+    ("trusted-proxy", "10.0.0.0/8 127.0.0.1", True, "10.0.0.1", False, believes, ()),
     ("log-format", "json", '{"level": ', "text", "2026-01-01", form_of_lines, MANUAL),
 ]  # fmt: skip
 
@@ -273,9 +288,11 @@ BAD: Final = [
     ("capacity", "0"), ("capacity", "1000001"), ("capacity", "many"),
     ("references", "closed"),
     ("environment", "a b"), ("environment", "-x"), ("environment", "ä"), ("environment", "a" * 64),
-    ("public-url", "zof.test"), ("public-url", "ftp://zof.test"), ("public-url", "http://zof.test/v1"),
+    ("public-url", "zof.test"), ("public-url", "ftp://zof.test"), ("public-url", "http://zof.test//v1"),
     ("public-url", "http://[::1"), ("public-url", "http://zof.test:99999"), ("public-url", "http://☃.test"),
     ("public-url", "http://a b"), ("public-url", "http://a?b"),
+    ("cors", "*"), ("cors", "null"), ("cors", "http://a/b"),
+    ("trusted-proxy", "proxy.test"), ("trusted-proxy", "1.2.3.4/33"),
     ("journal", "-1"), ("journal", "x"), ("max-worlds", "0"), ("max-worlds", "x"),
     ("world-idle", "0"), ("world-idle", "x"),
     ("log-format", "xml"),

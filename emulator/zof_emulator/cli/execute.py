@@ -35,7 +35,20 @@ if TYPE_CHECKING:
     from zof_emulator.settings import Settings
 
 _LEFT_OUT: Final = frozenset(
-    {"host", "port", "journal", "public_url", "token", "save_on_exit", "log_format", "quiet", "watch", "workers"}
+    [
+        "detach",
+        "host",
+        "journal",
+        "log_format",
+        "port",
+        "public_url",
+        "quiet",
+        "save_on_exit",
+        "token",
+        "trusted_proxy",
+        "watch",
+        "workers",
+    ]
 )
 """Options of `serve` that this command does not take, or defines itself."""
 _SHARED: Final = [option for option in serve.params if option.name not in _LEFT_OUT]

@@ -14,7 +14,10 @@ import click
 from click.core import ParameterSource
 
 from zof_emulator.app import create_app
+from zof_emulator.cli.detach import DETACH, start_detached
+from zof_emulator.cli.environment import quote_host
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save
+from zof_emulator.cli.state import write_token
 from zof_emulator.cli.watch import FileWatcher
 from zof_emulator.core.config import ClockMode, Envelope, References, check_label, schema_of
 from zof_emulator.core.scenario import Scenario
@@ -174,10 +177,16 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
     default="",
     help="Token that /_emulator requires; generated when clients on other machines can connect.",
 )
-@_flag("--load", default="", help="Snapshot file to start from.")
+@_flag("--load", default="", help="Snapshot file to start from; with the same --save-on-exit it need not exist yet.")
 @_flag("--save-on-exit", default="", help="File to write a snapshot of the default world to on exit.")
 @_flag("--log-format", default="text", type=click.Choice(["text", "json"]), help="Format of log lines.")
 @_flag("--quiet", is_flag=True, default=False, help="Print no banner, and only warnings and errors.")
+@_flag(
+    DETACH,
+    is_flag=True,
+    default=False,
+    help="Start in the background, and return when requests are accepted; stop ends it.",
+)
 @click.option(
     "--workers",
     envvar="WEB_CONCURRENCY",
@@ -191,7 +200,15 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         raise click.UsageError(
             "only 1 worker process is possible: state is kept in memory, and two processes would each have their own"
         )
-    explicit = find_explicit_flags(click.get_current_context())
+    context = click.get_current_context()
+    if flags["detach"]:
+        say(sys.stdout, start_detached(context.find_root().obj or sys.argv[1:]))
+        return 0
+    return _serve(flags, find_explicit_flags(context))
+
+
+def _serve(flags: dict[str, Any], explicit: Collection[str]) -> int:
+    """Serve until a signal ends the process; return the exit status."""
     settings = settings_from(flags, explicit)
     drain = Drain(sys.stderr) if may_block(sys.stderr) else None
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
@@ -204,11 +221,14 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     except (OSError, UnicodeError) as error:
         raise click.ClickException(_explain_listen_error(settings, error)) from error
     host, port = listeners[0].getsockname()[:2]
-    base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    base_url = f"http://{quote_host(host)}:{port}/v1"
+    token_files: list[Path] = []
 
     def started() -> None:
         _greet(settings, base_url, quiet=flags["quiet"], is_generated=not flags["token"])
-        say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
+        token_file = write_token(port, settings.token)
+        token_files.extend([token_file] if token_file else [])
+        say(sys.stdout, ready_line(base_url, host, port, os.getpid(), token_file))
         if watcher is not None:
             watcher.start()
 
@@ -217,6 +237,8 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
             watcher.stop()
         app.close()
         save_world()
+        for file in token_files:
+            file.unlink(missing_ok=True)
 
     try:
         run(app, listeners, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
@@ -229,8 +251,11 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
 
 
 def _open_files(hosted: HostedWorld, source: str, target: str) -> Callable[[], None]:
-    """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given."""
-    if source:
+    """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given.
+
+    A world that is saved to the file that it is loaded from begins anew as long as there is no such file.
+    """
+    if source and (source != target or Path(source).exists()):
         load_snapshot(hosted, Path(source))
     if not target:
         return lambda: None

@@ -13,7 +13,8 @@ from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.load import load, read_source
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.settings import Settings
-from zof_emulator.testing.world import ADMIN_KEY, ControlError, World, make_control_client
+from zof_emulator.testing.control import ControlError
+from zof_emulator.testing.world import ADMIN_KEY, World, make_control_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
