@@ -337,8 +337,9 @@ class ProbeContext:
             self.ledger.record_kept("errors.invalid-request.status")
         elif status == INVALID and INVALID < got < _FAULT and got not in _SOME_4XX:
             self.record(check_status("errors.invalid-request.status", answer, INVALID, what), exchange)
-        is_named = got == status and param is not None and param.islower()
-        if is_named and self.is_error_readable("errors.param.field", exchange):
+        if param is None or got != status or not param.islower():
+            return
+        if self.is_error_readable("errors.param.field", exchange):
             rule, expected, shown = "errors.param.field", f"param {param}", f"{got} with param {quote_value(named)}"
             self.check(rule, named == param, expected=expected, got=shown, trace=exchange, place=param)
 
