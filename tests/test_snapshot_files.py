@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, write
 
+from tests.commands import command, complaint
 from tests.served import START, Server, ask, request
-from tests.test_cli import command, complaint
 
 MANUAL = ("--clock", "manual", "--rate-limit", "off", "--quiet")
 

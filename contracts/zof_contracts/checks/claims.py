@@ -150,10 +150,11 @@ def check_stranger_replay(first: Response, answer: Response) -> Iterator[Claim]:
         yield Claim("idempotency.scope.organization", holds, "a start of the other organization", got)
 
 
-def check_reused_key(answer: Response) -> Claim:
-    """Whether an idempotency key that is sent with another body is refused."""
-    holds = (answer.status, answer.error.get("param")) == (_CONFLICT, _KEY)
-    return Claim("idempotency.other-body", holds, f"{_CONFLICT} with param {_KEY}", describe(answer))
+def check_reused_key(answer: Response) -> Iterator[Claim]:
+    """Whether an idempotency key with another body is refused; nothing is claimed of a 409 without an error object."""
+    if answer.status != _CONFLICT or answer.error:
+        holds = (answer.status, answer.error.get("param")) == (_CONFLICT, _KEY)
+        yield Claim("idempotency.other-body", holds, f"{_CONFLICT} with param {_KEY}", describe(answer))
 
 
 # --- cancels

@@ -30,6 +30,8 @@ DOCS: Final = "https://zof.ai"
 PAGES: Final = {"S0": "Runs API", "S1": "Start run", "S2": "Results API", "S3": "Retrieve result", "S4": "Errors"}
 """The titles of the pages that rules name by abbreviation."""
 BASES: Final = {"D": "documented", "I": "inferred", "A": "assumed"}
+_ABOUT_REQUESTS: Final = frozenset({"conventions.answered", "conventions.no-server-error"})
+"""Rules whose places are kinds of requests: each kind may have a cause of its own."""
 
 Report = dict[str, Any]
 
@@ -111,10 +113,16 @@ def _build(verification: Verification) -> Report:
 
 
 def _defects(verification: Verification) -> list[list[Finding]]:
-    """Group the findings that are one defect in several operations; the one with the shortest trace comes first."""
+    """Group the findings that are one defect; the one with the shortest trace comes first.
+
+    A rule that is broken at one place of several operations is one defect. So is a rule that is broken in the same way
+    at several places, such as errors without `param` for each of the fields.
+    """
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for one in verification.findings:
-        groups.setdefault((one.rule.name, one.place, one.flaky, one.key in verification.known), []).append(one)
+        deviation = ("place", one.place) if one.rule.name in _ABOUT_REQUESTS or not one.place else ("got", one.got)
+        state = (one.flaky, one.key in verification.known)
+        groups.setdefault((one.rule.name, *deviation, *state), []).append(one)
     return [sorted(group, key=lambda one: len(one.trace)) for group in groups.values()]
 
 
@@ -216,6 +224,7 @@ def _finding(verification: Verification, finding: Finding, *others: Finding) -> 
         "rule": finding.rule.name,
         "verdict": finding.verdict.value,
         "operation": finding.operation,
+        "place": finding.place,
         "expected": finding.expected,
         "got": finding.got,
         "times": finding.times,
@@ -238,6 +247,7 @@ def _other_operation(verification: Verification, other: Finding) -> Report:
     return {
         "key": other.key,
         "operation": other.operation,
+        "place": other.place,
         "got": other.got,
         "times": other.times,
         "request_id": other.request_id,

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_contracts.report.text import describe_occurrences, format_verdict_line, list_notes
+from zof_contracts.report.text import describe_occurrences, format_verdict_line, list_notes, name_place
 
 if TYPE_CHECKING:
     from zof_contracts.report.document import Report
@@ -107,13 +107,18 @@ def _finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
         "Seen": escape(describe_occurrences(finding)),
         "To mend": escape(rule["mend"]),
     }
+    others = "".join(f"<p>In {escape(name_place(one))}:</p>{_script(one)}" for one in finding["also"])
     return (
         f'<details class="card {_class(verdict)}" open data-verdict="{verdict}" data-section="{rule["section"]}">'
         f"<summary><h3>{escape(finding['rule'])}</h3>{tags}<p>{escape(rule['sentence'])}</p></summary>"
         f'<div class="pair"><div><span>Expected</span>{escape(finding["expected"])}</div>'
         f"<div><span>Got</span>{escape(finding['got'])}</div></div>{_list(rows)}"
-        f'<div class="script"><button class="copy">Copy</button><pre>{escape(finding["script"])}</pre></div></details>'
+        f"{_script(finding)}{others}</details>"
     )
+
+
+def _script(finding: dict[str, Any]) -> str:
+    return f'<div class="script"><button class="copy">Copy</button><pre>{escape(finding["script"])}</pre></div>'
 
 
 def _rule(rule: dict[str, Any]) -> str:

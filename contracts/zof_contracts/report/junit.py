@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from zof_contracts.report.text import describe_occurrences
+from zof_contracts.report.text import describe_occurrences, name_place
 
 if TYPE_CHECKING:
     from zof_contracts.report.document import Report
@@ -68,6 +68,7 @@ def explain_finding(rule: dict[str, Any], finding: dict[str, Any]) -> str:
             f"rests on: {rule['basis']} {', '.join(source['name'] for source in rule['sources'])}".rstrip(),
             f"request: {finding['request_id']}; seed: {finding['seed']}; seen {describe_occurrences(finding)}",
             finding["script"],
+            *(f"in {name_place(one)}:\n{one['script']}" for one in finding["also"]),
         )
     )
 

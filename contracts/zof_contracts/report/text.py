@@ -54,7 +54,7 @@ def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any], profile
         yield from _wrap("repeat    ", f"{request}seed {finding['seed']}, --include {finding['rule']}, or:")
     yield from _script(finding["script"])
     for other in finding["also"][:_OTHER_SCRIPTS]:
-        yield from _wrap("repeat    ", f"in {other['operation'] or 'an undocumented path'}:")
+        yield from _wrap("repeat    ", f"in {name_place(other)}:")
         yield from _script(other["script"])
     if finding["also"][_OTHER_SCRIPTS:]:
         yield from _wrap("repeat    ", f"{len(finding['also']) - _OTHER_SCRIPTS} more scripts are in --report json")
@@ -66,10 +66,21 @@ def _script(text: str) -> Iterator[str]:
 
 
 def describe_occurrences(finding: dict[str, Any]) -> str:
-    """Describe how often a finding was observed, and in which operations."""
-    times = sum(one["times"] for one in (finding, *finding["also"]))
-    where = dict.fromkeys(one["operation"] or "an undocumented path" for one in (finding, *finding["also"]))
+    """Describe how often a finding was observed, in which operations, and at which places of them."""
+    seen = (finding, *finding["also"])
+    times = sum(one["times"] for one in seen)
+    places: dict[str, dict[str, None]] = {}
+    for one in seen:
+        places.setdefault(one["operation"] or "an undocumented path", {})[one["place"]] = None
+    are_many = len({one["place"] for one in seen}) > 1
+    where = [f"{name} ({', '.join(places[name])})" if are_many else name for name in places]
     return f"{'once' if times == 1 else f'{times} times'}, in {', '.join(where)}"
+
+
+def name_place(finding: dict[str, Any]) -> str:
+    """Name the operation of a finding, and its place in it where it has one."""
+    operation = finding["operation"] or "an undocumented path"
+    return f"{operation} ({finding['place']})" if finding["place"] else operation
 
 
 def format_verdict(finding: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ class Model:
         elif stored.body == body:
             yield from check_replay(stored.response, response, respelled=stored.is_spaced is not is_spaced)
         else:
-            yield check_reused_key(response)
+            yield from check_reused_key(response)
 
     def record_cancel(self, before: JsonObject, answer: Response, after: JsonObject) -> Iterator[Claim]:
         """A run was canceled: the run before, the answer, and the run when it has settled."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
 from zof_contracts.evidence.findings import Verdict
+from zof_contracts.report import render
 from zof_contracts.report.document import build_report
 from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import MUTANTS, target
+from tests.mutants.layer import Mutant, always, content
+
+if TYPE_CHECKING:
+    from zof_contracts.evidence.exchange import Response
+
+    from tests.mutants.layer import Ask, Inner
 
 
 def test_crashes_of_different_requests_are_different_findings() -> None:
@@ -39,3 +50,53 @@ def test_a_finding_keeps_its_script_for_each_operation() -> None:
     for finding in report["findings"]:
         assert all(other["script"] != finding["script"] for other in finding["also"])
     assert any(finding["also"] for finding in report["findings"])
+
+
+PROBLEM = json.dumps({"type": "about:blank", "title": "Error", "status": 400}).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "rules"),
+    [
+        ("text/html", b"<html><h1>Error</h1></html>", {"conventions.json"}),
+        ("application/problem+json", PROBLEM, {"conventions.content-type", "errors.envelope"}),
+    ],
+)
+def test_a_gateway_that_replaces_error_bodies_breaks_one_rule(kind: str, body: bytes, rules: set[str]) -> None:
+    """Where every error body is replaced, the rules about that are broken, and no rule about what the bodies lack."""
+
+    def replace_error(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        return content(answer, body, kind) if answer.status >= 400 else answer
+
+    report = build_report(run(deploy(replace_error), max_examples=0))
+    assert {each["rule"] for each in report["findings"]} == rules
+    assert len(report["findings"]) == len(rules)
+    assert all(one["script"] for each in report["findings"] for one in (each, *each["also"]))
+
+
+def test_errors_that_never_name_the_field_are_one_finding() -> None:
+    """Where no error has a `param`, the rule about it is one finding with all its places and their scripts."""
+
+    def drop_param(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        if not answer.error:
+            return answer
+        error = {name: value for name, value in answer.error.items() if name != "param"}
+        return content(answer, json.dumps({"error": error}).encode(), "application/json")
+
+    verification = run(deploy(drop_param), max_examples=0)
+    report = build_report(verification)
+    found = [each for each in report["findings"] if each["rule"] == "errors.param.field" and "400" in each["got"]]
+    assert len(found) == 1
+    kept = [found[0], *found[0]["also"]]
+    assert {("startRun", "environment"), ("listRuns", "limit")} <= {(one["operation"], one["place"]) for one in kept}
+    assert len({one["script"] for one in kept}) == len(kept)
+    text = " ".join(render(verification, "text").split())
+    assert "startRun (project_id, environment, test_case_ids" in text
+    assert all(f"In {one['operation']} ({one['place']}):" in render(verification, "html") for one in kept[1:])
+
+
+def deploy(change: Any) -> Any:  # noqa: ANN401  a target
+    """A deployment whose answers are changed."""
+    return target(Mutant(name="gateway", rule="", make=always(change)))
