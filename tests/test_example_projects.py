@@ -130,9 +130,11 @@ def test_the_steps_of_the_page(tmp_path: Path) -> None:
     [block] = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    ran = run("sh", folder=tmp_path, script="set -eu\n" + block.replace("9630", str(port)))
+    script = "set -eu\n" + block.replace("9630", str(port))
+    ran = run("sh", folder=tmp_path, script=script, XDG_RUNTIME_DIR=str(tmp_path))
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["has_more"] is True
+    started, status, answer = map(json.loads, ran.stdout.splitlines())
+    assert (started["port"], status["pid"], answer["has_more"]) == (port, started["pid"], True)
 
 
 def test_the_container_files() -> None:

@@ -19,13 +19,15 @@ from zof_emulator.handlers import table, views
 from zof_emulator.http import control_access
 from zof_emulator.http.api import OpenApiApp
 from zof_emulator.http.control_access import ControlGuard
-from zof_emulator.http.dispatch import Dispatcher
+from zof_emulator.http.cors import CrossOrigin
+from zof_emulator.http.dispatch import Dispatcher, WrappedDispatcher
 from zof_emulator.http.faults import FaultInjector
+from zof_emulator.http.forwarded import ForwardedRequests
 from zof_emulator.http.hosted_world import AccessCache, HostedWorld, Listeners
 from zof_emulator.http.policy import ApiPolicy, ControlPolicy
 from zof_emulator.http.preferences import INVALID_PREFERENCE
 from zof_emulator.http.world_registry import WorldRegistry
-from zof_emulator.settings import Settings
+from zof_emulator.settings import Settings, parse_network
 from zof_emulator.spec import document, operation
 from zof_emulator.spec.fault_rules import FaultJudge
 from zof_emulator.webhooks.compose import compose
@@ -133,8 +135,22 @@ def create_app(  # noqa: PLR0913  each has a default
     api.faults = FaultInjector(api, operation.compile_elsewhere(own), has_preferences=chosen.prefer)
     pages = Pages(worlds, sending.lock, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
-    control_guard = ControlGuard(loopback=chosen.loopback, token=chosen.token, public_url=chosen.public_url)
-    return Dispatcher(browser, worlds=worlds, api=api, control=control_api, control_guard=control_guard)
+    control_guard = ControlGuard(
+        loopback=chosen.loopback,
+        has_proxies=bool(chosen.trusted_proxy),
+        token=chosen.token,
+        public_url=chosen.public_url,
+        origins=chosen.cors,
+    )
+    dispatcher_type = WrappedDispatcher if chosen.cors or chosen.trusted_proxy else Dispatcher
+    dispatcher = dispatcher_type(browser, worlds=worlds, api=api, control=control_api, control_guard=control_guard)
+    if isinstance(dispatcher, WrappedDispatcher):
+        networks = [parse_network(one) for one in chosen.trusted_proxy]
+        dispatcher.wrap(
+            lambda app: CrossOrigin(app, chosen.cors, dispatcher.hosted, sending.lock),
+            lambda app: ForwardedRequests(app, networks),
+        )
+    return dispatcher
 
 
 def _make_worlds(data: SeedData) -> Callable[[WorldConfig, int], World]:

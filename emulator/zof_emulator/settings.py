@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from zof_emulator.core import limits
@@ -15,7 +15,10 @@ OFF: Final = limits.OFF
 """The rate of `--rate-limit off`."""
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})(?::(key|organization))?")
-_ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
+_URL: Final = re.compile(
+    r"(https?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*/?)", re.IGNORECASE
+)
+_PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 _LAST_PORT: Final = 65_535
 BOUNDS: Final = {
@@ -42,7 +45,11 @@ class Settings(WorldConfig):
     port: int = 9630
     """The port to listen on; 0 picks a free one."""
     public_url: str = ""
-    """The scheme and host of links in answers; if empty, those that the request used."""
+    """The scheme, host and path that links in answers begin with; if empty, the request decides."""
+    cors: tuple[str, ...] = ()
+    """The origins whose pages browsers let use the emulator."""
+    trusted_proxy: tuple[str, ...] = ()
+    """The addresses and networks of proxies whose `X-Forwarded-` headers are believed."""
     token: str = ""
     """The token that `/_emulator` requires; if empty, only clients on this machine may use it, without a token."""
     journal: int = 1_000
@@ -66,6 +73,8 @@ class Settings(WorldConfig):
         if not isinstance(self.prefer, bool):
             raise ValueError(f"invalid prefer {self.prefer!r}: use True or False")  # noqa: TRY004  as for every setting
         object.__setattr__(self, "public_url", parse_url(self.public_url))
+        object.__setattr__(self, "cors", tuple(parse_origin(one) for one in self.cors))
+        object.__setattr__(self, "trusted_proxy", tuple(str(parse_network(one)) for one in self.trusted_proxy))
         object.__setattr__(self, "webhook_allow", tuple(parse_host(one) for one in self.webhook_allow))
 
     @property
@@ -112,12 +121,38 @@ def parse_host(text: object) -> str:
 
 
 def parse_url(text: str) -> str:
-    """The scheme and host of a URL such as `https://zof.test:8443`.
+    """The scheme, host and path of a URL such as `https://zof.test:8443/zof`, without a slash at its end.
 
     Raises:
-        ValueError: the URL has other parts, or lacks one of these.
+        ValueError: the URL has other parts, or lacks a scheme or a host.
     """
-    match = _ORIGIN.fullmatch(text)
-    if not text or (match and int(match[1] or 0) <= _LAST_PORT):
+    match = _URL.fullmatch(text)
+    if not text or (match and int(match[3] or 0) <= _LAST_PORT):
         return text.rstrip("/")
-    raise ValueError(f"invalid URL {text!r}: use a scheme and a host alone, as in https://zof.test:8443")
+    raise ValueError(f"invalid URL {text!r}: use a scheme, a host and a path, as in https://zof.test:8443/zof")
+
+
+def parse_origin(text: object) -> str:
+    """The origin of pages, such as `http://localhost:3000`, as browsers write it.
+
+    Raises:
+        ValueError: the value is no origin; `*` and `null` are refused, since every page could have them.
+    """
+    match = _URL.fullmatch(text) if isinstance(text, str) else None
+    if match and not match[4].strip("/") and int(match[3] or 0) <= _LAST_PORT:
+        scheme, host = match[1].lower(), match[2].lower()
+        port = int(match[3]) if match[3] else _PORTS[scheme]
+        return f"{scheme}://{host}" if port == _PORTS[scheme] else f"{scheme}://{host}:{port}"
+    raise ValueError(f"invalid origin {text!r}: use a scheme and a host, as in http://localhost:3000")
+
+
+def parse_network(text: object) -> IPv4Network | IPv6Network:
+    """The network that an IP address or a network such as `10.0.0.0/8` names.
+
+    Raises:
+        ValueError: the value is neither.
+    """
+    try:
+        return ip_network(str(text), strict=False)
+    except ValueError:
+        raise ValueError(f"invalid proxy {text!r}: use an IP address or a network, as in 172.16.0.0/12") from None

@@ -16,6 +16,7 @@ from zof_contracts.cli.client import client
 from zof_contracts.cli.coverage import coverage
 from zof_contracts.cli.proxy import proxy
 from zof_contracts.contract.client_rules import CLIENT_RULES
+from zof_emulator.cli.provocation import SITUATIONS
 
 from tests.served import Server, environment
 
@@ -28,7 +29,7 @@ MANUAL: Final = (ROOT / "docs" / "traffic.md").read_text()
 
 def test_the_commands_run_as_printed(tmp_path: Path) -> None:
     """The commands of the manual end with status 0 and say what it says."""
-    (script,) = re.findall(r"```sh\n(.*?)```", MANUAL, re.DOTALL)
+    script, _ = re.findall(r"```sh\n(.*?)```", MANUAL, re.DOTALL)
     assert len(script.splitlines()) <= 10
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     with Server("--quiet") as server:
@@ -52,6 +53,13 @@ def test_the_commands_run_as_printed(tmp_path: Path) -> None:
         "report.sarif",
         "report.html",
     }
+
+
+def test_the_situations_are_described() -> None:
+    """The manual has a row for each situation, in their order."""
+    table = MANUAL.partition("| situation |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == [each.name for each in SITUATIONS]
+    assert len(SITUATIONS) == 10
 
 
 @pytest.mark.parametrize("command", [client, coverage, check, proxy], ids=lambda each: str(each.name))

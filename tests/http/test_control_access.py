@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,10 @@ import pytest
 from zof_emulator.spec.document import find, load
 
 from tests.zof import ADMIN, EXPIRED, Answer, Zof
+
+with warnings.catch_warnings():  # Starlette 1.10 prefers httpx2, which the tests do not need otherwise
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +24,7 @@ CLIENTS: Final = ("127.0.0.1", "::1", "192.0.2.7", "")
 
 
 def ask(
-    zof: Zof, path: str = "/_emulator/health", client: str = "127.0.0.1", host: str = "localhost", **more: str
+    zof: Zof, path: str = "/_emulator/clock", client: str = "127.0.0.1", host: str = "localhost", **more: str
 ) -> Answer:
     """The answer to a client at an address for a host; `_` in a header's name stands for `-`."""
     headers = [(name.replace("_", "-"), value) for name, value in more.items()]
@@ -85,7 +90,7 @@ def test_own_host(host: str) -> None:
 def test_foreign_host(host: str) -> None:
     """A request for another host is refused, as DNS rebinding produces it."""
     zof = Zof()
-    for path in ("/_emulator/health", "/_emulator/nothing", "/w/a/_emulator/clock"):
+    for path in ("/_emulator/version", "/_emulator/nothing", "/w/a/_emulator/clock"):
         assert ask(zof, path, host=host).error == (403, "forbidden", None)
 
 
@@ -101,7 +106,7 @@ def test_the_api_for_every_host(host: str) -> None:
 @pytest.mark.parametrize("host", ["zof.test", "zof.test:443", "ZOF.test"])
 def test_public_host(host: str) -> None:
     """The host of the public URL is admitted, and no other is."""
-    zof = Zof(public_url="https://zof.test:8443")
+    zof = Zof(public_url="https://zof.test:8443/a/path")
     assert ask(zof, host=host).status == 200
     assert ask(zof, host="other.test").status == 403
     assert ask(zof, host=host, origin="https://zof.test:8443").status == 200
@@ -136,7 +141,7 @@ def test_foreign_origin(origin: str, token: str) -> None:
         ("localhost", "http://u@localhost", False),
     ],
 )
-@pytest.mark.parametrize("path", ["/_emulator/health", "/", "/runs/run_sample_failed"])
+@pytest.mark.parametrize("path", ["/_emulator/clock", "/"])
 def test_same_origin(host: str, origin: str, path: str, *, is_own: bool) -> None:
     """A page is one of ours when its origin has the scheme, the host and the port that the request was sent to."""
     answer = ask(Zof(), path, host=host, origin=origin)
@@ -144,9 +149,9 @@ def test_same_origin(host: str, origin: str, path: str, *, is_own: bool) -> None
 
 
 @pytest.mark.parametrize("listening", ["127.0.0.1", ANYWHERE])
-@pytest.mark.parametrize("path", ["/", "/runs/run_sample_failed", "/w/a/"])
-def test_host_of_pages(path: str, listening: str) -> None:
-    """Pages answer loopback names and the public host alone, so that no name that leads here reads the keys."""
+@pytest.mark.parametrize("path", ["/", "/w/a/"])
+def test_host_of_the_start_page(path: str, listening: str) -> None:
+    """The start page answers loopback names and the public host alone, so that no foreign name reads the keys."""
     zof = Zof(host=listening, public_url="https://public.test:8443", token=TOKEN)
     for host in (*OURS, "public.test:8443"):
         assert ask(zof, path, host=host).status == 200
@@ -154,6 +159,41 @@ def test_host_of_pages(path: str, listening: str) -> None:
         answer = ask(zof, path, host=host)
         assert answer.error[:2] == (403, "forbidden")
         assert ADMIN.encode() not in answer.content
+
+
+@pytest.mark.parametrize("host", [*FOREIGN, *OURS])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_pages_of_runs_are_where_the_api_is(host: str, client: str) -> None:
+    """The page of a run is shown to every client that reaches the API, under the host that it used."""
+    zof = Zof(host=ANYWHERE, token=TOKEN)
+    for path in ("/runs/run_sample_failed", "/w/a/runs/run_sample_failed"):
+        answer = ask(zof, path, client, host, origin="https://evil.test")
+        assert answer.status == 200
+        assert b"run_sample_failed" in answer.content
+        assert ADMIN.encode() not in answer.content
+
+
+@pytest.mark.parametrize("path", ["/_emulator/health", "/_emulator/ready", "/w/a/_emulator/health"])
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("host", ["evil.test", "10.0.0.9:9630", "localhost", ""])
+def test_health_checks_come_from_anywhere(path: str, client: str, host: str) -> None:
+    """Health and readiness are answered without a token, for any host and any client, and to GET and HEAD alone."""
+    zof = Zof(host=ANYWHERE, token=TOKEN)
+    base = f"http://{host}"
+    for method in ("GET", "HEAD"):
+        assert zof.send(method, path, key=None, client=client, base=base).status == 200
+    assert zof.send("POST", path, key=None, client=client, base=base).status == 401
+    assert ask(zof, "/_emulator/version", client, host).status == 401
+
+
+def test_the_host_of_starlettes_test_client() -> None:
+    """Starlette's test client, whose host is `testserver`, reaches everything; over a socket that host is foreign."""
+    with TestClient(Zof().app) as client:
+        for path in ("/_emulator/clock", "/", "/runs/run_sample_failed"):
+            assert client.get(path).status_code == 200
+        url = client.get("/v1/runs/run_sample_failed", headers={"authorization": f"Bearer {ADMIN}"}).json()["url"]
+        assert client.get(url).status_code == 200
+    assert ask(Zof(), host="testserver").error == (403, "forbidden", None)
 
 
 def without_host(zof: Zof, path: str, version: str, hosts: int = 0) -> Answer:
@@ -255,6 +295,7 @@ ELSEWHERE: Final[dict[str, Callable[[], Answer]]] = {
     "invalid_world": lambda: Zof().send("GET", "/w/-/v1/runs"),
     "host_missing": lambda: without_host(Zof(), "/v1/runs", "1.1"),
     "conflicting_world": lambda: Zof().send("GET", "/w/a/v1/runs", headers=[("x-zof-world", "b")]),
+    "invalid_preference": lambda: Zof().send("GET", "/v1/runs", headers=[("prefer", "=")]),
     "token_missing": lambda: ask(Zof(token=TOKEN)),
     "token_wrong": lambda: ask(Zof(token=TOKEN), authorization="Bearer x"),
     "not_loopback": lambda: ask(Zof(host=ANYWHERE), client="192.0.2.7"),

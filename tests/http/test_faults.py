@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -247,11 +250,13 @@ def count_calls(zof: Zof) -> int:
         calls += event in {"call", "c_call"}
 
     zof.get("/runs")
+    gc.disable()  # what it calls back would be counted
     sys.setprofile(count)
     try:
         zof.get("/runs")
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls
 
 
@@ -296,6 +301,29 @@ def test_worlds_have_their_own_rules() -> None:
     assert restored.tell("PUT", "/snapshot", one.tell("GET", "/snapshot").json).status == 200
     for world in (zof.within("fork"), restored, one):
         assert [world.get("/runs").status for _ in range(2)] == [500, 200]
+
+
+def test_a_snapshot_holds_any_rule() -> None:
+    """A rule whose bodies hold fractions and large numbers survives a snapshot; a rule that is none is refused."""
+    zof = Zof()
+    effect = {"status": 500, "body": {"a": 0.5, "b": [1e30, 10**30]}}
+    add(zof, effect, "startRun", match={"body": {"environment": 1.5}})
+    snapshot = zof.tell("GET", "/snapshot").json
+    other = Zof()
+    assert other.tell("PUT", "/snapshot", snapshot).status == 200
+    assert other.tell("GET", "/faults").json == zof.tell("GET", "/faults").json
+    for text in ("{}", "[", '{"effect": {"reset": 1}}', "1e999"):
+        snapshot["world"]["faults"]["rules"][0][1] = text
+        content = orjson.dumps(snapshot["world"])
+        wrong = {**snapshot, "sha256": sha256(content).hexdigest()}
+        assert other.tell("PUT", "/snapshot", wrong).error == (400, "invalid_request", None)
+
+
+def test_a_rule_that_nobody_judged() -> None:
+    """A rule with an error that the operation lacks, as an edited snapshot may hold, has no effect."""
+    zof = Zof()
+    zof.app.hosted.world.faults.add(FaultRule.from_json({"effect": {"error": "run_ended"}}))
+    assert zof.get("/runs").status == 200
 
 
 # --- determinism

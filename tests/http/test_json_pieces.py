@@ -69,6 +69,8 @@ CUTS = st.lists(st.integers(0, 60), max_size=8)
 
 @given(value=VALUES, cuts=CUTS, indent=st.sampled_from([None, 0, 2]))
 @example(value=12, cuts=[1], indent=None)
+@example(value=[1.5], cuts=[3], indent=None)
+@example(value=[1e-30], cuts=[4], indent=None)
 @example(value=[True, None], cuts=[3, 7], indent=None)
 @example(value=["\\u00e9"], cuts=[3, 4, 5, 6], indent=None)
 def test_pieces_make_the_whole(value: Any, cuts: list[int], indent: int | None) -> None:  # noqa: ANN401

@@ -254,6 +254,7 @@ def test_a_single_run() -> None:
     mine = zof.run("run_mine")
     assert (mine["status"], mine["created_at"]) == ("failed", "2025-12-31T22:30:00Z")
     assert zof.run("run_sample_passed")["status"] == "passed"
+    assert zof.get("/runs/run_").status == 404
     listed = [one["id"] for one in zof.walk("/runs")]
     assert len(listed) == len(set(listed)) == 8
     assert all(zof.run(name)["id"] == name for name in listed)
@@ -299,6 +300,10 @@ def test_a_snapshot_in_another_process() -> None:
     assert other.tell("PUT", "/snapshot", zof.tell("GET", "/snapshot").json).status == 200
     assert other.get("/runs", key=OWN_KEY).status == 200
     assert other.send("GET", "/v1/runs", key=None, headers=[("authorization", f"bearer {OWN_KEY}")]).status == 200
+    assert ADMIN in other.world.keys  # the process knows this one
+    digest = zof.tell("GET", "/scenario").json["scenario"]["keys"][0]["digest"]
+    for header in (digest, f"Bearer {digest}"):
+        assert other.send("GET", "/v1/runs", key=None, headers=[("authorization", header)]).status == 401
     assert outcome_of(other, "tc_pay", key=OWN_KEY) == "failed"
     assert outcome_of(zof, "tc_pay") == "failed"
 

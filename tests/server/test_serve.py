@@ -37,6 +37,7 @@ def test_the_ready_line() -> None:
             "host": "127.0.0.1",
             "port": ready["port"],
             "pid": server.process.pid,
+            "token_file": None,
         }
         assert ask(server.port, LIST).status == 200
         assert server.stop() == (130, b"")

@@ -17,7 +17,7 @@ from zof_contracts.search.stories import Story
 from zof_contracts.target.turns import Halted, ThreadTurns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.search.recheck import Discovery
@@ -39,8 +39,8 @@ def play_stories(
     stories: Sequence[Sequence[Step]],
     *,
     make_turns: Callable[[], ThreadTurns] = ThreadTurns,
-) -> dict[str, Discovery]:
-    """Play stories; returns how each finding of the ledger was discovered.
+) -> dict[str, list[Discovery]]:
+    """Play stories; returns how each finding was discovered, first by the story whose trace the ledger has.
 
     Raises:
         Stopped: no request may be sent any more.
@@ -57,7 +57,13 @@ def play_stories(
             _Pool(players, make_turns()).run(workers)
     finally:
         _bring_together(client, players)
-    return {key: found for player in players for key, found in player.discoveries.items()}
+    found: dict[str, list[Discovery]] = {}
+    for player in players:
+        for key, discovery in player.discoveries.items():
+            has_trace = ledger.findings[key].trace is discovery.finding.trace
+            ways = found.setdefault(key, [])
+            ways.insert(0 if has_trace else len(ways), discovery)
+    return found
 
 
 def count_workers(client: Client, stories: int) -> int:
@@ -84,8 +90,6 @@ class _Player:
     """Plays one story, and merges what came of it."""
 
     def __init__(self, client: Client, ledger: Ledger, salt: str, steps: Sequence[Step]) -> None:
-        self.discoveries: dict[str, Discovery] = {}
-        """The findings that the ledger has taken from this story."""
         self._main_client = client
         self._main_ledger = ledger
         self._salt = salt
@@ -100,6 +104,11 @@ class _Player:
     def journal(self) -> Sequence[Exchange]:
         """The exchanges of the story so far."""
         return self._client.journal if self._client else ()
+
+    @property
+    def discoveries(self) -> Mapping[str, Discovery]:
+        """How the story came to its findings."""
+        return self._story.discoveries if self._story else {}
 
     @property
     def history_checks(self) -> Sequence[HistoryCheck]:
@@ -128,9 +137,6 @@ class _Player:
         self._main_client.seconds_waited = max(self._main_client.seconds_waited, self._client.seconds_waited)
         for note in self._client.notes:
             self._main_client.notes.setdefault(note)
-        for key, found in self._story.discoveries.items() if self._story else ():
-            if self._main_ledger.findings[key].trace is found.finding.trace:
-                self.discoveries[key] = found
 
     def abandon(self) -> None:
         """Remember a start that was sent and that nobody awaits any more."""

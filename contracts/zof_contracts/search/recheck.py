@@ -33,6 +33,8 @@ _TRIES: Final = 20
 _PATIENCE: Final = 30.0
 """Seconds after which no more is left out."""
 _PAIR: Final = 2
+_WAYS: Final = 3
+"""How many of the ways in which a finding was found are tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,17 @@ def mark_flaky(ledger: Ledger, key: str, scratch: Ledger) -> None:
         ledger.findings[key] = replace(finding, flaky=True)
 
 
-def shorten(ledger: Ledger, client: Client, key: str, found: Discovery, play: Play, *, cut: bool) -> None:  # noqa: PLR0913
-    """Repeat the actions of a finding; if it occurs again and is to be cut, store the shortest trace that shows it."""
+def shorten(ledger: Ledger, client: Client, key: str, found: Sequence[Discovery], play: Play, *, cut: bool) -> None:  # noqa: PLR0913
+    """Repeat the actions of a finding; if it occurs again and is to be cut, store the shortest trace that shows it.
+
+    `found` are the ways in which it was found, each by itself; they are tried until one shows it again.
+    """
     search = _Shortening(ledger, client, key, play)
-    repeated = search.repeat(found.actions)
+    repeated = None
+    for each in found[:_WAYS]:
+        repeated = search.repeat(each.actions)
+        if repeated is not None or is_reproduced(ledger.findings[key], search.scratch):
+            break
     mark_flaky(ledger, key, search.scratch)
     if cut and repeated is not None and len(ledger.findings[key].trace) > _PAIR:
         shortest = search.leave_out(repeated)

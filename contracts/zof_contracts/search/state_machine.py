@@ -146,12 +146,12 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> None
         for number in range(_ROUNDS):
             if not search.search_once(seed * 1000 + number, max_examples):
                 break
+        found = {key: [discovery] for key, discovery in search.discoveries.items()}
     else:
-        stories = draw_stories(client, seed=seed, max_examples=max_examples)
-        search.discoveries = play_stories(client, ledger, stories)
-    fresh = [key for key in search.discoveries if key not in confirmed]
+        found = play_stories(client, ledger, draw_stories(client, seed=seed, max_examples=max_examples))
+    fresh = [key for key in found if key not in confirmed]
     for index, key in enumerate(fresh):
-        shorten(ledger, client, key, search.discoveries[key], search.play, cut=free or index < _ROUNDS)
+        shorten(ledger, client, key, found[key], search.play, cut=free or index < _ROUNDS)
 
 
 def draw_stories(client: Client, *, seed: int, max_examples: int) -> list[list[Step]]:
@@ -204,6 +204,7 @@ class _Search:
         settle_runs(self.client)
         story = Story(self.client, scratch, f"{scratch.nonce}-again-{self.client.account.recorded}")
         story.play(steps)
+        story.end()
         return story.discoveries
 
     def _make_playing_machine(self) -> StoryMachine:

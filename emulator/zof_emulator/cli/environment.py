@@ -19,6 +19,11 @@ def client_variables(root: str, api_key: str) -> dict[str, str]:
     }
 
 
+def quote_host(host: str) -> str:
+    """A host as it stands in a URL: an IPv6 address is bracketed."""
+    return f"[{host}]" if ":" in host else host
+
+
 @click.command("env")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Host at which clients reach the emulator.")
 @click.option(
@@ -30,6 +35,5 @@ def print_environment(host: str, port: int, *, unset: bool) -> None:
 
     Usage: eval "$(zof-emulator env)"
     """
-    address = f"[{host}]" if ":" in host else host
-    for name, value in client_variables(f"http://{address}:{port}", DEFAULT.keys[0].secret).items():
+    for name, value in client_variables(f"http://{quote_host(host)}:{port}", DEFAULT.keys[0].secret).items():
         click.echo(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}")

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ import click
 
 from zof_emulator.app import create_app
 from zof_emulator.cli.environment import client_variables
+from zof_emulator.cli.orphans import adopt_orphans, end_children
+from zof_emulator.cli.provocation import SITUATIONS, describe_reactions, disturb, judge_journals, make_settings
 from zof_emulator.cli.serve import find_explicit_flags, serve, settings_from
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write
 from zof_emulator.control.journal import list_lines
@@ -33,7 +36,20 @@ if TYPE_CHECKING:
     from zof_emulator.settings import Settings
 
 _LEFT_OUT: Final = frozenset(
-    {"host", "port", "journal", "public_url", "token", "save_on_exit", "log_format", "quiet", "watch", "workers"}
+    [
+        "detach",
+        "host",
+        "journal",
+        "log_format",
+        "port",
+        "public_url",
+        "quiet",
+        "save_on_exit",
+        "token",
+        "trusted_proxy",
+        "watch",
+        "workers",
+    ]
 )
 """Options of `serve` that this command does not take, or defines itself."""
 _SHARED: Final = [option for option in serve.params if option.name not in _LEFT_OUT]
@@ -46,28 +62,31 @@ _SIGNALLED: Final = 128
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, port: int, **flags: Any) -> int:  # noqa: ANN401
+def _execute(
+    *,
+    command: tuple[str, ...],
+    summary: bool,
+    journal: Path | None,
+    check_client: bool,
+    port: int,
+    **flags: Any,  # noqa: ANN401
+) -> int:
     """Start an emulator on a free port, run COMMAND with its address in the environment, and stop the emulator.
 
     COMMAND finds ZOF_BASE_URL, ZOF_API_KEY, ZOF_EMULATOR_URL and ZOF_CONTROL_URL in its environment. The exit status is
     that of COMMAND, 128 plus the number of the signal that ended it, or 2 if COMMAND cannot be started.
+
+    With --check-client, COMMAND runs once in each of several situations, such as a 429, a lost answer or a forged
+    webhook, and `zof-contracts client` judges what it sent. The exit status is then that of the judgement, or that of
+    COMMAND if it fails where nothing is provoked.
     """
     settings = _settings(flags, port)
+    if check_client:
+        return _try_client(settings, command, flags["load"])
     if journal is not None:
         journal = check_writable(journal)
-    app = create_app(settings)
-    if flags["load"]:
-        load_snapshot(app.hosted, Path(flags["load"]))
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on port {settings.port}: {error.strerror}; choose another with --port"
-        ) from error
-    root = f"http://{settings.host}:{listener.getsockname()[1]}"
-    with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable):
-        status = _run(command, {**os.environ, **client_variables(root, settings.scenario.choose_key(DEFAULT).secret)})
-    app.close()
+    app = _make_app(settings, flags["load"])
+    status = _run_with(app, settings, command)
     if summary:
         say(sys.stderr, _summarize(app))
     if journal is not None:
@@ -75,8 +94,49 @@ def _execute(*, command: tuple[str, ...], summary: bool, journal: Path | None, p
     return status
 
 
+def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None) -> int:
+    """Run the command in each situation, say what it did, and have its journals judged."""
+    with tempfile.TemporaryDirectory(prefix="zof-emulator-") as folder:
+        journals = []
+        for situation in SITUATIONS:
+            app = _make_app(make_settings(settings, situation), snapshot)
+            disturb(app, situation)
+            say(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
+            status = _run_with(app, settings, command)
+            if situation is SITUATIONS[0] and status:
+                say(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
+                return status
+            for line in [f"the command ended with {status}", *describe_reactions(app)]:
+                say(sys.stderr, f"zof-emulator: {situation.name}: {line}")
+            journals.append(Path(folder) / f"{situation.name}.ndjson")
+            _write(app, journals[-1])
+        return judge_journals(journals)
+
+
+def _make_app(settings: Settings, snapshot: str | None) -> Dispatcher:
+    app = create_app(settings)
+    if snapshot:
+        load_snapshot(app.hosted, Path(snapshot))
+    return app
+
+
+def _run_with(app: Dispatcher, settings: Settings, command: Sequence[str]) -> int:
+    """Serve an application while a command runs; return the exit status of the command."""
+    try:
+        listeners = listen(settings.host, settings.port)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on port {settings.port}: {error.strerror}; choose another with --port"
+        ) from error
+    root = f"http://{settings.host}:{listeners[0].getsockname()[1]}"
+    with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable):
+        status = _run(command, {**os.environ, **client_variables(root, settings.scenario.choose_key(DEFAULT).secret)})
+    app.close()
+    return status
+
+
 def _settings(flags: dict[str, Any], port: int) -> Settings:
-    unchanged = {"host": "127.0.0.1", "journal": _KEPT_EXCHANGES, "public_url": "", "token": ""}
+    unchanged = {"host": "127.0.0.1", "journal": _KEPT_EXCHANGES, "public_url": "", "token": "", "trusted_proxy": ()}
     return settings_from({**flags, **unchanged, "port": port}, find_explicit_flags(click.get_current_context()))
 
 
@@ -84,8 +144,10 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     """Run a command to its end, and end the processes that it leaves behind; return its exit status.
 
     Without a terminal the command leads a process group of its own, so that all of it can be ended. At a terminal it
-    stays in ours, so that Ctrl-C and Ctrl-Z reach it as usual.
+    stays in ours, so that Ctrl-C and Ctrl-Z reach it as usual. On Linux its orphans are adopted, so that those which
+    have left the group are ended too.
     """
+    has_orphans = adopt_orphans()
     has_group = hasattr(os, "killpg") and not sys.stdin.isatty()
     try:
         process = subprocess.Popen(command, env=environment, process_group=0 if has_group else None)  # noqa: S603
@@ -95,6 +157,8 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
         status = process.wait()
         if has_group:
             _end_group(process.pid)
+        if has_orphans:
+            end_children(_GRACE)
     return status if status >= 0 else _SIGNALLED - status
 
 
@@ -176,6 +240,11 @@ execute = click.Command(
             ["--journal"],
             type=click.Path(path_type=Path, dir_okay=False),
             help="File to write the exchanges of the default world to, as NDJSON.",
+        ),
+        click.Option(
+            ["--check-client"],
+            is_flag=True,
+            help="Run the command in several situations and have `zof-contracts client` judge what it sends.",
         ),
         click.Argument(["command"], nargs=-1, required=True, type=click.UNPROCESSED),
     ],

@@ -13,6 +13,7 @@ from zof_emulator.cli.replay import replay_command
 from zof_emulator.cli.scenario import scenario
 from zof_emulator.cli.serve import INTERRUPTED, serve
 from zof_emulator.cli.snapshot_files import UnusableFile
+from zof_emulator.cli.status import print_status, stop
 from zof_emulator.cli.webhooks import webhooks
 from zof_emulator.control.operations import installed_version
 from zof_emulator.scenarios.load import UnusableScenario
@@ -31,7 +32,7 @@ def _commands() -> None:
     """A stand-in for the Zof API, in memory and deterministic."""
 
 
-for _command in (serve, execute, print_environment, replay_command, scenario, webhooks):
+for _command in (serve, execute, print_environment, print_status, stop, replay_command, scenario, webhooks):
     _commands.add_command(_command)
 
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; the status is 0 on success, 2 on failure, 130 after Ctrl-C."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = _commands.main(given or ["--help"], prog_name="zof-emulator", standalone_mode=False)
+        code = _commands.main(given or ["--help"], prog_name="zof-emulator", standalone_mode=False, obj=given)
     except click.ClickException as error:
         _fail(error.format_message())
     except SpecError as error:

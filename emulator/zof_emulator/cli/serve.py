@@ -14,14 +14,17 @@ import click
 from click.core import ParameterSource
 
 from zof_emulator.app import create_app
+from zof_emulator.cli.detach import DETACH, start_detached
+from zof_emulator.cli.environment import quote_host
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save
+from zof_emulator.cli.state import write_token
 from zof_emulator.cli.watch import FileWatcher
 from zof_emulator.core.config import ClockMode, Envelope, References, check_label, schema_of
 from zof_emulator.core.scenario import Scenario
 from zof_emulator.scenarios.load import UnusableScenario, load
 from zof_emulator.server.run import listen, run
 from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, public_keys, ready_line, say
-from zof_emulator.settings import BOUNDS, Settings, parse_host, parse_rate, parse_url
+from zof_emulator.settings import BOUNDS, Settings, parse_host, parse_network, parse_origin, parse_rate, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -129,7 +132,19 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
     "--public-url",
     default="",
     type=_Parsed("url", parse_url),
-    help="Scheme and host of links in answers; default: those of the request.",
+    help="Scheme, host and path that links in answers begin with; default: scheme and host of the request.",
+)
+@_flag(
+    "--cors",
+    multiple=True,
+    type=_Parsed("origin", parse_origin),
+    help="Origin whose pages may use the emulator, as in http://localhost:3000; may be given more than once.",
+)
+@_flag(
+    "--trusted-proxy",
+    multiple=True,
+    type=_Parsed("address|network", lambda text: str(parse_network(text))),
+    help="Proxy whose X-Forwarded-Proto, -Host, -Prefix and -For count; may be given more than once.",
 )
 @_setting("journal", "--journal", help="Exchanges that the journal of a world keeps; 0 turns it off.")
 @_setting("max_worlds", "--max-worlds", help="Largest number of worlds in the process.")
@@ -162,10 +177,16 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
     default="",
     help="Token that /_emulator requires; generated when clients on other machines can connect.",
 )
-@_flag("--load", default="", help="Snapshot file to start from.")
+@_flag("--load", default="", help="Snapshot file to start from; with the same --save-on-exit it need not exist yet.")
 @_flag("--save-on-exit", default="", help="File to write a snapshot of the default world to on exit.")
 @_flag("--log-format", default="text", type=click.Choice(["text", "json"]), help="Format of log lines.")
 @_flag("--quiet", is_flag=True, default=False, help="Print no banner, and only warnings and errors.")
+@_flag(
+    DETACH,
+    is_flag=True,
+    default=False,
+    help="Start in the background, and return when requests are accepted; stop ends it.",
+)
 @click.option(
     "--workers",
     envvar="WEB_CONCURRENCY",
@@ -179,7 +200,15 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         raise click.UsageError(
             "only 1 worker process is possible: state is kept in memory, and two processes would each have their own"
         )
-    explicit = find_explicit_flags(click.get_current_context())
+    context = click.get_current_context()
+    if flags["detach"]:
+        say(sys.stdout, start_detached(context.find_root().obj or sys.argv[1:]))
+        return 0
+    return _serve(flags, find_explicit_flags(context))
+
+
+def _serve(flags: dict[str, Any], explicit: Collection[str]) -> int:
+    """Serve until a signal ends the process; return the exit status."""
     settings = settings_from(flags, explicit)
     drain = Drain(sys.stderr) if may_block(sys.stderr) else None
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
@@ -188,15 +217,18 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
     save_world = _open_files(app.hosted, flags["load"], flags["save_on_exit"])
     watcher = _make_watcher(app, flags, explicit, log) if flags["watch"] else None
     try:
-        listener = listen(settings.host, settings.port)
+        listeners = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
         raise click.ClickException(_explain_listen_error(settings, error)) from error
-    host, port = listener.getsockname()[:2]
-    base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    host, port = listeners[0].getsockname()[:2]
+    base_url = f"http://{quote_host(host)}:{port}/v1"
+    token_files: list[Path] = []
 
     def started() -> None:
         _greet(settings, base_url, quiet=flags["quiet"], is_generated=not flags["token"])
-        say(sys.stdout, ready_line(base_url, host, port, os.getpid()))
+        token_file = write_token(port, settings.token)
+        token_files.extend([token_file] if token_file else [])
+        say(sys.stdout, ready_line(base_url, host, port, os.getpid(), token_file))
         if watcher is not None:
             watcher.start()
 
@@ -205,9 +237,11 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
             watcher.stop()
         app.close()
         save_world()
+        for file in token_files:
+            file.unlink(missing_ok=True)
 
     try:
-        run(app, listener, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
+        run(app, listeners, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
@@ -217,8 +251,11 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
 
 
 def _open_files(hosted: HostedWorld, source: str, target: str) -> Callable[[], None]:
-    """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given."""
-    if source:
+    """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given.
+
+    A world that is saved to the file that it is loaded from begins anew as long as there is no such file.
+    """
+    if source and (source != target or Path(source).exists()):
         load_snapshot(hosted, Path(source))
     if not target:
         return lambda: None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse
 
@@ -12,7 +13,7 @@ from zof_emulator.core import artifacts, logs, tenants
 from zof_emulator.core.instants import SECOND, http_date, rfc3339
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import files, views
-from zof_emulator.http.decode import base_of, headers_of
+from zof_emulator.http.decode import find_link_base, headers_of
 from zof_emulator.http.dispatch import HOSTED_WORLD
 from zof_emulator.http.world_registry import DEFAULT
 
@@ -66,9 +67,9 @@ class Pages:
             return self._make_run(request)
 
     def _make_home(self, request: Request) -> Response:
-        hosted, root = _world_and_root(request)
+        hosted, root = self._world_and_root(request)
         mount = root + hosted.mount
-        base = (self._public_url or base_of(request.scope, headers_of(request.scope))) + mount
+        base = find_link_base(self._public_url, request.scope, headers_of(request.scope)) + hosted.mount
         world = hosted.settle_slice()
         known = tenants.DEFAULT.keys if world.config.scenario.data else world.keys.values()
         public = {key.secret for key in known}
@@ -99,7 +100,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
         )
 
     def _make_run(self, request: Request) -> Response:
-        hosted, root = _world_and_root(request)
+        hosted, root = self._world_and_root(request)
         mount = root + hosted.mount
         world = hosted.settle_slice()
         try:
@@ -109,6 +110,10 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
             return self._page(hosted, "No such run", nothing, status=404)
         page = _run(world, run) + f"<p><a href='{mount}/'>Back</a></p>"
         return self._page(hosted, world.names.run(run.number), page, refresh=not run.has_ended)
+
+    def _world_and_root(self, request: Request) -> tuple[HostedWorld, str]:
+        """The world of a page, which the dispatcher found, and the path under which browsers reach the emulator."""
+        return request.scope[HOSTED_WORLD], urlsplit(self._public_url).path or request.scope["root_path"]
 
     def _page(
         self, hosted: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False
@@ -123,11 +128,6 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
             status,
             headers,
         )
-
-
-def _world_and_root(request: Request) -> tuple[HostedWorld, str]:
-    """The world of a page, which the dispatcher found, and the path that the emulator is mounted at."""
-    return request.scope[HOSTED_WORLD], request.scope["root_path"]
 
 
 def _run(world: World, run: Run) -> str:

@@ -21,6 +21,10 @@ _CUT: Final = 16
 """More characters than a word of JSON or an escape has, which may be cut at the end of the text."""
 
 
+_NUMERIC: Final = frozenset(".eE+-")
+"""The characters with which a number may go on where it seems to have ended, as after the 1 of `1.` and `1e+`."""
+
+
 class MalformedError(ValueError):
     """The text is no JSON, or a value is longer than it may be."""
 
@@ -95,7 +99,8 @@ class JsonPieces:
             else:
                 if end - self._at > most:
                     raise MalformedError("a value is too long")
-                if end < len(self._text) or is_last:
+                is_cut = end == len(self._text) or (self._text[end] in _NUMERIC and end + _CUT > len(self._text))
+                if is_last or not is_cut:
                     self._at = end
                     return value
             if length > most:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_emulator.core import config, faults
+from zof_emulator.core import config
 from zof_emulator.core.deliveries import Action, DeliveryKind, DeliveryStatus, Tampering
 from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.instants import LAST
@@ -153,7 +153,7 @@ _WORLD: Final = _object_of(
         rules=_rows(_RULE),
         counts=_row(_COUNT, _COUNT, _COUNT, _COUNT, _COUNT, _COUNT),
     ),
-    faults=_object_of(added=_COUNT, rules=_rows(_row(_COUNT, faults.schema(), _COUNT, _COUNT))),
+    faults=_object_of(added=_COUNT, rules=_rows(_row(_COUNT, _TEXT, _COUNT, _COUNT))),
     limits=_table(_row(_END, _COUNT, _BOOLEAN), _pattern("[0-9a-f]{24}")),
     answers=_rows(_row(_ORGANIZATION, {"const": "POST"}, _TEXT, _KEY, _TEXT, _ANSWER, _COUNT, _END)),
 )

@@ -7,6 +7,7 @@ will be due on a heap; a request costs time only for the rules that are due.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from hashlib import blake2b
 from heapq import heapify, heappop, heappush
@@ -283,9 +284,9 @@ class FaultStore:
         return least + _draw(self._seed, "latency", entry.number, entry.hits) % (most - least + 1)
 
     def to_json(self) -> dict[str, Any]:
-        """All rules with their counts as JSON."""
+        """All rules with their counts as JSON; each rule is a JSON text, because its bodies may hold any number."""
         rows = [
-            [number, one.rule.to_json(), one.calls, one.hits]
+            [number, json.dumps(one.rule.to_json()), one.calls, one.hits]
             for number, one in zip(self._rules, self.rules(), strict=True)
         ]
         return {"added": self._added, "rules": rows}
@@ -301,7 +302,7 @@ class FaultStore:
         for number, rule, calls, hits in saved["rules"]:
             if not last < number <= saved["added"] or hits > calls or len(self._rules) >= MOST_RULES:
                 raise ValueError("faults")
-            self._insert(_Entry(number, FaultRule.from_json(rule), 0, hits), calls)
+            self._insert(_Entry(number, FaultRule.from_json(json.loads(rule)), 0, hits), calls)
             last = number
         self._added = saved["added"]
 

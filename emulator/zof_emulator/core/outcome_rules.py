@@ -5,9 +5,8 @@ The first rule that matches decides. A case that no rule matches follows the wor
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,7 +15,7 @@ from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.results import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zof_emulator.core.runs import Run
 
@@ -116,6 +115,12 @@ class OutcomeRules:
         return max(timing.longest_ms * timing.slow_factor, *(one.longest_ms for one in self.rules), 0)
 
     @cached_property
+    def _timing(self) -> tuple[int, ...]:
+        """The arguments of `outcomes.duration` that differ from its defaults, which most worlds keep."""
+        timing = self.timing
+        return () if timing == Timing() else (timing.shortest_ms, timing.longest_ms, timing.slow_factor)
+
+    @cached_property
     def most_artifacts(self) -> int:
         """The largest number of artifacts that a rule adds to a case."""
         return max((len(one.artifacts) for one in self.rules), default=0)
@@ -141,9 +146,9 @@ class OutcomeRules:
 
     def counts_case(self, run: Run, case: str) -> bool:
         """Whether the outcome of a case depends on how often it has run."""
-        if outcomes.is_flaky(case):
-            return True
-        candidates = self._find_candidates(case, run.test_suite_id, run.environment) if self.rules else ()
+        if not self.rules or outcomes.is_flaky(case):
+            return outcomes.is_flaky(case)
+        candidates = self._find_candidates(case, run.test_suite_id, run.environment)
         return any(self.rules[one].has_schedule and not self.rules[one].suite for one in candidates)
 
     def can_count_case(self, case: str) -> bool:
@@ -167,14 +172,11 @@ class OutcomeRules:
                 if not rule.has_schedule or rule.is_due(seed, f"{index}/{run.organization}/{subject}", number):
                     status = rule.status or outcomes.outcome(case, nth)
                     return Plan(status, self._duration(seed, case, rule, number), index)
-        timing = self.timing
-        took = outcomes.duration(seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
-        return Plan(outcomes.outcome(case, nth), took, NO_RULE)
+        return Plan(outcomes.outcome(case, nth), outcomes.duration(seed, case, *self._timing), NO_RULE)
 
     def _duration(self, seed: int, case: str, rule: OutcomeRule, nth: int) -> int:
         if rule.shortest_ms is None:
-            timing = self.timing
-            return outcomes.duration(seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
+            return outcomes.duration(seed, case, *self._timing)
         span = rule.longest_ms - rule.shortest_ms + 1
         return rule.shortest_ms + (draw(f"{seed}/duration/{case}/{nth}") % span if span > 1 else 0)
 
@@ -210,4 +212,23 @@ def _compile(pattern: str) -> Callable[[str], object]:
         return lambda _text: True
     if "*" not in pattern:
         return pattern.__eq__
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL).fullmatch
+    first, *middle, last = pattern.split("*")
+    return partial(_matches, first, tuple(filter(None, middle)), last)
+
+
+def _matches(first: str, middle: Sequence[str], last: str, text: str) -> bool:
+    """Whether a text begins with `first`, then holds each part of `middle` in order, and ends with `last`.
+
+    Each part is looked for once, from the end of the part before it. A regular expression would try all ways to divide
+    the text, which are exponentially many.
+    """
+    end = len(text) - len(last)
+    if end < len(first) or not text.startswith(first) or not text.endswith(last):
+        return False
+    place = len(first)
+    for part in middle:
+        found = text.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True

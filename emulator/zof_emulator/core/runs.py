@@ -104,7 +104,7 @@ def end_case(run: Run, outcome: Status, now: int, rule: int = -1) -> Run:
     """
     outcomes = (*run.outcomes, outcome)
     ends = (*run.ends, now)
-    rules = add_rule(run.rules, len(run.outcomes), rule)
+    rules = add_rule(run.rules, len(run.outcomes), rule) if rule >= 0 or run.rules else ()
     if len(outcomes) < len(run.cases):
         return run._replace(outcomes=outcomes, ends=ends, rules=rules)
     status = after(run.status, ending(outcomes))

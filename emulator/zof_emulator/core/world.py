@@ -211,7 +211,7 @@ class World(WorldQueries):
             run = self.runs.get(tenancy.waiting.popitem(last=False)[0])
             if run is not None and run.status is Status.QUEUED:
                 tenancy.running += 1
-                nth = self.count_suite(run)
+                nth = self.count_suite(run) if self.outcome_rules.rules else 0
                 begun = self._replace_run(run, runs.begin(run, self.now, nth))
                 self._report(EventKind.RUN_STARTED, begun)
                 self._publish(EventType.RUN_STARTED, begun)

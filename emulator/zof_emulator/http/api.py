@@ -16,7 +16,7 @@ from zof_emulator.core.timeline import MustWait, SliceEnded
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http.auth import admit, key_of, permit
-from zof_emulator.http.decode import NO_BODY, ClientGone, base_of, body_of, check_headers, parse_body, read_body
+from zof_emulator.http.decode import NO_BODY, ClientGone, body_of, check_headers, find_link_base, parse_body, read_body
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.routes import Routes
@@ -87,7 +87,7 @@ class OpenApiApp:
             prefix: the path prefix of the operations.
             policy: the subject of the operations, and how their answers are numbered and journaled.
             deliveries: the service that sends webhooks; its lock is held while a request is answered.
-            public_url: scheme and host of links in answers; if empty, those that the request used.
+            public_url: what links in answers begin with; if empty, the scheme and host that the request used.
             readers: makes what reads the body of an operation as it arrives, by operation ID.
 
         Raises:
@@ -346,7 +346,7 @@ class OpenApiApp:
             if arrival.raw is None:
                 raise Refused("body_too_large", limit=self._policy.most_body_bytes(operation, hosted))
             body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
-        base = (self._public_url or base_of(scope, headers)) + scope.get("root_path", "") + hosted.mount
+        base = find_link_base(self._public_url, scope, headers) + hosted.mount
         request = Request(operation.id, organization, arrival.parameters, query, body.fields, base, start)
         return request, body.fingerprint
 
@@ -382,14 +382,19 @@ class OpenApiApp:
         """The answer to a request that reaches no operation."""
         encoder = self._encoder_of(hosted)
         if route is None:
-            encoded = encoder.evolve_error(encode_refusal(self._elsewhere, Refused("unknown_path")))
-            return Outcome(encoded, reason="unknown_path")
+            refused = self._refuse_path(scope["path"])
+            return Outcome(encoder.evolve_error(encode_refusal(self._elsewhere, refused)), reason=refused.reason)
         if scope["method"] == "OPTIONS":
             return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
         encoded = encoder.evolve_error(encode_refusal(self._elsewhere, refused))
         allow = (b"allow", route.allow_header.encode())
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
+
+    def _refuse_path(self, path: str) -> Refused:
+        """The refusal of a path that the document lacks, with the nearest one if the document words that."""
+        nearest = self._routes.find_nearest(path) if "misspelt_path" in self._elsewhere else ""
+        return Refused("misspelt_path", nearest=nearest) if nearest else Refused("unknown_path")
 
     def _notify(self, scope: Scope, outcome: Outcome, hosted: HostedWorld, request_id: str) -> None:
         """Call `on_exchange`. The answer has its request ID by then."""

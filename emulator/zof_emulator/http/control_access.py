@@ -11,11 +11,12 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.authorization import canonical_bearer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from starlette.types import Scope
 
 _PORTS: Final = {"http": 80, "https": 443}
+_TEST_HOST: Final = "testserver"
 PREFIX: Final = "/_emulator"
 """The path prefix of the control operations."""
 
@@ -23,17 +24,29 @@ PREFIX: Final = "/_emulator"
 class ControlGuard:
     """Lets in clients that are on this machine or bring the token; never a page of another site."""
 
-    def __init__(self, *, loopback: bool, token: str = "", public_url: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        loopback: bool,
+        has_proxies: bool = False,
+        token: str = "",
+        public_url: str = "",
+        origins: Iterable[str] = (),
+    ) -> None:
         """Make a guard.
 
         Args:
             loopback: whether only clients on this machine can connect.
+            has_proxies: whether a connection may come from a proxy, whose clients are on other machines.
             token: the token that every client must send; empty for none.
             public_url: a URL whose host the `Host` header may name.
+            origins: the origins of other sites whose pages are let in.
         """
         self._loopback = loopback
+        self._is_direct = loopback and not has_proxies
         self._token = f"Bearer {token}".encode() if token else b""
-        self._public = _origin(public_url)
+        self._public = _origin(remove_path(public_url))
+        self._origins = {_origin(one) for one in (*origins, remove_path(public_url))} - {None}
 
     def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         """Let a request for a control operation in; `Refused` when it may not use them."""
@@ -49,18 +62,18 @@ class ControlGuard:
 
     def is_local(self, scope: Scope) -> bool:
         """Whether the client is on this machine."""
-        return self._loopback or _is_loopback((scope.get("client") or ("",))[0])
+        return self._is_direct or _is_loopback((scope.get("client") or ("",))[0])
 
     def _find_foreigner(self, scope: Scope, headers: Mapping[bytes, bytes], *, any_host: bool) -> str:
         """Why a request comes from another site, by its `Host` and `Origin`; empty when it does not."""
         own = _origin(f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}")
-        if not any_host and not self._is_ours(own):
+        if not any_host and not self._is_ours(own) and not _is_in_process(scope, own):
             return "foreign_host"
         origin = headers.get(b"origin")
         if origin is None:
             return ""
         found = _origin(origin.decode("latin-1"))
-        return "" if found is not None and found in {own, self._public} else "foreign_origin"
+        return "" if found is not None and (found == own or found in self._origins) else "foreign_origin"
 
     def _check_token(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         """Why a request is refused for the token; empty when it is not."""
@@ -97,6 +110,16 @@ def _origin(url: str) -> Origin | None:
     if not host or not host.isascii() or "@" in parts.netloc or parts.path or parts.query or parts.fragment:
         return None
     return Origin(parts.scheme, host, _PORTS.get(parts.scheme) if port is None else port)
+
+
+def remove_path(url: str) -> str:
+    """The scheme and host of a URL."""
+    return "/".join(url.split("/", 3)[:3])
+
+
+def _is_in_process(scope: Scope, origin: Origin | None) -> bool:
+    """Whether Starlette's `TestClient` sent a request: a server on a socket has an address instead of this name."""
+    return origin is not None and origin.host == _TEST_HOST == (scope.get("server") or ("",))[0]
 
 
 def _is_loopback(address: str) -> bool:

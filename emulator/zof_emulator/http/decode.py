@@ -23,6 +23,7 @@ _JSON: Final = b"application/json"
 _UNCODED: Final = b"identity"
 _CODING: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9, ;=._*-]{0,60}")
 _PIECE: Final = 1 << 16
+_SLASHES_BEFORE_HOST: Final = 2
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
@@ -50,6 +51,17 @@ def base_of(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         return named
     name, port = scope.get("server") or ("localhost", None)
     return f"{scope['scheme']}://{name}" if port is None else f"{scope['scheme']}://{name}:{port}"
+
+
+def find_link_base(public_url: str, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    """What the links in an answer begin with: the public URL, or the scheme and host that the client used.
+
+    The path at which the emulator is mounted follows, unless the public URL has a path itself.
+    """
+    root: str = scope.get("root_path", "")
+    if not public_url:
+        return base_of(scope, headers) + root
+    return public_url if public_url.count("/") > _SLASHES_BEFORE_HOST else public_url + root
 
 
 @lru_cache(maxsize=64)

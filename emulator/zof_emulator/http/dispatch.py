@@ -13,7 +13,7 @@ from zof_emulator.http.control_access import PREFIX
 from zof_emulator.http.decode import headers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,7 +31,10 @@ _CONTROL: Final = PREFIX + "/"
 _API: Final = views.PREFIX + "/"
 
 
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_READING: Final = frozenset({"GET", "HEAD"})
+_SAFE: Final = _READING | {"OPTIONS"}
+_PROBES: Final = frozenset({f"{PREFIX}/health", f"{PREFIX}/ready"})
+"""What health checks of containers ask, from anywhere and without a token."""
 _TWICE: Final = b"\n"
 """The value of a header that is given twice, as `headers_of` has it."""
 
@@ -113,8 +116,11 @@ class Dispatcher:
         room = _Room.API
         if path.startswith(_CONTROL):
             room = _Room.CONTROL
-            self._control_guard.check(scope, headers)  # before a world comes into being
-        elif _is_page(path) and scope["method"] in {"GET", "HEAD"} and self._control_guard.is_local(scope):
+            if path not in _PROBES or scope["method"] not in _READING:
+                self._control_guard.check(scope, headers)  # before a world comes into being
+        elif _is_run_page(path) and scope["method"] in _READING:
+            room = _Room.PAGES
+        elif path == "/" and scope["method"] in _READING and self._control_guard.is_local(scope):
             room = _Room.PAGES
             self._control_guard.check_page(scope, headers)
         return inner, self.hosted if name is None else self._find_world(name, inner, headers, room), room
@@ -130,6 +136,22 @@ class Dispatcher:
         preview = self.worlds.preview(name)
         changes = room is _Room.CONTROL and inner["method"] not in _SAFE
         return self.worlds.create(name, None) if changes and self.control.admits(inner, headers, preview) else preview
+
+
+class WrappedDispatcher(Dispatcher):
+    """A dispatcher whose requests pass other ASGI applications first."""
+
+    _outermost: ASGIApp
+
+    def wrap(self, *layers: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Put ASGI applications around this one, the innermost first."""
+        self._outermost = super().__call__
+        for layer in layers:
+            self._outermost = layer(self._outermost)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch a request that has passed the applications around this one."""
+        await self._outermost(scope, receive, send)
 
 
 def _has_host(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
@@ -177,6 +199,6 @@ def _split_path(scope: Scope) -> tuple[str | None, str, bytes]:
     return unquote(more[0].decode("latin-1")), unquote(raw_rest.decode("latin-1")), raw_rest
 
 
-def _is_page(path: str) -> bool:
+def _is_run_page(path: str) -> bool:
     folder, _, name = path[1:].partition("/")
-    return path == "/" or (folder == "runs" and name != "" and "/" not in name)
+    return folder == "runs" and name != "" and "/" not in name

@@ -122,6 +122,8 @@ class FaultInjector:
         if firing is None:
             return None
         rule = firing.rule
+        if rule.effect.error and rule.effect.error not in arrival.operation.reasons:
+            return None  # the document has not judged the rule, as when an edited snapshot was restored
         mark = FaultMark(firing.id, rule.place, rule.effect.kind)
         wait_ms = preferences.wait_ms if rule.place is Place.BEFORE else 0  # otherwise it is over by then
         return _Fault(mark, rule.effect, firing.latency_ms + wait_ms)

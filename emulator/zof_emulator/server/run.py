@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import signal
@@ -26,15 +27,37 @@ if TYPE_CHECKING:
 _KEEP_ALIVE: Final = 75
 """Seconds. Common clients close idle connections earlier, so that no connection closes during a request."""
 _BACKLOG: Final = 2048
+_ATTEMPTS: Final = 10
+"""How many ports are tried until one is free on both loopback addresses."""
+_NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _COLLECTED_AFTER: Final = (50_000, 20, 50)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on an address; port 0 picks a free one.
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on an address; port 0 picks a free one.
+
+    `localhost` is both loopback addresses, with the same port; only the first one where the machine lacks IPv6.
 
     Raises:
         OSError: the address is unknown or in use.
     """
+    if host != "localhost":
+        return [_listen(host, port)]
+    attempts = 1 if port else _ATTEMPTS
+    while True:
+        attempts -= 1
+        first = _listen("127.0.0.1", port)
+        try:
+            return [first, _listen("::1", first.getsockname()[1])]
+        except OSError as error:
+            if error.errno in _NO_IPV6:
+                return [first]
+            first.close()
+            if error.errno != errno.EADDRINUSE or not attempts:
+                raise
+
+
+def _listen(host: str, port: int) -> socket.socket:
     family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, proto)
     try:
@@ -49,7 +72,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(
     app: Application,
-    listener: socket.socket,
+    listeners: list[socket.socket],
     *,
     started: Callable[[], None],
     stopped: Callable[[], object],
@@ -59,7 +82,7 @@ def run(
 
     Args:
         app: an ASGI application.
-        listener: a socket that listens.
+        listeners: the sockets that listen.
         started: called when the server accepts requests.
         stopped: called when the server has stopped.
         answer_unreadable: makes the answer to input that is not a valid HTTP request.
@@ -69,14 +92,14 @@ def run(
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # invalid input is answered, and not logged
     server = _Server(_configure(app, answer_unreadable), started, stopped, tunes_collector=True)
-    server.run(sockets=[listener])
+    server.run(sockets=listeners)
     if server.interrupted:
         raise KeyboardInterrupt
 
 
 @contextmanager
 def serve_in_thread(
-    app: Application, listener: socket.socket, *, answer_unreadable: UnreadableAnswer
+    app: Application, listeners: list[socket.socket], *, answer_unreadable: UnreadableAnswer
 ) -> Iterator[None]:
     """Serve an application in a thread of this process until the block ends; signals are left to the process.
 
@@ -89,7 +112,7 @@ def serve_in_thread(
 
     def serve() -> None:
         try:
-            server.run(sockets=[listener])
+            server.run(sockets=listeners)
         finally:
             ready.set()
 

@@ -16,6 +16,7 @@ from zof_emulator.core.tenants import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from typing import IO, TextIO
 
     from zof_emulator.core.scenario import Scenario
@@ -182,6 +183,11 @@ def banner(base_url: str, shown: Sequence[Key], clock: str, *, token: str) -> st
 """
 
 
-def ready_line(base_url: str, host: str, port: int, pid: int) -> str:
-    """The line of JSON on standard output that says that the server is ready."""
-    return json.dumps({"event": "ready", "base_url": base_url, "host": host, "port": port, "pid": pid})
+def ready_line(base_url: str, host: str, port: int, pid: int, token_file: Path | None) -> str:
+    """The line of JSON on standard output that says that the server is ready.
+
+    `token_file` is the file that holds the token of `/_emulator`; null says that there is none.
+    """
+    token = None if token_file is None else str(token_file)
+    ready = {"event": "ready", "base_url": base_url, "host": host, "port": port, "pid": pid, "token_file": token}
+    return json.dumps(ready)

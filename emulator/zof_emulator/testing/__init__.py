@@ -9,16 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from zof_emulator.testing.control import ControlError
     from zof_emulator.testing.emulator import Emulator, running
-    from zof_emulator.testing.world import Clock, ControlError, Journal, World
+    from zof_emulator.testing.faults import Fault, Faults
+    from zof_emulator.testing.webhooks import Webhooks
+    from zof_emulator.testing.world import Clock, Journal, World
 
-__all__ = ["Clock", "ControlError", "Emulator", "Journal", "World", "running"]
+__all__ = ["Clock", "ControlError", "Emulator", "Fault", "Faults", "Journal", "Webhooks", "World", "running"]
 
 _MODULES: Final = {
     "Clock": "zof_emulator.testing.world",
-    "ControlError": "zof_emulator.testing.world",
+    "ControlError": "zof_emulator.testing.control",
     "Emulator": "zof_emulator.testing.emulator",
+    "Fault": "zof_emulator.testing.faults",
+    "Faults": "zof_emulator.testing.faults",
     "Journal": "zof_emulator.testing.world",
+    "Webhooks": "zof_emulator.testing.webhooks",
     "World": "zof_emulator.testing.world",
     "running": "zof_emulator.testing.emulator",
 }

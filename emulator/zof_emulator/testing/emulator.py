@@ -13,7 +13,8 @@ from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.load import load, read_source
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.settings import Settings
-from zof_emulator.testing.world import ADMIN_KEY, ControlError, World, make_control_client
+from zof_emulator.testing.control import ControlError
+from zof_emulator.testing.world import ADMIN_KEY, World, make_control_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,10 +91,10 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
     if "scenario" in changes and not isinstance(changes["scenario"], Scenario):
         chosen = load(changes.pop("scenario")).apply(chosen)
     chosen = replace(chosen, **changes)
-    listener = listen(chosen.host, chosen.port)
-    host, port = listener.getsockname()[:2]
+    listeners = listen(chosen.host, chosen.port)
+    host, port = listeners[0].getsockname()[:2]
     app = create_app(chosen)
-    with serve_in_thread(app, listener, answer_unreadable=app.answer_unreadable), make_control_client() as client:
+    with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable), make_control_client() as client:
         if chosen.token:
             client.headers["authorization"] = f"Bearer {chosen.token}"
         address = f"[{host}]" if ":" in host else host

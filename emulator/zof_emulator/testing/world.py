@@ -5,47 +5,29 @@ Everything goes over HTTP, so a test sees what its own client sees. Times are in
 
 from __future__ import annotations
 
+import ssl
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 
+from zof_emulator.scenarios.load import read_source
+from zof_emulator.testing.control import Control
+from zof_emulator.testing.faults import Faults
+from zof_emulator.testing.webhooks import Webhooks
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
 
 ADMIN_KEY: Final = "zof_test_admin"
 """The key of the default data that holds every permission."""
 _TIMEOUT: Final = 60.0
 """Seconds. An operation that moves the clock far may take long."""
-
-
-class ControlError(Exception):
-    """A control operation was refused. The message is the emulator's; `status` is the HTTP status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class Control:
-    """The control operations of one world."""
-
-    def __init__(self, client: httpx.Client, url: str) -> None:
-        """`url` is the address of `/_emulator` in that world."""
-        self._client = client
-        self.url = url
-
-    def call(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx's own options
-        """Call an operation.
-
-        Raises:
-            ControlError: the operation was refused.
-        """
-        answer = self._client.request(method, f"{self.url}/{path}", **options)
-        if answer.is_error:
-            raise ControlError(answer.status_code, answer.json()["error"]["message"])
-        return answer
+_NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of `http` addresses; to read the authorities of the system for each would take most of a test."""
 
 
 class Clock:
@@ -164,6 +146,10 @@ class World:
         """The world's clock."""
         self.journal = Journal(self._control)
         """The exchanges of the world."""
+        self.faults = Faults(self._control)
+        """The rules by which requests fail on purpose."""
+        self.webhooks = Webhooks(self._control, lambda: self.client)
+        """The world's webhooks and their deliveries."""
 
     def __enter__(self) -> Self:
         return self
@@ -182,11 +168,15 @@ class World:
 
     def make_client(self, api_key: str | None = None) -> httpx.Client:
         """A new client of the API, with another key if one is given. The caller closes it."""
-        return httpx.Client(base_url=self.base_url, headers=self._authorize(api_key), trust_env=False)
+        return httpx.Client(
+            base_url=self.base_url, headers=self._authorize(api_key), trust_env=False, verify=_NO_AUTHORITIES
+        )
 
     def make_async_client(self, api_key: str | None = None) -> httpx.AsyncClient:
         """A new asynchronous client of the API, with another key if one is given. The caller closes it."""
-        return httpx.AsyncClient(base_url=self.base_url, headers=self._authorize(api_key), trust_env=False)
+        return httpx.AsyncClient(
+            base_url=self.base_url, headers=self._authorize(api_key), trust_env=False, verify=_NO_AUTHORITIES
+        )
 
     def snapshot(self) -> bytes:
         """A snapshot of the world: a JSON document, in bytes."""
@@ -199,6 +189,35 @@ class World:
             ControlError: the snapshot cannot be used.
         """
         self._control.call("PUT", "snapshot", content=snapshot, headers={"content-type": "application/json"})
+
+    @property
+    def scenario(self) -> dict[str, Any]:
+        """The scenario and the settings with which the world began, as `GET /_emulator/scenario` returns them."""
+        found: dict[str, Any] = self._control.call("GET", "scenario").json()
+        return found
+
+    def start_scenario(self, scenario: str | Path | Mapping[str, Any]) -> None:
+        """Start the world anew with a scenario: the name of a built-in one, the path of a file, or an object.
+
+        `api_key` and `client` then have a key of that scenario.
+
+        Raises:
+            ControlError: the scenario has a mistake, which the message names; nothing is changed.
+            UnusableScenario: the file has mistakes, or there is no scenario of this name.
+        """
+        source, api_key = read_source(scenario)
+        self._control.call("PUT", "scenario", json={"scenario": source})
+        self.close()
+        self.api_key = api_key
+
+    def configure(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  fields of PATCH /_emulator/config
+        """Change `rate`, `capacity`, `clock` or `faults` of the running world; returns its configuration.
+
+        Raises:
+            ControlError: a value is not allowed; nothing is changed.
+        """
+        found: dict[str, Any] = self._control.call("PATCH", "config", json=changes).json()
+        return found
 
     def reset(self) -> None:
         """Reset the clock, the data and the journal."""
@@ -235,4 +254,4 @@ class World:
 
 def make_control_client() -> httpx.Client:
     """A client for control operations, which no proxy setting of the environment redirects."""
-    return httpx.Client(trust_env=False, timeout=_TIMEOUT)
+    return httpx.Client(trust_env=False, timeout=_TIMEOUT, verify=_NO_AUTHORITIES)
