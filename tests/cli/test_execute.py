@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -129,6 +130,30 @@ def test_no_process_is_left_behind() -> None:
     """
     done = execute("sh", "-c", "trap '' TERM; sleep 1000 & exit 5")
     assert (done.returncode, done.stdout) == (5, "")
+
+
+LEAVES: Final = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork():
+    os._exit(6)
+os.setsid()
+if os.fork():
+    os._exit(0)
+print(os.getpid(), flush=True)
+os.close(1)
+os.close(2)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt orphans")
+def test_no_daemon_is_left_behind() -> None:
+    """A daemon, which has left the process group and the session, ignores SIGTERM and holds no pipe, is ended too."""
+    done = execute(sys.executable, "-c", LEAVES)
+    assert done.returncode == 6, done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
 
 
 def shell(*arguments: str) -> str:

@@ -47,6 +47,8 @@ _CODES: Final = {
 _UNAUTHORIZED: Final = 401
 _THROTTLED: Final = 429
 _FAULT: Final = 500
+_MAYBE_ABSENT: Final = frozenset({404, 405})
+"""The statuses of an operation that a target does not have."""
 _ERROR: Final = 400
 _MOST_PLACES: Final = 6
 """How many findings about requests of one operation are told apart."""
@@ -64,11 +66,13 @@ class ConformanceCheck:
         self.ledger = ledger
         self._places: dict[str, set[str]] = {}
         """What was unusual about the requests of the findings, by operation."""
+        self._successes: dict[str, Exchange] = {}
+        """The first success of each operation."""
 
     def fork(self, ledger: Ledger) -> ConformanceCheck:
         """A check that records in another ledger."""
         fork = ConformanceCheck(ledger)
-        fork._places = self._places
+        fork._places, fork._successes = self._places, self._successes
         return fork
 
     def __call__(self, exchange: Exchange) -> None:
@@ -158,7 +162,15 @@ class ConformanceCheck:
             self._check_body(exchange, response)
 
     def _check_quota_present(self, exchange: Exchange) -> None:
+        """Judge that the quota is stated, but for a 404 of an operation that may not exist: no limiter is there."""
         status = exchange.response.status
+        trace = [exchange]
+        if exchange.response.ok:
+            self._successes.setdefault(exchange.operation, exchange)
+        elif status in _MAYBE_ABSENT:
+            if exchange.operation not in self._successes:
+                return
+            trace = [self._successes[exchange.operation], exchange]
         missing = [name for name in _QUOTA if exchange.response.header(name) is None]
         if exchange.response.ok or (_ERROR <= status < _FAULT and status != _UNAUTHORIZED):
             self.ledger.check(
@@ -166,7 +178,7 @@ class ConformanceCheck:
                 not missing,
                 expected="three X-RateLimit headers",
                 got=f"{status} without {', '.join(missing)}",
-                trace=exchange,
+                trace=trace,
             )
 
     def _check_headers(self, exchange: Exchange, response: dict[str, Any]) -> None:

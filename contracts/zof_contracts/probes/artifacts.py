@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 from zof_contracts.checks.claims import check_artifact_lists, describe, has_ended
 from zof_contracts.evidence.findings import quote_value
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
+from zof_contracts.probes.presence import judge_presence
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -35,6 +36,7 @@ def read_artifacts(context: ProbeContext) -> None:
     run = context.find_ended_run()
     run_id = run.response.fields["id"]
     listed = context.client.get(f"/runs/{run_id}/artifacts", limit=100)
+    judge_presence(context, "artifacts.listed", listed)
     if context.is_conclusive("artifacts.listed", listed, 200):
         context.check(
             "artifacts.listed", listed.response.ok, expected="2xx", got=describe(listed.response), trace=listed
@@ -62,7 +64,8 @@ def _read_lists_of_results(context: ProbeContext, results: list[JsonObject], lis
         if any(each.get("result_id") != result.get("id") for each in items):
             context.record(check_artifact_lists({result.get("id")}, items, listed.response.items), trace)
             return
-    if results and listed.response.fields.get("has_more") is False:
+    is_whole = listed.response.fields.get("has_more") is False
+    if results and is_whole and all(answer.response.ok for answer in trace):
         claim = check_artifact_lists({result.get("id") for result in chosen}, own, listed.response.items)
         context.record(claim, trace)
 

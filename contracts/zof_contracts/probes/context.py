@@ -43,7 +43,7 @@ CONFLICT: Final = 409
 _UNRELATED: Final = frozenset({401, 403, 405, 429})
 """The statuses of refusals that have nothing to do with what a probe is about."""
 _SOME_4XX: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 413, 415, 429})
-_ABSENT: Final = frozenset({404, 405, 501})
+ABSENT: Final = frozenset({404, 405, 501})
 """The statuses of an operation that a target does not have."""
 _LARGEST_PAGE: Final = 100
 _REDIRECT: Final = 300
@@ -84,8 +84,10 @@ class ProbeContext:
         self.webhooks: WebhookSession | None = None
         """The webhook that the probes of webhooks share."""
         self._ended: Exchange | None = None
-        self._is_retrieval_absent = False
+        self.is_retrieval_absent = False
         """Whether runs cannot be retrieved, so that they are looked up in the list."""
+        self.absences: dict[str, bool] = {}
+        """Whether an operation may be absent, by its `operationId`; only operations in doubt."""
         self._answers: dict[str, Exchange] = {}
 
     @property
@@ -162,14 +164,14 @@ class ProbeContext:
             self.client.notes.setdefault(note)
         raise Unsettled(f"the run {run_id} was still {status} after {waited:g} s{advice}")
 
-    def get_run(self, run_id: str) -> Exchange:
+    def get_run(self, run_id: str, *, key: str = "main") -> Exchange:
         """Retrieve a run that exists; where that is not possible, the exchange that lists it, with the run alone."""
-        if not self._is_retrieval_absent:
-            answer = self.client.get(f"/runs/{run_id}")
-            self._is_retrieval_absent = answer.response.status in _ABSENT and not self.has_succeeded("getRun")
-            if not self._is_retrieval_absent:
+        if not self.is_retrieval_absent:
+            answer = self.client.get(f"/runs/{run_id}", key=key)
+            self.is_retrieval_absent = answer.response.status in ABSENT and not self.has_succeeded("getRun")
+            if not self.is_retrieval_absent:
                 return self.require_ok(answer)
-        listed = self.require_ok(self.client.get("/runs", limit=_LARGEST_PAGE))
+        listed = self.require_ok(self.client.get("/runs", key=key, limit=_LARGEST_PAGE))
         run = next((each for each in listed.response.items if each.get("id") == run_id), None)
         if run is None:
             raise Unsettled(

@@ -7,6 +7,7 @@ from typing import Final
 from zof_contracts.checks.claims import describe, has_ended
 from zof_contracts.probes.context import NOT_FOUND, Probe, ProbeContext, Unsettled
 from zof_contracts.probes.idempotency import make_start
+from zof_contracts.probes.presence import skip_if_absent
 
 _DAY: Final = 86_400
 _NINETY_DAYS: Final = 90 * _DAY
@@ -52,6 +53,8 @@ def _expire_artifact(context: ProbeContext, run_id: str, artifact: object) -> No
     context.client.wait(_NINETY_DAYS - 2 * _DAY, "almost 90 days")
     path = f"/artifacts/{artifact}/content"
     early = context.client.get(path)
+    if skip_if_absent(context, "artifacts.expiry", early):
+        return
     context.client.wait(2 * _DAY, "the rest of 90 days")
     late, listed = context.client.get(path), context.client.get(f"/runs/{run_id}/artifacts", limit=100)
     is_listed = artifact in [each.get("id") for each in listed.response.items]

@@ -7,6 +7,7 @@ from typing import Final
 
 from zof_contracts.checks.claims import check_replay, check_reused_key, describe
 from zof_contracts.probes.context import INVALID, NOT_FOUND, UNKNOWN_CASE, UNKNOWN_RUN, Probe, ProbeContext, Unsettled
+from zof_contracts.probes.presence import skip_if_absent
 from zof_contracts.target.requests import build_post
 
 _AT_ONCE: Final = 4
@@ -37,6 +38,8 @@ def reuse_key(context: ProbeContext) -> None:
     other = client.post("/runs", make_start(context, test_case_ids=list(context.target.cases)), idempotency_key=key)
     context.record(check_reused_key(other.response), [first, other])
     export = client.post("/results/export", {"format": "json", "run_id": UNKNOWN_RUN}, idempotency_key=key)
+    if skip_if_absent(context, "idempotency.scope.path", export):
+        return
     is_export = export.response.ok and isinstance(export.response.fields.get("data"), list)
     got = f"{describe(export.response)} with the fields {', '.join(export.response.fields) or 'none'}"
     expected, trace = "2xx with the field data, as an export", [first, export]

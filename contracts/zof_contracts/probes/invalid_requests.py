@@ -18,6 +18,7 @@ from zof_contracts.probes.context import (
     Probe,
     ProbeContext,
 )
+from zof_contracts.probes.presence import is_absent
 from zof_contracts.target.requests import add_header, build_post, build_request
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def send_wrong_queries(context: ProbeContext) -> None:
         context.expect_refusal(
             "conventions.unknown-parameter", answer, "an unknown parameter", param="colour", own=True
         )
-    hidden = get(f"/runs/{UNKNOWN_RUN}", colour="blue")
+    hidden = _request_unknown_wrongly(context)
     if hidden.response.status in {OK, 400, NOT_FOUND} and context.has_answered():
         first = hidden.response.status != NOT_FOUND
         rule = "conventions.order.query-before-existence"
@@ -253,6 +254,17 @@ def send_wrong_queries(context: ProbeContext) -> None:
     context.expect_refusal(
         "results.filter.refused", get("/results", run_id="no run!"), "a malformed run_id", param="run_id"
     )
+
+
+def _request_unknown_wrongly(context: ProbeContext) -> Exchange:
+    """The answer to a wrong query about something unknown, of the first operation that is not absent."""
+    paths = (f"/runs/{UNKNOWN_RUN}", f"/results/{UNKNOWN_RESULT}", f"/runs/{UNKNOWN_RUN}/logs")
+    answer = context.client.get(paths[0], colour="blue")
+    for path in paths[1:]:
+        if not is_absent(context, answer):
+            break
+        answer = context.client.get(path, colour="blue")
+    return answer
 
 
 def request_unknown_paths(context: ProbeContext) -> None:

@@ -19,7 +19,7 @@ from zof_contracts.checks.claims import (
     has_ended,
 )
 from zof_contracts.evidence.findings import quote_value
-from zof_contracts.probes.context import CREATED, NOT_FOUND, Probe, ProbeContext, Unsettled, read_whole_number
+from zof_contracts.probes.context import ABSENT, CREATED, NOT_FOUND, Probe, ProbeContext, Unsettled, read_whole_number
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -128,11 +128,12 @@ def _retrieve(context: ProbeContext, began: Exchange, run_id: str) -> None:
         got = f"{describe(page)} with {len(page.items)} runs, without {run_id}"
         expected, trace = f"the run {run_id} in the list", [began, retrieved, listed]
         context.check("runs.start.retrievable", is_listed, expected=expected, got=got, trace=trace)
-    _follow_location(context, began, run_id)
+    _follow_location(context, began, retrieved)
     _open_page(context, retrieved)
 
 
-def _follow_location(context: ProbeContext, began: Exchange, run_id: str) -> None:
+def _follow_location(context: ProbeContext, began: Exchange, retrieved: Exchange) -> None:
+    run_id = began.response.fields["id"]
     rule, expected = "runs.start.location", f"Location of the run {run_id}"
     location = began.response.header("location")
     if location is None:
@@ -142,6 +143,9 @@ def _follow_location(context: ProbeContext, began: Exchange, run_id: str) -> Non
         context.ledger.record_violation(rule, expected=expected, got=got, trace=began)
     else:
         found = context.client.follow(location)
+        if found.operation == retrieved.operation and retrieved.response.status in ABSENT:
+            context.ledger.record_skip(rule, f"the run was answered {describe(retrieved.response)}")
+            return
         is_run = found.response.fields.get("id") == run_id
         got = f"{describe(found.response)} with id {quote_value(found.response.fields.get('id'))}"
         context.check(rule, is_run, expected=expected, got=got, trace=[began, found])

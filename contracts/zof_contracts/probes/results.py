@@ -16,6 +16,7 @@ from zof_contracts.checks.claims import (
 )
 from zof_contracts.evidence.findings import quote_value
 from zof_contracts.probes.context import CONFLICT, OK, Probe, ProbeContext, Unsettled
+from zof_contracts.probes.presence import judge_presence, skip_if_absent
 
 if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
@@ -45,7 +46,11 @@ def read_results(context: ProbeContext) -> None:
     """A run has one result for each case, which agrees with the run and can be retrieved."""
     run = context.find_ended_run()
     fields = run.response.fields
-    listed = context.list_results(fields["id"])
+    try:
+        listed = context.list_results(fields["id"])
+    except Unsettled:
+        judge_presence(context, "results.per-case", context.client.journal[-1])
+        raise
     items = listed.response.items
     with context.isolate("results.per-case", "results.agree", "results.order"):
         _judge_outcomes(context, run, listed)
@@ -76,6 +81,8 @@ def _follow_logs_url(context: ProbeContext, run_id: str, url: object, one: Excha
         context.ledger.record_skip(rule, "the logs are on another host, which is not requested")
         return
     logs = context.client.follow(url)
+    if skip_if_absent(context, rule, logs):
+        return
     log_of_run = context.client.get(f"/runs/{run_id}/logs")
     is_same = logs.response.ok and logs.response.items == log_of_run.response.items
     expected = f"the {len(log_of_run.response.items)} lines of the log of {run_id}"
@@ -140,6 +147,7 @@ def _export(context: ProbeContext, body: JsonObject, key: str | None) -> Exchang
     answer = context.client.post("/results/export", body, idempotency_key=key)
     response, form = answer.response, str(body["format"])
     kind = (response.header("content-type") or "").partition(";")[0].strip()
+    judge_presence(context, "exports.formats", answer)
     if not context.is_conclusive("exports.formats", answer, OK):
         raise Unsettled(f"the export was answered {describe(response)}")
     expected, got = f"2xx for {form}", describe(response)

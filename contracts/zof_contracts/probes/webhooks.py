@@ -13,6 +13,7 @@ from zof_contracts.checks.claims import check_status, describe, has_ended
 from zof_contracts.checks.objects import is_consistent
 from zof_contracts.evidence.findings import Claim, quote_value
 from zof_contracts.probes.context import CREATED, FORBIDDEN, INVALID, UNKNOWN_WEBHOOK, Probe, ProbeContext, Unsettled
+from zof_contracts.probes.presence import skip_if_absent
 from zof_contracts.probes.webhook_session import EVENTS, WebhookSession
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def try_permission(context: ProbeContext) -> None:
     for request in requests:
         answer = request()
         what = "a key without webhooks:manage"
+        if skip_if_absent(context, "webhooks.permission", answer):
+            continue
         if answer.response.ok or answer.response.status in {FORBIDDEN, INVALID, 404}:
             claim = check_status("webhooks.permission", answer.response, FORBIDDEN, what)
             context.record(claim, answer)

@@ -5,6 +5,7 @@ Everything goes over HTTP, so a test sees what its own client sees. Times are in
 
 from __future__ import annotations
 
+import ssl
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -25,6 +26,8 @@ ADMIN_KEY: Final = "zof_test_admin"
 """The key of the default data that holds every permission."""
 _TIMEOUT: Final = 60.0
 """Seconds. An operation that moves the clock far may take long."""
+_NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of `http` addresses; to read the authorities of the system for each would take most of a test."""
 
 
 class Clock:
@@ -165,11 +168,15 @@ class World:
 
     def make_client(self, api_key: str | None = None) -> httpx.Client:
         """A new client of the API, with another key if one is given. The caller closes it."""
-        return httpx.Client(base_url=self.base_url, headers=self._authorize(api_key), trust_env=False)
+        return httpx.Client(
+            base_url=self.base_url, headers=self._authorize(api_key), trust_env=False, verify=_NO_AUTHORITIES
+        )
 
     def make_async_client(self, api_key: str | None = None) -> httpx.AsyncClient:
         """A new asynchronous client of the API, with another key if one is given. The caller closes it."""
-        return httpx.AsyncClient(base_url=self.base_url, headers=self._authorize(api_key), trust_env=False)
+        return httpx.AsyncClient(
+            base_url=self.base_url, headers=self._authorize(api_key), trust_env=False, verify=_NO_AUTHORITIES
+        )
 
     def snapshot(self) -> bytes:
         """A snapshot of the world: a JSON document, in bytes."""
@@ -247,4 +254,4 @@ class World:
 
 def make_control_client() -> httpx.Client:
     """A client for control operations, which no proxy setting of the environment redirects."""
-    return httpx.Client(trust_env=False, timeout=_TIMEOUT)
+    return httpx.Client(trust_env=False, timeout=_TIMEOUT, verify=_NO_AUTHORITIES)

@@ -39,6 +39,22 @@ _ABOUT = {
 }
 """The rules that may not be exercised where an operation is absent, by operation."""
 
+_BROKEN = {
+    "getRun": {"runs.start.retrievable"},
+    "listRuns": {"runs.start.retrievable", "conventions.status"},
+    "listResults": {"results.per-case", "conventions.status"},
+    "exportResults": {"exports.formats", "conventions.status"},
+    "getRunLogs": {"logs.readable"},
+    "listRunArtifacts": {"artifacts.listed"},
+    "listResultArtifacts": {"artifacts.listed"},
+    "getResult": {"results.get"},
+    "downloadArtifact": {"artifacts.download"},
+    "listProjects": {"projects.shape", "conventions.status"},
+    "cancelRun": {"runs.cancel.terminal-conflict"},
+    "createWebhook": {"webhooks.create", "conventions.status"},
+}
+"""The rules that an absent operation breaks: the one that it is for, and the one about undocumented statuses."""
+
 
 def _without(operation: str) -> Mutant:
     """A deployment that answers 404 to an operation."""
@@ -48,6 +64,14 @@ def _without(operation: str) -> Mutant:
         return error(answer, 404, "not_found") if ask.operation == operation else answer
 
     return Mutant(name="absent", rule="", make=always(refuse))
+
+
+@pytest.mark.parametrize("operation", _BROKEN)
+def test_an_absent_operation_breaks_no_other_rule(operation: str) -> None:
+    """Where an operation is absent, the rule that it is for is broken, and no rule about keys, limits or the order."""
+    verification = run(target(_without(operation)), max_examples=0)
+    assert {each.rule.name for each in verification.findings} == _BROKEN[operation]
+    assert verification.error == ""
 
 
 @pytest.mark.parametrize("operation", _ABOUT)
