@@ -216,6 +216,7 @@ PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     "run_not_found": lambda asked, zof: zof.send(asked.method, asked.about("run_0")),
     "result_not_found": lambda asked, zof: zof.send("GET", asked.about("res_0")),
     "artifact_not_found": lambda asked, zof: zof.send("GET", asked.about("art_0")),
+    "range_not_satisfiable": lambda asked, zof: asked.send(zof, headers=[("range", "bytes=1000000-")]),
     "run_ended": lambda asked, zof: zof.send(asked.method, asked.about("run_sample_failed")),
     "idempotency_key_reused": _reused,
     "time_out_of_range": lambda asked, zof: asked.send(zof, content=json.dumps(TOO_LATE).encode()),

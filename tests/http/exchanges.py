@@ -141,6 +141,14 @@ JUDGED: Final[dict[str, Judged]] = {
         "project_id",
         lambda zof: zof.post("/runs", {**START, "project_id": "proj_missing"}),
     ),
+    "range beyond the end": (
+        416,
+        "range_not_satisfiable",
+        "Range",
+        lambda zof: zof.send(
+            "GET", "/v1/artifacts/art_sample_failed_0004/content", headers=[("range", "bytes=1000000-")]
+        ),
+    ),
     "ended": (409, "conflict", None, lambda zof: zof.post("/runs/run_sample_failed/cancel")),
     "key reused": (409, "conflict", "Idempotency-Key", _reused),
     "too often": (429, "rate_limit_exceeded", None, spent),

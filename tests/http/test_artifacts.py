@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import zlib
 from collections import Counter
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 from zipfile import ZipFile
 
 import pytest
@@ -83,6 +83,88 @@ def test_bytes(history: list[Step]) -> None:
             assert answer.headers["content-disposition"] == f'attachment; filename="{one["name"]}"'
             assert int(answer.headers["content-length"]) == len(answer.content) == one["size_bytes"]
             assert hashlib.sha256(answer.content).hexdigest() == one["sha256"]
+
+
+SPECIFIED: Final = st.one_of(
+    st.tuples(st.integers(0, 20_000), st.integers(0, 20_000)),
+    st.tuples(st.integers(0, 20_000), st.none()),
+    st.tuples(st.none(), st.integers(0, 20_000)),
+)
+"""The first and the last position of a range; without a first one, the last is the number of bytes at the end."""
+CONTENTS: Final = [f"/artifacts/art_sample_failed_000{number}/content" for number in (3, 4, 5, 6)]
+"""A trace, a screenshot, a HAR and a JUnit file."""
+
+
+SAMPLES: Final = Zof(journal=10)
+"""An emulator that has these files, which the tests only read."""
+
+
+@given(path=st.sampled_from(CONTENTS), specified=SPECIFIED)
+def test_a_range_is_a_part_of_the_file(path: str, specified: tuple[int | None, int | None]) -> None:
+    """One range is 206 with its bytes, 416 if no byte is in it, and ignored if it ends before it begins."""
+    zof, (first, last) = SAMPLES, specified
+    whole = zof.get(path)
+    size = len(whole.content)
+    start, stop = (max(0, size - (last or 0)), size) if first is None else (first, size if last is None else last + 1)
+    header = ("range", f"bytes={'' if first is None else first}-{'' if last is None else last}")
+    answer = zof.send("GET", f"/v1{path}", headers=[header])
+    assert whole.headers["accept-ranges"] == "bytes"
+    if first is not None and last is not None and last < first:
+        assert (answer.status, answer.content) == (200, whole.content)
+    elif start >= size:
+        assert answer.error == (416, "range_not_satisfiable", "Range")
+        assert answer.headers["content-range"] == f"bytes */{size}"
+    else:
+        stop = min(stop, size)
+        assert (answer.status, answer.content) == (206, whole.content[start:stop])
+        assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{size}"
+        assert answer.headers["accept-ranges"] == "bytes"
+        assert answer.headers["content-length"] == str(stop - start)
+        assert answer.headers["content-type"] == whole.headers["content-type"]
+        assert answer.headers["content-disposition"] == whole.headers["content-disposition"]
+    shown = zof.control("/journal").json["data"][-1]["response"]
+    assert (shown["status"], shown["size"]) == (answer.status, len(answer.content))
+    assert shown["sha256"] == hashlib.sha256(answer.content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", [("range", "bytes=0-1,4-5")]),
+        ("GET", [("range", "lines=0-1")]),
+        ("GET", [("range", "bytes=-")]),
+        ("GET", [("range", "bytes=a-b")]),
+        ("GET", [("range", "bytes 0-1")]),
+        ("GET", [("range", "")]),
+        ("GET", [("range", "bytes=0-1"), ("range", "bytes=0-1")]),
+        ("GET", [("range", "bytes=0-1"), ("if-range", '"x"')]),
+        ("HEAD", [("range", "bytes=0-1")]),
+        ("HEAD", [("range", "bytes=1000000-")]),
+    ],
+)
+def test_any_other_range_is_ignored(method: str, headers: list[tuple[str, str]]) -> None:
+    """Several ranges, another unit, a malformed or conditional range, and a range of HEAD get the whole file."""
+    zof = SAMPLES
+    whole = zof.get(CONTENTS[1])
+    answer = zof.send(method, f"/v1{CONTENTS[1]}", headers=headers)
+    assert (answer.status, answer.content) == (200, whole.content if method == "GET" else b"")
+    assert answer.headers["content-length"] == str(len(whole.content))
+    assert "content-range" not in answer.headers
+
+
+@pytest.mark.parametrize(("value", "status"), [("bytes=1-{}", 206), ("bytes={}-", 416), ("bytes=-{}", 206)])
+def test_a_position_may_have_any_number_of_digits(value: str, status: int) -> None:
+    """A position of 5,000 digits is beyond the end, and as many last bytes are the whole file."""
+    headers = [("range", value.format("9" * 5_000))]
+    assert SAMPLES.send("GET", f"/v1{CONTENTS[1]}", headers=headers).status == status
+
+
+def test_a_range_of_other_answers_is_ignored() -> None:
+    """Only the content of an artifact has ranges, and an artifact that does not exist is 404 all the same."""
+    zof = fresh()
+    headers = [("range", "bytes=1000000-")]
+    assert zof.send("GET", "/v1/runs", headers=headers).status == 200
+    assert zof.send("GET", "/v1/artifacts/art_none/content", headers=headers).error == GONE
 
 
 def test_media_types() -> None:

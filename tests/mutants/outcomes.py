@@ -164,6 +164,23 @@ def _flipped(answer: Response) -> Response:
     return content(answer, answer.body[:-1] + bytes([answer.body[-1] ^ 1]))
 
 
+def _shifted(answer: Response) -> Response:
+    return content(answer, answer.body[1:] + b"\0")
+
+
+def _whole_as_part(ask: Ask, inner: Inner) -> Response:
+    answer = inner(ask)
+    if ask.operation != "downloadArtifact" or answer.status != 206:
+        return answer
+    return content(answer, inner(ask.lacking("range")).body)
+
+
+def _whole_beyond_the_end(ask: Ask, inner: Inner) -> Response:
+    answer = inner(ask)
+    is_beyond = ask.operation == "downloadArtifact" and answer.status == 416
+    return inner(ask.lacking("range")) if is_beyond else answer
+
+
 def _traced_cancel(ask: Ask, inner: Inner) -> Response:
     answer = inner(ask)
     if ask.operation != "listRunArtifacts" or not answer.items:
@@ -198,6 +215,10 @@ LEFT_BEHIND: Final = (
             ("downloads-flipped", "artifacts.hash", answers(_flipped, "downloadArtifact", 200)),
             ("png-as-jpeg", "artifacts.type", objects(changing("content_type", lambda media: media.replace("png", "jpeg")), ARTIFACTS)),
             ("download-unnamed", "artifacts.attachment", answers(lambda a: header(a, "content-disposition", None), "downloadArtifact", 200)),
+            ("parts-shifted", "artifacts.range", answers(_shifted, "downloadArtifact", 206)),
+            ("whole-as-part", "artifacts.range", always(_whole_as_part)),
+            ("range-beyond-the-end-whole", "artifacts.range", always(_whole_beyond_the_end)),
+            ("range-ignored", "artifacts.range", asks(lambda ask: ask.lacking("range"), "downloadArtifact")),
             ("gif-for-png", "artifacts.content", always(_gif_for_png)),
             ("run-holds-its-own", "artifacts.run-holds-all", _listed(_dropping(lambda one: one["result_id"] is not None), "listRunArtifacts")),
             ("no-traces", "artifacts.when", _listed(_dropping(_if("type", "trace")), ARTIFACTS)),

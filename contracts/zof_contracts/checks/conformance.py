@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.ledger import Ledger
 
 _QUOTA: Final = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-_WITH_OWN_RULES: Final = frozenset({"x-request-id", *_QUOTA, "www-authenticate", "retry-after", "allow"})
+_WITH_OWN_RULES: Final = frozenset(
+    {"x-request-id", *_QUOTA, "www-authenticate", "retry-after", "allow", "accept-ranges", "content-range"}
+)
 """Headers that other rules speak of."""
 _REQUEST_ID: Final = re.compile(r"req_[A-Za-z0-9_-]{20}")
 _UNIX: Final = range(1_000_000_000, 100_000_000_000)

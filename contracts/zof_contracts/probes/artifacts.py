@@ -27,6 +27,10 @@ _EXPORTS: Final = 2
 """A HAR and a JUnit file."""
 _RESULTS: Final = 2
 """How many results have their lists read, those that did not pass first."""
+_PARTIAL_CONTENT: Final = 206
+_NOT_SATISFIABLE: Final = 416
+_SMALLEST_WITH_RANGES: Final = 8
+"""The bytes of a file from which its parts differ from the whole."""
 _LARGEST_XML: Final = 1 << 22
 """The bytes up to which XML is parsed."""
 
@@ -121,6 +125,7 @@ def _download(context: ProbeContext, listed: Exchange) -> None:
             expected, got = f"a valid file of type {kind}", f"{len(answer.response.body)} bytes that are none"
             context.check("artifacts.content", is_genuine, expected=expected, got=got, trace=trace, place=kind)
         if index == 0:
+            _judge_ranges(context, url, answer)
             without_key = context.client.follow(url, key="")
             context.expect_unauthorized("artifacts.download.key", without_key, "a download without a key")
 
@@ -140,6 +145,37 @@ def _judge_download(context: ProbeContext, artifact: JsonObject, answer: Exchang
     is_attached = (disposition or "").startswith("attachment") and "filename" in (disposition or "")
     got = f"Content-Disposition {quote_value(disposition)}"
     check("artifacts.attachment", is_attached, expected="an attachment with a filename", got=got, trace=trace)
+
+
+def _judge_ranges(context: ProbeContext, url: str, whole: Exchange) -> None:
+    """Request a part from the middle of a file, its last bytes, and a range beyond its end."""
+    body = whole.response.body
+    size = len(body)
+    if size < _SMALLEST_WITH_RANGES:
+        context.ledger.record_skip("artifacts.range", f"the file has {size} bytes, which is too few")
+        return
+    middle = size // 2
+    for value, start, stop in ((f"bytes=1-{middle}", 1, middle + 1), ("bytes=-2", size - 2, size)):
+        position = f"bytes {start}-{stop - 1}/{size}"
+        _judge_range(context, url, whole, value, _PARTIAL_CONTENT, position, body[start:stop])
+    _judge_range(context, url, whole, f"bytes={size}-", _NOT_SATISFIABLE, f"bytes */{size}", None)
+
+
+def _judge_range(  # noqa: PLR0913, PLR0917  what is requested, and what must be answered
+    context: ProbeContext, url: str, whole: Exchange, value: str, status: int, position: str, part: bytes | None
+) -> None:
+    """Request a range; its answer must have a status, a Content-Range and, unless it is a refusal, the part."""
+    answer = context.client.follow(url, headers=(("Range", value),))
+    if not context.is_conclusive("artifacts.range", answer, status):
+        return
+    response = answer.response
+    sent = response.header("content-range")
+    is_part = part is None or response.body == part
+    bytes_sent = f"{len(response.body)} bytes, {'' if is_part else 'not '}those of the range"
+    got = f"{describe(response)}, Content-Range {quote_value(sent)}" + ("" if part is None else f", {bytes_sent}")
+    expected = f"{status} with Content-Range {position}" + ("" if part is None else f" and these {len(part)} bytes")
+    holds = response.status == status and sent == position and is_part
+    context.check("artifacts.range", holds, expected=expected, got=got, trace=[whole, answer], place=value[:7])
 
 
 def _is_genuine(kind: str, content: bytes) -> bool | None:
@@ -197,6 +233,7 @@ PROBES: Final = (
             "artifacts.hash",
             "artifacts.type",
             "artifacts.attachment",
+            "artifacts.range",
             "artifacts.content",
         ),
     ),

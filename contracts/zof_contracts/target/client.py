@@ -134,12 +134,12 @@ class Client:
         """POST a JSON body, if any, to a path below `/v1`."""
         return self.send(build_post(path, body, key=key, idempotency_key=idempotency_key))
 
-    def follow(self, url: str, *, key: str = "main") -> Exchange:
+    def follow(self, url: str, *, key: str = "main", headers: Headers = ()) -> Exchange:
         """GET a link of an answer, at the target whatever host the link names; `ValueError` if it is not below it."""
         path = self.target.find_path(url)
         if path is None:
             raise ValueError(f"a link that is not below {self.target.base}")
-        return self.send(Request("GET", path, urlsplit(url).query, key=key))
+        return self.send(Request("GET", path, urlsplit(url).query, headers, key=key))
 
     def start(self, *cases: str, key: str = "main", idempotency_key: str | None = None, **fields: object) -> Exchange:
         """Start a run of these cases, or of the target's own."""

@@ -20,6 +20,7 @@ from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import NO_BODY, ClientGone, body_of, check_headers, find_link_base, parse_body, read_body
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.outcome import Outcome, encode_refusal
+from zof_emulator.http.ranges import select_range
 from zof_emulator.http.routes import Routes
 from zof_emulator.http.send import send_answer
 from zof_emulator.http.waits import Waits, wait, wait_until_settled
@@ -279,7 +280,8 @@ class OpenApiApp:
         try:
             if waits is not None and waits.resume is not None:
                 organization, limits = waits.organization, waits.limits
-                return Outcome(self._resume(operation, waits.resume, waits.base, hosted), organization, reason, limits)
+                encoded = self._resume(operation, waits.resume, waits.base, hosted)
+                return Outcome(_select_part(arrival, encoded), organization, reason, limits)
             if operation.secured:
                 key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
@@ -289,7 +291,7 @@ class OpenApiApp:
                         hosted.listeners.on_rate_limited()
                     raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  a refusal has one catcher
                 permit(key, operation)
-            encoded = self._perform(arrival, organization, hosted)
+            encoded = _select_part(arrival, self._perform(arrival, organization, hosted))
         except Refused as refused:
             reason = refused.reason
             encoded = self._encoder_of(hosted).evolve_error(encode_refusal(operation.reasons, refused))
@@ -421,6 +423,13 @@ class OpenApiApp:
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
+
+
+def _select_part(arrival: Arrival, encoded: Encoded) -> Encoded:
+    """The part of a file that the request asks for; any other answer as it is."""
+    if not arrival.operation.has_ranges:
+        return encoded
+    return select_range(encoded, arrival.scope["method"], arrival.headers)
 
 
 def _cut_unread_body(operation: Operation | None, headers: Mapping[bytes, bytes]) -> Cut:

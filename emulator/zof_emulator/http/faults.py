@@ -173,8 +173,12 @@ def _encode_error(effect: Effect, operation: Operation) -> Encoded:
     example = refusal.example
     if "{seconds}" in refusal.message:
         example = refusal.error(Refused(effect.error, seconds=_retry_after(effect)))
+    if "content-range" in required:
+        example = refusal.error(Refused(effect.error, "Range", size=0))
     content = json_of(example)
     headers = [(_TYPE, _JSON), (_LENGTH, b"%d" % len(content))]
+    if "content-range" in required:
+        headers.append((b"content-range", b"bytes */0"))
     if "www-authenticate" in required:
         headers.append((b"www-authenticate", b"Bearer"))
     if "retry-after" in required or effect.retry_after is not None:

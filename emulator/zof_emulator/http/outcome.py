@@ -46,4 +46,6 @@ def encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
         headers.append((b"www-authenticate", b"Bearer"))
     if "seconds" in refused.words:
         headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
+    if refusal.code == "range_not_satisfiable":
+        headers.append((b"content-range", f"bytes */{refused.words['size']}".encode()))
     return Encoded(refusal.status, tuple(headers), content)

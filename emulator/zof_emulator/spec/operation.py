@@ -23,6 +23,7 @@ Part = TypeVar("Part")
 JSON: Final = "application/json"
 _LOCATIONS: Final = frozenset({"path", "query", "header"})
 _MOST_PARAMETERS: Final = 100
+_PARTIAL_CONTENT: Final = 206
 _MOST_KEPT_QUERIES: Final = 128
 _LONGEST_KEPT_QUERY: Final = 256
 """In bytes."""
@@ -167,6 +168,8 @@ class Operation:
     reasons: Mapping[str, Refusal]
     idempotent: bool
     """Whether it accepts an `Idempotency-Key`."""
+    has_ranges: bool
+    """Whether it answers a `Range` with a part of a file (206)."""
 
 
 @lru_cache(maxsize=8)
@@ -223,6 +226,7 @@ def _operation(document: Document, path: str, method: str, node: Node) -> Operat
         answers=answers,
         reasons=reasons,
         idempotent=any(one.name == "Idempotency-Key" for one in headers),
+        has_ranges=_PARTIAL_CONTENT in answers,
     )
 
 
