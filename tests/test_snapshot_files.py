@@ -171,6 +171,7 @@ def test_the_token_is_told(quiet: tuple[str, ...]) -> None:
     """Where others can reach it, a token is made up and told on stderr, quiet or not, and opens control."""
     with Server("--host", "0.0.0.0", *quiet) as server:  # noqa: S104  for a moment
         (token,) = re.findall(r"oken for /_emulator.*: (\S{32})$", server.logged, re.MULTILINE)
+        assert Path(server.ready["token_file"]).read_text() == token + "\n"
         clock = "/_emulator/clock"
         assert ask(server.port, request("GET", clock, key=token)).status == 200
         for wrong in (None, token[:-1]):
@@ -191,4 +192,4 @@ def test_no_token_on_loopback() -> None:
     """On loopback no token is made up, and none is asked for."""
     with Server() as server:
         assert "oken" not in server.logged
-        assert ask(server.port, request("GET", "/_emulator/health", key=None)).status == 200
+        assert ask(server.port, request("GET", "/_emulator/clock", key=None)).status == 200

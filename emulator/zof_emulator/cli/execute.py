@@ -59,6 +59,8 @@ _GRACE: Final = 2.0
 """Seconds that the processes which the command leaves behind have for ending."""
 _PAUSE: Final = 0.02
 _SIGNALLED: Final = 128
+_UNANSWERED: Final = "no answer"
+"""What the summary has in the place of a status where a fault broke the connection before an answer."""
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
@@ -208,7 +210,9 @@ def _summarize(app: Dispatcher) -> str:
     lines = [f"zof-emulator: {sum(count.total() for count in calls.values())} requests reached an operation"]
     for operation in TABLE:
         if operation in calls:
-            statuses = ", ".join(f"{status}: {times}" for status, times in sorted(calls[operation].items()))
+            statuses = ", ".join(
+                f"{status or _UNANSWERED}: {times}" for status, times in sorted(calls[operation].items())
+            )
             lines.append(f"  {operation:{width}}  {statuses}")
     if elsewhere:
         lines.append(f"  {'no operation':{width}}  {elsewhere}")

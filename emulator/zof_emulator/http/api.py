@@ -9,6 +9,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from zof_emulator.core.config import ClockMode
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
@@ -232,6 +233,8 @@ class OpenApiApp:
             body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
         encoded, organization, reason, limits, fault = outcome
         now = hosted.world.now
+        if operation is not None and operation.secured and hosted.world.clock.mode is ClockMode.AUTO:
+            at = now  # a poll or a retry moves the clock before it is answered
         return hosted.journal.add(
             Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault)
         )
