@@ -149,6 +149,8 @@ def send_refused_requests(zof: Zof) -> None:
         zof.post("/results/export", {"format": "json", **wrong}, idempotency_key="")
     zof.post("/results/export", {"format": "json"}, idempotency_key="again")
     zof.post("/results/export", {"format": "csv"}, idempotency_key="again")
+    for value in ("bytes=0-9", "bytes=1000000-"):
+        zof.send("GET", "/v1/artifacts/art_sample_failed_0004/content", headers=[("range", value)])
     zof.send("DELETE", "/v1/runs")
     zof.send("GET", "/v1/none")
 
