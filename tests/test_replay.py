@@ -87,6 +87,15 @@ def test_every_kind_of_exchange() -> None:
     assert replay(journal(zof)).differing == ()
 
 
+@pytest.mark.parametrize(("value", "status"), [("bytes=2-9", 206), ("bytes=-3", 206), ("bytes=1000000-", 416)])
+def test_a_range_of_an_artifact(value: str, status: int) -> None:
+    """A range of an artifact replays as the part, or the refusal, that was sent."""
+    zof = Zof()
+    answer = zof.send("GET", "/v1/artifacts/art_sample_failed_0005/content", headers=[("range", value)])
+    assert answer.status == status
+    assert replay(journal(zof)).differing == ()
+
+
 def test_a_world_made_by_hand() -> None:
     """A world that was made with a seed, a clock and a scenario of its own replays as such."""
     zof = Zof()

@@ -172,7 +172,8 @@ def _judge_range(  # noqa: PLR0913, PLR0917  what is requested, and what must be
     sent = response.header("content-range")
     is_part = part is None or response.body == part
     bytes_sent = f"{len(response.body)} bytes, {'' if is_part else 'not '}those of the range"
-    got = f"{describe(response)}, Content-Range {quote_value(sent)}" + ("" if part is None else f", {bytes_sent}")
+    sent_position = "no Content-Range" if sent is None else f"Content-Range {quote_value(sent)}"
+    got = f"{describe(response)}, {sent_position}" + ("" if part is None else f", {bytes_sent}")
     expected = f"{status} with Content-Range {position}" + ("" if part is None else f" and these {len(part)} bytes")
     holds = response.status == status and sent == position and is_part
     context.check("artifacts.range", holds, expected=expected, got=got, trace=[whole, answer], place=value[:7])
