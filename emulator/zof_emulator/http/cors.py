@@ -28,6 +28,7 @@ _EXPOSED: Final = (
     "Location",
     "Idempotency-Replayed",
     "Content-Disposition",
+    "Accept-Ranges",
     "Content-Range",
     "Preference-Applied",
     "WWW-Authenticate",
