@@ -173,7 +173,7 @@ def _encode_error(effect: Effect, operation: Operation) -> Encoded:
     example = refusal.example
     if "{seconds}" in refusal.message:
         example = refusal.error(Refused(effect.error, seconds=_retry_after(effect)))
-    if "content-range" in required:
+    if "content-range" in required:  # as of an empty file, since the request may ask for no range
         example = refusal.error(Refused(effect.error, "Range", size=0))
     content = json_of(example)
     headers = [(_TYPE, _JSON), (_LENGTH, b"%d" % len(content))]
