@@ -105,7 +105,7 @@ class Comparison:
     rules: tuple[RuleDifference, ...]
     answers: tuple[AnswerDifference, ...]
     stories: int
-    """The number of stories that were played on both."""
+    """The number of stories that were played on both, with the tour and the one that compares outcomes."""
     requests: int
     """The number of requests that the stories sent to the other deployment."""
     verifications: tuple[Verification, Verification]
@@ -221,7 +221,7 @@ class _Play:
             replace(url.target, app=None) if against.target.app is None else url.target, seed=seed
         ).nonce
         self._find_outcomes(url, against)
-        drawn = draw_stories(url, seed=seed, max_examples=stories)
+        drawn = [each for each in draw_stories(url, seed=seed, max_examples=stories) if len(each) > 1][:stories]
         if "other-org" not in against.target.keys:
             drawn = [[step for step in story if step[0] != "visit_as_stranger"] for story in drawn]
         for story in (TOUR, _CALIBRATION, *drawn):
