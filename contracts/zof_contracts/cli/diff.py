@@ -58,7 +58,7 @@ class NamedKey(click.ParamType[Any]):
     type=click.IntRange(0, 10_000),
     default=20,
     show_default=True,
-    help="Number of stories to play on both; 0 compares the verdicts on rules only.",
+    help="Maximum number of stories to play on both; 0 compares the verdicts on rules only.",
 )
 @click.option(
     "--output",

