@@ -49,10 +49,11 @@ class Server:
     def __init__(self, *flags: str, variables: Mapping[str, str] | None = None, python: str = sys.executable) -> None:
         measured = python == sys.executable
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
+        self._state = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
             [python, "-m", "zof_emulator", "serve", *(() if "--port" in flags else ("--port", "0")), *flags],
             cwd=ROOT,
-            env=environment(variables or {}, measured=measured),
+            env=environment({"XDG_RUNTIME_DIR": self._state.name, **(variables or {})}, measured=measured),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -94,6 +95,7 @@ class Server:
             if self.process.stdout is not None:
                 self.process.stdout.close()
             self._log.close()
+            self._state.cleanup()
 
 
 def first_line(process: subprocess.Popen[bytes]) -> bytes:

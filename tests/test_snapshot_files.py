@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, write
 
+from tests.commands import command, complaint
 from tests.served import START, Server, ask, request
-from tests.test_cli import command, complaint
 
 MANUAL = ("--clock", "manual", "--rate-limit", "off", "--quiet")
 
@@ -171,10 +171,11 @@ def test_the_token_is_told(quiet: tuple[str, ...]) -> None:
     """Where others can reach it, a token is made up and told on stderr, quiet or not, and opens control."""
     with Server("--host", "0.0.0.0", *quiet) as server:  # noqa: S104  for a moment
         (token,) = re.findall(r"oken for /_emulator.*: (\S{32})$", server.logged, re.MULTILINE)
-        health = "/_emulator/health"
-        assert ask(server.port, request("GET", health, key=token)).status == 200
+        assert Path(server.ready["token_file"]).read_text() == token + "\n"
+        clock = "/_emulator/clock"
+        assert ask(server.port, request("GET", clock, key=token)).status == 200
         for wrong in (None, token[:-1]):
-            assert ask(server.port, request("GET", health, key=wrong)).status == 401
+            assert ask(server.port, request("GET", clock, key=wrong)).status == 401
         assert ask(server.port, request("GET", "/v1/runs")).status == 200
 
 
@@ -182,7 +183,7 @@ def test_a_token_of_ones_own() -> None:
     """A token may be set by flag or variable, on loopback too."""
     for flags, variables in ((("--token", "mine"), {}), ((), {"ZOF_EMULATOR_TOKEN": "mine"})):
         with Server("--quiet", *flags, variables=variables) as server:
-            answers = [ask(server.port, request("GET", "/_emulator/health", key=key)).status for key in ("mine", None)]
+            answers = [ask(server.port, request("GET", "/_emulator/clock", key=key)).status for key in ("mine", None)]
             assert answers == [200, 401]
             assert server.logged == ""
 
@@ -191,4 +192,4 @@ def test_no_token_on_loopback() -> None:
     """On loopback no token is made up, and none is asked for."""
     with Server() as server:
         assert "oken" not in server.logged
-        assert ask(server.port, request("GET", "/_emulator/health", key=None)).status == 200
+        assert ask(server.port, request("GET", "/_emulator/clock", key=None)).status == 200

@@ -35,7 +35,7 @@ from zof_emulator.webhooks.post import CallPolicy
 from zof_emulator.webhooks.service import DeliveryService, load_courier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import SeedData
@@ -153,10 +153,10 @@ def create_app(  # noqa: PLR0913  each has a default
     return dispatcher
 
 
-def _make_worlds(data: SeedData) -> Callable[[WorldConfig, int], World]:
-    """The function that makes a world with a configuration, given the system's time in ms."""
+def _make_worlds(data: SeedData) -> Callable[[WorldConfig, int], Generator[None, None, World]]:
+    """The function that makes a world with a configuration in slices, given the system's time in ms."""
 
-    def make(config: WorldConfig, system: int) -> World:
-        return World(config, data, system if config.clock is ClockMode.REAL else EPOCH)
+    def make(config: WorldConfig, system: int) -> Generator[None, None, World]:
+        return World.make_in_slices(config, data, system if config.clock is ClockMode.REAL else EPOCH)
 
     return make

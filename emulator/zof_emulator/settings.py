@@ -30,6 +30,13 @@ BOUNDS: Final = {
 """The least and greatest value of each integer setting of the process; `WorldConfig` holds those of a world."""
 
 
+def check_token(token: str) -> str:
+    """The token, if the header `Authorization` can carry it; a `ValueError`, which does not show it, otherwise."""
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise ValueError("invalid token: use printable ASCII characters without spaces")
+    return token
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(WorldConfig):
     """The configuration of an emulator: of its worlds, and of the process.
@@ -70,6 +77,7 @@ class Settings(WorldConfig):
         for name in ("host", "token"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"invalid {name} {getattr(self, name)!r}: use a string")  # noqa: TRY004
+        check_token(self.token)
         if not isinstance(self.prefer, bool):
             raise ValueError(f"invalid prefer {self.prefer!r}: use True or False")  # noqa: TRY004  as for every setting
         object.__setattr__(self, "public_url", parse_url(self.public_url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -103,6 +104,28 @@ def test_the_summary_and_the_journal(tmp_path: Path) -> None:
     assert subprocess.run(replayed, env=environment({}), capture_output=True, check=False).returncode == 0
 
 
+BROKEN: Final = """
+import json, os, urllib.request
+rule = {"match": {"operation": "listRuns"}, "schedule": {"first": 1}, "effect": {"reset": True}}
+headers = {"Authorization": "Bearer " + os.environ["ZOF_API_KEY"], "Content-Type": "application/json"}
+faults = os.environ["ZOF_CONTROL_URL"] + "/faults"
+urllib.request.urlopen(urllib.request.Request(faults, json.dumps(rule).encode(), headers))
+for path in ("/runs", "/runs", "/runs/run_missing"):
+    try:
+        urllib.request.urlopen(urllib.request.Request(os.environ["ZOF_BASE_URL"] + path, headers=headers))
+    except OSError:
+        pass
+"""
+
+
+def test_the_summary_of_requests_without_success() -> None:
+    """The summary counts the requests that were refused, by status, and those that got no answer."""
+    done = execute("--summary", sys.executable, "-c", BROKEN)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split(maxsplit=1) for line in done.stderr.splitlines()[1:3]]
+    assert lines == [["listRuns", "no answer: 1, 200: 1"], ["getRun", "404: 1"]]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_reach_the_command(number: signal.Signals) -> None:
     """A signal is passed on to the command, and the exit status is the command's."""
@@ -129,6 +152,30 @@ def test_no_process_is_left_behind() -> None:
     """
     done = execute("sh", "-c", "trap '' TERM; sleep 1000 & exit 5")
     assert (done.returncode, done.stdout) == (5, "")
+
+
+LEAVES: Final = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork():
+    os._exit(6)
+os.setsid()
+if os.fork():
+    os._exit(0)
+print(os.getpid(), flush=True)
+os.close(1)
+os.close(2)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt orphans")
+def test_no_daemon_is_left_behind() -> None:
+    """A daemon, which has left the process group and the session, ignores SIGTERM and holds no pipe, is ended too."""
+    done = execute(sys.executable, "-c", LEAVES)
+    assert done.returncode == 6, done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
 
 
 def shell(*arguments: str) -> str:

@@ -6,9 +6,7 @@ Exit status: 0 when every client does what the recipes say, 1 when one does less
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from tests.clients.install import install_packages, is_met
 from tests.clients.page import PAGE, render_page
+from tests.clients.processes import run_command
 from tests.clients.recipes import CONTRACT, CONTROL, HERE, PROGRAMS, RECIPES, ROOT, Recipe
 from tests.clients.servers import serve
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
@@ -122,20 +122,8 @@ def _run_all(commands: Iterable[Sequence[str]], folder: Path) -> str:
 
 
 def _run(command: Sequence[str], folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "NODE_NO_WARNINGS": "1", "GOCACHE": str(FOLDER / "go"), **variables}
-    try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"took more than {SECONDS} s")
+    variables = {"NODE_NO_WARNINGS": "1", "GOCACHE": str(FOLDER / "go"), **variables}
+    return run_command(command, seconds=SECONDS, folder=folder, variables=variables)
 
 
 def _shorten(text: str) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
+
+from tests.clients.processes import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.clients.recipes import Need
 
-SECONDS: Final = 180
-"""How long one command may take."""
+SECONDS: Final = 100
+"""How long a download may take."""
+_INSTALL_SECONDS: Final = 240
+"""How long the installation may take, which leaves packages half configured when it is ended."""
 
 
 def is_met(need: Need) -> bool:
@@ -35,22 +38,14 @@ def install_packages(needs: Iterable[Need]) -> str:
     if client is None:
         return f"{problem} there is no apt-get"
     sys.stderr.write(f"zof-emulator: installing {' '.join(packages)}\n")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ("install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=60")
-    downloads = (("update", "-qq"), (*install, "--download-only", *packages))  # these two may be ended at any time
-    for command in (*downloads, (*install, *packages)):
-        try:
-            ran = subprocess.run(
-                (client, *command),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"{problem} apt-get {command[0]} took more than {SECONDS} s"
+    commands = (
+        (SECONDS, ("update", "-qq")),
+        (SECONDS, (*install, "--download-only", *packages)),
+        (_INSTALL_SECONDS, (*install, *packages)),
+    )
+    for seconds, command in commands:
+        ran = run_command((client, *command), seconds=seconds, variables={"DEBIAN_FRONTEND": "noninteractive"})
         if ran.returncode:
             said = " ".join(ran.stderr.split())[:300]
             return f"{problem} apt-get {command[0]} ended with status {ran.returncode}: {said}"

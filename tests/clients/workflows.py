@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.request import Request, urlopen
 
+from tests.clients.processes import run_command
 from tests.clients.recipes import CHILD, CONTRACT, NODE, PROGRAMS, ROOT
 from tests.clients.servers import serve_emulator
 
@@ -103,20 +103,8 @@ def _respect(base_url: str) -> tuple[str, ...]:
 
 
 def _run(command: Sequence[str]) -> str:
-    environment = {**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
-    try:
-        ran = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"took more than {SECONDS} s"
+    variables = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+    ran = run_command(command, seconds=SECONDS, folder=ROOT, variables=variables)
     return ran.stdout + ran.stderr if ran.returncode else ""
 
 

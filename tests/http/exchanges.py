@@ -174,7 +174,7 @@ OUTSIDE: Final[Mapping[str, Exchange]] = {
     "no run advanced": _control("POST", "/runs/run_none/advance", {}),
     "no control": _control("GET", "/nothing"),
     "no such method": _control("DELETE", "/clock"),
-    "control from afar": _control("GET", "/health", client=FAR),
+    "control from afar": _control("GET", "/clock", client=FAR),
     "not HTTP": unread,
 }
 """The exchanges outside the API, and those of bytes that are no request."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -185,3 +187,15 @@ def test_determinism(history: list[Step], asked: list[str]) -> None:
         zof.start("tc_a_slow")
         heard.append([(WAYS[way](zof, newest(zof)), now(zof), zof.get("/runs")) for way in asked])
     assert heard[0] == heard[1]
+
+
+def test_the_journal_agrees_with_the_date() -> None:
+    """The journal has a retry after 429 and a poll at the instant that their `Date` shows."""
+    zof = fresh(clock="auto", rate=Rate(limit=2))
+    run = zof.start("tc_a")["id"]
+    answers = [zof.get(f"/runs/{run}") for _ in range(6)]
+    assert 429 in {answer.status for answer in answers}
+    dates = [parsedate_to_datetime(answer.headers["date"]) for answer in answers]
+    assert len(set(dates)) > 2
+    entries = zof.tell("GET", "/journal?operation=getRun").json["data"]
+    assert [datetime.fromtimestamp(one["at_ms"] // 1000, UTC) for one in entries] == dates

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+import zof_emulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.core.limits import Rate
+from zof_emulator.core.refusal import Refused
+from zof_emulator.spec import document
+from zof_emulator.spec.operation import operations
 
 from tests.zof import Answer, Zof
 
@@ -170,6 +176,67 @@ def test_no_request_finds_a_bug(random: Random, clock: str, capacity: int, limit
     for _ in range(50):
         method, target, content, answer = client.send_one()
         assert answer.status < 500, (method, target, content, answer.content)
+
+
+BODIES: Final = (
+    *sorted({(method, target) for method, target, _ in REQUESTS if method != "GET"}),
+    ("POST", "/_emulator/faults"),
+    ("PATCH", "/_emulator/config"),
+    ("PUT", "/_emulator/scenario"),
+)
+
+
+@pytest.mark.parametrize(("method", "target"), BODIES)
+@pytest.mark.parametrize("name", ["unheard_of", "effect", "name", "project_id", "scenario", "by_ms"])
+def test_a_name_that_is_repeated(method: str, target: str, name: str) -> None:
+    """A body that repeats a name is answered without 5xx, whether the operation knows the name or not."""
+    body = f'{{"{name}": 1, "{name}": 2}}'.encode()
+    zof = Zof(clock="manual", deliveries=RecordedDeliveries(()))
+    target = target.format(run="run_sample_passed", delivery="del_x")
+    answer = zof.send(method, target, headers=[("content-type", "application/json")], body=body)
+    assert answer.status < 500, answer.content
+
+
+@pytest.mark.parametrize("operation", ["verifyJournal", "createDeliveryRule"])
+def test_every_count_has_a_maximum(operation: str) -> None:
+    """A number in a request's body that the emulator keeps or compares has a maximum, which JSON can write."""
+    control = document.load(Path(zof_emulator.__file__).with_name("control.yaml"))
+    (found,) = [one for one in operations(control) if one.id == operation]
+    assert found.body is not None
+    names = {"verifyJournal": ("exactly", "at_least", "at_most"), "createDeliveryRule": ("times",)}[operation]
+    for name in names:
+        for number in (1e308, 1 << 63, 10**30):
+            with pytest.raises(Refused, match="invalid_value"):
+                found.body.rules.judge({"action": "drop", name: number} if name == "times" else {name: number}, {})
+
+
+@pytest.mark.parametrize("wanted", [1, None, ["x"], {"a": 1}, 10**30])
+def test_a_header_that_is_no_text(wanted: object) -> None:
+    """The journal is not compared with a header whose value is no text; the header is named."""
+    answer = Zof().tell("POST", "/journal/verify", {"headers": {"X-Trace": wanted}})
+    assert (answer.status, answer.json["error"]["param"]) == (400, "headers.X-Trace")
+
+
+@pytest.mark.parametrize("name", ["after", "before"])
+@pytest.mark.parametrize(
+    "instant",
+    ["9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00%2B23:59"],
+)
+def test_an_instant_outside_the_years_1_to_9999(name: str, instant: str) -> None:
+    """The journal can be asked for any instant that RFC 3339 can write."""
+    zof = Zof()
+    zof.start()
+    assert zof.control(f"/journal?{name}={instant}").status == 200
+    asked = {name: instant.replace("%2B", "+"), "at_least": 2}
+    assert zof.tell("POST", "/journal/verify", asked).status == 409
+
+
+@pytest.mark.parametrize("name", ["created_after", "created_before"])
+def test_a_timestamp_that_is_given_twice_and_lost_its_plus(name: str) -> None:
+    """A parameter that is given twice is refused as such, also if its last value has a `+` that was read as a space."""
+    instant = "2026-01-01T00:00:00+02:00"
+    answer = Zof().get(f"/runs?{name}={instant}&{name}={instant}")
+    assert (answer.status, answer.json["error"]["message"]) == (400, f"{name} is given twice")
 
 
 def test_a_delivery_after_the_end_of_time() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.http.routes import Routes
 from zof_emulator.spec.document import find, load
 from zof_emulator.spec.operation import operations
+
+from tests.zof import Zof
 
 TEMPLATE = next(one for one in operations(load(find("openapi.yaml"))) if one.id == "getRun")
 ROUTES = Routes("/v1", [replace(TEMPLATE, path="/runs/{run_id}/cases/{index}"), replace(TEMPLATE, path="/runs/{id}")])
@@ -40,3 +43,30 @@ def test_a_parameter_may_have_the_name_of_a_fixed_segment() -> None:
         "/v1/results/export": ("results/export", {}),
         "/v1/results/export/artifacts": ("results/{id}/artifacts", {"id": "export"}),
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "nearest"),
+    [
+        ("/v1/run", "/v1/runs"),
+        ("/v1/runs/", "/v1/runs"),
+        ("/runs", "/v1/runs"),
+        ("/w/a/v1/Runs", "/v1/runs"),
+        ("/v1/run/run_1", "/v1/runs/{id}"),
+        ("/v1/runs/run_1/log", "/v1/runs/{id}/logs"),
+        ("/v1/artifacts/art_1/contents", "/v1/artifacts/{id}/content"),
+        ("/v1/nothing", ""),
+        ("/v1", ""),
+        ("/v1/" + "runs" * 1_000, ""),
+    ],
+)
+def test_a_misspelt_path(path: str, nearest: str) -> None:
+    """The 404 of a path names the path of the API that it is a misspelling of, if there is one."""
+    error = Zof().send("GET", path, key=None).json["error"]
+    after = f"the nearest path is {nearest}." if nearest else "the API is under /v1."
+    assert error == {"code": "not_found", "message": f"There is nothing at this path; {after}"}
+
+
+def test_a_misspelt_path_of_the_control_operations() -> None:
+    """Below `/_emulator` the message lists what there is, as before."""
+    assert "clock/advance" in Zof().send("GET", "/_emulator/clocks", key=None).json["error"]["message"]

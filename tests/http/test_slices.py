@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -243,3 +244,51 @@ def test_a_long_journal_is_shown_in_slices(
         assert shown.answer.status == 200
         found.append(shown.answer.content)
     assert found[0] == found[1]
+
+
+HISTORY = {
+    "runs": [
+        {"project": "proj_a", "cases": ["tc_a", "tc_b_fail"], "count": 300},
+        {"project": "proj_a", "suite": "suite_x", "count": 50, "failed_percent": 20},
+        {"project": "proj_a", "cases": ["tc_a", "tc_c"], "count": 60, "state": "queued"},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "name"),
+    [
+        ("PUT", "/scenario", {"scenario": HISTORY}, ""),
+        ("POST", "/reset", {}, ""),
+        ("POST", "/worlds", {"name": "made", "scenario": HISTORY}, "/w/made"),
+    ],
+    ids=["scenario", "reset", "world"],
+)
+def test_a_world_with_many_runs_begins_in_slices(
+    method: str, path: str, body: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are served while the runs of a scenario are made; the length of slices does not change the world."""
+    found = []
+    for length in (20, 1 << 30):
+        zof = Zof(seed=5)
+        if path == "/reset":
+            assert zof.tell("PUT", "/scenario", {"scenario": HISTORY}).status == 200
+        monkeypatch.setattr("zof_emulator.core.history.SLICE", length)
+        made = Call(zof, method, f"/_emulator{path}", body=json.dumps(body).encode())
+        steps = finish(made)
+        assert (steps > 50) == (length == 20)
+        assert made.answer.status in {200, 201}
+        found.append((made.answer.content, zof.send("GET", f"{name}/_emulator/snapshot").content))
+    assert found[0] == found[1]
+
+
+def test_a_new_scenario_that_is_given_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the server drops a request for another scenario, the world and its configuration stay as they were."""
+    zof = Zof()
+    before = zof.control("/snapshot").content
+    monkeypatch.setattr("zof_emulator.core.history.SLICE", 20)
+    call = Call(zof, "PUT", "/_emulator/scenario", body=json.dumps({"scenario": HISTORY}).encode())
+    assert not call.step()
+    call._coroutine.close()  # noqa: SLF001  as a server does when it ends
+    assert zof.control("/scenario").json["name"] == "default"
+    assert zof.control("/snapshot").content == before

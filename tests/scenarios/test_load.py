@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from zof_emulator import Rate, RateScope, Settings, WorldConfig
 from zof_emulator.core.scenario_schema import PROPERTIES
 from zof_emulator.core.tenants import DEFAULT
@@ -55,7 +58,14 @@ MISTAKES: Final[dict[str, tuple[str, list[str]]]] = {
         "keys:\n  - secret: abcdefgh\n    permissions: [run:create]\n",
         ['4: keys[0].permissions[0]: "run:create" is not one of projects:read, runs:create, webhooks:manage; the'],
     ),
-    "a short key": ("keys: [{secret: short, role: Viewer}]\n", ['2: keys[0].secret: "short" is not allowed; use 8 to']),
+    "a short key": (
+        "keys: [{secret: short, role: Viewer}]\n",
+        ["2: keys[0].secret: the value, which may be a secret, is not allowed; use 8 to"],
+    ),
+    "a key that is a text": (
+        "keys: [my-pipeline-key]\n",
+        ["2: keys[0]: the value, which may be a secret, is not allowed; use a mapping"],
+    ),
     "a span without a unit": (
         "keys:\n  - {secret: abcdefgh, role: Viewer, expires_in: 30}\n",
         ["3: keys[0].expires_in: 30 is not allowed; use a number with a unit"],
@@ -153,6 +163,10 @@ MISTAKES: Final[dict[str, tuple[str, list[str]]]] = {
         "runs:\n" + "  - {project: proj_abc, cases: [tc_x], count: 60000}\n" * 2,
         ["2: runs: 120000 runs; use at most 100000"],
     ),
+    "too many cases": (
+        f"runs:\n  - {{project: proj_abc, cases: [{', '.join(f'tc_{n}' for n in range(100))}], count: 5001}}\n",
+        ["2: runs: 500100 cases in all runs; use at most 500000"],
+    ),
     "a history of centuries": (
         "timing: {longest_ms: 86400000, slow_factor: 1}\nruns:\n  - {project: proj_abc, cases: [tc_x], count: 20000}\n",
         ["3: runs: they would take more than 50 years"],
@@ -207,6 +221,40 @@ def test_no_scenario(value: object) -> None:
     """A value that is no mapping, or has a part of another type, is refused."""
     with pytest.raises(UnusableScenario):
         load_object(value)
+
+
+values: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["id", "secret", "cases"]), inner),
+    max_leaves=4,
+)
+
+
+@given(part=st.sampled_from(sorted(SCHEMA["properties"])), value=values)
+def test_any_value_of_any_part(part: str, value: object) -> None:
+    """A part with any value, and a list that holds any value, is accepted or refused, and nothing else happens."""
+    for given_value in (value, [value]):
+        with suppress(UnusableScenario):
+            load_object({part: given_value})
+
+
+SECRET: Final = "geheim-!"  # noqa: S105  a test value
+"""A text that is neither a key nor the secret of a webhook, so that it is refused."""
+holders: Final = st.recursive(
+    st.just(SECRET),
+    lambda inner: st.tuples(inner) | st.fixed_dictionaries({"secret": inner}) | st.fixed_dictionaries({"role": inner}),
+    max_leaves=1,
+)
+
+
+@pytest.mark.parametrize("part", ["keys", "webhooks"])
+@given(value=holders)
+def test_no_mistake_shows_a_secret(part: str, value: object) -> None:
+    """A mistake at a key or at the secret of a webhook is reported without the value, wherever the secret stands."""
+    with pytest.raises(UnusableScenario) as caught:
+        load_object({part: list(value) if isinstance(value, tuple) else value})
+    plain = isinstance(value, tuple) and isinstance(value[0], dict) and "secret" not in value[0]
+    assert plain or not any(SECRET in line for line in caught.value.lines), caught.value.lines
 
 
 def test_deep_nesting() -> None:

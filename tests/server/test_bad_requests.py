@@ -81,6 +81,25 @@ def test_another_form_of_a_target(world: World, target: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("authority", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:1", 200),
+        ("[::1]:1", 200),
+        ("me@localhost", 200),
+        ("elsewhere.test", 403),
+        ("localhost@elsewhere.test", 403),
+        ("[::1].test", 400),
+        ("elsewhere.test?@localhost", 400),
+        ("elsewhere.test#@localhost", 400),
+    ],
+)
+def test_the_host_of_an_absolute_target(world: World, authority: str, status: int) -> None:
+    """The host of an absolute target counts, and not the header `Host` (RFC 9112, 3.2.2)."""
+    assert ask(world.port, request("GET", f"http://{authority}/_emulator/clock")).status == status
+
+
+@pytest.mark.parametrize(
     "target",
     [
         "/_emulator",

@@ -102,7 +102,8 @@ class Lockstep:
         return self.url, self.against
 
     @property
-    def _waited(self) -> tuple[float, float]:
+    def _wait_totals(self) -> tuple[float, float]:
+        """The seconds that both clients have let pass."""
         return self.url.client.seconds_waited, self.against.client.seconds_waited
 
     @property
@@ -200,7 +201,7 @@ class Lockstep:
         target = self.url.client.target
         body = {"project_id": target.project, "environment": target.environment, "test_case_ids": list(cases)}
         sent: object = json.dumps(dict(reversed(body.items())), indent=2).encode() if is_spaced else body
-        before = self._waited
+        before = self._wait_totals
         pair = self._ask(lambda _: build_post("/runs", sent, idempotency_key=key))
         for side, exchange in zip(self._sides, pair, strict=True):
             run = exchange.response.fields
@@ -235,16 +236,16 @@ class Lockstep:
         index = self._index(index)
         if not self._is_at_start(index):
             self.settle(index)
-        before = self._waited
+        before = self._wait_totals
         pair = self._send_both(lambda side: build_post(f"/runs/{side.runs[index]}/cancel"))
-        if self._waited != before or any(map(self._has_ended_by_itself, self._sides, pair, (index, index))):
+        if self._wait_totals != before or any(map(self._has_ended_by_itself, self._sides, pair, (index, index))):
             raise _StoryEnded
         self._compare(*pair)
 
     def _is_at_start(self, index: int) -> bool:
         """Whether no time has passed since the start of a run, nor since that of a run whose place it may wait for."""
-        return self._started_at[index] == self._waited and all(
-            began == self._waited or all(side.runs[other] in side.client.ended for side in self._sides)
+        return self._started_at[index] == self._wait_totals and all(
+            began == self._wait_totals or all(side.runs[other] in side.client.ended for side in self._sides)
             for other, began in enumerate(self._started_at)
         )
 

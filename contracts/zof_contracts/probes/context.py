@@ -339,11 +339,14 @@ class ProbeContext:
             self.ledger.record_kept("errors.invalid-request.status")
         elif status == INVALID and INVALID < got < _FAULT and got not in _SOME_4XX:
             self.record(check_status("errors.invalid-request.status", answer, INVALID, what), exchange)
-        if param is None or got != status or not param.islower():
-            return
-        if self.is_error_readable("errors.param.field", exchange):
-            rule, expected, shown = "errors.param.field", f"param {param}", f"{got} with param {quote_value(named)}"
-            self.check(rule, named == param, expected=expected, got=shown, trace=exchange, place=param)
+        if got == status and param is not None and param.islower():
+            self._judge_param(exchange, param)
+
+    def _judge_param(self, exchange: Exchange, param: str) -> None:
+        rule, named = "errors.param.field", exchange.response.error.get("param")
+        if self.is_error_readable(rule, exchange):
+            got = f"{exchange.response.status} with param {quote_value(named)}"
+            self.check(rule, named == param, expected=f"param {param}", got=got, trace=exchange, place=param)
 
     def expect_unauthorized(self, rule: str, exchange: Exchange, what: str) -> None:
         """Judge a request that must be 401."""

@@ -195,7 +195,8 @@ def format_verdict_line(report: Report) -> str:
     if summary["outcome"] == "nothing was tested":
         return f"Nothing was tested: no rule was exercised on {where}."
     if not counted:
-        return f"{where} keeps the {summary['kept']} rules that were exercised."
+        rules_kept = "rule that was" if summary["kept"] == 1 else f"{summary['kept']} rules that were"
+        return f"{where} keeps the {rules_kept} exercised."
     violated, differs = (_number(len(names), "rule") for names in rules.values())
     return f"{where}: {violated} violated, {differs} different from an assumption."
 

@@ -25,7 +25,7 @@ from zof_contracts.evidence.verification import Verification
 from zof_contracts.probes import PROBES, Probe, ProbeContext, Unsettled
 from zof_contracts.search import fuzz, state_machine
 from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
-from zof_contracts.target.budget import Budget, ReadOnly, Stopped
+from zof_contracts.target.budget import Budget, ReadOnly, Stopped, Throttled
 from zof_contracts.target.client import Client, Unanswered
 from zof_contracts.target.clock import find_clock_control
 from zof_contracts.target.transport import Unreachable
@@ -75,8 +75,8 @@ class _End:
 
     @classmethod
     def from_error(cls, error: Exception) -> _End:
-        """Return the end that an error of the client means: a budget is no failure, a lost target is one."""
-        is_lost = isinstance(error, Unreachable)
+        """Return the end that an error means: a budget is no failure, a target that no longer answers is one."""
+        is_lost = isinstance(error, (Unreachable, Throttled))
         return cls(str(error), error=str(error) if is_lost else "")
 
 

@@ -18,6 +18,7 @@ import click
 
 from zof_emulator.app import create_app
 from zof_emulator.cli.environment import client_variables
+from zof_emulator.cli.orphans import adopt_orphans, end_children
 from zof_emulator.cli.provocation import SITUATIONS, describe_reactions, disturb, judge_journals, make_settings
 from zof_emulator.cli.serve import find_explicit_flags, serve, settings_from
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write
@@ -58,6 +59,8 @@ _GRACE: Final = 2.0
 """Seconds that the processes which the command leaves behind have for ending."""
 _PAUSE: Final = 0.02
 _SIGNALLED: Final = 128
+_UNANSWERED: Final = "no answer"
+"""What the summary has in the place of a status where a fault broke the connection before an answer."""
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
@@ -135,7 +138,7 @@ def _run_with(app: Dispatcher, settings: Settings, command: Sequence[str]) -> in
 
 
 def _settings(flags: dict[str, Any], port: int) -> Settings:
-    unchanged = {"host": "127.0.0.1", "journal": _KEPT_EXCHANGES, "public_url": "", "token": ""}
+    unchanged = {"host": "127.0.0.1", "journal": _KEPT_EXCHANGES, "public_url": "", "token": "", "trusted_proxy": ()}
     return settings_from({**flags, **unchanged, "port": port}, find_explicit_flags(click.get_current_context()))
 
 
@@ -143,8 +146,10 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     """Run a command to its end, and end the processes that it leaves behind; return its exit status.
 
     Without a terminal the command leads a process group of its own, so that all of it can be ended. At a terminal it
-    stays in ours, so that Ctrl-C and Ctrl-Z reach it as usual.
+    stays in ours, so that Ctrl-C and Ctrl-Z reach it as usual. On Linux its orphans are adopted, so that those which
+    have left the group are ended too.
     """
+    has_orphans = adopt_orphans()
     has_group = hasattr(os, "killpg") and not sys.stdin.isatty()
     try:
         process = subprocess.Popen(command, env=environment, process_group=0 if has_group else None)  # noqa: S603
@@ -154,6 +159,8 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
         status = process.wait()
         if has_group:
             _end_group(process.pid)
+        if has_orphans:
+            end_children(_GRACE)
     return status if status >= 0 else _SIGNALLED - status
 
 
@@ -203,7 +210,9 @@ def _summarize(app: Dispatcher) -> str:
     lines = [f"zof-emulator: {sum(count.total() for count in calls.values())} requests reached an operation"]
     for operation in TABLE:
         if operation in calls:
-            statuses = ", ".join(f"{status}: {times}" for status, times in sorted(calls[operation].items()))
+            statuses = ", ".join(
+                f"{status or _UNANSWERED}: {times}" for status, times in sorted(calls[operation].items())
+            )
             lines.append(f"  {operation:{width}}  {statuses}")
     if elsewhere:
         lines.append(f"  {'no operation':{width}}  {elsewhere}")

@@ -47,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"the contract cannot be used: {error}")
     except (UnusableFile, UnusableScenario) as error:
         _fail(str(error))
+    except OSError as error:  # commands report the files that they cannot use; the output is left, and has no name
+        what = "write the output" if error.filename is None else f"use {error.filename}"
+        _fail(f"cannot {what}: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
     else:

@@ -24,7 +24,16 @@ from zof_emulator.core.scenario import Scenario
 from zof_emulator.scenarios.load import UnusableScenario, load
 from zof_emulator.server.run import listen, run
 from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, public_keys, ready_line, say
-from zof_emulator.settings import BOUNDS, Settings, parse_host, parse_network, parse_origin, parse_rate, parse_url
+from zof_emulator.settings import (
+    BOUNDS,
+    Settings,
+    check_token,
+    parse_host,
+    parse_network,
+    parse_origin,
+    parse_rate,
+    parse_url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -175,6 +184,7 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
 @_flag(
     "--token",
     default="",
+    type=_Parsed("text", check_token),
     help="Token that /_emulator requires; generated when clients on other machines can connect.",
 )
 @_flag("--load", default="", help="Snapshot file to start from; with the same --save-on-exit it need not exist yet.")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_emulator.control import clock, config, deliveries, faults, journal, scenarios, snapshots
 from zof_emulator.control.snapshot_reader import SnapshotReader
 from zof_emulator.handlers import views
-from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
+from zof_emulator.handlers.messages import Document, Reply, Request, Waiting, carry_out
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from zof_emulator.control.journal_filters import KnownNames
     from zof_emulator.core.world import World
@@ -86,8 +86,13 @@ def table(
     )
 
 
-def _reset(hosted: HostedWorld, call: Request) -> Reply:
-    hosted.reset()
+def _reset(hosted: HostedWorld, call: Request) -> Reply | Waiting:
+    """A world begins anew in slices."""
+    return carry_out(_reset_in_slices(hosted, call))
+
+
+def _reset_in_slices(hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
+    yield from hosted.reset_in_slices()
     return clock.get_clock(hosted, call)
 
 
@@ -96,11 +101,17 @@ def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> R
     return Reply(200, Document({"data": [_world(one, root) for one in worlds]}))
 
 
-def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
+def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
+    """A world is made in slices, and is there when it is complete."""
+    return carry_out(_create_in_slices(worlds, hosted, call))
+
+
+def _create_in_slices(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
     given = dict(call.body)
     name = given.pop("name")
     chosen = scenarios.choose_config(worlds.default.config, given)
-    return Reply(201, Document(_world(worlds.create(name, chosen), _root(hosted, call))))
+    created = yield from worlds.create_in_slices(name, chosen)
+    return Reply(201, Document(_world(created, _root(hosted, call))))
 
 
 def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:

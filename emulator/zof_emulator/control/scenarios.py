@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.limits import RateScope
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.messages import Document, Reply, Request
+from zof_emulator.handlers.messages import Document, Reply, Request, Waiting, carry_out
 from zof_emulator.scenarios.load import UnusableScenario, load_object
 from zof_emulator.scenarios.schema import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.http.hosted_world import HostedWorld
@@ -27,9 +27,13 @@ def get_scenario(hosted: HostedWorld, _call: Request) -> Reply:
     return Reply(200, Document({"name": hosted.config.scenario.name, "scenario": scenario, "settings": settings}))
 
 
-def put_scenario(hosted: HostedWorld, call: Request) -> Reply:
-    """Replace the world by a new one with another scenario."""
-    hosted.reset(choose_config(hosted.config, call.body))
+def put_scenario(hosted: HostedWorld, call: Request) -> Reply | Waiting:
+    """Replace the world by a new one with another scenario, in slices between which other worlds are served."""
+    return carry_out(_put_scenario(hosted, call))
+
+
+def _put_scenario(hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
+    yield from hosted.reset_in_slices(choose_config(hosted.config, call.body))
     return get_scenario(hosted, call)
 
 

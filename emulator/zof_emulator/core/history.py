@@ -18,9 +18,10 @@ from zof_emulator.core.outcome_rules import draw
 from zof_emulator.core.outcomes import duration
 from zof_emulator.core.runs import Run, add_rule
 from zof_emulator.core.scenario import PastRuns
+from zof_emulator.core.timeline import SLICE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from zof_emulator.core.tenants import Sample
     from zof_emulator.core.world import World
@@ -51,21 +52,29 @@ class _Past(NamedTuple):
     rules: tuple[int, ...]
 
 
-def add_history(world: World, samples: Iterable[Sample]) -> None:
-    """Add the runs of a world's scenario, and the sample runs, to a world without runs."""
+def add_history(world: World, samples: Iterable[Sample]) -> Generator[None, None, None]:
+    """Add the runs of a scenario, and the sample runs, to a world without runs; yields between slices of work."""
     scenario = world.config.scenario
     entries = [_as_past(one) for one in samples]
     entries += [one for one in scenario.runs if not one.is_queued]
-    past = _carry_out_all(world, entries, _plan(world, entries))
-    _add_runs(world, entries, past)
+    past = yield from _carry_out_all(world, entries, (yield from _plan(world, entries)))
+    yield from _add_runs(world, entries, past)
     words = [entries[one.plan.entry].word for one in past]
     while words and not words[-1]:
         words.pop()
     world.names = IdScheme(world.seed, tuple(words))
     for entry in scenario.runs:
         if entry.is_queued:
-            for _ in range(entry.count):
+            for number in range(entry.count):
                 world.start(entry.organization, _order(entry))
+                if _ends_slice(number, len(entry.cases)):
+                    yield
+
+
+def _ends_slice(number: int, cases: int) -> bool:
+    """Whether a slice of work ends with this run, one of many that have so many cases."""
+    size = max(1, SLICE // max(1, cases))
+    return number % size == size - 1
 
 
 def _order(entry: PastRuns) -> Order:
@@ -84,7 +93,7 @@ def _as_past(sample: Sample) -> PastRuns:
     )
 
 
-def _plan(world: World, entries: Sequence[PastRuns]) -> list[_Planned]:
+def _plan(world: World, entries: Sequence[PastRuns]) -> Generator[None, None, list[_Planned]]:
     """All runs in the order of their creation; of an organization with too many, the last ones."""
     planned = []
     for number, entry in enumerate(entries):
@@ -93,6 +102,8 @@ def _plan(world: World, entries: Sequence[PastRuns]) -> list[_Planned]:
             lower = entry.over_ms * index // entry.count
             width = max(1, entry.over_ms * (index + 1) // entry.count - lower)
             planned.append(_Planned(begin + lower + draw(f"{world.seed}/past/{number}/{index}") % width, number, index))
+            if _ends_slice(index, 1):
+                yield
     planned.sort()
     surplus = Counter(entries[one.entry].organization for one in planned)
     for organization in surplus:
@@ -128,7 +139,9 @@ def _draw_fates(seed: int, number: int, entry: PastRuns) -> list[Status]:
     return fates
 
 
-def _carry_out_all(world: World, entries: Sequence[PastRuns], planned: Sequence[_Planned]) -> list[_Past]:
+def _carry_out_all(
+    world: World, entries: Sequence[PastRuns], planned: Sequence[_Planned]
+) -> Generator[None, None, list[_Past]]:
     """Carry out all runs, each as soon as there is a place for it."""
     fates = [_draw_fates(world.seed, number, one) for number, one in enumerate(entries)]
     begun = [_begin_run(world, one) for one in entries]
@@ -143,6 +156,8 @@ def _carry_out_all(world: World, entries: Sequence[PastRuns], planned: Sequence[
             one = _follow_rules(world, begun[plan.entry], plan, started_at)
         heappush(places, one.completed_at)
         past.append(one)
+        if _ends_slice(number, len(begun[plan.entry].cases)):
+            yield
     return past
 
 
@@ -185,7 +200,7 @@ def _follow_fate(  # noqa: PLR0913, PLR0917  what a run depends on
     return _Past(plan, 0, fate, started_at, now, (*passed[:chosen], fate, *passed[chosen + 1 :]), tuple(ends), ())
 
 
-def _add_runs(world: World, entries: Sequence[PastRuns], past: Sequence[_Past]) -> None:
+def _add_runs(world: World, entries: Sequence[PastRuns], past: Sequence[_Past]) -> Generator[None, None, None]:
     """Add the runs to a world, so far in the past that the last one has ended when the world begins."""
     late = max([0, *(one.completed_at - world.now for one in past)])
     begun = [_begin_run(world, one) for one in entries]
@@ -214,7 +229,11 @@ def _add_runs(world: World, entries: Sequence[PastRuns], past: Sequence[_Past]) 
         world.runs[number] = run
         world.tenancies[run.organization].runs.add(run)
         world.catalogue.use(run.project_id, run.test_suite_id, run.cases)
-    for number in order:
+        if _ends_slice(number, len(run.cases)):
+            yield
+    for place, number in enumerate(order):
         run = world.runs[number]
         world.tenancies[run.organization].results.add(run)
+        if _ends_slice(place, len(run.cases)):
+            yield
     world.started = len(past)

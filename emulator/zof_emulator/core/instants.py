@@ -11,6 +11,8 @@ SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+FIRST: Final = -62_135_596_800_000
+"""The first millisecond of the year 1, the first that can be formatted."""
 LAST: Final = 253_402_300_799_999
 """The last millisecond of the year 9999, the last that RFC 3339 can write."""
 

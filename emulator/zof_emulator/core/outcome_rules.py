@@ -5,9 +5,8 @@ The first rule that matches decides. A case that no rule matches follows the wor
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,7 +15,7 @@ from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.results import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zof_emulator.core.runs import Run
 
@@ -213,4 +212,23 @@ def _compile(pattern: str) -> Callable[[str], object]:
         return lambda _text: True
     if "*" not in pattern:
         return pattern.__eq__
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL).fullmatch
+    first, *middle, last = pattern.split("*")
+    return partial(_matches, first, tuple(filter(None, middle)), last)
+
+
+def _matches(first: str, middle: Sequence[str], last: str, text: str) -> bool:
+    """Whether a text begins with `first`, then holds each part of `middle` in order, and ends with `last`.
+
+    Each part is looked for once, from the end of the part before it. A regular expression would try all ways to divide
+    the text, which are exponentially many.
+    """
+    end = len(text) - len(last)
+    if end < len(first) or not text.startswith(first) or not text.endswith(last):
+        return False
+    place = len(first)
+    for part in middle:
+        found = text.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True

@@ -6,7 +6,6 @@ import json
 from base64 import b64decode
 from binascii import Error
 from collections import Counter
-from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +18,7 @@ from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.outcome_rules import LogText, OutcomeRule, OutcomeRules, OwnFile, Timing
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.scenario import PastRuns, Problem, Scenario, ScenarioError
-from zof_emulator.core.scenario_schema import MOST_CASES, MOST_PAST_RUNS, MOST_WAITING, PROPERTIES
+from zof_emulator.core.scenario_schema import MOST_CASES, MOST_PAST_RUNS, MOST_RESULTS, MOST_WAITING, PROPERTIES
 from zof_emulator.core.tenants import (
     DEFAULT,
     NEVER_EXISTS,
@@ -82,8 +81,7 @@ def find_contradictions(
         return []
     rest = {name: one for name, one in value.items() if (name,) not in invalid}
     reader = _Reader({"name": "", **rest}, environments, invalid)
-    with suppress(ScenarioError):
-        reader.read()
+    reader.read_parts()
     return reader.problems
 
 
@@ -121,13 +119,7 @@ class _Reader:
         Raises:
             ScenarioError: there are mistakes.
         """
-        self._read_organizations()
-        self._read_keys()
-        self._read_names()
-        webhooks = self._read_webhooks()
-        rules = self._read_rules()
-        faults = self._read_faults()
-        runs = self._read_runs(rules)
+        webhooks, rules, faults, runs = self.read_parts()
         if self.problems:
             raise ScenarioError(self.problems)
         has_samples = self._base == "default"
@@ -142,6 +134,15 @@ class _Reader:
         )
         text = json.dumps(_without_secrets(self._value, faults), ensure_ascii=False)
         return Scenario(self._value["name"], text, data, runs, rules, faults, has_samples or bool(webhooks))
+
+    def read_parts(self) -> tuple[list[SampleWebhook], OutcomeRules, tuple[FaultRule, ...], tuple[PastRuns, ...]]:
+        """The parts that are read from other parts; mistakes are collected in `problems`."""
+        self._read_organizations()
+        self._read_keys()
+        self._read_names()
+        webhooks = self._read_webhooks()
+        rules = self._read_rules()
+        return webhooks, rules, self._read_faults(), self._read_runs(rules)
 
     def _report(self, path: Path, message: str) -> None:
         self.problems.append(Problem(path, message))
@@ -352,6 +353,9 @@ class _Reader:
             self._report(("runs",), f"{waiting} runs are queued; use at most {MOST_WAITING}")
         if sum(one.count for one in ended) > MOST_PAST_RUNS:
             self._report(("runs",), f"{sum(one.count for one in ended)} runs; use at most {MOST_PAST_RUNS}")
+        results = sum(one.count * len(one.cases) for one in runs)
+        if results > MOST_RESULTS:
+            self._report(("runs",), f"{results} cases in all runs; use at most {MOST_RESULTS}")
         if sum(one.count * len(one.cases) for one in ended) * rules.longest_ms > _MOST_WORK_MS:
             self._report(("runs",), "they would take more than 50 years; use fewer runs or cases, or shorter durations")
         return tuple(runs)

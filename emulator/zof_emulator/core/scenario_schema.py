@@ -19,6 +19,8 @@ MOST_CASES: Final = 500
 """The largest number of cases of a run or a suite."""
 MOST_PAST_RUNS: Final = 100_000
 """The largest number of runs that a scenario generates."""
+MOST_RESULTS: Final = 500_000
+"""The largest number of cases in all runs of a scenario together; each one takes memory and time at the start."""
 MOST_WAITING: Final = 10_000
 """The largest number of queued runs that a scenario starts."""
 MOST_OWN_FILES: Final = 16

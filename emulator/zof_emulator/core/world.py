@@ -20,11 +20,11 @@ from zof_emulator.core.world_queries import WorldQueries
 from zof_emulator.core.world_state import Event, EventKind, Retention, sort_samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Sequence
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.outcome_rules import Plan
-    from zof_emulator.core.tenants import SeedData
+    from zof_emulator.core.tenants import Sample, SeedData
 
 __all__ = ["Event", "EventKind", "Retention", "World"]
 
@@ -39,9 +39,21 @@ class World(WorldQueries):
     def __init__(self, config: WorldConfig, data: SeedData, now: int, retention: Retention | None = None) -> None:
         """Make a world that holds the data of its scenario at `now` (ms), or `data` if the scenario has none."""
         super().__init__(config, data, now, retention)
-        samples = sort_samples(config.scenario.data or data, config)
-        if config.scenario.runs:
-            add_history(self, samples)
+        for _ in self.begin(sort_samples(config.scenario.data or data, config), now):
+            pass  # nobody else is served
+
+    @classmethod
+    def make_in_slices(cls, config: WorldConfig, data: SeedData, now: int) -> Generator[None, None, World]:
+        """Make the same world as the constructor; yields between slices of work."""
+        world = cls.__new__(cls)
+        super(cls, world).__init__(config, data, now)
+        yield from world.begin(sort_samples(config.scenario.data or data, config), now)
+        return world
+
+    def begin(self, samples: Sequence[Sample], now: int) -> Generator[None, None, None]:
+        """Add the runs with which a world without runs begins; yields between slices of work."""
+        if self.config.scenario.runs:
+            yield from add_history(self, samples)
             return
         for sample in samples:  # each runs in its own past, like any other run
             self.now = now - sample.age_ms

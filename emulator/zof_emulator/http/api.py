@@ -9,6 +9,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from zof_emulator.core.config import ClockMode
 from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, http_date
 from zof_emulator.core.refusal import Refused
@@ -232,6 +233,8 @@ class OpenApiApp:
             body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
         encoded, organization, reason, limits, fault = outcome
         now = hosted.world.now
+        if operation is not None and operation.secured and hosted.world.clock.mode is ClockMode.AUTO:
+            at = now  # a poll or a retry moves the clock before it is answered
         return hosted.journal.add(
             Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault)
         )
@@ -382,14 +385,19 @@ class OpenApiApp:
         """The answer to a request that reaches no operation."""
         encoder = self._encoder_of(hosted)
         if route is None:
-            encoded = encoder.evolve_error(encode_refusal(self._elsewhere, Refused("unknown_path")))
-            return Outcome(encoded, reason="unknown_path")
+            refused = self._refuse_path(scope["path"])
+            return Outcome(encoder.evolve_error(encode_refusal(self._elsewhere, refused)), reason=refused.reason)
         if scope["method"] == "OPTIONS":
             return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
         encoded = encoder.evolve_error(encode_refusal(self._elsewhere, refused))
         allow = (b"allow", route.allow_header.encode())
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
+
+    def _refuse_path(self, path: str) -> Refused:
+        """The refusal of a path that the document lacks, with the nearest one if the document words that."""
+        nearest = self._routes.find_nearest(path) if "misspelt_path" in self._elsewhere else ""
+        return Refused("misspelt_path", nearest=nearest) if nearest else Refused("unknown_path")
 
     def _notify(self, scope: Scope, outcome: Outcome, hosted: HostedWorld, request_id: str) -> None:
         """Call `on_exchange`. The answer has its request ID by then."""

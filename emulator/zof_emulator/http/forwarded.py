@@ -50,12 +50,12 @@ class ForwardedRequests:
         if not values:
             return scope
         found = dict(scope)
-        found["scheme"] = _SCHEMES.get(_last(values.get(_PROTO, b"")).lower(), scope["scheme"])
-        host = _last(values.get(_HOST, b""))
+        found["scheme"] = _SCHEMES.get(_read_last(values.get(_PROTO, b"")).lower(), scope["scheme"])
+        host = _read_last(values.get(_HOST, b""))
         if host:
             others = [header for header in scope["headers"] if header[0] != b"host"]
             found["headers"] = [(b"host", host), *others]
-        prefix = _last(values.get(_PREFIX, b"")).rstrip(b"/")
+        prefix = _read_last(values.get(_PREFIX, b"")).rstrip(b"/")
         if _PATH.fullmatch(prefix):
             path = prefix.decode()
             found["root_path"] = path + scope.get("root_path", "")
@@ -82,7 +82,7 @@ class ForwardedRequests:
         return found is not None and any(found in network for network in self._networks)
 
 
-def _last(value: bytes) -> bytes:
+def _read_last(value: bytes) -> bytes:
     return value.rpartition(b",")[2].strip()
 
 

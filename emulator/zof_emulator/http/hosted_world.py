@@ -15,7 +15,7 @@ from zof_emulator.http.pauses import Pauses
 from zof_emulator.journal.ring import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import Key, Organization
@@ -81,7 +81,7 @@ class HostedWorld:
     def __init__(  # noqa: PLR0913  the parts that surround a world
         self,
         config: WorldConfig,
-        fresh: Callable[[WorldConfig, int], World],
+        fresh: Callable[[WorldConfig, int], Generator[None, None, World]],
         system: Callable[[], int],
         access: Callable[[World], Access],
         listeners: Listeners,
@@ -93,7 +93,7 @@ class HostedWorld:
 
         Args:
             config: the configuration of the world, which a reset uses again.
-            fresh: makes a world that begins at an instant in ms.
+            fresh: makes a world in slices, given the system's time in ms.
             system: reads the system's clock, in ms.
             access: makes the lookup tables for the keys and labels of a world.
             listeners: the callbacks.
@@ -119,11 +119,18 @@ class HostedWorld:
 
     def reset(self, config: WorldConfig | None = None) -> None:
         """Replace the world by a new one, which begins with another configuration from now on if one is given."""
-        self.config = config or self.config
+        for _ in self.reset_in_slices(config):
+            pass  # nobody else is served
+
+    def reset_in_slices(self, config: WorldConfig | None = None) -> Generator[None, None, None]:
+        """Do what `reset` does; yields between slices of work. The old world stays until the new one is complete."""
+        config = config or self.config
+        world = yield from self._fresh(config, self._system())
+        self.config = config
         self.used_at = self._system()
         """When the last request came, in ms by the system's clock."""
         self.from_snapshot = False
-        self._show(self._fresh(self.config, self.used_at))
+        self._show(world)
         self.began = self.world.now
         """When the world began, in ms by its own clock."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Operation
 
 _NONE: Final[Mapping[str, str]] = {}
+_LONGEST_MISSPELT: Final = 200
+"""The length of the longest path that is compared with those of the document; the work grows with its square."""
+_LIKENESS: Final = 0.75
+"""How alike a misspelt path and one of the document are at least, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class _Node:
 class Routes:
     """All paths of a document, under a prefix such as `/v1`."""
 
-    __slots__ = ("_exact", "_prefix", "_root")
+    __slots__ = ("_exact", "_prefix", "_root", "_templates")
 
     def __init__(self, prefix: str, operations: Iterable[Operation]) -> None:
         self._prefix = prefix + "/"
@@ -87,6 +92,7 @@ class Routes:
             route.methods[operation.method] = operation
             if operation.method == "GET":  # HEAD is answered wherever GET is (RFC 9110, 9.3.2)
                 route.methods["HEAD"] = operation
+        self._templates = [prefix + path for path in routes]
         self._exact = {prefix + path: route for path, route in routes.items() if "{" not in path}
         self._root = _Node()
         for route in routes.values():
@@ -104,6 +110,15 @@ class Routes:
         if not path.startswith(self._prefix):
             return None, _NONE
         return self._find_in_tree(path[len(self._prefix) :].split("/"))
+
+    def find_nearest(self, path: str) -> str:
+        """The path of the document that a path is a misspelling of, with the names of its parameters; or empty."""
+        if len(path) > _LONGEST_MISSPELT:
+            return ""
+        given = path.split("/")
+        spelt = {_fill(template.split("/"), given): template for template in self._templates}
+        nearest = get_close_matches(path, spelt, 1, _LIKENESS)
+        return spelt[nearest[0]] if nearest else ""
 
     def _find_encoded(self, raw: bytes) -> tuple[Route | None, Mapping[str, str]]:
         """The same for a path with percent-encoding; an encoded slash (%2F) is part of its segment, not its end."""
@@ -131,3 +146,11 @@ class Routes:
         values: list[str] = []
         found = self._root.find(segments, 0, values)
         return (None, _NONE) if found is None else (found.route, dict(zip(found.names, values, strict=True)))
+
+
+def _fill(template: Sequence[str], given: Sequence[str]) -> str:
+    """A path of the document with the segments of a request in the place of its parameters."""
+    return "/".join(
+        given[place] if one.startswith("{") and any(given[place : place + 1]) else one
+        for place, one in enumerate(template)
+    )

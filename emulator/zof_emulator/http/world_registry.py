@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from zof_emulator.core.instants import SECOND
 from zof_emulator.core.refusal import Refused
+from zof_emulator.core.scenario import Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.http.hosted_world import HostedWorld
@@ -84,6 +86,19 @@ class WorldRegistry:
         """
         self.check_new(name)
         hosted = self._by_name[name] = self._make(name, config or self.default.config)
+        return hosted
+
+    def create_in_slices(self, name: str, config: WorldConfig) -> Generator[None, None, HostedWorld]:
+        """Do what `create` does; yields between slices of work, and the world is there when it is complete.
+
+        Raises:
+            Refused: the name is malformed or in use, or there are too many worlds.
+        """
+        self.check_new(name)
+        hosted = self._make(name, replace(config, scenario=Scenario.EMPTY))
+        yield from hosted.reset_in_slices(config)
+        self.check_new(name)
+        self._by_name[name] = hosted
         return hosted
 
     def check_new(self, name: str) -> None:

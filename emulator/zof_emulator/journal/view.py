@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.instants import FIRST, LAST, rfc3339_ms
 from zof_emulator.journal.masking import is_secret_name, mask_body, mask_header, mask_query, mask_url
 from zof_emulator.journal.ring import MOST_BODY, Cut, Sending
 
@@ -84,9 +84,9 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     if "run_id" in asked and asked["run_id"] not in one["run_ids"]:
         amiss.append(("run_id", asked["run_id"], one["run_ids"]))
     if "after" in asked and one["at_ms"] < asked["after"]:
-        amiss.append(("after", rfc3339_ms(asked["after"]), one["at"]))
+        amiss.append(("after", _show_instant(asked["after"]), one["at"]))
     if "before" in asked and one["at_ms"] >= asked["before"]:
-        amiss.append(("before", rfc3339_ms(asked["before"]), one["at"]))
+        amiss.append(("before", _show_instant(asked["before"]), one["at"]))
     for name, value in asked.get("headers", {}).items():
         got = [text for known, text in one["request"]["headers"] if known == name.lower()]
         wanted = mask_header(value.encode("latin-1", "replace")) if is_secret_name(name) else mask_url(value)
@@ -99,6 +99,11 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
             (f"body.{name}", value, sent.get(name)) for name, value in expected.items() if sent.get(name) != value
         ]
     return [{"what": what, "expected": expected, "got": got} for what, expected, got in amiss]
+
+
+def _show_instant(instant: int) -> str:
+    """An instant of a filter, or the nearest one of the years 1 to 9999, which its offset can have left."""
+    return rfc3339_ms(max(FIRST, min(instant, LAST)))
 
 
 def _has_fault(fault: Mapping[str, Any] | None, asked: str) -> bool:

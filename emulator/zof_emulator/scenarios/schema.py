@@ -150,13 +150,13 @@ def _problems(validator: Any, schema: Schema, value: Any, before: Place) -> Iter
             yield Problem(place, f"the field {kind.property} is missing")
         elif kind.name == "enum":
             choices = [str(one) for one in node["enum"]]
-            yield Problem(place, f"{_show(found)} is not one of {', '.join(choices)}{_guess(found, choices)}")
+            yield Problem(place, f"{_show(found, place)} is not one of {', '.join(choices)}{_guess(found, choices)}")
         elif kind.name == "anyOf":
             yield from _problems_of_alternatives(node, found, place)
         elif kind.name == "uniqueItems":
             yield Problem(place, "an entry is given twice")
         else:
-            yield Problem(place, f"{_show(found)} is not allowed; use {node.get('x-expected', error.message)}")
+            yield Problem(place, f"{_show(found, place)} is not allowed; use {node.get('x-expected', error.message)}")
 
 
 def _problems_of_alternatives(node: Schema, found: Any, place: Place) -> Iterator[Problem]:  # noqa: ANN401
@@ -168,7 +168,7 @@ def _problems_of_alternatives(node: Schema, found: Any, place: Place) -> Iterato
             if isinstance(found, dict) or all(problem.path != place for problem in inner):
                 yield from inner
                 return
-    yield Problem(place, f"{_show(found)} is not allowed; use {node['x-expected']}")
+    yield Problem(place, f"{_show(found, place)} is not allowed; use {node['x-expected']}")
 
 
 def _follow(node: Any, steps: Sequence[str | int]) -> Any:  # noqa: ANN401  JSON
@@ -181,7 +181,17 @@ def _guess(found: Any, choices: Sequence[str]) -> str:  # noqa: ANN401
     return nearest(found, choices) if isinstance(found, str) else ""
 
 
-def _show(value: Any) -> str:  # noqa: ANN401
-    """A value as JSON, cut to a readable length."""
+def _show(value: Any, place: Place) -> str:  # noqa: ANN401
+    """A value as JSON, cut to a readable length; what may hold a secret is not shown."""
+    if _may_be_secret(value, place):
+        return "the value, which may be a secret,"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_ECHO else text[:_LONGEST_ECHO] + "..."
+
+
+def _may_be_secret(value: Any, place: Place) -> bool:  # noqa: ANN401
+    """Whether a value may be, or may hold, an API key or the secret of a webhook."""
+    part, field = (*place, "", "")[0], (*place, "", "", "")[2]
+    if part not in {"keys", "webhooks"}:
+        return not place and isinstance(value, dict | list) and bool(value)
+    return field in {"", "secret"} or isinstance(value, dict | list)

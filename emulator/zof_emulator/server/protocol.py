@@ -6,6 +6,7 @@ The docstring of an overridden method names what uvicorn does without the overri
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     UnreadableAnswer = Callable[[], tuple[bytes, Headers]]
     """Returns the body and the headers of the answer to input that is not a valid HTTP request."""
 
+_AUTHORITY: Final = re.compile(rb"[/?#]")
+"""What ends the authority of an absolute target."""
 _MOST_HEAD: Final = 1 << 17
 """The largest size of the head of a request, in bytes; its trailers count too."""
 _SLICE: Final = 1 << 10
@@ -253,6 +256,9 @@ class Connection(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = target.path
         scope["query_string"] = target.query or b""
+        if target.host is not None:  # the host of an absolute target counts, whatever `Host` says (RFC 9112, 3.2.2)
+            authority = _AUTHORITY.split(self.url.partition(b"//")[2], maxsplit=1)[0].rpartition(b"@")[2]
+            scope["headers"] = [(name, authority if name == b"host" else value) for name, value in self.headers]
         scope["extensions"] = _EXTENSIONS
         before = self.cycle
         self.cycle = cycle = Cycle(

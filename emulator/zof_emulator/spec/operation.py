@@ -132,9 +132,12 @@ class Query:
     def _explain_plus(self, refused: Refused, known: Mapping[str, Any], raw: bytes) -> Refused:
         """The refusal, with a hint if a timestamp lost the `+` of its offset, which a query string reads as a space."""
         value = known.get(refused.param or "")
+        expected = refused.words.get("expected")
         if refused.param not in self._timestamps or b"+" not in raw or not isinstance(value, str) or " " not in value:
             return refused
-        expected = f"{refused.words['expected']}; write the + of its offset as %2B"
+        if expected is None:
+            return refused  # it is not the value that is refused, as when the parameter is given twice
+        expected = f"{expected}; write the + of its offset as %2B"
         return Refused(refused.reason, refused.param, expected=expected)
 
 

@@ -135,8 +135,9 @@ class ObjectRules:
         Raises:
             Refused: the value is invalid; the first fault is named.
         """
-        if repeated or not self._holds(value, labels):
-            raise self._fault(value, labels, repeated)
+        twice = [name for name in repeated if name in self._schema["properties"]]
+        if twice or not self._holds(value, labels):
+            raise self._fault(value, labels, twice)
         if not self._read:
             unchanged: dict[str, Any] = value
             return unchanged
@@ -154,8 +155,7 @@ class ObjectRules:
         return True
 
     def _fault(self, value: Any, labels: Labels, repeated: Sequence[str]) -> Refused:  # noqa: ANN401  JSON
-        known = [name for name in repeated if name in self._schema["properties"]]
-        twice = [(self._order([name]), Refused(f"repeated_{self._kind}", name)) for name in known]
+        twice = [(self._order([name]), Refused(f"repeated_{self._kind}", name)) for name in repeated]
         faults = twice + [(self._order(path), refusal) for path, refusal in self._faults(value, labels)]
         return min(faults, key=lambda fault: fault[0])[1]
 
@@ -169,7 +169,8 @@ class ObjectRules:
             yield [], self._refuse_at([], labels)
             return
         properties = self._schema["properties"]
-        for name in islice((name for name in value if name not in properties), 1):
+        is_closed = self._schema.get("additionalProperties") is False
+        for name in islice((name for name in value if is_closed and name not in properties), 1):
             yield [name], Refused(f"unknown_{self._kind}", _cut(name))
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
@@ -191,7 +192,7 @@ class ObjectRules:
         schema = self._schema
         expected = schema.get("x-expected")
         for step in path:
-            schema = schema["items"] if isinstance(step, int) else schema["properties"][step]
+            schema = _follow(schema, step)
             expected = schema.get("x-expected", expected)
         param = _path(path) or None
         choices = labels[schema["x-extended-by"]] if "x-extended-by" in schema else schema.get("enum")
@@ -212,6 +213,16 @@ class ObjectRules:
 def _shorten(value: Any, schema: Node) -> Any:  # noqa: ANN401  JSON
     """The value; a list that is too long is cut to one item more than allowed, because each fault in it costs time."""
     return value[: schema["maxItems"] + 1] if isinstance(value, list) and "maxItems" in schema else value
+
+
+def _follow(schema: Node, step: str | int) -> Node:
+    """The schema of an item or a field; the empty one if the schema does not describe it."""
+    found: Any
+    if isinstance(step, int):
+        found = schema.get("items")
+    else:
+        found = schema.get("properties", {}).get(step, schema.get("additionalProperties"))
+    return found if isinstance(found, dict) else {}
 
 
 def _path(steps: Sequence[str | int]) -> str:

@@ -30,12 +30,18 @@ _ABOUT = {
         "pages.",
     ),
     "exportResults": ("exports.", "conventions.", "errors.", "idempotency."),
-    "getRunLogs": ("logs.",),
+    "getRunLogs": ("logs.", "results.logs-url"),
     "listRunArtifacts": ("artifacts.", "tenants.artifact", "results.canceled-traceless"),
-    "listResultArtifacts": (),
+    "listResultArtifacts": ("artifacts.run-holds-all",),
     "getResult": (),
     "downloadArtifact": ("artifacts.",),
-    "listProjects": ("projects.", "auth.projects-reader", "auth.key-accepted", "conventions.unknown-parameter"),
+    "listProjects": (
+        "projects.",
+        "auth.projects-reader",
+        "auth.projects-permission",
+        "auth.key-accepted",
+        "conventions.unknown-parameter",
+    ),
 }
 """The rules that may not be exercised where an operation is absent, by operation."""
 

@@ -127,6 +127,23 @@ def test_a_cap_leaves_the_rest_not_exercised(budget: Budget, reason: str) -> Non
     assert all(was_ended(receipt) for receipt in verification.receipt)
 
 
+def test_a_target_that_asks_for_an_absurd_wait_could_not_be_verified() -> None:
+    """A 429 that asks to wait for decades ends the verification with status 2, a report and the reason."""
+    sent = 0
+
+    def throttle(ask: Ask, inner: Inner) -> Response:
+        nonlocal sent
+        sent += 1
+        answer = inner(ask)
+        headers = (*answer.headers, ("retry-after", "1000000000"))
+        return replace(error(answer, 429, "rate_limit_exceeded"), headers=headers) if sent > 20 else answer
+
+    verification = run(target(Mutant(name="slow", rule="", make=always(throttle))), max_examples=0)
+    assert "asked to wait 1000000000 s" in verification.error
+    assert verification.exit_code(strict=False) == 2
+    assert verification.receipt
+
+
 def test_what_was_started_is_canceled_after_an_interrupt() -> None:
     """Ctrl-C in the middle: a report of what was done until then, and no run goes on."""
     where = target()
