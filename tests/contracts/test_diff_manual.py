@@ -47,7 +47,9 @@ def test_the_commands_run_as_printed(tmp_path: Path) -> None:
 
 def test_every_option_of_its_own_is_named() -> None:
     """The manual has a row for every option that `verify` does not describe."""
-    described = set(_list_names(add_target_options(click.Command("none")).params))
+    verify_options = click.Command("none")
+    add_target_options(verify_options)
+    described = set(_list_names(verify_options.params))
     for name in set(_list_names(diff.params)) - described:
         assert re.search(rf"^\| `{name}`", MANUAL, re.MULTILINE), name
 
