@@ -126,6 +126,24 @@ def test_the_summary_of_requests_without_success() -> None:
     assert lines == [["listRuns", "no answer: 1, 200: 1"], ["getRun", "404: 1"]]
 
 
+DELETING: Final = """
+import os, urllib.request
+url = os.environ["ZOF_EMULATOR_URL"]
+headers = {"Authorization": "Bearer " + os.environ["ZOF_API_KEY"]}
+urllib.request.urlopen(urllib.request.Request(url + "/w/mine/v1/runs", headers=headers))
+urllib.request.urlopen(urllib.request.Request(url + "/_emulator/worlds/mine", method="DELETE"))
+"""
+
+
+def test_the_summary_names_deleted_worlds() -> None:
+    """The summary says that it does not count the requests to worlds that the command deleted."""
+    done = execute("--summary", sys.executable, "-c", DELETING)
+    assert done.returncode == 0, done.stderr
+    first, note, _ = done.stderr.splitlines()
+    assert first == "zof-emulator: 0 requests reached an operation"
+    assert note == "not counted: requests to deleted worlds (1); keep worlds to count them"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_reach_the_command(number: signal.Signals) -> None:
     """A signal is passed on to the command, and the exit status is the command's."""

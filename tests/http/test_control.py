@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from zof_emulator.app import EPOCH
 from zof_emulator.core.limits import Rate
+from zof_emulator.spec.document import find, load
 
 from tests.http.histories import Step, fresh, histories, live
 from tests.zof import OTHER, Answer, Zof
@@ -17,6 +18,8 @@ from tests.zof import OTHER, Answer, Zof
 JSON = [("content-type", "application/json")]
 PROBES = ("/health", "/ready")
 READ = ("/health", "/ready", "/version", "/openapi.json", "/clock")
+UNNAMED = {"journal.ndjson", "journal.har", "scenario-schema.json"}
+"""Paths that the 404 below `/_emulator` leaves out: other forms of what it names."""
 WRITTEN = ("/reset", "/clock/advance", "/runs/run_x/advance")
 
 
@@ -44,6 +47,13 @@ def test_openapi() -> None:
     assert start["environment"]["enum"] == ["staging", "production", "qa"]
     ids = {one["operationId"] for path in found["paths"].values() for one in path.values() if "operationId" in one}
     assert {"startRun", "cancelRun", "exportResults", "listProjects", "downloadArtifact"} <= ids
+
+
+def test_an_unknown_path() -> None:
+    """The 404 below `/_emulator` names the first part of every path there, except for other forms of the same thing."""
+    paths = load(find("control.yaml")).root["paths"]
+    message = fresh().control("/no-such-path").json["error"]["message"]
+    assert {path.split("/")[1] for path in paths} - set(re.findall(r"[a-z.-]*[a-z]", message)) == UNNAMED
 
 
 def test_openapi_is_the_same_each_time() -> None:

@@ -57,6 +57,12 @@ def test_a_malformed_preference(text: str) -> None:
     assert zof.tell("GET", "/journal?refused=invalid_preference").json["data"][0]["response"]["status"] == 400
 
 
+def test_a_status_without_documented_error() -> None:
+    """The refusal of a status that the operation does not document says which it has, and what gives any other."""
+    error = prefer(Zof(), "code=503").json["error"]
+    assert error["message"].endswith("400, 401, 429, 500; a fault rule gives any other status")
+
+
 @pytest.mark.parametrize("text", ["", " , ,", "return=minimal", "respond-async, handling=lenient", 'a="b,c"; d'])
 def test_other_preferences_are_ignored(text: str) -> None:
     """A preference that the emulator does not know changes nothing (RFC 7240, section 2)."""

@@ -111,3 +111,13 @@ def test_configuration(world: World) -> None:
     assert world.client.get("/projects").headers["x-ratelimit-limit"] == "7"
     with pytest.raises(ControlError, match="capacity"):
         world.configure(capacity=0)
+
+
+def test_verify(world: World) -> None:
+    """`verify` counts what matches, fails with what differs, and refuses fields that do not exist."""
+    world.client.post("/runs", json=ORDER)
+    assert world.journal.verify(operation="startRun", body={"project_id": "proj_a"}, exactly=1) == 1
+    with pytest.raises(AssertionError, match=r'body\.project_id is "proj_a", not "proj_b"'):
+        world.journal.verify(operation="startRun", body={"project_id": "proj_b"})
+    with pytest.raises(ControlError, match="op is not a field of this request; the fields are operation, "):
+        world.journal.verify(op="startRun")

@@ -52,6 +52,7 @@ def start_emulator(like: Target, *, seed: int) -> Iterator[Target]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # an interrupt of the terminal ends it only after the runs have been canceled
         )
     except OSError as error:
         raise NotStarted(f"cannot start {command}: {error.strerror or error}; give --against") from error

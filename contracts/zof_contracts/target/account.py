@@ -94,7 +94,7 @@ class Account:
         is_start = starts_run(request)
         if budget.runs is not None and is_start and len(self.started) + self.open_starts >= budget.runs:
             raise BudgetExceeded(f"the {budget.runs} runs that may be started are used up")
-        self.require_time(0)
+        self.require_time()
         self.used += 1
         if is_start:
             self.starts += 1
@@ -126,11 +126,15 @@ class Account:
         reserved = min(self.budget.seconds * _TIME_SHARE, _MOST_TIME) if has_runs else 0.0
         return self._began + self.budget.seconds - reserved - now
 
-    def require_time(self, seconds: float) -> None:
-        """Raise `BudgetExceeded` unless so many seconds are left."""
+    def require_time(self, seconds: float = 0, why: str = "") -> None:
+        """Raise `BudgetExceeded` unless so many seconds are left for a wait; `why` names what it is for."""
         left = self.measure_time_left()
-        if left is not None and left < seconds:
+        if left is None or left >= seconds:
+            return
+        if self.is_clean_up or left <= 0:
             raise BudgetExceeded(self.describe_time())
+        limit = self.budget.seconds
+        raise BudgetExceeded(f"a wait of {seconds:.0f} s for {why} does not fit in the rest of the {limit:g} seconds")
 
     def describe_time(self) -> str:
         """Say that the time is used up."""

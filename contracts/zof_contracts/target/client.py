@@ -158,7 +158,7 @@ class Client:
             self.target.advance(max(1, round(seconds * 1000)))
             self.rate_limit.forget()
         else:
-            self.account.require_time(seconds)
+            self.account.require_time(seconds, why)
             if not self.turns.is_shared:  # the waits of several threads say nothing about how long all of them take
                 self.tell(Waiting(seconds, why))
             self.turns.sleep(seconds)

@@ -216,6 +216,8 @@ def _summarize(app: Dispatcher) -> str:
             lines.append(f"  {operation:{width}}  {statuses}")
     if elsewhere:
         lines.append(f"  {'no operation':{width}}  {elsewhere}")
+    if app.worlds.deleted:
+        lines.append(f"not counted: requests to deleted worlds ({app.worlds.deleted}); keep worlds to count them")
     never = [operation for operation in TABLE if operation not in calls]
     return "\n".join([*lines, f"never called: {', '.join(never)}"] if never else lines)
 
@@ -243,7 +245,7 @@ execute = click.Command(
         click.Option(
             ["--journal"],
             type=click.Path(path_type=Path, dir_okay=False),
-            help="File to write the exchanges of the default world to, as NDJSON.",
+            help="File to write the exchanges of the default world to, as NDJSON; those of other worlds are left out.",
         ),
         click.Option(
             ["--check-client"],

@@ -91,7 +91,8 @@ def _find_error(value: str, operation: Operation) -> str:
         errors.setdefault(str(text.status), name)
     if value not in errors:
         statuses = ", ".join(sorted(str(status) for status in operation.answers if status >= FIRST_ERROR))
-        raise Refused(INVALID_PREFERENCE, "Prefer", expected=f"code with an error of this operation: {statuses}")
+        expected = f"code with an error of this operation: {statuses}; a fault rule gives any other status"
+        raise Refused(INVALID_PREFERENCE, "Prefer", expected=expected)
     return errors[value]
 
 

@@ -171,7 +171,7 @@ class ObjectRules:
         properties = self._schema["properties"]
         is_closed = self._schema.get("additionalProperties") is False
         for name in islice((name for name in value if is_closed and name not in properties), 1):
-            yield [name], Refused(f"unknown_{self._kind}", _cut(name))
+            yield [name], Refused(f"unknown_{self._kind}", _cut(name), allowed=", ".join(properties) or "no fields")
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
         yield from self._faults_of_alternatives(value)

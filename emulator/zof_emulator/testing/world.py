@@ -8,12 +8,13 @@ from __future__ import annotations
 import ssl
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 
 from zof_emulator.scenarios.load import read_source
-from zof_emulator.testing.control import Control
+from zof_emulator.testing.control import Control, ControlError
 from zof_emulator.testing.faults import Faults
 from zof_emulator.testing.webhooks import Webhooks
 
@@ -100,6 +101,26 @@ class Journal:
     def count(self, **filters: Any) -> int:  # noqa: ANN401  values of query parameters
         """How many exchanges match."""
         return len(self.exchanges(**filters))
+
+    def verify(self, **expected: Any) -> int:  # noqa: ANN401  fields of POST /_emulator/journal/verify
+        """Check that the exchanges are as expected, such as `operation="startRun", exactly=1`.
+
+        Args:
+            expected: the fields of `POST /_emulator/journal/verify`.
+
+        Returns:
+            How many exchanges match.
+
+        Raises:
+            AssertionError: they are not; the message names the exchange that comes nearest, and what differs in it.
+            ControlError: an operation, a field or a value in `expected` does not exist or is not allowed.
+        """
+        try:
+            return int(self._control.call("POST", "journal/verify", json=expected).json()["count"])
+        except ControlError as error:
+            if error.status == HTTPStatus.CONFLICT:
+                raise AssertionError(str(error)) from None
+            raise
 
     def clear(self) -> None:
         """Delete all exchanges."""

@@ -204,9 +204,10 @@ def test_the_budget_of_requests_holds_and_leaves_the_clean_up() -> None:
 
 
 def test_back_off_keeps_to_the_budget_of_time() -> None:
-    """A wait that is longer than the time that is left is not begun."""
+    """A wait that is longer than the time that is left is not begun, and the message says what the wait is for."""
     client, _ = connect(lambda *_: reply(429, {}, ("retry-after", "60")), Budget(seconds=5))
-    with pytest.raises(BudgetExceeded, match="the 5 seconds are used up"):
+    message = "a wait of 60 s for Retry-After does not fit in the rest of the 5 seconds"
+    with pytest.raises(BudgetExceeded, match=message):
         client.get("/runs")
     assert client.timer.now() == 0
 
