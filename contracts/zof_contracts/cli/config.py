@@ -44,10 +44,15 @@ def read_config(options: Mapping[str, Any]) -> Config:
     """
     budget = Budget(requests=options["budget"], seconds=options["max_time"], runs=options["max_runs"])
     rules = select_rules(options["include"], options["exclude"])
-    return Config(_read_target(options), rules, budget, options["seed"], options["max_examples"])
+    return Config(read_target(options), rules, budget, options["seed"], options["max_examples"])
 
 
-def _read_target(options: Mapping[str, Any]) -> Target:
+def read_target(options: Mapping[str, Any]) -> Target:
+    """Read the target from the option values.
+
+    Raises:
+        click.UsageError: an option is missing or invalid, or two contradict each other.
+    """
     keys = {name: key for name in KEYS if (key := _read_key(name, options))}
     if "main" not in keys:
         raise click.UsageError("no API key: give one with --key or in ZOF_API_KEY")

@@ -16,6 +16,7 @@ from zof_contracts.cli.catalogue import explain, rules
 from zof_contracts.cli.check import check
 from zof_contracts.cli.client import client
 from zof_contracts.cli.coverage import coverage
+from zof_contracts.cli.diff import diff
 from zof_contracts.cli.proxy import proxy
 from zof_contracts.cli.terminal import (
     describe_internal_error,
@@ -43,7 +44,7 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (verify, check, client, coverage, proxy, rules, explain):
+for command in (verify, check, client, coverage, proxy, diff, rules, explain):
     commands.add_command(command)
 
 

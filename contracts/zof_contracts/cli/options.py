@@ -116,7 +116,7 @@ _TARGET_OPTIONS: Final = [
         help="Loopback port of the receiver of webhooks; 0 picks a free one.",
     ),
 ]
-_VERIFICATION_OPTIONS: Final = [
+_PERMISSION_OPTIONS: Final = [
     define_option(
         "--profile",
         type=click.Choice(["read-only", "full"]),
@@ -132,6 +132,8 @@ _VERIFICATION_OPTIONS: Final = [
         help="Permit or forbid using up a rate-limit window of the target."
         "  [default: permitted where the target's clock can be moved]",
     ),
+]
+_VERIFICATION_OPTIONS: Final = [
     define_option(
         "--budget",
         type=click.IntRange(1),
@@ -273,7 +275,14 @@ def add_options(command: Callable[..., Any]) -> Callable[..., Any]:
         callback=_read_config_file,
         help=f"TOML file with these options, named without dashes.  [default: {CONFIG_FILE} if it exists]",
     )
-    for option in reversed([*_TARGET_OPTIONS, *_VERIFICATION_OPTIONS, config]):
+    for option in reversed([*_TARGET_OPTIONS, *_PERMISSION_OPTIONS, *_VERIFICATION_OPTIONS, config]):
+        command = option(command)
+    return command
+
+
+def add_target_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name a target, and what is permitted there, to a command."""
+    for option in reversed([*_TARGET_OPTIONS, *_PERMISSION_OPTIONS]):
         command = option(command)
     return command
 

@@ -1,0 +1,292 @@
+"""Compares two deployments: the rules that hold at one of them alone, and the answers that differ.
+
+`compare(url, against)` verifies both by the probes, plays the same stories on both, and returns a `Comparison`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from zof_contracts.comparison.lockstep import TOUR, Divergence, Lockstep
+from zof_contracts.contract.rules import RULES
+from zof_contracts.evidence.findings import Verdict
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.evidence.verification import COULD_NOT, FOUND, NOTHING_FOUND
+from zof_contracts.search.state_machine import draw_stories
+from zof_contracts.target.budget import Stopped
+from zof_contracts.target.client import Client
+from zof_contracts.target.clock import find_clock_control
+from zof_contracts.target.transport import Unreachable
+from zof_contracts.target.world import fork_world
+from zof_contracts.verification.cleanup import clean_up
+from zof_contracts.verification.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from zof_contracts.contract.rules import Rule
+    from zof_contracts.evidence.findings import Finding
+    from zof_contracts.evidence.verification import Verification
+    from zof_contracts.search.stories import Step
+    from zof_contracts.target.target import Target
+
+STORIES: Final = 20
+"""The number of stories that are played by default."""
+_CALIBRATION: Final[tuple[Step, ...]] = (("calibrate", {}),)
+_OUTCOMES: Final = frozenset({("getRun", "200/body/status"), ("getRun", "200/body/case_outcomes/*/status")})
+"""The kinds of divergences that show that the outcomes of the cases differ."""
+_MOST_CUT: Final = 20
+"""How many divergences are cut down by playing their steps again."""
+_BROKEN: Final = frozenset({Verdict.VIOLATED, Verdict.DIFFERS})
+
+
+class Party(StrEnum):
+    """One of the two deployments."""
+
+    URL = "url"
+    AGAINST = "against"
+
+
+class Kind(StrEnum):
+    """What a difference means."""
+
+    VIOLATES = "violates"
+    """One deployment breaks a rule that is documented or inferred."""
+    MAY_DIFFER = "may differ"
+    """The rule is assumed, so that both may behave as they do."""
+    SILENT = "silent"
+    """No rule speaks of the difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDifference:
+    """A rule that one deployment breaks and the other does not."""
+
+    rule: Rule
+    party: Party
+    """The deployment that breaks it."""
+    findings: tuple[Finding, ...]
+    other: Verdict
+    """The verdict on the other deployment: kept, or not exercised."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it means."""
+        return Kind.VIOLATES if self.rule.basis.is_binding else Kind.MAY_DIFFER
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDifference:
+    """A place where the answers to the same request differ."""
+
+    divergence: Divergence
+    rules: tuple[tuple[Rule, Party], ...]
+    """The rules that speak of it, each with the deployment that breaks it."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it means."""
+        if not self.rules:
+            return Kind.SILENT
+        is_binding = any(rule.basis.is_binding for rule, _ in self.rules)
+        return Kind.VIOLATES if is_binding else Kind.MAY_DIFFER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two deployments side by side."""
+
+    url: Target
+    against: Target
+    seed: int
+    rules: tuple[RuleDifference, ...]
+    answers: tuple[AnswerDifference, ...]
+    stories: int
+    """The number of stories that were played on both, with the tour and the one that compares outcomes."""
+    requests: int
+    """The number of requests that the stories sent to the other deployment."""
+    verifications: tuple[Verification, Verification]
+    """What the probes found on both."""
+    errors: tuple[str, ...] = ()
+    """Why the comparison could not be finished; empty if it was."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.rules or self.answers)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status: 0 nothing differs, 1 something does, 2 not finished or nothing compared."""
+        if self.errors or not (self.requests or self._has_compared_rules):
+            return COULD_NOT
+        return FOUND if self.has_differences else NOTHING_FOUND
+
+    @property
+    def _has_compared_rules(self) -> bool:
+        return all(each.has_evidence for each in self.verifications)
+
+
+def compare(url: Target, against: Target, *, seed: int = 0, stories: int = STORIES) -> Comparison:
+    """Compare a deployment with another one.
+
+    Args:
+        url: the deployment.
+        against: the deployment that it is compared with. Rules that need a key which only one of them has are not
+            exercised there, and not compared.
+        seed: the seed of the stories.
+        stories: the number of stories; 0 compares the rules only. None is played where runs may not be started.
+
+    Raises:
+        Unreachable: a deployment is down, or refuses the key.
+        Stopped: a deployment does not permit the first requests.
+    """
+    verifications = _verify(url, seed), _verify(against, seed)
+    errors = [each.error or each.stopped for each in verifications if each.error or each.stopped]
+    notes = [f"{each.target.base}: {note}" for each in verifications for note in each.notes]
+    can_play = all(each.profile == "full" for each in (url, against))
+    if not can_play:
+        notes.append("no stories were played, since the profile read-only starts no runs")
+    play = _Play(notes)
+    if can_play and stories and not errors:
+        with _enter(url) as ours, _enter(against) as theirs:
+            try:
+                play.run(ours, theirs, seed=seed, stories=stories)
+            except (Stopped, Unreachable) as error:
+                errors.append(str(error))
+    return Comparison(
+        url=url,
+        against=against,
+        seed=seed,
+        rules=tuple(_compare_rules(*verifications)),
+        answers=tuple(_explain(each, verifications) for each in play.divergences.values()),
+        stories=play.stories,
+        requests=play.requests,
+        verifications=verifications,
+        errors=tuple(errors),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _verify(target: Target, seed: int) -> Verification:
+    """Verify a deployment by the probes.
+
+    Raises:
+        KeyboardInterrupt: the verification was interrupted, and its runs have been canceled.
+    """
+    verification = run(target, seed=seed, max_examples=0)
+    if verification.interrupted:
+        raise KeyboardInterrupt
+    return verification
+
+
+@contextmanager
+def _enter(target: Target) -> Iterator[Client]:
+    """A client for a copy of the target's world where it offers one, which cleans up at the end."""
+    world = None
+    if target.advance is None and target.find_clock:
+        world = fork_world(target)
+        target = world.target if world else target
+        target = replace(target, advance=find_clock_control(target))
+    client = Client(target)
+    try:
+        yield client
+    finally:
+        clean_up(client)
+        client.close()
+        if world is not None:
+            world.delete()
+
+
+class _Play:
+    """Plays stories on both deployments and collects the divergences."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self.divergences: dict[tuple[str, str], Divergence] = {}
+        self.stories = self.requests = 0
+        self._notes = notes
+        self._shortest: dict[tuple[str, str], Divergence] = {}
+        """The divergences of the stories that were played to cut others down."""
+        self._salt = ""
+        self._played = 0
+        self._has_equal_outcomes = True
+
+    def run(self, url: Client, against: Client, *, seed: int, stories: int) -> None:
+        """Play the stories; the first finds out whether the outcomes of the cases are the same on both."""
+        self._salt = Ledger(
+            replace(url.target, app=None) if against.target.app is None else url.target, seed=seed
+        ).nonce
+        self._find_outcomes(url, against)
+        drawn = [each for each in draw_stories(url, seed=seed, max_examples=stories) if len(each) > 1][:stories]
+        if "other-org" not in against.target.keys:
+            drawn = [[step for step in story if step[0] != "visit_as_stranger"] for story in drawn]
+        for story in (TOUR, _CALIBRATION, *drawn):
+            for kind, divergence in self._play(url, against, story).items():
+                if kind not in self.divergences:
+                    self.divergences[kind] = self._cut(url, against, divergence)
+            self.stories += 1
+            self.requests = len(against.journal)
+
+    def _find_outcomes(self, url: Client, against: Client) -> None:
+        self._has_equal_outcomes = _OUTCOMES.isdisjoint(self._play(url, against, _CALIBRATION))
+        if not self._has_equal_outcomes:
+            self._notes.append("outcomes were not compared, since the same cases end differently on both deployments")
+
+    def _play(self, url: Client, against: Client, story: Sequence[Step]) -> dict[tuple[str, str], Divergence]:
+        self._played += 1
+        salt = f"{self._salt}-{self._played}"
+        lockstep = Lockstep(url, against, salt, has_equal_outcomes=self._has_equal_outcomes)
+        lockstep.play(story)
+        if lockstep.is_incomplete:
+            self._notes.append("some runs did not end in time, and the steps that need their end were left out")
+        return lockstep.divergences
+
+    def _cut(self, url: Client, against: Client, divergence: Divergence) -> Divergence:
+        """Leave out steps one by one while the divergence stays, where that takes no time."""
+        can_cut = url.target.can_move_clock and against.target.can_move_clock and len(self.divergences) < _MOST_CUT
+        divergence, index = self._shortest.get(divergence.kind, divergence), 0
+        while can_cut and index < len(divergence.steps) - 1:
+            found = self._play(url, against, divergence.steps[:index] + divergence.steps[index + 1 :])
+            for kind, each in found.items():
+                known = self._shortest.get(kind)
+                if known is None or len(each.steps) < len(known.steps):
+                    self._shortest[kind] = each
+            if divergence.kind in found:
+                divergence = found[divergence.kind]
+            else:
+                index += 1
+        return divergence
+
+
+def _compare_rules(url: Verification, against: Verification) -> Iterator[RuleDifference]:
+    for ours, theirs in zip(url.results, against.results, strict=True):
+        if (ours.verdict in _BROKEN) is (theirs.verdict in _BROKEN):
+            continue
+        if ours.verdict in _BROKEN:
+            yield RuleDifference(ours.rule, Party.URL, ours.findings, theirs.verdict)
+        else:
+            yield RuleDifference(theirs.rule, Party.AGAINST, theirs.findings, ours.verdict)
+
+
+def _explain(divergence: Divergence, verifications: Sequence[Verification]) -> AnswerDifference:
+    """Name the rules that speak of a divergence and that one of the deployments alone breaks."""
+    url, against = divergence.url_rules, divergence.against_rules
+    url |= _find_rules(verifications[0], divergence)
+    against |= _find_rules(verifications[1], divergence)
+    named = [(RULES[name], Party.URL) for name in sorted(url - against)]
+    named += [(RULES[name], Party.AGAINST) for name in sorted(against - url)]
+    return AnswerDifference(divergence, tuple(named))
+
+
+def _find_rules(verification: Verification, divergence: Divergence) -> frozenset[str]:
+    """The rules that the operation of a divergence breaks at its place, or at no place in particular."""
+    parts = divergence.difference.place.lower().split("/")[1:]
+    return frozenset(
+        finding.rule.name
+        for finding in verification.new_findings
+        if finding.operation == divergence.operation and (not finding.place or finding.place.lower() in parts)
+    )

@@ -1,0 +1,83 @@
+"""Two deployments side by side: equal ones have no difference, and a planted defect is one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema_rs
+import pytest
+from zof_contracts.comparison import report
+from zof_contracts.comparison.compare import Kind, Party, compare
+from zof_contracts.comparison.report import build_differences, render_json, render_text
+
+from tests.mutants.catalogue import HEALTHY, MUTANTS, target
+
+if TYPE_CHECKING:
+    from zof_contracts.comparison.compare import Comparison
+
+    from tests.mutants.layer import Mutant
+
+SCHEMA: Final = json.loads((Path(report.__file__).parent / "differences.schema.json").read_text())
+
+
+def compare_with_healthy(mutant: Mutant, *, seed: int = 1, stories: int = 5) -> Comparison:
+    """Compare a mutant with the emulator, whose IDs and durations have another seed."""
+    return compare(target(mutant, seed=seed + 100), target(seed=seed), seed=seed, stories=stories)
+
+
+def read(comparison: Comparison) -> dict[str, Any]:
+    """The JSON report of a comparison, which is valid."""
+    document: dict[str, Any] = json.loads(render_json(build_differences(comparison)))
+    jsonschema_rs.validate(SCHEMA, document)
+    return document
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_emulator_and_itself_have_no_difference(seed: int) -> None:
+    """Nothing differs between two emulators whose IDs and durations differ."""
+    comparison = compare_with_healthy(HEALTHY, seed=seed, stories=12)
+    assert (comparison.rules, comparison.answers, comparison.errors) == ((), (), ())
+    assert comparison.exit_code == 0
+    assert comparison.requests > 100
+    assert 5 < comparison.stories <= 14
+    assert read(comparison)["answers"] == []
+    assert f"no difference in {comparison.stories} stories" in render_text(build_differences(comparison))
+
+
+@pytest.mark.parametrize("name", list(MUTANTS)[::40])
+def test_a_mutant_differs_from_the_healthy_emulator(name: str) -> None:
+    """Each mutant breaks its rule alone, and the report says that the rule does not hold there."""
+    comparison = compare_with_healthy(MUTANTS[name])
+    assert comparison.exit_code == 1
+    broken = {each["rule"]: each for each in read(comparison)["rules"] if each["broken_by"] == "url"}
+    assert MUTANTS[name].rule in broken
+    kinds = {"documented": "violates", "inferred": "violates", "assumed": "may differ"}
+    assert all(each["kind"] == kinds[each["basis"]] for each in broken.values())
+    assert all(each["findings"] for each in broken.values())
+
+
+def test_a_differing_answer_names_its_rule_and_has_a_short_script() -> None:
+    """A differing answer is shown once, with both values, the rule that it breaks and the requests that show it."""
+    comparison = compare_with_healthy(MUTANTS["code-409-already-finished"], stories=20)
+    (answer,) = comparison.answers
+    difference = answer.divergence.difference
+    assert (answer.divergence.operation, difference.place) == ("cancelRun", "409/body/error/code")
+    assert (difference.url, difference.against) == ('"already_finished"', '"conflict"')
+    assert (answer.kind, [(rule.name, party) for rule, party in answer.rules]) == (
+        Kind.MAY_DIFFER,
+        [("errors.conflict.code", Party.URL)],
+    )
+    assert [each.request.method for each in answer.divergence.url_trace] == ["POST", "POST"]
+    (shown,) = read(comparison)["answers"]
+    assert shown["script"].count("curl -sS") == 2
+    assert "zof_test_admin" not in json.dumps(read(comparison))
+
+
+def test_the_side_that_differs_is_named() -> None:
+    """A rule that only the other deployment breaks is broken by `against`."""
+    mutant = MUTANTS["code-409-already-finished"]
+    comparison = compare(target(seed=1), target(mutant, seed=2), seed=1, stories=0)
+    assert [(each.rule.name, each.party) for each in comparison.rules] == [("errors.conflict.code", Party.AGAINST)]
+    assert comparison.stories == 0
