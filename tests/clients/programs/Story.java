@@ -119,7 +119,7 @@ public final class Story {
         kinds.forEach((media, kind) -> step(kind, () -> {
             Artifact found = runs.listRunArtifacts(run, null, null).getData().stream()
                 .filter(one -> one.getContentType().equals(media)).findFirst().orElseThrow();
-            byte[] content = Files.readAllBytes(artifacts.downloadArtifact(found.getId(), null).toPath());
+            byte[] content = Files.readAllBytes(artifacts.downloadArtifact(found.getId()).toPath());
             String digest = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
             check(digest.equals(found.getSha256()), content.length + " bytes that differ");
         }));
