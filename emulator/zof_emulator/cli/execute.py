@@ -151,11 +151,12 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     """
     has_orphans = adopt_orphans()
     has_group = hasattr(os, "killpg") and not sys.stdin.isatty()
-    try:
-        process = subprocess.Popen(command, env=environment, process_group=0 if has_group else None)  # noqa: S603
-    except OSError as error:
-        raise click.ClickException(f"cannot start {shlex.join(command)}: {error.strerror}") from error
-    with _pass_signals_on(process, has_group=has_group):
+    with _relay_signals(has_group=has_group) as relay:
+        try:
+            process = subprocess.Popen(command, env=environment, process_group=0 if has_group else None)  # noqa: S603
+        except OSError as error:
+            raise click.ClickException(f"cannot start {shlex.join(command)}: {error.strerror}") from error
+        relay.attach(process)
         status = process.wait()
         if has_group:
             _end_group(process.pid)
@@ -164,21 +165,43 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     return status if status >= 0 else _SIGNALLED - status
 
 
-@contextmanager
-def _pass_signals_on(process: subprocess.Popen[bytes], *, has_group: bool) -> Iterator[None]:
-    """While the block runs, send the signals that we receive to the command."""
+class _Relay:
+    """Passes signals on to a command; those that come before it has started are passed on when it has."""
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
+    def __init__(self, *, has_group: bool) -> None:
+        self._has_group = has_group
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] = []
+
+    def attach(self, process: subprocess.Popen[bytes]) -> None:
+        """Pass signals on to this process from now on."""
+        self._process = process
+        while self._waiting:
+            self.receive(self._waiting.pop(0), None)
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        """Pass a signal on; called as a signal handler."""
+        if self._process is None:
+            self._waiting.append(number)
+            return
         with suppress(ProcessLookupError):
-            if has_group:
-                os.killpg(process.pid, number)
+            if self._has_group:
+                os.killpg(self._process.pid, number)
             elif number != signal.SIGINT:  # the terminal has sent it to the command too
-                process.send_signal(number)
+                self._process.send_signal(number)
 
+
+@contextmanager
+def _relay_signals(*, has_group: bool) -> Iterator[_Relay]:
+    """While the block runs, pass the signals that we receive on to a command, which is started in the block.
+
+    A signal that came between its start and our handlers would end us, and leave it behind.
+    """
+    relay = _Relay(has_group=has_group)
     numbers = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
-    before = {number: signal.signal(number, pass_on) for number in numbers}
+    before = {number: signal.signal(number, relay.receive) for number in numbers}
     try:
-        yield
+        yield relay
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
