@@ -50,8 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (UnusableFile, UnusableScenario) as error:
         _fail(str(error))
     except OSError as error:  # commands report the files that they cannot use; the output is left, and has no name
+        if error.filename is None:
+            _discard_output()
         what = "write the output" if error.filename is None else f"use {error.filename}"
-        _discard_output()
         _fail(f"cannot {what}: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
