@@ -182,7 +182,7 @@ def test_users_install_no_developer_tools(command: str) -> None:
     assert not packages & {"mypy", "ruff", "coverage", "import-linter", "pytest-cov", "pytest-xdist"}
 
 
-STEPS_OF_CI = ("check", "clients", "workflows", "fuzz", "test")
+STEPS_OF_CI = ("check", "fuzz", "clients", "workflows", "test")
 
 
 @pytest.mark.parametrize("failing", ["", *STEPS_OF_CI])
