@@ -265,9 +265,12 @@ def test_ctrl_c_where_it_was_ignored() -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     ) as process:
-        assert json.loads(first_line(process))["event"] == "ready"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+        try:
+            assert json.loads(first_line(process))["event"] == "ready"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 130
+        finally:
+            process.kill()  # else the block would wait for a server that goes on
 
 
 def test_ctrl_c_in_an_answer() -> None:
