@@ -320,3 +320,12 @@ class World:
     def start(self) -> str:
         """Start a run as a client in order would."""
         return self.accepted(ask(self.port, request("POST", "/v1/runs", START)))
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has the IPv6 loopback address."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from zof_emulator.core.tenants import SeedData
     from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.hosted_world import Exchange
+    from zof_emulator.spec.document import Document
 
 EPOCH: Final = 1_767_225_600_000
 """The start of a manual clock, in ms: 2026-01-01T00:00:00Z."""
@@ -117,40 +118,47 @@ def create_app(  # noqa: PLR0913  each has a default
         contract, table.TABLE, views.PREFIX, policy=ApiPolicy(), deliveries=sending, public_url=chosen.public_url
     )
     own = document.load(document.find("control.yaml"))
-    names = collect_names(
-        operation.operations(contract),
-        operation.operations(own),
-        (*operation.compile_elsewhere(contract), INVALID_PREFERENCE),
-    )
-    judge = FaultJudge(operation.operations(contract), views.PREFIX)
-    control_api = OpenApiApp(
-        own,
-        operations.table(contract.root, names, worlds, judge, chosen.public_url),
-        control_access.PREFIX,
-        policy=ControlPolicy(),
-        deliveries=sending,
-        public_url=chosen.public_url,
-        readers=operations.BODY_READERS,
-    )
+    control = _make_control(own, contract, worlds, sending, chosen)
     api.faults = FaultInjector(api, operation.compile_elsewhere(own), has_preferences=chosen.prefer)
     pages = Pages(worlds, sending.lock, chosen.public_url)
     browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
-    control_guard = ControlGuard(
+    guard = ControlGuard(
         loopback=chosen.loopback,
         has_proxies=bool(chosen.trusted_proxy),
         token=chosen.token,
         public_url=chosen.public_url,
         origins=chosen.cors,
     )
-    dispatcher_type = WrappedDispatcher if chosen.cors or chosen.trusted_proxy else Dispatcher
-    dispatcher = dispatcher_type(browser, worlds=worlds, api=api, control=control_api, control_guard=control_guard)
-    if isinstance(dispatcher, WrappedDispatcher):
-        networks = [parse_network(one) for one in chosen.trusted_proxy]
-        dispatcher.wrap(
-            lambda app: CrossOrigin(app, chosen.cors, dispatcher.hosted, sending.lock),
-            lambda app: ForwardedRequests(app, networks),
-        )
-    return dispatcher
+    if not chosen.cors and not chosen.trusted_proxy:
+        return Dispatcher(browser, worlds=worlds, api=api, control=control, control_guard=guard)
+    wrapped = WrappedDispatcher(browser, worlds=worlds, api=api, control=control, control_guard=guard)
+    networks = [parse_network(one) for one in chosen.trusted_proxy]
+    wrapped.wrap(
+        lambda app: CrossOrigin(app, chosen.cors, wrapped.hosted, sending.lock),
+        lambda app: ForwardedRequests(app, networks),
+    )
+    return wrapped
+
+
+def _make_control(
+    own: Document, contract: Document, worlds: WorldRegistry, deliveries: Deliveries, settings: Settings
+) -> OpenApiApp:
+    """The operations under `/_emulator`, which `own` describes, on the worlds of an emulator of `contract`."""
+    names = collect_names(
+        operation.operations(contract),
+        operation.operations(own),
+        (*operation.compile_elsewhere(contract), INVALID_PREFERENCE),
+    )
+    judge = FaultJudge(operation.operations(contract), views.PREFIX)
+    return OpenApiApp(
+        own,
+        operations.table(contract.root, names, worlds, judge, settings.public_url),
+        control_access.PREFIX,
+        policy=ControlPolicy(),
+        deliveries=deliveries,
+        public_url=settings.public_url,
+        readers=operations.BODY_READERS,
+    )
 
 
 def _make_worlds(data: SeedData) -> Callable[[WorldConfig, int], Generator[None, None, World]]:

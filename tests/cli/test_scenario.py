@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 import urllib.request
@@ -19,7 +18,8 @@ from zof_emulator.scenarios.load import UnusableScenario, list_names, read_built
 from zof_emulator.scenarios.schema import SCHEMA
 from zof_emulator.server.terminal import banner, public_keys
 
-from tests.served import PATIENCE, Server, environment
+from tests.commands import command
+from tests.served import PATIENCE, Server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,15 +164,7 @@ def test_exec_gives_the_key_of_the_scenario(tmp_path: Path) -> None:
         f"  - {{secret: {OWN_KEY}, role: QA Lead}}\n"
     )
     client = "import os; print(os.environ['ZOF_API_KEY'])"
-    done = subprocess.run(
-        [sys.executable, "-m", "zof_emulator", "exec", "--scenario", str(file), "--", sys.executable, "-c", client],
-        env=environment({}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = command("exec", "--scenario", str(file), "--", sys.executable, "-c", client)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{OWN_KEY}\n", "")
 
 

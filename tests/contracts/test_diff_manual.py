@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +12,8 @@ from zof_contracts.cli.diff import diff
 from zof_contracts.cli.options import add_target_options
 from zof_contracts.comparison.compare import Kind
 
-from tests.served import Server, environment
+from tests.commands import run_manual
+from tests.served import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,18 +27,7 @@ def test_the_commands_run_as_printed(tmp_path: Path) -> None:
     (script,) = re.findall(r"```sh\n(.*?)```", MANUAL, re.DOTALL)
     assert len(script.splitlines()) <= 10
     with Server("--quiet", "--clock", "manual", "--rate-limit", "600/60") as server:
-        script = script.replace("9630", str(server.port)).replace("scripts/contracts", "contracts_of_the_tests")
-        here = f'contracts_of_the_tests() {{ "{sys.executable}" -P -m zof_contracts "$@"; }}\nset -eu\n'
-        done = subprocess.run(
-            ["/bin/sh"],
-            input=here + script,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment({}),
-            check=False,
-            timeout=120,
-        )
+        done = run_manual(script, server.port, tmp_path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert done.stdout.endswith("assumptions that do not hold: []\n")
     assert json.loads((tmp_path / "same-server.json").read_text())["answers"] == []

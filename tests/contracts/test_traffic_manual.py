@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +16,8 @@ from zof_contracts.cli.proxy import proxy
 from zof_contracts.contract.client_rules import CLIENT_RULES
 from zof_emulator.cli.provocation import SITUATIONS
 
-from tests.served import Server, environment
+from tests.commands import run_manual
+from tests.served import Server
 
 if TYPE_CHECKING:
     from click import Command
@@ -33,18 +32,7 @@ def test_the_commands_run_as_printed(tmp_path: Path) -> None:
     assert len(script.splitlines()) <= 10
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     with Server("--quiet") as server:
-        script = script.replace("9630", str(server.port)).replace("scripts/contracts", "contracts_of_the_tests")
-        here = f'contracts_of_the_tests() {{ "{sys.executable}" -P -m zof_contracts "$@"; }}\nset -eu\n'
-        done = subprocess.run(
-            ["/bin/sh"],
-            input=here + script,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment({}),
-            check=False,
-            timeout=120,
-        )
+        done = run_manual(script, server.port, tmp_path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "Never seen, operations:" in done.stdout
     assert {path.name for path in (tmp_path / "contract-report").iterdir()} == {

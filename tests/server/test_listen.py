@@ -10,17 +10,7 @@ from typing import Final
 import pytest
 from zof_emulator.server.run import listen
 
-from tests.served import LIST, Server, ask
-
-
-def has_ipv6() -> bool:
-    """Whether this machine has the IPv6 loopback address."""
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
-
+from tests.served import LIST, Server, ask, has_ipv6
 
 needs_ipv6: Final = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 

@@ -19,6 +19,7 @@ from zof_emulator.webhooks.courier import MOST_KEPT, Courier
 from zof_emulator.webhooks.post import CallPolicy, Post, host_header, is_loopback
 
 from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
+from tests.served import has_ipv6
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -279,15 +280,6 @@ def test_a_certificate_is_checked_against_the_name(tls_port: int, monkeypatch: p
     named, other = send_all(f"https://localhost:{tls_port}/", f"https://hooks.test:{tls_port}/")
     assert (named.status, named.error) == (204, "")
     assert (other.status, other.error) == (None, "the TLS connection failed")
-
-
-def has_ipv6() -> bool:
-    """Whether this machine has an IPv6 loopback address."""
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
 
 
 def test_an_ipv6_receiver_is_called() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from zof_contracts.checks.claims import has_ended
@@ -13,25 +13,13 @@ from zof_contracts.search.actions import Actions
 from zof_contracts.target.client import Client
 from zof_contracts.verification.notes import collect_notes
 
+from tests.contracts.timers import FakeTimer
 from tests.mutants.catalogue import target
 
 
-@dataclass
-class _FakeTimer:
-    """A clock that moves only when someone sleeps."""
-
-    at: float = 0.0
-
-    def now(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
-
-
-def _make_client(patience: float) -> tuple[Client, _FakeTimer]:
+def _make_client(patience: float) -> tuple[Client, FakeTimer]:
     """A client of an emulator whose clock stands still, so that no run ends."""
-    timer = _FakeTimer()
+    timer = FakeTimer()
     where = replace(target(), advance=None, find_clock=False, patience=patience)
     return Client(where, timer=timer), timer
 
@@ -42,7 +30,7 @@ def test_a_run_that_never_ends_costs_the_patience_once() -> None:
     context = ProbeContext(client, Ledger(client.target), "test")
     with pytest.raises(Unsettled, match="still running after 15 s; raise --patience"):
         complete_run(context)
-    first = timer.at
+    first = timer.time
     assert 15 <= first <= 17
     assert client.journal[-1].operation == "cancelRun"
     assert has_ended(context.find_ended_run().response.fields)
@@ -50,7 +38,7 @@ def test_a_run_that_never_ends_costs_the_patience_once() -> None:
     for _ in range(5):
         actions.start(("tc_login_001",))
         actions.finish(actions.runs[-1])
-    assert timer.at - first <= 5
+    assert timer.time - first <= 5
 
 
 def test_the_report_says_what_to_raise() -> None:

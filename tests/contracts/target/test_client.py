@@ -16,6 +16,8 @@ from zof_contracts.target.target import Target
 from zof_contracts.target.transport import NoAnswer, Unreachable
 from zof_contracts.verification.cleanup import UNKNOWN, clean_up
 
+from tests.contracts.timers import FakeTimer
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,21 +26,6 @@ if TYPE_CHECKING:
 JSON = (("content-type", "application/json"),)
 _NO_LIMIT = Budget()
 DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
-
-
-@dataclass
-class FakeTimer:
-    """A clock that moves only when somebody sleeps."""
-
-    time: float = 0.0
-
-    def now(self) -> float:
-        """The time."""
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Move the clock."""
-        self.time += seconds
 
 
 def reply(status: int, body: object = None, *headers: tuple[str, str]) -> Response:

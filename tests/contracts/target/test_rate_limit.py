@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from zof_contracts.evidence.exchange import Exchange, Request, Response
 from zof_contracts.target.rate_limit import RateLimit
 
+from tests.contracts.timers import FakeTimer
+
 NOW = 1_767_225_600
 WINDOW = 60
-
-
-@dataclass
-class FakeTimer:
-    """A clock that a test moves."""
-
-    time: float = 0.0
-
-    def now(self) -> float:
-        """The time."""
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Move the clock."""
-        self.time += seconds
 
 
 def answer(remaining: int, *, reset: int = WINDOW, took: float = 0.0, at: float = 0.0) -> Exchange:
