@@ -9,7 +9,7 @@ from hypothesis import given
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.runs import Run
 
-from tests.core.worlds import lives
+from tests.core.worlds import list_started, lives
 
 
 @given(lives)
@@ -33,7 +33,7 @@ def test_times_are_in_order(life: tuple[Run, ...]) -> None:
         times = [time for time in (run.created_at, run.started_at, *run.ends, run.completed_at) if time is not None]
         assert times == sorted(times)
         assert (run.completed_at is not None) is run.has_ended
-        for place in run.started_cases():
+        for place in list_started(run):
             begins = run.started_at if place == 0 else run.case_ended_at(place - 1)
             assert run.case_started_at(place) == begins
         if run.has_ended and run.status is not Status.CANCELED:
@@ -45,7 +45,7 @@ def test_durations_add_up(life: tuple[Run, ...]) -> None:
     """The durations of a run's cases add up to its own; a case or run that has not ended has none."""
     for run in life:
         durations = [run.case_duration_ms(place) for place in range(len(run.cases))]
-        begun = list(run.started_cases())
+        begun = list(list_started(run))
         if run.started_at is None or run.completed_at is None:
             assert run.duration_ms is None
             ends = run.ends
@@ -59,7 +59,7 @@ def test_durations_add_up(life: tuple[Run, ...]) -> None:
 def test_the_cases_that_have_begun_have_a_start(life: tuple[Run, ...]) -> None:
     """A case or run that never started has no start time, and an end time only if it was canceled."""
     for run in life:
-        begun = set(run.started_cases())
+        begun = set(list_started(run))
         for place in range(len(run.cases)):
             assert (run.case_started_at(place) is not None) is (place in begun)
             if place not in begun:

@@ -15,7 +15,7 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.views import run_detail
 
 from tests.core import model
-from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, fresh, order, snapshot
+from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, fresh, move_run, order, snapshot
 
 if TYPE_CHECKING:
     from zof_emulator.core.runs import Run
@@ -85,7 +85,7 @@ class Stories(RuleBasedStateMachine):
         done = sum(case.status in model.DONE for case in run.cases)
         while run.status not in model.DONE and (to_end or sum(case.status in model.DONE for case in run.cases) == done):
             modelled.settle(modelled.next_end() or 0)
-        moved = self.world.move_run(self.world.runs[self.numbers[organization][place]], to_end=to_end)
+        moved = move_run(self.world, self.world.runs[self.numbers[organization][place]], to_end=to_end)
         assert moved is self.world.runs[moved.number]
         for one in self.models.values():
             one.settle(modelled.now)

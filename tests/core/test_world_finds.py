@@ -17,7 +17,7 @@ from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.core.world import Retention, World
 
-from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, order
+from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, move_run, order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def test_a_result_is_visible_from_the_end_of_its_run_on(cases: tuple[str, ...], 
     names = [world.names.result(run.number, place) for place in range(len(cases))]
     while not run.has_ended:
         assert {reason(lambda name=name: world.result_run("org_a", name)) for name in names} == {"result_not_found"}  # type: ignore[misc]
-        run = world.cancel(run) if cancel and run.outcomes else world.move_run(run, to_end=False)
+        run = world.cancel(run) if cancel and run.outcomes else move_run(world, run, to_end=False)
     assert [world.result_run("org_a", name) for name in names] == [(run, place) for place in range(len(cases))]
     assert {reason(lambda name=name: world.result_run("org_b", name)) for name in names} == {"result_not_found"}  # type: ignore[misc]
     beyond = world.names.result(run.number, len(cases))
@@ -77,7 +77,7 @@ def test_a_result_is_visible_from_the_end_of_its_run_on(cases: tuple[str, ...], 
 def test_a_result_says_what_its_case_came_to(cases: tuple[str, ...]) -> None:
     """A result has the labels and times of its run and case, and a failure only if the case failed."""
     world = fresh()
-    run = world.move_run(world.start("org_a", order("org_a", cases)), to_end=True)
+    run = move_run(world, world.start("org_a", order("org_a", cases)), to_end=True)
     for place, case in enumerate(run.cases):
         result = world.result(run, place)
         assert (result.id, result.run_id) == (world.names.result(0, place), world.names.run(0))
@@ -99,8 +99,8 @@ def test_a_result_that_never_started_has_no_duration() -> None:
 def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[str, ...]) -> None:
     """An artifact is found and listed until its own expiry, and not afterwards."""
     world = World(EMPTY, DEFAULT, BEGAN, Retention(artifacts_ms=KEPT_MS))
-    run = world.move_run(
-        world.start("org_abc", Order("proj_abc", "staging", tuple(f"tc_{one}" for one in cases))), to_end=True
+    run = move_run(
+        world, world.start("org_abc", Order("proj_abc", "staging", tuple(f"tc_{one}" for one in cases))), to_end=True
     )
     filled = slots(run)
     for slot in filled:
@@ -122,7 +122,7 @@ def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[s
 def test_an_empty_slot_is_not_found() -> None:
     """The ID of an artifact that a run did not produce names nothing."""
     world = fresh()
-    run = world.move_run(world.start("org_a", order("org_a", ("login",))), to_end=True)
+    run = move_run(world, world.start("org_a", order("org_a", ("login",))), to_end=True)
     found = [slot for slot in range(12) if slot not in slots(run)]
     assert found
     assert {reason(lambda slot=slot: world.artifact("org_a", world.names.artifact(0, slot))) for slot in found} == {  # type: ignore[misc]
@@ -134,9 +134,9 @@ def test_an_empty_slot_is_not_found() -> None:
 def test_a_run_that_has_ended_is_not_moved(organization: str) -> None:
     """Moving to the end of an ended run is refused, and the clock does not move."""
     world = fresh()
-    run = world.move_run(world.start(organization, order(organization, WORDS)), to_end=True)
+    run = move_run(world, world.start(organization, order(organization, WORDS)), to_end=True)
     now = world.now
-    assert reason(lambda: world.move_run(run, to_end=True)) == "run_ended"
+    assert reason(lambda: move_run(world, run, to_end=True)) == "run_ended"
     assert world.now == now
 
 

@@ -11,7 +11,7 @@ from zof_emulator.core.instants import DAY, LAST
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import Agenda, Due
 
-from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, order, snapshot
+from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, move_run, order, snapshot
 
 if TYPE_CHECKING:
     from zof_emulator.core.world import World
@@ -103,7 +103,7 @@ def test_waiting_for_one_of_1000_runs_is_finite_work() -> None:
     world = fresh()
     world.agenda = agenda = Counting()
     last = [world.start("org_a", order("org_a", WORDS[:2])) for _ in range(1_000)][-1]
-    assert world.move_run(last, to_end=True).has_ended
+    assert move_run(world, last, to_end=True).has_ended
     assert agenda.taken <= 3_000
 
 
@@ -115,7 +115,7 @@ def test_canceling_1000_waiting_runs_leaves_nothing_to_do() -> None:
     waiting = [world.start("org_a", order("org_a", ("login",))) for _ in range(1_000)]
     for run in waiting[:-1]:
         world.cancel(run)
-    first = world.move_run(first, to_end=True)
+    first = move_run(world, first, to_end=True)
     assert world.runs[len(world.runs) - 1].started_at == first.completed_at
     assert not world.tenancies["org_a"].waiting
 
@@ -144,5 +144,5 @@ def test_a_run_that_cannot_end_in_time_is_not_moved_at_all() -> None:
     run = world.start("org_a", order("org_a", WORDS))
     before = snapshot(world)
     with pytest.raises(Refused, match="time_out_of_range"):
-        world.move_run(run, to_end=True)
+        move_run(world, run, to_end=True)
     assert snapshot(world) == before

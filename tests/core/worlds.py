@@ -83,3 +83,14 @@ def snapshot(world: World) -> object:
     ]
     named = [list(world.catalogue.projects(organization)) for organization in world.tenancies]
     return world.now, [(world.names.run(run.number), repr(run)) for run in world.runs.values()], lists, ranked, named
+
+
+def move_run(world: World, run: Run, *, to_end: bool) -> Run:
+    """Move the clock until the run, or without `to_end` its next case, has ended; return the changed run."""
+    world.move_until(world.run_progress(run, to_end=to_end))
+    return world.runs[run.number]
+
+
+def list_started(run: Run) -> range:
+    """The indexes of the cases that have started."""
+    return range(len(run.ends) + (run.started_at is not None and len(run.ends) < len(run.cases)))

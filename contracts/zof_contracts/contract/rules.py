@@ -62,11 +62,6 @@ class Rule:
     mend: str
     """What to do about a finding."""
 
-    @property
-    def breach(self) -> str:
-        """The verdict on a deployment that breaks it: `violated`, or `differs` where it is only assumed."""
-        return "violated" if self.basis.is_binding else "differs"
-
 
 SECTIONS: Final = {
     1: "Conventions",

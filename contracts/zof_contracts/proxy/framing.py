@@ -106,11 +106,6 @@ class MessageReader:
         """Whether nothing more is recognized."""
         return self._state is _State.OPAQUE
 
-    @property
-    def is_between_messages(self) -> bool:
-        """Whether the last message is complete, and no byte of another one has come."""
-        return self._state is _State.HEAD and not self._buffer
-
     def expect(self, method: str) -> None:
         """Note the method of a request whose answer will come."""
         self._methods.append(method)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from zof_emulator.core.lifecycle import TERMINAL, Status, Trigger, after, ending
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class _Fields(NamedTuple):
@@ -85,11 +82,6 @@ class Run(_Fields):
         """How long the case at `index` ran, in ms; None if it is running or never started."""
         start, end = self.case_started_at(index), self.case_ended_at(index)
         return None if start is None or end is None else end - start
-
-    def started_cases(self) -> Iterator[int]:
-        """The indexes of the cases that have started."""
-        begun = len(self.ends) + (self.started_at is not None and len(self.ends) < len(self.cases))
-        return iter(range(begun))
 
 
 def begin(run: Run, now: int, nth: int = 0) -> Run:

@@ -151,15 +151,6 @@ class World(WorldQueries):
             if has_come():
                 return
 
-    def move_run(self, run: Run, *, to_end: bool) -> Run:
-        """Move the clock until the run, or without `to_end` its next case, has ended; return the changed run.
-
-        Raises:
-            Refused: the run has ended, or the clock could pass the year 9999.
-        """
-        self.move_until(self.run_progress(run, to_end=to_end))
-        return self.runs[run.number]
-
     def run_progress(self, run: Run, *, to_end: bool) -> Callable[[], bool]:
         """Return whether the run, or without `to_end` its next case, has ended by then.
 
