@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ROOT: Final = Path(__file__).parents[1]
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 """Seconds that anything here may take; what takes longer hangs, and fails the test."""
 
 CHUNKED: Final = b"Transfer-Encoding: chunked"

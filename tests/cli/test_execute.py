@@ -156,11 +156,14 @@ def test_signals_reach_the_command(number: signal.Signals) -> None:
         text=True,
     )
     assert process.stdout is not None
-    with process.stdout as output:
-        assert output.readline() == "ready\n"
+    try:
+        assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        assert output.read() == "trapped\n"
-    assert process.wait(PATIENCE) == 7
+        assert process.communicate(timeout=PATIENCE)[0] == "trapped\n"
+        assert process.returncode == 7
+    finally:
+        process.kill()
+        process.stdout.close()
 
 
 def test_no_process_is_left_behind() -> None:
