@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from zof_emulator.core.lifecycle import AFTER, Status
+from zof_emulator.core.lifecycle import TRANSITIONS, Status
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Organization
 from zof_emulator.spec.document import Document, find, load
 from zof_emulator.spec.operation import compile_elsewhere, operations
@@ -65,7 +65,7 @@ def test_the_statuses_of_a_run_stand_in_the_contract() -> None:
     schema = ROOT["components"]["schemas"]["RunStatus"]
     assert schema["x-extensible-enum"] == list(Status)
     assert ROOT["components"]["schemas"]["RunStatusFilter"]["enum"] == list(Status)
-    core = {status.value: {to.value for (since, _), to in AFTER.items() if since is status} for status in Status}
+    core = {status.value: {to.value for (since, _), to in TRANSITIONS.items() if since is status} for status in Status}
     assert {status: set(following) for status, following in schema["x-transitions"].items()} == core
 
 

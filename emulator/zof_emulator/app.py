@@ -152,7 +152,7 @@ def _make_control(
     judge = FaultJudge(operation.operations(contract), views.PREFIX)
     return OpenApiApp(
         own,
-        operations.table(contract.root, names, worlds, judge, settings.public_url),
+        operations.build_table(contract.root, names, worlds, judge, settings.public_url),
         control_access.PREFIX,
         policy=ControlPolicy(),
         deliveries=deliveries,

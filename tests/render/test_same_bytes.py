@@ -15,11 +15,11 @@ AWKWARD = replace(SAMPLE, environment="=Ünïté\r\n", failure=Failure("\x1b[31m
 NEVER = replace(SAMPLE, status="canceled", started_at=None, failure=None)
 RUN = (SAMPLE, AWKWARD, NEVER)
 RENDERED = {
-    "csv": csv.header() + b"".join(map(csv.row, RUN)),
-    "har": har.log("run_1", RUN, BEGAN),
-    "junit": junit.report("run_1", "proj_1", "staging", RUN, BEGAN, BEGAN + 1),
-    "png": b"".join(map(png.screenshot, RUN)),
-    "trace": b"".join(map(trace.archive, RUN)),
+    "csv": csv.render_header() + b"".join(map(csv.render_row, RUN)),
+    "har": har.render_log("run_1", RUN, BEGAN),
+    "junit": junit.render_report("run_1", "proj_1", "staging", RUN, BEGAN, BEGAN + 1),
+    "png": b"".join(map(png.render_screenshot, RUN)),
+    "trace": b"".join(map(trace.render_archive, RUN)),
 }
 
 

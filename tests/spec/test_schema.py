@@ -192,4 +192,4 @@ def test_labels_are_the_organizations(labels: tuple[str, ...]) -> None:
         with pytest.raises(Refused) as refused:
             rules.rules.judge(body, {"environments": labels})
         assert (refused.value.reason, refused.value.param) == ("unknown_choice", "environment")
-        assert refused.value.words == {"allowed": ", ".join(labels)}
+        assert refused.value.values == {"allowed": ", ".join(labels)}

@@ -224,7 +224,7 @@ def _summarize(app: Dispatcher) -> str:
     elsewhere = 0
     for hosted in app.worlds:
         if hosted.journal is not None:
-            for _, entry in hosted.journal.entries_of(hosted.world):
+            for _, entry in hosted.journal.list_entries(hosted.world):
                 if entry.operation in TABLE:
                     calls[entry.operation][entry.status] += 1
                 elif entry.path.startswith("/v1"):

@@ -115,7 +115,7 @@ def disturb(app: Dispatcher, situation: Situation) -> None:
 def describe_reactions(app: Dispatcher) -> Iterator[str]:
     """What the client sent after each fault that it met, one line each."""
     hosted = app.hosted
-    entries = [] if hosted.journal is None else [entry for _, entry in hosted.journal.entries_of(hosted.world)]
+    entries = [] if hosted.journal is None else [entry for _, entry in hosted.journal.list_entries(hosted.world)]
     met = [index for index, entry in enumerate(entries) if entry.fault is not None]
     for index in met[:_MOST_REACTIONS]:
         yield _describe_reaction(entries[index], entries[index + 1 :])

@@ -22,8 +22,8 @@ from zof_emulator.core.instants import LAST
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.http.broken_answers import UNDISTURBED
 from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
-from zof_emulator.journal.masking import digest, has_mask, mask_text
-from zof_emulator.journal.view import message
+from zof_emulator.journal.masking import digest_header, has_mask, mask_text
+from zof_emulator.journal.view import show_answer
 from zof_emulator.scenarios.schema import is_saved_scenario
 from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
@@ -50,7 +50,7 @@ _TEXT: Final = {"type": "string"}
 _IS_ABOUT: Final = compile_schema(
     _object(
         world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
-        **config.schema()["properties"],
+        **config.build_schema()["properties"],
         began_ms=_WHOLE,
         from_snapshot={"type": "boolean"},
         public_url=_TEXT,
@@ -93,7 +93,7 @@ _IS_DELIVERY: Final = compile_schema(
         )
     )
 )
-_KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
+_KEYS: Final = {digest_header(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
 _RULE_KEYS: Final = {mask_text(key.secret): key.secret for key in DEFAULT.keys}
 _OWN: Final = "/_emulator/"
 """The beginning of the paths of control operations."""
@@ -276,7 +276,7 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str, keys: Mapping[str
     except StopIteration:
         pass
     head, *rest = messages
-    return message(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
+    return show_answer(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
 
 
 def _unmask(name: str, value: str, keys: Mapping[str, bytes]) -> bytes:

@@ -19,7 +19,7 @@ from zof_emulator.cli.environment import quote_host
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save
 from zof_emulator.cli.state import write_token
 from zof_emulator.cli.watch import FileWatcher
-from zof_emulator.core.config import ClockMode, Envelope, References, check_label, schema_of
+from zof_emulator.core.config import ClockMode, Envelope, References, check_label, find_field_schema
 from zof_emulator.core.scenario import Scenario
 from zof_emulator.scenarios.load import UnusableScenario, load
 from zof_emulator.server.run import listen, run
@@ -83,7 +83,7 @@ def _flag(*names: str, **settings: Any) -> Callable[[Callable[..., int]], Callab
 
 def _setting(name: str, *flags: str, **more: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
     """The option of an integer setting, with the bounds and the default that the setting has."""
-    minimum, maximum = BOUNDS.get(name) or (schema_of(name)["minimum"], schema_of(name)["maximum"])
+    minimum, maximum = BOUNDS.get(name) or (find_field_schema(name)["minimum"], find_field_schema(name)["maximum"])
     default = getattr(_DEFAULTS, name)
     return _flag(*flags, name, default=default, type=click.IntRange(minimum, maximum), **more)
 

@@ -57,7 +57,7 @@ def load_snapshot(hosted: HostedWorld, file: Path) -> None:
     except OSError as error:
         raise UnusableFile(f"cannot read {file}: {error.strerror}") from error
     except Refused as refused:
-        why = refused.words.get("why", "it is not valid JSON")
+        why = refused.values.get("why", "it is not valid JSON")
         raise UnusableFile(f"cannot load {file}: {why}") from refused
 
 
@@ -86,7 +86,7 @@ def check_writable(file: Path) -> Path:
 
 def save(hosted: HostedWorld, file: Path) -> None:
     """Write a snapshot of a hosted world to a file that was checked; `UnusableFile` when it cannot be written."""
-    write(file, snapshots.document(hosted))
+    write(file, snapshots.prepare_document(hosted))
 
 
 def write(file: Path, pieces: Callable[[], Iterable[bytes]]) -> None:

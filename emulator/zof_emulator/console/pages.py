@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.responses import HTMLResponse
 
 from zof_emulator.core import artifacts, logs, tenants
-from zof_emulator.core.instants import SECOND, http_date, rfc3339
+from zof_emulator.core.instants import SECOND, format_http_date, format_rfc3339
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import files, views
 from zof_emulator.http.decode import find_link_base, headers_of
@@ -119,7 +119,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
         self, hosted: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False
     ) -> Response:
         reload = '<meta http-equiv="refresh" content="2">' if refresh else ""
-        date = http_date(hosted.world.now // SECOND)
+        date = format_http_date(hosted.world.now // SECOND)
         headers = {"x-request-id": hosted.outside_id(), "date": date, "cache-control": "no-store"}
         return HTMLResponse(
             f"<!doctype html><html lang=en><meta charset=utf-8>{reload}"
@@ -137,9 +137,9 @@ def _run(world: World, run: Run) -> str:
         ("Project", escape(run.project_id)),
         ("Environment", escape(run.environment)),
         ("Suite", escape(run.test_suite_id or "none")),
-        ("Created", rfc3339(run.created_at)),
-        ("Started", rfc3339(run.started_at) if run.started_at is not None else _NOTHING),
-        ("Completed", rfc3339(run.completed_at) if run.completed_at is not None else _NOTHING),
+        ("Created", format_rfc3339(run.created_at)),
+        ("Started", format_rfc3339(run.started_at) if run.started_at is not None else _NOTHING),
+        ("Completed", format_rfc3339(run.completed_at) if run.completed_at is not None else _NOTHING),
         ("Duration", _ms(run.duration_ms)),
     )
     cases = (
@@ -147,11 +147,11 @@ def _run(world: World, run: Run) -> str:
         for index, case in enumerate(run.cases)
     )
     rules = world.outcome_rules
-    lines = (logs.line(run, place, rules) for place in range(logs.count(run, rules)))
-    log = "\n".join(f"{rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
-    slots = world.filter_unexpired(run, artifacts.slots(run, rules))
-    stored = (artifact for slot in slots if (artifact := artifacts.find(run, slot, rules)) is not None)
-    rows = ((escape(files.name_of(world, run, artifact)), artifact.kind) for artifact in stored)
+    lines = (logs.make_line(run, place, rules) for place in range(logs.count_lines(run, rules)))
+    log = "\n".join(f"{format_rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
+    slots = world.filter_unexpired(run, artifacts.list_slots(run, rules))
+    stored = (artifact for slot in slots if (artifact := artifacts.find_artifact(run, slot, rules)) is not None)
+    rows = ((escape(files.choose_name(world, run, artifact)), artifact.kind) for artifact in stored)
     return (
         f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"
         f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_table(('Name', 'Kind'), rows)}"
@@ -164,7 +164,7 @@ def _list_newest_runs(world: World, mount: str) -> Iterable[tuple[str, str, str]
         yield (
             f'<a href="{mount}/runs/{escape(name)}"><code>{escape(name)}</code></a>',
             _status(run.status),
-            rfc3339(run.created_at),
+            format_rfc3339(run.created_at),
         )
 
 

@@ -40,7 +40,7 @@ class Clock:
     offset: int = 0
 
     @property
-    def stands(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether the clock moves only when something moves it."""
         return self.mode is not ClockMode.REAL
 

@@ -9,10 +9,10 @@ from zof_emulator.core.catalogue import Order
 from zof_emulator.core.deliveries import EventFacts
 from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.history import add_history
-from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
+from zof_emulator.core.instants import DAY, LAST, format_rfc3339_ms
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.limits import Limiter
-from zof_emulator.core.outcomes import LONGEST
+from zof_emulator.core.outcomes import LONGEST_MS
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
 from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, Clock, SliceEnded
@@ -125,12 +125,12 @@ class World(WorldQueries):
     def check_reachable(self, instant: int, param: str | None = None) -> None:
         """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""
         if not self.now <= instant <= LAST:
-            raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
+            raise Refused("time_out_of_range", param, now=format_rfc3339_ms(self.now))
 
     def check_moving(self) -> None:
         """`Refused` when no run will bring what is waited for, or the clock could reach the end of time before."""
         if self.now + self.most_work_ms() > LAST:
-            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
+            raise Refused("time_out_of_range", now=format_rfc3339_ms(self.now))
         if all(
             run.has_ended for run in reversed(self.runs.values())
         ):  # what is due then is for runs that were canceled
@@ -165,7 +165,7 @@ class World(WorldQueries):
     def most_work_ms(self) -> int:
         """The longest time, in ms, that all unfinished runs could take one after another."""
         longest = self.outcome_rules.longest_ms
-        if self.now < LAST - _CENTURY * max(1, longest // LONGEST):
+        if self.now < LAST - _CENTURY * max(1, longest // LONGEST_MS):
             return 0  # no world has a century of work, or more if its cases last longer, so the count is not needed
         return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.has_ended) * longest
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.idempotency import Scope as KeyScope
-from zof_emulator.core.instants import SECOND, http_date
+from zof_emulator.core.instants import SECOND, format_http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import MustWait, SliceEnded
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
@@ -254,7 +254,7 @@ class OpenApiApp:
         return True
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
-        """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
+        """Answer a refused request that reaches no operation; `x-elsewhere` in the document gives its text."""
         with self.deliveries.lock:
             hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
@@ -397,7 +397,7 @@ class OpenApiApp:
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
     def _refuse_path(self, path: str) -> Refused:
-        """The refusal of a path that the document lacks, with the nearest one if the document words that."""
+        """The refusal of a path that the document lacks, with the nearest one if the document has a text for that."""
         nearest = self._routes.find_nearest(path) if "misspelt_path" in self._elsewhere else ""
         return Refused("misspelt_path", nearest=nearest) if nearest else Refused("unknown_path")
 
@@ -421,7 +421,7 @@ class OpenApiApp:
         """The headers of every answer."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:
-            self._date = second, http_date(second).encode()
+            self._date = second, format_http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
 
 

@@ -10,7 +10,7 @@ from zof_emulator.core.auto_clock import move_to_end_of_window
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.authorization import canonical_bearer
+from zof_emulator.handlers.authorization import normalize_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +28,10 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
     """
     if authorization is None:
         raise Refused("key_missing")
-    key = authorizations.get(authorization) or _find_key(canonical_bearer(authorization), authorizations)
+    key = authorizations.get(authorization) or _find_key(normalize_bearer(authorization), authorizations)
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")
-    if key.is_dead(now):
+    if key.is_invalid(now):
         raise Refused("key_expired")
     return key
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.authorization import canonical_bearer
+from zof_emulator.handlers.authorization import normalize_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -82,7 +82,7 @@ class ControlGuard:
         given = headers.get(b"authorization")
         if not given:
             return "token_missing"
-        return "" if compare_digest(canonical_bearer(given), self._token) else "token_wrong"
+        return "" if compare_digest(normalize_bearer(given), self._token) else "token_wrong"
 
     def _is_ours(self, origin: Origin | None) -> bool:
         if origin is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from zof_emulator.core.world import World
-    from zof_emulator.handlers.messages import Export, Words
+    from zof_emulator.handlers.messages import Export, View
     from zof_emulator.spec.operation import Answer
 
 _LENGTH: Final = b"content-length"
@@ -64,12 +64,12 @@ class EvolvingEncoder(Encoder):
         super()._write(value, holds)  # what is sent without the evolution obeys the document
         return json_of(self._evolution.evolve(value))
 
-    def _render(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
+    def _render(self, view: View, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
         changes: dict[str, str] = {}
         if isinstance(subject, _Provisioned):  # it has begun, but shows nothing of that yet
             subject = subject.run._replace(status=Status.QUEUED, started_at=None)
             changes = {"status": PROVISIONING}
-        value = words(self.world, subject, base)
+        value = view(self.world, subject, base)
         super()._write(value, holds)
         if isinstance(subject, ArtifactAt) and value["type"] == _TRACE:
             is_recording = self._evolution.is_recording(subject.run.number, subject.slot)
@@ -78,7 +78,7 @@ class EvolvingEncoder(Encoder):
 
     def _encode_export(self, export: Export, answer: Answer, base: str) -> Callable[[], Iterator[bytes]]:
         pieces = super()._encode_export(export, answer, base)
-        fields = json_of(self._evolution.fields_for({"data": []}))[1:]
+        fields = json_of(self._evolution.choose_fields({"data": []}))[1:]
 
         def with_fields() -> Iterator[bytes]:
             last = b""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from zof_emulator.core.fault_store import FaultCall
-from zof_emulator.core.faults import DIGEST, canonical, digest_key
+from zof_emulator.core.faults import DIGEST, digest_key, write_canonical
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.authorization import canonical_bearer
+from zof_emulator.handlers.authorization import normalize_bearer
 from zof_emulator.http.auth import key_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def may_match(table: FaultTable, arrival: Arrival, hosted: HostedWorld) -> bool:
             continue
         if has_organization or has_key:
             authorization = arrival.headers.get(b"authorization", b"")
-            key = hosted.authorizations.get(authorization) or hosted.authorizations.get(canonical_bearer(authorization))
+            key = hosted.authorizations.get(authorization) or hosted.authorizations.get(normalize_bearer(authorization))
             if key is None or (has_organization and key.organization not in table.organizations):
                 continue
             if has_key and _digest_of(key) not in table.keys:
@@ -101,7 +101,7 @@ def _read_fields(raw: object, names: Collection[str]) -> tuple[tuple[str, str], 
 
 def _canonical_or_none(value: Any) -> str | None:  # noqa: ANN401  JSON
     try:
-        return canonical(value)
+        return write_canonical(value)
     except InvalidField:
         return None
 

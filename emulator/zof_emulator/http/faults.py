@@ -67,7 +67,7 @@ class FaultInjector:
     """Answers the requests that fault rules or preferences may concern."""
 
     def __init__(self, api: OpenApiApp, reasons: Mapping[str, Refusal], *, has_preferences: bool) -> None:
-        """`reasons` words the refusal of a preference; without `has_preferences` the header is ignored."""
+        """`reasons` gives the text that refuses a preference; without `has_preferences` the header is ignored."""
         self._api = api
         self._reasons = reasons
         self._has_preferences = has_preferences
@@ -117,7 +117,7 @@ class FaultInjector:
             return _Fault(mark, effect, preferences.wait_ms)
         with self._api.deliveries.lock:
             world = hosted.settle()
-            tables = world.faults.tables_of(arrival.operation.id)
+            tables = world.faults.find_tables(arrival.operation.id)
             firing = world.faults.find(read_call(arrival, hosted, tables)) if tables else None
         if firing is None:
             return None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
-from zof_emulator.core.config import WorldConfig, schema_of
-from zof_emulator.core.fields import nearest, suggest
+from zof_emulator.core.config import WorldConfig, find_field_schema
+from zof_emulator.core.fields import describe_nearest, suggest
 from zof_emulator.core.limits import RateScope
 from zof_emulator.core.scenario import Problem
 from zof_emulator.core.scenario_schema import OF_DATA, PROPERTIES
@@ -75,7 +75,7 @@ _RATE: Final[Schema] = {
 
 
 def _setting(name: str) -> Schema:
-    schema = deepcopy(_RATE if name == "rate" else schema_of(name))
+    schema = deepcopy(_RATE if name == "rate" else find_field_schema(name))
     if schema.get("type") == "integer":
         schema["x-expected"] = f"a whole number from {schema['minimum']} to {schema['maximum']}"
     elif schema.get("type") == "boolean":
@@ -178,7 +178,7 @@ def _follow(node: Any, steps: Sequence[str | int]) -> Any:  # noqa: ANN401  JSON
 
 
 def _guess(found: Any, choices: Sequence[str]) -> str:  # noqa: ANN401
-    return nearest(found, choices) if isinstance(found, str) else ""
+    return describe_nearest(found, choices) if isinstance(found, str) else ""
 
 
 def _show(value: Any, place: Place) -> str:  # noqa: ANN401

@@ -11,7 +11,7 @@ from queue import Full, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
-from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.instants import format_rfc3339_ms
 from zof_emulator.core.tenants import DEFAULT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Log:
         self._write(line)
 
     def _write_exchange(self, exchange: Exchange) -> None:
-        at = rfc3339_ms(exchange.at)
+        at = format_rfc3339_ms(exchange.at)
         if self._json:
             self._write(json.dumps({"level": "info", "time": at, **exchange._asdict(), "at": exchange.at}))
         else:

@@ -43,8 +43,8 @@ class Refusal:
 
     def error(self, refused: Refused) -> Node:
         """The error object of the answer to a refused request."""
-        words = {"param": "The body" if refused.param is None else refused.param, **refused.words}
-        error = {"code": self.code, "message": self.message.format(**words) if self.is_template else self.message}
+        values = {"param": "The body" if refused.param is None else refused.param, **refused.values}
+        error = {"code": self.code, "message": self.message.format(**values) if self.is_template else self.message}
         return {"error": error if refused.param is None else error | {"param": refused.param}}
 
 
@@ -133,7 +133,7 @@ class Query:
     def _explain_plus(self, refused: Refused, known: Mapping[str, Any], raw: bytes) -> Refused:
         """The refusal, with a hint if a timestamp lost the `+` of its offset, which a query string reads as a space."""
         value = known.get(refused.param or "")
-        expected = refused.words.get("expected")
+        expected = refused.values.get("expected")
         if refused.param not in self._timestamps or b"+" not in raw or not isinstance(value, str) or " " not in value:
             return refused
         if expected is None:

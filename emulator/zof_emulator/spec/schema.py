@@ -194,7 +194,7 @@ class ObjectRules:
         for step in path:
             schema = _follow(schema, step)
             expected = schema.get("x-expected", expected)
-        param = _path(path) or None
+        param = _format_path(path) or None
         choices = labels[schema["x-extended-by"]] if "x-extended-by" in schema else schema.get("enum")
         if choices is not None:
             return Refused("unknown_choice", param, allowed=", ".join(choices))
@@ -225,9 +225,9 @@ def _follow(schema: Node, step: str | int) -> Node:
     return found if isinstance(found, dict) else {}
 
 
-def _path(steps: Sequence[str | int]) -> str:
-    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return words.removeprefix(".")
+def _format_path(steps: Sequence[str | int]) -> str:
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return path.removeprefix(".")
 
 
 def _cut(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zof_emulator.core.deliveries import Tampering
 from zof_emulator.core.evolution import Evolution
-from zof_emulator.handlers.webhook_views import envelope
+from zof_emulator.handlers.webhook_views import build_envelope
 from zof_emulator.webhooks.post import Post, host_header
 from zof_emulator.webhooks.signing import HEADER, sign
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def compose(world: World, delivery: Delivery) -> Post:
     """The request of a delivery, signed over the bytes of its body."""
     endpoint = world.outbox.endpoints.get(delivery.endpoint)
-    content = envelope(world, delivery.event)
+    content = build_envelope(world, delivery.event)
     if world.config.evolve:
         content = Evolution(world.seed).evolve(content)
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -86,7 +86,9 @@ class DeliveryService:
         world = holder.world
         if not world.outbox.is_active:
             return
-        if world.outbox.is_ready or (not world.clock.stands and world.agenda.first < self._asleep.get(holder, NEVER)):
+        if world.outbox.is_ready or (
+            not world.clock.is_stopped and world.agenda.first < self._asleep.get(holder, NEVER)
+        ):
             self._asleep[holder] = 0
             self._rouse()
 
@@ -158,7 +160,7 @@ class DeliveryService:
             task = asyncio.get_running_loop().create_task(self._deliver(holder, world, delivery.number, post, sender))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        self._asleep[holder] = until = NEVER if world.clock.stands else world.agenda.first
+        self._asleep[holder] = until = NEVER if world.clock.is_stopped else world.agenda.first
         return min(_LONGEST_PAUSE_MS, until - world.now)
 
     async def _deliver(self, holder: WorldHolder, world: World, number: int, post: Post, sender: Sender) -> None:
