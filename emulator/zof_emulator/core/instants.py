@@ -33,6 +33,11 @@ def format_rfc3339(instant: int) -> str:
     return _format_second(instant // SECOND) + "Z"
 
 
+def format_rfc3339_or_null(instant: int | None) -> str | None:
+    """The same for an instant that may be None, which stays None."""
+    return None if instant is None else format_rfc3339(instant)
+
+
 def format_rfc3339_ms(instant: int) -> str:
     """An instant in ms as RFC 3339 UTC with milliseconds: `2026-01-01T00:00:00.123Z`."""
     return f"{_format_second(instant // SECOND)}.{instant % SECOND:03d}Z"

@@ -55,7 +55,7 @@ def _render_content(world: World, run: Run, artifact: Artifact) -> bytes:
         draw = png.render_screenshot if artifact.kind is ArtifactKind.SCREENSHOT else trace.render_archive
         return draw(world.result(run, artifact.index))
     results: list[Result] = [world.result(run, index) for index in range(len(run.cases))]
-    name, ended_at = world.names.run(run.number), artifact.created_at
+    name = world.names.run(run.number)
     if artifact.kind is ArtifactKind.HAR:
-        return har.render_log(name, results, ended_at)
-    return junit.render_report(name, run.project_id, run.environment, results, run.started_at, ended_at)
+        return har.render_log(name, results, artifact.created_at)
+    return junit.render_report(name, run, results)

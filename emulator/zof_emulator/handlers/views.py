@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.artifacts import find_artifact
-from zof_emulator.core.instants import format_rfc3339, format_rfc3339_ms
+from zof_emulator.core.instants import format_rfc3339, format_rfc3339_ms, format_rfc3339_or_null
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.logs import make_line
 from zof_emulator.handlers import files
@@ -67,8 +67,8 @@ def _build_run_fields(world: World, run: Run, base: str, statuses: tuple[Status,
         "test_suite_id": run.test_suite_id,
         "summary": summary,
         "created_at": format_rfc3339(run.created_at),
-        "started_at": _moment(run.started_at),
-        "completed_at": _moment(run.completed_at),
+        "started_at": format_rfc3339_or_null(run.started_at),
+        "completed_at": format_rfc3339_or_null(run.completed_at),
         "duration_ms": run.duration_ms,
         "url": f"{base}/runs/{name}",
     }
@@ -106,9 +106,9 @@ def build_result(world: World, at: ResultAt, base: str) -> dict[str, Any]:
         "environment": result.environment,
         "status": result.status,
         "duration_ms": result.duration_ms,
-        "created_at": _moment(result.created_at),
-        "started_at": _moment(result.started_at),
-        "completed_at": _moment(result.completed_at),
+        "created_at": format_rfc3339_or_null(result.created_at),
+        "started_at": format_rfc3339_or_null(result.started_at),
+        "completed_at": format_rfc3339_or_null(result.completed_at),
         "logs_url": f"{base}{PREFIX}/runs/{result.run_id}/logs",
         "failure_summary": failure and {"message": failure.message, "category": failure.category},
     }
@@ -149,7 +149,3 @@ def build_artifact(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
 def build_project(_world: World, project: NamedProject, _base: str) -> dict[str, Any]:
     """A project."""
     return {"id": project.id, "name": project.name, "created_at": format_rfc3339(project.created_at)}
-
-
-def _moment(instant: int | None) -> str | None:
-    return None if instant is None else format_rfc3339(instant)

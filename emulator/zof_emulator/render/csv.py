@@ -6,7 +6,7 @@ import csv
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
-from zof_emulator.core.instants import format_rfc3339
+from zof_emulator.core.instants import format_rfc3339_or_null
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,9 +48,9 @@ def render_row(result: Result) -> bytes:
             _defuse(result.environment),
             _defuse(result.status),
             result.duration_ms,
-            _format_instant(result.created_at),
-            _format_instant(result.started_at),
-            _format_instant(result.completed_at),
+            format_rfc3339_or_null(result.created_at),
+            format_rfc3339_or_null(result.started_at),
+            format_rfc3339_or_null(result.completed_at),
             _defuse(failure.category) if failure else None,
             _defuse(failure.message) if failure else None,
         )
@@ -65,7 +65,3 @@ def _render_line(cells: Iterable[str | int | None]) -> bytes:
 
 def _defuse(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _format_instant(instant: int | None) -> str | None:
-    return None if instant is None else format_rfc3339(instant)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zof_emulator.core.results import Result
+    from zof_emulator.core.runs import Run
 
 _VERDICTS: Final = {"passed": None, "failed": "failure", "error": "error", "canceled": "skipped"}
 _COUNTED: Final = {"failures": "failed", "errors": "error", "skipped": "canceled"}
@@ -20,31 +21,23 @@ _TEXT: Final = _FORBIDDEN | _CONTROLS | str.maketrans({"&": "&amp;", "<": "&lt;"
 _ATTRIBUTE: Final = _TEXT | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
 
 
-def render_report(  # noqa: PLR0913, PLR0917  what a report says of its run
-    run_id: str,
-    project_id: str,
-    environment: str,
-    results: Sequence[Result],
-    started_at: int | None,
-    completed_at: int,
-) -> bytes:
-    """The report of an ended run, XML in UTF-8.
-
-    Instants are in ms since the Unix epoch; `started_at` is None if no case started.
+def render_report(run_id: str, run: Run, results: Sequence[Result]) -> bytes:
+    """The report of an ended run with this ID and these results, XML in UTF-8.
 
     Raises:
         KeyError: a status is not terminal; a case without a verdict must not look passed.
     """
-    began = completed_at if started_at is None else started_at
-    when = {"time": _format_seconds(completed_at - began), "timestamp": format_rfc3339(began)}
+    ended = run.completed_at or 0
+    began = ended if run.started_at is None else run.started_at
+    when = {"time": _format_seconds(ended - began), "timestamp": format_rfc3339(began)}
     counts = _count_statuses(results)
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f"<testsuites{_render_attributes({'name': run_id, **counts, **when})}>",
-        f"<testsuite{_render_attributes({'name': f'{project_id} ({environment})', **counts, **when})}>",
+        f"<testsuite{_render_attributes({'name': f'{run.project_id} ({run.environment})', **counts, **when})}>",
         f"<properties>\n<property{_render_attributes({'name': 'run_id', 'value': run_id})}/>",
-        f"<property{_render_attributes({'name': 'project_id', 'value': project_id})}/>",
-        f"<property{_render_attributes({'name': 'environment', 'value': environment})}/>\n</properties>",
+        f"<property{_render_attributes({'name': 'project_id', 'value': run.project_id})}/>",
+        f"<property{_render_attributes({'name': 'environment', 'value': run.environment})}/>\n</properties>",
         *map(_render_case, results),
         "</testsuite>\n</testsuites>\n",
     ]
