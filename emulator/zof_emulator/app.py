@@ -96,7 +96,7 @@ def create_app(  # noqa: PLR0913  each has a default
         SpecError: the contract cannot be used.
     """
     chosen = settings or Settings()
-    contract = document.load(document.find("openapi.yaml"))
+    contract = document.load_document(document.find_document("openapi.yaml"))
     make, usual, share_access = _make_worlds(data or DEFAULT), chosen.world, AccessCache()
     listeners = Listeners(on_exchange, on_rate_limited)
 
@@ -117,11 +117,11 @@ def create_app(  # noqa: PLR0913  each has a default
     api = OpenApiApp(
         contract, table.TABLE, views.PREFIX, policy=ApiPolicy(), deliveries=sending, public_url=chosen.public_url
     )
-    own = document.load(document.find("control.yaml"))
+    own = document.load_document(document.find_document("control.yaml"))
     control = _make_control(own, contract, worlds, sending, chosen)
     api.faults = FaultInjector(api, operation.compile_elsewhere(own), has_preferences=chosen.prefer)
     pages = Pages(worlds, sending.lock, chosen.public_url)
-    browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
+    browser = Starlette(routes=[Route("/", pages.show_home), Route("/runs/{id}", pages.show_run)])
     guard = ControlGuard(
         loopback=chosen.loopback,
         has_proxies=bool(chosen.trusted_proxy),
@@ -145,11 +145,11 @@ def _make_control(
 ) -> OpenApiApp:
     """The operations under `/_emulator`, which `own` describes, on the worlds of an emulator of `contract`."""
     names = collect_names(
-        operation.operations(contract),
-        operation.operations(own),
+        operation.compile_operations(contract),
+        operation.compile_operations(own),
         (*operation.compile_elsewhere(contract), INVALID_PREFERENCE),
     )
-    judge = FaultJudge(operation.operations(contract), views.PREFIX)
+    judge = FaultJudge(operation.compile_operations(contract), views.PREFIX)
     return OpenApiApp(
         own,
         operations.build_table(contract.root, names, worlds, judge, settings.public_url),

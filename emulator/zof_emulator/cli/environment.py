@@ -9,7 +9,7 @@ import click
 from zof_emulator.core.tenants import DEFAULT
 
 
-def client_variables(root: str, api_key: str) -> dict[str, str]:
+def list_client_variables(root: str, api_key: str) -> dict[str, str]:
     """The variables for a client of the emulator at `root`, a URL without a path."""
     return {
         "ZOF_BASE_URL": f"{root}/v1",
@@ -35,5 +35,5 @@ def print_environment(host: str, port: int, *, unset: bool) -> None:
 
     Usage: eval "$(zof-emulator env)"
     """
-    for name, value in client_variables(f"http://{quote_host(host)}:{port}", DEFAULT.keys[0].secret).items():
+    for name, value in list_client_variables(f"http://{quote_host(host)}:{port}", DEFAULT.keys[0].secret).items():
         click.echo(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}")

@@ -14,7 +14,7 @@ import orjson
 
 from zof_emulator.app import create_app
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
-from zof_emulator.cli.snapshot_files import UnusableFile, read
+from zof_emulator.cli.snapshot_files import UnusableFile, read_file
 from zof_emulator.control.journal import FORMAT, VERSION
 from zof_emulator.core import config
 from zof_emulator.core.config import WorldConfig
@@ -25,7 +25,7 @@ from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
 from zof_emulator.journal.masking import digest_header, has_mask, mask_text
 from zof_emulator.journal.view import show_answer
 from zof_emulator.scenarios.schema import is_saved_scenario
-from zof_emulator.server.terminal import say
+from zof_emulator.server.terminal import print_line
 from zof_emulator.settings import Settings
 from zof_emulator.spec.schema import compile_schema
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.dispatch import Dispatcher
 
 
-def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
+def _object_schema(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
@@ -48,7 +48,7 @@ _MOST_SENT: Final = 1 << 26
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
 _IS_ABOUT: Final = compile_schema(
-    _object(
+    _object_schema(
         world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
         **config.build_schema()["properties"],
         began_ms=_WHOLE,
@@ -60,10 +60,10 @@ _IS_ABOUT: Final = compile_schema(
 _HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
 _MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
 _IS_EXCHANGE: Final = compile_schema(
-    _object(
+    _object_schema(
         number=_WHOLE,
         at_ms=_WHOLE,
-        request=_object(
+        request=_object_schema(
             **_MESSAGE,
             method=_TEXT,
             path=_TEXT,
@@ -71,10 +71,10 @@ _IS_EXCHANGE: Final = compile_schema(
             encoding={"enum": ["text", "base64"]},
             truncated={"type": "boolean"},
         ),
-        response=_object(**_MESSAGE, status=_WHOLE),
+        response=_object_schema(**_MESSAGE, status=_WHOLE),
     )
 )
-_ATTEMPT: Final = _object(
+_ATTEMPT: Final = _object_schema(
     ended_at=_TEXT,
     status={"type": ["integer", "null"]},
     error={"type": ["string", "null"]},
@@ -83,12 +83,12 @@ _ATTEMPT: Final = _object(
     truncated={"type": "boolean"},
 )
 _IS_DELIVERY: Final = compile_schema(
-    _object(
-        delivery=_object(
+    _object_schema(
+        delivery=_object_schema(
             number=_WHOLE,
             id=_TEXT,
             status=_TEXT,
-            request=_object(url=_TEXT, headers=_HEADERS, body=_TEXT),
+            request=_object_schema(url=_TEXT, headers=_HEADERS, body=_TEXT),
             attempts={"type": "array", "items": _ATTEMPT},
         )
     )
@@ -119,7 +119,7 @@ class ReplayResult:
     deliveries: int = 0
     """How many webhook deliveries the journal holds."""
 
-    def as_text(self) -> str:
+    def format_text(self) -> str:
         """The result as text."""
         lines = [
             f"number {one.number}, {one.request}: {one.what} differs\n"
@@ -145,10 +145,10 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     FILE holds the answer to GET /_emulator/journal.ndjson. Exit status: 0 no difference, 1 differences, 2 the journal
     could not be replayed.
     """
-    found = replay(read(file))
+    found = replay(read_file(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
-    say(sys.stdout, found.as_json() if as_json else found.as_text())
+    print_line(sys.stdout, found.as_json() if as_json else found.format_text())
     return int(bool(found.differing))
 
 
@@ -175,7 +175,7 @@ def replay(journal: bytes) -> ReplayResult:
     for one in exchanges:
         hosted = app.worlds.find(about["world"])
         now[0] = one["at_ms"] - hosted.world.clock.offset
-        differing += _differences(one, _send(app, one, hosted.mount, keys))
+        differing += _find_differences(one, _send(app, one, hosted.mount, keys))
     deliveries.finish(app.worlds.find(about["world"]).world)
     differing += [Difference(*one) for one in deliveries.differences]
     return ReplayResult(len(exchanges), tuple(differing), len(recorded))
@@ -292,7 +292,7 @@ def _unmask_rule_keys(body: str) -> str:
     return body
 
 
-def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
+def _find_differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
     before, request = one["response"], f"{one['request']['method']} {one['request']['target']}"
     own = one["request"]["path"].startswith(_OWN)
     for what in ("status", "headers", "body", "sha256"):
@@ -300,7 +300,7 @@ def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Dif
         if not before["sha256"] and what in {"body", "sha256"}:  # the journal was written while the answer was sent
             expected, found = (before["body"], got["body"][: len(before["body"])]) if what == "body" else ("", "")
         if has_mask(before["body"]) and what in {"headers", "sha256"}:  # the secret that was sent is not known
-            expected, found = _without_length(expected, found) if what == "headers" else ("", "")
+            expected, found = _remove_length(expected, found) if what == "headers" else ("", "")
         if what == "headers" and own:  # answers that belong to no world are numbered by themselves
             continue
         if expected != found:
@@ -309,6 +309,6 @@ def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Dif
                 return
 
 
-def _without_length(*headers: Iterable[Sequence[str]]) -> list[list[Sequence[str]]]:
+def _remove_length(*headers: Iterable[Sequence[str]]) -> list[list[Sequence[str]]]:
     """Lists of headers without the length of the body."""
     return [[pair for pair in one if pair[0] != "content-length"] for one in headers]

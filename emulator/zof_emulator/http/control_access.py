@@ -45,8 +45,8 @@ class ControlGuard:
         self._loopback = loopback
         self._is_direct = loopback and not has_proxies
         self._token = f"Bearer {token}".encode() if token else b""
-        self._public = _origin(remove_path(public_url))
-        self._origins = {_origin(one) for one in (*origins, remove_path(public_url))} - {None}
+        self._public = _parse_origin(remove_path(public_url))
+        self._origins = {_parse_origin(one) for one in (*origins, remove_path(public_url))} - {None}
 
     def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         """Let a request for a control operation in; `Refused` when it may not use them."""
@@ -66,13 +66,13 @@ class ControlGuard:
 
     def _find_foreigner(self, scope: Scope, headers: Mapping[bytes, bytes], *, any_host: bool) -> str:
         """Why a request comes from another site, by its `Host` and `Origin`; empty when it does not."""
-        own = _origin(f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}")
+        own = _parse_origin(f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}")
         if not any_host and not self._is_ours(own) and not _is_in_process(scope, own):
             return "foreign_host"
         origin = headers.get(b"origin")
         if origin is None:
             return ""
-        found = _origin(origin.decode("latin-1"))
+        found = _parse_origin(origin.decode("latin-1"))
         return "" if found is not None and (found == own or found in self._origins) else "foreign_origin"
 
     def _check_token(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
@@ -100,7 +100,7 @@ class Origin(NamedTuple):
     port: int | None
 
 
-def _origin(url: str) -> Origin | None:
+def _parse_origin(url: str) -> Origin | None:
     """The origin of a URL that has nothing else; None when it has more, or is none."""
     try:
         parts = urlsplit(url)

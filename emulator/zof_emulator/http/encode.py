@@ -27,12 +27,12 @@ class SpecBroken(Exception):  # noqa: N818  the name says what is broken
 
 
 @lru_cache(maxsize=4096)
-def _heads(length: int) -> tuple[tuple[bytes, bytes], ...]:
+def _build_headers(length: int) -> tuple[tuple[bytes, bytes], ...]:
     """The headers of a JSON body of `length` bytes."""
     return _JSON_TYPE, (b"content-length", b"%d" % length)
 
 
-def json_of(value: Any) -> bytes:  # noqa: ANN401  JSON
+def encode_json(value: Any) -> bytes:  # noqa: ANN401  JSON
     """A value as JSON, copied: the bytes that orjson returns occupy at least 4 KiB of memory."""
     return b"%b" % orjson.dumps(value)
 
@@ -65,9 +65,9 @@ class Encoder:
         elif isinstance(body, File):
             return _encode_file(reply, body, answer)
         else:
-            headers = (_JSON_TYPE, _attachment(body.name))
+            headers = (_JSON_TYPE, _build_disposition(body.name))
             return Encoded(reply.status, headers, self._encode_export(body, answer, base))
-        heads = _heads(len(content))
+        heads = _build_headers(len(content))
         if not reply.headers:
             return Encoded(reply.status, heads, content)
         own = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
@@ -107,7 +107,7 @@ class Encoder:
         """An object as JSON."""
         if not holds(value):
             raise SpecBroken(f"an answer violates its schema: {value}")
-        return json_of(value)
+        return encode_json(value)
 
     def evolve_error(self, encoded: Encoded) -> Encoded:
         """An error as this world sends it."""
@@ -144,11 +144,11 @@ def _encode_file(reply: Reply, file: File, answer: Answer) -> Encoded:
         raise SpecBroken(f"the spec knows no {file.media_type} here")
     if file.media_type == JSON and not holds(file.sample or orjson.loads(b"".join(file.pieces()))):
         raise SpecBroken(f"{file.name} does not hold to its schema")
-    headers = [(b"content-type", file.media_type.encode()), _attachment(file.name)]
+    headers = [(b"content-type", file.media_type.encode()), _build_disposition(file.name)]
     if file.size is not None:
         headers.append((b"content-length", b"%d" % file.size))
     return Encoded(reply.status, tuple(headers), file.pieces)
 
 
-def _attachment(name: str) -> tuple[bytes, bytes]:
+def _build_disposition(name: str) -> tuple[bytes, bytes]:
     return b"content-disposition", f'attachment; filename="{name}"'.encode("ascii")

@@ -235,7 +235,7 @@ class Access(NamedTuple):
 _NO_LABELS: Final[Mapping[str, Sequence[str]]] = {}
 
 
-def access_to(world: World) -> Access:
+def build_access(world: World) -> Access:
     """The lookup tables for the requests to a world."""
     return Access(
         {f"Bearer {key.secret}".encode(): key for key in world.keys.values() if key.secret}
@@ -257,5 +257,5 @@ class AccessCache:
     def __call__(self, world: World) -> Access:
         """The lookup tables for the requests to a world."""
         if self._last is None or not self._last.fits(world):
-            self._last = access_to(world)
+            self._last = build_access(world)
         return self._last

@@ -40,7 +40,7 @@ def encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
         KeyError: the document does not word the reason, which a test rules out.
     """
     refusal = reasons[refused.reason]
-    content = encode.json_of(refusal.error(refused))
+    content = encode.encode_json(refusal.build_error(refused))
     headers = [_JSON, (b"content-length", b"%d" % len(content))]
     if refusal.code == "unauthorized":
         headers.append((b"www-authenticate", b"Bearer"))

@@ -56,14 +56,14 @@ class FaultJudge:
         """The operations with the path of a rule."""
         if not match.path:
             return operations
-        found = [one for one in operations if _fits(match.path, self._prefix + one.path)]
+        found = [one for one in operations if _matches_template(match.path, self._prefix + one.path)]
         if found:
             return found
         paths = [self._prefix + one.path for one in operations]
         raise InvalidField("match.path", match.path, f"the path of an operation{describe_nearest(match.path, paths)}")
 
 
-def _fits(path: str, template: str) -> bool:
+def _matches_template(path: str, template: str) -> bool:
     parts, pattern = path.split("/"), template.split("/")
     return len(parts) == len(pattern) and all(
         one == wanted or (wanted.startswith("{") and one) for one, wanted in zip(parts, pattern, strict=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LONGEST_ECHO: Final = 100
 
 
-def _kind(schema: Node) -> str:
+def _find_kind(schema: Node) -> str:
     return "date-time" if schema.get("format") == "date-time" else schema.get("type") or ""
 
 
@@ -71,7 +71,7 @@ def find_alternatives(schema: Node) -> list[str]:
     names = [schema["if"]["required"][0]]
     rest = schema["else"]
     names += find_alternatives(rest) or rest["required"]
-    if schema != _one_of(names) | {key: value for key, value in schema.items() if key not in _CONDITION}:
+    if schema != _require_one_of(names) | {key: value for key, value in schema.items() if key not in _CONDITION}:
         raise ValueError(f"the condition must say that exactly one of {', '.join(names)} is given")
     return names
 
@@ -79,13 +79,13 @@ def find_alternatives(schema: Node) -> list[str]:
 _CONDITION: Final = ("if", "then", "else")
 
 
-def _one_of(names: Sequence[str]) -> Node:
+def _require_one_of(names: Sequence[str]) -> Node:
     """The condition that exactly one of these fields is given."""
     first, *rest = ({"required": [name]} for name in names)
     if not rest:
         return first
     others = rest[0] if len(rest) == 1 else {"anyOf": rest}
-    return {"if": first, "then": {"not": others}, "else": _one_of(names[1:])}
+    return {"if": first, "then": {"not": others}, "else": _require_one_of(names[1:])}
 
 
 def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
@@ -111,7 +111,7 @@ class ObjectRules:
         self._alternatives = find_alternatives(schema)
         self._extended = [(name, one["x-extended-by"]) for name, one in properties.items() if "x-extended-by" in one]
         extended = {name for name, _ in self._extended}
-        self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _kind(one)) in _READ}
+        self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _find_kind(one)) in _READ}
         closed = {
             name: {key: value for key, value in one.items() if key != _OPEN_CHOICES or name not in extended}
             for name, one in properties.items()

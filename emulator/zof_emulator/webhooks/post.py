@@ -41,7 +41,7 @@ def is_loopback(address: str) -> bool:
     return parsed.is_loopback
 
 
-def host_header(url: str) -> str:
+def build_host_header(url: str) -> str:
     """The `Host` header for a URL."""
     scheme, host, port = parse_authority(url)
     name = f"[{host}]" if ":" in host else host
