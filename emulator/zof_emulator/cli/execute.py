@@ -26,7 +26,7 @@ from zof_emulator.control.journal import list_lines
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.handlers.table import TABLE
 from zof_emulator.server.run import listen, serve_in_thread
-from zof_emulator.server.terminal import print_line
+from zof_emulator.server.terminal import write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +90,7 @@ def _execute(
     app = _make_app(settings, flags["load"])
     status = _run_with(app, settings, command)
     if summary:
-        print_line(sys.stderr, _summarize(app))
+        write_line(sys.stderr, _summarize(app))
     if journal is not None:
         _write(app, journal)
     return status
@@ -103,13 +103,13 @@ def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None
         for situation in SITUATIONS:
             app = _make_app(make_settings(settings, situation), snapshot)
             disturb(app, situation)
-            print_line(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
+            write_line(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
             status = _run_with(app, settings, command)
             if situation is SITUATIONS[0] and status:
-                print_line(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
+                write_line(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
                 return status
             for line in [f"the command ended with {status}", *describe_reactions(app)]:
-                print_line(sys.stderr, f"zof-emulator: {situation.name}: {line}")
+                write_line(sys.stderr, f"zof-emulator: {situation.name}: {line}")
             journals.append(Path(folder) / f"{situation.name}.ndjson")
             _write(app, journals[-1])
         return judge_journals(journals)

@@ -19,7 +19,7 @@ from zof_emulator.cli.status import print_status, stop
 from zof_emulator.cli.webhooks import webhooks
 from zof_emulator.control.operations import read_version
 from zof_emulator.scenarios.load import UnusableScenario
-from zof_emulator.server.terminal import print_line
+from zof_emulator.server.terminal import write_line
 from zof_emulator.spec.document import SpecError
 
 if TYPE_CHECKING:
@@ -69,5 +69,5 @@ def _discard_output() -> None:
 
 
 def _fail(message: str) -> None:
-    print_line(sys.stderr, f"zof-emulator: error: {' '.join(message.split())}")
+    write_line(sys.stderr, f"zof-emulator: error: {' '.join(message.split())}")
     sys.exit(_COULD_NOT)

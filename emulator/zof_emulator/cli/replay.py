@@ -25,7 +25,7 @@ from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
 from zof_emulator.journal.masking import digest_header, has_mask, mask_text
 from zof_emulator.journal.view import show_answer
 from zof_emulator.scenarios.schema import is_saved_scenario
-from zof_emulator.server.terminal import print_line
+from zof_emulator.server.terminal import write_line
 from zof_emulator.settings import Settings
 from zof_emulator.spec.schema import compile_schema
 
@@ -148,7 +148,7 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     found = replay(read_file(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
-    print_line(sys.stdout, found.as_json() if as_json else found.format_text())
+    write_line(sys.stdout, found.as_json() if as_json else found.format_text())
     return int(bool(found.differing))
 
 

@@ -12,7 +12,7 @@ import click
 from zof_emulator.scenarios.load import UnreadableScenario, UnusableScenario, list_names, load_file, read_builtin
 from zof_emulator.scenarios.schema import SCHEMA
 from zof_emulator.scenarios.tree import read_tree
-from zof_emulator.server.terminal import print_line
+from zof_emulator.server.terminal import write_line
 
 if TYPE_CHECKING:
     from zof_emulator.scenarios.load import LoadedScenario
@@ -38,12 +38,12 @@ def check(files: tuple[Path, ...]) -> int:
     status = 0
     for file in files:
         try:
-            print_line(sys.stdout, f"{file}: {_summarize(load_file(file))}")
+            write_line(sys.stdout, f"{file}: {_summarize(load_file(file))}")
         except UnreadableScenario as error:
-            print_line(sys.stderr, f"zof-emulator: error: {error}")
+            write_line(sys.stderr, f"zof-emulator: error: {error}")
             status = 2
         except UnusableScenario as error:
-            print_line(sys.stdout, "\n".join(error.lines))
+            write_line(sys.stdout, "\n".join(error.lines))
             status = max(status, 1)
     return status
 
@@ -53,16 +53,16 @@ def check(files: tuple[Path, ...]) -> int:
 def show(name: str | None) -> None:
     """Print the built-in scenario NAME, or what all of them are for."""
     if name is not None:
-        print_line(sys.stdout, read_builtin(name).rstrip() or f"# {_OF_CORE[name]} It is no file.")
+        write_line(sys.stdout, read_builtin(name).rstrip() or f"# {_OF_CORE[name]} It is no file.")
         return
     width = max(map(len, list_names()))
-    print_line(sys.stdout, "\n".join(f"{one:{width}}  {_describe(one)}" for one in list_names()))
+    write_line(sys.stdout, "\n".join(f"{one:{width}}  {_describe(one)}" for one in list_names()))
 
 
 @scenario.command("schema")
 def schema() -> None:
     """Print the JSON Schema of a scenario file, for editors."""
-    print_line(sys.stdout, json.dumps(SCHEMA, indent=2))
+    write_line(sys.stdout, json.dumps(SCHEMA, indent=2))
 
 
 def _describe(name: str) -> str:

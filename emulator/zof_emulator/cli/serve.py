@@ -29,9 +29,9 @@ from zof_emulator.server.terminal import (
     Log,
     list_public_keys,
     may_block,
-    print_line,
     render_banner,
     render_ready_line,
+    write_line,
 )
 from zof_emulator.settings import (
     BOUNDS,
@@ -221,7 +221,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         )
     context = click.get_current_context()
     if flags["detach"]:
-        print_line(sys.stdout, start_detached(context.find_root().obj or sys.argv[1:]))
+        write_line(sys.stdout, start_detached(context.find_root().obj or sys.argv[1:]))
         return 0
     return _serve(flags, find_explicit_flags(context))
 
@@ -247,7 +247,7 @@ def _serve(flags: dict[str, Any], explicit: Collection[str]) -> int:
         _greet(settings, base_url, quiet=flags["quiet"], is_generated=not flags["token"])
         token_file = write_token(port, settings.token)
         token_files.extend([token_file] if token_file else [])
-        print_line(sys.stdout, render_ready_line(base_url, host, port, os.getpid(), token_file))
+        write_line(sys.stdout, render_ready_line(base_url, host, port, os.getpid(), token_file))
         if watcher is not None:
             watcher.start()
 
@@ -286,11 +286,11 @@ def _greet(settings: Settings, base_url: str, *, quiet: bool, is_generated: bool
     """Print the banner, or only the token that was generated."""
     if not quiet:
         token = "" if settings.loopback else settings.token
-        print_line(
+        write_line(
             sys.stderr, render_banner(base_url, list_public_keys(settings.scenario), settings.clock, token=token)
         )
     elif settings.token and is_generated:
-        print_line(sys.stderr, f"zof-emulator: token for /_emulator: {settings.token}")
+        write_line(sys.stderr, f"zof-emulator: token for /_emulator: {settings.token}")
 
 
 def find_explicit_flags(context: click.Context) -> frozenset[str]:

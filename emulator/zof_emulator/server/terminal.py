@@ -64,7 +64,7 @@ class Log:
             self._write(f"{at} {' '.join(filter(None, words))}")
 
     def _write(self, line: str) -> None:
-        print_line(self._to, line)
+        write_line(self._to, line)
 
 
 class Drain:
@@ -104,7 +104,7 @@ class Drain:
 
     def _drain(self) -> None:
         while (text := self._lines.get()) is not None:
-            print_line(self._to, text, end="")
+            write_line(self._to, text, end="")
 
 
 def may_block(to: TextIO | None) -> bool:
@@ -115,7 +115,7 @@ def may_block(to: TextIO | None) -> bool:
         return False
 
 
-def print_line(to: TextIO | IO[str] | Drain | None, text: str, end: str = "\n") -> None:
+def write_line(to: TextIO | IO[str] | Drain | None, text: str, end: str = "\n") -> None:
     """Write a text; if the reader has gone, the text is lost without an error."""
     if to is None:
         return
