@@ -48,7 +48,7 @@ EPOCH: Final = 1_767_225_600_000
 
 
 class SystemClock:
-    """The system's time in ms since the Unix epoch, which goes on where somebody sets the system's clock back.
+    """The system's time in ms since the Unix epoch; it never runs backwards, even if the system's clock is set back.
 
     Nothing else in the emulator reads the system's clock.
     """
@@ -85,7 +85,7 @@ def create_app(  # noqa: PLR0913  each has a default
     """An emulator as an ASGI application, with worlds of its own.
 
     Args:
-        settings: how it is set up; `Settings()` by default. Host and port only tell who is let in.
+        settings: its configuration; `Settings()` by default. Host and port only decide who has access.
         data: what a fresh world holds; by default `zof_emulator.core.tenants.DEFAULT`, with the settings' environments.
         system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
         on_exchange: called after every exchange.

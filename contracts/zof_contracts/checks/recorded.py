@@ -1,4 +1,4 @@
-"""The passive check: recorded answers are held against the contract, and no request is sent.
+"""The passive check: recorded answers are checked against the contract, and no request is sent.
 
 It has the judges of single answers and of answers against earlier ones. Rules that need requests of their own are not
 among `PASSIVE_RULES`.

@@ -56,7 +56,7 @@ class SchemaError:
 
 @dataclass(frozen=True, slots=True)
 class SchemaResult:
-    """What a body shows about the rules of its schema."""
+    """The result of checking a body against the rules of its schema."""
 
     errors: tuple[SchemaError, ...]
     kept: frozenset[str]
@@ -258,7 +258,7 @@ def _find_value_rule(leaf: Shape, value: Value) -> str | None:
 
 
 def find_fault(name: str, value: Value) -> str:
-    """What is wrong with a value by a schema of the document, in one sentence; empty when nothing is."""
+    """The first fault of a value by a schema of the document, in one sentence; empty if it has none."""
     error = next(_load_validator(f"#/components/schemas/{name}").iter_errors(value), None)
     if error is None:
         return ""

@@ -25,7 +25,7 @@ _MILLISECONDS: Final = 100_000_000_000
 
 @dataclass(slots=True)
 class _Window:
-    """What is known of one rate-limit window."""
+    """The known facts about one rate-limit window."""
 
     last: Exchange
     remaining: set[int] = field(default_factory=set)

@@ -33,7 +33,7 @@ _TIMER_ERROR: Final = 0.02
 _SHORTEST: Final = 0.05
 """Seconds; a shorter wait is taken for none."""
 _FEWEST_WAITS: Final = 3
-"""Waits that must be compared before they are said not to grow."""
+"""The number of waits that must be compared before a finding says that they do not grow."""
 _GROWTH: Final = 1.1
 _EQUAL: Final = 0.02
 """The share of a wait within which another one counts as the same."""

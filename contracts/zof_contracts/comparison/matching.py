@@ -40,9 +40,9 @@ class Difference:
     place: str
     """The status of the reference's answer, and `status`, `headers/NAME` or `body/PATH`; `*` is any item."""
     url: str
-    """What the deployment answered there."""
+    """The value in the deployment's answer."""
     against: str
-    """What the reference answered there."""
+    """The value in the reference's answer."""
 
 
 @dataclass(slots=True)

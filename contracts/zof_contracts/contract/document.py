@@ -24,7 +24,7 @@ _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a statement rests on: D documented, I inferred or A assumed, with the sources that state it."""
+    """The basis of a statement: D documented, I inferred or A assumed, with the sources that state it."""
 
     tag: str
     sources: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ class Verification:
     stopped: str = ""
     """Why it ended early: the budget, for example; empty if it did not."""
     notes: tuple[str, ...] = ()
-    """What a reader should know about the target and what is no finding."""
+    """Facts about the target that a reader should know, and that are no findings."""
     interrupted: bool = False
     error: str = ""
     """Why it could not be finished: the target was lost, or an internal error; empty if it was finished."""

@@ -177,7 +177,7 @@ def follow_runs(context: ProbeContext) -> None:
     for exchange in ended:
         run = exchange.response.fields
         session.wait_for(partial(_have_come, run["id"], _list_events(run)), _patience(context))
-    # What was sent before a test event has come when the test event has, since events go in order.
+    # Events go in order, so all earlier events have come when the test event has.
     last = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
     value = webhooks.read_event(last.response.body, "").value
     session.wait_for(lambda events: any(one.value == value for one in events), _patience(context))

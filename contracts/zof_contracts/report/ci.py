@@ -1,4 +1,4 @@
-"""What pipelines show beside a change: GitHub annotations and step summary, and GitLab's code-quality report."""
+"""Reports for pipelines: GitHub annotations and step summary, and GitLab's code-quality report."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str
     Args:
         trace: the exchanges; the script waits between them as the verification did.
         base: the URL without `/v1`.
-        keys: the API keys by name, none of which stands in the script.
+        keys: the API keys by name; the script contains none of them.
         can_move_clock: whether the script waits by moving the target's clock, which takes no time.
     """
     redact, variables = Redactor(keys), _Variables()
@@ -179,7 +179,7 @@ def measure_pause(before: Exchange, after: Exchange, *, can_move_clock: bool) ->
 
 
 def _list_keys(trace: Sequence[Exchange], keys: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for each key of the target that a script needs, which says so where it is not set."""
+    """Yield a line for each key of the target that a script needs; the line reports a key that is not set."""
     for key in dict.fromkeys(exchange.request.key for exchange in trace):
         if key in keys:
             yield f': "${{{key_variable(key)}:?set it to the API key: {key}}}"'

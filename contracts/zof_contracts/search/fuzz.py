@@ -243,7 +243,7 @@ def _find_place(rule: str, exchange: Exchange) -> str:
 
 
 def _recheck(ledger: Ledger, client: Client, key: str) -> None:
-    """Send what shows a finding once more; it is flaky if the checks, or the status, do not show it again."""
+    """Repeat the request that shows a finding; the finding is flaky if neither a check nor the status shows it again."""
     finding = ledger.findings[key]
     trace = with_prerequisites(client.journal, finding.trace)
     with judge_separately(client, ledger) as scratch:

@@ -180,7 +180,7 @@ def _is_valid_key(key: str) -> bool:
 
 
 def _are_same(again: Sequence[Exchange], trace: Sequence[Exchange], last: int) -> bool:
-    """Whether the last answers are the same, apart from times and from the IDs of what was created anew."""
+    """Whether the last answers are the same, apart from times and from the IDs of newly created objects."""
     return _normalize(again)[-last:] == _normalize(trace)[-last:]
 
 

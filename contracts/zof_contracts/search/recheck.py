@@ -1,4 +1,4 @@
-"""The recheck: every finding is tried once more from scratch, and cut down to what shows it.
+"""The recheck: every finding is tried again from the start, and reduced to the requests that show it.
 
 A finding that does not occur again, though its rule was observed, is flaky. `judge_separately(client, ledger)` judges a
 second try in a ledger of its own, `mark_flaky` compares it with the first, and `shorten` repeats a sequence of actions

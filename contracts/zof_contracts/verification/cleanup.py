@@ -32,7 +32,7 @@ _AROUND: Final = 10.0
 _CANDIDATES: Final = 5
 """Runs that are looked at for each lost start, at the most."""
 _EXPECTED = (Stopped, Unanswered)
-"""What concerns one run alone."""
+"""The operations that concern a single run."""
 
 
 def clean_up(client: Client) -> tuple[Receipt, ...]:

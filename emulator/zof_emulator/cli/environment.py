@@ -21,7 +21,7 @@ def list_client_variables(root: str, api_key: str) -> dict[str, str]:
 
 
 def quote_host(host: str) -> str:
-    """A host as it stands in a URL: an IPv6 address is bracketed."""
+    """A host as a URL has it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 

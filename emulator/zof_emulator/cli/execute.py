@@ -60,7 +60,7 @@ _GRACE: Final = 2.0
 _PAUSE: Final = 0.02
 _SIGNALLED: Final = 128
 _UNANSWERED: Final = "no answer"
-"""What the summary has in the place of a status where a fault broke the connection before an answer."""
+"""The summary's text in the place of a status, if a fault broke the connection before an answer."""
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 

@@ -72,7 +72,7 @@ def _describe(name: str) -> str:
 
 
 def _summarize(loaded: LoadedScenario) -> str:
-    """What a scenario holds, in one line."""
+    """The content of a scenario, in one line."""
     found = loaded.scenario
     counts = {
         "settings": len(loaded.settings),

@@ -146,7 +146,7 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
     help="Scenario that worlds start with: a YAML or JSON file, or the name of a built-in one. "
     "Other options override its settings.",
 )
-@_flag("--watch", is_flag=True, default=False, help="Start the default world anew when the scenario file changes.")
+@_flag("--watch", is_flag=True, default=False, help="Restart the default world when the scenario file changes.")
 @_flag(
     "--public-url",
     default="",
@@ -273,7 +273,7 @@ def _serve(flags: dict[str, Any], explicit: Collection[str]) -> int:
 def _open_files(hosted: HostedWorld, source: str, target: str) -> Callable[[], None]:
     """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given.
 
-    A world that is saved to the file that it is loaded from begins anew as long as there is no such file.
+    If both name the same file and it does not exist yet, the world begins without it.
     """
     if source and (source != target or Path(source).exists()):
         load_snapshot(hosted, Path(source))
@@ -301,7 +301,7 @@ def find_explicit_flags(context: click.Context) -> frozenset[str]:
 
 
 def _make_watcher(app: Dispatcher, flags: dict[str, Any], explicit: Collection[str], output: Log) -> FileWatcher:
-    """What starts the default world anew when the scenario file changes."""
+    """The watcher that restarts the default world when the scenario file changes."""
     file = Path(flags["scenario"])
     if not file.is_file():
         raise click.UsageError("--watch needs the file of a scenario: give it with --scenario FILE")
@@ -314,7 +314,7 @@ def _make_watcher(app: Dispatcher, flags: dict[str, Any], explicit: Collection[s
             return
         with app.deliveries.lock:
             app.hosted.reset(config)
-        output.warn(f"the default world was started anew with {file}", "info")
+        output.warn(f"the default world was restarted with {file}", "info")
 
     return FileWatcher(file, reload)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 BODY_READERS: Final = MappingProxyType({"restoreSnapshot": SnapshotReader})
-"""What reads the body of an operation as it arrives, by operation ID."""
+"""The readers that read the body of an operation as it arrives, by operation ID."""
 
 
 def read_version() -> str:
@@ -89,7 +89,7 @@ def build_table(
 
 
 def _reset(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """A world begins anew in slices."""
+    """Reset a world in slices."""
     return carry_out(_reset_in_slices(hosted, call))
 
 

@@ -36,7 +36,7 @@ class ClockMode(StrEnum):
 
 
 class References(StrEnum):
-    """What happens when a request names a project, case or suite that the data does not hold."""
+    """The treatment of a project, case or suite that a request names and the data does not hold."""
 
     OPEN = "open"
     """The unknown ID is created."""
@@ -86,7 +86,7 @@ class WorldConfig:
     clock: ClockMode = field(default=ClockMode.REAL, metadata=_choice(ClockMode))
     """How the clock moves."""
     scenario: Scenario = field(default=Scenario.DEFAULT, metadata={"schema": _SCENARIO_SCHEMA})
-    """What a new world holds; as JSON the name `default` or `empty`, or an object without secrets."""
+    """The content of a new world; as JSON the name `default` or `empty`, or an object without secrets."""
     rate: Rate = field(default_factory=Rate, metadata={"schema": _build_rate_schema()})
     """The rate limit; as JSON `[limit, window in ms, scope, burst]`."""
     capacity: int = field(default=4, metadata=_integer(1, 1_000_000))
@@ -94,7 +94,7 @@ class WorldConfig:
     max_runs: int = field(default=100_000, metadata=_integer(1, 10_000_000))
     """The number of ended runs that the world keeps for each organization; the earliest ended are deleted first."""
     references: References = field(default=References.OPEN, metadata=_choice(References))
-    """What happens when a request names an unknown project, case or suite."""
+    """The treatment of an unknown project, case or suite that a request names."""
     environments: tuple[str, ...] = field(
         default=(), metadata={"schema": {"type": "array", "items": {"type": "string", "pattern": f"^{LABEL}$"}}}
     )

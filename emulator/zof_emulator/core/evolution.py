@@ -36,7 +36,7 @@ _EVERY: Final = 2
 
 
 class Evolution:
-    """What a seed adds to the API."""
+    """The fields and values that a seed adds to the API."""
 
     __slots__ = ("_added", "_seed")
 

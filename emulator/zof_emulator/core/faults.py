@@ -117,7 +117,7 @@ class ScheduleKind(StrEnum):
 
 
 class EffectKind(StrEnum):
-    """What happens instead of the answer, or to it. The value is the field's name in the JSON form."""
+    """The kinds of effect on an answer. The value is the field's name in the JSON form."""
 
     ERROR = "error"
     STATUS = "status"
@@ -205,7 +205,7 @@ class Schedule:
 
     kind: ScheduleKind = ScheduleKind.ALWAYS
     number: int = 0
-    """What belongs to the kind; 0 for `always`."""
+    """The number that belongs to the kind; 0 for `always`."""
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -225,7 +225,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What happens. The fields that do not belong to the kind have their defaults."""
+    """The effect of a rule. The fields that do not belong to the kind have their defaults."""
 
     kind: EffectKind
     latency_ms: tuple[int, int] | None = None

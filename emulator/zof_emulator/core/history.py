@@ -119,7 +119,7 @@ def _plan(world: World, entries: Sequence[PastRuns]) -> Generator[None, None, li
 
 
 def _draw_fates(seed: int, number: int, entry: PastRuns) -> list[Status]:
-    """What each run of an entry came to: exactly the shares that it names, in an order that the seed chooses."""
+    """The status of each run of an entry: exactly the shares that it names, in an order that the seed chooses."""
     count = entry.count
     fates = [Status.PASSED] * count
     shares = (

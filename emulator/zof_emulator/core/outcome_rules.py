@@ -43,7 +43,7 @@ class OwnFile(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a case that begins will come to."""
+    """The outcome that a case will have, decided when it begins."""
 
     status: Status
     duration_ms: int
@@ -163,7 +163,7 @@ class OutcomeRules:
         return any(one.has_schedule and one.suite and _compile(one.suite)(suite) for one in self.rules)
 
     def plan(self, seed: int, run: Run, case: str, nth: int) -> Plan:
-        """What a case of a run comes to; `nth` says how often it has begun, this time included, if that is counted."""
+        """The plan of a case that begins; `nth` is how often it has begun, this time included, if that is counted."""
         if self.rules:
             for index in self._find_candidates(case, run.test_suite_id, run.environment):
                 rule = self.rules[index]

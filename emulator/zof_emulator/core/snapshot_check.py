@@ -1,7 +1,7 @@
 """The whole of a saved world, checked: its numbers lie in their ranges, and its parts agree with one another.
 
 The shape of the JSON value has been checked before: types, and the patterns of IDs. What is checked here holds in every
-world at every instant, so that a world that passes it behaves as one that came about by requests.
+world at every instant, so that a world that passes it behaves like one that requests have produced.
 """
 
 from __future__ import annotations

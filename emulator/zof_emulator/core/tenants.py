@@ -77,7 +77,7 @@ class Key:
 
     @property
     def name(self) -> str:
-        """What identifies it inside the process: its secret, or its digest if the secret is not known."""
+        """Its identifier inside the process: its secret, or its digest if the secret is not known."""
         return self.secret or self.known_digest
 
     def start_at(self, instant: int) -> Key:

@@ -110,8 +110,8 @@ class World(WorldQueries):
     def change_config(self, config: WorldConfig, system: int) -> None:
         """Apply what a running world can change of its configuration, from now on.
 
-        The windows of another rate begin anew. A clock that becomes real goes to the system's time (`system`, ms) when
-        it is read next; if it is ahead of that, it goes on from where it stands.
+        A changed rate begins with new windows. A clock that becomes real moves to the system's time (`system`, ms)
+        when it is read next; if it is ahead of that, it continues from its own time.
         """
         if config.rate != self.config.rate:
             self.limiter = Limiter(config.rate)
@@ -226,7 +226,7 @@ class World(WorldQueries):
         self.agenda.put(self.now + took, run.organization, run.number, status.value, rule)
 
     def plan_case(self, run: Run, case: str) -> Plan:
-        """What a case that begins comes to. The beginning is counted if an outcome depends on the number of runs."""
+        """Plan a case that begins. The beginning is counted if an outcome depends on the number of runs."""
         rules, nth = self.outcome_rules, 1
         if rules.counts_case(run, case):
             nth = self.run_counts[run.organization, case] = self.run_counts.get((run.organization, case), 0) + 1

@@ -66,7 +66,7 @@ class File(NamedTuple):
     size: int | None = None
     """In bytes, where it is known before the pieces are made."""
     sample: Mapping[str, Any] | None = None
-    """What is held against the schema in the place of a long JSON document, which is not made twice."""
+    """A value that is checked against the schema in the place of a long JSON document, which is made only once."""
 
 
 class Export(NamedTuple):

@@ -80,7 +80,7 @@ def _find_ended_runs(world: World, organization: str, asked: Mapping[str, Any]) 
 
 
 def _choose_search(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
-    """What finds the results that match."""
+    """The function that finds the results that match."""
     period = Period(asked.get("created_after"), asked.get("created_before"))
     status = Status(asked["status"]) if "status" in asked else None
     name = asked.get("run_id")

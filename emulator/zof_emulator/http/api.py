@@ -109,7 +109,7 @@ class OpenApiApp:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
         self.deliveries = deliveries
         self.faults: FaultInjector | None = None
-        """What answers the requests that fail on purpose; None if none of these operations can."""
+        """The injector that answers requests that fail on purpose; None if these operations have no faults."""
         self._public_url = public_url
         self._readers = readers
         self._table = table

@@ -40,7 +40,7 @@ class ControlGuard:
             has_proxies: whether a connection may come from a proxy, whose clients are on other machines.
             token: the token that every client must send; empty for none.
             public_url: a URL whose host the `Host` header may name.
-            origins: the origins of other sites whose pages are let in.
+            origins: the origins of other sites whose pages are allowed.
         """
         self._loopback = loopback
         self._is_direct = loopback and not has_proxies
@@ -93,7 +93,7 @@ class ControlGuard:
 
 
 class Origin(NamedTuple):
-    """What two URLs of one site have in common (RFC 6454)."""
+    """The scheme, host and port that all URLs of a site share (RFC 6454)."""
 
     scheme: str
     host: str

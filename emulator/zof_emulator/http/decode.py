@@ -54,7 +54,7 @@ def find_base(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
 
 
 def find_link_base(public_url: str, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-    """What the links in an answer begin with: the public URL, or the scheme and host that the client used.
+    """The beginning of the links in an answer: the public URL, or the scheme and host that the client used.
 
     The path at which the emulator is mounted follows, unless the public URL has a path itself.
     """

@@ -34,13 +34,13 @@ _API: Final = views.PREFIX + "/"
 _READING: Final = frozenset({"GET", "HEAD"})
 _SAFE: Final = _READING | {"OPTIONS"}
 _PROBES: Final = frozenset({f"{PREFIX}/health", f"{PREFIX}/ready"})
-"""What health checks of containers ask, from anywhere and without a token."""
+"""The paths that health checks of containers may use from anywhere and without a token."""
 _TWICE: Final = b"\n"
 """The value of a header that is given twice, as `read_headers` has it."""
 
 
 class _Target(Enum):
-    """What answers a request."""
+    """The part of the emulator that answers a request."""
 
     API = auto()
     CONTROL = auto()
@@ -67,7 +67,7 @@ class Dispatcher:
         self._pages = pages
         self._control_guard = control_guard
         self.deliveries = api.deliveries
-        """What sends webhooks."""
+        """The service that sends webhooks."""
 
     def close(self) -> None:
         """Send no more webhooks, and say how many deliveries were not completed."""
@@ -117,7 +117,7 @@ class Dispatcher:
         if path.startswith(_CONTROL):
             target = _Target.CONTROL
             if path not in _PROBES or scope["method"] not in _READING:
-                self._control_guard.check(scope, headers)  # before a world comes into being
+                self._control_guard.check(scope, headers)  # before a world is created
         elif _is_run_page(path) and scope["method"] in _READING:
             target = _Target.PAGES
         elif path == "/" and scope["method"] in _READING and self._control_guard.is_local(scope):
@@ -126,7 +126,7 @@ class Dispatcher:
         return inner, self.hosted if name is None else self._find_world(name, inner, headers, target), target
 
     def _find_world(self, name: str, inner: Scope, headers: Mapping[bytes, bytes], target: _Target) -> HostedWorld:
-        """The world of a request; it comes into being when the request is let in and may change it."""
+        """The world of a request; it is created if the request is admitted and may change it."""
         found = self.worlds.get(name)
         if found is not None:
             return found

@@ -251,7 +251,7 @@ def build_access(world: World) -> Access:
 
 
 class AccessCache:
-    """Makes the lookup tables of worlds; worlds with the same keys and organizations in turn share theirs."""
+    """Makes the lookup tables of worlds; consecutive worlds with the same keys and organizations share them."""
 
     __slots__ = ("_last",)
 

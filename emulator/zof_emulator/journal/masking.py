@@ -172,7 +172,7 @@ def _mask_string(string: str, mask: Callable[[str], str]) -> str:
 
 
 def _read_string(string: str) -> str:
-    """The text that a JSON string says; what stands in it when it is cut."""
+    """The text of a JSON string; of a string that is cut, the characters that are there."""
     try:
         found = json.loads(string, strict=False)
     except ValueError:

@@ -208,7 +208,7 @@ def walk(value: Any) -> Iterator[Any]:  # noqa: ANN401  JSON
     """All values and keys in a JSON value, itself included, without recursion.
 
     Raises:
-        TreeError: the value is too deep or has too many values, as one that holds itself does.
+        TreeError: the value is too deep or has too many values, for example because it contains itself.
     """
     waiting, count = [(value, 0)], 0
     while waiting:
