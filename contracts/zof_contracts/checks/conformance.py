@@ -193,7 +193,7 @@ class ConformanceCheck:
                 continue
             self.ledger.check(
                 "conventions.headers.required",
-                value is not None and _fits_header(value, header["schema"]),
+                value is not None and _is_valid_header(value, header["schema"]),
                 expected=f"{name} as documented",
                 got=f"no header {name}" if value is None else f"{name} {quote_value(value)}",
                 trace=exchange,
@@ -324,7 +324,7 @@ def _is_json(answer: Response) -> bool:
     return answer.json is not None or answer.body.strip() == b"null"
 
 
-def _fits_header(value: str, schema: dict[str, Any]) -> bool:
+def _is_valid_header(value: str, schema: dict[str, Any]) -> bool:
     return value == schema.get("const", value) and bool(re.search(schema.get("pattern", ""), value))
 
 

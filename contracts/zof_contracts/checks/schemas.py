@@ -72,7 +72,7 @@ def check_schema(value: Value, schema: Mapping[str, Any]) -> SchemaResult:
     """Judge a body by its schema, a reference into the components."""
     reference = schema["$ref"]
     shape = _load_shape(reference)
-    walk = _Walk()
+    walk = _Walker()
     walk.visit(shape, value, "")
     errors = {(error.rule, error.place): error for error in _find_errors(reference, shape, value)}
     errors.update({(error.rule, error.place): error for error in walk.errors})
@@ -86,7 +86,7 @@ def check_schema(value: Value, schema: Mapping[str, Any]) -> SchemaResult:
     )
 
 
-class _Walk:
+class _Walker:
     """One walk along a value and its shape."""
 
     def __init__(self) -> None:
@@ -121,12 +121,12 @@ class _Walk:
                 self.links += [inner] if is_link and isinstance(inner, str) else []
             elif shape.properties:
                 self.unknown_fields.append(where)
-                if (snake := _to_snake_case(name)) in shape.properties and snake not in value:
+                if (snake := _convert_to_snake_case(name)) in shape.properties and snake not in value:
                     error = SchemaError("conventions.snake-case", where, f"the field {snake}", f"the field {name}")
                     self.errors.append(error)
 
 
-def _to_snake_case(name: str) -> str:
+def _convert_to_snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])|-", r"_\1", name).lower()
 
 

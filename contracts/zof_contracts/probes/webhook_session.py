@@ -130,7 +130,7 @@ class WebhookSession:
         return f"--webhook-public-url {public_url} does not lead to the receiver at {self._receiver.url}"
 
     @contextmanager
-    def answering(self, status: int) -> Iterator[None]:
+    def answer_with(self, status: int) -> Iterator[None]:
         """Answer every event with a status for the time of a `with`."""
         self._receiver.answer = lambda _: status
         try:
