@@ -53,9 +53,9 @@ def measure(
         "memory": {"target": MEBIBYTES, "reached": busy[EMULATOR], "met": busy[EMULATOR] < MEBIBYTES},
         "servers": {
             name: {
-                "seconds": Spread.of(found).as_json(),
-                "cpu_seconds": Spread.of(work[name]).as_json(),
-                "idle_mib": Spread.of(idle[name]).as_json(),
+                "seconds": Spread.of(found).to_json(),
+                "cpu_seconds": Spread.of(work[name]).to_json(),
+                "idle_mib": Spread.of(idle[name]).to_json(),
                 "busy_mib": busy[name],
             }
             for name, found in seconds.items()

@@ -117,10 +117,10 @@ def _row(operation: Operation, loads: Mapping[str, list[Load]]) -> dict[str, Any
         "least_with_faults": min(by_cpu[name].median for name in _FAULTS),
         "servers": {
             name: {
-                "rate": Spread.of(rates[name]).as_json(),
-                "cpu_us": Spread.of([one.cpu_us for one in found]).as_json(),
-                "ratio": by_rate[name].as_json(),
-                "cpu_ratio": by_cpu[name].as_json(),
+                "rate": Spread.of(rates[name]).to_json(),
+                "cpu_us": Spread.of([one.cpu_us for one in found]).to_json(),
+                "ratio": by_rate[name].to_json(),
+                "cpu_ratio": by_cpu[name].to_json(),
             }
             for name, found in loads.items()
         },

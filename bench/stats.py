@@ -23,7 +23,7 @@ class Spread:
         """The spread of at least one value."""
         return cls(median(values), min(values), max(values))
 
-    def as_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float]:
         """The spread, for a file."""
         return asdict(self)
 

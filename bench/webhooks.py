@@ -78,10 +78,10 @@ def _measure_starts(
     work = {name: [1 / one.cpu_us for one in all_of] for name, all_of in loads.items()}
     return {
         name: {
-            "rate": Spread.of(rates[name]).as_json(),
-            "ratio": ratios(rates[name], rates[_WITHOUT]).as_json(),
-            "cpu_us": Spread.of([one.cpu_us for one in all_of]).as_json(),
-            "cpu_ratio": ratios(work[name], work[_WITHOUT]).as_json(),
+            "rate": Spread.of(rates[name]).to_json(),
+            "ratio": ratios(rates[name], rates[_WITHOUT]).to_json(),
+            "cpu_us": Spread.of([one.cpu_us for one in all_of]).to_json(),
+            "cpu_ratio": ratios(work[name], work[_WITHOUT]).to_json(),
         }
         for name, all_of in loads.items()
     }

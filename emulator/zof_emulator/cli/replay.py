@@ -130,7 +130,7 @@ class ReplayResult:
             lines.append(f"{self.deliveries} webhook deliveries were compared, and nobody was called")
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
 
-    def as_json(self) -> str:
+    def format_json(self) -> str:
         """The result as JSON."""
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
 
@@ -147,7 +147,7 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     found = replay(read_file(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
-    print_line(found.as_json() if as_json else found.format_text())
+    print_line(found.format_json() if as_json else found.format_text())
     return int(bool(found.differing))
 
 

@@ -146,7 +146,7 @@ class HostedWorld:
         found.name, found.mount, found.journal = name, f"/w/{name}", None
         return found
 
-    def number_from(self, number: int) -> HostedWorld:
+    def set_number(self, number: int) -> HostedWorld:
         """This hosted world, whose answers that belong to no world are numbered from `number` on."""
         self._outside = number
         return self
