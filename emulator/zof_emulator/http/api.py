@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("zof_emulator")
 _NO_CONTENT: Final = 204
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
+_PREFLIGHT: Final = b"access-control-request-method"
+_HINT: Final = ((b"x-zof-hint", b"the emulator lets the pages of an origin in when it is started with --cors ORIGIN"),)
+"""What the answer to the preflight of a page says, which the browser then refuses to let in."""
 
 
 class Arrival(NamedTuple):
@@ -390,7 +393,8 @@ class OpenApiApp:
             refused = self._refuse_path(scope["path"])
             return Outcome(encoder.evolve_error(encode_refusal(self._elsewhere, refused)), reason=refused.reason)
         if scope["method"] == "OPTIONS":
-            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
+            hint = _HINT if _is_preflight(scope) else ()
+            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()), *hint), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
         encoded = encoder.evolve_error(encode_refusal(self._elsewhere, refused))
         allow = (b"allow", route.allow_header.encode())
@@ -423,6 +427,11 @@ class OpenApiApp:
         if self._date[0] != second:
             self._date = second, http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks whether a page may send a request; `CrossOrigin` answers it if the page may."""
+    return any(name == _PREFLIGHT for name, _ in scope["headers"])
 
 
 def _select_part(arrival: Arrival, encoded: Encoded) -> Encoded:
