@@ -199,10 +199,10 @@ def test_no_daemon_is_left_behind() -> None:
         os.kill(int(done.stdout), 0)
 
 
-def shell(*arguments: str) -> str:
+def shell(*arguments: str, **variables: str) -> str:
     """The output of `zof-emulator env`."""
     command = [sys.executable, "-m", "zof_emulator", "env", *arguments]
-    return subprocess.run(command, env=environment({}), capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, env=environment(variables), capture_output=True, text=True, check=True).stdout
 
 
 def test_env() -> None:
@@ -212,3 +212,18 @@ def test_env() -> None:
     first, *variables = done.stdout.splitlines()
     assert first == "http://[::1]:1234/v1 zof_test_admin"
     assert not any(line.startswith("ZOF_") for line in variables)
+
+
+def test_the_key_of_env(tmp_path: Path) -> None:
+    """`env` prints the key of the scenario that a flag or the variable of `serve` names, or the key that is given."""
+    own = tmp_path / "own.yaml"
+    own.write_text("base: none\norganizations: [{id: org_a}]\nkeys: [{secret: zof_own_key, role: QA Lead}]\n")
+    line = "export ZOF_API_KEY=zof_own_key\n"
+    assert line in shell("--scenario", str(own))
+    assert line in shell(ZOF_EMULATOR_SCENARIO=str(own))
+    assert "export ZOF_API_KEY=zof_test_ci\n" in shell("--key", "zof_test_ci", ZOF_EMULATOR_SCENARIO=str(own))
+    assert "export ZOF_API_KEY=zof_test_admin\n" in shell("--scenario", "slow-queue")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        shell("--scenario", "slow-queu")
+    assert failed.value.returncode == 2
+    assert "the nearest is slow-queue" in failed.value.stderr

@@ -6,7 +6,9 @@ import shlex
 
 import click
 
+from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.scenarios.load import load
 
 
 def client_variables(root: str, api_key: str) -> dict[str, str]:
@@ -29,11 +31,21 @@ def quote_host(host: str) -> str:
 @click.option(
     "-p", "--port", default=9630, show_default=True, type=click.IntRange(1, 65_535), help="Port of the emulator."
 )
+@click.option(
+    "--scenario",
+    envvar="ZOF_EMULATOR_SCENARIO",
+    show_envvar=True,
+    metavar="FILE|NAME",
+    help="Scenario that the emulator was started with; ZOF_API_KEY is then its key with the most permissions.",
+)
+@click.option("--key", help="API key to use instead of one of the scenario or of the default data.")
 @click.option("--unset", is_flag=True, help="Print the commands that remove the variables.")
-def print_environment(host: str, port: int, *, unset: bool) -> None:
+def print_environment(host: str, port: int, scenario: str | None, key: str | None, *, unset: bool) -> None:
     """Print the variables that point a client at an emulator.
 
     Usage: eval "$(zof-emulator env)"
     """
-    for name, value in client_variables(f"http://{quote_host(host)}:{port}", DEFAULT.keys[0].secret).items():
+    chosen = Scenario.DEFAULT if key or not scenario else load(scenario).scenario
+    api_key = key or chosen.choose_key(DEFAULT).secret
+    for name, value in client_variables(f"http://{quote_host(host)}:{port}", api_key).items():
         click.echo(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}")
