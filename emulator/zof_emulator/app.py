@@ -80,6 +80,7 @@ def create_app(  # noqa: PLR0913  each has a default
     system: Callable[[], int] = system_clock,
     on_exchange: Callable[[Exchange], None] | None = None,
     on_rate_limited: Callable[[], None] | None = None,
+    on_journal_end: Callable[[HostedWorld], None] | None = None,
     deliveries: Deliveries | None = None,
 ) -> Dispatcher:
     """An emulator as an ASGI application, with worlds of its own.
@@ -90,6 +91,8 @@ def create_app(  # noqa: PLR0913  each has a default
         system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
         on_exchange: called after every exchange.
         on_rate_limited: called for every request that the rate limit refuses.
+        on_journal_end: called before the exchanges of a world are dropped, because it is reset, restored or deleted, or
+            because its journal is cleared.
         deliveries: sends webhooks; by default a thread does, which calls real receivers.
 
     Raises:
@@ -98,7 +101,7 @@ def create_app(  # noqa: PLR0913  each has a default
     chosen = settings or Settings()
     contract = document.load(document.find("openapi.yaml"))
     make, usual, share_access = _make_worlds(data or DEFAULT), chosen.world, AccessCache()
-    listeners = Listeners(on_exchange, on_rate_limited)
+    listeners = Listeners(on_exchange, on_rate_limited, on_journal_end)
 
     def host(name: str, config: WorldConfig | None) -> HostedWorld:
         return HostedWorld(

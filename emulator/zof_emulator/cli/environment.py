@@ -6,6 +6,7 @@ import shlex
 
 import click
 
+from zof_emulator.cli.output import print_line
 from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.load import load
@@ -47,5 +48,6 @@ def print_environment(host: str, port: int, scenario: str | None, key: str | Non
     """
     chosen = Scenario.DEFAULT if key or not scenario else load(scenario).scenario
     api_key = key or chosen.choose_key(DEFAULT).secret
-    for name, value in client_variables(f"http://{quote_host(host)}:{port}", api_key).items():
-        click.echo(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}")
+    variables = client_variables(f"http://{quote_host(host)}:{port}", api_key)
+    lines = [f"unset {name}" if unset else f"export {name}={shlex.quote(one)}" for name, one in variables.items()]
+    print_line("\n".join(lines))
