@@ -94,6 +94,8 @@ class WorldRegistry:
         Raises:
             Refused: the name is malformed or in use, or there are too many worlds.
         """
+        if not config.scenario.runs:  # there is little to make
+            return self.create(name, config)
         self.check_new(name)
         hosted = self._make(name, replace(config, scenario=Scenario.EMPTY))
         yield from hosted.reset_in_slices(config)
