@@ -20,6 +20,7 @@ from zof_emulator.http.auth import admit, key_of, permit
 from zof_emulator.http.decode import NO_BODY, ClientGone, body_of, check_headers, find_link_base, parse_body, read_body
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.outcome import Outcome, encode_refusal
+from zof_emulator.http.preferences import PREFER
 from zof_emulator.http.ranges import select_range
 from zof_emulator.http.routes import Routes
 from zof_emulator.http.send import send_answer
@@ -137,15 +138,15 @@ class OpenApiApp:
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
         if hosted.is_settling and self._policy.needs_settled_world(operation):
             await wait_until_settled(hosted)
-        faults = self.faults
-        if (
-            faults is not None
-            and (hosted.world.faults.tables or b"prefer" in headers)
-            and arrival is not None
-            and faults.is_concerned(arrival, hosted)
-        ):
-            await faults.answer(arrival, hosted, receive, send)
-            return
+        if arrival is not None and self.faults is not None:
+            rules = hosted.world.faults.tables  # by operation, so that rules for others cost a request nothing
+            is_concerned = PREFER in headers or (rules and (arrival.operation.id in rules or "" in rules))
+            if (
+                is_concerned
+                and self.faults.may_answer(arrival, hosted)
+                and await self.faults.answer(arrival, hosted, receive, send)
+            ):
+                return
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, Waits):
             await wait(found, hosted)
