@@ -6,11 +6,11 @@ import json
 from typing import Any, Final
 
 import pytest
-from zof_emulator.spec.document import find, load
+from zof_emulator.spec.document import find_document, load_document
 
 from tests.http.histories import fresh
 
-DOCUMENT: Final = load(find("control.yaml"))
+DOCUMENT: Final = load_document(find_document("control.yaml"))
 IDS: Final = {"/worlds/{id}": "default", "/worlds/{id}/fork": "default"}
 
 

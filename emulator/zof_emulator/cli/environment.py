@@ -9,10 +9,10 @@ import click
 from zof_emulator.cli.output import print_line
 from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.scenarios.load import load
+from zof_emulator.scenarios.load import load_scenario
 
 
-def client_variables(root: str, api_key: str) -> dict[str, str]:
+def list_client_variables(root: str, api_key: str) -> dict[str, str]:
     """The variables for a client of the emulator at `root`, a URL without a path."""
     return {
         "ZOF_BASE_URL": f"{root}/v1",
@@ -23,7 +23,7 @@ def client_variables(root: str, api_key: str) -> dict[str, str]:
 
 
 def quote_host(host: str) -> str:
-    """A host as it stands in a URL: an IPv6 address is bracketed."""
+    """A host as a URL has it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -46,8 +46,8 @@ def print_environment(host: str, port: int, scenario: str | None, key: str | Non
 
     Usage: eval "$(zof-emulator env)"
     """
-    chosen = Scenario.DEFAULT if key or not scenario else load(scenario).scenario
+    chosen = Scenario.DEFAULT if key or not scenario else load_scenario(scenario).scenario
     api_key = key or chosen.choose_key(DEFAULT).secret
-    variables = client_variables(f"http://{quote_host(host)}:{port}", api_key)
+    variables = list_client_variables(f"http://{quote_host(host)}:{port}", api_key)
     lines = [f"unset {name}" if unset else f"export {name}={shlex.quote(one)}" for name, one in variables.items()]
     print_line("\n".join(lines))

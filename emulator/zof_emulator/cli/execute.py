@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_emulator.app import create_app
-from zof_emulator.cli.environment import client_variables
+from zof_emulator.cli.environment import list_client_variables
 from zof_emulator.cli.orphans import adopt_orphans, end_children
 from zof_emulator.cli.provocation import SITUATIONS, describe_reactions, disturb, judge_journals, make_settings
-from zof_emulator.cli.serve import find_explicit_flags, serve, settings_from
-from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write
+from zof_emulator.cli.serve import build_settings, find_explicit_flags, serve
+from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write_file
 from zof_emulator.cli.traffic_recorder import TrafficRecorder
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.server.run import listen, serve_in_thread
-from zof_emulator.server.terminal import say
+from zof_emulator.server.terminal import write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,9 +88,9 @@ def _execute(
         status = _run_with(app, settings, command)
         recorder.finish(app.worlds)
         if summary:
-            say(sys.stderr, recorder.summarize())
+            write_line(sys.stderr, recorder.summarize())
         if journal is not None:
-            write(journal, recorder.read_lines)
+            write_file(journal, recorder.read_lines)
     return status
 
 
@@ -103,15 +103,15 @@ def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None
             with TrafficRecorder() as recorder:
                 app = _make_app(make_settings(settings, situation), snapshot, recorder)
                 disturb(app, situation)
-                say(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
+                write_line(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
                 status = _run_with(app, settings, command)
                 recorder.finish(app.worlds)
-                write(journals[-1], recorder.read_lines)
+                write_file(journals[-1], recorder.read_lines)
             if situation is SITUATIONS[0] and status:
-                say(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
+                write_line(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
                 return status
             for line in [f"the command ended with {status}", *describe_reactions(app)]:
-                say(sys.stderr, f"zof-emulator: {situation.name}: {line}")
+                write_line(sys.stderr, f"zof-emulator: {situation.name}: {line}")
         return judge_journals(journals)
 
 
@@ -132,14 +132,16 @@ def _run_with(app: Dispatcher, settings: Settings, command: Sequence[str]) -> in
         ) from error
     root = f"http://{settings.host}:{listeners[0].getsockname()[1]}"
     with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable):
-        status = _run(command, {**os.environ, **client_variables(root, settings.scenario.choose_key(DEFAULT).secret)})
+        status = _run(
+            command, {**os.environ, **list_client_variables(root, settings.scenario.choose_key(DEFAULT).secret)}
+        )
     app.close()
     return status
 
 
 def _settings(flags: dict[str, Any], port: int) -> Settings:
     unchanged = {"host": "127.0.0.1", "journal": _KEPT_EXCHANGES, "public_url": "", "token": "", "trusted_proxy": ()}
-    return settings_from({**flags, **unchanged, "port": port}, find_explicit_flags(click.get_current_context()))
+    return build_settings({**flags, **unchanged, "port": port}, find_explicit_flags(click.get_current_context()))
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:

@@ -43,7 +43,7 @@ class TrafficRecorder:
         """Add the exchanges of a world."""
         if hosted.journal is None or not hosted.journal.count:
             return
-        for _, entry in hosted.journal.entries_of(hosted.world):
+        for _, entry in hosted.journal.list_entries(hosted.world):
             if entry.operation in TABLE:
                 self._calls[entry.operation][entry.status] += 1
             elif entry.path.startswith("/v1"):

@@ -116,7 +116,7 @@ class WorldState:
         self.now = now
         self.names = IdScheme(seed, tuple(sample.word for sample in sort_samples(data, config)))
         self.organizations: dict[str, Organization] = {
-            one.id: one.with_environments(config.environments) for one in data.organizations
+            one.id: one.add_environments(config.environments) for one in data.organizations
         }
         self.keys: dict[str, Key] = {key.name: key.start_at(now) for key in data.keys}
         """The keys by their secrets, or by their digests if the secrets are not known."""

@@ -59,8 +59,8 @@ class HostedWorld:
         "__weakref__",
         "_access",
         "_forgotten",
-        "_fresh",
         "_labels",
+        "_make_world",
         "_outside",
         "_system",
         "authorizations",
@@ -83,7 +83,7 @@ class HostedWorld:
     def __init__(  # noqa: PLR0913  the parts that surround a world
         self,
         config: WorldConfig,
-        fresh: Callable[[WorldConfig, int], Generator[None, None, World]],
+        make_world: Callable[[WorldConfig, int], Generator[None, None, World]],
         system: Callable[[], int],
         access: Callable[[World], Access],
         listeners: Listeners,
@@ -95,7 +95,7 @@ class HostedWorld:
 
         Args:
             config: the configuration of the world, which a reset uses again.
-            fresh: makes a world in slices, given the system's time in ms.
+            make_world: makes a world in slices, given the system's time in ms.
             system: reads the system's clock, in ms.
             access: makes the lookup tables for the keys and labels of a world.
             listeners: the callbacks.
@@ -109,7 +109,7 @@ class HostedWorld:
         """The configuration with which the world begins, also after a reset."""
         self.listeners = listeners
         self.journal = Journal(most_exchanges) if most_exchanges else None
-        self._fresh = fresh
+        self._make_world = make_world
         self._system = system
         self._access = access
         self._outside = 0
@@ -127,7 +127,7 @@ class HostedWorld:
     def reset_in_slices(self, config: WorldConfig | None = None) -> Generator[None, None, None]:
         """Do what `reset` does; yields between slices of work. The old world stays until the new one is complete."""
         config = config or self.config
-        world = yield from self._fresh(config, self._system())
+        world = yield from self._make_world(config, self._system())
         self.end_journal()
         self.config = config
         self.used_at = self._system()
@@ -150,7 +150,7 @@ class HostedWorld:
         found.name, found.mount, found.journal = name, f"/w/{name}", None
         return found
 
-    def number_from(self, number: int) -> HostedWorld:
+    def set_number(self, number: int) -> HostedWorld:
         """This hosted world, whose answers that belong to no world are numbered from `number` on."""
         self._outside = number
         return self
@@ -248,7 +248,7 @@ class Access(NamedTuple):
 _NO_LABELS: Final[Mapping[str, Sequence[str]]] = {}
 
 
-def access_to(world: World) -> Access:
+def build_access(world: World) -> Access:
     """The lookup tables for the requests to a world."""
     return Access(
         {f"Bearer {key.secret}".encode(): key for key in world.keys.values() if key.secret}
@@ -260,7 +260,7 @@ def access_to(world: World) -> Access:
 
 
 class AccessCache:
-    """Makes the lookup tables of worlds; worlds with the same keys and organizations in turn share theirs."""
+    """Makes the lookup tables of worlds; consecutive worlds with the same keys and organizations share them."""
 
     __slots__ = ("_last",)
 
@@ -270,5 +270,5 @@ class AccessCache:
     def __call__(self, world: World) -> Access:
         """The lookup tables for the requests to a world."""
         if self._last is None or not self._last.fits(world):
-            self._last = access_to(world)
+            self._last = build_access(world)
         return self._last

@@ -58,14 +58,14 @@ class WorldRegistry:
     def preview(self, name: str) -> HostedWorld:
         """A world as one with this name would begin, to answer one request; it is not added."""
         self._previews += 1
-        return self._make(name, self.default.config).number_from(self._previews)
+        return self._make(name, self.default.config).set_number(self._previews)
 
     def stand_in(self, name: str) -> HostedWorld:
         """A world that refuses one request for a world that is not there; cheaper than `preview`, and not added."""
         if self._refusing is None or self._refusing.config is not self.default.config:
             self._refusing = self._make("", self.default.config)
         self._previews += 1
-        return self._refusing.rename(name).number_from(self._previews)
+        return self._refusing.rename(name).set_number(self._previews)
 
     def find(self, name: str) -> HostedWorld:
         """The world with this name.

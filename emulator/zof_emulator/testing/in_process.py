@@ -178,11 +178,11 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Send a request."""
         body = request.read()
         try:
-            call = self._app.start(_scope_of(request), body)
+            call = self._app.start(_build_scope(request), body)
         except ConnectionRefusedError as error:
             raise httpx.ConnectError(str(error)) from error
         try:
-            return _to_response(call.answered.result(_read_timeout(request)))
+            return _build_response(call.answered.result(_find_timeout(request)))
         except TimeoutError:
             self._app.leave(call)
             raise httpx.ReadTimeout("timed out") from None
@@ -191,12 +191,12 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Send a request."""
         body = await request.aread()
         try:
-            call = self._app.start(_scope_of(request), body)
+            call = self._app.start(_build_scope(request), body)
         except ConnectionRefusedError as error:
             raise httpx.ConnectError(str(error)) from error
         try:
-            async with asyncio.timeout(_read_timeout(request)):
-                return _to_response(await asyncio.wrap_future(call.answered))
+            async with asyncio.timeout(_find_timeout(request)):
+                return _build_response(await asyncio.wrap_future(call.answered))
         except TimeoutError:
             self._app.leave(call)
             raise httpx.ReadTimeout("timed out") from None
@@ -205,7 +205,7 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise
 
 
-def _scope_of(request: httpx.Request) -> Scope:
+def _build_scope(request: httpx.Request) -> Scope:
     raw_path, _, query = request.url.raw_path.partition(b"?")
     return {
         "type": "http",
@@ -222,12 +222,12 @@ def _scope_of(request: httpx.Request) -> Scope:
     }
 
 
-def _read_timeout(request: httpx.Request) -> float | None:
+def _find_timeout(request: httpx.Request) -> float | None:
     seconds: float | None = request.extensions.get("timeout", {}).get("read")
     return seconds
 
 
-def _to_response(answered: _Answered) -> httpx.Response:
+def _build_response(answered: _Answered) -> httpx.Response:
     """The response of httpx.
 
     Raises:

@@ -235,7 +235,7 @@ class World:
         return found
 
     def start_scenario(self, scenario: str | Path | Mapping[str, Any]) -> None:
-        """Start the world anew with a scenario: the name of a built-in one, the path of a file, or an object.
+        """Restart the world with a scenario: the name of a built-in one, the path of a file, or an object.
 
         `api_key` and `client` then have a key of that scenario.
 
