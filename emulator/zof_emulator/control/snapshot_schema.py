@@ -95,7 +95,7 @@ _RESULT: Final = _row(_or_null(_HTTP_STATUS), _TEXT, _rows(_row(_TEXT, _TEXT)), 
 _DELIVERY: Final = _row(
     _COUNT,
     _COUNT,
-    _row(_COUNT, _EVENT_TYPE, _ORGANIZATION, _INSTANT, _FACTS),
+    _row(_COUNT, _EVENT_TYPE, _ORGANIZATION, _INSTANT, _FACTS, _BOOLEAN),
     _choice(DeliveryKind),
     _END,
     _choice(DeliveryStatus),

@@ -152,6 +152,7 @@ class WorldState:
         """The outbox with the sample endpoints, each registered in its own past."""
         webhooks = data.webhooks if self.config.scenario.has_samples else ()
         outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in webhooks))
+        outbox.evolves = self.config.evolve
         for one in webhooks:
             outbox.register(one.organization, Registration(one.url, one.events, one.secret), self.now - one.age_ms)
         return outbox
