@@ -79,7 +79,7 @@ def add_history(world: World, samples: Iterable[Sample]) -> Generator[None, None
 
 
 def _ends_slice(number: int, cases: int) -> bool:
-    """Whether a slice of work ends with this run, one of many that have so many cases."""
+    """Whether a slice of work ends with this run, one of many with this number of cases."""
     size = max(1, SLICE // max(1, cases))
     return number % size == size - 1
 
@@ -176,7 +176,7 @@ def _begin_run(world: World, entry: PastRuns) -> Run:
 
 
 def _follow_rules(world: World, run: Run, plan: _Planned, started_at: int) -> _Past:
-    """Carry out a run whose cases come to what they would come to now."""
+    """Carry out a run whose cases end as they would end now."""
     nth = world.count_suite(run)
     counted = run._replace(nth=nth) if nth else run
     outcomes, ends, now = list[Status](), list[int](), started_at

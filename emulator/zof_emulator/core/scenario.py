@@ -56,7 +56,7 @@ class PastRuns:
     error_percent: int = 0
     canceled_percent: int = 0
     has_shares: bool = False
-    """Whether the shares decide on outcomes; if not, each case comes to what it would come to now."""
+    """Whether the shares decide on outcomes; if not, each case ends as it would end now."""
     is_queued: bool = False
     """Whether the runs start when the world begins, and have not ended before."""
     word: str = ""
