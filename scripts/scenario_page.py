@@ -85,7 +85,7 @@ def _table(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _value(schema: dict[str, Any]) -> str:
-    """What a value must be, in words."""
+    """The allowed values, in words."""
     if "enum" in schema:
         return ", ".join(f"`{one}`" for one in schema["enum"])
     return str(schema["x-expected"]).replace("|", "\\|")

@@ -186,7 +186,7 @@ def _verify(target: Target, seed: int) -> Verification:
 
 @contextmanager
 def _enter(target: Target) -> Iterator[Client]:
-    """A client for a copy of the target's world where it offers one, which cleans up at the end."""
+    """A client for a copy of the target's world, if it offers one; the client cleans up at the end."""
     world = None
     if target.advance is None and target.find_clock:
         world = fork_world(target)

@@ -20,7 +20,7 @@ class Problem(NamedTuple):
     path: tuple[str | int, ...]
     """The place: the fields and the indexes that lead to it."""
     message: str
-    """What was found, and what is allowed."""
+    """The value that was found, and the values that are allowed."""
 
     def __str__(self) -> str:
         steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)

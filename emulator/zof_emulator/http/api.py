@@ -64,7 +64,7 @@ _NO_CONTENT: Final = 204
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 _PREFLIGHT: Final = b"access-control-request-method"
 _HINT: Final = ((b"x-zof-hint", b"the emulator lets the pages of an origin in when it is started with --cors ORIGIN"),)
-"""What the answer to the preflight of a page says, which the browser then refuses to let in."""
+"""The header of the answer to a preflight of a page that the emulator does not admit."""
 
 
 class Arrival(NamedTuple):
