@@ -108,9 +108,9 @@ class OpenApiApp:
             SpecError: an operation has no handler, or a handler no operation.
         """
         found = compile_operations(document)
-        amiss = {operation.id for operation in found} ^ table.keys()
-        if amiss:
-            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
+        unmatched = {operation.id for operation in found} ^ table.keys()
+        if unmatched:
+            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(unmatched))}")
         self.deliveries = deliveries
         self.faults: FaultInjector | None = None
         """The injector that answers requests that fail on purpose; None if these operations have no faults."""
