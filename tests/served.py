@@ -67,7 +67,7 @@ class Server:
         return port
 
     @property
-    def logged(self) -> str:
+    def log(self) -> str:
         """What it has written on stderr."""
         return os.pread(self._log.fileno(), 1 << 24, 0).decode()
 
@@ -293,9 +293,9 @@ class World:
     def __init__(self, port: int) -> None:
         self.port = port
         assert ask(port, request("POST", "/_emulator/reset")).status == 200
-        self.runs = self.listed()
+        self.runs = self.list_runs()
 
-    def listed(self) -> dict[str, int]:
+    def list_runs(self) -> dict[str, int]:
         """The number of cases of each run, by the run's ID."""
         runs: list[Any] = []
         more = ""
@@ -306,7 +306,7 @@ class World:
             if not page["has_more"]:
                 return {run["id"]: run["summary"]["total"] for run in runs}
 
-    def accepted(self, answer: Answer) -> str:
+    def record_accepted(self, answer: Answer) -> str:
         """The ID of the run that an answer says was started."""
         assert answer.status == 201, answer.raw[:500]
         run = answer.json
@@ -320,7 +320,7 @@ class World:
 
     def start(self) -> str:
         """Start a run as a client in order would."""
-        return self.accepted(ask(self.port, request("POST", "/v1/runs", START)))
+        return self.record_accepted(ask(self.port, request("POST", "/v1/runs", START)))
 
 
 def has_ipv6() -> bool:

@@ -112,8 +112,8 @@ CASES: Final = ("tc_login", "tc_pay_fail", "tc_load_error", "tc_cart_flaky", "tc
 
 def send_everything(zof: Zof) -> None:
     """Bring runs into every state, read everything, and send every request that can be refused."""
-    ended = zof.ended(*CASES)["id"]
-    zof.ended(suite="suite_nightly")
+    ended = zof.complete_run(*CASES)["id"]
+    zof.complete_run(suite="suite_nightly")
     zof.post("/runs", {**STAGING, "test_suite_id": "suite_pr_smoke"}, idempotency_key="once")
     zof.post("/runs", {**STAGING, "test_suite_id": "suite_pr_smoke"}, idempotency_key="once")
     zof.post("/runs", {**STAGING, "test_suite_id": "suite_other"}, idempotency_key="once")

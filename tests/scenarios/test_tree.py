@@ -112,7 +112,7 @@ def test_a_large_file(tmp_path: Path) -> None:
     assert time.process_time() - began < SOON
 
 
-def lines_of(content: bytes) -> list[int]:
+def list_lines(content: bytes) -> list[int]:
     """The lines of all places in a file, or the line of the error."""
     try:
         return list(read_tree(content).lines.values())
@@ -124,4 +124,4 @@ def lines_of(content: bytes) -> list[int]:
 def test_anything(content: bytes) -> None:
     """Whatever a file holds, it is read or refused with a line that the file has."""
     last = content.count(b"\n") + content.count(b"\r") + 2
-    assert all(1 <= line <= last for line in lines_of(content))
+    assert all(1 <= line <= last for line in list_lines(content))

@@ -99,7 +99,7 @@ _QUOTA: Final = "x-ratelimit-"
 
 
 class PassiveCheck:
-    """Holds the answers of recordings against the contract."""
+    """Checks the answers of recordings against the contract."""
 
     def __init__(
         self, keys: KeyNames, skips: Skips, *, rules: Sequence[Rule] = PASSIVE_RULES, is_strict: bool = False
@@ -154,7 +154,7 @@ def check_recordings(  # noqa: PLR0913  the options of a check
     is_strict: bool = False,
     known: frozenset[str] = frozenset(),
 ) -> Verification:
-    """Hold the answers of recordings against the contract.
+    """Check the answers of recordings against the contract.
 
     Args:
         recorded: the recordings, one after another.

@@ -58,7 +58,7 @@ class Kind(StrEnum):
     MAY_DIFFER = "may differ"
     """The rule is assumed, so that both may behave as they do."""
     SILENT = "silent"
-    """No rule speaks of the difference."""
+    """No rule is about the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class AnswerDifference:
 
     divergence: Divergence
     rules: tuple[tuple[Rule, Party], ...]
-    """The rules that speak of it, each with the deployment that breaks it."""
+    """The rules that explain it, each with the deployment that breaks it."""
 
     @property
     def kind(self) -> Kind:
@@ -186,7 +186,7 @@ def _verify(target: Target, seed: int) -> Verification:
 
 @contextmanager
 def _enter(target: Target) -> Iterator[Client]:
-    """A client for a copy of the target's world where it offers one, which cleans up at the end."""
+    """A client for a copy of the target's world, if it offers one; the client cleans up at the end."""
     world = None
     if target.advance is None and target.find_clock:
         world = fork_world(target)
@@ -273,7 +273,7 @@ def _compare_rules(url: Verification, against: Verification) -> Iterator[RuleDif
 
 
 def _explain(divergence: Divergence, verifications: Sequence[Verification]) -> AnswerDifference:
-    """Name the rules that speak of a divergence and that one of the deployments alone breaks."""
+    """Name the rules that explain a divergence and that one of the deployments alone breaks."""
     url, against = divergence.url_rules, divergence.against_rules
     url |= _find_rules(verifications[0], divergence)
     against |= _find_rules(verifications[1], divergence)

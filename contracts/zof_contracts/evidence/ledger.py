@@ -65,8 +65,8 @@ class Ledger:
     def record_violation(self, rule: str, *, expected: str, got: str, trace: Trace, place: str = "") -> None:
         """Record that the last exchange of a trace broke a rule.
 
-        Two findings are one when rule, operation and place are the same, however they are worded. Give a place where a
-        rule speaks of many things; it must name a part of the document, not an ID or a time.
+        Two findings are one if rule, operation and place are the same, whatever their wording. Give a place if the rule
+        is about many things; it must name a part of the document, not an ID or a time.
         """
         if self.catalogue[rule].name not in self.rules:
             return

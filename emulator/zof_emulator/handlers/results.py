@@ -47,7 +47,7 @@ def list_result_artifacts(world: World, call: Request) -> Reply:
 
 
 def export_results(world: World, call: Request) -> Reply:
-    """Export all results that match. Which ones these are is fixed now, whatever happens while they are sent."""
+    """Export all results that match. The selection is fixed now, and does not change while they are sent."""
     asked = call.body
     status = Status(asked["status"]) if "status" in asked else None
     runs = _find_ended_runs(world, call.organization, asked)

@@ -64,7 +64,7 @@ _NO_CONTENT: Final = 204
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 _PREFLIGHT: Final = b"access-control-request-method"
 _HINT: Final = ((b"x-zof-hint", b"the emulator lets the pages of an origin in when it is started with --cors ORIGIN"),)
-"""What the answer to the preflight of a page says, which the browser then refuses to let in."""
+"""The header of the answer to a preflight of a page that the emulator does not admit."""
 
 
 class Arrival(NamedTuple):
@@ -132,7 +132,7 @@ class OpenApiApp:
         raw: bytes | BodyReader | None = b""
         if operation is not None and operation.body is not None:
             try:
-                most = self._policy.most_body_bytes(operation, hosted)
+                most = self._policy.limit_body_bytes(operation, hosted)
                 if operation.id in self._readers:
                     raw = await self._read_body(operation, receive, headers, most)
                 else:
@@ -222,7 +222,9 @@ class OpenApiApp:
             if scope["method"] == "HEAD":
                 outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
             encoded = outcome.encoded
-            heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
+            heads = (
+                encoded.headers + self._build_common_headers(hosted, self._policy.make_next_id(hosted)) + outcome.limits
+            )
             sending = self._record(scope, arrival, outcome, hosted, at)
             if hosted.world.outbox.is_active:
                 self.deliveries.notify(hosted)
@@ -233,11 +235,11 @@ class OpenApiApp:
     ) -> Sending | None:
         """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
-            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+            self._notify(scope, outcome, hosted, self._policy.find_newest_id(hosted))
         if hosted.journal is None:
             return None
         operation = None if arrival is None else arrival.operation
-        request_id = self._policy.journal_id(operation, hosted)
+        request_id = self._policy.choose_journal_id(operation, hosted)
         if request_id is None:
             return None
         body: bytes | Cut = b""
@@ -270,8 +272,8 @@ class OpenApiApp:
         with self.deliveries.lock:
             hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
-            heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
-            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+            heads = outcome.encoded.headers + self._build_common_headers(hosted, self._policy.make_next_id(hosted))
+            self._notify(scope, outcome, hosted, self._policy.find_newest_id(hosted))
         await send_answer(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
@@ -279,8 +281,8 @@ class OpenApiApp:
         with self.deliveries.lock:
             hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
-            request_id = hosted.outside_id()
-            heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
+            request_id = hosted.make_outside_id()
+            heads = outcome.encoded.headers + self._build_common_headers(hosted, request_id)
             self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
         return b"".join(outcome.encoded.pieces()), heads
 
@@ -361,15 +363,15 @@ class OpenApiApp:
         body = NO_BODY
         if operation.body is not None:
             if arrival.raw is None:
-                raise Refused("body_too_large", limit=self._policy.most_body_bytes(operation, hosted))
-            body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
+                raise Refused("body_too_large", limit=self._policy.limit_body_bytes(operation, hosted))
+            body = parse_body(operation.body, arrival.raw, headers, hosted.find_labels(organization))
         base = find_link_base(self._public_url, scope, headers) + hosted.mount
         request = Request(operation.id, organization, arrival.parameters, query, body.fields, base, start)
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
         try:
-            reply = self._table[operation.id](self._policy.subject(hosted), request)
+            reply = self._table[operation.id](self._policy.choose_subject(hosted), request)
         except MustWait as pause:
             reply = self._wait(pause, operation, request, hosted)
         if isinstance(reply, Waiting):
@@ -381,7 +383,7 @@ class OpenApiApp:
 
         def call_again() -> Reply | Waiting:
             try:
-                return self._table[operation.id](self._policy.subject(hosted), request)
+                return self._table[operation.id](self._policy.choose_subject(hosted), request)
             except MustWait as more:
                 return self._wait(more, operation, request, hosted)
 
@@ -430,7 +432,7 @@ class OpenApiApp:
                 )
             )
 
-    def _common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
+    def _build_common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
         """The headers of every answer."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:

@@ -56,7 +56,7 @@ class Sending:
         self._is_complete = True
 
     def to_cut(self) -> Cut:
-        """What has been sent; the digest is empty as long as more follows."""
+        """The part that has been sent; the digest is empty as long as more follows."""
         return Cut(self._kept, self._size, self._hash.hexdigest() if self._is_complete else "")
 
 

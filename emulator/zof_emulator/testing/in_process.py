@@ -28,7 +28,7 @@ _DISCONNECTED: Final = "http.disconnect"
 
 
 class _Answered(NamedTuple):
-    """What came of a request."""
+    """The outcome of a request."""
 
     status: int
     headers: list[tuple[bytes, bytes]]

@@ -90,7 +90,7 @@ def test_the_two_journals_of_the_emulator_tell_the_same(path: str, clock: Clock)
 def test_a_world_is_a_base_of_its_own() -> None:
     """The journal of a world gives the address of the world."""
     zof = Zof()
-    zof.within("beta").get("/projects")
+    zof.select_world("beta").get("/projects")
     content = zof.send("GET", "/w/beta/_emulator/journal.ndjson").content
     exchanges, _ = read(content)
     assert [each.base for each in exchanges] == ["http://127.0.0.1:9630/w/beta"]
