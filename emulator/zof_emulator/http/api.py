@@ -246,12 +246,12 @@ class OpenApiApp:
         if arrival is not None:
             raw = arrival.raw
             body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
-        encoded, organization, reason, limits, fault = outcome
+        encoded, organization, reason, limits, fault, came = outcome
         now = hosted.world.now
         if operation is not None and operation.secured and hosted.world.clock.mode is ClockMode.AUTO:
             at = now  # a poll or a retry moves the clock before it is answered
         return hosted.journal.add(
-            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault)
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault, came)
         )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:

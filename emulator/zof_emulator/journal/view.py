@@ -45,6 +45,7 @@ def show_exchange(number: int, entry: Entry) -> Shown:
         "run_ids": _find_run_ids(entry),
         "refused": entry.reason or None,
         "fault": None if entry.fault is None else show_fault(entry.fault),
+        "delayed": None if entry.arrival is None else entry.arrival._asdict(),
         "request": {
             "method": entry.method,
             "path": entry.path,

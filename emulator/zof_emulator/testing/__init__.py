@@ -9,13 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from zof_emulator.scenarios.load import UnusableScenario
     from zof_emulator.testing.control import ControlError
     from zof_emulator.testing.emulator import Emulator, running
     from zof_emulator.testing.faults import Fault, Faults
     from zof_emulator.testing.webhooks import Webhooks
     from zof_emulator.testing.world import Clock, Journal, World
 
-__all__ = ["Clock", "ControlError", "Emulator", "Fault", "Faults", "Journal", "Webhooks", "World", "running"]
+__all__ = [
+    "Clock",
+    "ControlError",
+    "Emulator",
+    "Fault",
+    "Faults",
+    "Journal",
+    "UnusableScenario",
+    "Webhooks",
+    "World",
+    "running",
+]
 
 _MODULES: Final = {
     "Clock": "zof_emulator.testing.world",
@@ -25,6 +37,7 @@ _MODULES: Final = {
     "Faults": "zof_emulator.testing.faults",
     "Journal": "zof_emulator.testing.world",
     "Webhooks": "zof_emulator.testing.webhooks",
+    "UnusableScenario": "zof_emulator.scenarios.load",
     "World": "zof_emulator.testing.world",
     "running": "zof_emulator.testing.emulator",
 }
