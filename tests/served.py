@@ -68,7 +68,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it has written on stderr."""
+        """The output of the server on stderr."""
         return os.pread(self._log.fileno(), 1 << 24, 0).decode()
 
     def stop(self, number: signal.Signals = signal.SIGINT, within: float = PATIENCE) -> tuple[int, bytes]:
@@ -105,7 +105,7 @@ def first_line(process: subprocess.Popen[bytes]) -> bytes:
 
 
 def until(pipe: IO[bytes], end: bytes) -> bytes:
-    """What comes out of a pipe until these bytes; fails when they do not come, or not in time."""
+    """The output of a pipe up to these bytes; fails if they do not come in time."""
     read = b""
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
@@ -280,7 +280,7 @@ def ask(port: int, content: bytes, method: str = "GET") -> Answer:
 
 
 BAD: Final = (400, "invalid_request", None)
-"""What refuses a request that cannot be read at all."""
+"""The refusal of a request that cannot be read at all."""
 START: Final = {**STAGING, "test_case_ids": ["tc_login_001"]}
 """A run of one case."""
 MIB: Final = 1 << 20
@@ -315,7 +315,7 @@ class World:
         return name
 
     def refusal(self, content: bytes) -> tuple[int, str, str | None]:
-        """What refuses the bytes of a request: status, code and param."""
+        """The refusal of the bytes of a request: status, code and param."""
         return ask(self.port, content).refusal
 
     def start(self) -> str:

@@ -243,7 +243,7 @@ def test_not_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", sorted(CANNOT))
 def test_what_cannot_be_replayed(capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str) -> None:
-    """What is no journal, or not a whole one, is exit status 2 and one line that says why."""
+    """A file that is no journal, or not a whole one, is exit status 2 and one line with the reason."""
     content, why = CANNOT[kind]
     (tmp_path / "j").write_bytes(content)
     code, out, err = run_command(capsys, str(tmp_path / "j"))

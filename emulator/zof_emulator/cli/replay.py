@@ -246,7 +246,7 @@ def _read_section(lines: Sequence[Any], number: int) -> _Section:
     if about.get("version") != VERSION:
         raise UnusableFile(f"this journal has version {about.get('version')}, and this emulator reads {VERSION}")
     if not _IS_ABOUT(about) or not is_saved_scenario(about["scenario"]):
-        raise UnusableFile("this is no journal: its first line lacks what a journal says of its world")
+        raise UnusableFile("this is no journal: its first line lacks the description of its world")
     if about["dropped"]:
         raise IncompleteJournal(
             f"the first {about['dropped']} exchanges of the world {about['world']} are gone: the journal was cleared, "

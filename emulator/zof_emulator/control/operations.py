@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from zof_emulator.control.journal_filters import KnownNames
     from zof_emulator.core.world import World
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.world_registry import WorldRegistry
     from zof_emulator.spec.document import Node
@@ -37,7 +38,7 @@ def read_version() -> str:
 
 def build_table(
     contract: Node, names: KnownNames, worlds: WorldRegistry, judge: FaultJudge, public_url: str = ""
-) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting]]:
+) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting | Slices]]:
     """Which function answers which operation.
 
     `contract` is the document of the API, `names` are those that filters of the journal may use, `judge` judges fault
@@ -88,12 +89,7 @@ def build_table(
     )
 
 
-def _reset(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """Reset a world in slices."""
-    return carry_out(_reset_in_slices(hosted, call))
-
-
-def _reset_in_slices(hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
+def _reset(hosted: HostedWorld, call: Request) -> Slices:
     yield from hosted.reset_in_slices()
     return clock.get_clock(hosted, call)
 

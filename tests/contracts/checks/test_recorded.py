@@ -45,7 +45,7 @@ def list_findings(verification: Verification) -> list[str]:
 
 
 def record() -> dict[str, Any]:
-    """What a good client recorded, as a HAR file."""
+    """A recording of a good client, as a HAR file."""
     rig = Rig(rate=30)
     good.run_program(rig.base, ADMIN, rig.sleep, rig.transport())
     har: dict[str, Any] = json.loads(rig.har())

@@ -1,4 +1,4 @@
-"""What is derived from the document, and that each part of it has a rule."""
+"""The parts that are derived from the document, each of which has a rule."""
 
 from __future__ import annotations
 

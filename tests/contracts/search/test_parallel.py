@@ -41,7 +41,7 @@ NO_LIMIT = Budget()
 
 
 class Play:
-    """What came of stories on a deployment whose clock moves as the client waits."""
+    """The result of stories on a deployment whose clock moves as the client waits."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Play:
 
 
 def summarize(exchange: Exchange) -> tuple[object, ...]:
-    """What must be the same each time."""
+    """The parts of an exchange that must be the same each time."""
     request, answer = exchange.request, exchange.response
     return exchange.number, request.method, request.target, request.key, answer.status, answer.body
 
