@@ -65,6 +65,8 @@ class Finding:
     """How many times it occurred."""
     place: str = ""
     """What the rule was broken about, where it speaks of many things: a field, a header, a parameter."""
+    recordings: tuple[str, ...] = ()
+    """The names of the recordings that show it; empty for a verification that sent its requests itself."""
 
     @property
     def verdict(self) -> Verdict:

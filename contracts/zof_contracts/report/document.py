@@ -232,6 +232,7 @@ def _finding(verification: Verification, finding: Finding, *others: Finding) -> 
         "known": finding.key in verification.known,
         "seed": verification.seed if finding.seed is None else finding.seed,
         "request_id": finding.request_id,
+        "recordings": list(finding.recordings),
         "steps": [_step(exchange) for exchange in finding.trace],
         "also": [_other_operation(verification, other) for other in others],
         "script": _script(verification, finding),
@@ -251,6 +252,7 @@ def _other_operation(verification: Verification, other: Finding) -> Report:
         "got": other.got,
         "times": other.times,
         "request_id": other.request_id,
+        "recordings": list(other.recordings),
         "script": _script(verification, other),
     }
 

@@ -19,12 +19,13 @@ import click
 from zof_emulator.app import create_app
 from zof_emulator.cli.environment import client_variables
 from zof_emulator.cli.orphans import adopt_orphans, end_children
-from zof_emulator.cli.provocation import SITUATIONS, describe_reactions, disturb, judge_journals, make_settings
+from zof_emulator.cli.provocation import describe_client, disturb, judge_journals, make_settings
 from zof_emulator.cli.serve import find_explicit_flags, serve, settings_from
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write
 from zof_emulator.control.journal import list_lines
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.handlers.table import TABLE
+from zof_emulator.scenarios.situations import SITUATIONS
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.server.terminal import say
 
@@ -99,20 +100,20 @@ def _execute(
 def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None) -> int:
     """Run the command in each situation, say what it did, and have its journals judged."""
     with tempfile.TemporaryDirectory(prefix="zof-emulator-") as folder:
-        journals = []
+        journals: list[Path] = []
         for situation in SITUATIONS:
             app = _make_app(make_settings(settings, situation), snapshot)
             disturb(app, situation)
             say(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
             status = _run_with(app, settings, command)
-            if situation is SITUATIONS[0] and status:
+            if status and not situation.is_provoking:
                 say(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
                 return status
-            for line in [f"the command ended with {status}", *describe_reactions(app)]:
+            for line in [f"the command ended with {status}", *describe_client(app)]:
                 say(sys.stderr, f"zof-emulator: {situation.name}: {line}")
             journals.append(Path(folder) / f"{situation.name}.ndjson")
             _write(app, journals[-1])
-        return judge_journals(journals)
+        return judge_journals(Path(folder), [journal.name for journal in journals])
 
 
 def _make_app(settings: Settings, snapshot: str | None) -> Dispatcher:
