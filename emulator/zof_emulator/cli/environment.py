@@ -6,6 +6,7 @@ import shlex
 
 import click
 
+from zof_emulator.cli.output import print_line
 from zof_emulator.core.tenants import DEFAULT
 
 
@@ -35,5 +36,6 @@ def print_environment(host: str, port: int, *, unset: bool) -> None:
 
     Usage: eval "$(zof-emulator env)"
     """
-    for name, value in client_variables(f"http://{quote_host(host)}:{port}", DEFAULT.keys[0].secret).items():
-        click.echo(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}")
+    variables = client_variables(f"http://{quote_host(host)}:{port}", DEFAULT.keys[0].secret)
+    lines = [f"unset {name}" if unset else f"export {name}={shlex.quote(one)}" for name, one in variables.items()]
+    print_line("\n".join(lines))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from zof_emulator.cli.environment import print_environment
 from zof_emulator.cli.execute import execute
+from zof_emulator.cli.output import discard_output
 from zof_emulator.cli.replay import replay_command
 from zof_emulator.cli.scenario import scenario
 from zof_emulator.cli.serve import INTERRUPTED, serve
@@ -51,21 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except OSError as error:  # commands report the files that they cannot use; the output is left, and has no name
         if error.filename is None:
-            _discard_output()
+            discard_output()
         what = "write the output" if error.filename is None else f"use {error.filename}"
         _fail(f"cannot {what}: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
     else:
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def _discard_output() -> None:
-    """Drop what is left in the buffer of the output, which Python would try to write once more at exit."""
-    with suppress(OSError, ValueError):  # it may be closed
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def _fail(message: str) -> None:

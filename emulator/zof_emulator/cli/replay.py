@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from base64 import b64decode
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 import orjson
 
 from zof_emulator.app import create_app
+from zof_emulator.cli.output import print_line
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.cli.snapshot_files import UnusableFile, read
 from zof_emulator.control.journal import FORMAT, VERSION
@@ -25,7 +25,6 @@ from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
 from zof_emulator.journal.masking import digest, has_mask, mask_text
 from zof_emulator.journal.view import message
 from zof_emulator.scenarios.schema import is_saved_scenario
-from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
 from zof_emulator.spec.schema import compile_schema
 
@@ -148,7 +147,7 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     found = replay(read(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
-    say(sys.stdout, found.as_json() if as_json else found.as_text())
+    print_line(found.as_json() if as_json else found.as_text())
     return int(bool(found.differing))
 
 

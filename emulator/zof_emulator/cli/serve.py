@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from zof_emulator.app import create_app
 from zof_emulator.cli.detach import DETACH, start_detached
 from zof_emulator.cli.environment import quote_host
+from zof_emulator.cli.output import print_line
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save
 from zof_emulator.cli.state import write_token
 from zof_emulator.cli.watch import FileWatcher
@@ -212,7 +213,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
         )
     context = click.get_current_context()
     if flags["detach"]:
-        say(sys.stdout, start_detached(context.find_root().obj or sys.argv[1:]))
+        print_line(start_detached(context.find_root().obj or sys.argv[1:]))
         return 0
     return _serve(flags, find_explicit_flags(context))
 

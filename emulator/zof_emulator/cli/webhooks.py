@@ -11,6 +11,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import click
 import orjson
 
+from zof_emulator.cli.output import print_line
 from zof_emulator.server.terminal import say
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def webhooks(url: str, token: str, *, once: bool) -> int:
         say(sys.stderr, f"following the webhook deliveries of {url}; press Ctrl-C to stop")
     while True:
         for line in follower.poll():
-            say(sys.stdout, line)
+            print_line(line)
         if once:
             return 0
         time.sleep(_PAUSE)

@@ -108,7 +108,7 @@ class World(WorldQueries):
         return self.settle(instant, most)
 
     def change_config(self, config: WorldConfig, system: int) -> None:
-        """Apply the rate limit, the capacity and the clock mode of a configuration from now on.
+        """Apply what a running world can change of its configuration, from now on.
 
         The windows of another rate begin anew. A clock that becomes real goes to the system's time (`system`, ms) when
         it is read next; if it is ahead of that, it goes on from where it stands.
@@ -118,6 +118,7 @@ class World(WorldQueries):
         if config.clock is not self.config.clock:
             self.clock = Clock(config.clock).catch_up(system, self.now)
         self.config = config
+        self.catalogue.references = config.references
         for name, tenancy in self.tenancies.items():
             if tenancy.waiting and tenancy.running < config.capacity:
                 self.agenda.put(self.now, name)

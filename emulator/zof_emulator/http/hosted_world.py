@@ -158,11 +158,15 @@ class HostedWorld:
         self.began_with = world.config
         """The configuration of the world when it began here; a request may change it later."""
         self.plain_encoder = Encoder(world)
-        self.encoder = EvolvingEncoder(world) if world.config.evolve else self.plain_encoder
+        self.choose_encoder()
         access = self._access(world)
         self.authorizations, self._labels = access.authorizations, access.labels
         if self.journal is not None:
             self.journal.begin()
+
+    def choose_encoder(self) -> None:
+        """Encode answers as the configuration of the world says; to be called when that has changed."""
+        self.encoder = EvolvingEncoder(self.world) if self.world.config.evolve else self.plain_encoder
 
     def settle(self) -> World:
         """The world, settled at the current instant; it counts as used.

@@ -32,7 +32,7 @@ def _keys(leaves: str, **children: str) -> Mapping[str, str]:
 # `[kind]` is a list of it, and "" is not checked. A keyword that is missing here is not honoured and stops the boot.
 _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
     "root": _keys(
-        "openapi jsonSchemaDialect info servers security tags",
+        "openapi jsonSchemaDialect info servers security tags x-unknown-names-first",
         paths="{path}",
         webhooks="{path}",
         components="components",

@@ -24,6 +24,8 @@ JSON: Final = "application/json"
 _LOCATIONS: Final = frozenset({"path", "query", "header"})
 _MOST_PARAMETERS: Final = 100
 _PARTIAL_CONTENT: Final = 206
+_UNKNOWN_FIRST: Final = "x-unknown-names-first"
+"""Whether the operations of a document refuse an unknown field or parameter before anything else that is wrong."""
 _MOST_KEPT_QUERIES: Final = 128
 _LONGEST_KEPT_QUERY: Final = 256
 """In bytes."""
@@ -76,13 +78,14 @@ class Header:
 class Query:
     """The query parameters of an operation."""
 
-    __slots__ = ("_decoded", "_integers", "_names", "_rules", "_timestamps", "defaults")
+    __slots__ = ("_decoded", "_integers", "_names", "_rules", "_timestamps", "_unknown_first", "defaults")
 
-    def __init__(self, parameters: Sequence[Node]) -> None:
+    def __init__(self, parameters: Sequence[Node], *, unknown_first: bool) -> None:
         properties = {one["name"]: one["schema"] for one in parameters}
         required = [one["name"] for one in parameters if one.get("required")]
         schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-        self._rules = ObjectRules(schema, "parameter")
+        self._rules = ObjectRules(schema, "parameter", unknown_first=unknown_first)
+        self._unknown_first = unknown_first
         self._names = frozenset(properties)
         self._integers = frozenset(name for name, one in properties.items() if one.get("type") == "integer")
         self._timestamps = frozenset(name for name, one in properties.items() if one.get("format") == "date-time")
@@ -120,6 +123,8 @@ class Query:
                 repeated.append(name)
             values[name] = _integer(text) if name in self._integers else text
         known = {name: value for name, value in values.items() if name in self._names}
+        if self._unknown_first and len(known) != len(values):
+            self._rules.judge(values, {})
         try:
             judged = self._rules.judge(dict(known), {}, repeated)
         except Refused as refused:
@@ -214,6 +219,7 @@ def _operation(document: Document, path: str, method: str, node: Node) -> Operat
             raise ValueError(f"the emulator does not honour the parameter {one['name']} in {one['in']}")
     security: list[dict[str, list[str]]] = node.get("security", document.root.get("security")) or []
     headers = tuple(_header(one["name"], one["schema"]) for one in parameters if one["in"] == "header")
+    unknown_first = document.root.get(_UNKNOWN_FIRST, False)
     return Operation(
         id=node["operationId"],
         method=method,
@@ -221,8 +227,8 @@ def _operation(document: Document, path: str, method: str, node: Node) -> Operat
         secured=bool(security),
         permissions=tuple(role for one in security for roles in one.values() for role in roles),
         headers=headers,
-        query=Query([one for one in parameters if one["in"] == "query"]),
-        body=_body(document, node["requestBody"]) if "requestBody" in node else None,
+        query=Query([one for one in parameters if one["in"] == "query"], unknown_first=unknown_first),
+        body=_body(document, node["requestBody"], unknown_first=unknown_first) if "requestBody" in node else None,
         answers=answers,
         reasons=reasons,
         idempotent=any(one.name == "Idempotency-Key" for one in headers),
@@ -234,10 +240,11 @@ def _header(name: str, schema: Node) -> Header:
     return Header(name, name.lower().encode(), compile_schema(schema), schema.get("x-expected", ""))
 
 
-def _body(document: Document, node: Node) -> Body:
+def _body(document: Document, node: Node, *, unknown_first: bool) -> Body:
     found = document.resolve(node)
     schema = found["content"][JSON]["schema"]
-    return Body(found["x-max-bytes"], found.get("required", False), ObjectRules(schema, "field"))
+    rules = ObjectRules(schema, "field", unknown_first=unknown_first)
+    return Body(found["x-max-bytes"], found.get("required", False), rules)
 
 
 def _answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal], Mapping[int, Answer]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
+from zof_emulator.core.fields import nearest
 from zof_emulator.core.instants import parse_rfc3339
 from zof_emulator.core.refusal import Refused
 
@@ -96,16 +97,18 @@ def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
 class ObjectRules:
     """The rules of a request's body or query. The first fault, in the order of the document, is refused."""
 
-    __slots__ = ("_alternatives", "_extended", "_is_valid", "_kind", "_read", "_schema", "_validator")
+    __slots__ = ("_alternatives", "_extended", "_is_valid", "_kind", "_read", "_schema", "_unknown_first", "_validator")
 
-    def __init__(self, schema: Node, kind: str) -> None:
+    def __init__(self, schema: Node, kind: str, *, unknown_first: bool = False) -> None:
         """Compile the rules.
 
         Args:
             schema: an object schema without references.
             kind: `field` or `parameter`; a part of the names of reasons.
+            unknown_first: whether an unknown name is refused before all other faults, instead of after them.
         """
         self._schema = schema
+        self._unknown_first = unknown_first
         properties = schema["properties"]
         self._kind = kind
         self._alternatives = find_alternatives(schema)
@@ -161,7 +164,8 @@ class ObjectRules:
 
     def _order(self, path: Sequence[str | int]) -> tuple[int, int, int]:
         names = list(self._schema["properties"])
-        first = names.index(str(path[0])) if path and path[0] in names else len(names) if path else -1
+        unknown = -1 if self._unknown_first else len(names)
+        first = names.index(str(path[0])) if path and path[0] in names else unknown if path else -1
         return first, len(path), next((step for step in path if isinstance(step, int)), 0)
 
     def _faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
@@ -171,7 +175,8 @@ class ObjectRules:
         properties = self._schema["properties"]
         is_closed = self._schema.get("additionalProperties") is False
         for name in islice((name for name in value if is_closed and name not in properties), 1):
-            yield [name], Refused(f"unknown_{self._kind}", _cut(name), allowed=", ".join(properties) or "no fields")
+            known = f"use {', '.join(properties)}{nearest(name, properties)}" if properties else "there are none"
+            yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=known)
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
         yield from self._faults_of_alternatives(value)

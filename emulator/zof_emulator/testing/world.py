@@ -250,7 +250,7 @@ class World:
         self.api_key = api_key
 
     def configure(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  fields of PATCH /_emulator/config
-        """Change `rate`, `capacity`, `clock` or `faults` of the running world; returns its configuration.
+        """Change the configuration of the running world: the fields of `PATCH /_emulator/config`; returns all of them.
 
         Raises:
             ControlError: a value is not allowed; nothing is changed.
