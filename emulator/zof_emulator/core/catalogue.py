@@ -170,7 +170,9 @@ class Catalogue:
 
     def _exists(self, name: str, organization: str) -> bool:
         owner = self._owners.get(name)
-        return (owner == organization or (owner is None and self.references is References.OPEN)) and NEVER_EXISTS not in name
+        return (
+            owner == organization or (owner is None and self.references is References.OPEN)
+        ) and NEVER_EXISTS not in name
 
     def _suite(self, organization: str, suite: str) -> tuple[str, ...]:
         if not self._exists(suite, organization):
