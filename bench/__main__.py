@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench import boot, extras, report, throughput, verification, webhooks, weight
+from bench import boot, extras, proxy, report, throughput, verification, webhooks, weight
 from bench.machine import ROOT, CannotMeasure, cores, describe, tool
 from bench.servers import peers
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OUT: Final = ROOT / "bench" / "out"
-_PARTS: Final = (*throughput.NAMES, "extras", "webhooks", "boot", "memory", "pages", "verify")
+_PARTS: Final = (*throughput.NAMES, "extras", "webhooks", "boot", "memory", "pages", "proxy", "verify")
 _BOOTS: Final = 5
 _BEGAN: Final = time.monotonic()
 _COULD_NOT: Final = 2
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Compare the emulator with a bare ASGI function, Starlette, Prism and Mockoon;"
-        " measure how long a verification takes.",
+        " measure the time that the proxy adds, and how long a verification takes.",
     )
     parser.add_argument(
         "--rounds", type=_positive, default=5, help="rounds in which each server is measured once (default: 5)"
@@ -127,6 +127,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             found["memory"] = weight.measure_memory(pinned, folder, _log)
         if "pages" in options.only:
             found["pages"] = weight.measure_pages(pinned, folder, _log)
+        if "proxy" in options.only:
+            found["proxy"] = proxy.measure(rounds=options.rounds, cores=pinned, folder=folder, log=_log)
         if "verify" in options.only:
             found["verify"] = verification.measure(cores=pinned, folder=folder, log=_log)
     machine["load after"] = " ".join(f"{one:.2f}" for one in os.getloadavg())

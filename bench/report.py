@@ -32,18 +32,9 @@ def _lines(found: Found) -> Iterator[str]:
     if found.get("throughput"):
         yield from _LEGEND
         yield ""
-    if "extras" in found:
-        yield from _extras(found["extras"])
-    if "webhooks" in found:
-        yield from _webhooks(found["webhooks"])
-    if "boot" in found:
-        yield from _boot(found["boot"])
-    if "memory" in found:
-        yield from _memory(found["memory"])
-    if "pages" in found:
-        yield from _pages(found["pages"])
-    if "verify" in found:
-        yield from _verifications(found["verify"])
+    for name, section in _SECTIONS.items():
+        if name in found:
+            yield from section(found[name])
     if found["without"]:
         yield found["without"] + "."
         yield ""
@@ -76,6 +67,9 @@ def _verdicts(found: Found) -> Iterator[str]:
     if "pages" in found:
         one = found["pages"]
         rows.append(("Worst filter", f"<= {one['target']} x", f"{one['reached']:.2f} x", _met(one)))
+    if "proxy" in found:
+        one = found["proxy"]
+        rows.append(("Added by the proxy", f"< {one['target']:.0f} ms", f"{one['reached']:.3f} ms", _met(one)))
     rows += [
         (f"Verification: {one['title']}", f"< {one['target']:.0f} s", f"{one['seconds']:.1f} s", _met(one))
         for one in found.get("verify", {}).get("rows", ())
@@ -211,6 +205,23 @@ def _pages(pages: Found) -> Iterator[str]:
     )
 
 
+def _proxy(proxy: Found) -> Iterator[str]:
+    yield "## Through `zof-contracts proxy`"
+    yield ""
+    yield from _table(
+        ("request", "added ms, median", "spread of the rounds", "CPU µs of the proxy"),
+        [
+            (
+                name,
+                f"{one['added_ms']['median']:.3f}",
+                f"{one['added_ms']['low']:.3f} to {one['added_ms']['high']:.3f}",
+                f"{one['cpu_us']:.0f}",
+            )
+            for name, one in proxy["rows"].items()
+        ],
+    )
+
+
 def _verifications(verify: Found) -> Iterator[str]:
     yield "## Verification of an emulator whose clock cannot be moved"
     yield ""
@@ -252,3 +263,15 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
             cells = [cells[0], *(f"{one[:-1]}:" if one else "" for one in cells[1:])]
         yield f"| {' | '.join(cells)} |"
     yield ""
+
+
+_SECTIONS: Final = {
+    "extras": _extras,
+    "webhooks": _webhooks,
+    "boot": _boot,
+    "memory": _memory,
+    "pages": _pages,
+    "proxy": _proxy,
+    "verify": _verifications,
+}
+"""The sections of the report by the part that was measured, in their order."""

@@ -50,7 +50,7 @@ def _list_cases() -> tuple[_Case, ...]:
 
 def measure(*, cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
     """Verify a new emulator once for each case; the harness is on the core of the client."""
-    _install_harness()
+    install_harness()
     rows = []
     for case in _list_cases():
         log(f"verification: {case.title}")
@@ -65,7 +65,8 @@ def measure(*, cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[s
     return {"rows": rows, "same": same}
 
 
-def _install_harness() -> None:
+def install_harness() -> None:
+    """Install what `zof-contracts` needs. Raises `CannotMeasure` if that fails."""
     if subprocess.run((str(ROOT / "scripts" / "venv"), "contracts"), check=False).returncode:  # noqa: S603  our own
         raise CannotMeasure("the harness could not be installed")
 

@@ -72,7 +72,7 @@ class Wire:
         while (end := self._read.find(b"\r\n\r\n")) < 0:
             self._more()
         first, *lines = self._read[:end].split(b"\r\n")
-        headers = tuple((name, value) for name, _, value in (line.partition(b": ") for line in lines))
+        headers = tuple((name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines))
         size = end + 4 + int(dict(headers)[b"content-length"])
         while len(self._read) < size:
             self._more()
