@@ -164,7 +164,7 @@ def compare(
                 try:
                     play.run(ours, theirs, seed=seed, stories=stories)
                 except (Stopped, Unreachable) as error:
-                    progress.errors.append(str(error))
+                    progress.note_error(str(error))
     except KeyboardInterrupt:
         progress.is_interrupted = True
     return Comparison(
@@ -190,7 +190,13 @@ class _Progress:
         self.errors: list[str] = []
         self.notes: list[str] = []
         self.is_interrupted = False
+        self._seconds = seconds
         self._until = None if seconds is None else time.monotonic() + seconds
+
+    def note_error(self, why: str) -> None:
+        """Note why the comparison cannot be finished; if its time is used up, that is the reason."""
+        is_over = self._until is not None and time.monotonic() >= self._until
+        self.errors.append(f"the {self._seconds:g} seconds are used up" if is_over else why)
 
     @property
     def budget(self) -> Budget:
@@ -212,14 +218,14 @@ class _Progress:
         except Stopped as error:
             if not self.verifications:
                 raise
-            self.errors.append(f"{target.base}: {error}")
+            self.note_error(f"{target.base}: {error}")
             return
         self.verifications.append(verification)
         self.notes += [f"{target.base}: {note}" for note in verification.notes]
         if verification.interrupted:
             raise KeyboardInterrupt
         if ending := verification.error or verification.stopped:
-            self.errors.append(f"{target.base}: {ending}")
+            self.note_error(f"{target.base}: {ending}")
 
 
 @contextmanager
