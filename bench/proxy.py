@@ -10,17 +10,16 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.servers import Server, emulator, run_server
+from bench.servers import Server, make_emulator, run_server
 from bench.stats import Spread
 from bench.verification import install_harness
 from bench.wire import TWO_CASES, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from bench.machine import Cores
     from bench.servers import Running
+    from bench.session import Session
 
 MOST_ADDED_MS: Final = 1.0
 """Target: the milliseconds that the proxy may add at the median."""
@@ -32,22 +31,23 @@ _REQUESTS: Final[dict[str, tuple[str, str, bytes]]] = {
 }
 
 
-def measure(*, rounds: int, cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
+def measure(session: Session) -> dict[str, Any]:
     """Measure each kind of request in each round; the proxy is on the core of the client."""
     install_harness()
+    cores, folder = session.cores, session.folder
     with ExitStack() as stack:
-        upstream = stack.enter_context(run_server(emulator(), cores.server, folder / "upstream.log"))
+        upstream = stack.enter_context(run_server(make_emulator(), cores.server, folder / "upstream.log"))
         proxy = stack.enter_context(run_server(_make_proxy(upstream, folder), cores.client, folder / "proxy.log"))
         direct, through = stack.enter_context(Wire(upstream.port)), stack.enter_context(Wire(proxy.port))
         rows: dict[str, dict[str, Any]] = {}
         for name, request in _REQUESTS.items():
-            log(f"through the proxy: {name}")
+            session.log(f"through the proxy: {name}")
             _time_pairs(direct, through, request)  # warms up
-            before = proxy.cpu_seconds()
-            found = [_time_pairs(direct, through, request) for _ in range(rounds)]
-            cpu_us = (proxy.cpu_seconds() - before) / (rounds * _PAIRS) * 1e6
-            added = Spread.of([Spread.of(each).median for each in found])
-            rows[name] = {"added_ms": added.as_json(), "cpu_us": cpu_us}
+            before = proxy.measure_cpu_seconds()
+            found = [_time_pairs(direct, through, request) for _ in range(session.rounds)]
+            cpu_us = (proxy.measure_cpu_seconds() - before) / (session.rounds * _PAIRS) * 1e6
+            added = Spread.from_values([Spread.from_values(each).median for each in found])
+            rows[name] = {"added_ms": added.to_json(), "cpu_us": cpu_us}
     reached = max(row["added_ms"]["median"] for row in rows.values())
     return {"rows": rows, "target": MOST_ADDED_MS, "reached": reached, "met": reached < MOST_ADDED_MS}
 

@@ -79,8 +79,8 @@ class Server:
         return self._port
 
     @property
-    def logged(self) -> str:
-        """What it has written on stderr."""
+    def log(self) -> str:
+        """The output of the server on stderr."""
         return os.pread(self._log.fileno(), 1 << 24, 0).decode()
 
     def stop(self, number: signal.Signals = signal.SIGINT, within: float = PATIENCE) -> tuple[int, bytes]:
@@ -124,7 +124,7 @@ def first_line(process: subprocess.Popen[bytes]) -> bytes:
 
 
 def until(pipe: IO[bytes], end: bytes) -> bytes:
-    """What comes out of a pipe until these bytes; fails when they do not come, or not in time."""
+    """The output of a pipe up to these bytes; fails if they do not come in time."""
     read = b""
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
@@ -299,7 +299,7 @@ def ask(port: int, content: bytes, method: str = "GET") -> Answer:
 
 
 BAD: Final = (400, "invalid_request", None)
-"""What refuses a request that cannot be read at all."""
+"""The refusal of a request that cannot be read at all."""
 START: Final = {**STAGING, "test_case_ids": ["tc_login_001"]}
 """A run of one case."""
 MIB: Final = 1 << 20
@@ -312,9 +312,9 @@ class World:
     def __init__(self, port: int) -> None:
         self.port = port
         assert ask(port, request("POST", "/_emulator/reset")).status == 200
-        self.runs = self.listed()
+        self.runs = self.list_runs()
 
-    def listed(self) -> dict[str, int]:
+    def list_runs(self) -> dict[str, int]:
         """The number of cases of each run, by the run's ID."""
         runs: list[Any] = []
         more = ""
@@ -325,7 +325,7 @@ class World:
             if not page["has_more"]:
                 return {run["id"]: run["summary"]["total"] for run in runs}
 
-    def accepted(self, answer: Answer) -> str:
+    def record_accepted(self, answer: Answer) -> str:
         """The ID of the run that an answer says was started."""
         assert answer.status == 201, answer.raw[:500]
         run = answer.json
@@ -334,12 +334,12 @@ class World:
         return name
 
     def refusal(self, content: bytes) -> tuple[int, str, str | None]:
-        """What refuses the bytes of a request: status, code and param."""
+        """The refusal of the bytes of a request: status, code and param."""
         return ask(self.port, content).refusal
 
     def start(self) -> str:
         """Start a run as a client in order would."""
-        return self.accepted(ask(self.port, request("POST", "/v1/runs", START)))
+        return self.record_accepted(ask(self.port, request("POST", "/v1/runs", START)))
 
 
 def has_ipv6() -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, write
+from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, write_file
 
 from tests.commands import command, complaint
 from tests.served import START, Server, ask, request
@@ -38,7 +38,7 @@ def test_a_world_outlives_its_process(tmp_path: Path, number: signal.Signals, st
         listed = runs(server)
         assert not file.exists()
         assert server.stop(number)[0] == status
-        assert server.logged == ""
+        assert server.log == ""
     assert json.loads(file.read_bytes())["format"] == "zof-emulator-world"
     assert [one.name for one in tmp_path.iterdir()] == ["world.json"]
     with Server(*MANUAL, "--load", str(file)) as server:
@@ -76,7 +76,7 @@ def test_a_link_leads_to_the_file_to_write(tmp_path: Path) -> None:
 def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
     """A file that is new has the mode that the process gives to new files."""
     (tmp_path / "usual").touch()
-    write(check_writable(tmp_path / "new"), lambda: (b"content",))
+    write_file(check_writable(tmp_path / "new"), lambda: (b"content",))
     assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
@@ -105,8 +105,8 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("content", [b"", b"short", b"long" * 100_000], ids=["nothing", "less", "more"])
 def test_a_file_is_written_whole(target: Path, content: bytes) -> None:
-    """What is written is in the file, nothing of what was in it before, and no other file is left."""
-    write(target, lambda: (content[:3], content[3:]))
+    """A written file holds the new content and nothing of the old one, and no other file is left."""
+    write_file(target, lambda: (content[:3], content[3:]))
     assert target.read_bytes() == content
     assert list(target.parent.iterdir()) == [target]
 
@@ -117,7 +117,7 @@ def test_the_old_file_survives_a_failure(target: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
     try:
         with pytest.raises(UnusableFile, match=f"cannot write {target}: File too large"):
-            write(target, lambda: (b"long",) * 1_000)
+            write_file(target, lambda: (b"long",) * 1_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert target.read_bytes() == b"before"
@@ -139,7 +139,7 @@ def test_a_target_that_is_gone(tmp_path: Path) -> None:
     with Server(*MANUAL, "--save-on-exit", str(folder / "world.json")) as server:
         folder.rmdir()
         status, _ = server.stop()
-        (line,) = server.logged.splitlines()
+        (line,) = server.log.splitlines()
     assert line.startswith(f"zof-emulator: error: cannot write {folder / 'world.json'}")
     assert status == 2
 
@@ -170,7 +170,7 @@ def test_no_file(tmp_path: Path, name: str) -> None:
 def test_the_token_is_told(quiet: tuple[str, ...]) -> None:
     """Where others can reach it, a token is made up and told on stderr, quiet or not, and opens control."""
     with Server("--host", "0.0.0.0", *quiet) as server:  # noqa: S104  for a moment
-        (token,) = re.findall(r"oken for /_emulator.*: (\S{32})$", server.logged, re.MULTILINE)
+        (token,) = re.findall(r"oken for /_emulator.*: (\S{32})$", server.log, re.MULTILINE)
         assert Path(server.ready["token_file"]).read_text() == token + "\n"
         clock = "/_emulator/clock"
         assert ask(server.port, request("GET", clock, key=token)).status == 200
@@ -185,11 +185,11 @@ def test_a_token_of_ones_own() -> None:
         with Server("--quiet", *flags, variables=variables) as server:
             answers = [ask(server.port, request("GET", "/_emulator/clock", key=key)).status for key in ("mine", None)]
             assert answers == [200, 401]
-            assert server.logged == ""
+            assert server.log == ""
 
 
 def test_no_token_on_loopback() -> None:
     """On loopback no token is made up, and none is asked for."""
     with Server() as server:
-        assert "oken" not in server.logged
+        assert "oken" not in server.log
         assert ask(server.port, request("GET", "/_emulator/clock", key=None)).status == 200

@@ -8,25 +8,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from zof_emulator.core.lifecycle import AFTER, Status
+from zof_emulator.core.lifecycle import TRANSITIONS, Status
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Organization
-from zof_emulator.spec.document import Document, find, load
-from zof_emulator.spec.operation import compile_elsewhere, operations
+from zof_emulator.spec.document import Document, find_document, load_document
+from zof_emulator.spec.operation import compile_elsewhere, compile_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONTRACT: Final = load(find("openapi.yaml"))
-CONTROL: Final = load(find("control.yaml"))
+CONTRACT: Final = load_document(find_document("openapi.yaml"))
+CONTROL: Final = load_document(find_document("control.yaml"))
 ROOT: Final = CONTRACT.root
 
 
-def reasons_of(document: Document) -> set[str]:
+def list_reasons(document: Document) -> set[str]:
     """All reasons for which a document has a message."""
-    return {reason for one in operations(document) for reason in one.reasons} | compile_elsewhere(document).keys()
+    return {reason for one in compile_operations(document) for reason in one.reasons} | compile_elsewhere(
+        document
+    ).keys()
 
 
-DOCUMENTED: Final = reasons_of(CONTRACT) | reasons_of(CONTROL)
+DOCUMENTED: Final = list_reasons(CONTRACT) | list_reasons(CONTROL)
 
 
 def possible_reasons() -> Iterator[str]:
@@ -65,7 +67,7 @@ def test_the_statuses_of_a_run_stand_in_the_contract() -> None:
     schema = ROOT["components"]["schemas"]["RunStatus"]
     assert schema["x-extensible-enum"] == list(Status)
     assert ROOT["components"]["schemas"]["RunStatusFilter"]["enum"] == list(Status)
-    core = {status.value: {to.value for (since, _), to in AFTER.items() if since is status} for status in Status}
+    core = {status.value: {to.value for (since, _), to in TRANSITIONS.items() if since is status} for status in Status}
     assert {status: set(following) for status, following in schema["x-transitions"].items()} == core
 
 
@@ -79,7 +81,7 @@ def test_a_result_has_the_terminal_statuses() -> None:
 
 def test_permissions_are_those_that_roles_grant() -> None:
     """Some role grants each permission that the contract requires."""
-    asked = {permission for one in operations(CONTRACT) for permission in one.permissions}
+    asked = {permission for one in compile_operations(CONTRACT) for permission in one.permissions}
     assert asked <= frozenset().union(*PERMITS.values())
     described = ROOT["components"]["securitySchemes"]["bearerAuth"]["description"]
     assert all(f"`{permission}`" in described for granted in PERMITS.values() for permission in granted)
@@ -141,7 +143,7 @@ def test_no_failure_is_documented_by_a_wildcard() -> None:
         assert all(status.isdigit() for status in node["responses"])
 
 
-def undefined(node: Any, defined: frozenset[str], pointer: str) -> Iterator[str]:  # noqa: ANN401  a JSON value
+def find_undefined(node: Any, defined: frozenset[str], pointer: str) -> Iterator[str]:  # noqa: ANN401  a JSON value
     """Where a schema requires what neither it nor the schema around its condition defines as a property."""
     if isinstance(node, list):
         node = dict(enumerate(node))
@@ -153,19 +155,19 @@ def undefined(node: Any, defined: frozenset[str], pointer: str) -> Iterator[str]
     for key, child in node.items():
         inside = key in {"if", "then", "else", "not", "anyOf", "oneOf", "allOf"} or isinstance(key, int)
         if key not in {"value", "examples", "required"}:
-            yield from undefined(child, known if inside else frozenset(), f"{pointer}/{key}")
+            yield from find_undefined(child, known if inside else frozenset(), f"{pointer}/{key}")
 
 
 @pytest.mark.parametrize("document", [CONTRACT, CONTROL], ids=["contract", "control"])
 def test_every_required_property_is_defined(document: Document) -> None:
     """A schema requires a property only if it defines it, or if the schema around its condition does."""
-    assert list(undefined(document.root, frozenset(), "#")) == []
+    assert list(find_undefined(document.root, frozenset(), "#")) == []
 
 
 def test_a_required_property_that_is_not_defined_is_found() -> None:
     """A misspelt name in `required` is told by its pointer, in a schema and in a condition of one."""
     schema = {"properties": {"a": {}}, "required": ["a", "b"], "if": {"required": ["a"]}, "else": {"required": ["c"]}}
-    found = list(undefined({"components": {"schemas": {"X": schema}}}, frozenset(), "#"))
+    found = list(find_undefined({"components": {"schemas": {"X": schema}}}, frozenset(), "#"))
     assert found == ["#/components/schemas/X/required: b", "#/components/schemas/X/else/required: c"]
 
 
@@ -241,7 +243,7 @@ def test_generated_go_can_check_the_patterns_of_events() -> None:
 
 
 def test_generated_clients_have_no_operations_for_events() -> None:
-    """What the API sends is marked as internal: openapi-generator makes operations of it that do not compile."""
+    """The requests that the API sends are internal: openapi-generator makes operations of them that do not compile."""
     sent = [item["post"] for item in ROOT["webhooks"].values()]
     assert len(sent) > 1
     assert all(operation["x-internal"] is True for operation in sent)

@@ -10,12 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.outcomes import duration
+from zof_emulator.core.outcomes import choose_duration
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.views import run_detail
+from zof_emulator.handlers.views import build_run_detail
 
 from tests.core import model
-from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, fresh, move_run, order, snapshot
+from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, make_world, move_run, order, snapshot
 
 if TYPE_CHECKING:
     from zof_emulator.core.runs import Run
@@ -30,8 +30,8 @@ class Stories(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 50), capacity=st.integers(1, 3))
     def begin(self, seed: int, capacity: int) -> None:
         """A fresh world."""
-        self.world = fresh(seed=seed, capacity=capacity)
-        self.models = {one: model.Tenant(capacity, partial(duration, seed), BEGAN) for one in ORGANIZATIONS}
+        self.world = make_world(seed=seed, capacity=capacity)
+        self.models = {one: model.Tenant(capacity, partial(choose_duration, seed), BEGAN) for one in ORGANIZATIONS}
         self.numbers: dict[str, list[int]] = {one: [] for one in ORGANIZATIONS}
 
     @rule(organization=organizations, cases=case_lists, project=st.sampled_from(PROJECTS), count=st.integers(1, 3))
@@ -104,7 +104,9 @@ class Stories(RuleBasedStateMachine):
                 assert (run.organization, run.project_id) == (organization, expected.project)
                 assert (run.status.value, run.created_at) == (expected.status, expected.created_at)
                 assert (run.started_at, run.completed_at) == (expected.started_at, expected.completed_at)
-                assert told(run) == [(one.id, one.status, one.started_at, one.completed_at) for one in expected.cases]
+                assert describe_cases(run) == [
+                    (one.id, one.status, one.started_at, one.completed_at) for one in expected.cases
+                ]
 
     @invariant()
     def no_more_run_at_once_than_there_are_places(self) -> None:
@@ -120,7 +122,7 @@ class Stories(RuleBasedStateMachine):
     def the_summary_adds_up(self) -> None:
         """The counts of a summary add up to the total and agree with the outcomes."""
         for run in self.world.runs.values():
-            shown = run_detail(self.world, run, "")
+            shown = build_run_detail(self.world, run, "")
             counts, statuses = dict(shown["summary"]), [one["status"] for one in shown["case_outcomes"]]
             assert counts.pop("total") == sum(counts.values()) == len(run.cases)
             assert counts == {status.value: statuses.count(status.value) for status in Status}
@@ -138,7 +140,7 @@ class Stories(RuleBasedStateMachine):
             assert [one.created_at for one in shown] == sorted(run.completed_at or 0 for run, _ in found)
 
 
-def told(run: Run) -> list[tuple[str, str, int | None, int | None]]:
+def describe_cases(run: Run) -> list[tuple[str, str, int | None, int | None]]:
     """The case properties of a run."""
     return [
         (case, run.case_status(place).value, run.case_started_at(place), run.case_ended_at(place))
@@ -147,5 +149,5 @@ def told(run: Run) -> list[tuple[str, str, int | None, int | None]]:
 
 
 TestStories = Stories.TestCase
-"""Whatever is started, canceled and waited for, the world does what the contract says."""
+"""The world keeps the contract for any sequence of starts, cancels and waits."""
 TestStories.settings = settings(max_examples=120, stateful_step_count=30)

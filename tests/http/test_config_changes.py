@@ -8,7 +8,7 @@ from zof_emulator.cli.replay import replay
 from zof_emulator.core.limits import Rate
 
 from tests.http.faults import RESET, start
-from tests.http.stories import told
+from tests.http.stories import answer_story
 from tests.zof import ADMIN, STAGING, Zof
 
 
@@ -60,7 +60,7 @@ def test_tomorrows_api_at_run_time() -> None:
     assert before.keys() < evolved.keys()
     assert all(old.keys() < new.keys() for old, new in zip(before["data"], evolved["data"], strict=True))
     assert zof.get("/runs/run_missing").json.keys() > {"error"}
-    assert zof.within("other").get("/runs").json.keys() == before.keys()
+    assert zof.select_world("other").get("/runs").json.keys() == before.keys()
     assert zof.tell("PATCH", "/config", {"evolve": False}).json["evolve"] is False
     assert zof.get("/runs").json == before
     zof.tell("PATCH", "/config", {"evolve": True})
@@ -80,14 +80,15 @@ def test_changed_references() -> None:
     assert zof.post("/runs", order).status == 201
 
 
-def test_a_changed_envelope() -> None:
-    """Events are sent in the envelope that the world has when they are sent."""
+def test_an_event_keeps_its_form() -> None:
+    """An event that was sent before the world evolves is shown and sent again as it was; later ones have new fields."""
     zof = Zof()
     zof.post("/webhooks", {"url": "http://127.0.0.1:9/x", "events": ["release.gate_blocked"]})
-    zof.tell("POST", "/events", {"type": "release.gate_blocked"})
-    zof.tell("PATCH", "/config", {"envelope": "legacy"})
-    (delivery,) = zof.control("/deliveries").json["data"]
-    assert json.loads(delivery["request"]["body"]).keys() == {"event", "timestamp", "data"}
+    for evolve in (False, True, False):
+        zof.tell("PATCH", "/config", {"evolve": evolve})
+        zof.tell("POST", "/events", {"type": "release.gate_blocked"})
+    bodies = [json.loads(one["request"]["body"]) for one in zof.control("/deliveries").json["data"]]
+    assert bodies[0].keys() == bodies[2].keys() < bodies[1].keys()
 
 
 def test_a_changed_configuration_replays() -> None:
@@ -107,5 +108,5 @@ def test_a_changed_configuration_replays() -> None:
     )
     assert start(zof) is None
     zof.tell("PATCH", "/config", {"faults": []})
-    told(zof, ["start", "runs", "runs", "runs", "runs"])
+    answer_story(zof, ["start", "runs", "runs", "runs", "runs"])
     assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()

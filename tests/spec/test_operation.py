@@ -15,17 +15,17 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import table, views
 from zof_emulator.http.api import OpenApiApp
 from zof_emulator.http.policy import ApiPolicy
-from zof_emulator.spec.document import SpecError, check_document, find, load
-from zof_emulator.spec.operation import Refusal, compile_elsewhere, operations
+from zof_emulator.spec.document import SpecError, check_document, find_document, load_document
+from zof_emulator.spec.operation import Refusal, compile_elsewhere, compile_operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zof_emulator.spec.operation import Operation
 
-CONTRACT: Final = load(find("openapi.yaml"))
-CONTROL: Final = load(find("control.yaml"))
-OPERATIONS: Final = {one.id: one for one in operations(CONTRACT)}
+CONTRACT: Final = load_document(find_document("openapi.yaml"))
+CONTROL: Final = load_document(find_document("control.yaml"))
+OPERATIONS: Final = {one.id: one for one in compile_operations(CONTRACT)}
 RUNS: Final = OPERATIONS["listRuns"].query
 
 names = st.sampled_from(["limit", "status", "project_id", "created_after", "created_before", "starting_after", "x", ""])
@@ -34,7 +34,7 @@ pieces = st.tuples(names, texts | st.text(max_size=5)).map(lambda pair: f"{pair[
 queries = st.binary(max_size=40) | st.lists(pieces | st.binary(max_size=6), max_size=6).map(b"&".join)
 
 
-def refused(operation: Operation, raw: bytes) -> Refused | None:
+def find_refusal(operation: Operation, raw: bytes) -> Refused | None:
     """The reason for which an operation refuses a query string, or None."""
     try:
         operation.query.decode(raw)
@@ -48,9 +48,9 @@ def refused(operation: Operation, raw: bytes) -> Refused | None:
 @example(OPERATIONS["listRuns"], b"=")
 def test_any_query_is_decoded_or_refused_in_words(operation: Operation, raw: bytes) -> None:
     """Any query string is decoded or refused for a reason that the operation documents."""
-    found = refused(operation, raw)
+    found = find_refusal(operation, raw)
     if found is not None:
-        error = operation.reasons[found.reason].error(found)["error"]
+        error = operation.reasons[found.reason].build_error(found)["error"]
         assert error["param"] == found.param
         assert not error["message"].startswith("The body")
 
@@ -113,7 +113,7 @@ def test_defaults_are_filled_in(operation: Operation) -> None:
 )
 def test_what_is_wrong_with_a_query(raw: bytes, reason: str, param: str) -> None:
     """The first fault in the order of the document is reported, unknown parameters last."""
-    found = refused(OPERATIONS["listRuns"], raw)
+    found = find_refusal(OPERATIONS["listRuns"], raw)
     assert found is not None
     assert (found.reason, found.param) == (reason, param)
 
@@ -142,13 +142,13 @@ def test_a_look_comes_after_what_is_known_and_before_what_is_not(raw: bytes, par
 @pytest.mark.parametrize("count", [99, 100, 101, 10_000])
 def test_a_parameter_behind_many_empty_ones_is_not_lost(count: int) -> None:
     """An unknown parameter is refused and a known one counts after any number of ampersands."""
-    assert refused(OPERATIONS["listRuns"], b"&" * count + b"verbose=1") is not None
+    assert find_refusal(OPERATIONS["listRuns"], b"&" * count + b"verbose=1") is not None
     assert RUNS.decode(b"&" * count + b"limit=5")["limit"] == 5
 
 
 def test_a_million_parameters_are_refused() -> None:
     """A fault at the beginning of a query of any length is refused."""
-    found = refused(OPERATIONS["listRuns"], b"&".join(b"x%d=1" % number for number in range(100_000)))
+    found = find_refusal(OPERATIONS["listRuns"], b"&".join(b"x%d=1" % number for number in range(100_000)))
     assert found is not None
     assert (found.reason, found.param) == ("unknown_parameter", "x0")
 
@@ -163,7 +163,7 @@ def test_reasons_are_those_of_the_examples() -> None:
     assert not start["body_missing"].is_template
     assert compile_elsewhere(CONTRACT)["unknown_path"].status == 404
     for document in (CONTRACT, CONTROL):
-        for operation in operations(document):
+        for operation in compile_operations(document):
             assert all(400 <= one.status < 600 for one in operation.reasons.values())
 
 
@@ -177,7 +177,7 @@ def test_what_is_compiled_of_an_operation() -> None:
     assert (start.body.most_bytes, start.body.required) == (1 << 20, True)
     assert set(start.answers) == {201, 400, 401, 403, 404, 409, 413, 415, 429, 500}
     assert {"x-request-id", "location"} <= start.answers[201].required
-    assert not any(one.secured for one in operations(CONTROL))
+    assert not any(one.secured for one in compile_operations(CONTROL))
 
 
 UNHONOURED: Final[Mapping[str, dict[str, Any]]] = {
@@ -192,7 +192,7 @@ def test_a_parameter_that_would_be_ignored_stops_the_boot(parameter: dict[str, A
     root = copy.deepcopy(CONTRACT.root)
     root["paths"]["/runs"]["get"]["parameters"].append(parameter)
     with pytest.raises(SpecError):
-        operations(check_document(root))
+        compile_operations(check_document(root))
 
 
 @pytest.mark.parametrize("lacking", ["operationId", "responses"])
@@ -201,7 +201,7 @@ def test_an_operation_that_lacks_something_is_named(lacking: str) -> None:
     root = copy.deepcopy(CONTRACT.root)
     del root["paths"]["/runs/{id}"]["get"][lacking]
     with pytest.raises(SpecError, match=rf"^#/paths/~1runs~1\{{id\}}/get: lacks '{lacking}'$"):
-        operations(check_document(root))
+        compile_operations(check_document(root))
 
 
 @pytest.mark.parametrize(

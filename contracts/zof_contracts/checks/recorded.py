@@ -1,4 +1,4 @@
-"""The passive check: recorded answers are held against the contract, and no request is sent.
+"""The passive check: recorded answers are checked against the contract, and no request is sent.
 
 It has the judges of single answers and of answers against earlier ones. Rules that need requests of their own are not
 among `PASSIVE_RULES`.
@@ -99,7 +99,7 @@ _QUOTA: Final = "x-ratelimit-"
 
 
 class PassiveCheck:
-    """Holds the answers of recordings against the contract."""
+    """Checks the answers of recordings against the contract."""
 
     def __init__(
         self, keys: KeyNames, skips: Skips, *, rules: Sequence[Rule] = PASSIVE_RULES, is_strict: bool = False
@@ -129,7 +129,7 @@ class PassiveCheck:
         self._conformance(exchange)
         history = self._history.setdefault(recorded.base, HistoryCheck(self.ledger, most=MOST_REMEMBERED))
         has_time = recorded.ended is not None or exchange.response.header("date") is not None
-        history(exchange if has_time else _without_quota(exchange))
+        history(exchange if has_time else _remove_quota(exchange))
 
     def finish(self, known: frozenset[str] = frozenset()) -> Verification:
         """End the check; `known` are the keys of the findings that a baseline holds."""
@@ -155,7 +155,7 @@ def check_recordings(  # noqa: PLR0913  the options of a check
     is_strict: bool = False,
     known: frozenset[str] = frozenset(),
 ) -> Verification:
-    """Hold the answers of recordings against the contract.
+    """Check the answers of recordings against the contract.
 
     Args:
         recorded: the recordings, one after another.
@@ -186,7 +186,7 @@ def _find_obstacle(recorded: RecordedExchange) -> str:
     return "" if recorded.is_answer_whole else "the body of its answer was not recorded as a whole"
 
 
-def _without_quota(exchange: Exchange) -> Exchange:
+def _remove_quota(exchange: Exchange) -> Exchange:
     """An exchange without the headers of the rate limit, which say nothing if the time of the answer is not known."""
     answer = exchange.response
     headers = tuple(pair for pair in answer.headers if not pair[0].startswith(_QUOTA))

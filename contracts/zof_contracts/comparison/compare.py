@@ -52,14 +52,14 @@ class Party(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a difference means."""
+    """The kinds of difference."""
 
     VIOLATES = "violates"
     """One deployment breaks a rule that is documented or inferred."""
     MAY_DIFFER = "may differ"
     """The rule is assumed, so that both may behave as they do."""
     SILENT = "silent"
-    """No rule speaks of the difference."""
+    """No rule is about the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class AnswerDifference:
 
     divergence: Divergence
     rules: tuple[tuple[Rule, Party], ...]
-    """The rules that speak of it, each with the deployment that breaks it."""
+    """The rules that explain it, each with the deployment that breaks it."""
 
     @property
     def kind(self) -> Kind:
@@ -110,7 +110,7 @@ class Comparison:
     requests: int
     """The number of requests that the stories sent to the other deployment."""
     verifications: tuple[Verification, ...]
-    """What the probes found: on both, or on those that were verified before the comparison ended early."""
+    """The results of the probes on both deployments, or on those that were verified before an early end."""
     errors: tuple[str, ...] = ()
     """Why the comparison could not be finished; empty if it was."""
     is_interrupted: bool = False
@@ -230,7 +230,7 @@ class _Progress:
 
 @contextmanager
 def _enter(target: Target, budget: Budget) -> Iterator[Client]:
-    """A client for a copy of the target's world where it offers one, which cleans up at the end."""
+    """A client for a copy of the target's world, if it offers one; the client cleans up at the end."""
     world = None
     if target.advance is None and target.find_clock:
         world = fork_world(target)
@@ -334,7 +334,7 @@ def _compare_rules(verifications: Sequence[Verification]) -> Iterator[RuleDiffer
 
 
 def _explain(divergence: Divergence, verifications: Sequence[Verification]) -> AnswerDifference:
-    """Name the rules that speak of a divergence and that one of the deployments alone breaks."""
+    """Name the rules that explain a divergence and that one of the deployments alone breaks."""
     url, against = divergence.url_rules, divergence.against_rules
     url |= _find_rules(verifications[0], divergence)
     against |= _find_rules(verifications[1], divergence)

@@ -25,7 +25,7 @@ JsonObject = dict[str, Any]
 _MANY: Final = 6
 """Runs that are started at once."""
 _UNATTENDED: Final = 2
-"""How many of them are left alone, to be looked at when they have ended."""
+"""The number of them that are left alone and retrieved after their end."""
 _BEFORE_THE_END: Final = 20
 """Milliseconds before the end of a run at which it is canceled; on the wire the end may come first."""
 _LEAST_CASES: Final = 2
@@ -294,4 +294,4 @@ PROBES: Final = (
         ("runs.capacity", "runs.capacity.fifo", "runs.cancel.frees-place", "idempotency.without-key"),
     ),
 )
-"""Several of these start runs, which go on while later probes read."""
+"""Several of these start runs, which continue while later probes read."""

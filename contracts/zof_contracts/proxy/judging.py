@@ -43,7 +43,7 @@ _OVERHEAD: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was found so far."""
+    """The findings so far."""
 
     contract: Verification
     client: Verification
@@ -118,7 +118,7 @@ class TrafficJudge:
         return self._judged
 
     def report(self) -> Outcome:
-        """What was found so far, once all that waits now is judged."""
+        """The findings so far, after all exchanges that wait now have been judged."""
         with self._changed:
             self._wanted = wanted = self._submitted
             self._changed.notify_all()

@@ -24,12 +24,12 @@ for step in json.loads(sys.argv[1]): value = value[step]
 print(value)' "$1"; }"""
 """A shell function that prints the value at a path of a JSON answer, which it reads with its headers."""
 PAUSE: Final = 'pause() { sleep "$1"; }'
-"""A shell function that waits for so many seconds."""
+"""A shell function that waits for a number of seconds."""
 PAUSE_BY_CLOCK: Final = """\
 pause() { curl -sSf -o /dev/null -H "Content-Type: application/json" \\
   -d "{\\"by_ms\\": $(python3 -c 'import sys; print(round(float(sys.argv[1]) * 1000))' "$1")}" \\
   "${ZOF_BASE_URL%/v1}/_emulator/clock/advance"; }"""
-"""A shell function that moves the target's clock forward by so many seconds."""
+"""A shell function that moves the target's clock forward by a number of seconds."""
 
 
 def quote_literal(text: str) -> str:
@@ -46,11 +46,11 @@ def quote_literal(text: str) -> str:
 
 def print_bytes(body: bytes) -> str:
     """Return a command that prints these bytes; long repetitions are written as multiplications."""
-    code = f"import sys; sys.stdout.buffer.write({' + '.join(_pack(body))})"
+    code = f"import sys; sys.stdout.buffer.write({' + '.join(_write_expressions(body))})"
     return f"python3 -c {shlex.quote(code)}"
 
 
-def _pack(body: bytes) -> Iterator[str]:
+def _write_expressions(body: bytes) -> Iterator[str]:
     """Yield Python expressions that make the bytes."""
     at = 0
     for run in _LONG_RUN.finditer(body):

@@ -41,7 +41,7 @@ class LostStart:
 
 
 class Account:
-    """What a verification has spent, and the runs that it started."""
+    """The requests and the time that a verification has spent, and the runs that it started."""
 
     def __init__(self, budget: Budget, timer: Timer) -> None:
         self.budget = budget
@@ -127,7 +127,7 @@ class Account:
         return self._began + self.budget.seconds - reserved - now
 
     def require_time(self, seconds: float = 0, why: str = "") -> None:
-        """Raise `BudgetExceeded` unless so many seconds are left for a wait; `why` names what it is for."""
+        """Raise `BudgetExceeded` unless this number of seconds is left for a wait; `why` names its purpose."""
         left = self.measure_time_left()
         if left is None or left >= seconds:
             return

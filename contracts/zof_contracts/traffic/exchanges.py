@@ -158,13 +158,13 @@ def _split_url(url: str) -> tuple[str, str, str] | None:
 
 
 def _split_path(path: str) -> tuple[str, str]:
-    """What stands before `/v1`, and the path from there on."""
+    """The part of a path before `/v1`, and the path from `/v1` on."""
     head, mark, tail = path.partition(PREFIX + "/")
     return (head, mark + tail) if mark else ("", path)
 
 
 def _looks_like_api(base: str, path: str, parts: Parts) -> bool:
-    """Whether an exchange is surely one of the API: by its host, or by its path and where it goes or its answer."""
+    """Whether an exchange certainly belongs to the API: by its host, or by its path and its address or its answer."""
     address = BaseUrl.parse(base)
     if address.host == _PUBLIC_HOST:
         return True

@@ -30,9 +30,9 @@ _CONFLICT: Final = 409
 _AROUND: Final = 10.0
 """Seconds before and after a lost start within which its run may have been created."""
 _CANDIDATES: Final = 5
-"""Runs that are looked at for each lost start, at the most."""
+"""The largest number of runs that are examined for each lost start."""
 _EXPECTED = (Stopped, Unanswered)
-"""What concerns one run alone."""
+"""The operations that concern a single run."""
 
 
 def clean_up(client: Client) -> tuple[Receipt, ...]:
@@ -63,15 +63,15 @@ def _leave_webhook(client: Client) -> tuple[Receipt, ...]:
         client.receiver = None
     made = [client.webhook] if client.webhook is not None and client.webhook.response.ok else []
     return (
-        *(Receipt(_id_of(one), "main", "left registered: the API deletes no webhooks") for one in made),
+        *(Receipt(_read_id(one), "main", "left registered: the API deletes no webhooks") for one in made),
         *(
-            Receipt(_id_of(one), "main", "left registered, although its registration is wrong and should be refused")
+            Receipt(_read_id(one), "main", "left registered, although its registration is wrong and should be refused")
             for one in client.wrong_webhooks
         ),
     )
 
 
-def _id_of(made: Exchange) -> str:
+def _read_id(made: Exchange) -> str:
     return str(made.response.fields.get("id"))
 
 
@@ -138,7 +138,7 @@ def _describe_lost(start: LostStart) -> str:
 
 
 def _find_runs(client: Client, start: LostStart) -> list[str]:
-    """The runs that the start may have made: not ours, made at that time, with what it asked for, not ended."""
+    """The open runs that the start may have made: unknown ones of that time with the same cases."""
     wanted = parse_json(start.request.body)
     listed = client.get("/runs", key=start.request.key, limit=100).response.items
     likely = [each for each in listed if _may_be(client, each, wanted, start.at)]

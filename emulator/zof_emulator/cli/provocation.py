@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zof_emulator.core.deliveries import DeliveryRule
 from zof_emulator.journal.reactions import describe_reactions
-from zof_emulator.journal.view import show
+from zof_emulator.journal.view import show_exchange
 from zof_emulator.scenarios.load import load_object
 from zof_emulator.scenarios.situations import extend_scenario
 
@@ -46,8 +46,8 @@ def disturb(app: Dispatcher, situation: Situation) -> None:
 def describe_client(app: Dispatcher) -> Iterator[str]:
     """What the client sent after each fault that it met, one line each."""
     hosted = app.hosted
-    entries = () if hosted.journal is None else hosted.journal.entries_of(hosted.world)
-    return describe_reactions([show(number, entry) for number, entry in entries])
+    entries = () if hosted.journal is None else hosted.journal.list_entries(hosted.world)
+    return describe_reactions([show_exchange(number, entry) for number, entry in entries])
 
 
 def judge_journals(folder: Path, names: Sequence[str]) -> int:

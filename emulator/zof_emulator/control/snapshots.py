@@ -12,39 +12,36 @@ from zof_emulator.control.snapshot_reader import SavedWorld, explain
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import restore_world, save_world
 from zof_emulator.core.snapshot_check import check_state
-from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request, Waiting, carry_out
+from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from zof_emulator.core.world import World
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.hosted_world import HostedWorld
 
 FORMAT: Final = "zof-emulator-world"
-VERSION: Final = 3
+VERSION: Final = 4
 _RUNS_IN_PIECE: Final = 500
 
 
 def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
     """The world as a document to keep."""
-    pieces = document(hosted)
+    pieces = prepare_document(hosted)
     sample = {"format": FORMAT, "version": VERSION, "sha256": "", "world": {}}
     return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.json", pieces, sample=sample))
 
 
-def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """Replace the world by the one in a document, in slices between which other worlds are served."""
-    return carry_out(_restore_snapshot(hosted, call))
-
-
-def _restore_snapshot(hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
+def restore_snapshot(hosted: HostedWorld, call: Request) -> Slices:
+    """Replace the world by the one in a document."""
     yield from restore(hosted, call.body)
     world = hosted.world
     return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 
 
-def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
+def prepare_document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
     """A hosted world as it stands, as a JSON document in pieces, which are the same whenever they are made.
 
     Runs never change, so that a snapshot of many runs takes little memory beyond the world's own.

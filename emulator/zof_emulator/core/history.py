@@ -15,7 +15,7 @@ from zof_emulator.core.catalogue import Order
 from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.outcome_rules import draw
-from zof_emulator.core.outcomes import duration
+from zof_emulator.core.outcomes import choose_duration
 from zof_emulator.core.runs import Run, add_rule
 from zof_emulator.core.scenario import PastRuns
 from zof_emulator.core.timeline import SLICE
@@ -39,6 +39,13 @@ class _Planned(NamedTuple):
     """Its index among the runs of its entry."""
 
 
+class _Fate(NamedTuple):
+    """The status of a run of the past, and the draw that chooses the case that decides it."""
+
+    status: Status
+    draw: int
+
+
 class _Past(NamedTuple):
     """A run of the past after it was carried out, before it has its place among the results."""
 
@@ -55,7 +62,7 @@ class _Past(NamedTuple):
 def add_history(world: World, samples: Iterable[Sample]) -> Generator[None, None, None]:
     """Add the runs of a scenario, and the sample runs, to a world without runs; yields between slices of work."""
     scenario = world.config.scenario
-    entries = [_as_past(one) for one in samples]
+    entries = [_make_past_runs(one) for one in samples]
     entries += [one for one in scenario.runs if not one.is_queued]
     past = yield from _carry_out_all(world, entries, (yield from _plan(world, entries)))
     yield from _add_runs(world, entries, past)
@@ -66,22 +73,22 @@ def add_history(world: World, samples: Iterable[Sample]) -> Generator[None, None
     for entry in scenario.runs:
         if entry.is_queued:
             for number in range(entry.count):
-                world.start(entry.organization, _order(entry))
+                world.start(entry.organization, _make_order(entry))
                 if _ends_slice(number, len(entry.cases)):
                     yield
 
 
 def _ends_slice(number: int, cases: int) -> bool:
-    """Whether a slice of work ends with this run, one of many that have so many cases."""
+    """Whether a slice of work ends with this run, one of many with this number of cases."""
     size = max(1, SLICE // max(1, cases))
     return number % size == size - 1
 
 
-def _order(entry: PastRuns) -> Order:
+def _make_order(entry: PastRuns) -> Order:
     return Order(entry.project_id, entry.environment, () if entry.suite else entry.cases, entry.suite)
 
 
-def _as_past(sample: Sample) -> PastRuns:
+def _make_past_runs(sample: Sample) -> PastRuns:
     return PastRuns(
         organization=sample.organization,
         project_id=sample.project_id,
@@ -119,7 +126,7 @@ def _plan(world: World, entries: Sequence[PastRuns]) -> Generator[None, None, li
 
 
 def _draw_fates(seed: int, number: int, entry: PastRuns) -> list[Status]:
-    """What each run of an entry came to: exactly the shares that it names, in an order that the seed chooses."""
+    """The status of each run of an entry: exactly the shares that it names, in an order that the seed chooses."""
     count = entry.count
     fates = [Status.PASSED] * count
     shares = (
@@ -151,7 +158,8 @@ def _carry_out_all(
         places = free[entries[plan.entry].organization]
         started_at = max(plan.created_at, heappop(places))
         if entries[plan.entry].has_shares:
-            one = _follow_fate(world, begun[plan.entry], plan, started_at, fates[plan.entry][plan.place], number)
+            fate = _Fate(fates[plan.entry][plan.place], draw(f"{world.seed}/case/{number}"))
+            one = _follow_fate(world, begun[plan.entry], plan, started_at, fate)
         else:
             one = _follow_rules(world, begun[plan.entry], plan, started_at)
         heappush(places, one.completed_at)
@@ -163,12 +171,12 @@ def _carry_out_all(
 
 def _begin_run(world: World, entry: PastRuns) -> Run:
     """A run of an entry, without a number or instants."""
-    cases = world.catalogue.resolve(entry.organization, _order(entry), world.now)
+    cases = world.catalogue.resolve(entry.organization, _make_order(entry), world.now)
     return Run(0, entry.organization, entry.project_id, entry.environment, entry.suite, cases, 0)
 
 
 def _follow_rules(world: World, run: Run, plan: _Planned, started_at: int) -> _Past:
-    """Carry out a run whose cases come to what they would come to now."""
+    """Carry out a run whose cases end as they would end now."""
     nth = world.count_suite(run)
     counted = run._replace(nth=nth) if nth else run
     outcomes, ends, now = list[Status](), list[int](), started_at
@@ -183,21 +191,19 @@ def _follow_rules(world: World, run: Run, plan: _Planned, started_at: int) -> _P
     return _Past(plan, nth, final, started_at, now, tuple(outcomes), tuple(ends), rules)
 
 
-def _follow_fate(  # noqa: PLR0913, PLR0917  what a run depends on
-    world: World, run: Run, plan: _Planned, started_at: int, fate: Status, number: int
-) -> _Past:
-    """Carry out a run that comes to `fate` with one of its cases, which the seed chooses."""
-    timing, cases = world.outcome_rules.timing, run.cases
-    chosen = draw(f"{world.seed}/case/{number}") % len(cases) if fate is not Status.PASSED else 0
+def _follow_fate(world: World, run: Run, plan: _Planned, started_at: int, fate: _Fate) -> _Past:
+    """Carry out a run that ends with the status of its fate, because one of its cases does."""
+    timing, cases, status = world.outcome_rules.timing, run.cases, fate.status
+    chosen = fate.draw % len(cases) if status is not Status.PASSED else 0
     ends, now = list[int](), started_at
     for index, case in enumerate(cases):
-        took = duration(world.seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
-        if fate is Status.CANCELED and index == chosen:
-            return _Past(plan, 0, fate, started_at, now + took // 2, (Status.PASSED,) * index, tuple(ends), ())
+        took = choose_duration(world.seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
+        if status is Status.CANCELED and index == chosen:
+            return _Past(plan, 0, status, started_at, now + took // 2, (Status.PASSED,) * index, tuple(ends), ())
         now += took
         ends.append(now)
     passed = (Status.PASSED,) * len(cases)
-    return _Past(plan, 0, fate, started_at, now, (*passed[:chosen], fate, *passed[chosen + 1 :]), tuple(ends), ())
+    return _Past(plan, 0, status, started_at, now, (*passed[:chosen], status, *passed[chosen + 1 :]), tuple(ends), ())
 
 
 def _add_runs(world: World, entries: Sequence[PastRuns], past: Sequence[_Past]) -> Generator[None, None, None]:

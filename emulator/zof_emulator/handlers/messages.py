@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 
-    Words = Callable[[Any, Any, str], dict[str, Any]]
+    Slices = Generator[None, None, "Reply"]
+    """An operation that is carried out in slices: it yields between them, and returns its reply."""
+
+    View = Callable[[Any, Any, str], dict[str, Any]]
     """A view: makes the JSON object of a subject from its world, the subject, and the base URL of links."""
 
 
@@ -39,14 +42,14 @@ class Item(NamedTuple):
     """An object. The subject never changes, so its encoding may be cached."""
 
     subject: Hashable
-    words: Words
+    view: View
 
 
 class Page(NamedTuple):
     """A page of a list. The subjects never change, so their encodings may be cached."""
 
     subjects: Sequence[Hashable]
-    words: Words
+    view: View
     has_more: bool
     next_cursor: str | None
 
@@ -66,7 +69,7 @@ class File(NamedTuple):
     size: int | None = None
     """In bytes, where it is known before the pieces are made."""
     sample: Mapping[str, Any] | None = None
-    """What is held against the schema in the place of a long JSON document, which is not made twice."""
+    """A value that is checked against the schema in the place of a long JSON document, which is made only once."""
 
 
 class Export(NamedTuple):
@@ -74,7 +77,7 @@ class Export(NamedTuple):
 
     name: str
     subjects: Callable[[], Iterable[Hashable]]
-    words: Words
+    view: View
 
 
 class Waiting(NamedTuple):
@@ -85,14 +88,14 @@ class Waiting(NamedTuple):
     """Whether a slice of a long operation has ended; otherwise webhook deliveries that are due must be attempted."""
 
 
-def carry_out(steps: Generator[None, None, Reply]) -> Reply | Waiting:
-    """Carry out the next slice of an operation that yields between slices and returns its reply."""
+def carry_out(slices: Slices) -> Reply | Waiting:
+    """Carry out the next slice of an operation."""
     try:
-        next(steps)
+        next(slices)
     except StopIteration as finished:
         reply: Reply = finished.value
         return reply
-    return Waiting(lambda: carry_out(steps), is_slice=True)
+    return Waiting(lambda: carry_out(slices), is_slice=True)
 
 
 class Reply(NamedTuple):

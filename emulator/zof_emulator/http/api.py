@@ -11,29 +11,38 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.idempotency import Scope as KeyScope
-from zof_emulator.core.instants import SECOND, http_date
+from zof_emulator.core.instants import SECOND, format_http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import MustWait, SliceEnded
-from zof_emulator.handlers.messages import Encoded, Request, Waiting
+from zof_emulator.handlers.messages import Encoded, Reply, Request, Waiting, carry_out
 from zof_emulator.handlers.paging import find_start
-from zof_emulator.http.auth import admit, key_of, permit
-from zof_emulator.http.decode import NO_BODY, ClientGone, body_of, check_headers, find_link_base, parse_body, read_body
+from zof_emulator.http.auth import admit, authenticate, check_permissions
+from zof_emulator.http.decode import (
+    NO_BODY,
+    ClientGone,
+    check_headers,
+    collect_body,
+    find_link_base,
+    parse_body,
+    read_body,
+)
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.outcome import Outcome, encode_refusal
+from zof_emulator.http.preferences import PREFER
 from zof_emulator.http.ranges import select_range
 from zof_emulator.http.routes import Routes
 from zof_emulator.http.send import send_answer
 from zof_emulator.http.waits import Waits, wait, wait_until_settled
 from zof_emulator.journal.ring import Addition, Cut, Sending
 from zof_emulator.spec.document import SpecError
-from zof_emulator.spec.operation import compile_elsewhere, operations
+from zof_emulator.spec.operation import compile_elsewhere, compile_operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
-    from zof_emulator.handlers.messages import Reply
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.decode import BodyReader
     from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.encode import Encoder
@@ -48,11 +57,14 @@ if TYPE_CHECKING:
     Alter = Callable[[Callable[[], Outcome]], Outcome]
     """Makes the outcome of a request from the function that carries the request out."""
 
-    Table = Mapping[str, Callable[[Any, Request], Reply | Waiting]]
+    Table = Mapping[str, Callable[[Any, Request], Reply | Waiting | Slices]]
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _NO_CONTENT: Final = 204
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
+_PREFLIGHT: Final = b"access-control-request-method"
+_HINT: Final = ((b"x-zof-hint", b"the emulator lets the pages of an origin in when it is started with --cors ORIGIN"),)
+"""The header of the answer to a preflight of a page that the emulator does not admit."""
 
 
 class Arrival(NamedTuple):
@@ -95,13 +107,13 @@ class OpenApiApp:
         Raises:
             SpecError: an operation has no handler, or a handler no operation.
         """
-        found = operations(document)
-        amiss = {operation.id for operation in found} ^ table.keys()
-        if amiss:
-            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
+        found = compile_operations(document)
+        unmatched = {operation.id for operation in found} ^ table.keys()
+        if unmatched:
+            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(unmatched))}")
         self.deliveries = deliveries
         self.faults: FaultInjector | None = None
-        """What answers the requests that fail on purpose; None if none of these operations can."""
+        """The injector that answers requests that fail on purpose; None if these operations have no faults."""
         self._public_url = public_url
         self._readers = readers
         self._table = table
@@ -120,11 +132,11 @@ class OpenApiApp:
         raw: bytes | BodyReader | None = b""
         if operation is not None and operation.body is not None:
             try:
-                most = self._policy.most_body_bytes(operation, hosted)
+                most = self._policy.limit_body_bytes(operation, hosted)
                 if operation.id in self._readers:
                     raw = await self._read_body(operation, receive, headers, most)
                 else:
-                    raw = await body_of(receive, headers, most)
+                    raw = await collect_body(receive, headers, most)
             except ClientGone:
                 return
         # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
@@ -134,15 +146,15 @@ class OpenApiApp:
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
         if hosted.is_settling and self._policy.needs_settled_world(operation):
             await wait_until_settled(hosted)
-        faults = self.faults
-        if (
-            faults is not None
-            and (hosted.world.faults.tables or b"prefer" in headers)
-            and arrival is not None
-            and faults.is_concerned(arrival, hosted)
-        ):
-            await faults.answer(arrival, hosted, receive, send)
-            return
+        if arrival is not None and self.faults is not None:
+            rules = hosted.world.faults.tables  # by operation, so that rules for others cost a request nothing
+            is_concerned = PREFER in headers or (rules and (arrival.operation.id in rules or "" in rules))
+            if (
+                is_concerned
+                and self.faults.may_answer(arrival, hosted)
+                and await self.faults.answer(arrival, hosted, receive, send)
+            ):
+                return
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, Waits):
             await wait(found, hosted)
@@ -210,7 +222,9 @@ class OpenApiApp:
             if scope["method"] == "HEAD":
                 outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
             encoded = outcome.encoded
-            heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
+            heads = (
+                encoded.headers + self._build_common_headers(hosted, self._policy.make_next_id(hosted)) + outcome.limits
+            )
             sending = self._record(scope, arrival, outcome, hosted, at)
             if hosted.world.outbox.is_active:
                 self.deliveries.notify(hosted)
@@ -221,23 +235,23 @@ class OpenApiApp:
     ) -> Sending | None:
         """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
-            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+            self._notify(scope, outcome, hosted, self._policy.find_newest_id(hosted))
         if hosted.journal is None:
             return None
         operation = None if arrival is None else arrival.operation
-        request_id = self._policy.journal_id(operation, hosted)
+        request_id = self._policy.choose_journal_id(operation, hosted)
         if request_id is None:
             return None
         body: bytes | Cut = b""
         if arrival is not None:
             raw = arrival.raw
             body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
-        encoded, organization, reason, limits, fault = outcome
+        encoded, organization, reason, limits, fault, came = outcome
         now = hosted.world.now
         if operation is not None and operation.secured and hosted.world.clock.mode is ClockMode.AUTO:
             at = now  # a poll or a retry moves the clock before it is answered
         return hosted.journal.add(
-            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault)
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault, came)
         )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
@@ -248,18 +262,18 @@ class OpenApiApp:
             return False
         try:
             if operation.secured:
-                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle_slice().now)
+                authenticate(headers.get(b"authorization"), hosted.authorizations, hosted.settle_slice().now)
         except Refused:
             return False
         return True
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
-        """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
+        """Answer a refused request that reaches no operation; `x-elsewhere` in the document gives its text."""
         with self.deliveries.lock:
             hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
-            heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
-            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+            heads = outcome.encoded.headers + self._build_common_headers(hosted, self._policy.make_next_id(hosted))
+            self._notify(scope, outcome, hosted, self._policy.find_newest_id(hosted))
         await send_answer(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
     def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
@@ -267,8 +281,8 @@ class OpenApiApp:
         with self.deliveries.lock:
             hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
-            request_id = hosted.outside_id()
-            heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
+            request_id = hosted.make_outside_id()
+            heads = outcome.encoded.headers + self._build_common_headers(hosted, request_id)
             self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
         return b"".join(outcome.encoded.pieces()), heads
 
@@ -283,14 +297,14 @@ class OpenApiApp:
                 encoded = self._resume(operation, waits.resume, waits.base, hosted)
                 return Outcome(_select_part(arrival, encoded), organization, reason, limits)
             if operation.secured:
-                key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
+                key = authenticate(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
                 limits, wait = admit(world, key)
                 if wait is not None:
                     if hosted.listeners.on_rate_limited is not None:
                         hosted.listeners.on_rate_limited()
                     raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  a refusal has one catcher
-                permit(key, operation)
+                check_permissions(key, operation)
             encoded = _select_part(arrival, self._perform(arrival, organization, hosted))
         except Refused as refused:
             reason = refused.reason
@@ -349,27 +363,32 @@ class OpenApiApp:
         body = NO_BODY
         if operation.body is not None:
             if arrival.raw is None:
-                raise Refused("body_too_large", limit=self._policy.most_body_bytes(operation, hosted))
-            body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
+                raise Refused("body_too_large", limit=self._policy.limit_body_bytes(operation, hosted))
+            body = parse_body(operation.body, arrival.raw, headers, hosted.find_labels(organization))
         base = find_link_base(self._public_url, scope, headers) + hosted.mount
         request = Request(operation.id, organization, arrival.parameters, query, body.fields, base, start)
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
         try:
-            reply = self._table[operation.id](self._policy.subject(hosted), request)
+            reply = self._call(operation, request, hosted)
         except MustWait as pause:
             reply = self._wait(pause, operation, request, hosted)
         if isinstance(reply, Waiting):
             raise Waits(reply, request.base)
         return self._encoder_of(hosted).encode(reply, operation.answers[reply.status], request.base)
 
+    def _call(self, operation: Operation, request: Request, hosted: HostedWorld) -> Reply | Waiting:
+        """Call the handler of an operation, or carry out its first slice."""
+        reply = self._table[operation.id](self._policy.choose_subject(hosted), request)
+        return reply if isinstance(reply, Reply | Waiting) else carry_out(reply)
+
     def _wait(self, pause: MustWait, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
         """Call the handler again after what a poll on an auto clock must wait for."""
 
         def call_again() -> Reply | Waiting:
             try:
-                return self._table[operation.id](self._policy.subject(hosted), request)
+                return self._call(operation, request, hosted)
             except MustWait as more:
                 return self._wait(more, operation, request, hosted)
 
@@ -390,14 +409,15 @@ class OpenApiApp:
             refused = self._refuse_path(scope["path"])
             return Outcome(encoder.evolve_error(encode_refusal(self._elsewhere, refused)), reason=refused.reason)
         if scope["method"] == "OPTIONS":
-            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
+            hint = _HINT if _is_preflight(scope) else ()
+            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()), *hint), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
         encoded = encoder.evolve_error(encode_refusal(self._elsewhere, refused))
         allow = (b"allow", route.allow_header.encode())
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
     def _refuse_path(self, path: str) -> Refused:
-        """The refusal of a path that the document lacks, with the nearest one if the document words that."""
+        """The refusal of a path that the document lacks, with the nearest one if the document has a text for that."""
         nearest = self._routes.find_nearest(path) if "misspelt_path" in self._elsewhere else ""
         return Refused("misspelt_path", nearest=nearest) if nearest else Refused("unknown_path")
 
@@ -417,12 +437,17 @@ class OpenApiApp:
                 )
             )
 
-    def _common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
+    def _build_common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
         """The headers of every answer."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:
-            self._date = second, http_date(second).encode()
+            self._date = second, format_http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks whether a page may send a request; `CrossOrigin` answers it if the page may."""
+    return any(name == _PREFLIGHT for name, _ in scope["headers"])
 
 
 def _select_part(arrival: Arrival, encoded: Encoded) -> Encoded:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 DISCONNECT: Final = "zof_emulator.disconnect"
 """The extension of ASGI, and the type of its message; `reset` says whether the connection is reset or closed."""
 UNDISTURBED: Final = "zof_emulator.undisturbed"
-"""The extension of ASGI by which a caller asks for answers as they were made, without a delay; replay does."""
+"""The extension of ASGI by which a caller asks for answers as they were made, without a delay; replay does.
+
+`hold` in its value is awaited in the place of a delay before the request is carried out.
+"""
 _LENGTH: Final = b"content-length"
 
 
@@ -40,10 +43,17 @@ class BrokenAnswer(NamedTuple):
 
 def is_undisturbed(scope: Scope) -> bool:
     """Whether the caller asks for answers as they were made."""
-    return UNDISTURBED in _extensions(scope)
+    return UNDISTURBED in _list_extensions(scope)
 
 
-def _extensions(scope: Scope) -> Mapping[str, Any]:
+async def hold_undisturbed(scope: Scope) -> None:
+    """Wait in the place of a delay, as long as the caller that asks for undisturbed answers wants."""
+    hold = _list_extensions(scope)[UNDISTURBED].get("hold")
+    if hold is not None:
+        await hold()
+
+
+def _list_extensions(scope: Scope) -> Mapping[str, Any]:
     return scope.get("extensions") or {}
 
 
@@ -79,7 +89,7 @@ class _Sender:
 
     async def disconnect(self, *, reset: bool) -> None:
         """End the connection."""
-        if DISCONNECT in _extensions(self._scope):
+        if DISCONNECT in _list_extensions(self._scope):
             await self._send({"type": DISCONNECT, "reset": reset})
         elif reset:
             raise ConnectionResetError(f"{self._broken.mark.id}: the connection is reset")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from zof_emulator.core.instants import SECOND, http_date
+from zof_emulator.core.instants import SECOND, format_http_date
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -81,6 +81,6 @@ class CrossOrigin(CORSMiddleware):
         headers = {name: value for name, value in found.items() if name not in _OF_CONTENT}
         with self._lock:
             world = self._hosted.settle_slice()
-            headers["x-request-id"] = self._hosted.outside_id()
-            headers["date"] = http_date(world.now // SECOND)
+            headers["x-request-id"] = self._hosted.make_outside_id()
+            headers["date"] = format_http_date(world.now // SECOND)
         return Response(status_code=_NO_CONTENT, headers=headers)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from zof_emulator.core.faults import FaultMark
     from zof_emulator.core.refusal import Refused
+    from zof_emulator.journal.ring import DelayedArrival
     from zof_emulator.spec.operation import Refusal
 
     Headers = tuple[tuple[bytes, bytes], ...]
@@ -31,6 +32,8 @@ class Outcome(NamedTuple):
     """The headers of the rate limit."""
     fault: FaultMark | None = None
     """The fault that answered; None if none did."""
+    arrival: DelayedArrival | None = None
+    """When the request came; None if it was carried out at once."""
 
 
 def encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
@@ -40,12 +43,12 @@ def encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
         KeyError: the document does not word the reason, which a test rules out.
     """
     refusal = reasons[refused.reason]
-    content = encode.json_of(refusal.error(refused))
+    content = encode.encode_json(refusal.build_error(refused))
     headers = [_JSON, (b"content-length", b"%d" % len(content))]
     if refusal.code == "unauthorized":
         headers.append((b"www-authenticate", b"Bearer"))
-    if "seconds" in refused.words:
-        headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
+    if "seconds" in refused.values:
+        headers.append((b"retry-after", str(refused.values["seconds"]).encode()))
     if refusal.code == "range_not_satisfiable":
-        headers.append((b"content-range", f"bytes */{refused.words['size']}".encode()))
+        headers.append((b"content-range", f"bytes */{refused.values['size']}".encode()))
     return Encoded(refusal.status, tuple(headers), content)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from zof_emulator.core.instants import SECOND, http_date
+from zof_emulator.core.instants import SECOND, format_http_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,9 +55,18 @@ class Sending:
         """Note that all of the answer has been sent."""
         self._is_complete = True
 
-    def as_cut(self) -> Cut:
-        """What has been sent; the digest is empty as long as more follows."""
+    def to_cut(self) -> Cut:
+        """The part that has been sent; the digest is empty as long as more follows."""
         return Cut(self._kept, self._size, self._hash.hexdigest() if self._is_complete else "")
+
+
+class DelayedArrival(NamedTuple):
+    """When a request came that was delayed before it was carried out."""
+
+    after: int
+    """The number of the newest exchange at that time; 0 if there was none."""
+    order: int
+    """Its place among the delayed requests to the world."""
 
 
 class Addition(NamedTuple):
@@ -82,6 +91,8 @@ class Addition(NamedTuple):
     """The headers of the rate limit; empty if the request did not reach the limiter."""
     fault: FaultMark | None = None
     """The fault that answered; None if none did."""
+    arrival: DelayedArrival | None = None
+    """When the request came; None if it was carried out at once."""
 
 
 class Entry(NamedTuple):
@@ -117,6 +128,8 @@ class Entry(NamedTuple):
     content: bytes | Cut | Sending
     fault: FaultMark | None
     """The fault that answered; None if none did."""
+    arrival: DelayedArrival | None
+    """When the request came; None if it was carried out at once."""
 
     @property
     def path(self) -> str:
@@ -133,7 +146,7 @@ class Entry(NamedTuple):
     def answer_headers(self) -> Headers:
         """The headers of the answer."""
         named = b"x-request-id", self.request_id.encode()
-        dated = b"date", http_date(self.answered_at // SECOND).encode()
+        dated = b"date", format_http_date(self.answered_at // SECOND).encode()
         if self.limit is None or self.reset is None:
             return (*self.own, named, dated)
         return (*self.own, named, dated, self.limit, (b"x-ratelimit-remaining", self.remaining), self.reset)
@@ -165,7 +178,7 @@ class Journal:
         The path and headers are stored once while consecutive requests repeat them. Returns what takes note
         of an answer that is sent in pieces.
         """
-        at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits, fault = addition
+        at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits, *marks = addition
         self.count += 1
         path, headers, content = scope["path"], scope["headers"], answer.content
         raw_path = scope.get("raw_path") or path.encode()
@@ -196,7 +209,7 @@ class Journal:
                 request_id,
                 *kept,
                 sent,
-                fault,
+                *marks,
             )
         )
         return sent if isinstance(sent, Sending) else None
@@ -217,7 +230,7 @@ class Journal:
         """The number of exchanges that newer ones have replaced."""
         return self.count - len(self._rows)
 
-    def entries_of(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
+    def list_entries(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
         """The exchanges of the world with a number greater than `above`, each with its number, the oldest first."""
         entries = [Entry._make(row) for row in self._rows]
         answer = world.answered - sum(not one.request_id for one in entries)

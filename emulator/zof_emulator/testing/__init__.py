@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from zof_emulator.scenarios.load import UnusableScenario
     from zof_emulator.testing.client_check import BrokenClientRules, ClientCheck, UnjudgedClient
     from zof_emulator.testing.control import ControlError
     from zof_emulator.testing.emulator import Emulator, running
@@ -26,6 +27,7 @@ __all__ = [
     "Faults",
     "Journal",
     "UnjudgedClient",
+    "UnusableScenario",
     "Webhooks",
     "World",
     "running",
@@ -42,6 +44,7 @@ _MODULES: Final = {
     "Journal": "zof_emulator.testing.world",
     "UnjudgedClient": "zof_emulator.testing.client_check",
     "Webhooks": "zof_emulator.testing.webhooks",
+    "UnusableScenario": "zof_emulator.scenarios.load",
     "World": "zof_emulator.testing.world",
     "running": "zof_emulator.testing.emulator",
 }

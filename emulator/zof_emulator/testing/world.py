@@ -1,6 +1,7 @@
 """One world of a running emulator, as a test uses it: addresses, a client, the clock, the journal, snapshots.
 
-Everything goes over HTTP, so a test sees what its own client sees. Times are in ms; instants are datetimes in UTC.
+Clients use HTTP, so a test sees what a program sees. Control operations use no socket, so that they cost little. Times
+are in ms; instants are datetimes in UTC.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from zof_emulator.scenarios.situations import extend_scenario
 from zof_emulator.testing.client_check import check_client
 from zof_emulator.testing.control import Control, ControlError
 from zof_emulator.testing.faults import Faults
+from zof_emulator.testing.in_process import ServedApp, Transport, WorldApp
 from zof_emulator.testing.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -152,8 +154,9 @@ class Journal:
 class World:
     """One world of a running emulator."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a world and what leads to it
         self,
+        served: ServedApp,
         control_client: httpx.Client,
         root: str,
         name: str = "",
@@ -161,9 +164,15 @@ class World:
         api_key: str = ADMIN_KEY,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        """`root` is the emulator's address without a path; `name` is empty for the default world.
+        """Describe a world of a running emulator.
 
-        `config` are the fields of `POST /_emulator/worlds` with which it was created.
+        Args:
+            served: the application of the emulator.
+            control_client: the client of the control operations.
+            root: the emulator's address without a path.
+            name: the name of the world; empty for the default world.
+            api_key: a key that holds every permission.
+            config: the fields of `POST /_emulator/worlds` with which it was created.
         """
         self.name = name
         self.url = f"{root}/w/{name}" if name else root
@@ -174,6 +183,11 @@ class World:
         """A key that holds every permission."""
         self.control_url = f"{self.url}/_emulator"
         """The address of the world's control operations."""
+        self.app = WorldApp(served, name)
+        """The world as an ASGI application, as for `httpx.ASGITransport` and Starlette's `TestClient`."""
+        self.transport = Transport(self.app)
+        """A transport of `httpx.Client` and `httpx.AsyncClient` that leads here without a socket, for any host."""
+        self._served = served
         self._root = root
         self._config = dict(config or {})
         self._control_client = control_client
@@ -235,7 +249,7 @@ class World:
         return found
 
     def start_scenario(self, scenario: str | Path | Mapping[str, Any]) -> None:
-        """Start the world anew with a scenario: the name of a built-in one, the path of a file, or an object.
+        """Restart the world with a scenario: the name of a built-in one, the path of a file, or an object.
 
         `api_key` and `client` then have a key of that scenario.
 
@@ -271,7 +285,7 @@ class World:
         Control(self._control_client, f"{self._root}/_emulator").call(
             "POST", f"worlds/{self.name or 'default'}/fork", json={"name": name}
         )
-        return World(self._control_client, self._root, name, api_key=self.api_key, config=self._config)
+        return World(self._served, self._control_client, self._root, name, api_key=self.api_key, config=self._config)
 
     def check_client(
         self,
@@ -309,7 +323,7 @@ class World:
             fields["scenario"] = extend_scenario(own, situation)
         control = Control(self._control_client, f"{self._root}/_emulator")
         control.call("POST", "worlds", json={"name": name, **fields})
-        return World(self._control_client, self._root, name, api_key=self.api_key, config=fields)
+        return World(self._served, self._control_client, self._root, name, api_key=self.api_key, config=fields)
 
     def delete(self) -> None:
         """Delete the world and close its client.
@@ -329,6 +343,6 @@ class World:
         return {"authorization": f"Bearer {self.api_key if api_key is None else api_key}"}
 
 
-def make_control_client() -> httpx.Client:
-    """A client for control operations, which no proxy setting of the environment redirects."""
-    return httpx.Client(trust_env=False, timeout=_TIMEOUT, verify=_NO_AUTHORITIES)
+def make_control_client(served: ServedApp) -> httpx.Client:
+    """A client for control operations, which uses no socket."""
+    return httpx.Client(transport=Transport(WorldApp(served, "")), trust_env=False, timeout=_TIMEOUT)

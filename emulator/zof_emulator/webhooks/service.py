@@ -74,7 +74,7 @@ class DeliveryService:
             linger_ms: how long a thread waits for another delivery, with its connections open, when none is waiting.
         """
         self.lock = Lock()
-        """Whoever uses a world holds this lock."""
+        """The lock that must be held while a world is used."""
         self.compose = compose
         """Makes a delivery's request."""
         self._make_sender = make_sender
@@ -96,7 +96,9 @@ class DeliveryService:
         world = holder.world
         if not world.outbox.is_active:
             return
-        if world.outbox.is_ready or (not world.clock.stands and world.agenda.first < self._asleep.get(holder, NEVER)):
+        if world.outbox.is_ready or (
+            not world.clock.is_stopped and world.agenda.first < self._asleep.get(holder, NEVER)
+        ):
             self._asleep[holder] = 0
             self._rouse()
 
@@ -182,7 +184,7 @@ class DeliveryService:
             task = asyncio.get_running_loop().create_task(self._deliver(holder, world, delivery.number, post, sender))
             self._tasks.add(task)
             task.add_done_callback(self._forget)
-        self._asleep[holder] = until = NEVER if world.clock.stands else world.agenda.first
+        self._asleep[holder] = until = NEVER if world.clock.is_stopped else world.agenda.first
         return min(_LONGEST_PAUSE_MS, until - world.now)
 
     def _forget(self, task: asyncio.Task[None]) -> None:

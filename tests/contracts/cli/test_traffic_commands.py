@@ -40,7 +40,7 @@ def run(*arguments: str, stdin: bytes = b"", folder: Path | None = None) -> tupl
 
 
 def record(program: Any) -> bytes:  # noqa: ANN401  a module with a program
-    """What a client recorded, as HAR."""
+    """A recording of a client, as HAR."""
     rig = Rig(rate=17)
     program.run_program(rig.base, ADMIN, rig.sleep, rig.transport())
     return rig.har()

@@ -190,7 +190,7 @@ def test_the_host_is_that_of_the_upstream_where_it_is_rewritten() -> None:
 
 @pytest.mark.parametrize("habit", sorted(HABITS))
 def test_an_upstream_with_bad_habits_is_survived(habit: str) -> None:
-    """Whatever the upstream does, the proxy serves the next client."""
+    """The proxy serves the next client after any behaviour of the upstream."""
     request = ask("GET", "/v1/runs")
     with HostileServer(HABITS[habit]) as server, RunningProxy(server.port) as proxy:
         wires = [Wire(proxy.port) for _ in range(2)]
