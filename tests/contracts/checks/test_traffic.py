@@ -55,5 +55,5 @@ def test_a_date_may_be_an_earlier_one() -> None:
 def test_a_window_may_not_end_early_by_the_clock_of_the_target() -> None:
     """A window that ends early violates, also where the target's clock is an hour behind ours."""
     hour = 3600
-    dates = {1: 1 - hour, 50: 50 - hour}
+    dates = {1.0: 1.0 - hour, 50.0: 50.0 - hour}
     assert judge((50, 60 - hour, 1, 0.1), (99, 110 - hour, 50, 0.1), dates=dates) == ["limits.window"]
