@@ -187,19 +187,18 @@ def _verify(target: Target, seed: int) -> Verification:
 @contextmanager
 def _enter(target: Target) -> Iterator[Client]:
     """A client for a copy of the target's world where it offers one, which cleans up at the end."""
-    world = None
+    world, client = None, Client(target)
     if target.advance is None and target.find_clock:
-        world = fork_world(target)
-        target = world.target if world else target
-        target = replace(target, advance=find_clock_control(target))
-    client = Client(target)
+        world = fork_world(client)
+        client.change_target(world.target if world else target)
+        client.change_target(replace(client.target, advance=find_clock_control(client)))
     try:
         yield client
     finally:
         clean_up(client)
         client.close()
         if world is not None:
-            world.delete()
+            world.delete(client)
 
 
 class _Play:

@@ -154,7 +154,7 @@ def test_an_idempotency_key_is_new_each_time(client: Client, tmp_path: Path) -> 
 @curl
 def test_a_pause_moves_the_clock(client: Client, tmp_path: Path) -> None:
     """The script lets as much time pass as the verification did, on the target's clock where it can be moved."""
-    control = find_clock_control(client.target)
+    control = find_clock_control(client)
     assert control
     client.target = replace(client.target, advance=control)
     began = client.start("tc_a")
