@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Subject(Protocol):
-    """What evidence and reports read of a deployment."""
+    """The properties of a deployment that evidence and reports use."""
 
     @property
     def base(self) -> str:
@@ -22,7 +22,7 @@ class Subject(Protocol):
         ...
 
     @property
-    def in_process(self) -> bool:
+    def is_in_process(self) -> bool:
         """Whether it is an application in this process."""
         ...
 

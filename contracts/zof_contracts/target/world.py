@@ -49,7 +49,7 @@ class ForkedWorld:
 def fork_world(client: Client) -> ForkedWorld | None:
     """Copy the world of a client's target; None if it offers no copy. The budget reserves the deletion of the copy."""
     target = client.target
-    if target.in_process or not target.is_loopback:
+    if target.is_in_process or not target.is_loopback:
         return None
     address = target.address
     prefix, name = address.path, _DEFAULT

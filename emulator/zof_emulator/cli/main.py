@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from zof_emulator.cli.environment import print_environment
 from zof_emulator.cli.execute import execute
+from zof_emulator.cli.output import discard_output
 from zof_emulator.cli.replay import replay_command
 from zof_emulator.cli.scenario import scenario
 from zof_emulator.cli.serve import INTERRUPTED, serve
 from zof_emulator.cli.snapshot_files import UnusableFile
 from zof_emulator.cli.status import print_status, stop
 from zof_emulator.cli.webhooks import webhooks
-from zof_emulator.control.operations import installed_version
+from zof_emulator.control.operations import read_version
 from zof_emulator.scenarios.load import UnusableScenario
-from zof_emulator.server.terminal import say
+from zof_emulator.server.terminal import write_line
 from zof_emulator.spec.document import SpecError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _COULD_NOT: Final = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(installed_version(), prog_name="zof-emulator")
+@click.version_option(read_version(), prog_name="zof-emulator")
 def _commands() -> None:
     """A stand-in for the Zof API, in memory and deterministic."""
 
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except OSError as error:  # commands report the files that they cannot use; the output is left, and has no name
         if error.filename is None:
-            _discard_output()
+            discard_output()
         what = "write the output" if error.filename is None else f"use {error.filename}"
         _fail(f"cannot {what}: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort):
@@ -60,14 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _discard_output() -> None:
-    """Drop what is left in the buffer of the output, which Python would try to write once more at exit."""
-    with suppress(OSError, ValueError):  # it may be closed
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
 def _fail(message: str) -> None:
-    say(sys.stderr, f"zof-emulator: error: {' '.join(message.split())}")
+    write_line(sys.stderr, f"zof-emulator: error: {' '.join(message.split())}")
     sys.exit(_COULD_NOT)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
 from base64 import b64decode
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 import orjson
 
 from zof_emulator.app import create_app
+from zof_emulator.cli.output import print_line
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
-from zof_emulator.cli.snapshot_files import UnusableFile, read
+from zof_emulator.cli.snapshot_files import UnusableFile, read_file
 from zof_emulator.control.journal import FORMAT, VERSION
 from zof_emulator.core import config
 from zof_emulator.core.config import WorldConfig
@@ -22,10 +22,9 @@ from zof_emulator.core.instants import LAST
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.http.broken_answers import UNDISTURBED
 from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
-from zof_emulator.journal.masking import digest, has_mask, mask_text
-from zof_emulator.journal.view import message
+from zof_emulator.journal.masking import digest_header, has_mask, mask_text
+from zof_emulator.journal.view import show_answer
 from zof_emulator.scenarios.schema import is_saved_scenario
-from zof_emulator.server.terminal import say
 from zof_emulator.settings import Settings
 from zof_emulator.spec.schema import compile_schema
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.dispatch import Dispatcher
 
 
-def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
+def _object_schema(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
@@ -48,9 +47,9 @@ _MOST_SENT: Final = 1 << 26
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
 _IS_ABOUT: Final = compile_schema(
-    _object(
+    _object_schema(
         world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
-        **config.schema()["properties"],
+        **config.build_schema()["properties"],
         began_ms=_WHOLE,
         from_snapshot={"type": "boolean"},
         public_url=_TEXT,
@@ -60,10 +59,10 @@ _IS_ABOUT: Final = compile_schema(
 _HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
 _MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
 _IS_EXCHANGE: Final = compile_schema(
-    _object(
+    _object_schema(
         number=_WHOLE,
         at_ms=_WHOLE,
-        request=_object(
+        request=_object_schema(
             **_MESSAGE,
             method=_TEXT,
             path=_TEXT,
@@ -71,10 +70,10 @@ _IS_EXCHANGE: Final = compile_schema(
             encoding={"enum": ["text", "base64"]},
             truncated={"type": "boolean"},
         ),
-        response=_object(**_MESSAGE, status=_WHOLE),
+        response=_object_schema(**_MESSAGE, status=_WHOLE),
     )
 )
-_ATTEMPT: Final = _object(
+_ATTEMPT: Final = _object_schema(
     ended_at=_TEXT,
     status={"type": ["integer", "null"]},
     error={"type": ["string", "null"]},
@@ -83,17 +82,17 @@ _ATTEMPT: Final = _object(
     truncated={"type": "boolean"},
 )
 _IS_DELIVERY: Final = compile_schema(
-    _object(
-        delivery=_object(
+    _object_schema(
+        delivery=_object_schema(
             number=_WHOLE,
             id=_TEXT,
             status=_TEXT,
-            request=_object(url=_TEXT, headers=_HEADERS, body=_TEXT),
+            request=_object_schema(url=_TEXT, headers=_HEADERS, body=_TEXT),
             attempts={"type": "array", "items": _ATTEMPT},
         )
     )
 )
-_KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
+_KEYS: Final = {digest_header(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
 _RULE_KEYS: Final = {mask_text(key.secret): key.secret for key in DEFAULT.keys}
 _OWN: Final = "/_emulator/"
 """The beginning of the paths of control operations."""
@@ -108,6 +107,8 @@ class Difference:
     what: str
     expected: str
     got: str
+    journal: int = 1
+    """The place of its journal in the file, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +120,34 @@ class ReplayResult:
     deliveries: int = 0
     """How many webhook deliveries the journal holds."""
 
-    def as_text(self) -> str:
+    def format_text(self) -> str:
         """The result as text."""
+        has_several = any(one.journal > 1 for one in self.differing)
         lines = [
-            f"number {one.number}, {one.request}: {one.what} differs\n"
+            (f"journal {one.journal}, " if has_several else "")
+            + f"number {one.number}, {one.request}: {one.what} differs\n"
             f"  journal: {one.expected[:_LONGEST]}\n  now:     {one.got[:_LONGEST]}"
             for one in self.differing
         ]
-        same = self.exchanges - len({one.number for one in self.differing if one.request[:9] != "delivery "})
+        same = self.exchanges - len(
+            {(one.journal, one.number) for one in self.differing if one.request[:9] != "delivery "}
+        )
         if self.deliveries:
             lines.append(f"{self.deliveries} webhook deliveries were compared, and nobody was called")
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
 
-    def as_json(self) -> str:
+    def format_json(self) -> str:
         """The result as JSON."""
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
+
+
+class _Section(NamedTuple):
+    """A journal in a file, which may hold several."""
+
+    about: Mapping[str, Any]
+    """The description of its world."""
+    exchanges: Sequence[Mapping[str, Any]]
+    deliveries: Sequence[Mapping[str, Any]]
 
 
 @click.command("replay", short_help="Compare a journal with a new world, byte for byte.")
@@ -142,23 +156,31 @@ class ReplayResult:
 def replay_command(file: Path, *, as_json: bool) -> int:
     """Send a journal to a new world, and compare the answers byte for byte.
 
-    FILE holds the answer to GET /_emulator/journal.ndjson. Exit status: 0 no difference, 1 differences, 2 the journal
-    could not be replayed.
+    FILE holds the answer to GET /_emulator/journal.ndjson, or the journals that `zof-emulator exec --journal` wrote.
+    Exit status: 0 no difference, 1 differences, 2 a journal could not be replayed.
     """
-    found = replay(read(file))
+    found = replay(read_file(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
-    say(sys.stdout, found.as_json() if as_json else found.as_text())
+    print_line(found.format_json() if as_json else found.format_text())
     return int(bool(found.differing))
 
 
 def replay(journal: bytes) -> ReplayResult:
-    """Send a journal (NDJSON) to a new world, and compare the answers.
+    """Send each journal of a file (NDJSON) to a new world, and compare the answers.
 
     Raises:
-        UnusableFile: the content is no journal, or the journal is incomplete.
+        UnusableFile: the content is no journal, or a journal is incomplete.
     """
-    about, exchanges, recorded = _read(journal)
+    results = [_replay_section(one) for one in _read(journal)]
+    differing = tuple(
+        replace(one, journal=place) for place, result in enumerate(results, 1) for one in result.differing
+    )
+    return ReplayResult(sum(one.exchanges for one in results), differing, sum(one.deliveries for one in results))
+
+
+def _replay_section(section: _Section) -> ReplayResult:
+    about, exchanges, recorded = section
     deliveries = RecordedDeliveries(recorded)
     now = [about["began_ms"]]
     try:
@@ -175,7 +197,7 @@ def replay(journal: bytes) -> ReplayResult:
     for one in exchanges:
         hosted = app.worlds.find(about["world"])
         now[0] = one["at_ms"] - hosted.world.clock.offset
-        differing += _differences(one, _send(app, one, hosted.mount, keys))
+        differing += _find_differences(one, _send(app, one, hosted.mount, keys))
     deliveries.finish(app.worlds.find(about["world"]).world)
     differing += [Difference(*one) for one in deliveries.differences]
     return ReplayResult(len(exchanges), tuple(differing), len(recorded))
@@ -195,29 +217,44 @@ def _give_stand_ins(config: WorldConfig) -> tuple[WorldConfig, Mapping[str, byte
     return replace(config, scenario=replace(config.scenario, data=replace(data, keys=keys))), headers
 
 
-def _read(
-    journal: bytes,
-) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-    """The description of a journal's world, its exchanges, and its webhook deliveries. Raises `UnusableFile`."""
+def _read(journal: bytes) -> list[_Section]:
+    """The journals of a file. Raises `UnusableFile` if one of them cannot be replayed."""
     try:
-        about, *exchanges = (orjson.loads(line) for line in journal.splitlines() if line)
+        lines = [orjson.loads(line) for line in journal.splitlines() if line]
     except ValueError as error:
-        raise UnusableFile("this is no journal: a line is not valid JSON, or there is none") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise UnusableFile("this is no journal: a line is not valid JSON") from error
+    starts = [place for place, one in enumerate(lines) if _is_header(one)]
+    if not starts or starts[0]:
         raise UnusableFile("this is no journal: its first line lacks the format of GET /_emulator/journal.ndjson")
+    ends = [*starts[1:], len(lines)]
+    return [_read_section(lines[start:end], start + 1) for start, end in zip(starts, ends, strict=True)]
+
+
+def _is_header(line: object) -> bool:
+    return isinstance(line, dict) and line.get("format") == FORMAT
+
+
+def _read_section(lines: Sequence[Any], number: int) -> _Section:
+    """The journal in these lines, the first of which has this number. Raises `UnusableFile`."""
+    about, *exchanges = lines
     if about.get("version") != VERSION:
         raise UnusableFile(f"this journal has version {about.get('version')}, and this emulator reads {VERSION}")
     if not _IS_ABOUT(about) or not is_saved_scenario(about["scenario"]):
         raise UnusableFile("this is no journal: its first line lacks what a journal says of its world")
     if about["dropped"]:
-        raise UnusableFile(f"the first {about['dropped']} exchanges are gone; keep more of them with --journal")
+        raise UnusableFile(
+            f"the first {about['dropped']} exchanges of the world {about['world']} are gone: the journal was cleared, "
+            "or must keep more of them (serve --journal)"
+        )
     if about["from_snapshot"]:
-        raise UnusableFile("this journal begins with a snapshot or a fork, not with a fresh world")
+        raise UnusableFile(
+            f"the journal of the world {about['world']} begins with a snapshot or a fork, not with a fresh world"
+        )
     recorded = [one["delivery"] for one in exchanges if _IS_DELIVERY(one)]
     exchanges = [one for one in exchanges if not _IS_DELIVERY(one)]
-    for line, one in enumerate(exchanges, 2):
+    for line, one in enumerate(exchanges, number + 1):
         _check_exchange(line, one)
-    return about, exchanges, recorded
+    return _Section(about, exchanges, recorded)
 
 
 def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON
@@ -276,7 +313,7 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str, keys: Mapping[str
     except StopIteration:
         pass
     head, *rest = messages
-    return message(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
+    return show_answer(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
 
 
 def _unmask(name: str, value: str, keys: Mapping[str, bytes]) -> bytes:
@@ -292,7 +329,7 @@ def _unmask_rule_keys(body: str) -> str:
     return body
 
 
-def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
+def _find_differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
     before, request = one["response"], f"{one['request']['method']} {one['request']['target']}"
     own = one["request"]["path"].startswith(_OWN)
     for what in ("status", "headers", "body", "sha256"):
@@ -300,7 +337,7 @@ def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Dif
         if not before["sha256"] and what in {"body", "sha256"}:  # the journal was written while the answer was sent
             expected, found = (before["body"], got["body"][: len(before["body"])]) if what == "body" else ("", "")
         if has_mask(before["body"]) and what in {"headers", "sha256"}:  # the secret that was sent is not known
-            expected, found = _without_length(expected, found) if what == "headers" else ("", "")
+            expected, found = _remove_length(expected, found) if what == "headers" else ("", "")
         if what == "headers" and own:  # answers that belong to no world are numbered by themselves
             continue
         if expected != found:
@@ -309,6 +346,6 @@ def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Dif
                 return
 
 
-def _without_length(*headers: Iterable[Sequence[str]]) -> list[list[Sequence[str]]]:
+def _remove_length(*headers: Iterable[Sequence[str]]) -> list[list[Sequence[str]]]:
     """Lists of headers without the length of the body."""
     return [[pair for pair in one if pair[0] != "content-length"] for one in headers]

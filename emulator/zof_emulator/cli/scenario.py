@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zof_emulator.cli.output import print_line
 from zof_emulator.scenarios.load import UnreadableScenario, UnusableScenario, list_names, load_file, read_builtin
 from zof_emulator.scenarios.schema import SCHEMA
 from zof_emulator.scenarios.tree import read_tree
-from zof_emulator.server.terminal import say
+from zof_emulator.server.terminal import write_line
 
 if TYPE_CHECKING:
     from zof_emulator.scenarios.load import LoadedScenario
@@ -38,12 +39,12 @@ def check(files: tuple[Path, ...]) -> int:
     status = 0
     for file in files:
         try:
-            say(sys.stdout, f"{file}: {_summarize(load_file(file))}")
+            print_line(f"{file}: {_summarize(load_file(file))}")
         except UnreadableScenario as error:
-            say(sys.stderr, f"zof-emulator: error: {error}")
+            write_line(sys.stderr, f"zof-emulator: error: {error}")
             status = 2
         except UnusableScenario as error:
-            say(sys.stdout, "\n".join(error.lines))
+            print_line("\n".join(error.lines))
             status = max(status, 1)
     return status
 
@@ -53,16 +54,16 @@ def check(files: tuple[Path, ...]) -> int:
 def show(name: str | None) -> None:
     """Print the built-in scenario NAME, or what all of them are for."""
     if name is not None:
-        say(sys.stdout, read_builtin(name).rstrip() or f"# {_OF_CORE[name]} It is no file.")
+        print_line(read_builtin(name).rstrip() or f"# {_OF_CORE[name]} It is no file.")
         return
     width = max(map(len, list_names()))
-    say(sys.stdout, "\n".join(f"{one:{width}}  {_describe(one)}" for one in list_names()))
+    print_line("\n".join(f"{one:{width}}  {_describe(one)}" for one in list_names()))
 
 
 @scenario.command("schema")
 def schema() -> None:
     """Print the JSON Schema of a scenario file, for editors."""
-    say(sys.stdout, json.dumps(SCHEMA, indent=2))
+    print_line(json.dumps(SCHEMA, indent=2))
 
 
 def _describe(name: str) -> str:
@@ -71,7 +72,7 @@ def _describe(name: str) -> str:
 
 
 def _summarize(loaded: LoadedScenario) -> str:
-    """What a scenario holds, in one line."""
+    """The content of a scenario, in one line."""
     found = loaded.scenario
     counts = {
         "settings": len(loaded.settings),

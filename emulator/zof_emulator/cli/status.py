@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from zof_emulator.cli.environment import quote_host
+from zof_emulator.cli.output import print_line
 from zof_emulator.cli.state import find_folder, read_state
 from zof_emulator.settings import Settings
 
@@ -55,7 +56,7 @@ def print_status(host: str, port: int, wait: int) -> None:
         time.sleep(_PAUSE)
     state = read_state(port) if Settings(host=host).loopback else None
     found = {"base_url": f"http://{quote_host(host)}:{port}/v1", "host": host, "port": port}
-    click.echo(json.dumps({"event": "ready", **(found if state is None else state._asdict())}))
+    print_line(json.dumps({"event": "ready", **(found if state is None else state._asdict())}))
 
 
 @click.command("stop")

@@ -11,7 +11,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 import click
 import orjson
 
-from zof_emulator.server.terminal import say
+from zof_emulator.cli.output import print_line
+from zof_emulator.server.terminal import write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +40,10 @@ def webhooks(url: str, token: str, *, once: bool) -> int:
     """Follow webhook deliveries: print one line for each attempt, until Ctrl-C."""
     follower = Follower(url, token)
     if not once and sys.stderr.isatty():
-        say(sys.stderr, f"following the webhook deliveries of {url}; press Ctrl-C to stop")
+        write_line(sys.stderr, f"following the webhook deliveries of {url}; press Ctrl-C to stop")
     while True:
         for line in follower.poll():
-            say(sys.stdout, line)
+            print_line(line)
         if once:
             return 0
         time.sleep(_PAUSE)

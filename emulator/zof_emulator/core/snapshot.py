@@ -54,7 +54,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
         "seen": [[number, status.value] for number, status in world.seen.items()],
         "outbox": world.outbox.save(),
         "faults": world.faults.to_json(),
-        "limits": world.limiter.to_json(_marks(world).__getitem__),
+        "limits": world.limiter.to_json(_digest_buckets(world).__getitem__),
         "answers": world.answers.to_json(write),
         "runs": [list(run) for run in (world.runs.values() if runs is None else runs)],
     }
@@ -94,13 +94,13 @@ def restore_world(
         tenancy = world.tenancies[name]
         tenancy.running, tenancy.results = running, ResultIndex(start)
         tenancy.waiting.update(dict.fromkeys(waiting))
-    yield from _list(world)
+    yield from _index_runs(world)
     world.agenda = Agenda.from_json(state["agenda"])
     world.outbox.restore(state["outbox"])
     world.run_counts = {(organization, name): times for organization, name, times in state["run_counts"]}
     world.seen = {number: Status(status) for number, status in state["seen"]}
     world.faults.restore(state["faults"])
-    buckets = {mark: bucket for bucket, mark in _marks(world).items()}
+    buckets = {mark: bucket for bucket, mark in _digest_buckets(world).items()}
     world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
     world.answers.restore(state["answers"], read)
     return world
@@ -129,7 +129,7 @@ def read_run(row: Iterable[Any]) -> Run:
     )
 
 
-def _list(world: World) -> Generator[None, None, None]:
+def _index_runs(world: World) -> Generator[None, None, None]:
     """Add the runs to their indexes in the order of their start, and the results in the order of their runs' end."""
     for place, run in enumerate(world.runs.values(), 1):
         world.tenancies[run.organization].runs.add(run)
@@ -143,7 +143,7 @@ def _list(world: World) -> Generator[None, None, None]:
             yield
 
 
-def _marks(world: World) -> dict[str, str]:
+def _digest_buckets(world: World) -> dict[str, str]:
     """The names of the buckets of the rate limit in a snapshot: digests, because a bucket may be a secret key."""
     marks = {name: sha256(name.encode()).hexdigest()[:_MARK_LENGTH] for name in world.organizations}
     return marks | {name: key.digest[:_MARK_LENGTH] for name, key in world.keys.items()}

@@ -44,8 +44,6 @@ class WorldRegistry:
         self._by_name = {DEFAULT: self.default}
         self._refusing: HostedWorld | None = None
         self._previews = 0
-        self.deleted = 0
-        """How many worlds were deleted, by a client or to make room."""
 
     def __iter__(self) -> Iterator[HostedWorld]:
         return iter(tuple(self._by_name.values()))
@@ -60,14 +58,14 @@ class WorldRegistry:
     def preview(self, name: str) -> HostedWorld:
         """A world as one with this name would begin, to answer one request; it is not added."""
         self._previews += 1
-        return self._make(name, self.default.config).number_from(self._previews)
+        return self._make(name, self.default.config).set_number(self._previews)
 
     def stand_in(self, name: str) -> HostedWorld:
         """A world that refuses one request for a world that is not there; cheaper than `preview`, and not added."""
         if self._refusing is None or self._refusing.config is not self.default.config:
             self._refusing = self._make("", self.default.config)
         self._previews += 1
-        return self._refusing.rename(name).number_from(self._previews)
+        return self._refusing.rename(name).set_number(self._previews)
 
     def find(self, name: str) -> HostedWorld:
         """The world with this name.
@@ -96,6 +94,8 @@ class WorldRegistry:
         Raises:
             Refused: the name is malformed or in use, or there are too many worlds.
         """
+        if not config.scenario.runs:  # there is little to make
+            return self.create(name, config)
         self.check_new(name)
         hosted = self._make(name, replace(config, scenario=Scenario.EMPTY))
         yield from hosted.reset_in_slices(config)
@@ -128,15 +128,15 @@ class WorldRegistry:
         if hosted is self.default:
             raise Refused("world_needed")
         hosted.pauses.release_all()
+        hosted.end_journal()
         del self._by_name[name]
-        self.deleted += 1
 
     def _drop_idle(self) -> None:
         before = self._system() - self._idle_ms
         idle = [name for name, one in self._by_name.items() if one.used_at < before and one is not self.default]
         for name in idle:
+            self._by_name[name].end_journal()
             del self._by_name[name]
-        self.deleted += len(idle)
         if idle:
             _LOG.warning(
                 "deleted %d worlds that were unused for %d s, the first is %s; keep them longer with --world-idle",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import logging
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from zof_emulator.server.protocol import connection_type
+from zof_emulator.server.protocol import make_connection_type
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -74,8 +75,8 @@ def run(
     app: Application,
     listeners: list[socket.socket],
     *,
-    started: Callable[[], None],
-    stopped: Callable[[], object],
+    on_started: Callable[[], None],
+    on_stopped: Callable[[], object],
     answer_unreadable: UnreadableAnswer,
 ) -> None:
     """Serve an application until SIGINT or SIGTERM.
@@ -83,15 +84,15 @@ def run(
     Args:
         app: an ASGI application.
         listeners: the sockets that listen.
-        started: called when the server accepts requests.
-        stopped: called when the server has stopped.
+        on_started: called when the server accepts requests.
+        on_stopped: called when the server has stopped.
         answer_unreadable: makes the answer to input that is not a valid HTTP request.
 
     Raises:
         KeyboardInterrupt: SIGINT ended the server.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # invalid input is answered, and not logged
-    server = _Server(_configure(app, answer_unreadable), started, stopped, tunes_collector=True)
+    server = _Server(_make_config(app, answer_unreadable), on_started, on_stopped, tunes_collector=True)
     server.run(sockets=listeners)
     if server.interrupted:
         raise KeyboardInterrupt
@@ -100,15 +101,15 @@ def run(
 @contextmanager
 def serve_in_thread(
     app: Application, listeners: list[socket.socket], *, answer_unreadable: UnreadableAnswer
-) -> Iterator[None]:
+) -> Iterator[asyncio.AbstractEventLoop]:
     """Serve an application in a thread of this process until the block ends; signals are left to the process.
 
-    Raises `RuntimeError` when the server ends before it serves.
+    The value is the event loop of the thread. Raises `RuntimeError` when the server ends before it serves.
     """
     ready = threading.Event()
     logger = logging.getLogger("uvicorn.error")
     level = logger.level  # the shutdown changes it, and the process may use uvicorn for itself
-    server = _Server(_configure(app, answer_unreadable), ready.set, lambda: None, tunes_collector=False)
+    server = _Server(_make_config(app, answer_unreadable), ready.set, lambda: None, tunes_collector=False)
 
     def serve() -> None:
         try:
@@ -119,21 +120,21 @@ def serve_in_thread(
     thread = threading.Thread(target=serve, name="zof-emulator", daemon=True)
     thread.start()
     ready.wait()
-    if not server.started:
+    if not server.started or server.loop is None:
         raise RuntimeError("the emulator's server ended before it served")
     try:
-        yield
+        yield server.loop
     finally:
         server.should_exit = True
         thread.join()
         logger.setLevel(level)
 
 
-def _configure(app: Application, answer_unreadable: UnreadableAnswer) -> uvicorn.Config:
+def _make_config(app: Application, answer_unreadable: UnreadableAnswer) -> uvicorn.Config:
     STATUS_LINE[413] = b"HTTP/1.1 413 Content Too Large\r\n"  # as RFC 9110 has it, and Python since 3.13
     return uvicorn.Config(
         app,
-        http=connection_type(answer_unreadable),
+        http=make_connection_type(answer_unreadable),
         ws="none",
         lifespan="off",
         workers=1,
@@ -153,18 +154,20 @@ class _Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        started: Callable[[], None],
-        stopped: Callable[[], object],
+        on_started: Callable[[], None],
+        on_stopped: Callable[[], object],
         *,
         tunes_collector: bool,
     ) -> None:
         """`tunes_collector`: whether the garbage collector of the process is set up for a server."""
         super().__init__(config)
         self._tunes_collector = tunes_collector
-        self._tell_started = started
-        self._tell_stopped = stopped
+        self._on_started = on_started
+        self._on_stopped = on_stopped
         self.interrupted = False
         """Whether SIGINT ended it."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop that serves; None before the start."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop, and record SIGINT: a background process of a shell ignores SIGINT, so Python would not report it."""
@@ -189,6 +192,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept requests, and call the callback of the start."""
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
         # Objects that were made at boot stay: searching them for cycles costs a tenth of the time of a request that
         # starts a run. Requests leave few cycles, so the collector runs less often than by default.
@@ -196,7 +200,7 @@ class _Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_COLLECTED_AFTER)
-        self._tell_started()
+        self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, without log lines about connections that are cut off, and call the callback of the end."""
@@ -204,4 +208,4 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
-        self._tell_stopped()
+        self._on_stopped()
