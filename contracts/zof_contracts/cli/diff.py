@@ -71,5 +71,5 @@ def diff(**options: Any) -> int:  # noqa: ANN401
     Exit status: 0 if nothing differs; 1 if a rule or an answer differs; 2 if the comparison could not be finished or
     nothing was compared; 130 if it was interrupted.
     """
-    code: int = load_with_extra("zof_contracts.cli.comparing").execute(options)
+    code: int = load_with_extra("zof_contracts.cli.comparing").compare_deployments(options)
     return code
