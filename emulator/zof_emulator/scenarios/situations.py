@@ -27,14 +27,14 @@ def _fail(schedule: Mapping[str, Any], effect: Mapping[str, Any]) -> dict[str, A
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a client meets."""
+    """A situation that provokes a client."""
 
     name: str
     description: str
     scenario: Mapping[str, Any] = field(default_factory=dict)
     """The members of a scenario that are added to that of the user."""
     disturbance: Action | None = None
-    """What happens to the deliveries of webhooks."""
+    """The effect on the deliveries of webhooks."""
 
     @property
     def is_provoking(self) -> bool:
