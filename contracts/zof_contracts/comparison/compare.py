@@ -231,19 +231,18 @@ class _Progress:
 @contextmanager
 def _enter(target: Target, budget: Budget) -> Iterator[Client]:
     """A client for a copy of the target's world, if it offers one; the client cleans up at the end."""
-    world = None
+    world, client = None, Client(target, budget=budget)
     if target.advance is None and target.find_clock:
-        world = fork_world(target)
-        target = world.target if world else target
-        target = replace(target, advance=find_clock_control(target))
-    client = Client(target, budget=budget)
+        world = fork_world(client)
+        client.change_target(world.target if world else target)
+        client.change_target(replace(client.target, advance=find_clock_control(client)))
     try:
         yield client
     finally:
         clean_up(client)
         client.close()
         if world is not None:
-            world.delete()
+            world.delete(client)
 
 
 class _Play:

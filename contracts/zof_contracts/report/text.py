@@ -184,9 +184,15 @@ def list_notes(report: Report) -> list[str]:
         notes.append("Interrupted: the report covers what was done until then.")
     elif summary["error"]:
         notes.append(f"Not finished: {summary['error']}. The report covers what was done until then.")
-    elif summary["stopped"]:
-        notes.append(f"Ended early: {summary['stopped']}.")
-    return [*notes, *(f"Note: {note}." for note in summary["notes"])]
+    return [*notes, *list_limitations(report)]
+
+
+def list_limitations(report: Report) -> list[str]:
+    """List what changed what was tested, and is no reason for an exit status other than 0."""
+    summary = report["summary"]
+    is_finished = not summary["interrupted"] and not summary["error"]
+    early = [f"Ended early: {summary['stopped']}."] if summary["stopped"] and is_finished else []
+    return [*early, *(f"Note: {note}." for note in summary["notes"])]
 
 
 def _render_outcome(report: Report) -> Iterator[str]:
