@@ -63,7 +63,7 @@ class Emulator:
         if "scenario" in config:
             config["scenario"], api_key = read_source(config["scenario"])
         self._control.call("POST", "worlds", body={"name": chosen, **config})
-        world = World(self._control, self.url, chosen, api_key=api_key)
+        world = World(self._control, self.url, chosen, api_key=api_key, config=config)
         self._worlds.callback(world.close)
         return world
 
