@@ -69,7 +69,7 @@ class Call:
         return Answer(head["status"], tuple(head["headers"]), content)
 
 
-def busy(**settings: Any) -> Zof:  # noqa: ANN401  a setting
+def make_busy(**settings: Any) -> Zof:  # noqa: ANN401  a setting
     """An emulator with three long runs."""
     zof = Zof(capacity=2, **settings)
     for _ in range(3):
@@ -82,7 +82,7 @@ LONG = b'{"by_ms": 10000000}'
 
 def test_others_are_served_while_a_world_settles() -> None:
     """Between the slices of an advance health and other worlds answer, and requests to the same world wait."""
-    zof = busy()
+    zof = make_busy()
     advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     assert not advance.step()
     waiting = [Call(zof, "GET", "/v1/runs"), Call(zof, "POST", "/_emulator/clock/advance", body=b'{"by_ms": 1}')]
@@ -110,7 +110,7 @@ def test_slices_change_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> 
     found = []
     for length in (1, 7, 1_000, 1 << 30):
         monkeypatch.setattr("zof_emulator.control.advance._SLICE", length)
-        zof = busy(seed=5)
+        zof = make_busy(seed=5)
         advance = Call(zof, "POST", "/_emulator/clock/advance", body=body)
         while not advance.step():
             pass
@@ -120,7 +120,7 @@ def test_slices_change_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_reset_ends_a_long_advance() -> None:
     """A world that is reset during an advance is in its initial state, and the advance is refused."""
-    zof = busy()
+    zof = make_busy()
     advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     assert not advance.step()
     assert zof.control("/reset").status == 200
@@ -132,7 +132,7 @@ def test_a_reset_ends_a_long_advance() -> None:
 
 def test_an_advance_that_is_given_up_leaves_the_world_free() -> None:
     """When the server drops a request between two slices, the world is served as before."""
-    zof = busy()
+    zof = make_busy()
     advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     advance.step()
     advance._coroutine.close()  # noqa: SLF001  as a server does when it ends

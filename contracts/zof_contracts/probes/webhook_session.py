@@ -97,7 +97,7 @@ class WebhookSession:
         return events[before:]
 
     def wait_for(self, has_come: Callable[[Sequence[Event]], bool], seconds: float) -> bool:
-        """Wait until the events are as wanted, for so many seconds of real time at most; whether they are.
+        """Wait until the condition on the events holds, at most `seconds` of real time; return whether it does.
 
         Once an event has not come in time, later calls wait a tenth as long.
         """

@@ -3,7 +3,7 @@
 A value of an answer that a later request uses (an ID, a cursor) becomes a shell variable, and so does each API key:
 `write_script(finding.trace, base=target.base, keys=target.keys)` returns a script without any API key.
 
-What a target sends never becomes code: variables have names of ours, literals are quoted, answers are read by one fixed
+Text of a target never becomes code: variables have fixed names, literals are quoted, answers are read by one fixed
 function, and characters that are not printable ASCII are written as escapes.
 """
 

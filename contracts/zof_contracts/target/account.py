@@ -130,7 +130,7 @@ class Account:
         return self._began + self.budget.seconds - reserved - now
 
     def require_time(self, seconds: float = 0, why: str = "") -> None:
-        """Raise `BudgetExceeded` unless so many seconds are left for a wait; `why` names what it is for."""
+        """Raise `BudgetExceeded` unless this number of seconds is left for a wait; `why` names its purpose."""
         left = self.measure_time_left()
         if left is None or left >= seconds:
             return

@@ -274,7 +274,7 @@ class Client:
             self._exclusive.clear()
 
     def abandon(self) -> None:
-        """Remember the start that is on its way, whose answer its thread may not record any more."""
+        """Remember the start in progress, whose answer its thread may not record any more."""
         if self.unanswered is not None:
             self._remember_lost(self.unanswered, "it was interrupted before its answer came")
 

@@ -2,7 +2,7 @@
 
 `zof_contracts.target.http_transport` has the one for servers. A transport
 knows neither keys by name nor budgets nor rules; those are for `zof_contracts.target.client`. It sends each
-request once, follows no redirect, and never waits longer for a whole answer than it is told.
+request once, follows no redirect, and waits for a whole answer no longer than the given time.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from zof_contracts.traffic.sources import read_source
 
 from tests.client_programs import good
 from tests.client_programs.rig import Rig
-from tests.http.exchanges import ALL, fresh
+from tests.http.exchanges import ALL, prepare_emulator
 from tests.zof import ADMIN
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def list_findings(verification: Verification) -> list[str]:
 
 
 def record() -> dict[str, Any]:
-    """What a good client recorded, as a HAR file."""
+    """A recording of a good client, as a HAR file."""
     rig = Rig(rate=30)
     good.run_program(rig.base, ADMIN, rig.sleep, rig.transport())
     har: dict[str, Any] = json.loads(rig.har())
@@ -55,7 +55,7 @@ def record() -> dict[str, Any]:
 def test_the_emulator_keeps_what_its_answers_show() -> None:
     """No answer of the emulator breaks a rule, in a journal or in a HAR file; faults of the server are violations."""
     for name, exchange in ALL.items():
-        zof = fresh()
+        zof = prepare_emulator()
         exchange(zof)
         if name == "our fault":
             continue

@@ -60,6 +60,25 @@ def test_a_signal_during_the_preflight(number: signal.Signals, tmp_path: Path) -
     assert json.loads((tmp_path / "report.json").read_text())["summary"]["interrupted"]
 
 
+def test_a_signal_during_a_comparison(tmp_path: Path) -> None:
+    """A signal ends `diff` with status 130, the report and the file, also while the first request waits."""
+    has_begun, output = threading.Event(), tmp_path / "differences.json"
+    with HostileServer(stall(has_begun)) as server:
+        command = [sys.executable, "-m", "zof_contracts", "diff", "--url", server.url, "--key", "zof_test_admin"]
+        process = subprocess.Popen(
+            [*command, "--output", str(output)],
+            env=environment({}, measured=False),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert has_begun.wait(2 * PATIENCE)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=2 * PATIENCE)
+    assert (process.returncode, err) == (130, b"")
+    assert b"\ninterrupted: the differences are those found until then\n" in out
+    assert json.loads(output.read_text())["interrupted"] is True
+
+
 def test_a_pipe_that_closes_during_the_preflight(tmp_path: Path) -> None:
     """A reader that goes away while the first request waits costs the text, and not the report files."""
     has_begun = threading.Event()

@@ -1,4 +1,4 @@
-"""What is derived from the document, and that each part of it has a rule."""
+"""The parts that are derived from the document, each of which has a rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def extended(schema: str = "") -> Contract:
+def extend_document(schema: str = "") -> Contract:
     """The document with a further list, of webhooks, and with a further schema if one is named."""
     document = copy.deepcopy(load_contract().document)
     schemas = document["components"]["schemas"]
@@ -57,13 +57,13 @@ def extended(schema: str = "") -> Contract:
 def test_an_addition_without_a_rule_is_refused(fault: str) -> None:
     """A list that is added to the document is an error at load, which names every place that needs a rule."""
     with pytest.raises(ValueError, match=r"^rules\.yaml does not fit openapi\.yaml: ") as error:
-        assign_owners(load_ownership(), read_resources(extended("HookId")))
+        assign_owners(load_ownership(), read_resources(extend_document("HookId")))
     assert fault in str(error.value)
 
 
 def test_an_addition_is_derived() -> None:
     """A list that is added to the document is known without a change of code."""
-    resources = read_resources(extended("HookId"))
+    resources = read_resources(extend_document("HookId"))
     assert resources.pages["listHooks"] == "HookPage"
     assert resources.items["listHooks"] == "Hook"
     assert resources.filters["listHooks"] == {"status"}

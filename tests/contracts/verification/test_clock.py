@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KEYS = {"main": "zof_test_admin"}
 RULE = RULES["idempotency.expiry"]
-"""What nobody can wait for."""
+"""A wait that is too long for real time."""
 
 
 @pytest.mark.parametrize("clock", ["real", "manual"])
@@ -56,7 +56,7 @@ def test_of_a_server() -> None:
 
 
 def read_control(server: Server, path: str) -> Any:  # noqa: ANN401  a JSON value
-    """What the emulator's control operations answer."""
+    """The answers of the emulator's control operations."""
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=PATIENCE) as answer:
         return json.load(answer)
 
