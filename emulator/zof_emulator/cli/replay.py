@@ -109,6 +109,8 @@ class ReplayResult:
     differing: tuple[Difference, ...]
     deliveries: int = 0
     """How many webhook deliveries the journal holds."""
+    left_out: tuple[str, ...] = ()
+    """Why some of several journals were not replayed, one line for each."""
 
     def format_text(self) -> str:
         """The result as text."""
@@ -122,6 +124,7 @@ class ReplayResult:
         same = self.exchanges - len(
             {(one.journal, one.number) for one in self.differing if one.request[:9] != "delivery "}
         )
+        lines += self.left_out
         if self.deliveries:
             lines.append(f"{self.deliveries} webhook deliveries were compared, and nobody was called")
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
@@ -129,6 +132,10 @@ class ReplayResult:
     def format_json(self) -> str:
         """The result as JSON."""
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
+
+
+class IncompleteJournal(UnusableFile):
+    """A journal lacks what a replay needs."""
 
 
 class _Section(NamedTuple):
@@ -147,26 +154,35 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     """Send a journal to a new world, and compare the answers byte for byte.
 
     FILE holds the answer to GET /_emulator/journal.ndjson, or the journals that `zof-emulator exec --journal` wrote.
-    Exit status: 0 no difference, 1 differences, 2 a journal could not be replayed.
+    Exit status: 0 no difference, 1 differences, 2 a journal could not be replayed; the others of the file are.
     """
     found = replay(read_file(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
     print_line(found.format_json() if as_json else found.format_text())
-    return int(bool(found.differing))
+    return 1 if found.differing else 2 if found.left_out else 0
 
 
 def replay(journal: bytes) -> ReplayResult:
     """Send each journal of a file (NDJSON) to a new world, and compare the answers.
 
     Raises:
-        UnusableFile: the content is no journal, or a journal is incomplete.
+        UnusableFile: the content is no journal, or no journal in it is complete.
     """
-    results = [_replay_section(one) for one in _read(journal)]
-    differing = tuple(
-        replace(one, journal=place) for place, result in enumerate(results, 1) for one in result.differing
-    )
-    return ReplayResult(sum(one.exchanges for one in results), differing, sum(one.deliveries for one in results))
+    sections = _split(journal)
+    exchanges, deliveries, differing, left_out = 0, 0, list[Difference](), list[str]()
+    for place, (lines, number) in enumerate(sections, 1):
+        try:
+            result = _replay_section(_read_section(lines, number))
+        except IncompleteJournal as error:
+            if len(left_out) + 1 == len(sections):
+                raise
+            left_out.append(f"journal {place} was not replayed: {error}")
+            continue
+        exchanges += result.exchanges
+        deliveries += result.deliveries
+        differing += [replace(one, journal=place) for one in result.differing]
+    return ReplayResult(exchanges, tuple(differing), deliveries, tuple(left_out))
 
 
 def _replay_section(section: _Section) -> ReplayResult:
@@ -207,8 +223,8 @@ def _give_stand_ins(config: WorldConfig) -> tuple[WorldConfig, Mapping[str, byte
     return replace(config, scenario=replace(config.scenario, data=replace(data, keys=keys))), headers
 
 
-def _read(journal: bytes) -> list[_Section]:
-    """The journals of a file. Raises `UnusableFile` if one of them cannot be replayed."""
+def _split(journal: bytes) -> list[tuple[list[Any], int]]:
+    """The lines of each journal in a file, and the number of the first of them. Raises `UnusableFile`."""
     try:
         lines = [orjson.loads(line) for line in journal.splitlines() if line]
     except ValueError as error:
@@ -217,7 +233,7 @@ def _read(journal: bytes) -> list[_Section]:
     if not starts or starts[0]:
         raise UnusableFile("this is no journal: its first line lacks the format of GET /_emulator/journal.ndjson")
     ends = [*starts[1:], len(lines)]
-    return [_read_section(lines[start:end], start + 1) for start, end in zip(starts, ends, strict=True)]
+    return [(lines[start:end], start + 1) for start, end in zip(starts, ends, strict=True)]
 
 
 def _is_header(line: object) -> bool:
@@ -232,12 +248,12 @@ def _read_section(lines: Sequence[Any], number: int) -> _Section:
     if not _IS_ABOUT(about) or not is_saved_scenario(about["scenario"]):
         raise UnusableFile("this is no journal: its first line lacks the description of its world")
     if about["dropped"]:
-        raise UnusableFile(
+        raise IncompleteJournal(
             f"the first {about['dropped']} exchanges of the world {about['world']} are gone: the journal was cleared, "
             "or must keep more of them (serve --journal)"
         )
     if about["from_snapshot"]:
-        raise UnusableFile(
+        raise IncompleteJournal(
             f"the journal of the world {about['world']} begins with a snapshot or a fork, not with a fresh world"
         )
     recorded = [one["delivery"] for one in exchanges if _IS_DELIVERY(one)]
@@ -252,7 +268,7 @@ def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON
     if not _IS_EXCHANGE(one):
         raise UnusableFile(f"this is no journal: line {line} is no exchange")
     if one["request"]["truncated"] and one["request"]["sha256"]:  # a body without a digest was too large to be read
-        raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
+        raise IncompleteJournal(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
     if one["request"]["encoding"] == "base64" and not _is_base64(one["request"]["body"]):
         raise UnusableFile(f"this is no journal: line {line} has a request body that is not valid base64")
 

@@ -35,9 +35,9 @@ _DELIVERIES_IN_SLICE: Final = 100
 _COUNTS: Final = ("exactly", "at_least", "at_most")
 
 
-def list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Slices:
+def list_exchanges(hosted: HostedWorld, request: Request, names: KnownNames) -> Slices:
     """One page of the exchanges that match, the oldest first."""
-    query = dict(call.query)
+    query = dict(request.query)
     check_filters(names, query)
     if "header" in query:
         query["headers"] = _read_header(query.pop("header"))
@@ -61,7 +61,7 @@ def list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Sli
     return Reply(200, Document(page))
 
 
-def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
+def clear_journal(hosted: HostedWorld, _request: Request) -> Reply:
     """Delete all exchanges."""
     journal = _require_journal(hosted)
     gone = journal.count - journal.dropped_count
@@ -78,9 +78,9 @@ def _read_header(text: str) -> dict[str, str]:
     return {name.strip(): value.strip()}
 
 
-def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Slices:
+def verify_journal(hosted: HostedWorld, request: Request, names: KnownNames) -> Slices:
     """Say whether there were as many exchanges of a kind as asked for; if not, which one comes nearest, and why."""
-    journal, filters = _require_journal(hosted), dict(call.body)
+    journal, filters = _require_journal(hosted), dict(request.body)
     check_filters(names, filters)
     given = {name: filters.pop(name) for name in _COUNTS if name in filters} or {"at_least": 1}
     low = max(given.get("exactly", 0), given.get("at_least", 0))
@@ -147,14 +147,14 @@ def _list_lines(hosted: HostedWorld, public_url: str) -> Generator[None, None, l
     return content
 
 
-def export_har(hosted: HostedWorld, call: Request) -> Slices:
+def export_har(hosted: HostedWorld, request: Request) -> Slices:
     """The journal as an HTTP archive (HAR)."""
     entries: list[Shown] = []
     for one in _show_all(hosted):
         if one is None:
             yield
         else:
-            entries.append(har.build_entry(one, call.base))
+            entries.append(har.build_entry(one, request.base))
     name, content = f"{hosted.name or DEFAULT}.har", orjson.dumps(har.build_archive(entries))
     return Reply(
         200, File("application/json", name, lambda: (content,), len(content), sample=har.build_archive(entries[:1]))

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 _LONGEST_WHY: Final = 2_000
 
 
-def get_scenario(hosted: HostedWorld, _call: Request) -> Reply:
+def get_scenario(hosted: HostedWorld, _request: Request) -> Reply:
     """The scenario and the settings with which a world begins."""
     settings = hosted.config.to_json()
     scenario = settings.pop("scenario")
     return Reply(200, Document({"name": hosted.config.scenario.name, "scenario": scenario, "settings": settings}))
 
 
-def put_scenario(hosted: HostedWorld, call: Request) -> Slices:
+def put_scenario(hosted: HostedWorld, request: Request) -> Slices:
     """Replace the world by a new one with another scenario."""
-    yield from hosted.reset_in_slices(choose_config(hosted.config, call.body))
-    return get_scenario(hosted, call)
+    yield from hosted.reset_in_slices(choose_config(hosted.config, request.body))
+    return get_scenario(hosted, request)
 
 
 def get_schema() -> Reply:

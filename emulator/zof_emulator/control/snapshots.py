@@ -27,16 +27,16 @@ VERSION: Final = 4
 _RUNS_IN_PIECE: Final = 500
 
 
-def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
+def get_snapshot(hosted: HostedWorld, _request: Request) -> Reply:
     """The world as a document to keep."""
     pieces = prepare_document(hosted)
     sample = {"format": FORMAT, "version": VERSION, "sha256": "", "world": {}}
     return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.json", pieces, sample=sample))
 
 
-def restore_snapshot(hosted: HostedWorld, call: Request) -> Slices:
+def restore_snapshot(hosted: HostedWorld, request: Request) -> Slices:
     """Replace the world by the one in a document."""
-    yield from restore(hosted, call.body)
+    yield from restore(hosted, request.body)
     world = hosted.world
     return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 

@@ -24,33 +24,33 @@ if TYPE_CHECKING:
     """Takes a rank and a limit; returns at most `limit` lower ranks, the highest first, and whether more follow."""
 
 
-def list_results(world: World, call: Request) -> Reply:
+def list_results(world: World, request: Request) -> Reply:
     """One page of the organization's results, the newest first."""
-    here = read_page_request(world, call, NO_END)
-    run = world.find_run(call.organization, call.query.get("run_id", ""))
+    page_request = read_page_request(world, request, NO_END)
+    run = world.find_run(request.organization, request.query.get("run_id", ""))
     if run is not None:
         move_on_poll(world, (run,))
-    ranks, more = _choose_search(world, call.organization, call.query)(here.start, call.query["limit"])
-    page = [views.ResultAt(*world.result_at_rank(call.organization, rank)) for rank in ranks]
-    return Reply(200, Page(page, views.build_result, more, here.cursor(ranks[-1]) if more else None))
+    ranks, more = _choose_search(world, request.organization, request.query)(page_request.start, request.query["limit"])
+    page = [views.ResultAt(*world.result_at_rank(request.organization, rank)) for rank in ranks]
+    return Reply(200, Page(page, views.build_result, more, page_request.cursor(ranks[-1]) if more else None))
 
 
-def get_result(world: World, call: Request) -> Reply:
+def get_result(world: World, request: Request) -> Reply:
     """Retrieve a result."""
-    return Reply(200, Item(views.ResultAt(*world.result_run(call.organization, call.id)), views.build_result))
+    return Reply(200, Item(views.ResultAt(*world.result_run(request.organization, request.id)), views.build_result))
 
 
-def list_result_artifacts(world: World, call: Request) -> Reply:
+def list_result_artifacts(world: World, request: Request) -> Reply:
     """One page of a result's artifacts, newest first."""
-    run, index = world.result_run(call.organization, call.id)
-    return build_artifact_page(world, call, run, artifacts.list_case_slots(run, index, world.outcome_rules))
+    run, index = world.result_run(request.organization, request.id)
+    return build_artifact_page(world, request, run, artifacts.list_case_slots(run, index, world.outcome_rules))
 
 
-def export_results(world: World, call: Request) -> Reply:
+def export_results(world: World, request: Request) -> Reply:
     """Export all results that match. The selection is fixed now, and does not change while they are sent."""
-    filters = call.body
+    filters = request.body
     status = Status(filters["status"]) if "status" in filters else None
-    runs = _find_ended_runs(world, call.organization, filters)
+    runs = _find_ended_runs(world, request.organization, filters)
 
     def subjects() -> Iterator[views.ResultAt]:
         for run in runs:

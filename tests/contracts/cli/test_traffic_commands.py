@@ -63,6 +63,16 @@ def test_a_broken_client_ends_with_status_1(tmp_path: Path) -> None:
     assert run("client", "session.har", "--include", "client.requests.json", folder=tmp_path)[0] == 0
 
 
+def test_a_finding_names_the_recordings_that_show_it(tmp_path: Path) -> None:
+    """Of several recordings, a finding names those that show it, in the text report and in the JSON report."""
+    for name, program in (("bad.har", broken), ("good.har", good), ("again.har", broken)):
+        (tmp_path / name).write_bytes(record(program))
+    _, output, _ = run("client", "bad.har", "good.har", "again.har", "--report", "text,json", folder=tmp_path)
+    assert "recorded  in bad.har, again.har" in output
+    report = json.loads((tmp_path / "contract-report" / "report.json").read_text())
+    assert {tuple(each["recordings"]) for each in report["findings"]} == {("bad.har", "again.har")}
+
+
 def test_a_good_client_ends_with_status_0() -> None:
     """A client without findings ends with 0, from standard input too; too little evidence ends with 2."""
     har = record(good)

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from zof_contracts.proxy import judging
 
 from tests.contracts.proxy.proxies import RunningProxy
 from tests.hostile import HABITS, HostileServer
@@ -100,6 +101,24 @@ def get_report(port: int, **headers: str) -> tuple[int, Any]:
     value = json.load(answer)
     connection.close()
     return answer.status, value
+
+
+def test_exchanges_wait_for_a_quiet_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While exchanges pass they are not judged, unless a report is wanted, the proxy ends, or too many wait."""
+    monkeypatch.setattr(judging, "_QUIET_SECONDS", 1_000.0)
+    with Server("--quiet") as server, RunningProxy(server.port) as proxy:
+        converse(proxy.port, [ask("GET", "/v1/projects")] * 2)
+        assert proxy.judge.judged_count == 0
+        assert proxy.report().contract.recorded == 2
+        converse(proxy.port, [ask("GET", "/v1/projects")])
+        assert proxy.judge.judged_count == 2
+    assert proxy.judge.judged_count == 3
+    monkeypatch.setattr(judging, "_MOST_DEFERRED", 0)
+    with Server("--quiet") as server, RunningProxy(server.port) as proxy:
+        converse(proxy.port, [ask("GET", "/v1/projects")])
+        changed = vars(proxy.judge)["_changed"]
+        with changed:
+            assert changed.wait_for(lambda: proxy.judge.judged_count == 1, 10)
 
 
 def test_the_report_says_what_was_found() -> None:
