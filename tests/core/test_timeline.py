@@ -34,7 +34,7 @@ ACTIONS = [(at, number, outcome) for at in (5, 9) for number in (0, 1) for outco
 def test_a_saved_agenda_shows_no_order_of_deliveries(
     order: list[tuple[int, int, str]], again: list[tuple[int, int, str]]
 ) -> None:
-    """Deliveries that are put in any order, and more than once, leave the same saved agenda, in which cases come first."""
+    """The order and number in which deliveries are put leaves no trace in a saved agenda, in which cases come first."""
     agenda = Agenda()
     cases = [one for one in order if one[2] != DELIVER]
     for at, number, outcome in (*order, *again):
