@@ -140,7 +140,7 @@ def _make_registry(
             system,
             share_access,
             listeners,
-            numbers,
+            numbers=numbers,
             name=name,
             most_exchanges=settings.journal,
         )

@@ -89,8 +89,8 @@ class HostedWorld:
         system: Callable[[], int],
         access: Callable[[World], Access],
         listeners: Listeners,
-        numbers: Iterator[int],
         *,
+        numbers: Iterator[int],
         name: str = "",
         most_exchanges: int = 0,
     ) -> None:
