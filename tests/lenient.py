@@ -73,7 +73,7 @@ class Run:
         return self.canceled_at or self.at + _CASE_MS * len(self.cases)
 
     def json(self, now: int) -> dict[str, Any]:
-        """What is shown of it."""
+        """Its JSON form."""
         statuses = [self.case(index, now) for index in range(len(self.cases))]
         ended = self.status(now) in _TERMINAL
         outcomes = [

@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
 from tests.zof import ADMIN, STAGING
 
@@ -43,13 +44,25 @@ def environment(variables: Mapping[str, str], *, measured: bool = True) -> dict[
     return {**kept, **variables}
 
 
+class Approach(Protocol):
+    """The ways to a port of a server."""
+
+    def __call__(self, port: int, /) -> AbstractContextManager[int]:
+        """The port to connect to."""
+
+
 class Server:
     """A running `python -m zof_emulator serve`, on a free port unless flags say otherwise; ends with its `with`."""
+
+    approach: ClassVar[Approach] = nullcontext
+    """Leads to the port on which a server listens: `tests/through_proxy.py` puts a proxy there."""
 
     def __init__(self, *flags: str, variables: Mapping[str, str] | None = None, python: str = sys.executable) -> None:
         measured = python == sys.executable
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
         self._state = tempfile.TemporaryDirectory()
+        self._approach = ExitStack()
+        self._port = 0
         self.process = subprocess.Popen(
             [python, "-m", "zof_emulator", "serve", *(() if "--port" in flags else ("--port", "0")), *flags],
             cwd=ROOT,
@@ -62,13 +75,12 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
-        port: int = self.ready["port"]
-        return port
+        """The port for its clients."""
+        return self._port
 
     @property
     def log(self) -> str:
-        """What it has written on stderr."""
+        """The output of the server on stderr."""
         return os.pread(self._log.fileno(), 1 << 24, 0).decode()
 
     def stop(self, number: signal.Signals = signal.SIGINT, within: float = PATIENCE) -> tuple[int, bytes]:
@@ -80,12 +92,19 @@ class Server:
     def __enter__(self) -> Self:
         try:
             self.ready = json.loads(first_line(self.process))
+            self._port = self._approach.enter_context(type(self).approach(self.ready["port"]))
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            self._approach.close()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         try:
             if self.process.poll() is None and any(_COVERAGE.match(name) for name in os.environ):
                 self.stop(signal.SIGTERM)  # so that it writes down what was covered
@@ -105,7 +124,7 @@ def first_line(process: subprocess.Popen[bytes]) -> bytes:
 
 
 def until(pipe: IO[bytes], end: bytes) -> bytes:
-    """What comes out of a pipe until these bytes; fails when they do not come, or not in time."""
+    """The output of a pipe up to these bytes; fails if they do not come in time."""
     read = b""
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
@@ -280,7 +299,7 @@ def ask(port: int, content: bytes, method: str = "GET") -> Answer:
 
 
 BAD: Final = (400, "invalid_request", None)
-"""What refuses a request that cannot be read at all."""
+"""The refusal of a request that cannot be read at all."""
 START: Final = {**STAGING, "test_case_ids": ["tc_login_001"]}
 """A run of one case."""
 MIB: Final = 1 << 20
@@ -315,7 +334,7 @@ class World:
         return name
 
     def refusal(self, content: bytes) -> tuple[int, str, str | None]:
-        """What refuses the bytes of a request: status, code and param."""
+        """The refusal of the bytes of a request: status, code and param."""
         return ask(self.port, content).refusal
 
     def start(self) -> str:

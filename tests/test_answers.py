@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONTRACT: Final = load_document(find_document("openapi.yaml"))
 JSON: Final = "application/json"
 KEYWORDS: Final = {"x-pattern": "pattern", "x-extensible-enum": "enum"}
-"""What the extensions of the contract mean to a judge that is strict."""
+"""The keywords for the extensions of the contract in strict schemas."""
 
 
 def close_schema(schema: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_help_without_arguments(flag: str) -> None:
 
 
 def get(server: Server, path: str, key: str | None = ADMIN) -> Any:  # noqa: ANN401  a JSON value
-    """What is there."""
+    """The IDs that exist."""
     answer = ask(server.port, request("GET", path, key=key))
     assert answer.status == 200
     return answer.json
@@ -82,7 +82,7 @@ def start_object(server: Server, name: str) -> Any:  # noqa: ANN401  a JSON valu
 
 
 def form_of_lines(server: Server) -> Effect:
-    """What a log line begins with."""
+    """The beginning of a log line."""
     get(server, "/v1/projects")
     return server.log.splitlines()[-1][:10]
 
@@ -93,13 +93,13 @@ def has_banner(server: Server) -> Effect:
 
 
 def start_unknown_project(server: Server) -> Effect:
-    """What becomes of a start that names a project that nobody made."""
+    """The answer to a start that names a project that does not exist."""
     run = start(server, project_id="proj_x")
     return run["project_id"] if isinstance(run, dict) else run
 
 
 def links(server: Server) -> Effect:
-    """What the links to runs begin with."""
+    """The beginning of the links to runs."""
     return get(server, "/v1/runs/run_sample_failed")["url"].removesuffix("/run_sample_failed")
 
 
@@ -177,7 +177,7 @@ def test_a_variable_does_what_its_flag_does(case: Case) -> None:
 
 @pytest.mark.parametrize("case", FLAGS, ids=IDS)
 def test_a_flag_beats_its_variable(case: Case) -> None:
-    """What is said on the command line holds, whatever the environment says."""
+    """An option on the command line takes precedence over the environment."""
     flag, value, _, given, effect, shown, others = case
     with Server(*others, f"--{flag}", given, variables={variable(flag): value}) as server:
         assert shown(server) == effect
@@ -320,7 +320,7 @@ def test_a_bad_value_of_a_variable(capsys: pytest.CaptureFixture[str], name: str
     ids=" ".join,
 )
 def test_a_mistyped_command_line(arguments: Sequence[str]) -> None:
-    """What the command line does not know is one line, and exit status 2."""
+    """An unknown option or command is one line, and exit status 2."""
     complaint(command(*arguments))
 
 

@@ -226,7 +226,7 @@ def test_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(record_journal("start", "runs"))
     assert run_command(capsys, str(tmp_path / "j")) == (0, "2 of 2 answers are the same, byte for byte\n", "")
     code, out, _ = run_command(capsys, "--json", str(tmp_path / "j"))
-    assert (code, json.loads(out)) == (0, {"exchanges": 2, "differing": [], "deliveries": 0})
+    assert (code, json.loads(out)) == (0, {"exchanges": 2, "differing": [], "deliveries": 0, "left_out": []})
 
 
 def test_not_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -237,12 +237,13 @@ def test_not_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert "status differs\n  journal: 404\n  now:     200\n" in out
     code, out, _ = run_command(capsys, str(tmp_path / "j"), "--json")
     told = {"number": 2, "request": "GET /v1/runs?limit=2", "what": "status", "expected": "404", "got": "200"}
-    assert (code, json.loads(out)) == (1, {"exchanges": 3, "differing": [told | {"journal": 1}], "deliveries": 0})
+    differing = [told | {"journal": 1}]
+    assert (code, json.loads(out)) == (1, {"exchanges": 3, "differing": differing, "deliveries": 0, "left_out": []})
 
 
 @pytest.mark.parametrize("kind", sorted(CANNOT))
 def test_what_cannot_be_replayed(capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str) -> None:
-    """What is no journal, or not a whole one, is exit status 2 and one line that says why."""
+    """A file that is no journal, or not a whole one, is exit status 2 and one line with the reason."""
     content, why = CANNOT[kind]
     (tmp_path / "j").write_bytes(content)
     code, out, err = run_command(capsys, str(tmp_path / "j"))

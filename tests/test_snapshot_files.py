@@ -105,7 +105,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("content", [b"", b"short", b"long" * 100_000], ids=["nothing", "less", "more"])
 def test_a_file_is_written_whole(target: Path, content: bytes) -> None:
-    """What is written is in the file, nothing of what was in it before, and no other file is left."""
+    """A written file holds the new content and nothing of the old one, and no other file is left."""
     write_file(target, lambda: (content[:3], content[3:]))
     assert target.read_bytes() == content
     assert list(target.parent.iterdir()) == [target]

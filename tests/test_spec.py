@@ -243,7 +243,7 @@ def test_generated_go_can_check_the_patterns_of_events() -> None:
 
 
 def test_generated_clients_have_no_operations_for_events() -> None:
-    """What the API sends is marked as internal: openapi-generator makes operations of it that do not compile."""
+    """The requests that the API sends are internal: openapi-generator makes operations of them that do not compile."""
     sent = [item["post"] for item in ROOT["webhooks"].values()]
     assert len(sent) > 1
     assert all(operation["x-internal"] is True for operation in sent)

@@ -28,12 +28,12 @@ EXPIRED: Final = "zof_test_expired"
 OTHER: Final = "zof_test_other"
 
 STAGING: Final = {"project_id": "proj_abc123", "environment": "staging"}
-"""What a start says besides its cases."""
+"""The fields of a start besides its cases."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """The answer."""
 
     status: int
     raw_headers: tuple[tuple[bytes, bytes], ...]

@@ -1,4 +1,4 @@
-"""What tests of the reports share: a verification that never happened, with every kind of verdict in it."""
+"""A verification that never happened, with every kind of verdict, for the tests of the reports."""
 
 from __future__ import annotations
 

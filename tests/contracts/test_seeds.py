@@ -85,8 +85,9 @@ def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
     with Server("--clock", "manual", "--rate-limit", "20/60", "--quiet") as server:
         where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}", keys=keys)
         facts = run(where, seed=1, max_examples=1)
-        where = replace(where, advance=find_clock_control(where))
-        found = [_over_http(where), _over_http(where)]
+        with closing(Client(where)) as client:
+            where = replace(where, advance=find_clock_control(client))
+            found = [_over_http(where), _over_http(where)]
     assert facts.findings == ()
     assert facts.stopped == ""
     assert facts.examples > 200

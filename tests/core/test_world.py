@@ -149,5 +149,5 @@ def describe_cases(run: Run) -> list[tuple[str, str, int | None, int | None]]:
 
 
 TestStories = Stories.TestCase
-"""Whatever is started, canceled and waited for, the world does what the contract says."""
+"""The world keeps the contract for any sequence of starts, cancels and waits."""
 TestStories.settings = settings(max_examples=120, stateful_step_count=30)

@@ -48,7 +48,7 @@ def test_a_run_is_found_by_its_owner_alone(cases: tuple[str, ...], wait: int) ->
 
 @given(st.text(max_size=30) | st.integers(1, 2**64 - 1).map(make_world().names.run))
 def test_an_id_that_names_nothing_is_not_found(name: str) -> None:
-    """Whatever the form of an ID, one that names nothing is not found."""
+    """An ID of any form that names nothing is not found."""
     world = make_world()
     world.start("org_a", order("org_a", ("login",)))
     assert world.find_run("org_a", name) is None

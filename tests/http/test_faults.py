@@ -346,7 +346,7 @@ STORIES: Final = st.lists(st.sampled_from(sorted(REQUESTS)), max_size=8)
 
 
 def tell(zof: Zof, story: Sequence[str]) -> list[object]:
-    """What a client hears of a story, broken connections included."""
+    """The answers that a client gets in a story, broken connections included."""
     heard: list[object] = []
     for step in story:
         try:

@@ -52,7 +52,7 @@ def test_a_request_without_fields() -> None:
     """An operation that takes no fields says so."""
     body, headers = b'{"seed": 1}', [("content-type", "application/json")]
     answer = reset_emulator().send("POST", "/_emulator/reset", key=None, headers=headers, body=body)
-    assert answer.json["error"]["message"] == "seed is not a field of this request; there are none"
+    assert answer.json["error"]["message"] == "seed is not a field of this request; it takes none"
 
 
 @pytest.mark.parametrize(("path", "name"), list_parameters())

@@ -52,7 +52,7 @@ def test_null_is_empty() -> None:
 
 @given(st.lists(from_statuses(), max_size=4))
 def test_round_trip(results: list[Result]) -> None:
-    """Whatever the results hold, a reader of RFC 4180 gets every value back, each record as wide as the header."""
+    """A reader of RFC 4180 gets every value of any results back, each record as wide as the header."""
     names, *records = read(render_header() + b"".join(map(render_row, results)))
     for result, record in zip(results, records, strict=True):
         cells = dict(zip(names, record, strict=True))

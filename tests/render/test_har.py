@@ -88,7 +88,7 @@ def read(*results: Result) -> Any:  # noqa: ANN401  a JSON value
 
 @given(st.lists(from_statuses(), max_size=4))
 def test_is_har(results: list[Result]) -> None:
-    """Whatever the results hold, the document is HAR 1.2 with every required member."""
+    """The document is HAR 1.2 with every required member, for any results."""
     HAR.validate(json.loads(render_log("run_1", results, BEGAN)))
 
 

@@ -298,6 +298,7 @@ def test_sigterm_ends_it() -> None:
         assert server.log.strip() == ""
 
 
+@pytest.mark.direct(reason="another server takes the port of the first one")
 def test_its_port_is_free_at_once() -> None:
     """A port can be reused as soon as its server has ended, even if clients were connected."""
     with Server() as server, Wire(server.port) as idle:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import warnings
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from zof_emulator.testing import running
 
 with warnings.catch_warnings():  # it prefers another package to httpx
@@ -80,6 +83,17 @@ def test_starlettes_test_client(world: World) -> None:
     assert count_runs(world.client) == 1
 
 
+def test_a_mounted_application(world: World) -> None:
+    """The application can be mounted at a path of another one; links lead through the mount to the world."""
+    with TestClient(Starlette(routes=[Mount("/a b/zof", app=world.app)]), headers=HEADERS) as client:
+        run = client.post("/a%20b/zof/v1/runs", json=ORDER).json()
+        assert f"/zof/w/{world.name}/runs/" in run["url"]
+        path = urlsplit(run["url"]).path.replace("/runs/", "/v1/runs/")
+        assert client.get(path).json()["id"] == run["id"]
+        assert client.get("/a%20b/zof/v1/runs", headers={"X-Zof-World": "default"}).json()["data"] != [run]
+    assert {one["request"]["path"] for one in world.journal.exchanges()} == {"/v1/runs", f"/v1/runs/{run['id']}"}
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -125,12 +139,13 @@ def test_the_same_answers(emulator: Emulator, method: str, path: str) -> None:
 def test_faults(world: World, effect: dict[str, Any], place: Any, error: type[Exception]) -> None:  # noqa: ANN401
     """A fault raises in process what httpx raises over HTTP, for both kinds of clients; later requests are served."""
     fault = world.faults.add("startRun", effect=effect, place=place)
+    patience = 0.1 if error is httpx.ReadTimeout else 60.0
 
     async def start() -> None:
-        async with httpx.AsyncClient(transport=world.transport, base_url=FOREIGN, timeout=0.1) as client:
+        async with httpx.AsyncClient(transport=world.transport, base_url=FOREIGN, timeout=patience) as client:
             await client.post("/runs", json=ORDER, headers=HEADERS)
 
-    with connect(world, timeout=0.1) as client, pytest.raises(error):
+    with connect(world, timeout=patience) as client, pytest.raises(error):
         client.post("/runs", json=ORDER)
     with pytest.raises(error):
         asyncio.run(start())

@@ -116,6 +116,7 @@ class PassiveCheck:
         """Judge what comes next."""
         if isinstance(recorded, RecordingStarted):
             self._history.clear()  # two recordings may name different runs alike
+            self.ledger.recording = recorded.name
         elif isinstance(recorded, RecordedExchange):
             self.subject.turn_to(recorded)
             if reason := _find_obstacle(recorded):

@@ -160,7 +160,8 @@ _VERIFICATION_OPTIONS: Final = [
         type=click.IntRange(1),
         default=4,
         metavar="N",
-        help="Maximum number of random sequences of requests at once. A low rate limit permits fewer.",
+        help="Maximum number of random sequences of requests at once, without those that only let time pass. A low rate"
+        " limit permits fewer.",
     ),
     define_option("--max-runs", type=click.IntRange(0), metavar="N", help="Maximum number of runs to start."),
     define_option(
@@ -218,7 +219,8 @@ _VERIFICATION_OPTIONS: Final = [
     define_option(
         "--quiet",
         is_flag=True,
-        help="Print no progress, and of the text report only the findings and the outcome.",
+        help="Print no progress, and of the text report only the findings and the outcome. Notes about what was tested"
+        " still go to standard error.",
     ),
 ]
 

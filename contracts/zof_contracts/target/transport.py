@@ -8,6 +8,7 @@ request once, follows no redirect, and waits for a whole answer no longer than t
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import unquote
 
 from zof_contracts.evidence.exchange import Headers, Response
 from zof_contracts.target.base_url import BaseUrl
@@ -100,7 +101,7 @@ class AsgiTransport:
             "http_version": "1.1",
             "method": method,
             "scheme": self.base.scheme,
-            "path": path,
+            "path": unquote(path),
             "raw_path": path.encode("latin-1"),
             "query_string": query.encode("latin-1"),
             "root_path": "",

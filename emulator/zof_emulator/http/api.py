@@ -14,7 +14,7 @@ from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, format_http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import MustWait, SliceEnded
-from zof_emulator.handlers.messages import Encoded, Request, Waiting
+from zof_emulator.handlers.messages import Encoded, Reply, Request, Waiting, carry_out
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http.auth import admit, authenticate, check_permissions
 from zof_emulator.http.decode import (
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from zof_emulator.handlers.messages import Reply
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.decode import BodyReader
     from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.encode import Encoder
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     Alter = Callable[[Callable[[], Outcome]], Outcome]
     """Makes the outcome of a request from the function that carries the request out."""
 
-    Table = Mapping[str, Callable[[Any, Request], Reply | Waiting]]
+    Table = Mapping[str, Callable[[Any, Request], Reply | Waiting | Slices]]
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _NO_CONTENT: Final = 204
@@ -108,9 +108,9 @@ class OpenApiApp:
             SpecError: an operation has no handler, or a handler no operation.
         """
         found = compile_operations(document)
-        amiss = {operation.id for operation in found} ^ table.keys()
-        if amiss:
-            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
+        unmatched = {operation.id for operation in found} ^ table.keys()
+        if unmatched:
+            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(unmatched))}")
         self.deliveries = deliveries
         self.faults: FaultInjector | None = None
         """The injector that answers requests that fail on purpose; None if these operations have no faults."""
@@ -246,12 +246,12 @@ class OpenApiApp:
         if arrival is not None:
             raw = arrival.raw
             body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
-        encoded, organization, reason, limits, fault = outcome
+        encoded, organization, reason, limits, fault, came = outcome
         now = hosted.world.now
         if operation is not None and operation.secured and hosted.world.clock.mode is ClockMode.AUTO:
             at = now  # a poll or a retry moves the clock before it is answered
         return hosted.journal.add(
-            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault)
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault, came)
         )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
@@ -371,19 +371,24 @@ class OpenApiApp:
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
         try:
-            reply = self._table[operation.id](self._policy.choose_subject(hosted), request)
+            reply = self._call(operation, request, hosted)
         except MustWait as pause:
             reply = self._wait(pause, operation, request, hosted)
         if isinstance(reply, Waiting):
             raise Waits(reply, request.base)
         return self._encoder_of(hosted).encode(reply, operation.answers[reply.status], request.base)
 
+    def _call(self, operation: Operation, request: Request, hosted: HostedWorld) -> Reply | Waiting:
+        """Call the handler of an operation, or carry out its first slice."""
+        reply = self._table[operation.id](self._policy.choose_subject(hosted), request)
+        return reply if isinstance(reply, Reply | Waiting) else carry_out(reply)
+
     def _wait(self, pause: MustWait, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
         """Call the handler again after what a poll on an auto clock must wait for."""
 
         def call_again() -> Reply | Waiting:
             try:
-                return self._table[operation.id](self._policy.choose_subject(hosted), request)
+                return self._call(operation, request, hosted)
             except MustWait as more:
                 return self._wait(more, operation, request, hosted)
 

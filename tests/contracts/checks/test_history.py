@@ -226,3 +226,21 @@ def test_a_start_that_is_refused_before_the_limit_is_refused_for_capacity(remain
     headers = (("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", remaining), ("retry-after", "1"))
     HistoryCheck(ledger)(tell("/v1/runs", {}, 429, method="POST", headers=headers))
     assert rules(ledger) == found
+
+
+def test_a_known_run_shows_that_a_start_was_replayed() -> None:
+    """A start with an idempotency key that shows a run seen earlier may be a stored answer, though nothing marks it."""
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
+    check = HistoryCheck(ledger)
+    check(tell("/v1/runs/run_1", RUN))
+    check(tell("/v1/runs", QUEUED, method="POST", sent=(("Idempotency-Key", "0"),)))
+    assert "runs.status.terminal" not in rules(ledger)
+
+
+def test_a_start_without_a_key_is_no_replay() -> None:
+    """A start without an idempotency key that shows an ended run as queued violates."""
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
+    check = HistoryCheck(ledger)
+    check(tell("/v1/runs/run_1", RUN))
+    check(tell("/v1/runs", QUEUED, method="POST"))
+    assert "runs.status.terminal" in rules(ledger)

@@ -1,4 +1,4 @@
-"""What is derived from the document, and that each part of it has a rule."""
+"""The parts that are derived from the document, each of which has a rule."""
 
 from __future__ import annotations
 
@@ -127,3 +127,20 @@ def test_no_rule_is_settled_by_two_names() -> None:
     """Each probe has a name of its own, by which findings are traced back to it."""
     names = [probe.name for probe in PROBES]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/runs/%2F", "/v1/runs/a%2Fcancel", "/v1/runs/..", "/v1/runs/%2e", "/v1/runs/%252F", "/v1/runs/%3Flimit=1"],
+)
+def test_no_operation_is_found_for_an_ambiguous_path(path: str) -> None:
+    """A path that some servers decode to another one belongs to no operation, so that no schema is expected of it."""
+    assert load_contract().find_operation("GET", path) is None
+
+
+@pytest.mark.parametrize("name", ["run_1", "%20", "%00", "run_%5c", "%25", "run_%0d%0a", "run_..", "%F0%9F%98%80"])
+def test_an_odd_id_belongs_to_an_operation(name: str) -> None:
+    """An ID with odd characters, none of which separates a path, is one of `getRun`."""
+    found = load_contract().find_operation("GET", f"/v1/runs/{name}")
+    assert found is not None
+    assert found.id == "getRun"

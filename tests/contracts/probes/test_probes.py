@@ -20,7 +20,7 @@ from zof_contracts.target.target import Target
 from zof_contracts.verification.run import run
 
 from tests.contracts.answers import QUOTA, answer_with
-from tests.mutants.catalogue import target
+from tests.mutants.catalogue import MUTANTS, target
 from tests.mutants.layer import Mutant, always
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.mutants.layer import Ask, Inner
 
-BUDGET = 380
+BUDGET = 385
 PORT = re.compile(rb"(127\.0\.0\.1):[0-9]+(/zof-contracts)")
 _THREE_KEYS = {"main": "zof_key_1", "readonly": "zof_key_2", "other-org": "zof_key_3"}
 ERROR = json.dumps({"error": {"code": "no", "message": "No."}}).encode()
@@ -58,6 +58,17 @@ def test_the_healthy_emulator_keeps_every_rule(seed: int) -> None:
     assert {each.rule.name: each.reason for each in facts.results if each.verdict is not Verdict.KEPT} == {}
     assert len(facts.results) == len(RULES)
     assert len(facts.journal) <= BUDGET
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_is_canceled_when_a_case_has_ended(seed: int) -> None:
+    """With any durations, a run is canceled after a case of it and before another; with two cases alone too."""
+    mutant = target(MUTANTS["cancel-takes-all"], seed=seed)
+    assert "runs.cancel.outcomes" in {each.rule.name for each in run(mutant, max_examples=0).new_findings}
+    facts = run(replace(target(seed=seed), failing_case="", error_case=""), max_examples=0)
+    verdicts = {each.rule.name: each.verdict for each in facts.results}
+    for rule in ("runs.cancel.outcomes", "results.canceled-unstarted", "results.canceled-traceless"):
+        assert verdicts[rule] is Verdict.KEPT, rule
 
 
 def test_the_same_seed_sends_the_same_bytes() -> None:

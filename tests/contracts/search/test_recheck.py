@@ -137,7 +137,7 @@ def _only(mutant: Mutant, operation: str) -> Mutant:
 
 
 def test_what_schemathesis_finds_again_is_not_flaky() -> None:
-    """What is accepted each time is not flaky, and is the same finding that a probe makes."""
+    """A request that is accepted each time is not flaky, and is the same finding that a probe makes."""
     clamped = _only(MUTANTS["limit-clamped"], "listRuns")
     ledger = _fuzz(_both(clamped, MUTANTS["logs-without-key"]))
     rules = (clamped.rule, MUTANTS["logs-without-key"].rule)

@@ -200,7 +200,7 @@ def test_back_off_keeps_to_the_budget_of_time() -> None:
 
 
 def test_an_answer_that_outlasts_the_budget_blames_nobody() -> None:
-    """What the time did not suffice for is no finding; a start may have made a run."""
+    """A request for which the time did not suffice is no finding; a start may have made a run."""
 
     def answer(*_: object) -> Response:
         raise NoAnswer("it gave no whole answer within 5 s", timed_out=True)

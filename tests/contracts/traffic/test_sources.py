@@ -193,7 +193,7 @@ def test_a_foreign_file_is_refused_in_one_line(content: bytes) -> None:
 
 @given(st.data())
 def test_no_damage_ends_in_a_traceback(data: st.DataObject) -> None:
-    """Whatever bytes are changed, a recording is read or refused."""
+    """A recording with any changed bytes is read or refused."""
     whole = make_har(make_entry(), make_entry()) if data.draw(st.booleans()) else _JOURNAL
     start = data.draw(st.integers(0, len(whole)))
     damaged = whole[:start] + data.draw(st.binary(max_size=8)) + whole[data.draw(st.integers(start, len(whole))) :]
