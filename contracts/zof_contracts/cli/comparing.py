@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_contracts.cli.config import read_target
-<<<<<<< HEAD
 from zof_contracts.cli.option_checks import check_different
-from zof_contracts.cli.terminal import print_text
-=======
 from zof_contracts.cli.terminal import hold_signals, print_text
->>>>>>> main
 from zof_contracts.comparison.compare import compare
 from zof_contracts.comparison.emulator import NotStarted, start_emulator
 from zof_contracts.comparison.report import build_differences, render_json, render_text

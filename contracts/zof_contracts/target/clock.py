@@ -8,11 +8,7 @@
 from __future__ import annotations
 
 import importlib
-<<<<<<< HEAD
 import inspect
-import json
-=======
->>>>>>> main
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
