@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from zof_contracts.cli.numbers import Number
 from zof_contracts.cli.options import REPORT_FORMATS, ReportFormats
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _FINDINGS: Final[list[Decorator]] = [
     click.option("--strict", is_flag=True, help="Fail for differences from assumptions too."),
     click.option(
         "--fail-under",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         metavar="PERCENT",
         default=0.0,
         show_default=True,

@@ -146,6 +146,17 @@ def test_what_is_not_of_the_api_is_counted(entry: object) -> None:
     assert len(skips.describe()) == 1
 
 
+@pytest.mark.parametrize("path", ["/_emulator/clock", "/w/beta/_emulator/journal.ndjson", "/_emulator"])
+@pytest.mark.parametrize("address", ["", "http://127.0.0.1:9630"])
+def test_requests_that_control_the_emulator_are_counted_as_such(path: str, address: str) -> None:
+    """A request below /_emulator went to the host of the API, and the note says what it was."""
+    control = make_entry(request={"url": f"http://127.0.0.1:9630{path}"})
+    run = make_entry(request={"url": "http://127.0.0.1:9630/v1/runs"})
+    exchanges, skips = read(make_har(control, run, control), address)
+    assert len(exchanges) == 1
+    assert skips.describe() == ("2 entries were left out: sent to control the emulator, below /_emulator",)
+
+
 def test_a_named_address_is_the_api() -> None:
     """With the address of the API, entries for other addresses are left out."""
     entries = [make_entry(), make_entry(request={"url": "https://staging.example/zof/v1/runs"})]
