@@ -61,6 +61,17 @@ def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
     assert list_api_answers(other, after) == list_api_answers(one, after)
 
 
+def test_an_event_that_no_webhook_can_name() -> None:
+    """A snapshot in which an endpoint or a rule names a type to which nobody can subscribe is refused."""
+    zof = Zof()
+    assert zof.post("/webhooks", {"url": "http://127.0.0.1:9/x", "events": ["run.failed"]}).status == 201
+    assert zof.tell("POST", "/delivery-rules", {"action": "drop", "type": "run.failed"}).status == 201
+    for part in ("endpoints", "rules"):
+        state = json.loads(take_snapshot(zof))["world"]
+        state["outbox"][part] = json.loads(json.dumps(state["outbox"][part]).replace("run.failed", "run.provisioned"))
+        assert put(Zof(), sign_snapshot(state)).status == 400
+
+
 @settings(max_examples=30)
 @given(before=stories, after=stories, rate=RATES)
 def test_fork_equals_restore(before: list[str], after: list[str], rate: Rate) -> None:

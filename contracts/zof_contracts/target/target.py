@@ -75,7 +75,10 @@ class Target:
     patience: float = 30.0
     """Seconds to wait for a run to end."""
     workers: int = 4
-    """How many sequences of requests are played at once, at the most, where waiting takes time."""
+    """How many sequences of requests are played at once, at the most, where waiting takes time.
+
+    Those that only let time pass do not count.
+    """
     webhook_public_url: str = ""
     """Scheme and host under which the target reaches the receiver of webhooks; empty: the receiver's own address."""
     webhook_port: int = 0

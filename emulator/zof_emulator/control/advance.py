@@ -27,7 +27,7 @@ _SLICE: Final = 1_000
 class Advance:
     """One advance of a world's clock, in as many steps as deliveries need."""
 
-    __slots__ = ("_awaits_deliveries", "_finish", "_has_come", "_hosted", "_target", "_world")
+    __slots__ = ("_awaits_deliveries", "_finish", "_hosted", "_is_reached", "_target", "_world")
 
     def __init__(
         self,
@@ -35,25 +35,25 @@ class Advance:
         finish: Callable[[], Reply],
         *,
         target: int | None = None,
-        has_come: Callable[[], bool] | None = None,
+        is_reached: Callable[[], bool] | None = None,
         awaits_deliveries: bool = False,
     ) -> None:
-        """Advance to the instant `target` (ms), or until `has_come` is true; then `finish` makes the answer.
+        """Advance to the instant `target` (ms), or until `is_reached` is true; then `finish` makes the answer.
 
-        `awaits_deliveries` says whether `has_come` depends on the result of a delivery.
+        `awaits_deliveries` says whether `is_reached` depends on the result of a delivery.
         """
         self._hosted = hosted
         self._world = hosted.world
         self._finish = finish
         self._target = target
-        self._has_come = has_come
+        self._is_reached = is_reached
         self._awaits_deliveries = awaits_deliveries
 
     def step(self) -> Reply | Waiting:
         """Move the clock until it has to wait for a delivery or another slice, or the advance has ended.
 
         Raises:
-            Refused: `has_come` can never be true, or the world was replaced.
+            Refused: `is_reached` can never be true, or the world was replaced.
         """
         world, target, left = self._world, self._target, _SLICE
         while True:
@@ -79,4 +79,4 @@ class Advance:
     def _has_ended(self) -> bool:
         if self._target is not None:
             return self._world.now >= self._target and self._world.agenda.first > self._world.now
-        return self._has_come is not None and self._has_come()
+        return self._is_reached is not None and self._is_reached()

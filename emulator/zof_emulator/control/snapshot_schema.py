@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core import config
 from zof_emulator.core.deliveries import Action, DeliveryKind, DeliveryStatus, Tampering
-from zof_emulator.core.endpoints import EventType
+from zof_emulator.core.endpoints import SUBSCRIBABLE, EventType
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.scenario_schema import LABEL, MOST_CASES
@@ -89,6 +89,7 @@ _SUCCESS: Final[_Schema] = {"enum": [200, 201, 202]}
 _ANSWER: Final = _row(_SUCCESS, _rows(_HEADER), _TEXT, _BOOLEAN)
 _KEY: Final = _pattern("[!-~](?:[ -~]{0,253}[!-~])?")
 _EVENT_TYPE: Final = _choice(EventType)
+_SUBSCRIBABLE: Final = _choice(SUBSCRIBABLE)
 _FACTS: Final = _row(_TEXT, _or_null(_TEXT), _or_null(_TEXT), _or_null(_TEXT), _or_null(_TEXT), _or_null(_COUNT))
 _HTTP_STATUS: Final[_Schema] = {"type": "integer", "minimum": 100, "maximum": 999}
 _RESULT: Final = _row(_or_null(_HTTP_STATUS), _TEXT, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN, _BOOLEAN)
@@ -109,7 +110,7 @@ _ENDPOINT: Final = _row(
     _COUNT,
     _ORGANIZATION,
     _TEXT | {"maxLength": 2048},
-    _rows(_EVENT_TYPE) | {"minItems": 1},
+    _rows(_SUBSCRIBABLE) | {"minItems": 1},
     _or_null(_TEXT | {"minLength": 16, "maxLength": 256}),
     _INSTANT,
 )
@@ -117,7 +118,7 @@ _RULE: Final = _row(
     _COUNT,
     _choice(Action),
     _or_null(_COUNT),
-    _or_null(_EVENT_TYPE),
+    _or_null(_SUBSCRIBABLE),
     _or_null(_COUNT | {"minimum": 1}),
     _END,
     _choice(Tampering),

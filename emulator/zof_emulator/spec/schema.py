@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,23 @@ def _find_kind(schema: Node) -> str:
 
 _READ: Final[Mapping[str, Callable[[Any], int]]] = {"date-time": parse_rfc3339, "integer": int}
 """The conversion of values from JSON: timestamps, and integers, which JSON may write as 1.0."""
+
+
+def _find_readers(properties: Mapping[str, Node]) -> dict[str, Callable[[Any], Any]]:
+    """The conversions of the fields that need one, by name; an object needs one if a field of it does."""
+    readers: dict[str, Callable[[Any], Any]] = {}
+    for name, schema in properties.items():
+        kind = _find_kind(schema)
+        inner = _find_readers(schema.get("properties", {})) if kind == "object" else {}
+        if inner:
+            readers[name] = partial(_read_fields, inner)
+        elif kind in _READ:
+            readers[name] = _READ[kind]
+    return readers
+
+
+def _read_fields(readers: Mapping[str, Callable[[Any], Any]], value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: readers[name](one) if name in readers else one for name, one in value.items()}
 
 
 _OPEN_CHOICES: Final = "x-extensible-enum"
@@ -98,7 +116,16 @@ def _make_validator(schema: Node) -> jsonschema_rs.Draft202012Validator:
 class ObjectRules:
     """The rules of a request's body or query. The first fault, in the order of the document, is refused."""
 
-    __slots__ = ("_alternatives", "_extended", "_is_valid", "_kind", "_read", "_schema", "_unknown_first", "_validator")
+    __slots__ = (
+        "_alternatives",
+        "_extended",
+        "_is_valid",
+        "_kind",
+        "_readers",
+        "_schema",
+        "_unknown_first",
+        "_validator",
+    )
 
     def __init__(self, schema: Node, kind: str, *, unknown_first: bool = False) -> None:
         """Compile the rules.
@@ -115,7 +142,7 @@ class ObjectRules:
         self._alternatives = find_alternatives(schema)
         self._extended = [(name, one["x-extended-by"]) for name, one in properties.items() if "x-extended-by" in one]
         extended = {name for name, _ in self._extended}
-        self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _find_kind(one)) in _READ}
+        self._readers = _find_readers(properties)
         closed = {
             name: {key: value for key, value in one.items() if key != _OPEN_CHOICES or name not in extended}
             for name, one in properties.items()
@@ -129,7 +156,7 @@ class ObjectRules:
         return frozenset(self._schema["properties"])
 
     def judge(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
-        """Return the value with its timestamps as instants in ms.
+        """Return the value with its timestamps as instants in ms, and with `1` in the place of `1.0`.
 
         Args:
             value: a JSON value.
@@ -142,10 +169,10 @@ class ObjectRules:
         twice = [name for name in repeated if name in self._schema["properties"]]
         if twice or not self._is_fulfilled(value, labels):
             raise self._find_first_fault(value, labels, twice)
-        if not self._read:
+        if not self._readers:
             unchanged: dict[str, Any] = value
             return unchanged
-        return {name: self._read[name](one) if name in self._read else one for name, one in value.items()}
+        return _read_fields(self._readers, value)
 
     def _is_fulfilled(self, value: Any, labels: Labels) -> bool:  # noqa: ANN401  JSON
         try:

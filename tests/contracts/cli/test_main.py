@@ -357,7 +357,7 @@ def test_quiet(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("options", [[], ["--quiet"], ["--report", "json"], ["--quiet", "--report", "json"]])
 def test_notes_go_to_standard_error(run: Runner, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """What changes what was tested is printed to standard error, whatever the reports and with --quiet too."""
+    """A fact that changes the tested rules is printed to standard error, for all reports and with --quiet too."""
     complete = run.answer
     note = "the case tc_x (--failing-case) passed, so the rules about failures could not be checked"
     run.answer = lambda **values: complete(**values, notes=(note,), stopped="the budget of 9 requests is used up")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from zof_contracts.contract.document import load_contract
+from zof_contracts.evidence.exchange import Response
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import fuzz
 from zof_contracts.target.budget import Budget, BudgetExceeded
@@ -74,3 +75,32 @@ def test_idempotency_keys_are_unique() -> None:
     assert keys
     assert not [key for key in keys if not key.endswith(f"-{ledger.nonce}")]
     assert {len(key) for key in keys} & {255, 256}
+
+
+class _Patient(Client):
+    """A client that records how long it would have waited."""
+
+    def __init__(self, where: Target) -> None:
+        super().__init__(where)
+        self.waited: list[float] = []
+
+    def wait(self, seconds: float, why: str, *, is_idle: bool = False) -> None:
+        """Wait for nothing."""
+        del why, is_idle
+        self.waited.append(seconds)
+
+
+@pytest.mark.parametrize(("status", "waited"), [(200, [0.5]), (404, [0.5, 5])])
+def test_a_recheck_on_a_real_clock_waits_briefly_at_first(status: int, waited: list[float]) -> None:
+    """A finding that depends on no pause is repeated with a short one, and is flaky only after a longer one."""
+    client = _Patient(replace(target(HEALTHY, rate=OFF), advance=None))
+    first, last = client.get("/projects"), client.get("/projects")
+    answer = Response(status, (), last.response.body)  # without a Date
+    trace = [replace(first, response=answer), replace(last, response=answer, at=first.at + 3600)]
+    client.journal[:] = trace
+    ledger = Ledger(client.target)
+    ledger.record_violation("conventions.unknown-parameter", expected="4xx", got="2xx", trace=trace)
+    (key,) = ledger.findings
+    fuzz._recheck(ledger, client, key)  # noqa: SLF001
+    assert client.waited == waited
+    assert ledger.findings[key].flaky is (status != 200)
