@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
+from jsonschema_rs import ValidationErrorKind
 
 from zof_emulator.core.fields import describe_nearest
 from zof_emulator.core.instants import parse_rfc3339
@@ -202,10 +203,7 @@ class ObjectRules:
         properties = self._schema["properties"]
         is_closed = self._schema.get("additionalProperties") is False
         for name in islice((name for name in value if is_closed and name not in properties), 1):
-            known = (
-                f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "it takes none"
-            )
-            yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=known)
+            yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=_describe_known(name, properties))
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
         yield from self._list_alternative_faults(value)
@@ -217,10 +215,24 @@ class ObjectRules:
 
     def _list_field_faults(self, name: str, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         try:
-            paths = [error.instance_path for error in self._validator.iter_errors({name: value})]
+            errors = list(self._validator.iter_errors({name: value}))
         except ValueError:  # the value is nested deeper than the validator goes
-            paths = [[name]]
-        yield from ((path, self._refuse_at(path, labels)) for path in paths if path)
+            yield [name], self._refuse_at([name], labels)
+            return
+        for error in errors:
+            path, kind = error.instance_path, error.kind
+            if self._unknown_first and path and isinstance(kind, ValidationErrorKind.AdditionalProperties):
+                yield path, self._refuse_unknown(path, kind.unexpected[0])
+            elif path:
+                yield path, self._refuse_at(path, labels)
+
+    def _refuse_unknown(self, path: Sequence[str | int], name: str) -> Refused:
+        """The refusal of an unknown field of an object at a place."""
+        schema = self._schema
+        for step in path:
+            schema = _follow(schema, step)
+        known = _describe_known(name, schema["properties"])
+        return Refused("unknown_field", _format_path([*path, _cut(name)]), known=known)
 
     def _refuse_at(self, path: Sequence[str | int], labels: Labels) -> Refused:
         schema = self._schema
@@ -262,6 +274,11 @@ def _follow(schema: Node, step: str | int) -> Node:
 def _format_path(steps: Sequence[str | int]) -> str:
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return path.removeprefix(".")
+
+
+def _describe_known(name: str, properties: Node) -> str:
+    """What may stand in the place of an unknown name."""
+    return f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "it takes none"
 
 
 def _cut(name: str) -> str:
