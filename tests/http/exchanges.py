@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.limits import Rate
+from zof_emulator.core.refusal import Refused
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 
 from tests.zof import CI, EXPIRED, STAGING, VIEWER, Answer, Zof
@@ -65,9 +66,9 @@ def spent(zof: Zof) -> Answer:
     return answer
 
 
-def unread(zof: Zof) -> Answer:
-    """The answer to what is not HTTP, as the server sends it."""
-    content, headers = zof.app.answer_unreadable()
+def unread(zof: Zof, refused: Refused) -> Answer:
+    """The answer to what is refused before it is a request, as the server sends it."""
+    content, headers = zof.app.answer_unreadable(refused)
     return Answer(400, headers, content)
 
 
@@ -183,7 +184,9 @@ OUTSIDE: Final[Mapping[str, Exchange]] = {
     "no control": _control("GET", "/nothing"),
     "no such method": _control("DELETE", "/clock"),
     "control from afar": _control("GET", "/clock", client=FAR),
-    "not HTTP": unread,
+    "not HTTP": lambda zof: unread(zof, Refused("not_http")),
+    "a head that is too long": lambda zof: unread(zof, Refused("head_too_long", limit=131_072)),
+    "an unknown transfer coding": lambda zof: unread(zof, Refused("unknown_transfer_coding")),
 }
 """The exchanges outside the API, and those of bytes that are no request."""
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import views
 from zof_emulator.http.control_access import PREFIX
-from zof_emulator.http.decode import headers_of
+from zof_emulator.http.decode import REPEATED, headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,8 +35,6 @@ _READING: Final = frozenset({"GET", "HEAD"})
 _SAFE: Final = _READING | {"OPTIONS"}
 _PROBES: Final = frozenset({f"{PREFIX}/health", f"{PREFIX}/ready"})
 """What health checks of containers ask, from anywhere and without a token."""
-_TWICE: Final = b"\n"
-"""The value of a header that is given twice, as `headers_of` has it."""
 
 
 class _Room(Enum):
@@ -76,9 +74,9 @@ class Dispatcher:
         if left:
             _LOG.warning("%d webhook deliveries were neither delivered nor given up", left)
 
-    def answer_unreadable(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    def answer_unreadable(self, refused: Refused) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The body and the headers of the answer to what cannot be read as an HTTP request."""
-        return self.api.answer_unreadable(self.hosted)
+        return self.api.answer_unreadable(self.hosted, refused)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch a request."""
@@ -156,7 +154,7 @@ class WrappedDispatcher(Dispatcher):
 
 def _has_host(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request has the one header `Host` that HTTP/1.1 requires."""
-    return headers.get(b"host", _TWICE) != _TWICE or scope.get("http_version") != "1.1"
+    return headers.get(b"host", REPEATED) != REPEATED or scope.get("http_version") != "1.1"
 
 
 def _strip_root(scope: Scope, root: str) -> Scope:
