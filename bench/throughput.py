@@ -39,7 +39,7 @@ class Operation:
     title: str
     method: str
     below: str
-    """The path below `/runs`; `@` stands for the paths of all runs, in turn."""
+    """The path below `/runs`; `@` stands for the paths of all runs, one after another."""
     body: str = ""
     target: float | None = None
     mocked: bool = True

@@ -28,7 +28,7 @@ _EXAMPLES: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is verified, and how."""
+    """A deployment to verify, and the options for it."""
 
     title: str
     server: Server

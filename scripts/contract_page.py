@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_emulator.spec.document import Document, find, load
+from zof_emulator.spec.document import Document, find_document, load_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -181,7 +181,7 @@ def _flow(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or say whether it is current."""
-    page = render(load(find("openapi.yaml")))
+    page = render(load_document(find_document("openapi.yaml")))
     if arguments == ["--check"]:
         if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page:
             return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -107,11 +107,12 @@ def first_line(process: subprocess.Popen[bytes]) -> bytes:
 def until(pipe: IO[bytes], end: bytes) -> bytes:
     """What comes out of a pipe until these bytes; fails when they do not come, or not in time."""
     read = b""
-    while not read.endswith(end):
-        readable, _, _ = select.select([pipe], [], [], PATIENCE)
-        byte = os.read(pipe.fileno(), 1) if readable else b""
-        assert byte, f"ended with {read[-200:]!r}"
-        read += byte
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while not read.endswith(end):
+            byte = os.read(pipe.fileno(), 1) if selector.select(PATIENCE) else b""
+            assert byte, f"ended with {read[-200:]!r}"
+            read += byte
     return read
 
 

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.tenants import DEFAULT, Key
-from zof_emulator.spec.document import find, load
+from zof_emulator.spec.document import find_document, load_document
 
 from tests.zof import CI, EXPIRED, OTHER, STAGING, VIEWER, Answer, Zof
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONTRACT: Final = load(find("openapi.yaml"))
+CONTRACT: Final = load_document(find_document("openapi.yaml"))
 JSON: Final = "application/json"
 KEYWORDS: Final = {"x-pattern": "pattern", "x-extensible-enum": "enum"}
 """What the extensions of the contract mean to a judge that is strict."""

@@ -7,13 +7,13 @@ import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_emulator.spec.document import Document, find, load
+from zof_emulator.spec.document import Document, find_document, load_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPT: Final[dict[str, Any]] = runpy.run_path("scripts/contract_page.py")
-CONTRACT: Final = load(find("openapi.yaml"))
+CONTRACT: Final = load_document(find_document("openapi.yaml"))
 PAGE: Final = Path("docs/contract.md").read_text(encoding="utf-8")
 
 

@@ -18,15 +18,15 @@ from zof_emulator.core.limits import Rate
 from zof_emulator.core.outbox import MOST_RULES
 from zof_emulator.core.tenants import DEFAULT, Key
 from zof_emulator.http import control_access
-from zof_emulator.spec.document import Document, find, load
+from zof_emulator.spec.document import Document, find_document, load_document
 
 from tests.zof import ADMIN, EXPIRED, VIEWER, Answer, Zof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-CONTRACT: Final = load(find("openapi.yaml"))
-CONTROL: Final = load(find("control.yaml"))
+CONTRACT: Final = load_document(find_document("openapi.yaml"))
+CONTROL: Final = load_document(find_document("control.yaml"))
 JSON: Final = ("content-type", "application/json")
 POWERLESS: Final = "zof_test_powerless"
 

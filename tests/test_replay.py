@@ -137,8 +137,8 @@ def test_another_answer(what: str, change: Callable[[Any], object]) -> None:
     (differing,) = found.differing
     assert (differing.number, differing.request, differing.what) == (2, "GET /v1/runs?limit=2", what)
     assert differing.expected != differing.got
-    assert "number 2, GET /v1/runs?limit=2" in found.as_text()
-    assert found.as_text().endswith("2 of 3 answers are the same, byte for byte")
+    assert "number 2, GET /v1/runs?limit=2" in found.format_text()
+    assert found.format_text().endswith("2 of 3 answers are the same, byte for byte")
 
 
 GOOD: Final = lines(recorded("start", "runs"))

@@ -11,7 +11,7 @@ import pytest
 import zof_emulator
 from zof_emulator import ClockMode, Envelope, Rate, RateScope, References, Scenario, Settings, WorldConfig
 from zof_emulator.cli.replay import replay
-from zof_emulator.cli.serve import serve, settings_from
+from zof_emulator.cli.serve import build_settings, serve
 from zof_emulator.settings import BOUNDS
 
 from tests.zof import Zof
@@ -63,7 +63,7 @@ def test_flags() -> None:
     flags = {name: [f"--{name.replace('_', '-')}={value}"] for name, value in values(ALL_OTHER).items()}
     flags |= {"environments": ["--environment=qa"], **FLAGS}
     given = serve.make_context("serve", [word for words in flags.values() for word in words])
-    assert settings_from(given.params).world == ALL_OTHER
+    assert build_settings(given.params).world == ALL_OTHER
 
 
 def test_journal_and_replay() -> None:
@@ -121,7 +121,7 @@ def test_defaults() -> None:
     """The command line's defaults are those of `Settings`."""
     given = serve.make_context("serve", [])
     assert isinstance(given, click.Context)
-    assert settings_from(given.params) == Settings()
+    assert build_settings(given.params) == Settings()
 
 
 def test_public_names() -> None:

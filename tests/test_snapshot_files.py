@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, write
+from zof_emulator.cli.snapshot_files import UnusableFile, check_writable, write_file
 
 from tests.commands import command, complaint
 from tests.served import START, Server, ask, request
@@ -76,7 +76,7 @@ def test_a_link_leads_to_the_file_to_write(tmp_path: Path) -> None:
 def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
     """A file that is new has the mode that the process gives to new files."""
     (tmp_path / "usual").touch()
-    write(check_writable(tmp_path / "new"), lambda: (b"content",))
+    write_file(check_writable(tmp_path / "new"), lambda: (b"content",))
     assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
@@ -106,7 +106,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("content", [b"", b"short", b"long" * 100_000], ids=["nothing", "less", "more"])
 def test_a_file_is_written_whole(target: Path, content: bytes) -> None:
     """What is written is in the file, nothing of what was in it before, and no other file is left."""
-    write(target, lambda: (content[:3], content[3:]))
+    write_file(target, lambda: (content[:3], content[3:]))
     assert target.read_bytes() == content
     assert list(target.parent.iterdir()) == [target]
 
@@ -117,7 +117,7 @@ def test_the_old_file_survives_a_failure(target: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
     try:
         with pytest.raises(UnusableFile, match=f"cannot write {target}: File too large"):
-            write(target, lambda: (b"long",) * 1_000)
+            write_file(target, lambda: (b"long",) * 1_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert target.read_bytes() == b"before"

@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from zof_emulator.core.lifecycle import AFTER, Status
+from zof_emulator.core.lifecycle import TRANSITIONS, Status
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Organization
-from zof_emulator.spec.document import Document, find, load
-from zof_emulator.spec.operation import compile_elsewhere, operations
+from zof_emulator.spec.document import Document, find_document, load_document
+from zof_emulator.spec.operation import compile_elsewhere, compile_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONTRACT: Final = load(find("openapi.yaml"))
-CONTROL: Final = load(find("control.yaml"))
+CONTRACT: Final = load_document(find_document("openapi.yaml"))
+CONTROL: Final = load_document(find_document("control.yaml"))
 ROOT: Final = CONTRACT.root
 
 
 def reasons_of(document: Document) -> set[str]:
     """All reasons for which a document has a message."""
-    return {reason for one in operations(document) for reason in one.reasons} | compile_elsewhere(document).keys()
+    return {reason for one in compile_operations(document) for reason in one.reasons} | compile_elsewhere(
+        document
+    ).keys()
 
 
 DOCUMENTED: Final = reasons_of(CONTRACT) | reasons_of(CONTROL)
@@ -65,7 +67,7 @@ def test_the_statuses_of_a_run_stand_in_the_contract() -> None:
     schema = ROOT["components"]["schemas"]["RunStatus"]
     assert schema["x-extensible-enum"] == list(Status)
     assert ROOT["components"]["schemas"]["RunStatusFilter"]["enum"] == list(Status)
-    core = {status.value: {to.value for (since, _), to in AFTER.items() if since is status} for status in Status}
+    core = {status.value: {to.value for (since, _), to in TRANSITIONS.items() if since is status} for status in Status}
     assert {status: set(following) for status, following in schema["x-transitions"].items()} == core
 
 
@@ -79,7 +81,7 @@ def test_a_result_has_the_terminal_statuses() -> None:
 
 def test_permissions_are_those_that_roles_grant() -> None:
     """Some role grants each permission that the contract requires."""
-    asked = {permission for one in operations(CONTRACT) for permission in one.permissions}
+    asked = {permission for one in compile_operations(CONTRACT) for permission in one.permissions}
     assert asked <= frozenset().union(*PERMITS.values())
     described = ROOT["components"]["securitySchemes"]["bearerAuth"]["description"]
     assert all(f"`{permission}`" in described for granted in PERMITS.values() for permission in granted)

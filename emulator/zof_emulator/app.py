@@ -48,7 +48,7 @@ EPOCH: Final = 1_767_225_600_000
 
 
 class SystemClock:
-    """The system's time in ms since the Unix epoch, which goes on where somebody sets the system's clock back.
+    """The system's time in ms since the Unix epoch; it never runs backwards, even if the system's clock is set back.
 
     Nothing else in the emulator reads the system's clock.
     """
@@ -85,7 +85,7 @@ def create_app(  # noqa: PLR0913  each has a default
     """An emulator as an ASGI application, with worlds of its own.
 
     Args:
-        settings: how it is set up; `Settings()` by default. Host and port only tell who is let in.
+        settings: its configuration; `Settings()` by default. Host and port only decide who has access.
         data: what a fresh world holds; by default `zof_emulator.core.tenants.DEFAULT`, with the settings' environments.
         system: reads the system's clock, in ms since the Unix epoch; a manual clock never asks it.
         on_exchange: called after every exchange.
@@ -96,39 +96,19 @@ def create_app(  # noqa: PLR0913  each has a default
         SpecError: the contract cannot be used.
     """
     chosen = settings or Settings()
-    contract = document.load(document.find("openapi.yaml"))
-    make, usual, share_access = _make_worlds(data or DEFAULT), chosen.world, AccessCache()
-    listeners = Listeners(on_exchange, on_rate_limited)
-
-    def host(name: str, config: WorldConfig | None) -> HostedWorld:
-        return HostedWorld(
-            config or usual,
-            make,
-            system,
-            share_access,
-            listeners,
-            name=name,
-            most_exchanges=chosen.journal,
-        )
-
-    worlds = WorldRegistry(host, system, most=chosen.max_worlds, idle_ms=chosen.world_idle * SECOND)
+    contract = document.load_document(document.find_document("openapi.yaml"))
+    own = document.load_document(document.find_document("control.yaml"))
+    worlds = _make_registry(chosen, data or DEFAULT, system, Listeners(on_exchange, on_rate_limited))
     may_call = CallPolicy(chosen.webhook_allow)
     sending = deliveries or DeliveryService(compose, lambda: load_courier(may_call))
     api = OpenApiApp(
         contract, table.TABLE, views.PREFIX, policy=ApiPolicy(), deliveries=sending, public_url=chosen.public_url
     )
-    own = document.load(document.find("control.yaml"))
-    control = _make_control(own, contract, worlds, sending, chosen)
     api.faults = FaultInjector(api, operation.compile_elsewhere(own), has_preferences=chosen.prefer)
+    control = _make_control(own, contract, worlds, sending, chosen)
     pages = Pages(worlds, sending.lock, chosen.public_url)
-    browser = Starlette(routes=[Route("/", pages.home), Route("/runs/{id}", pages.run)])
-    guard = ControlGuard(
-        loopback=chosen.loopback,
-        has_proxies=bool(chosen.trusted_proxy),
-        token=chosen.token,
-        public_url=chosen.public_url,
-        origins=chosen.cors,
-    )
+    browser = Starlette(routes=[Route("/", pages.show_home), Route("/runs/{id}", pages.show_run)])
+    guard = _make_guard(chosen)
     if not chosen.cors and not chosen.trusted_proxy:
         return Dispatcher(browser, worlds=worlds, api=api, control=control, control_guard=guard)
     wrapped = WrappedDispatcher(browser, worlds=worlds, api=api, control=control, control_guard=guard)
@@ -140,31 +120,56 @@ def create_app(  # noqa: PLR0913  each has a default
     return wrapped
 
 
+def _make_registry(
+    settings: Settings, data: SeedData, system: Callable[[], int], listeners: Listeners
+) -> WorldRegistry:
+    """The worlds of an emulator; each holds `data` unless its scenario has data of its own."""
+    usual, share_access = settings.world, AccessCache()
+
+    def make_world(config: WorldConfig, now: int) -> Generator[None, None, World]:
+        return World.make_in_slices(config, data, now if config.clock is ClockMode.REAL else EPOCH)
+
+    def host_world(name: str, config: WorldConfig | None) -> HostedWorld:
+        return HostedWorld(
+            config or usual,
+            make_world,
+            system,
+            share_access,
+            listeners,
+            name=name,
+            most_exchanges=settings.journal,
+        )
+
+    return WorldRegistry(host_world, system, most=settings.max_worlds, idle_ms=settings.world_idle * SECOND)
+
+
+def _make_guard(settings: Settings) -> ControlGuard:
+    """The guard of the control operations and of the pages."""
+    return ControlGuard(
+        loopback=settings.loopback,
+        has_proxies=bool(settings.trusted_proxy),
+        token=settings.token,
+        public_url=settings.public_url,
+        origins=settings.cors,
+    )
+
+
 def _make_control(
     own: Document, contract: Document, worlds: WorldRegistry, deliveries: Deliveries, settings: Settings
 ) -> OpenApiApp:
     """The operations under `/_emulator`, which `own` describes, on the worlds of an emulator of `contract`."""
     names = collect_names(
-        operation.operations(contract),
-        operation.operations(own),
+        operation.compile_operations(contract),
+        operation.compile_operations(own),
         (*operation.compile_elsewhere(contract), INVALID_PREFERENCE),
     )
-    judge = FaultJudge(operation.operations(contract), views.PREFIX)
+    judge = FaultJudge(operation.compile_operations(contract), views.PREFIX)
     return OpenApiApp(
         own,
-        operations.table(contract.root, names, worlds, judge, settings.public_url),
+        operations.build_table(contract.root, names, worlds, judge, settings.public_url),
         control_access.PREFIX,
         policy=ControlPolicy(),
         deliveries=deliveries,
         public_url=settings.public_url,
         readers=operations.BODY_READERS,
     )
-
-
-def _make_worlds(data: SeedData) -> Callable[[WorldConfig, int], Generator[None, None, World]]:
-    """The function that makes a world with a configuration in slices, given the system's time in ms."""
-
-    def make(config: WorldConfig, system: int) -> Generator[None, None, World]:
-        return World.make_in_slices(config, data, system if config.clock is ClockMode.REAL else EPOCH)
-
-    return make

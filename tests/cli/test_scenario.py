@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from zof_emulator.cli.main import main
-from zof_emulator.cli.serve import find_explicit_flags, serve, settings_from
+from zof_emulator.cli.serve import build_settings, find_explicit_flags, serve
 from zof_emulator.cli.watch import FileWatcher
 from zof_emulator.core.scenario import Scenario
 from zof_emulator.scenarios.load import UnusableScenario, list_names, read_builtin
 from zof_emulator.scenarios.schema import SCHEMA
-from zof_emulator.server.terminal import banner, public_keys
+from zof_emulator.server.terminal import list_public_keys, render_banner
 
 from tests.commands import command
 from tests.served import PATIENCE, Server
@@ -40,7 +40,7 @@ def run(*arguments: str) -> int:
 def settings(*arguments: str) -> Settings:
     """The settings that `serve` makes of a command line."""
     context = serve.make_context("serve", list(arguments))
-    return settings_from(context.params, find_explicit_flags(context))
+    return build_settings(context.params, find_explicit_flags(context))
 
 
 def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,11 +172,11 @@ def test_the_banner_shows_no_key_of_a_scenario(tmp_path: Path) -> None:
     """The banner shows the keys of the default data, and none that a scenario adds."""
     file = tmp_path / "own.yaml"
     file.write_text(f"keys: [{{secret: {OWN_KEY}, role: Viewer}}]\n")
-    shown = banner("http://x/v1", public_keys(settings("--scenario", str(file)).scenario), "real", token="")
+    shown = render_banner("http://x/v1", list_public_keys(settings("--scenario", str(file)).scenario), "real", token="")
     assert "zof_test_admin" in shown
     assert OWN_KEY not in shown
     file.write_text(f"base: none\norganizations: [{{id: org_x}}]\nkeys: [{{secret: {OWN_KEY}, role: Viewer}}]\n")
-    shown = banner("http://x/v1", public_keys(settings("--scenario", str(file)).scenario), "real", token="")
+    shown = render_banner("http://x/v1", list_public_keys(settings("--scenario", str(file)).scenario), "real", token="")
     assert "zof_test" not in shown
     assert OWN_KEY not in shown
 

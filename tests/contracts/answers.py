@@ -95,7 +95,7 @@ def one(ledger: Ledger) -> Finding:
     return finding
 
 
-def answering(status: int, body: bytes, *headers: tuple[str, str]) -> App:
+def answer_with(status: int, body: bytes, *headers: tuple[str, str]) -> App:
     """An application that answers everything is_consistent."""
 
     async def app(

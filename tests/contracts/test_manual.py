@@ -15,7 +15,7 @@ import pytest
 from zof_contracts.cli.verify import verify
 from zof_contracts.contract.rules import RULES
 from zof_contracts.report import FILES
-from zof_contracts.report.curl import key_variable
+from zof_contracts.report.curl import name_key_variable
 from zof_contracts.target.target import KEYS
 
 from tests.served import Server, environment
@@ -116,7 +116,7 @@ def test_a_report_is_named(form: str) -> None:
 
 def test_keys_are_named() -> None:
     """The manual names the variable of every key."""
-    assert all(f"`{key_variable(key)}`" in MANUAL for key in KEYS)
+    assert all(f"`{name_key_variable(key)}`" in MANUAL for key in KEYS)
 
 
 @pytest.mark.skipif(not (ROOT / ".venv").exists() or shutil.which("sh") is None, reason="needs a checkout's .venv")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.config import LARGEST_SEED, ClockMode, References, WorldConfig, schema
+from zof_emulator.core.config import LARGEST_SEED, ClockMode, References, WorldConfig, build_schema
 from zof_emulator.core.limits import Rate, RateScope
 from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.scenario_schema import LABEL
@@ -27,7 +27,7 @@ configs = st.builds(
     references=st.sampled_from(References),
     environments=st.lists(st.from_regex(LABEL, fullmatch=True), max_size=3).map(tuple),
 )
-is_config = compile_schema(schema())
+is_config = compile_schema(build_schema())
 
 
 @given(configs)

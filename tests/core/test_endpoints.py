@@ -11,7 +11,7 @@ from zof_emulator.core.endpoints import (
     EndpointStore,
     EventType,
     Registration,
-    authority_of,
+    parse_authority,
 )
 from zof_emulator.core.refusal import Refused
 
@@ -44,14 +44,14 @@ BAD = (
 @pytest.mark.parametrize("url", GOOD)
 def test_a_url_names_whom_to_call(url: str) -> None:
     """The URL gives scheme, host and port; the default port is the scheme's."""
-    assert authority_of(url) == GOOD[url]
+    assert parse_authority(url) == GOOD[url]
 
 
 @pytest.mark.parametrize("url", BAD)
 def test_a_bad_url_is_refused(url: str) -> None:
     """A URL that cannot be called, or has a user or a fragment, is refused, and the parameter is named."""
     with pytest.raises(Refused) as refused:
-        authority_of(url)
+        parse_authority(url)
     assert (refused.value.reason, refused.value.param) == ("invalid_value", "url")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.fault_store import FaultCall, FaultStore
-from zof_emulator.core.faults import MOST_RULES, FaultRule, ScheduleKind, canonical, digest_key
+from zof_emulator.core.faults import MOST_RULES, FaultRule, ScheduleKind, digest_key, write_canonical
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ CALLS = st.builds(
     st.sampled_from(
         [
             (),
-            (("environment", canonical("staging")),),
-            (("test_case_ids", canonical("tc_1")), ("test_case_ids", canonical("tc_2"))),
+            (("environment", write_canonical("staging")),),
+            (("test_case_ids", write_canonical("tc_1")), ("test_case_ids", write_canonical("tc_2"))),
         ]
     ),
 )

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.faults import LONGEST_MS, NO_CONTENT, PLACES, EffectKind, FaultRule, canonical, schema
+from zof_emulator.core.faults import (
+    LONGEST_MS,
+    NO_CONTENT,
+    PLACES,
+    EffectKind,
+    FaultRule,
+    build_schema,
+    write_canonical,
+)
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.spec.schema import compile_schema
 
@@ -65,7 +73,7 @@ def _rules_of(kind: EffectKind) -> st.SearchStrategy[dict[str, Any]]:
 
 
 RULES = st.sampled_from(list(EffectKind)).flatmap(_rules_of)
-IS_RULE = compile_schema(schema())
+IS_RULE = compile_schema(build_schema())
 
 
 @given(RULES)
@@ -133,4 +141,4 @@ def test_a_wrong_field_is_named_by_its_path(rule: object, path: str, expected: s
 @given(_JSON | st.lists(st.text(), max_size=3))
 def test_equal_values_have_one_text(value: object) -> None:
     """The text of a JSON value is that of the standard library, by whichever way it is made."""
-    assert canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":"))
+    assert write_canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -11,7 +11,7 @@ from math import ceil
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from zof_emulator.core.instants import LAST, http_date, parse_rfc3339, rfc3339, rfc3339_ms
+from zof_emulator.core.instants import LAST, format_http_date, format_rfc3339, format_rfc3339_ms, parse_rfc3339
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
@@ -37,23 +37,25 @@ def iso(at: datetime, rest: str) -> str:
 def test_an_instant_is_written_as_the_standard_library_would(instant: int) -> None:
     """An instant is shown in UTC, rounded down to the second or to the millisecond."""
     at = EPOCH + instant * MS
-    assert rfc3339(instant) == at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert rfc3339_ms(instant) == f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+    assert format_rfc3339(instant) == at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert format_rfc3339_ms(instant) == f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
 
 
 @given(since_1000)
 def test_what_is_written_is_read_back(instant: int) -> None:
     """A formatted timestamp parses to its instant, to its precision."""
-    assert parse_rfc3339(rfc3339_ms(instant)) == instant
-    assert parse_rfc3339(rfc3339(instant)) == instant // 1_000 * 1_000
+    assert parse_rfc3339(format_rfc3339_ms(instant)) == instant
+    assert parse_rfc3339(format_rfc3339(instant)) == instant // 1_000 * 1_000
 
 
 @given(st.integers(FIRST, LAST))
 @example(FIRST)
 def test_a_year_has_four_digits(instant: int) -> None:
     """Every year from 1 on is written with four digits, on every platform."""
-    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", rfc3339(instant))
-    assert re.fullmatch(r"\w{3}, [0-9]{2} \w{3} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT", http_date(instant // 1000))
+    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", format_rfc3339(instant))
+    assert re.fullmatch(
+        r"\w{3}, [0-9]{2} \w{3} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT", format_http_date(instant // 1000)
+    )
 
 
 @given(moments, st.just("") | digits, st.none() | offsets, st.sampled_from("Tt"), st.sampled_from("Zz"))
@@ -141,9 +143,9 @@ def test_any_text_is_an_instant_or_a_value_error(text: str) -> None:
 @example(LAST // 1_000)
 def test_a_date_header_is_written_as_the_standard_library_would(seconds: int) -> None:
     """The date of a header is RFC 9110's, in English whatever the locale."""
-    assert http_date(seconds) == format_datetime(EPOCH + timedelta(seconds=seconds), usegmt=True)
+    assert format_http_date(seconds) == format_datetime(EPOCH + timedelta(seconds=seconds), usegmt=True)
 
 
 def test_the_last_instant_is_the_last_one_that_can_be_written() -> None:
     """The end of time is the last millisecond of the year 9999."""
-    assert rfc3339_ms(LAST) == "9999-12-31T23:59:59.999Z"
+    assert format_rfc3339_ms(LAST) == "9999-12-31T23:59:59.999Z"

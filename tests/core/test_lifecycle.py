@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core import runs
-from zof_emulator.core.lifecycle import AFTER, TERMINAL, Status, Trigger, after, ending
+from zof_emulator.core.lifecycle import TERMINAL, TRANSITIONS, Status, Trigger, choose_end_trigger, find_next_status
 from zof_emulator.core.refusal import Refused
 
 from tests.core.worlds import ENDINGS, lives
@@ -34,17 +34,17 @@ def test_what_follows_what(status: Status, event: Trigger) -> None:
     """Only these transitions exist: queued to running, running to a verdict, and either to canceled."""
     following = POSSIBLE.get(status, {}).get(event)
     if following is not None:
-        assert after(status, event) is following
+        assert find_next_status(status, event) is following
         return
     with pytest.raises(Refused) as refused:
-        after(status, event)
+        find_next_status(status, event)
     assert (refused.value.reason, refused.value.param) == ("run_ended", None)
-    assert refused.value.words == {"status": status.value}
+    assert refused.value.values == {"status": status.value}
 
 
 def test_the_table_is_closed() -> None:
     """The transitions reach all statuses, and the terminal statuses are those of the contract."""
-    assert set(AFTER.values()) | {Status.QUEUED} == set(Status)
+    assert set(TRANSITIONS.values()) | {Status.QUEUED} == set(Status)
     assert ENDED == TERMINAL
 
 
@@ -54,7 +54,7 @@ def test_a_terminal_status_absorbs(events: list[Trigger]) -> None:
     status = Status.QUEUED
     for event in events:
         try:
-            following = after(status, event)
+            following = find_next_status(status, event)
         except Refused:
             continue
         assert status not in TERMINAL
@@ -67,7 +67,7 @@ def test_an_error_outweighs_a_failure_and_a_failure_a_pass(outcomes: list[Status
     expected = (
         Status.ERROR if Status.ERROR in outcomes else Status.FAILED if Status.FAILED in outcomes else Status.PASSED
     )
-    assert after(Status.RUNNING, ending(iter(outcomes))) is expected
+    assert find_next_status(Status.RUNNING, choose_end_trigger(iter(outcomes))) is expected
 
 
 @given(lives)

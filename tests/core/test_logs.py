@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.logs import Line, count, line
+from zof_emulator.core.logs import Line, count_lines, make_line
 
 from tests.core.worlds import lives
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def written(run: Run) -> list[Line]:
     """All lines that a run has written."""
-    return [line(run, place) for place in range(count(run))]
+    return [make_line(run, place) for place in range(count_lines(run))]
 
 
 @given(lives)
@@ -34,8 +34,8 @@ def test_lines_are_in_order_of_time(life: tuple[Run, ...]) -> None:
 def test_a_log_only_grows(life: tuple[Run, ...]) -> None:
     """Written lines do not change, and every change of a run adds at least one line."""
     for before, after in pairwise(life):
-        assert written(after)[: count(before)] == written(before)
-        assert count(after) > count(before)
+        assert written(after)[: count_lines(before)] == written(before)
+        assert count_lines(after) > count_lines(before)
 
 
 @given(lives)

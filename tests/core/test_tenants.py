@@ -16,7 +16,7 @@ instants = st.integers(0, 2**48)
 def test_a_key_is_dead_from_its_expiry_on(expires_at: int | None, revoked: bool, now: int) -> None:  # noqa: FBT001  drawn
     """A key is invalid from the millisecond of its expiry on, and when it is revoked."""
     key = Key("secret", "org_a", frozenset(), expires_at=expires_at, revoked=revoked)
-    assert key.is_dead(now) is (revoked or (expires_at is not None and now >= expires_at))
+    assert key.is_invalid(now) is (revoked or (expires_at is not None and now >= expires_at))
 
 
 def test_what_roles_permit() -> None:

@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.outcomes import duration
+from zof_emulator.core.outcomes import choose_duration
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.views import run_detail
+from zof_emulator.handlers.views import build_run_detail
 
 from tests.core import model
 from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, fresh, move_run, order, snapshot
@@ -31,7 +31,7 @@ class Stories(RuleBasedStateMachine):
     def begin(self, seed: int, capacity: int) -> None:
         """A fresh world."""
         self.world = fresh(seed=seed, capacity=capacity)
-        self.models = {one: model.Tenant(capacity, partial(duration, seed), BEGAN) for one in ORGANIZATIONS}
+        self.models = {one: model.Tenant(capacity, partial(choose_duration, seed), BEGAN) for one in ORGANIZATIONS}
         self.numbers: dict[str, list[int]] = {one: [] for one in ORGANIZATIONS}
 
     @rule(organization=organizations, cases=case_lists, project=st.sampled_from(PROJECTS), count=st.integers(1, 3))
@@ -120,7 +120,7 @@ class Stories(RuleBasedStateMachine):
     def the_summary_adds_up(self) -> None:
         """The counts of a summary add up to the total and agree with the outcomes."""
         for run in self.world.runs.values():
-            shown = run_detail(self.world, run, "")
+            shown = build_run_detail(self.world, run, "")
             counts, statuses = dict(shown["summary"]), [one["status"] for one in shown["case_outcomes"]]
             assert counts.pop("total") == sum(counts.values()) == len(run.cases)
             assert counts == {status.value: statuses.count(status.value) for status in Status}

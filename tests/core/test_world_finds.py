@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.artifacts import slots
+from zof_emulator.core.artifacts import list_slots
 from zof_emulator.core.catalogue import Order
 from zof_emulator.core.config import LARGEST_SEED, ClockMode, WorldConfig
 from zof_emulator.core.index import NO_END, Period
@@ -102,7 +102,7 @@ def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[s
     run = move_run(
         world, world.start("org_abc", Order("proj_abc", "staging", tuple(f"tc_{one}" for one in cases))), to_end=True
     )
-    filled = slots(run)
+    filled = list_slots(run)
     for slot in filled:
         name = world.names.artifact(0, slot)
         gone = run.ends[slot // 2] + KEPT_MS if slot // 2 < len(cases) else (run.completed_at or 0) + KEPT_MS
@@ -123,7 +123,7 @@ def test_an_empty_slot_is_not_found() -> None:
     """The ID of an artifact that a run did not produce names nothing."""
     world = fresh()
     run = move_run(world, world.start("org_a", order("org_a", ("login",))), to_end=True)
-    found = [slot for slot in range(12) if slot not in slots(run)]
+    found = [slot for slot in range(12) if slot not in list_slots(run)]
     assert found
     assert {reason(lambda slot=slot: world.artifact("org_a", world.names.artifact(0, slot))) for slot in found} == {  # type: ignore[misc]
         "artifact_not_found"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.app import EPOCH
-from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.instants import format_rfc3339_ms
 from zof_emulator.core.limits import Rate
 
 from tests.http.histories import TERMINAL, Step, fresh, histories, live
@@ -42,7 +42,7 @@ def test_what_happened_in_steps(history: list[Step], by_ms: int, step: int) -> N
     assert whole["happened_count"] == len(whole["happened"])
     instants = [one["at"] for one in whole["happened"]]
     assert instants == sorted(instants)
-    assert all(rfc3339_ms(whole["now_ms"] - by_ms) <= at <= whole["now"] for at in instants)
+    assert all(format_rfc3339_ms(whole["now_ms"] - by_ms) <= at <= whole["now"] for at in instants)
     assert whole["moved_ms"] == by_ms
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from zof_emulator.cli.replay import replay
 from zof_emulator.core.limits import Rate
 
 from tests.http.faults import RESET, start
 from tests.http.stories import told
-from tests.zof import ADMIN, Zof
+from tests.zof import ADMIN, STAGING, Zof
 
 
 def test_a_changed_rate_limit() -> None:
@@ -49,6 +51,45 @@ def test_a_changed_clock() -> None:
     assert zof.control("/clock").json["now_ms"] == system[0] + 60_000
 
 
+def test_tomorrows_api_at_run_time() -> None:
+    """A world that begins to evolve answers with new fields from then on, and as before when that ends."""
+    zof = Zof()
+    run, before = zof.start("tc_slow_1")["id"], zof.get("/runs").json
+    assert zof.tell("PATCH", "/config", {"evolve": True}).json["evolve"] is True
+    evolved = zof.get("/runs").json
+    assert before.keys() < evolved.keys()
+    assert all(old.keys() < new.keys() for old, new in zip(before["data"], evolved["data"], strict=True))
+    assert zof.get("/runs/run_missing").json.keys() > {"error"}
+    assert zof.within("other").get("/runs").json.keys() == before.keys()
+    assert zof.tell("PATCH", "/config", {"evolve": False}).json["evolve"] is False
+    assert zof.get("/runs").json == before
+    zof.tell("PATCH", "/config", {"evolve": True})
+    zof.control("/reset")
+    assert zof.get(f"/runs/{run}").json.keys() == {"error"}
+
+
+def test_changed_references() -> None:
+    """A world that becomes strict refuses IDs that it does not hold, and creates them again when it becomes open."""
+    zof = Zof()
+    zof.start("tc_known")
+    order = {**STAGING, "test_case_ids": ["tc_new"]}
+    zof.tell("PATCH", "/config", {"references": "strict"})
+    assert zof.post("/runs", order).error == (404, "not_found", "test_case_ids[0]")
+    zof.start("tc_known")
+    zof.tell("PATCH", "/config", {"references": "open"})
+    assert zof.post("/runs", order).status == 201
+
+
+def test_a_changed_envelope() -> None:
+    """Events are sent in the envelope that the world has when they are sent."""
+    zof = Zof()
+    zof.post("/webhooks", {"url": "http://127.0.0.1:9/x", "events": ["release.gate_blocked"]})
+    zof.tell("POST", "/events", {"type": "release.gate_blocked"})
+    zof.tell("PATCH", "/config", {"envelope": "legacy"})
+    (delivery,) = zof.control("/deliveries").json["data"]
+    assert json.loads(delivery["request"]["body"]).keys() == {"event", "timestamp", "data"}
+
+
 def test_a_changed_configuration_replays() -> None:
     """A journal that holds a change of the configuration replays byte for byte."""
     zof = Zof(seed=3, rate=Rate(limit=9))
@@ -56,7 +97,13 @@ def test_a_changed_configuration_replays() -> None:
     zof.tell(
         "PATCH",
         "/config",
-        {"capacity": 1, "rate": {"limit": 3}, "faults": [{"match": {"key": ADMIN}, "effect": RESET}]},
+        {
+            "capacity": 1,
+            "rate": {"limit": 3},
+            "evolve": True,
+            "references": "strict",
+            "faults": [{"match": {"key": ADMIN}, "effect": RESET}],
+        },
     )
     assert start(zof) is None
     zof.tell("PATCH", "/config", {"faults": []})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from zof_emulator.app import EPOCH
 from zof_emulator.core.limits import Rate
-from zof_emulator.spec.document import find, load
+from zof_emulator.spec.document import find_document, load_document
 
 from tests.http.histories import Step, fresh, histories, live
 from tests.zof import OTHER, Answer, Zof
@@ -51,7 +51,7 @@ def test_openapi() -> None:
 
 def test_an_unknown_path() -> None:
     """The 404 below `/_emulator` names the first part of every path there, except for other forms of the same thing."""
-    paths = load(find("control.yaml")).root["paths"]
+    paths = load_document(find_document("control.yaml")).root["paths"]
     message = fresh().control("/no-such-path").json["error"]["message"]
     assert {path.split("/")[1] for path in paths} - set(re.findall(r"[a-z.-]*[a-z]", message)) == UNNAMED
 

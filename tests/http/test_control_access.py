@@ -7,7 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from zof_emulator.spec.document import find, load
+from zof_emulator.spec.document import find_document, load_document
 
 from tests.zof import ADMIN, EXPIRED, Answer, Zof
 
@@ -332,7 +332,7 @@ ELSEWHERE: Final[dict[str, Callable[[], Answer]]] = {
 }
 EXAMPLES: Final[dict[str, tuple[int, Any]]] = {
     name: (int(status), example["value"])
-    for status, response in load(find("control.yaml")).root["x-elsewhere"].items()
+    for status, response in load_document(find_document("control.yaml")).root["x-elsewhere"].items()
     for name, example in response.get("content", {}).get("application/json", {}).get("examples", {}).items()
 }
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.cli.replay import replay
-from zof_emulator.spec.document import find, load
+from zof_emulator.spec.document import find_document, load_document
 from zof_emulator.webhooks.compose import compose
 
 from tests.http.exchanges import JUDGED, STRANGERS, SUCCESSES
@@ -99,7 +99,7 @@ def test_a_new_event() -> None:
 
 def test_no_value_of_the_document_is_new() -> None:
     """The new status, the new type and the new event are in no enumeration of the document."""
-    text = json.dumps(load(find("openapi.yaml")).root)
+    text = json.dumps(load_document(find_document("openapi.yaml")).root)
     assert not any(f'"{word}"' in text for word in ("provisioning", "recording", "run.provisioned"))
 
 

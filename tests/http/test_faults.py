@@ -16,8 +16,8 @@ from zof_emulator.cli.replay import replay
 from zof_emulator.core.faults import FaultRule
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.refusal import Refused
-from zof_emulator.spec.document import find, load
-from zof_emulator.spec.operation import operations
+from zof_emulator.spec.document import find_document, load_document
+from zof_emulator.spec.operation import compile_operations
 
 from tests.http.faults import RESET, RecordedPauses, add, prefer, start
 from tests.http.stories import REQUESTS, told
@@ -26,7 +26,7 @@ from tests.zof import ADMIN, CI, OTHER, Zof
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CONTRACT: Final = {one.id: one for one in operations(load(find("openapi.yaml")))}
+CONTRACT: Final = {one.id: one for one in compile_operations(load_document(find_document("openapi.yaml")))}
 ERRORS: Final = [(one.id, reason) for one in CONTRACT.values() for reason in one.reasons]
 
 

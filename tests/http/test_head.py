@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.limits import Rate
-from zof_emulator.spec.document import find, load
+from zof_emulator.spec.document import find_document, load_document
 
 from tests.zof import ADMIN, EXPIRED, OTHER, Zof
 
 PATHS: Final = [
     ("/v1" if name == "openapi.yaml" else "/_emulator") + path
     for name in ("openapi.yaml", "control.yaml")
-    for path, item in load(find(name)).root["paths"].items()
+    for path, item in load_document(find_document(name)).root["paths"].items()
     if "get" in item
 ]
 IDS: Final = {"runs": "run_sample_failed", "results": "res_sample_failed_002", "artifacts": "art_sample_failed_0004"}

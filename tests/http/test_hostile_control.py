@@ -15,7 +15,7 @@ from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.refusal import Refused
 from zof_emulator.spec import document
-from zof_emulator.spec.operation import operations
+from zof_emulator.spec.operation import compile_operations
 
 from tests.zof import Answer, Zof
 
@@ -200,8 +200,8 @@ def test_a_name_that_is_repeated(method: str, target: str, name: str) -> None:
 @pytest.mark.parametrize("operation", ["verifyJournal", "createDeliveryRule"])
 def test_every_count_has_a_maximum(operation: str) -> None:
     """A number in a request's body that the emulator keeps or compares has a maximum, which JSON can write."""
-    control = document.load(Path(zof_emulator.__file__).with_name("control.yaml"))
-    (found,) = [one for one in operations(control) if one.id == operation]
+    control = document.load_document(Path(zof_emulator.__file__).with_name("control.yaml"))
+    (found,) = [one for one in compile_operations(control) if one.id == operation]
     assert found.body is not None
     names = {"verifyJournal": ("exactly", "at_least", "at_most"), "createDeliveryRule": ("times",)}[operation]
     for name in names:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.http.routes import Routes
-from zof_emulator.spec.document import find, load
-from zof_emulator.spec.operation import operations
+from zof_emulator.spec.document import find_document, load_document
+from zof_emulator.spec.operation import compile_operations
 
 from tests.zof import Zof
 
-TEMPLATE = next(one for one in operations(load(find("openapi.yaml"))) if one.id == "getRun")
+TEMPLATE = next(one for one in compile_operations(load_document(find_document("openapi.yaml"))) if one.id == "getRun")
 ROUTES = Routes("/v1", [replace(TEMPLATE, path="/runs/{run_id}/cases/{index}"), replace(TEMPLATE, path="/runs/{id}")])
 SEGMENTS = st.text(min_size=1).filter(lambda text: text not in {".", ".."}).filter(lambda text: text.isprintable())
 

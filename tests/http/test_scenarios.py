@@ -17,7 +17,7 @@ from zof_emulator.journal.masking import is_masked, mask_text
 from zof_emulator.scenarios.load import list_names, load_object
 from zof_emulator.scenarios.schema import SCHEMA
 from zof_emulator.settings import OFF
-from zof_emulator.spec.document import find, load
+from zof_emulator.spec.document import find_document, load_document
 
 from tests.http.stories import REQUESTS, told
 from tests.scenarios.scenarios import PNG, XML, scenarios
@@ -359,7 +359,7 @@ def test_a_world_by_a_request() -> None:
 
 def test_the_document_has_every_setting() -> None:
     """The body that creates a world has a field for every setting of a world."""
-    described = load(find("control.yaml")).at("#/components/schemas/CreateWorld")["properties"]
+    described = load_document(find_document("control.yaml")).at("#/components/schemas/CreateWorld")["properties"]
     assert set(described) == {"name", *(one.name for one in fields(WorldConfig))}
 
 

@@ -253,6 +253,14 @@ def test_a_restore_takes_memory_once() -> None:
     assert peak - now < len(snapshot) / 3
 
 
+def test_a_window_of_an_unknown_key() -> None:
+    """A snapshot may hold the rate limit of a key that this emulator does not know; the next snapshot holds it too."""
+    world = json.loads(SNAPSHOT)["world"]
+    saved = signed(world | {"limits": {"0" * 24: [world["now"], 1, False]}})
+    assert put(TARGET, saved).status == 200
+    assert json.loads(taken(TARGET))["world"] == json.loads(saved)["world"]
+
+
 def test_white_space_changes_nothing() -> None:
     """A snapshot with other white space between its values is the same snapshot."""
     assert put(TARGET, json.dumps(json.loads(SNAPSHOT), indent=2).encode()).status == 200

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.report.curl import key_variable, write_script
+from zof_contracts.report.curl import name_key_variable, write_script
 
 from tests.contracts.shell import Shell
 from tests.mutants.catalogue import target
@@ -38,7 +38,7 @@ def is_seen(mutant: Mutant, finding: Finding) -> bool:
     """Whether the script of a finding, run as printed against a new deployment, shows the finding."""
     deployment = target(mutant)
     keys = deployment.keys
-    shell = Shell(deployment, {key_variable(name): key for name, key in keys.items()})
+    shell = Shell(deployment, {name_key_variable(name): key for name, key in keys.items()})
     shell.run(write_script(finding.trace, base=deployment.base, keys=keys, can_move_clock=True))
     return (
         _normalize(shell.answers) == _normalize([exchange.response for exchange in finding.trace])

@@ -137,7 +137,7 @@ class _SendsNoTest(Outbox):
     __slots__ = ()
 
     def send_test(self, endpoint: Endpoint, facts: EventFacts, now: int) -> WebhookEvent:
-        return self._event(endpoint.events[0], endpoint.organization, facts, now)
+        return self._make_event(endpoint.events[0], endpoint.organization, facts, now)
 
 
 def _silent_about(is_silent: Callable[[EventType, EventFacts], bool]) -> Callable[[World], None]:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
 from zof_emulator.core.instants import LAST
+from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.results import Failure, Result
+from zof_emulator.core.runs import Run
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -25,6 +27,20 @@ SAMPLE: Final = Result(
     completed_at=BEGAN + 847,
     failure=Failure('Expected "paid", saw "due" <b>&amp;</b>', "assertion"),
 )
+
+RUN: Final = Run(
+    number=0,
+    organization="org_abc",
+    project_id="proj_1",
+    environment="staging",
+    test_suite_id=None,
+    cases=(SAMPLE.test_case_id,),
+    created_at=BEGAN,
+    status=Status.FAILED,
+    started_at=BEGAN,
+    completed_at=BEGAN,
+)
+"""An ended run."""
 
 anything: Final[SearchStrategy[str]] = st.text(st.characters(exclude_categories=()), max_size=80)
 """Any text, with control characters and lone surrogates, which a scenario file can hold."""

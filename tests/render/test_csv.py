@@ -9,9 +9,9 @@ from io import StringIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.core.instants import rfc3339
+from zof_emulator.core.instants import format_rfc3339
 from zof_emulator.core.results import Failure, Result
-from zof_emulator.render.csv import header, row
+from zof_emulator.render.csv import render_header, render_row
 
 from tests.render.strategies import SAMPLE, anything, from_statuses
 
@@ -30,7 +30,7 @@ def stored(text: str) -> str:
 
 def test_header() -> None:
     """The first line names the twelve columns of the contract in order, without a space, and ends in CRLF."""
-    assert header() == (
+    assert render_header() == (
         b"id,run_id,project_id,test_case_id,environment,status,duration_ms,created_at,started_at,completed_at,"
         b"failure_category,failure_message\r\n"
     )
@@ -38,7 +38,7 @@ def test_header() -> None:
 
 def test_row() -> None:
     """A row is its result's values under their columns: numbers bare, times in whole seconds."""
-    assert row(replace(SAMPLE, failure=Failure("no, never", "timeout"))) == (
+    assert render_row(replace(SAMPLE, failure=Failure("no, never", "timeout"))) == (
         b"res_1,run_4f9ac2,proj_web,tc_checkout_fail,staging,failed,847,2026-01-01T00:00:05Z,2026-01-01T00:00:00Z,"
         b'2026-01-01T00:00:00Z,timeout,"no, never"\r\n'
     )
@@ -47,19 +47,19 @@ def test_row() -> None:
 def test_null_is_empty() -> None:
     """A missing value is an empty cell."""
     never = replace(SAMPLE, status="canceled", created_at=None, started_at=None, completed_at=None, failure=None)
-    assert row(never) == b"res_1,run_4f9ac2,proj_web,tc_checkout_fail,staging,canceled,,,,,,\r\n"
+    assert render_row(never) == b"res_1,run_4f9ac2,proj_web,tc_checkout_fail,staging,canceled,,,,,,\r\n"
 
 
 @given(st.lists(from_statuses(), max_size=4))
 def test_round_trip(results: list[Result]) -> None:
     """Whatever the results hold, a reader of RFC 4180 gets every value back, each record as wide as the header."""
-    names, *records = read(header() + b"".join(map(row, results)))
+    names, *records = read(render_header() + b"".join(map(render_row, results)))
     for result, record in zip(results, records, strict=True):
         cells = dict(zip(names, record, strict=True))
         assert cells["id"] == result.id
         assert cells["environment"] == stored(result.environment)
         assert cells["duration_ms"] == ("" if result.duration_ms is None else str(result.duration_ms))
-        assert cells["started_at"] == ("" if result.started_at is None else rfc3339(result.started_at))
+        assert cells["started_at"] == ("" if result.started_at is None else format_rfc3339(result.started_at))
         assert cells["failure_category"] == (result.failure.category if result.failure else "")
         assert cells["failure_message"] == stored(result.failure.message if result.failure else "")
 
@@ -69,24 +69,24 @@ def test_round_trip(results: list[Result]) -> None:
 def test_formula_is_defused(column: str, trigger: str) -> None:
     """No text cell begins as a formula does, in whatever column it stands."""
     hostile = asdict(SAMPLE) | {"failure": None, column: f"{trigger}1+1"}
-    (cells,) = read(row(Result(**hostile)))
+    (cells,) = read(render_row(Result(**hostile)))
     assert f"'{trigger}1+1" in cells
 
 
 @given(st.sampled_from(TRIGGERS), anything)
 def test_formula_in_message(trigger: str, rest: str) -> None:
     """A failure's message is escaped too, since users can influence it most."""
-    content = row(replace(SAMPLE, failure=Failure(trigger + rest, "assertion")))
+    content = render_row(replace(SAMPLE, failure=Failure(trigger + rest, "assertion")))
     assert read(content)[0][-1].startswith("'" + trigger)
 
 
 def test_lone_surrogate() -> None:
     """A character that UTF-8 cannot encode becomes a question mark, and the row is written."""
-    assert row(replace(SAMPLE, failure=Failure("a\ud800b", "assertion"))).endswith(b",a?b\r\n")
+    assert render_row(replace(SAMPLE, failure=Failure("a\ud800b", "assertion"))).endswith(b",a?b\r\n")
 
 
 @given(from_statuses())
 def test_one_record(result: Result) -> None:
     """A row is one record that ends in CRLF, so that rows may be streamed one by one."""
-    assert row(result).endswith(b"\r\n")
-    assert len(read(row(result))) == 1
+    assert render_row(result).endswith(b"\r\n")
+    assert len(read(render_row(result))) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from zof_emulator.render.font import HEIGHT, WIDTH, replace_unprintable, rows
+from zof_emulator.render.font import HEIGHT, WIDTH, draw_rows, replace_unprintable
 
 from tests.render.strategies import anything
 
@@ -13,18 +13,18 @@ ASCII = "".join(map(chr, range(0x20, 0x7F)))
 
 def test_letters_differ() -> None:
     """Every ASCII character and the replacement box have distinct shapes."""
-    assert len({rows(letter) for letter in ASCII + replace_unprintable("é")}) == len(ASCII) + 1
+    assert len({draw_rows(letter) for letter in ASCII + replace_unprintable("é")}) == len(ASCII) + 1
 
 
 def test_shape() -> None:
     """The bitmap of a letter has its shape."""
-    assert rows("R") == ("111100", "100010", "100010", "111100", "101000", "100100", "100010", "000000")
+    assert draw_rows("R") == ("111100", "100010", "100010", "111100", "101000", "100100", "100010", "000000")
 
 
 @given(anything)
 def test_size(text: str) -> None:
     """A line is as wide as its letters, each with a free column after it, and always as high."""
-    drawn = rows(replace_unprintable(text))
+    drawn = draw_rows(replace_unprintable(text))
     assert [len(row) for row in drawn] == [WIDTH * len(text)] * HEIGHT
     assert all(set(row[WIDTH - 1 :: WIDTH]) <= {"0"} for row in drawn)
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.instants import parse_rfc3339
 from zof_emulator.core.results import Failure, Result
-from zof_emulator.render.har import log
+from zof_emulator.render.har import render_log
 
 from tests.render.strategies import BEGAN, SAMPLE, from_statuses
 
@@ -73,13 +73,13 @@ HAR = jsonschema_rs.Draft202012Validator(
 
 def read(*results: Result) -> Any:  # noqa: ANN401  a JSON value
     """The log of a run of these results."""
-    return json.loads(log("run_1", results, BEGAN + 5_000))["log"]
+    return json.loads(render_log("run_1", results, BEGAN + 5_000))["log"]
 
 
 @given(st.lists(from_statuses(), max_size=4))
 def test_is_har(results: list[Result]) -> None:
     """Whatever the results hold, the document is HAR 1.2 with every required member."""
-    HAR.validate(json.loads(log("run_1", results, BEGAN)))
+    HAR.validate(json.loads(render_log("run_1", results, BEGAN)))
 
 
 @given(st.lists(from_statuses(), max_size=4))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.results import Failure, Result
-from zof_emulator.render.junit import report
+from zof_emulator.render.junit import render_report
 
-from tests.render.strategies import BEGAN, SAMPLE, anything, from_statuses
+from tests.render.strategies import BEGAN, RUN, SAMPLE, anything, from_statuses
 
 LEGAL = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Char, of XML 1.0, section 2.2."""
@@ -20,7 +20,8 @@ LEGAL = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def parsed(*results: Result, started_at: int | None = BEGAN) -> ET.Element:
     """The report of a run of these results, which ended 5.25 s after BEGAN."""
-    return ET.fromstring(report("run_1", "proj_1", "staging", results, started_at, BEGAN + 5_250))  # noqa: S314  our own
+    run = RUN._replace(started_at=started_at, completed_at=BEGAN + 5_250)
+    return ET.fromstring(render_report("run_1", run, results))  # noqa: S314  our own
 
 
 def the(root: ET.Element, path: str) -> ET.Element:
@@ -78,7 +79,7 @@ def test_message_survives(message: str) -> None:
 @given(anything, anything)
 def test_names_survive(environment: str, project_id: str) -> None:
     """The run, project and environment are properties of the suite, whatever their labels hold."""
-    content = report("run_1", project_id, environment, [], BEGAN, BEGAN)
+    content = render_report("run_1", RUN._replace(project_id=project_id, environment=environment), [])
     suite = the(ET.fromstring(content), "testsuite")  # noqa: S314  our own
     values = {property_.get("name"): property_.get("value") for property_ in suite.iterfind("properties/property")}
     assert values["run_id"] == "run_1"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.results import Failure, Result
 from zof_emulator.render import font
-from zof_emulator.render.png import screenshot
+from zof_emulator.render.png import render_screenshot
 
 from tests.render.strategies import SAMPLE, from_statuses, instants
 
@@ -63,7 +63,7 @@ def decoded(content: bytes) -> Picture:
 
 def shows(picture: Picture, text: str, colour: Colour) -> bool:
     """Whether the picture contains the text in letters of that colour."""
-    dots, drawn = picture.coloured(colour), font.rows(text)
+    dots, drawn = picture.coloured(colour), font.draw_rows(text)
     for y in range(len(dots) - font.HEIGHT + 1):
         x = dots[y].find(drawn[0])
         while x >= 0:
@@ -75,13 +75,13 @@ def shows(picture: Picture, text: str, colour: Colour) -> bool:
 
 def test_chunks() -> None:
     """The chunks are a header, a palette, one body and an end, in this order."""
-    assert [kind for kind, _ in chunks(screenshot(SAMPLE))] == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
+    assert [kind for kind, _ in chunks(render_screenshot(SAMPLE))] == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
 
 
 @given(from_statuses())
 def test_decodes(result: Result) -> None:
     """The screenshot of any result is a valid image of the same size, under 12 KB."""
-    content = screenshot(result)
+    content = render_screenshot(result)
     picture = decoded(content)
     assert (len(picture.rows), len(picture.rows[0])) == (138, 336)
     assert len(content) < 12_000
@@ -89,7 +89,7 @@ def test_decodes(result: Result) -> None:
 
 def test_stored() -> None:
     """The image is not compressed, since compressed bytes differ by zlib version."""
-    packed = dict(chunks(screenshot(SAMPLE)))[b"IDAT"]
+    packed = dict(chunks(render_screenshot(SAMPLE)))[b"IDAT"]
     assert packed[:3] == b"\x78\x01\x01"
     assert packed[7:-4] == zlib.decompress(packed)
 
@@ -99,13 +99,13 @@ def test_stored() -> None:
 )
 def test_words(text: str) -> None:
     """The case, the run, the environment, the time and the project can be read."""
-    assert shows(decoded(screenshot(SAMPLE)), text, INK)
+    assert shows(decoded(render_screenshot(SAMPLE)), text, INK)
 
 
 @pytest.mark.parametrize(("status", "colour"), [("failed", RED), ("error", AMBER)])
 def test_status(status: str, colour: Colour) -> None:
     """The status is in capitals on its colour: red for a failure, amber for an error."""
-    picture = decoded(screenshot(replace(SAMPLE, status=status)))
+    picture = decoded(render_screenshot(replace(SAMPLE, status=status)))
     assert shows(picture, status.upper(), PAPER)
     assert sum(row.count("1") for row in picture.coloured(colour)) > 500
 
@@ -113,32 +113,32 @@ def test_status(status: str, colour: Colour) -> None:
 def test_address() -> None:
     """The address bar shows the URL of the case."""
     short = replace(SAMPLE, test_case_id="tc_1")
-    assert shows(decoded(screenshot(short)), "https://staging.app.example/?case=tc_1", INK)
+    assert shows(decoded(render_screenshot(short)), "https://staging.app.example/?case=tc_1", INK)
 
 
 def test_message_is_wrapped() -> None:
     """A failure's message is wrapped between words."""
     words = [f"{number}.word" for number in range(20)]
-    picture = decoded(screenshot(replace(SAMPLE, failure=Failure(" \n".join(words), "assertion"))))
+    picture = decoded(render_screenshot(replace(SAMPLE, failure=Failure(" \n".join(words), "assertion"))))
     assert all(shows(picture, word, INK) for word in words)
 
 
 def test_message_is_cut() -> None:
     """A message that is too long is visibly cut."""
-    picture = decoded(screenshot(replace(SAMPLE, failure=Failure("word " * 10_000 + "end", "assertion"))))
+    picture = decoded(render_screenshot(replace(SAMPLE, failure=Failure("word " * 10_000 + "end", "assertion"))))
     assert shows(picture, "word...", INK)
     assert not shows(picture, "end", INK)
 
 
 def test_long_id_is_wrapped() -> None:
     """The longest ID that the contract allows is shown whole, on two lines."""
-    picture = decoded(screenshot(replace(SAMPLE, test_case_id="tc_" + "a" * 63 + "Z")))
+    picture = decoded(render_screenshot(replace(SAMPLE, test_case_id="tc_" + "a" * 63 + "Z")))
     assert shows(picture, "aZ", INK)
 
 
 def test_long_environment_is_cut() -> None:
     """A long label is cut, so that the time beside it stays legible."""
-    picture = decoded(screenshot(replace(SAMPLE, environment="qa" * 40)))
+    picture = decoded(render_screenshot(replace(SAMPLE, environment="qa" * 40)))
     assert shows(picture, "2026-01-01T00:00:00Z", INK)
     assert shows(picture, "in " + "qa" * 13 + "...", INK)
 
@@ -146,4 +146,4 @@ def test_long_environment_is_cut() -> None:
 @given(from_statuses("failed", "error"), st.none() | instants)
 def test_known_before_visible(result: Result, created_at: int | None) -> None:
     """The bytes do not change when the result becomes visible."""
-    assert screenshot(result) == screenshot(replace(result, id="res_other", created_at=created_at))
+    assert render_screenshot(result) == render_screenshot(replace(result, id="res_other", created_at=created_at))

@@ -9,17 +9,17 @@ import pytest
 from zof_emulator.core.results import Failure
 from zof_emulator.render import csv, har, junit, png, trace
 
-from tests.render.strategies import BEGAN, SAMPLE
+from tests.render.strategies import BEGAN, RUN, SAMPLE
 
 AWKWARD = replace(SAMPLE, environment="=Ünïté\r\n", failure=Failure("\x1b[31m “é” \ud800 \x00 " * 40, "timeout"))
 NEVER = replace(SAMPLE, status="canceled", started_at=None, failure=None)
-RUN = (SAMPLE, AWKWARD, NEVER)
+RESULTS = (SAMPLE, AWKWARD, NEVER)
 RENDERED = {
-    "csv": csv.header() + b"".join(map(csv.row, RUN)),
-    "har": har.log("run_1", RUN, BEGAN),
-    "junit": junit.report("run_1", "proj_1", "staging", RUN, BEGAN, BEGAN + 1),
-    "png": b"".join(map(png.screenshot, RUN)),
-    "trace": b"".join(map(trace.archive, RUN)),
+    "csv": csv.render_header() + b"".join(map(csv.render_row, RESULTS)),
+    "har": har.render_log("run_1", RESULTS, BEGAN),
+    "junit": junit.render_report("run_1", RUN._replace(completed_at=BEGAN + 1), RESULTS),
+    "png": b"".join(map(png.render_screenshot, RESULTS)),
+    "trace": b"".join(map(trace.render_archive, RESULTS)),
 }
 
 

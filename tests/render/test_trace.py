@@ -10,7 +10,7 @@ from zipfile import ZIP_STORED, ZipFile
 
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.render.trace import archive
+from zof_emulator.render.trace import render_archive
 
 from tests.render.strategies import SAMPLE, from_statuses, instants
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def opened(result: Result, name: str) -> Any:  # noqa: ANN401  a JSON value
     """A member of a result's archive, parsed as JSON."""
-    with ZipFile(BytesIO(archive(result))) as package:
+    with ZipFile(BytesIO(render_archive(result))) as package:
         return json.loads(package.read(name))
 
 
@@ -33,7 +33,7 @@ def spans(result: Result, category: str) -> list[dict[str, Any]]:
 @given(from_statuses())
 def test_sound_zip(result: Result) -> None:
     """The archive is a valid ZIP of two stored members without time, system or mode of the machine."""
-    with ZipFile(BytesIO(archive(result))) as package:
+    with ZipFile(BytesIO(render_archive(result))) as package:
         assert package.testzip() is None
         assert package.namelist() == ["trace.json", "metadata.json"]
         for info in package.infolist():
@@ -98,4 +98,4 @@ def test_metadata() -> None:
 @given(from_statuses(), st.none() | instants)
 def test_known_before_visible(result: Result, created_at: int | None) -> None:
     """The bytes do not change when the result becomes visible."""
-    assert archive(result) == archive(replace(result, id="res_other", created_at=created_at))
+    assert render_archive(result) == render_archive(replace(result, id="res_other", created_at=created_at))

@@ -16,10 +16,10 @@ from zof_emulator.core.world import World
 from zof_emulator.scenarios.load import (
     UnusableScenario,
     list_names,
-    load,
     load_builtin,
     load_file,
     load_object,
+    load_scenario,
     read_builtin,
 )
 from zof_emulator.scenarios.schema import MOST_PROBLEMS, SCHEMA, SETTINGS, find_problems
@@ -294,14 +294,14 @@ def test_the_name_follows_from_the_file(tmp_path: Path) -> None:
     file = tmp_path / "My nightly_run.yaml"
     file.write_text("capacity: 1\n")
     assert load_file(file).scenario.name == "my-nightly-run"
-    assert load(str(file)).scenario.name == "my-nightly-run"
-    assert load("My nightly_run.yaml", tmp_path).scenario.name == "my-nightly-run"
+    assert load_scenario(str(file)).scenario.name == "my-nightly-run"
+    assert load_scenario("My nightly_run.yaml", tmp_path).scenario.name == "my-nightly-run"
 
 
 @pytest.mark.parametrize("name", list_names())
 def test_a_built_in_scenario(name: str) -> None:
     """A built-in scenario has a description, is free of mistakes, and makes a world."""
-    config = load(name).apply(WorldConfig())
+    config = load_scenario(name).apply(WorldConfig())
     assert config.scenario.name == name
     World(config, DEFAULT, 1_767_225_600_000)
     assert name in {"default", "empty"} or "description:" in read_builtin(name)
@@ -312,7 +312,7 @@ def test_a_built_in_scenario(name: str) -> None:
 )
 def test_an_unknown_name(given: str, nearest: str) -> None:
     """An unknown name is refused with the name that was meant."""
-    for read in (load, load_builtin):
+    for read in (load_scenario, load_builtin):
         with pytest.raises(UnusableScenario, match=f"'{given}'.* the nearest is {nearest}"):
             read(given)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zof_emulator.spec.document import SpecError, as_json, check_document, find, load
+from zof_emulator.spec.document import SpecError, check_document, encode_json, find_document, load_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONTRACT: Final = load(find("openapi.yaml"))
+CONTRACT: Final = load_document(find_document("openapi.yaml"))
 ROOT: Final = CONTRACT.root
 MAPS: Final = {
     "paths", "responses", "headers", "content", "examples", "links", "properties", "schemas", "securitySchemes",
@@ -181,5 +181,5 @@ def test_only_words_stand_beside_the_reference_of_a_parameter(beside: str) -> No
 @pytest.mark.parametrize("name", ["openapi.yaml", "control.yaml"])
 def test_our_documents_are_honoured_whole(name: str) -> None:
     """Both documents load and resolve to values without references."""
-    document = load(find(name))
-    assert b'"$ref"' not in as_json(document.resolve(document.root))
+    document = load_document(find_document(name))
+    assert b'"$ref"' not in encode_json(document.resolve(document.root))

@@ -6,13 +6,13 @@ import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from zof_emulator.spec.document import SpecError, check_document, find, load
-from zof_emulator.spec.operation import compile_elsewhere, operations
+from zof_emulator.spec.document import SpecError, check_document, find_document, load_document
+from zof_emulator.spec.operation import compile_elsewhere, compile_operations
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROOT: Final = load(find("openapi.yaml")).root
+ROOT: Final = load_document(find_document("openapi.yaml")).root
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_file_that_is_no_document(tmp_path: Path, content: bytes, why: str) ->
     path = tmp_path / "openapi.yaml"
     path.write_bytes(content)
     with pytest.raises(SpecError) as stopped:
-        load(path)
+        load_document(path)
     assert why in str(stopped.value)
     assert "\n" not in str(stopped.value)
 
@@ -51,14 +51,14 @@ def test_a_keyword_that_stands_twice_is_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "openapi.yaml"
     path.write_text("paths: {}\ncomponents:\n  schemas:\n    X: {minLength: 5, minLength: 1}\n")
     with pytest.raises(SpecError, match="minLength"):
-        load(path)
+        load_document(path)
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", ".", "x/y"])
 def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     """The error for a missing or unreadable file has its name and the system's message."""
     with pytest.raises(SpecError) as stopped:
-        load(tmp_path / name)
+        load_document(tmp_path / name)
     assert str(stopped.value).startswith(f"{tmp_path / name}: ")
 
 
@@ -100,7 +100,7 @@ def test_a_part_of_the_wrong_shape_stops_the_boot(where: tuple[str, ...], value:
 def booted(root: dict[str, Any]) -> object:
     """Compile a document as the emulator does at its boot."""
     document = check_document(root)
-    return operations(document), compile_elsewhere(document)
+    return compile_operations(document), compile_elsewhere(document)
 
 
 def test_a_document_without_paths_stops_the_boot() -> None:

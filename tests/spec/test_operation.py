@@ -15,17 +15,17 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import table, views
 from zof_emulator.http.api import OpenApiApp
 from zof_emulator.http.policy import ApiPolicy
-from zof_emulator.spec.document import SpecError, check_document, find, load
-from zof_emulator.spec.operation import Refusal, compile_elsewhere, operations
+from zof_emulator.spec.document import SpecError, check_document, find_document, load_document
+from zof_emulator.spec.operation import Refusal, compile_elsewhere, compile_operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zof_emulator.spec.operation import Operation
 
-CONTRACT: Final = load(find("openapi.yaml"))
-CONTROL: Final = load(find("control.yaml"))
-OPERATIONS: Final = {one.id: one for one in operations(CONTRACT)}
+CONTRACT: Final = load_document(find_document("openapi.yaml"))
+CONTROL: Final = load_document(find_document("control.yaml"))
+OPERATIONS: Final = {one.id: one for one in compile_operations(CONTRACT)}
 RUNS: Final = OPERATIONS["listRuns"].query
 
 names = st.sampled_from(["limit", "status", "project_id", "created_after", "created_before", "starting_after", "x", ""])
@@ -50,7 +50,7 @@ def test_any_query_is_decoded_or_refused_in_words(operation: Operation, raw: byt
     """Any query string is decoded or refused for a reason that the operation documents."""
     found = refused(operation, raw)
     if found is not None:
-        error = operation.reasons[found.reason].error(found)["error"]
+        error = operation.reasons[found.reason].build_error(found)["error"]
         assert error["param"] == found.param
         assert not error["message"].startswith("The body")
 
@@ -163,7 +163,7 @@ def test_reasons_are_those_of_the_examples() -> None:
     assert not start["body_missing"].is_template
     assert compile_elsewhere(CONTRACT)["unknown_path"].status == 404
     for document in (CONTRACT, CONTROL):
-        for operation in operations(document):
+        for operation in compile_operations(document):
             assert all(400 <= one.status < 600 for one in operation.reasons.values())
 
 
@@ -177,7 +177,7 @@ def test_what_is_compiled_of_an_operation() -> None:
     assert (start.body.most_bytes, start.body.required) == (1 << 20, True)
     assert set(start.answers) == {201, 400, 401, 403, 404, 409, 413, 415, 429, 500}
     assert {"x-request-id", "location"} <= start.answers[201].required
-    assert not any(one.secured for one in operations(CONTROL))
+    assert not any(one.secured for one in compile_operations(CONTROL))
 
 
 UNHONOURED: Final[Mapping[str, dict[str, Any]]] = {
@@ -192,7 +192,7 @@ def test_a_parameter_that_would_be_ignored_stops_the_boot(parameter: dict[str, A
     root = copy.deepcopy(CONTRACT.root)
     root["paths"]["/runs"]["get"]["parameters"].append(parameter)
     with pytest.raises(SpecError):
-        operations(check_document(root))
+        compile_operations(check_document(root))
 
 
 @pytest.mark.parametrize("lacking", ["operationId", "responses"])
@@ -201,7 +201,7 @@ def test_an_operation_that_lacks_something_is_named(lacking: str) -> None:
     root = copy.deepcopy(CONTRACT.root)
     del root["paths"]["/runs/{id}"]["get"][lacking]
     with pytest.raises(SpecError, match=rf"^#/paths/~1runs~1\{{id\}}/get: lacks '{lacking}'$"):
-        operations(check_document(root))
+        compile_operations(check_document(root))
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from zof_emulator.core.instants import parse_rfc3339
 from zof_emulator.core.refusal import Refused
-from zof_emulator.spec.document import find, load
-from zof_emulator.spec.operation import operations
+from zof_emulator.spec.document import find_document, load_document
+from zof_emulator.spec.operation import compile_operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zof_emulator.spec.operation import Operation
 
-OPERATIONS: Final = {one.id: one for one in operations(load(find("openapi.yaml")))}
+OPERATIONS: Final = {one.id: one for one in compile_operations(load_document(find_document("openapi.yaml")))}
 LABELS: Final = {"environments": ("staging", "production", "qa")}
 BODIES: Final = [one for one in OPERATIONS.values() if one.body is not None]
 START: Final = {"project_id": "proj_a", "environment": "staging", "test_case_ids": ["tc_a"]}
@@ -69,7 +69,7 @@ def test_any_value_is_judged_or_refused_in_words(operation: Operation, value: ob
         times = {name: parse_rfc3339(value[name]) for name in ("created_after", "created_before") if name in value}
         assert found == {**value, **times}
         return
-    error = operation.reasons[found.reason].error(found)["error"]
+    error = operation.reasons[found.reason].build_error(found)["error"]
     assert error.get("param") == found.param
     assert found.param is None or not error["message"].startswith("The body")
     assert found.param is None or "JSON object" not in error["message"]
@@ -90,7 +90,7 @@ def test_a_value_of_any_depth_is_refused(field: str, depth: int) -> None:
 def test_an_environment_is_one_of_a_list(environment: object) -> None:
     """The refusal of a wrong environment, of whatever type, lists the allowed ones."""
     refused = judge(OPERATIONS["startRun"], {**START, "environment": environment})
-    message = OPERATIONS["startRun"].reasons[refused.reason].error(refused)["error"]["message"]
+    message = OPERATIONS["startRun"].reasons[refused.reason].build_error(refused)["error"]["message"]
     assert message == "environment must be one of: staging, production, qa"
 
 
@@ -192,4 +192,4 @@ def test_labels_are_the_organizations(labels: tuple[str, ...]) -> None:
         with pytest.raises(Refused) as refused:
             rules.rules.judge(body, {"environments": labels})
         assert (refused.value.reason, refused.value.param) == ("unknown_choice", "environment")
-        assert refused.value.words == {"allowed": ", ".join(labels)}
+        assert refused.value.values == {"allowed": ", ".join(labels)}

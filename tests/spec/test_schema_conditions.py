@@ -48,7 +48,7 @@ def test_exactly_one_of_the_alternatives_is_given(condition: dict[str, Any], giv
         rules(condition).judge(value, {})
     assert refused.value.reason == ("conflicting_field" if found else "missing_alternative")
     assert refused.value.param == (found[-1] if found else names[0])
-    assert refused.value.words == {"allowed": " or ".join(names)}
+    assert refused.value.values == {"allowed": " or ".join(names)}
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_param_is_a_path(value: object, param: str | None, expected: str) -> N
     """The refusal has the path of the faulty value and the expected form of it or of its parent."""
     with pytest.raises(Refused) as refused:
         ObjectRules(NESTED, "field").judge(value, {})
-    assert (refused.value.reason, refused.value.param, refused.value.words["expected"]) == (
+    assert (refused.value.reason, refused.value.param, refused.value.values["expected"]) == (
         "invalid_value",
         param,
         expected,

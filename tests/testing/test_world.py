@@ -119,5 +119,5 @@ def test_verify(world: World) -> None:
     assert world.journal.verify(operation="startRun", body={"project_id": "proj_a"}, exactly=1) == 1
     with pytest.raises(AssertionError, match=r'body\.project_id is "proj_a", not "proj_b"'):
         world.journal.verify(operation="startRun", body={"project_id": "proj_b"})
-    with pytest.raises(ControlError, match="op is not a field of this request; the fields are operation, "):
+    with pytest.raises(ControlError, match="op is not a field of this request; use operation, "):
         world.journal.verify(op="startRun")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.webhooks import courier as courier_module
 from zof_emulator.webhooks.courier import MOST_KEPT, Courier
-from zof_emulator.webhooks.post import CallPolicy, Post, host_header, is_loopback
+from zof_emulator.webhooks.post import CallPolicy, Post, build_host_header, is_loopback
 
 from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
 from tests.served import has_ipv6
@@ -47,7 +47,7 @@ def send_all(*urls: str, allowed: tuple[str, ...] = (), limit_ms: int = 5_000, b
 
 def headers_for(url: str, body: bytes) -> tuple[tuple[str, str], ...]:
     """The headers of a request."""
-    return (("Host", host_header(url)), *HEADERS, ("Content-Length", str(len(body))))
+    return (("Host", build_host_header(url)), *HEADERS, ("Content-Length", str(len(body))))
 
 
 def send(url: str, *allowed: str, limit_ms: int = 5_000, body: bytes = b'{"id":"evt_1"}') -> AttemptResult:

@@ -11,7 +11,7 @@ import pytest
 from zof_emulator.app import EPOCH
 from zof_emulator.cli.replay import replay
 from zof_emulator.core.deliveries import RETRY_AFTER_MS
-from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.instants import format_rfc3339_ms
 from zof_emulator.core.limits import Rate
 
 from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
@@ -244,7 +244,7 @@ def test_a_poll_on_an_auto_clock_makes_the_attempts_on_the_way(poll: str) -> Non
         assert polled.headers["x-ratelimit-limit"]
         (delivery,) = zof.deliveries()
         waits = (0, *RETRY_AFTER_MS[:3])
-        expected = [rfc3339_ms(began + sum(waits[: count + 1])) for count in range(4)]
+        expected = [format_rfc3339_ms(began + sum(waits[: count + 1])) for count in range(4)]
         assert [one["started_at"] for one in delivery["attempts"]][:4] == expected
         assert [one["ended_at"] for one in delivery["attempts"]][:4] == expected
         replayed = replay(zof.send("GET", "/_emulator/journal.ndjson").content)
@@ -264,7 +264,7 @@ def test_a_retry_after_429_on_an_auto_clock_makes_the_attempts_on_the_way() -> N
         assert answers[-1].headers["x-ratelimit-remaining"] == "1"
         assert zof.world.now == began + 60_000
         (delivery,) = zof.deliveries()
-        expected = [rfc3339_ms(began + wait) for wait in (0, RETRY_AFTER_MS[0])]
+        expected = [format_rfc3339_ms(began + wait) for wait in (0, RETRY_AFTER_MS[0])]
         assert [one["started_at"] for one in delivery["attempts"]] == expected
     zof.app.close()
 

@@ -53,7 +53,7 @@ _MAYBE_ABSENT: Final = frozenset({404, 405})
 """The statuses of an operation that a target does not have."""
 _ERROR: Final = 400
 _MOST_PLACES: Final = 6
-"""How many findings about requests of one operation are told apart."""
+"""The largest number of places of findings about requests of one operation."""
 
 
 def _is_relative(location: str) -> bool:
@@ -67,7 +67,7 @@ class ConformanceCheck:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._places: dict[str, set[str]] = {}
-        """What was unusual about the requests of the findings, by operation."""
+        """The unusual parts of the requests of the findings, by operation."""
         self._successes: dict[str, Exchange] = {}
         """The first success of each operation."""
 
@@ -106,7 +106,7 @@ class ConformanceCheck:
         self.ledger.check(rule, status < _FAULT, expected="no 5xx", got=got, trace=exchange, place=place)
 
     def _name_request(self, exchange: Exchange) -> str:
-        """The place of a finding about a request; only so many of one operation are told apart."""
+        """The place of a finding about a request; the number of places for one operation is limited."""
         places = self._places.setdefault(exchange.operation, set())
         place = describe_request(exchange)
         if place not in places and len(places) >= _MOST_PLACES:
@@ -193,7 +193,7 @@ class ConformanceCheck:
                 continue
             self.ledger.check(
                 "conventions.headers.required",
-                value is not None and _fits_header(value, header["schema"]),
+                value is not None and _is_valid_header(value, header["schema"]),
                 expected=f"{name} as documented",
                 got=f"no header {name}" if value is None else f"{name} {quote_value(value)}",
                 trace=exchange,
@@ -324,7 +324,7 @@ def _is_json(answer: Response) -> bool:
     return answer.json is not None or answer.body.strip() == b"null"
 
 
-def _fits_header(value: str, schema: dict[str, Any]) -> bool:
+def _is_valid_header(value: str, schema: dict[str, Any]) -> bool:
     return value == schema.get("const", value) and bool(re.search(schema.get("pattern", ""), value))
 
 

@@ -1,4 +1,4 @@
-"""The passive check: recorded answers are held against the contract, and no request is sent.
+"""The passive check: recorded answers are checked against the contract, and no request is sent.
 
 It has the judges of single answers and of answers against earlier ones. Rules that need requests of their own are not
 among `PASSIVE_RULES`.
@@ -128,7 +128,7 @@ class PassiveCheck:
         self._conformance(exchange)
         history = self._history.setdefault(recorded.base, HistoryCheck(self.ledger, most=MOST_REMEMBERED))
         has_time = recorded.ended is not None or exchange.response.header("date") is not None
-        history(exchange if has_time else _without_quota(exchange))
+        history(exchange if has_time else _remove_quota(exchange))
 
     def finish(self, known: frozenset[str] = frozenset()) -> Verification:
         """End the check; `known` are the keys of the findings that a baseline holds."""
@@ -185,7 +185,7 @@ def _find_obstacle(recorded: RecordedExchange) -> str:
     return "" if recorded.is_answer_whole else "the body of its answer was not recorded as a whole"
 
 
-def _without_quota(exchange: Exchange) -> Exchange:
+def _remove_quota(exchange: Exchange) -> Exchange:
     """An exchange without the headers of the rate limit, which say nothing if the time of the answer is not known."""
     answer = exchange.response
     headers = tuple(pair for pair in answer.headers if not pair[0].startswith(_QUOTA))

@@ -1,4 +1,4 @@
-"""What is unusual about a request, in words that name parts of the document.
+"""Describes the unusual parts of a request, in words that name parts of the document.
 
 A finding that many requests may show is told apart by it: two requests to one operation that differ in what is unusual
 about them are two findings, each with its own script. The words hold no ID and no value.
@@ -75,7 +75,7 @@ def _describe_body(exchange: Exchange) -> Iterator[str]:
 
 
 def _describe_value(value: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  a JSON value
-    """What is unusual about a value; empty where nothing is."""
+    """The description of an unusual value; empty if nothing about it is unusual."""
     if schema.get("type") == "array":
         if not isinstance(value, list):
             return "of another type"

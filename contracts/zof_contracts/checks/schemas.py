@@ -56,7 +56,7 @@ class SchemaError:
 
 @dataclass(frozen=True, slots=True)
 class SchemaResult:
-    """What a body shows about the rules of its schema."""
+    """The result of checking a body against the rules of its schema."""
 
     errors: tuple[SchemaError, ...]
     kept: frozenset[str]
@@ -72,7 +72,7 @@ def check_schema(value: Value, schema: Mapping[str, Any]) -> SchemaResult:
     """Judge a body by its schema, a reference into the components."""
     reference = schema["$ref"]
     shape = _load_shape(reference)
-    walk = _Walk()
+    walk = _Walker()
     walk.visit(shape, value, "")
     errors = {(error.rule, error.place): error for error in _find_errors(reference, shape, value)}
     errors.update({(error.rule, error.place): error for error in walk.errors})
@@ -86,7 +86,7 @@ def check_schema(value: Value, schema: Mapping[str, Any]) -> SchemaResult:
     )
 
 
-class _Walk:
+class _Walker:
     """One walk along a value and its shape."""
 
     def __init__(self) -> None:
@@ -121,12 +121,12 @@ class _Walk:
                 self.links += [inner] if is_link and isinstance(inner, str) else []
             elif shape.properties:
                 self.unknown_fields.append(where)
-                if (snake := _to_snake_case(name)) in shape.properties and snake not in value:
+                if (snake := _convert_to_snake_case(name)) in shape.properties and snake not in value:
                     error = SchemaError("conventions.snake-case", where, f"the field {snake}", f"the field {name}")
                     self.errors.append(error)
 
 
-def _to_snake_case(name: str) -> str:
+def _convert_to_snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])|-", r"_\1", name).lower()
 
 
@@ -258,7 +258,7 @@ def _find_value_rule(leaf: Shape, value: Value) -> str | None:
 
 
 def find_fault(name: str, value: Value) -> str:
-    """What is wrong with a value by a schema of the document, in one sentence; empty when nothing is."""
+    """The first fault of a value by a schema of the document, in one sentence; empty if it has none."""
     error = next(_load_validator(f"#/components/schemas/{name}").iter_errors(value), None)
     if error is None:
         return ""

@@ -25,7 +25,7 @@ _MILLISECONDS: Final = 100_000_000_000
 
 @dataclass(slots=True)
 class _Window:
-    """What is known of one rate-limit window."""
+    """The known facts about one rate-limit window."""
 
     last: Exchange
     remaining: set[int] = field(default_factory=set)
@@ -86,7 +86,7 @@ class TrafficCheck:
             got = f"Reset {reset}, {reset - now:+.0f} s from now"
             self._record_window(f"Reset within the next {_WINDOW} s", got, trace)
         before = None if window is None else _read_number(window.last, "reset")
-        if window is not None and before is not None and reset < before and _overlap(window.last, exchange):
+        if window is not None and before is not None and reset < before and _are_overlapping(window.last, exchange):
             return  # the request was sent in the window before
         if window is None or reset != before:
             if before is not None and now < before - 1:
@@ -105,7 +105,7 @@ class TrafficCheck:
         trace = [window.last, exchange]
         if remaining > limit:
             self._record_remaining(trace, f"at most Limit {limit}", remaining)
-        elif remaining in window.remaining or (remaining > before and not _overlap(window.last, exchange)):
+        elif remaining in window.remaining or (remaining > before and not _are_overlapping(window.last, exchange)):
             self._record_remaining(trace, f"less than {before}", remaining)
         else:
             self.ledger.record_kept("limits.remaining.falls")
@@ -127,7 +127,7 @@ class TrafficCheck:
         self.ledger.record_violation("limits.window", expected=expected, got=got, trace=trace)
 
 
-def _overlap(one: Exchange, later: Exchange) -> bool:
+def _are_overlapping(one: Exchange, later: Exchange) -> bool:
     """Whether the later answer is to a request that was sent before the other answer arrived."""
     return later.at - later.took < one.at
 

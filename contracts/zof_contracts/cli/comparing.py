@@ -28,7 +28,7 @@ _UNUSED: Final[dict[str, Any]] = {"strict": False, "workers": 1}
 """Options of `verify` that the comparison does not have."""
 
 
-def execute(options: Mapping[str, Any]) -> int:
+def compare_deployments(options: Mapping[str, Any]) -> int:
     """Compare the deployments that the options name, write the differences and return the exit status.
 
     Raises:

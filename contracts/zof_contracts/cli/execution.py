@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.verification import Verification
 
 
-def execute(options: Mapping[str, Any]) -> int:
+def verify_and_report(options: Mapping[str, Any]) -> int:
     """Verify the target that the options name, write the reports and return the exit status.
 
     Raises:

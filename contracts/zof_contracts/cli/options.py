@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from zof_contracts.report.curl import key_variable
+from zof_contracts.report.curl import name_key_variable
 from zof_contracts.target.target import CASES, ENVIRONMENT, KEYS, PROJECT, SUITE
 
 if TYPE_CHECKING:
@@ -65,15 +65,18 @@ def define_option(*names: str, envvar: str = "", **settings: Any) -> Decorator: 
     return click.option(*names, envvar=envvar, show_envvar=True, show_default=True, **settings)
 
 
-def _key_options() -> list[Decorator]:
+def _define_key_options() -> list[Decorator]:
     others = [(name, purpose) for name, purpose in KEYS.items() if name != "main"]
     return [
         define_option(
-            "--key", metavar="KEY", envvar=key_variable("main"), help="API key with every permission that is needed."
+            "--key",
+            metavar="KEY",
+            envvar=name_key_variable("main"),
+            help="API key with every permission that is needed.",
         ),
         *(
             define_option(
-                f"--key-{name}", metavar="KEY", envvar=key_variable(name), help=f"Additional API key: {purpose}."
+                f"--key-{name}", metavar="KEY", envvar=name_key_variable(name), help=f"Additional API key: {purpose}."
             )
             for name, purpose in others
         ),
@@ -91,7 +94,7 @@ _TARGET_OPTIONS: Final = [
         metavar="FILE",
         help="File of certificate authorities (PEM) to trust besides the system's, or those of SSL_CERT_FILE.",
     ),
-    *_key_options(),
+    *_define_key_options(),
     define_option("--project", default=PROJECT, help="ID of the project in which runs are started."),
     define_option("--environment", default=ENVIRONMENT, help="Name of the environment in which runs are started."),
     define_option(

@@ -57,7 +57,7 @@ DEFAULT_PORT = 9631
 def proxy(**options: Any) -> int:  # noqa: ANN401
     """Forward traffic to a deployment unchanged, and judge each exchange as it passes.
 
-    The answers are held against the contract, the requests against the rules for clients, and the coverage of the
+    The answers are checked against the contract, the requests against the rules for clients, and the coverage of the
     contract is counted. GET /_contracts/report gives all three as JSON at any time; at the end they are written as
     reports. Keys are not stored.
 

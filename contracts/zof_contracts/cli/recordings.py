@@ -70,7 +70,7 @@ def open_recordings(options: Mapping[str, Any], keys: KeyNames, skips: Skips) ->
     files, url, base_url = options["files"], options.get("url", ""), options["base_url"]
     if bool(files) == bool(url):
         raise click.UsageError(
-            "files and --url name two recordings: give one of them" if files else _nothing_named(options)
+            "files and --url name two recordings: give one of them" if files else _explain_no_recording(options)
         )
     if base_url:
         try:
@@ -80,7 +80,7 @@ def open_recordings(options: Mapping[str, Any], keys: KeyNames, skips: Skips) ->
     return read_emulator(url, keys, skips) if url else read_files(files, keys, skips, base_url=base_url)
 
 
-def _nothing_named(options: Mapping[str, Any]) -> str:
+def _explain_no_recording(options: Mapping[str, Any]) -> str:
     also = ", or a running emulator with --url" if "url" in options else ""
     return f"no recording: give a journal (.ndjson) or a HAR file, or - for standard input{also}"
 

@@ -85,7 +85,7 @@ class CallTracker:
 
 
 def _sign(each: RecordedExchange) -> tuple[object, ...]:
-    """What two attempts of one call have in common; a key names a call, whatever the body is."""
+    """The properties that all attempts of one call share; a key identifies a call, whatever the body is."""
     request = each.exchange.request
     key = read_idempotency_key(each)
     body = f"key {key}" if key is not None else digest_body(request.body)

@@ -84,7 +84,7 @@ class IdempotencyJudge(Judge):
         request = each.exchange.request
         place = (*identify(each), request.path, digest_body(request.body))
         before = self._failed.pop(place)
-        if before is not None and _follows(before, each):
+        if before is not None and _is_after(before, each):
             self._check_retry(before, each, key)
         elif before is not None and before.exchange.request.header("idempotency-key") is None:
             self._record_unrepeated(before)
@@ -134,7 +134,7 @@ def _was_refused_at_once(each: RecordedExchange) -> bool:
     return each.exchange.response.status == THROTTLED and not each.is_lost
 
 
-def _follows(before: RecordedExchange, after: RecordedExchange) -> bool:
+def _is_after(before: RecordedExchange, after: RecordedExchange) -> bool:
     """Whether a request was sent after the answer to an earlier one, and soon enough to repeat it."""
     wait = measure_wait(before, after)
     return wait is None or 0 <= wait <= 900  # noqa: PLR2004  the bound of `attempts`

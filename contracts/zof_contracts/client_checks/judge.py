@@ -1,4 +1,4 @@
-"""What a judge of a client is, and what the judges share: who sent a request, and a memory of bounded size."""
+"""The base class of the judges of clients, and what they share: the identity of a client, and a bounded memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLIENT_ERROR: Final = 400
 
 
 class ClientId(NamedTuple):
-    """Who sent a request, as far as a recording tells."""
+    """The sender of a request, as far as a recording shows it."""
 
     base: str
     key: str

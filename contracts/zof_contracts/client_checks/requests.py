@@ -104,7 +104,7 @@ class RequestJudge(Judge):
 
 
 def _list_unknown(each: RecordedExchange) -> Iterator[str]:
-    """What a request sends that its operation does not read."""
+    """The parameters and fields of a request that its operation does not read."""
     exchange = each.exchange
     contract, schema = load_contract(), load_resources().inputs.get(exchange.operation)
     known = list_parameters(contract, exchange.operation)

@@ -33,7 +33,7 @@ _TIMER_ERROR: Final = 0.02
 _SHORTEST: Final = 0.05
 """Seconds; a shorter wait is taken for none."""
 _FEWEST_WAITS: Final = 3
-"""Waits that must be compared before they are said not to grow."""
+"""The number of waits that must be compared before a finding says that they do not grow."""
 _GROWTH: Final = 1.1
 _EQUAL: Final = 0.02
 """The share of a wait within which another one counts as the same."""
@@ -89,7 +89,7 @@ class RetryJudge(Judge):
             is_kept,
             expected=f"the next attempt {demanded:g} s after the answer",
             got=f"the next attempt after {wait:.3f} s",
-            trace=_trace(call),
+            trace=_collect_trace(call),
         )
 
     def _check_call(self, call: Call, *, has_succeeded: bool) -> None:
@@ -101,7 +101,7 @@ class RetryJudge(Judge):
             call.count <= MOST_ATTEMPTS,
             expected=f"at most {MOST_ATTEMPTS} attempts",
             got=f"{call.count} attempts",
-            trace=_trace(call),
+            trace=_collect_trace(call),
         )
         if self.has_real_time:
             self._collect_waits(call)
@@ -120,7 +120,7 @@ class RetryJudge(Judge):
             call.count > 1,
             expected=f"another attempt after {describe_failure(first)}",
             got="no other attempt",
-            trace=_trace(call),
+            trace=_collect_trace(call),
             place="429" if status == THROTTLED else "5xx",
         )
 
@@ -136,7 +136,7 @@ class RetryJudge(Judge):
                 break
             waits.append(wait)
             if wait >= _SHORTEST and len(self._waits[index]) < _MOST_WAITS:
-                self._waits[index].append((wait, _trace(call)))
+                self._waits[index].append((wait, _collect_trace(call)))
         self._compare_growth(waits, call)
 
     def _compare_growth(self, waits: Sequence[float], call: Call) -> None:
@@ -148,7 +148,7 @@ class RetryJudge(Judge):
         if measurable and max(measurable[1:]) > measurable[0] * _GROWTH:
             self._has_growth = True
         else:
-            self._without_growth = self._without_growth or [_trace(call)]
+            self._without_growth = self._without_growth or [_collect_trace(call)]
 
     def _check_growth(self) -> None:
         """Judge growth over all calls, since a random wait may be shorter than the one before it."""
@@ -187,7 +187,7 @@ def _vary(waits: Sequence[float]) -> bool:
     return max(waits) - min(waits) > _EQUAL * max(waits) + _NOISE
 
 
-def _trace(call: Call) -> tuple[Exchange, ...]:
+def _collect_trace(call: Call) -> tuple[Exchange, ...]:
     return tuple(shorten(each) for each in call.attempts[: MOST_ATTEMPTS + 1])
 
 

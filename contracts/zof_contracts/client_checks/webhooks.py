@@ -103,7 +103,7 @@ class WebhookJudge(Judge):
             return
         earlier = self._list_posts(first.began, min(attempt.began, first.ended + _AFTERMATH))
         later = self._list_posts(attempt.began, attempt.ended + _AFTERMATH)
-        repeated = next((post for post in later for one in earlier if _repeats(post, one)), None)
+        repeated = next((post for post in later for one in earlier if _is_repetition(post, one)), None)
         self.ledger.check(
             "client.webhooks.duplicates",
             repeated is None,
@@ -117,7 +117,7 @@ class WebhookJudge(Judge):
         return [post for post in self._posts if start <= post.began < end]
 
 
-def _repeats(post: _Post, before: _Post) -> bool:
+def _is_repetition(post: _Post, before: _Post) -> bool:
     is_equal = (post.path, post.digest) == (before.path, before.digest)
     return is_equal and (post.key is None or post.key != before.key)
 

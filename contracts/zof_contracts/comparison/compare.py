@@ -51,7 +51,7 @@ class Party(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a difference means."""
+    """The kinds of difference."""
 
     VIOLATES = "violates"
     """One deployment breaks a rule that is documented or inferred."""
@@ -109,7 +109,7 @@ class Comparison:
     requests: int
     """The number of requests that the stories sent to the other deployment."""
     verifications: tuple[Verification, Verification]
-    """What the probes found on both."""
+    """The results of the probes on both deployments."""
     errors: tuple[str, ...] = ()
     """Why the comparison could not be finished; empty if it was."""
     notes: tuple[str, ...] = ()

@@ -190,7 +190,7 @@ class Lockstep:
 
     # --- runs
 
-    def _index(self, index: int) -> int:
+    def _choose_index(self, index: int) -> int:
         """The index of one of the runs that both sides have."""
         count = min(len(side.runs) for side in self._sides)
         if not count:
@@ -216,7 +216,7 @@ class Lockstep:
         Raises:
             _StoryEnded: it does not end in time.
         """
-        index = self._index(index)
+        index = self._choose_index(index)
         ends = [_await_end(side.client, side.runs[index]) for side in self._sides]
         if not all(ends):
             self.is_incomplete = True
@@ -227,13 +227,13 @@ class Lockstep:
         return pair
 
     def _settle_all(self) -> None:
-        self._index(0)
+        self._choose_index(0)
         for index in range(len(self.url.runs)):
             self.settle(index)
 
     def _cancel(self, index: int) -> None:
         """Cancel a run in progress if no time has passed, else one that has ended."""
-        index = self._index(index)
+        index = self._choose_index(index)
         if not self._is_at_start(index):
             self.settle(index)
         before = self._wait_totals
@@ -322,13 +322,13 @@ class Lockstep:
 
     def finish_then_results(self, index: int, limit: int) -> None:
         self.list_results(index, limit)
-        index = self._index(index)
+        index = self._choose_index(index)
         self._ask(lambda side: build_post("/results/export", {"format": "json", "run_id": side.runs[index]}))
         self._ask(lambda side: build_post("/results/export", {"format": "csv", "run_id": side.runs[index]}))
         self.follow_logs(index, limit)
 
     def list_results(self, index: int, limit: int) -> None:
-        pair, index = self.settle(index), self._index(index)
+        pair, index = self.settle(index), self._choose_index(index)
         self._walk(lambda _: "/results", limit, lambda side: {"run_id": side.runs[index]})
         results = [_find_result(each) for each in pair]
         if all(results):
@@ -336,11 +336,11 @@ class Lockstep:
 
     def follow_logs(self, index: int, limit: int) -> None:
         self.settle(index)
-        index = self._index(index)
+        index = self._choose_index(index)
         self._walk(lambda side: f"/runs/{side.runs[index]}/logs", max(5, limit), lambda _: {})
 
     def list_artifacts(self, index: int) -> None:
-        pair, index = self.settle(index), self._index(index)
+        pair, index = self.settle(index), self._choose_index(index)
         self._walk(lambda side: f"/runs/{side.runs[index]}/artifacts", 50, lambda _: {})
         results = [_find_result(each) for each in pair]
         if all(results):
@@ -355,7 +355,7 @@ class Lockstep:
         self._walk(lambda _: "/runs", _PAGE_SIZE, lambda side: {"created_after": side.since, "status": status})
 
     def visit_as_stranger(self, index: int) -> None:
-        index = self._index(index)
+        index = self._choose_index(index)
         self._ask(lambda side: build_request("GET", f"/runs/{side.runs[index]}", key="other-org"))
         self._ask(lambda side: build_request("GET", f"/runs/{side.runs[index]}/logs", key="other-org"))
         self._ask(lambda side: build_request("GET", f"/runs/{side.runs[index]}/artifacts", key="other-org"))

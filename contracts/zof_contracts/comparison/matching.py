@@ -40,9 +40,9 @@ class Difference:
     place: str
     """The status of the reference's answer, and `status`, `headers/NAME` or `body/PATH`; `*` is any item."""
     url: str
-    """What the deployment answered there."""
+    """The value in the deployment's answer."""
     against: str
-    """What the reference answered there."""
+    """The value in the reference's answer."""
 
 
 @dataclass(slots=True)
@@ -110,12 +110,12 @@ class Matching:
             if type(mine) is not type(other):
                 yield Difference(place, quote_value(mine), quote_value(other))
         elif isinstance(mine, str) and isinstance(other, str) and (name == "id" or name.endswith("_id")):
-            if not self._pair(mine, other):
+            if not self._are_paired(mine, other):
                 yield Difference(place, quote_value(mine), quote_value(other))
         elif self.has_equal_outcomes or name not in {"summary", "failure_summary"}:
             yield from self._compare_values(place, mine, other)
 
-    def _pair(self, ours: str, theirs: str) -> bool:
+    def _are_paired(self, ours: str, theirs: str) -> bool:
         """Whether two IDs mean the same, which they do from their first appearance on."""
         if ours in self.references or theirs in self.references:
             return ours == theirs

@@ -24,7 +24,7 @@ _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a statement rests on: D documented, I inferred or A assumed, with the sources that state it."""
+    """The basis of a statement: D documented, I inferred or A assumed, with the sources that state it."""
 
     tag: str
     sources: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Contract:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
-        self.operations = {operation.id: operation for operation in _operations(document)}
+        self.operations = {operation.id: operation for operation in _read_operations(document)}
 
     def resolve(self, node: Any) -> Any:  # noqa: ANN401  a JSON value
         """Follow the `$ref` of a node; members beside the reference override those of its target."""
@@ -148,7 +148,7 @@ class Contract:
         return after in seen
 
 
-def _operations(document: dict[str, Any]) -> list[Operation]:
+def _read_operations(document: dict[str, Any]) -> list[Operation]:
     found = []
     for path, item in document["paths"].items():
         pattern = re.compile("[^/]+".join(re.escape(part) for part in re.split(r"\{\w+\}", path)))
@@ -173,7 +173,7 @@ def translate_extensions(node: Any) -> Any:  # noqa: ANN401  a JSON value
     return {_KEYWORDS.get(name, name): translate_extensions(value) for name, value in node.items()}
 
 
-def location() -> Path:
+def find_document() -> Path:
     """The path of `openapi.yaml`: inside the package when installed, else at the root of the checkout."""
     beside = _PACKAGE / "openapi.yaml"
     return beside if beside.exists() else _PACKAGE.parent.parent / "openapi.yaml"
@@ -183,4 +183,4 @@ def location() -> Path:
 def load_contract() -> Contract:
     """The contract, read once."""
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Contract(yaml.load(location().read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  both are safe
+    return Contract(yaml.load(find_document().read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  both are safe

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from zof_contracts.contract.document import location
+from zof_contracts.contract.document import find_document
 
 
 def find_line(pointer: str) -> int:
@@ -26,4 +26,4 @@ def find_line(pointer: str) -> int:
 @cache
 def _load_nodes() -> Any:  # noqa: ANN401  a YAML node
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.compose(location().read_text(encoding="utf-8"), Loader=loader)
+    return yaml.compose(find_document().read_text(encoding="utf-8"), Loader=loader)

@@ -1,4 +1,4 @@
-"""What the API consists of: its lists, schemas, ID prefixes and page sizes, all derived from `openapi.yaml`.
+"""The parts of the API: its lists, schemas, ID prefixes and page sizes, all derived from `openapi.yaml`.
 
 An operation or a schema that is added to the document appears here without a change of code. Which rule speaks of it
 is stated in `rules.yaml`; `zof_contracts.contract.owners` refuses to load a document that has something without a rule.

@@ -36,7 +36,7 @@ NEEDS: Final = {
     "strict": "strict mode (--strict)",
     "failing-case": "a test case that fails (--failing-case)",
 }
-"""What a rule may need of the target, and how a report names what is missing."""
+"""The properties of the target that a rule may need, and the text of a report for each that is missing."""
 _MEMBERS: Final = frozenset({"says", "at", "tag", "needs", "least", "how", "mend", *KINDS})
 """The keys that a rule may have in `rules.yaml`."""
 
@@ -54,13 +54,13 @@ class Rule:
     """The place of `openapi.yaml` that states it, in short; see `Contract.pointer`."""
     basis: Basis
     needs: frozenset[str]
-    """What the target must offer, by the keys of `NEEDS`."""
+    """The properties that the target must have, by the keys of `NEEDS`."""
     least: int
     """The number of observations after which the rule counts as kept."""
     how: str
     """How it is checked."""
     mend: str
-    """What to do about a finding."""
+    """The advice for a finding."""
 
 
 SECTIONS: Final = {
@@ -119,7 +119,7 @@ def load_rules() -> Mapping[str, Rule]:
 
 
 def load_ownership() -> Mapping[str, Mapping[str, Any]]:
-    """What `rules.yaml` states about each rule, by name."""
+    """The entries of `rules.yaml`, by the name of the rule."""
     return {name: said for rules in _read_catalogue().values() for name, said in rules.items()}
 
 

@@ -42,7 +42,7 @@ class Limit:
     operation: str
     name: str
     measure: str
-    """What is counted: `value`, `items` or `characters`."""
+    """The unit of the limit: `value`, `items` or `characters`."""
     bound: int
 
     def __str__(self) -> str:

@@ -31,7 +31,7 @@ class PartStarted:
     """A part of it began: a probe, the state machine or the fuzzing."""
 
     name: str
-    """What is tried, in a few words."""
+    """The attempt, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,9 @@ class Claim:
     holds: bool
     expected: str
     got: str
-    """What came: status, field and value."""
+    """The observed status, field and value."""
     place: str = ""
-    """What the rule speaks of there, where it speaks of many things: a field, a header, a parameter."""
+    """The field, header or parameter that the finding is about; empty if the rule is about a single thing."""
     operation: str = ""
     """The operation whose last answer decides it; empty when that is the last answer of all."""
 
@@ -54,7 +54,7 @@ class Finding:
     rule: Rule
     expected: str
     got: str
-    """What came: status, field and value, without any key."""
+    """The observed status, field and value, without any key."""
     trace: tuple[Exchange, ...]
     """The shortest known sequence of requests that shows it; the last exchange breaks the rule."""
     seed: int | None = None
@@ -64,7 +64,7 @@ class Finding:
     times: int = 1
     """How many times it occurred."""
     place: str = ""
-    """What the rule was broken about, where it speaks of many things: a field, a header, a parameter."""
+    """The field, header or parameter that broke the rule; empty if the rule is about a single thing."""
 
     @property
     def verdict(self) -> Verdict:

@@ -126,9 +126,9 @@ class Ledger:
 
     def results(self) -> tuple[RuleResult, ...]:
         """The state of every rule to verify, in the order of the contract."""
-        return tuple(self._result(rule) for rule in self.rules.values())
+        return tuple(self._make_result(rule) for rule in self.rules.values())
 
-    def _result(self, rule: Rule) -> RuleResult:
+    def _make_result(self, rule: Rule) -> RuleResult:
         findings = tuple(finding for finding in self.findings.values() if finding.rule.name == rule.name)
         seen = self.evidence[rule.name]
         if any(not finding.flaky for finding in findings):
@@ -137,9 +137,9 @@ class Ledger:
             return RuleResult(rule, Verdict.NOT_EXERCISED, seen, "flaky: not there when tried again", findings)
         if seen >= rule.least:
             return RuleResult(rule, Verdict.KEPT, seen, "", ())
-        return RuleResult(rule, Verdict.NOT_EXERCISED, seen, self._reason(rule, seen), ())
+        return RuleResult(rule, Verdict.NOT_EXERCISED, seen, self._explain(rule, seen), ())
 
-    def _reason(self, rule: Rule, seen: int) -> str:
+    def _explain(self, rule: Rule, seen: int) -> str:
         if lacking := self.target.lacks(rule):
             return "needs " + "; ".join(NEEDS[need] for need in lacking)
         if rule.name in self.reasons:

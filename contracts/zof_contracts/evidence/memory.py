@@ -1,4 +1,4 @@
-"""What judges remember of exchanges, in bounded memory."""
+"""The memory of judges: it is bounded, and holds shortened exchanges."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Subject(Protocol):
-    """What evidence and reports read of a deployment."""
+    """The properties of a deployment that evidence and reports use."""
 
     @property
     def base(self) -> str:

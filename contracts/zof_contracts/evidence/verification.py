@@ -55,7 +55,7 @@ class Verification:
     stopped: str = ""
     """Why it ended early: the budget, for example; empty if it did not."""
     notes: tuple[str, ...] = ()
-    """What a reader should know about the target and what is no finding."""
+    """Facts about the target that a reader should know, and that are no findings."""
     interrupted: bool = False
     error: str = ""
     """Why it could not be finished: the target was lost, or an internal error; empty if it was finished."""
@@ -106,7 +106,7 @@ class Verification:
         """Whether fewer rules were exercised than `fail_under` demands."""
         return 100 * self.exercised_count < self.fail_under * len(self.results)
 
-    def failing(self, *, strict: bool) -> tuple[Finding, ...]:
+    def list_failing(self, *, strict: bool) -> tuple[Finding, ...]:
         """The findings that fail a pipeline."""
         return tuple(one for one in self.new_findings if strict or one.verdict is Verdict.VIOLATED)
 
@@ -120,6 +120,6 @@ class Verification:
             return INTERRUPTED
         if self.error or not self.has_evidence:
             return COULD_NOT
-        if self.failing(strict=strict):
+        if self.list_failing(strict=strict):
             return FOUND
         return COULD_NOT if self.is_thin else NOTHING_FOUND

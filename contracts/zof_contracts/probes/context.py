@@ -1,4 +1,4 @@
-"""What every probe works with: the client, the ledger, and the runs that were started to be looked at.
+"""The context of the probes: the client, the ledger, and the runs that were started for them.
 
 A probe is a function that takes a `ProbeContext` and judges rules. It raises `Unsettled` where the target gave it
 nothing to judge; the rules that it had not judged by then are *not exercised*, with that reason.
@@ -63,7 +63,7 @@ class Probe:
     """One thing that is tried."""
 
     name: str
-    """What is tried, in a few words."""
+    """The attempt, in a few words."""
     settle: Callable[[ProbeContext], None]
     rules: tuple[str, ...]
     """The rules that it can judge, besides those that the checks judge in its answers."""

@@ -32,7 +32,7 @@ def is_absent(context: ProbeContext, exchange: Exchange) -> bool:
     if exchange.response.status not in ABSENT or operation is None:
         return False
     if operation.id not in context.absences:
-        is_present = _is_proven(context, operation.id) or _answers(context, operation, exchange)
+        is_present = _is_proven(context, operation.id) or _is_answered(context, operation, exchange)
         context.absences[operation.id] = not is_present
     return context.absences[operation.id]
 
@@ -62,7 +62,7 @@ def _shows_presence(exchange: Exchange) -> bool:
     return exchange.response.ok or (is_main and exchange.response.status in _PROOF)
 
 
-def _answers(context: ProbeContext, operation: Operation, exchange: Exchange) -> bool:
+def _is_answered(context: ProbeContext, operation: Operation, exchange: Exchange) -> bool:
     """Whether an operation answers the main key, about something that exists."""
     request = replace(exchange.request, key="main", authorization="Bearer {key}")
     if "{" in operation.path:

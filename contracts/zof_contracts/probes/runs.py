@@ -259,4 +259,4 @@ PROBES: Final = (
         ("runs.capacity", "runs.capacity.fifo", "runs.cancel.frees-place", "idempotency.without-key"),
     ),
 )
-"""Several of these start runs, which go on while later probes read."""
+"""Several of these start runs, which continue while later probes read."""

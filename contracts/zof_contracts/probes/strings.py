@@ -24,7 +24,7 @@ _TEXTS: Final = (
     ("a lone surrogate", "\\ud800"),
     ("NUL", "\\u0000"),
 )
-"""What a string may hold, in words and as it stands in JSON."""
+"""The kinds of text that a string may hold, each with a description and its JSON form."""
 _READING: Final = "exportResults"
 """The operation with a body that changes nothing."""
 _ALPHABET: Final = re.compile(r"\^([a-z]+_)\[")
@@ -73,7 +73,7 @@ def list_bodies(context: ProbeContext, operation: str) -> Iterator[tuple[str, Js
 
 
 def _name_kind(field: str, node: JsonObject, item: JsonObject) -> str:
-    """What makes two fields alike: the schema that both refer to, else each is of its own kind."""
+    """The name of a field's kind: the schema that it refers to; a field without one is a kind of its own."""
     return str(node.get("$ref") or item.get("format") or field)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zof_contracts.target.receiver import Received
 
 EVENTS: Final = ("run.completed", "run.started", "run.failed")
-"""What the webhook subscribes to; the test call sends the first."""
+"""The events that the webhook subscribes to; the test call sends the first."""
 _PATIENCE: Final = 10.0
 """Seconds for a request through the public URL."""
 _MOMENT: Final = 1.0
@@ -35,7 +35,7 @@ _SUCCESS: Final = range(200, 300)
 
 
 class WebhookSession:
-    """What the probes of webhooks share."""
+    """A registered webhook with its receiver, which the probes of webhooks share."""
 
     def __init__(self, client: Client, nonce: str) -> None:
         """Listen, and register a webhook, unless the client did before. Raises `OSError` when it cannot listen."""
@@ -60,7 +60,7 @@ class WebhookSession:
 
     @property
     def registration(self) -> dict[str, object]:
-        """What was asked for when the webhook was registered."""
+        """The body of the request that registers the webhook."""
         fields: dict[str, object] = json.loads(self.created.request.body)
         return fields
 
@@ -130,7 +130,7 @@ class WebhookSession:
         return f"--webhook-public-url {public_url} does not lead to the receiver at {self._receiver.url}"
 
     @contextmanager
-    def answering(self, status: int) -> Iterator[None]:
+    def answer_with(self, status: int) -> Iterator[None]:
         """Answer every event with a status for the time of a `with`."""
         self._receiver.answer = lambda _: status
         try:

@@ -131,7 +131,7 @@ def call_test(context: ProbeContext) -> None:
     if not tested.response.ok:
         raise Unsettled(f"the test call was answered {describe(tested.response)}")
     trace = [session.created, tested]
-    came = session.wait_for(partial(_has_come, event), _patience(context))
+    came = session.wait_for(partial(_has_arrived, event), _measure_patience(context))
     _require_reachable(session)
     shown = quote_value([one.id for one in session.events()])
     context.record(Claim("webhooks.test.sent", came, f"the event {quote_value(event.id)}", f"events {shown}"), trace)
@@ -143,10 +143,10 @@ def retry(context: ProbeContext) -> None:
     session = _require(context)
     if context.target.advance is None:
         raise Unsettled("the target's clock cannot be moved")
-    with session.answering(_UNAVAILABLE):
+    with session.answer_with(_UNAVAILABLE):
         tested = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
         event = webhooks.read_event(tested.response.body, "")
-        if not session.wait_for(partial(_has_come, event), _patience(context)):
+        if not session.wait_for(partial(_has_arrived, event), _measure_patience(context)):
             raise Unsettled("the event of the test call did not come")
     refused = [one for one in session.events() if not one.was_taken][-1]
     count = len(session.events())
@@ -157,7 +157,7 @@ def retry(context: ProbeContext) -> None:
         context.client.wait(_RETRY_AFTER, "the retry of a webhook")
         trace.append(context.client.get("/webhooks", limit=1))
         session.wait_briefly(lambda events: len(events) > count)
-    came = session.wait_for(lambda events: len(events) > count, _patience(context))
+    came = session.wait_for(lambda events: len(events) > count, _measure_patience(context))
     context.record(Claim("webhooks.retry", came, "the event again after 10 s", "no further delivery"), trace)
     if came:
         again = session.events()[count]
@@ -176,11 +176,11 @@ def follow_runs(context: ProbeContext) -> None:
     ended = [context.wait_until(str(start.response.fields["id"]), has_ended) for start in (*started, canceled)]
     for exchange in ended:
         run = exchange.response.fields
-        session.wait_for(partial(_have_come, run["id"], _list_events(run)), _patience(context))
-    # What was sent before a test event has come when the test event has, since events go in order.
+        session.wait_for(partial(_have_arrived, run["id"], _list_events(run)), _measure_patience(context))
+    # Events go in order, so all earlier events have come when the test event has.
     last = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
     value = webhooks.read_event(last.response.body, "").value
-    session.wait_for(lambda events: any(one.value == value for one in events), _patience(context))
+    session.wait_for(lambda events: any(one.value == value for one in events), _measure_patience(context))
     _require_reachable(session)
     events = session.events()
     for exchange in ended:
@@ -201,12 +201,12 @@ def _list_events(run: dict[str, Any]) -> set[str]:
     return found | ({"run.failed"} if run.get("status") == "failed" else set())
 
 
-def _patience(context: ProbeContext) -> float:
+def _measure_patience(context: ProbeContext) -> float:
     """Seconds of real time to wait for an event that must come."""
     return _PATIENCE_IN_PROCESS if context.target.in_process else context.target.patience
 
 
-def _have_come(run_id: str, types: set[str], events: Sequence[Event]) -> bool:
+def _have_arrived(run_id: str, types: set[str], events: Sequence[Event]) -> bool:
     return types <= {event.type for event in events if event.run_id == run_id}
 
 
@@ -232,7 +232,7 @@ def _open(context: ProbeContext) -> WebhookSession:
     return context.webhooks
 
 
-def _has_come(event: Event, events: Sequence[Event]) -> bool:
+def _has_arrived(event: Event, events: Sequence[Event]) -> bool:
     """Whether an event that an answer showed was received; a field that only one of the two has does not count."""
     return any(one.id == event.id and is_consistent(one.value, event.value) for one in events)
 
@@ -252,7 +252,7 @@ def _require_reachable(session: WebhookSession) -> None:
         raise Unsettled(obstacle)
 
 
-def _rules(words: str) -> tuple[str, ...]:
+def _name_rules(words: str) -> tuple[str, ...]:
     return tuple(f"webhooks.{word}" for word in words.split())
 
 
@@ -260,12 +260,14 @@ PROBES: Final = (
     Probe(
         "webhook registration",
         register,
-        _rules("create shape list secret.once secret.replay events.refused url.refused secret.refused unknown"),
+        _name_rules("create shape list secret.once secret.replay events.refused url.refused secret.refused unknown"),
     ),
-    Probe("webhook permission", try_permission, _rules("permission")),
-    Probe("webhooks of another organization", visit_as_other_organization, _rules("tenants")),
-    Probe("webhook test call", call_test, _rules("test test.sent envelope signature signature.form ids secret.once")),
-    Probe("webhook events of runs", follow_runs, _rules("started completed failed order object envelope ids")),
-    Probe("webhook retry", retry, _rules("retry retry.same")),
+    Probe("webhook permission", try_permission, _name_rules("permission")),
+    Probe("webhooks of another organization", visit_as_other_organization, _name_rules("tenants")),
+    Probe(
+        "webhook test call", call_test, _name_rules("test test.sent envelope signature signature.form ids secret.once")
+    ),
+    Probe("webhook events of runs", follow_runs, _name_rules("started completed failed order object envelope ids")),
+    Probe("webhook retry", retry, _name_rules("retry retry.same")),
 )
 """Probes of webhooks."""

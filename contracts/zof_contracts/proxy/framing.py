@@ -185,7 +185,7 @@ class MessageReader:
         return Piece(raw, is_end=after is _State.HEAD)
 
     def _judge_line(self, line: bytes) -> tuple[_State, int]:
-        """What follows a line of the chunked coding, and the size of the chunk if one does."""
+        """The state after a line of the chunked coding, and the size of the chunk if a chunk follows."""
         if self._state is _State.CHUNK_END:
             if line:
                 raise NotHttpError
@@ -209,7 +209,7 @@ class MessageReader:
         return Piece(raw, head, is_end=is_end)
 
     def _pass_early(self) -> Piece | None:
-        """What came of an incomplete head or line; None if nothing new came."""
+        """The new bytes of an incomplete head or line; None if there are none."""
         early = self._buffer[self._passed :]
         if not early:
             return None

@@ -32,7 +32,7 @@ _OVERHEAD: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was found so far."""
+    """The findings so far."""
 
     contract: Verification
     client: Verification
@@ -94,7 +94,7 @@ class TrafficJudge:
         self._skips.add(reason)
 
     def report(self) -> Outcome:
-        """What was found so far, once all that waits is judged."""
+        """The findings so far, after all waiting exchanges have been judged."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting and not self._is_busy, 30)
         with self._lock:

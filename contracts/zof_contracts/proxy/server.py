@@ -52,7 +52,7 @@ class ProxySettings:
     """Whether the Host of requests stays as it is."""
     is_marking: bool = False
     token: str = ""
-    """What clients must send as `Proxy-Authorization: Bearer TOKEN`; empty for nothing."""
+    """The token that clients must send as `Proxy-Authorization: Bearer TOKEN`; empty for none."""
 
     @property
     def changes_heads(self) -> bool:

@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Load the test items if the command line names a target."""
-    if target_of(config):
+    if find_target(config):
         try:
             config.pluginmanager.import_plugin("zof_contracts.pytest_plugin.items")
         except ImportError as error:
@@ -60,6 +60,6 @@ def pytest_configure(config: pytest.Config) -> None:
             ) from error
 
 
-def target_of(config: pytest.Config) -> str:
+def find_target(config: pytest.Config) -> str:
     """The target that the command line names; empty if it names none."""
     return config.getoption(f"{PREFIX}url") or config.getoption(f"{PREFIX}app") or ""

@@ -18,7 +18,7 @@ import pytest
 from zof_contracts.cli.execution import run_verification
 from zof_contracts.cli.options import add_options
 from zof_contracts.contract.rules import RULES
-from zof_contracts.pytest_plugin import PREFIX, target_of
+from zof_contracts.pytest_plugin import PREFIX, find_target
 from zof_contracts.report.document import build_report
 from zof_contracts.report.escape import escape_controls
 from zof_contracts.report.junit import explain_finding, is_failing
@@ -101,7 +101,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Name the target in the header."""
-    return f"zof-contracts: {target_of(config)}"
+    return f"zof-contracts: {find_target(config)}"
 
 
 class Catalogue(pytest.File):

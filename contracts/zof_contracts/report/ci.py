@@ -1,4 +1,4 @@
-"""What pipelines show beside a change: GitHub annotations and step summary, and GitLab's code-quality report."""
+"""Reports for pipelines: GitHub annotations and step summary, and GitLab's code-quality report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def render_annotations(report: Report) -> str:
     """Render the findings that fail as GitHub workflow commands, each at its line of `openapi.yaml`."""
     strict = report["target"]["strict"]
     return "".join(
-        f"::error file={DOCUMENT},line={_line(report, finding)},title={_escape_property(finding['rule'])}::"
+        f"::error file={DOCUMENT},line={_find_line(report, finding)},title={_escape_property(finding['rule'])}::"
         f"{_escape_data(_describe(finding))}\n"
         for finding in report["findings"]
         if is_failing(finding, strict=strict)
@@ -67,7 +67,7 @@ def render_code_quality(report: Report) -> str:
                 "check_name": finding["rule"],
                 "fingerprint": finding["key"],
                 "severity": _SEVERITIES[finding["verdict"]],
-                "location": {"path": DOCUMENT, "lines": {"begin": _line(report, finding)}},
+                "location": {"path": DOCUMENT, "lines": {"begin": _find_line(report, finding)}},
             }
             for finding in report["findings"]
             if is_failing(finding, strict=True)
@@ -80,7 +80,7 @@ def _describe(finding: dict[str, Any]) -> str:
     return f"{operation}expected {finding['expected']}; got {finding['got']}"
 
 
-def _line(report: Report, finding: dict[str, Any]) -> int:
+def _find_line(report: Report, finding: dict[str, Any]) -> int:
     at = next(rule["at"] for rule in report["rules"] if rule["name"] == finding["rule"])
     return find_line(load_contract().pointer(at))
 

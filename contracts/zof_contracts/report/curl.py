@@ -80,7 +80,7 @@ class _Variables:
         return [(piece, self.names.get(piece, "")) for piece in pieces if piece]
 
 
-def key_variable(key: str) -> str:
+def name_key_variable(key: str) -> str:
     """Return the environment variable that holds an API key."""
     return "ZOF_API_KEY" if key == "main" else "ZOF_API_KEY_" + key.upper().replace("-", "_")
 
@@ -91,7 +91,7 @@ def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str
     Args:
         trace: the exchanges; the script waits between them as the verification did.
         base: the URL without `/v1`.
-        keys: the API keys by name, none of which stands in the script.
+        keys: the API keys by name; the script contains none of them.
         can_move_clock: whether the script waits by moving the target's clock, which takes no time.
     """
     redact, variables = Redactor(keys), _Variables()
@@ -133,7 +133,7 @@ class _Step:
         if self.pause:
             yield from ("", f"pause {self.pause:g}")
         answer, count = self.exchange.response, self.last - self.first + 1
-        request_id = _flatten(answer.header("x-request-id") or "")
+        request_id = _remove_newlines(answer.header("x-request-id") or "")
         numbers = f"{self.first}" if count == 1 else f"{self.first} to {self.last}"
         yield from ("", f"# {numbers}. {answer.status}" + (f", {request_id}" if request_id else ""))
         if count == 1:
@@ -179,17 +179,17 @@ def measure_pause(before: Exchange, after: Exchange, *, can_move_clock: bool) ->
 
 
 def _list_keys(trace: Sequence[Exchange], keys: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for each key of the target that a script needs, which says so where it is not set."""
+    """Yield a line for each key of the target that a script needs; the line reports a key that is not set."""
     for key in dict.fromkeys(exchange.request.key for exchange in trace):
         if key in keys:
-            yield f': "${{{key_variable(key)}:?set it to the API key: {key}}}"'
+            yield f': "${{{name_key_variable(key)}:?set it to the API key: {key}}}"'
 
 
 def _find_later_values(
     answer: object, sent: Sequence[Exchange], later: Sequence[Exchange], variables: _Variables
 ) -> Iterator[tuple[Path, str]]:
     """Yield the path and value of each text of an answer that a later request contains and no earlier one does."""
-    before, after = ("\n".join(_request_text(each.request) for each in part) for part in (sent, later))
+    before, after = ("\n".join(_join_request(each.request) for each in part) for part in (sent, later))
     known = set(variables.names)
     for path, value in _list_texts(answer):
         if len(value) >= _SHORTEST and value not in known and value in after and value not in before:
@@ -197,7 +197,7 @@ def _find_later_values(
             yield path, value
 
 
-def _request_text(request: Request) -> str:
+def _join_request(request: Request) -> str:
     headers = "\n".join(value for _, value in request.headers)
     return f"{_unquote_colons(request.target)}\n{headers}\n{request.body.decode(errors='replace')}"
 
@@ -235,8 +235,8 @@ class _Command:
 
     def write(self) -> str:
         """Return the command, which prints the answer with its headers."""
-        request, (before, body) = self.request, self._body()
-        words = [before + "curl -sS", "" if request.method == "HEAD" else "-i", self._method(body)]
+        request, (before, body) = self.request, self._write_body()
+        words = [before + "curl -sS", "" if request.method == "HEAD" else "-i", self._write_method(body)]
         address = self.variables.split(_unquote_colons(request.target))
         if any(name for _, name in address) or any(mark in request.target for mark in "[]{}"):
             words.append("-g")  # brackets and braces are no pattern
@@ -244,35 +244,35 @@ class _Command:
             words.append("--path-as-is")
         if self.exchange.response.header("content-encoding"):
             words.append("--compressed")
-        lines = [" ".join(word for word in (*words, self._address(address)) if word)]
+        lines = [" ".join(word for word in (*words, self._write_address(address)) if word)]
         if request.key:
-            lines.append(f"-H {self._authorization()}")
-        lines += [f"-H {self._header(name, value)}" for name, value in request.headers]
+            lines.append(f"-H {self._write_authorization()}")
+        lines += [f"-H {self._write_header(name, value)}" for name, value in request.headers]
         if body and request.header("content-type") is None:
             lines.append("-H Content-Type:")  # curl would add that of a form
         return " \\\n  ".join([*lines, body] if body else lines)
 
-    def _method(self, body: str) -> str:
+    def _write_method(self, body: str) -> str:
         if self.request.method == "HEAD":
             return "-I"
         usual = "POST" if body else "GET"
         return "" if self.request.method == usual else f"-X {shlex.quote(self.request.method)}"
 
-    def _address(self, pieces: list[tuple[str, str]]) -> str:
+    def _write_address(self, pieces: list[tuple[str, str]]) -> str:
         escaped = [(piece if name else quote(piece, safe=_URL_SAFE), name) for piece, name in pieces]
         if pieces and not pieces[0][1] and pieces[0][0].startswith(PREFIX):
             escaped[0] = (escaped[0][0].removeprefix(PREFIX), "")
             return self._quote(escaped, start="$ZOF_BASE_URL")
         return self._quote(escaped, start=f"${{ZOF_BASE_URL%{PREFIX}}}")
 
-    def _authorization(self) -> str:
+    def _write_authorization(self) -> str:
         before, brace, after = self.request.authorization.partition("{key}")
         if brace and self.request.key in self.keys:
-            variable = key_variable(self.request.key)
+            variable = name_key_variable(self.request.key)
             return self._quote([(f"Authorization: {before}", ""), (variable, variable), (after, "")])
         return quote_literal(self.redact.text(f"Authorization: {before}{self.request.key if brace else ''}{after}"))
 
-    def _header(self, name: str, value: str) -> str:
+    def _write_header(self, name: str, value: str) -> str:
         pieces = self.variables.split(f"{name}: {value}")
         if name.lower() == "idempotency-key" and 0 < len(value) <= _MAX_KEY and value.isascii() and value.isprintable():
             pieces += [("-", ""), ("UNIQUE", "UNIQUE")]  # the target has kept the answer to the original key
@@ -288,7 +288,7 @@ class _Command:
         first = f'"{start}"' if start else ""
         return first + "".join(f'"${{{name}}}"' if name else quote_literal(piece) for piece, name in cleared)
 
-    def _body(self) -> tuple[str, str]:
+    def _write_body(self) -> tuple[str, str]:
         """Return what precedes curl in the command, and the option that gives the body."""
         body = self.redact.bytes(self.request.body)
         if not body:
@@ -301,6 +301,6 @@ class _Command:
         return f"{print_bytes(body)} | ", "--data-binary @-"
 
 
-def _flatten(text: str) -> str:
+def _remove_newlines(text: str) -> str:
     """Return the text in one line, without characters that control a terminal."""
     return " ".join(escape_controls(text).split())

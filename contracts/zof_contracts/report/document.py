@@ -47,7 +47,7 @@ def read_version() -> str:
 def build_report(verification: Verification) -> Report:
     """Build the report of a verification, without secrets, and with control characters escaped."""
     redactor = make_redactor(verification)
-    report: Report = redact_value(_build(verification), lambda text: escape_controls(redactor.text(text)))
+    report: Report = redact_value(_build_values(verification), lambda text: escape_controls(redactor.text(text)))
     return report
 
 
@@ -96,23 +96,24 @@ def describe_source(source: str) -> Report:
     return {"name": PAGES.get(source, source)}
 
 
-def _build(verification: Verification) -> Report:
-    defects = _defects(verification)
+def _build_values(verification: Verification) -> Report:
+    defects = _group_defects(verification)
     return {
         "format": FORMAT,
         "tool": {"name": "zof-contracts", "version": read_version()},
-        "target": _target(verification),
-        "summary": _summary(verification),
-        "sections": [_section(verification, number, title) for number, title in verification.sections.items()],
+        "target": _describe_target(verification),
+        "summary": _summarize(verification),
+        "sections": [_describe_section(verification, number, title) for number, title in verification.sections.items()],
         "rules": [
-            _rule(each, [one[0].key for one in defects if one[0].rule == each.rule]) for each in verification.results
+            _describe_rule_result(each, [one[0].key for one in defects if one[0].rule == each.rule])
+            for each in verification.results
         ],
-        "findings": [_finding(verification, *defect) for defect in defects],
+        "findings": [_describe_finding(verification, *defect) for defect in defects],
         "receipt": [{"run": one.run, "key": one.key, "state": one.state} for one in verification.receipt],
     }
 
 
-def _defects(verification: Verification) -> list[list[Finding]]:
+def _group_defects(verification: Verification) -> list[list[Finding]]:
     """Group the findings that are one defect; the one with the shortest trace comes first.
 
     A rule that is broken at one place of several operations is one defect. So is a rule that is broken in the same way
@@ -126,7 +127,7 @@ def _defects(verification: Verification) -> list[list[Finding]]:
     return [sorted(group, key=lambda one: len(one.trace)) for group in groups.values()]
 
 
-def _target(verification: Verification) -> Report:
+def _describe_target(verification: Verification) -> Report:
     target = verification.target
     return {
         "url": target.base,
@@ -140,21 +141,21 @@ def _target(verification: Verification) -> Report:
     }
 
 
-def _summary(verification: Verification) -> Report:
+def _summarize(verification: Verification) -> Report:
     requests, seconds = verification.request_count, max(verification.seconds, 1e-9)
     return {
-        "outcome": _outcome(verification),
+        "outcome": _choose_outcome(verification),
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verification.began)),
         "seconds": round(verification.seconds, 3),
         "seed": verification.seed,
         "exit_status": verification.exit_code(strict=verification.target.is_strict),
-        "exit_reason": _exit_reason(verification),
+        "exit_reason": _explain_exit(verification),
         "notes": list(verification.notes),
         "fail_under": verification.fail_under,
         "baseline": verification.has_baseline,
         "rules": len(verification.results),
         "exercised": verification.exercised_count,
-        **_counts(verification.results),
+        **_count_verdicts(verification.results),
         "flaky": sum(one.flaky for one in verification.findings),
         "known": sum(one.key in verification.known for one in verification.findings),
         "requests": requests,
@@ -168,7 +169,7 @@ def _summary(verification: Verification) -> Report:
     }
 
 
-def _exit_reason(verification: Verification) -> str:
+def _explain_exit(verification: Verification) -> str:
     """Return the reason for the exit status, in the order in which `Verification.exit_code` decides."""
     if verification.interrupted:
         return "the verification was interrupted"
@@ -176,7 +177,7 @@ def _exit_reason(verification: Verification) -> str:
         return f"the verification could not be finished: {verification.error}"
     if not verification.has_evidence:
         return "no rule was exercised"
-    if failing := verification.failing(strict=verification.target.is_strict):
+    if failing := verification.list_failing(strict=verification.target.is_strict):
         count = len({one.rule.name for one in failing})
         return f"{count} rule{' is' if count == 1 else 's are'} broken"
     if verification.is_thin:
@@ -185,7 +186,7 @@ def _exit_reason(verification: Verification) -> str:
     return "no violation was found"
 
 
-def _outcome(verification: Verification) -> str:
+def _choose_outcome(verification: Verification) -> str:
     if not verification.has_evidence:
         return "nothing was tested"
     verdicts = {one.verdict for one in verification.new_findings}
@@ -194,21 +195,21 @@ def _outcome(verification: Verification) -> str:
     return "differences" if verdicts else "nothing found"
 
 
-def _counts(settled: tuple[RuleResult, ...]) -> dict[str, int]:
-    return {field_name(verdict): sum(each.verdict is verdict for each in settled) for verdict in Verdict}
+def _count_verdicts(settled: tuple[RuleResult, ...]) -> dict[str, int]:
+    return {name_field(verdict): sum(each.verdict is verdict for each in settled) for verdict in Verdict}
 
 
-def field_name(verdict: Verdict) -> str:
+def name_field(verdict: Verdict) -> str:
     """Return the field name of a verdict: `not_exercised` for `not exercised`."""
     return verdict.value.replace(" ", "_")
 
 
-def _section(verification: Verification, number: int, title: str) -> Report:
+def _describe_section(verification: Verification, number: int, title: str) -> Report:
     mine = tuple(each for each in verification.results if each.rule.section == number)
-    return {"number": number, "title": title, "rules": len(mine), **_counts(mine)}
+    return {"number": number, "title": title, "rules": len(mine), **_count_verdicts(mine)}
 
 
-def _rule(each: RuleResult, findings: list[str]) -> Report:
+def _describe_rule_result(each: RuleResult, findings: list[str]) -> Report:
     return {
         **describe_rule(each.rule),
         "verdict": each.verdict.value,
@@ -218,7 +219,7 @@ def _rule(each: RuleResult, findings: list[str]) -> Report:
     }
 
 
-def _finding(verification: Verification, finding: Finding, *others: Finding) -> Report:
+def _describe_finding(verification: Verification, finding: Finding, *others: Finding) -> Report:
     return {
         "key": finding.key,
         "rule": finding.rule.name,
@@ -232,18 +233,18 @@ def _finding(verification: Verification, finding: Finding, *others: Finding) -> 
         "known": finding.key in verification.known,
         "seed": verification.seed if finding.seed is None else finding.seed,
         "request_id": finding.request_id,
-        "steps": [_step(exchange) for exchange in finding.trace],
-        "also": [_other_operation(verification, other) for other in others],
-        "script": _script(verification, finding),
+        "steps": [_describe_step(exchange) for exchange in finding.trace],
+        "also": [_describe_other_operation(verification, other) for other in others],
+        "script": _write_script(verification, finding),
     }
 
 
-def _script(verification: Verification, finding: Finding) -> str:
+def _write_script(verification: Verification, finding: Finding) -> str:
     target = verification.target
     return write_script(finding.trace, base=target.base, keys=target.keys, can_move_clock=target.can_move_clock)
 
 
-def _other_operation(verification: Verification, other: Finding) -> Report:
+def _describe_other_operation(verification: Verification, other: Finding) -> Report:
     return {
         "key": other.key,
         "operation": other.operation,
@@ -251,11 +252,11 @@ def _other_operation(verification: Verification, other: Finding) -> Report:
         "got": other.got,
         "times": other.times,
         "request_id": other.request_id,
-        "script": _script(verification, other),
+        "script": _write_script(verification, other),
     }
 
 
-def _step(exchange: Exchange) -> Report:
+def _describe_step(exchange: Exchange) -> Report:
     return {
         "number": exchange.number,
         "method": exchange.request.method,

@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 def render(verification: Verification) -> str:
     """Render the journal as HAR."""
     redactor = make_redactor(verification)
-    entries = [_entry(exchange, verification.target.base, redactor) for exchange in verification.journal]
+    entries = [_build_entry(exchange, verification.target.base, redactor) for exchange in verification.journal]
     creator = {"name": "zof-contracts", "version": read_version()}
     log = {"version": "1.2", "creator": creator, "pages": [], "entries": redact_value(entries, redactor.text)}
     return dump_json({"log": log}, indent=1)
 
 
-def _entry(exchange: Exchange, base: str, redactor: Redactor) -> dict[str, Any]:
+def _build_entry(exchange: Exchange, base: str, redactor: Redactor) -> dict[str, Any]:
     took = round(exchange.took * 1000, 3)
     began = exchange.at - exchange.took
     whole, milli = divmod(round(began * 1000), 1000)
     return {
         "startedDateTime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{milli:03}Z",
         "time": took,
-        "request": _request(exchange.request, base, redactor),
-        "response": _response(exchange.response, redactor),
+        "request": _build_request(exchange.request, base, redactor),
+        "response": _build_response(exchange.response, redactor),
         "cache": {},
         "timings": {"send": 0, "wait": took, "receive": 0},
         "comment": f"{exchange.number} {exchange.operation}".strip(),
     }
 
 
-def _request(request: Request, base: str, redactor: Redactor) -> dict[str, Any]:
+def _build_request(request: Request, base: str, redactor: Redactor) -> dict[str, Any]:
     headers = list(request.headers)
     if request.key:
         headers.insert(0, ("Authorization", request.authorization.replace("{key}", f"[key {request.key}]")))
@@ -49,34 +49,34 @@ def _request(request: Request, base: str, redactor: Redactor) -> dict[str, Any]:
         "url": base + request.target,
         "httpVersion": "HTTP/1.1",
         "cookies": [],
-        "headers": _pairs(tuple(headers)),
-        "queryString": _pairs(tuple(parse_qsl(request.query, keep_blank_values=True))),
+        "headers": _build_pairs(tuple(headers)),
+        "queryString": _build_pairs(tuple(parse_qsl(request.query, keep_blank_values=True))),
         "headersSize": -1,
         "bodySize": len(request.body),
-        **({"postData": _post_data(request, redactor)} if request.body else {}),
+        **({"postData": _build_post_data(request, redactor)} if request.body else {}),
     }
 
 
-def _post_data(request: Request, redactor: Redactor) -> dict[str, Any]:
+def _build_post_data(request: Request, redactor: Redactor) -> dict[str, Any]:
     text = redactor.bytes(request.body).decode(errors="replace")
     return {"mimeType": request.header("content-type") or "", "params": [], "text": text}
 
 
-def _response(response: Response, redactor: Redactor) -> dict[str, Any]:
+def _build_response(response: Response, redactor: Redactor) -> dict[str, Any]:
     return {
         "status": response.status,
         "statusText": "",
         "httpVersion": "HTTP/1.1",
         "cookies": [],
-        "headers": _pairs(response.headers),
-        "content": _content(response, redactor),
+        "headers": _build_pairs(response.headers),
+        "content": _build_content(response, redactor),
         "redirectURL": response.header("location") or "",
         "headersSize": -1,
         "bodySize": len(response.body),
     }
 
 
-def _content(response: Response, redactor: Redactor) -> dict[str, Any]:
+def _build_content(response: Response, redactor: Redactor) -> dict[str, Any]:
     body = redactor.bytes(response.body)
     found: dict[str, Any] = {"size": len(body), "mimeType": response.header("content-type") or ""}
     try:
@@ -85,5 +85,5 @@ def _content(response: Response, redactor: Redactor) -> dict[str, Any]:
         return {**found, "text": base64.b64encode(body).decode(), "encoding": "base64"}
 
 
-def _pairs(pairs: Headers) -> list[dict[str, str]]:
+def _build_pairs(pairs: Headers) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in pairs]

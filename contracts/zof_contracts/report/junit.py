@@ -23,34 +23,38 @@ def render(report: Report) -> str:
     for section in report["sections"]:
         rules = [rule for rule in report["rules"] if rule["section"] == section["number"]]
         if rules:
-            _suite(root, section, [(rule, [findings[key] for key in rule["findings"]]) for rule in rules], strict)
+            _add_suite(root, section, [(rule, [findings[key] for key in rule["findings"]]) for rule in rules], strict)
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(root: Element, section: dict[str, Any], rules: list[Any], strict: bool) -> None:  # noqa: FBT001
+def _add_suite(root: Element, section: dict[str, Any], rules: list[Any], strict: bool) -> None:  # noqa: FBT001
     suite = SubElement(root, "testsuite", name=f"{section['number']} {section['title']}", errors="0", time="0")
     for rule, findings in rules:
-        _case(suite, rule, findings, strict)
+        _add_case(suite, rule, findings, strict)
     suite.set("tests", str(len(rules)))
     suite.set("failures", str(len(suite.findall("testcase/failure"))))
     suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
 
 
-def _case(suite: Element, rule: dict[str, Any], findings: list[dict[str, Any]], strict: bool) -> None:  # noqa: FBT001
+def _add_case(suite: Element, rule: dict[str, Any], findings: list[dict[str, Any]], strict: bool) -> None:  # noqa: FBT001
     case = SubElement(suite, "testcase", name=rule["name"], classname=f"contract.{rule['section']}", time="0")
     counted = [one for one in findings if is_failing(one, strict=strict)]
     if counted:
         first = counted[0]
         failure = SubElement(case, "failure", type=rule["verdict"])
-        failure.set("message", _clean(f"{rule['sentence']} Expected {first['expected']}; got {first['got']}"))
-        failure.text = _clean("\n\n".join(explain_finding(rule, one) for one in counted))
+        failure.set(
+            "message", _replace_forbidden(f"{rule['sentence']} Expected {first['expected']}; got {first['got']}")
+        )
+        failure.text = _replace_forbidden("\n\n".join(explain_finding(rule, one) for one in counted))
     elif rule["verdict"] == "not exercised":
-        SubElement(case, "skipped", message=_clean(rule["reason"]))
+        SubElement(case, "skipped", message=_replace_forbidden(rule["reason"]))
     elif findings:
-        SubElement(case, "system-out").text = _clean("\n\n".join(explain_finding(rule, one) for one in findings))
+        SubElement(case, "system-out").text = _replace_forbidden(
+            "\n\n".join(explain_finding(rule, one) for one in findings)
+        )
 
 
 def is_failing(finding: dict[str, Any], *, strict: bool) -> bool:
@@ -73,6 +77,6 @@ def explain_finding(rule: dict[str, Any], finding: dict[str, Any]) -> str:
     )
 
 
-def _clean(text: str) -> str:
+def _replace_forbidden(text: str) -> str:
     """Replace the characters that XML does not permit."""
     return _FORBIDDEN.sub("\ufffd", text)

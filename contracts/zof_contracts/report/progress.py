@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _SHOWN_WAIT: Final = 1.0
 """The shortest wait that is shown, in seconds."""
 _SILENCE: Final = 10.0
-"""Seconds without a line after which a plain line says that the verification goes on."""
+"""The seconds without a line after which a line says that the verification is still running."""
 
 
 def can_animate(stream: IO[str]) -> bool:

@@ -26,19 +26,20 @@ def render(report: Report) -> str:
                 "name": tool["name"],
                 "version": tool["version"],
                 "informationUri": "https://zof.ai/docs",
-                "rules": [_rule(rule) for rule in rules],
+                "rules": [_build_rule(rule) for rule in rules],
             }
         },
-        "invocations": [_invocation(report)],
+        "invocations": [_build_invocation(report)],
         "results": [
-            _result(one, rules[index[one["rule"]]], index, has_baseline=has_baseline) for one in report["findings"]
+            _build_result(one, rules[index[one["rule"]]], index, has_baseline=has_baseline)
+            for one in report["findings"]
         ],
         "properties": {"target": report["target"], "summary": report["summary"]},
     }
     return dump_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _rule(rule: dict[str, Any]) -> dict[str, Any]:
+def _build_rule(rule: dict[str, Any]) -> dict[str, Any]:
     pages = [source["url"] for source in rule["sources"] if "url" in source]
     return {
         "id": rule["name"],
@@ -51,7 +52,7 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _invocation(report: Report) -> dict[str, Any]:
+def _build_invocation(report: Report) -> dict[str, Any]:
     summary = report["summary"]
     began = datetime.fromisoformat(summary["began"])
     ended = began + timedelta(seconds=summary["seconds"])
@@ -62,7 +63,7 @@ def _invocation(report: Report) -> dict[str, Any]:
     }
 
 
-def _result(
+def _build_result(
     finding: dict[str, Any], rule: dict[str, Any], index: dict[str, int], *, has_baseline: bool
 ) -> dict[str, Any]:
     text = f"{rule['sentence']} Expected {finding['expected']}; got {finding['got']}.\n\n{finding['script']}"
@@ -73,7 +74,7 @@ def _result(
         "level": level,
         "kind": "fail",
         "message": {"text": text},
-        "locations": [_location(rule["at"])],
+        "locations": [_build_location(rule["at"])],
         "partialFingerprints": {"finding/v1": finding["key"]},
         "occurrenceCount": sum(one["times"] for one in (finding, *finding["also"])),
         **({"baselineState": "unchanged" if finding["known"] else "new"} if has_baseline else {}),
@@ -81,7 +82,7 @@ def _result(
     }
 
 
-def _location(at: str) -> dict[str, Any]:
+def _build_location(at: str) -> dict[str, Any]:
     pointer = load_contract().pointer(at)
     return {
         "physicalLocation": {

@@ -46,11 +46,11 @@ def quote_literal(text: str) -> str:
 
 def print_bytes(body: bytes) -> str:
     """Return a command that prints these bytes; long repetitions are written as multiplications."""
-    code = f"import sys; sys.stdout.buffer.write({' + '.join(_pack(body))})"
+    code = f"import sys; sys.stdout.buffer.write({' + '.join(_write_expressions(body))})"
     return f"python3 -c {shlex.quote(code)}"
 
 
-def _pack(body: bytes) -> Iterator[str]:
+def _write_expressions(body: bytes) -> Iterator[str]:
     """Yield Python expressions that make the bytes."""
     at = 0
     for run in _LONG_RUN.finditer(body):

@@ -30,19 +30,19 @@ def render(report: Report) -> str:
 
 def render_parts(report: Report, parts: tuple[Part, ...]) -> str:
     """Render some parts of the report, and the outcome, which is never left out."""
-    return "\n".join(line for part in (*parts, _outcome) for line in part(report)) + "\n"
+    return "\n".join(line for part in (*parts, _render_outcome) for line in part(report)) + "\n"
 
 
-def _findings(report: Report) -> Iterator[str]:
+def _render_findings(report: Report) -> Iterator[str]:
     rules = {rule["name"]: rule for rule in report["rules"]}
     for number, finding in enumerate(report["findings"], 1):
-        yield from _finding(number, finding, rules[finding["rule"]], report["target"]["profile"])
+        yield from _render_finding(number, finding, rules[finding["rule"]], report["target"]["profile"])
 
 
-def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any], profile: str) -> Iterator[str]:
+def _render_finding(number: int, finding: dict[str, Any], rule: dict[str, Any], profile: str) -> Iterator[str]:
     yield f"{number}. {format_verdict(finding)}  {finding['rule']}"
     yield from _wrap("", rule["sentence"])
-    yield from _wrap("basis     ", f"{rule['basis']}{_sources(rule)}; openapi.yaml: {rule['at']}")
+    yield from _wrap("basis     ", f"{rule['basis']}{_render_sources(rule)}; openapi.yaml: {rule['at']}")
     yield from _wrap("expected  ", finding["expected"])
     yield from _wrap("got       ", finding["got"])
     if finding["times"] > 1 or finding["also"]:
@@ -52,16 +52,16 @@ def _finding(number: int, finding: dict[str, Any], rule: dict[str, Any], profile
         yield from _wrap("requests  ", f"{request}as a script:" if request else "as a script:")
     else:
         yield from _wrap("repeat    ", f"{request}seed {finding['seed']}, --include {finding['rule']}, or:")
-    yield from _script(finding["script"])
+    yield from _render_script(finding["script"])
     for other in finding["also"][:_OTHER_SCRIPTS]:
         yield from _wrap("repeat    ", f"in {name_place(other)}:")
-        yield from _script(other["script"])
+        yield from _render_script(other["script"])
     if finding["also"][_OTHER_SCRIPTS:]:
         yield from _wrap("repeat    ", f"{len(finding['also']) - _OTHER_SCRIPTS} more scripts are in --report json")
     yield ""
 
 
-def _script(text: str) -> Iterator[str]:
+def _render_script(text: str) -> Iterator[str]:
     return (f"     {line}".rstrip() for line in text.strip().splitlines())
 
 
@@ -89,29 +89,29 @@ def format_verdict(finding: dict[str, Any]) -> str:
     return f"{word} (in the baseline)" if finding["known"] else word
 
 
-def _sources(rule: dict[str, Any]) -> str:
+def _render_sources(rule: dict[str, Any]) -> str:
     names = [source.get("url", source["name"]) for source in rule["sources"]]
     return f"{' by' if rule['basis'] == 'documented' else ', see'} {', '.join(names)}" if names else ""
 
 
-def _sections(report: Report) -> Iterator[str]:
-    width = max(len(_title(section)) for section in report["sections"])
+def _render_sections(report: Report) -> Iterator[str]:
+    width = max(len(_render_title(section)) for section in report["sections"])
     yield f"{'':{width}}  {'  '.join(_VERDICTS)}"
     for section in report["sections"]:
         if section["rules"]:
-            yield f"{_title(section):{width}}  {_row(section)}"
-    yield f"{'all':{width}}  {_row(report['summary'])}"
+            yield f"{_render_title(section):{width}}  {_render_row(section)}"
+    yield f"{'all':{width}}  {_render_row(report['summary'])}"
 
 
-def _title(section: dict[str, Any]) -> str:
+def _render_title(section: dict[str, Any]) -> str:
     return f"{section['number']:>2} {section['title']}"
 
 
-def _row(counts: dict[str, Any]) -> str:
+def _render_row(counts: dict[str, Any]) -> str:
     return "  ".join(f"{counts[verdict.replace(' ', '_')] or '-':>{len(verdict)}}" for verdict in _VERDICTS)
 
 
-def _reasons(report: Report) -> Iterator[str]:
+def _render_reasons(report: Report) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for rule in report["rules"]:
         if rule["verdict"] == "not exercised":
@@ -120,20 +120,22 @@ def _reasons(report: Report) -> Iterator[str]:
         yield from ("", "Not exercised, because:")
     most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
     for reason, names in most[:_REASONS]:
-        yield from _count(len(names), f"{reason}: {_first_names(names)}")
+        yield from _render_count(len(names), f"{reason}: {_list_first_names(names)}")
     if most[_REASONS:]:
-        yield from _count(sum(len(names) for _, names in most[_REASONS:]), "other reasons; see --report json or html")
+        yield from _render_count(
+            sum(len(names) for _, names in most[_REASONS:]), "other reasons; see --report json or html"
+        )
 
 
-def _count(number: int, text: str) -> list[str]:
+def _render_count(number: int, text: str) -> list[str]:
     return _fill(f"{number:>4}  {text}", " " * 6)
 
 
-def _first_names(names: list[str]) -> str:
+def _list_first_names(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
 
 
-def _receipt(report: Report) -> Iterator[str]:
+def _render_receipt(report: Report) -> Iterator[str]:
     receipt = report["receipt"]
     if not receipt:
         return
@@ -141,18 +143,20 @@ def _receipt(report: Report) -> Iterator[str]:
     for one in receipt:
         states.setdefault(one["state"], []).append(one["run"])
     webhooks = sum(one["run"].startswith("wh_") for one in receipt)
-    also = f", and {_number(webhooks, 'webhook')} registered" if webhooks else ""
-    runs = _number(len(receipt) - webhooks, "run")
+    also = f", and {_format_count(webhooks, 'webhook')} registered" if webhooks else ""
+    runs = _format_count(len(receipt) - webhooks, "run")
     yield from ("", *_fill(f"Receipt: {runs} started in {report['target']['project']}{also}."))
     for state, names in states.items():
-        yield from _count(len(names), f"{state}: {_first_names(names)}")
+        yield from _render_count(len(names), f"{state}: {_list_first_names(names)}")
 
 
-def _figures(report: Report) -> Iterator[str]:
+def _render_figures(report: Report) -> Iterator[str]:
     summary = report["summary"]
     yield ""
     if report["target"]["profile"] == RECORDED:
-        yield from _fill(f"{_number(summary['requests'], 'recorded exchange')}, judged in {summary['seconds']:.1f} s")
+        yield from _fill(
+            f"{_format_count(summary['requests'], 'recorded exchange')}, judged in {summary['seconds']:.1f} s"
+        )
         yield from (line for note in list_notes(report) for line in _fill(note))
         return
     yield from _fill(
@@ -178,7 +182,7 @@ def list_notes(report: Report) -> list[str]:
     return [*notes, *(f"Note: {note}." for note in summary["notes"])]
 
 
-def _outcome(report: Report) -> Iterator[str]:
+def _render_outcome(report: Report) -> Iterator[str]:
     summary = report["summary"]
     yield from _fill(f"Rules: {summary['kept']} kept, {summary['exercised']} exercised, {summary['rules']} asked for.")
     yield from _fill(format_verdict_line(report))
@@ -197,11 +201,11 @@ def format_verdict_line(report: Report) -> str:
     if not counted:
         rules_kept = "rule that was" if summary["kept"] == 1 else f"{summary['kept']} rules that were"
         return f"{where} keeps the {rules_kept} exercised."
-    violated, differs = (_number(len(names), "rule") for names in rules.values())
+    violated, differs = (_format_count(len(names), "rule") for names in rules.values())
     return f"{where}: {violated} violated, {differs} different from an assumption."
 
 
-def _number(count: int, noun: str) -> str:
+def _format_count(count: int, noun: str) -> str:
     return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
 
 
@@ -214,7 +218,13 @@ def _fill(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-SHORT_PARTS: Final[tuple[Part, ...]] = (_findings,)
+SHORT_PARTS: Final[tuple[Part, ...]] = (_render_findings,)
 """The parts that --quiet leaves."""
-REPORT_PARTS: Final[tuple[Part, ...]] = (_findings, _sections, _reasons, _receipt, _figures)
+REPORT_PARTS: Final[tuple[Part, ...]] = (
+    _render_findings,
+    _render_sections,
+    _render_reasons,
+    _render_receipt,
+    _render_figures,
+)
 """All parts, in order."""

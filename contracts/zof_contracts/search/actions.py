@@ -232,7 +232,7 @@ class Actions:
         if items is None:
             return
         absent = ours - {item.get("id") for item in items}
-        # A run may go on while the list is read, and the clock is moved while a rate limit is waited out.
+        # A run may continue while the list is read, and the clock is moved while a rate limit is waited out.
         missing = {run_id for run_id in absent if self.retrieve(run_id).get("status") == status}
         claim = check_status_filter(status, items, missing)
         self.record([claim])

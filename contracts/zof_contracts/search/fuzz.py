@@ -36,7 +36,7 @@ from zof_contracts.contract.rules import OWNERS
 from zof_contracts.evidence.exchange import Request
 from zof_contracts.evidence.header_values import parse_whole_number
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.search.minimize import resend, with_prerequisites
+from zof_contracts.search.minimize import add_prerequisites, resend
 from zof_contracts.search.recheck import judge_separately, mark_flaky
 from zof_contracts.search.references import names_unknown, use_references
 from zof_contracts.target.budget import Stopped
@@ -127,7 +127,7 @@ class _Bridge:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI
         """Answer as the target does."""
         if scope["type"] != "http":
-            await _lifespan(receive, send)
+            await _answer_lifespan(receive, send)
             return
         body, more = b"", True
         while more:
@@ -176,7 +176,7 @@ class _Bridge:
         return (secret or authorization), f"{scheme} {{key}}" if secret else "{key}"
 
 
-async def _lifespan(receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI
+async def _answer_lifespan(receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI
     for _ in range(2):
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -243,9 +243,9 @@ def _find_place(rule: str, exchange: Exchange) -> str:
 
 
 def _recheck(ledger: Ledger, client: Client, key: str) -> None:
-    """Send what shows a finding once more; it is flaky if the checks, or the status, do not show it again."""
+    """Repeat the request of a finding; the finding is flaky if neither a check nor the status shows it again."""
     finding = ledger.findings[key]
-    trace = with_prerequisites(client.journal, finding.trace)
+    trace = add_prerequisites(client.journal, finding.trace)
     with judge_separately(client, ledger) as scratch:
         answer = resend(trace, client)[-1].response
     if _is_found_by_checks(ledger, finding):
@@ -294,7 +294,7 @@ def _judge_query(operation: Operation, exchange: Exchange) -> str | None:
         if name == "limit" and not 1 <= (parse_whole_number(value) or 0) <= largest:
             return "pages.limit.refused"
         filters = load_resources().filters.get(operation.id, ())
-        if name in filters and not _fits(known[name]["schema"], value):
+        if name in filters and not _is_valid(known[name]["schema"], value):
             return OWNERS.filters[operation.id]
     return None
 
@@ -353,12 +353,13 @@ def _has_well_formed_ids(body: dict[str, Any], schema: dict[str, Any]) -> bool:
     fields = schema["properties"]
     ids = [(fields[name], body[name]) for name in ("project_id", "test_suite_id") if name in body]
     items = load_contract().resolve(fields["test_case_ids"])["items"]
-    return all(_fits(node, value) for node, value in [*ids, *((items, case) for case in body.get("test_case_ids", ()))])
+    ids += [(items, case) for case in body.get("test_case_ids", ())]
+    return all(_is_valid(node, value) for node, value in ids)
 
 
 def _judge_webhook(body: Any, schema: dict[str, Any]) -> str | None:  # noqa: ANN401  a JSON value
     url = body.get("url") if isinstance(body, dict) else None
-    if not isinstance(url, str) or not _fits(schema["properties"]["url"], url):
+    if not isinstance(url, str) or not _is_valid(schema["properties"]["url"], url):
         return "webhooks.url.refused"
     events = body.get("events")
     known = load_contract().resolve(load_contract().resolve(schema["properties"]["events"])["items"])["enum"]
@@ -385,7 +386,7 @@ def _has_type(value: Any, name: str) -> bool:  # noqa: ANN401  a JSON value
     return isinstance(value, str)
 
 
-def _fits(schema: dict[str, Any], value: str) -> bool:
+def _is_valid(schema: dict[str, Any], value: str) -> bool:
     whole = load_contract().resolve(schema)
     if "enum" in whole:
         return value in whole["enum"]

@@ -42,11 +42,11 @@ Trace = tuple["Exchange", ...]
 def minimize(finding: Finding, client: Client, *, last: int = 1) -> Finding:
     """The finding with the shortest trace, within the budget, whose last exchanges still show it."""
     trace = find_related(finding.trace, last)
-    if len(trace) <= last or (client.target.profile != "full" and _writes(trace)):
+    if len(trace) <= last or (client.target.profile != "full" and _has_writes(trace)):
         return finding
     if not _are_same(resend(trace, client), trace, last):
         return finding
-    cutting = _Cutting(client, trace, last)
+    cutting = _Reduction(client, trace, last)
     with suppress(Stopped):  # the exchanges left out so far stay out
         cutting.cut()
     return replace(finding, trace=cutting.trace)
@@ -67,7 +67,7 @@ def find_related(trace: Sequence[Exchange], last: int = 1) -> Trace:
     return tuple(trace[index] for index in sorted(chosen))
 
 
-def with_prerequisites(journal: Sequence[Exchange], trace: Sequence[Exchange]) -> Trace:
+def add_prerequisites(journal: Sequence[Exchange], trace: Sequence[Exchange]) -> Trace:
     """A trace, preceded by the requests of ours that created what it names, such as the start of a run."""
     numbers = {exchange.number for exchange in trace}
     wanted = {name for exchange in trace for name in _NAMES.findall(exchange.request.path)}
@@ -92,7 +92,7 @@ def _list_names(exchange: Exchange) -> set[str]:
     return {*_NAMES.findall(text), *_CURSOR.findall(body), *cursor, *([f"key {key}"] if key else [])}
 
 
-class _Cutting:
+class _Reduction:
     """Delta debugging, within tries and time."""
 
     def __init__(self, client: Client, trace: Trace, last: int) -> None:
@@ -110,7 +110,7 @@ class _Cutting:
             while index < len(self.trace) - self.last and self._may_continue():
                 end = min(index + size, len(self.trace) - self.last)
                 without = self.trace[:index] + self.trace[end:]
-                if not _writes(self.trace[index:end]) and self._still_shows(without):
+                if not _has_writes(self.trace[index:end]) and self._still_shows(without):
                     self.trace = without
                 else:
                     index = end
@@ -124,7 +124,7 @@ class _Cutting:
         return self._tries < _TRIES and time.monotonic() < self._since + _PATIENCE
 
 
-def _writes(trace: Sequence[Exchange]) -> bool:
+def _has_writes(trace: Sequence[Exchange]) -> bool:
     return any(exchange.request.method != "GET" for exchange in trace)
 
 
@@ -180,7 +180,7 @@ def _is_valid_key(key: str) -> bool:
 
 
 def _are_same(again: Sequence[Exchange], trace: Sequence[Exchange], last: int) -> bool:
-    """Whether the last answers are the same, apart from times and from the IDs of what was created anew."""
+    """Whether the last answers are the same, apart from times and from the IDs of newly created objects."""
     return _normalize(again)[-last:] == _normalize(trace)[-last:]
 
 

@@ -61,7 +61,7 @@ class Model:
             self.runs.add(run_id)
 
     def record_keyed_start(self, key: str, body: object, response: Response, *, is_spaced: bool) -> Iterator[Claim]:
-        """A run was started with an idempotency key: for the first time, once more, or with another body."""
+        """A run was started with an idempotency key: for the first time, again, or with another body."""
         stored = self.answers.get(key)
         if stored is None:
             if response.ok:

@@ -1,4 +1,4 @@
-"""The recheck: every finding is tried once more from scratch, and cut down to what shows it.
+"""The recheck: every finding is tried again from the start, and reduced to the requests that show it.
 
 A finding that does not occur again, though its rule was observed, is flaky. `judge_separately(client, ledger)` judges a
 second try in a ledger of its own, `mark_flaky` compares it with the first, and `shorten` repeats a sequence of actions
@@ -77,7 +77,7 @@ def shorten(ledger: Ledger, client: Client, key: str, found: Sequence[Discovery]
 
     `found` are the ways in which it was found, each by itself; they are tried until one shows it again.
     """
-    search = _Shortening(ledger, client, key, play)
+    search = _Shortener(ledger, client, key, play)
     repeated = None
     for each in found[:_WAYS]:
         repeated = search.repeat(each.actions)
@@ -90,7 +90,7 @@ def shorten(ledger: Ledger, client: Client, key: str, found: Sequence[Discovery]
         _store_shorter(ledger, key, minimize(shortest.finding, client, last=shortest.last))
 
 
-class _Shortening:
+class _Shortener:
     """A search for fewer actions, within tries and time."""
 
     def __init__(self, ledger: Ledger, client: Client, key: str, play: Play) -> None:

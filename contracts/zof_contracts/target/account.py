@@ -41,7 +41,7 @@ class LostStart:
 
 
 class Account:
-    """What a verification has spent, and the runs that it started."""
+    """The requests and the time that a verification has spent, and the runs that it started."""
 
     def __init__(self, budget: Budget, timer: Timer) -> None:
         self.budget = budget

@@ -1,4 +1,4 @@
-"""What a verification may cost, and the exceptions that say why nothing more may be sent."""
+"""The budget of a verification, and the exceptions that say why nothing more may be sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Throttled(Stopped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a verification may cost; None is no limit."""
+    """The requests and the time that a verification may spend; None is no limit."""
 
     requests: int | None = None
     """Requests, those of the clean-up among them."""

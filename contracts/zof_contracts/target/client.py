@@ -92,7 +92,7 @@ class Client:
         self.wrong_webhooks: list[Exchange] = []
         """The registrations that the target should have refused and accepted."""
         self.notes: dict[str, None] = {}
-        """What a reader of the report should know and what is no finding, in the order in which it came up."""
+        """Facts that a reader of the report should know and that are no findings, in the order of their observation."""
         self.unanswered: Request | None = None
         """The request that is on its way."""
         self._patience: Patience | None = None
@@ -114,7 +114,7 @@ class Client:
 
     @property
     def budget(self) -> Budget:
-        """What the verification may cost."""
+        """The budget of the verification."""
         return self.account.budget
 
     @property

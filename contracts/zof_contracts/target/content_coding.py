@@ -88,7 +88,7 @@ class BodyReader:
     """Collects a body up to `limit` bytes.
 
     Raises:
-        ValueError: a coding is not one of gzip, deflate and br, or the body is not in it; the message says so.
+        ValueError: a coding is not one of gzip, deflate and br, or the body is not in that coding.
         BodyTooLong: the body has more than `limit` bytes; `body` holds those that were read.
     """
 
@@ -103,7 +103,7 @@ class BodyReader:
 
     @property
     def body(self) -> bytes:
-        """What was read."""
+        """The bytes that were read."""
         return b"".join(self._parts)
 
     def feed(self, data: bytes) -> None:

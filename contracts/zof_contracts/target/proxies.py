@@ -1,4 +1,4 @@
-"""What stands between us and a server: a proxy that the environment names, and the authorities that are trusted."""
+"""The proxy that the environment names, and the certificate authorities that are trusted."""
 
 from __future__ import annotations
 

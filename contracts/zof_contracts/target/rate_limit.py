@@ -26,7 +26,7 @@ _SAME_WINDOW: Final = 2.0
 
 @dataclass(slots=True)
 class _Quota:
-    """What is known about the current window of a key."""
+    """The known facts about the current window of a key."""
 
     remaining: int
     """Requests that may still be sent, without those on their way."""

@@ -46,7 +46,7 @@ class Receiver:
         self._came = Condition()
         self.answer: Callable[[bytes], int] = lambda _: _NO_CONTENT
         """Returns the status to answer a body with."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_of(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _make_handler(self))
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
@@ -84,7 +84,7 @@ class Receiver:
         self._thread.join(1)
 
 
-def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+def _make_handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Hands requests to the receiver."""
 

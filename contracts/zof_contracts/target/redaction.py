@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MIN_KEY: Final = 8
-"""Characters of the shortest key; a shorter one could not be told from other text."""
+"""The length of the shortest key; a shorter one cannot be distinguished from other text."""
 _LONG: Final = 20
 """Characters from which a key is replaced even within a word."""
 _HTML_NAMES: Final = {
@@ -120,7 +120,7 @@ def _match_hexadecimal(text: str) -> str:
 
 
 def _encode_base64(secret: str) -> list[str]:
-    """What base64 makes of the key at each of the three offsets, without the characters that its neighbours decide."""
+    """The base64 forms of a key at each of the three offsets, without the characters that its neighbours decide."""
     content, found = secret.encode(), []
     for offset in range(_BASE64_BLOCK):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):

@@ -158,7 +158,7 @@ def _split_url(url: str) -> tuple[str, str, str] | None:
 
 
 def _split_path(path: str) -> tuple[str, str]:
-    """What stands before `/v1`, and the path from there on."""
+    """The part of a path before `/v1`, and the path from `/v1` on."""
     head, mark, tail = path.partition(PREFIX + "/")
     return (head, mark + tail) if mark else ("", path)
 

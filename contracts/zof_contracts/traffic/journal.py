@@ -121,7 +121,7 @@ def _read_line(line: dict[str, Any], header: dict[str, Any], reader: ExchangeRea
 
 
 def _read_effect(fault: object) -> str:
-    """What a fault of the emulator did to an answer; empty without one."""
+    """The effect of the emulator's fault on an answer; empty without a fault."""
     return str(fault.get("effect", "")) if isinstance(fault, dict) else ""
 
 

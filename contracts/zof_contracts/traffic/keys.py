@@ -24,7 +24,7 @@ _NO_SECRETS: Final = frozenset({"idempotency-key"})
 _DOCUMENTED_SECRETS: Final = frozenset({"secret"})
 """Fields of request bodies that hold a secret and belong there: that of a webhook."""
 _MASKED_BY_EMULATOR: Final = re.compile(r"\.\.\.|\*\*\*")
-"""What the emulator's journal leaves of a key."""
+"""The form in which the emulator's journal shows a key."""
 _FIELD: Final = re.compile(r'"((?:[^"\\]|\\.){1,100})"(\s*:\s*)"((?:[^"\\]|\\.)*)"')
 MASK: Final = "[masked]"
 
@@ -62,7 +62,7 @@ class KeyNames:
         return self._names[digest]
 
     def redactor(self) -> Redactor:
-        """What removes the keys from a text."""
+        """The redactor that removes the keys from a text."""
         return Redactor(self.secrets)
 
 

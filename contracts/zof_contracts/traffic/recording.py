@@ -1,4 +1,4 @@
-"""What a recording consists of: frozen values, whichever file they were read from.
+"""The parts of a recording: frozen values, whatever file they were read from.
 
 A recording holds no API key. Each distinct key becomes a name: `main` for the first one, `2`, `3`, … for the others.
 """
@@ -85,7 +85,7 @@ class RecordedDelivery:
     kind: str
     """`event`, `test`, `duplicate`, `redelivery` or `tampered`."""
     tampering: str
-    """What was falsified; empty if nothing was."""
+    """The part of the delivery that was falsified; empty if none was."""
     attempts: tuple[RecordedAttempt, ...]
 
 

@@ -31,7 +31,7 @@ _SECONDS: Final = 60.0
 
 
 class ByteSource(Protocol):
-    """What bytes are read from."""
+    """A source of bytes."""
 
     def read(self, size: int = -1, /) -> bytes:
         """The next bytes; empty at the end."""

@@ -1,4 +1,4 @@
-"""What reports say about the deployment that recorded traffic went to."""
+"""The deployment that recorded traffic went to, as reports describe it."""
 
 from __future__ import annotations
 

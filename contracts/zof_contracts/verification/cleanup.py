@@ -32,7 +32,7 @@ _AROUND: Final = 10.0
 _CANDIDATES: Final = 5
 """Runs that are looked at for each lost start, at the most."""
 _EXPECTED = (Stopped, Unanswered)
-"""What concerns one run alone."""
+"""The operations that concern a single run."""
 
 
 def clean_up(client: Client) -> tuple[Receipt, ...]:
@@ -63,15 +63,15 @@ def _leave_webhook(client: Client) -> tuple[Receipt, ...]:
         client.receiver = None
     made = [client.webhook] if client.webhook is not None and client.webhook.response.ok else []
     return (
-        *(Receipt(_id_of(one), "main", "left registered: the API deletes no webhooks") for one in made),
+        *(Receipt(_read_id(one), "main", "left registered: the API deletes no webhooks") for one in made),
         *(
-            Receipt(_id_of(one), "main", "left registered, although its registration is wrong and should be refused")
+            Receipt(_read_id(one), "main", "left registered, although its registration is wrong and should be refused")
             for one in client.wrong_webhooks
         ),
     )
 
 
-def _id_of(made: Exchange) -> str:
+def _read_id(made: Exchange) -> str:
     return str(made.response.fields.get("id"))
 
 

@@ -1,4 +1,4 @@
-"""What a reader of the report should know about the target, and what is no finding."""
+"""Notes: facts about the target that a reader of the report should know, and that are no findings."""
 
 from __future__ import annotations
 

@@ -266,7 +266,7 @@ class _Runner:
         ledger.publish(PartFinished(probe.name, why))
 
     def _recheck(self, probes: Sequence[Probe]) -> None:
-        """Run the probes of the findings once more; a finding that does not recur is flaky."""
+        """Run the probes of the findings again; a finding that does not recur is flaky."""
         found_by, self._found_by = self._found_by, {}
         concerned = {probe.name for probe in found_by.values()}
         scratch = self._rerun([probe for probe in probes if probe.name in concerned], "again")
@@ -281,7 +281,7 @@ class _Runner:
                 mark_flaky(self.ledger, key, scratch)
 
     def _is_still_shown(self, finding: Finding) -> bool:
-        """Whether the request that showed a finding shows it again; a probe that runs anew looks at other runs."""
+        """Whether the request that showed a finding shows it again; a probe that runs again looks at other runs."""
         request = finding.trace[-1].request
         if not request.is_safe:
             return False

@@ -56,7 +56,7 @@ class _Sources:
         self._made: dict[str, Exchange] = {}
         """The requests that made runs and webhooks."""
         self._changes: dict[str, list[Exchange]] = defaultdict(list)
-        """What changed each run: its cancel."""
+        """The cancel of each run that was canceled."""
         for exchange in journal:
             made = exchange.response.fields.get("id") if exchange.request.method == "POST" else None
             if exchange.operation in _MAKING and exchange.response.ok and isinstance(made, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import subprocess
 import sys
 import tempfile
@@ -76,10 +76,10 @@ def _read_ready_line(process: subprocess.Popen[bytes]) -> str | None:
     """The first line that a server prints; None if it ends before that."""
     assert process.stdout is not None  # noqa: S101  it was opened as a pipe
     until, line = time.monotonic() + _PATIENCE, b""
-    with process.stdout as output:
+    with process.stdout as output, selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
         while not line.endswith(b"\n"):
-            readable, _, _ = select.select([output], [], [], max(0.0, until - time.monotonic()))
-            if not readable:
+            if not selector.select(max(0.0, until - time.monotonic())):
                 raise click.ClickException(f"the emulator was not ready within {_PATIENCE:.0f} seconds")
             piece = os.read(output.fileno(), _PIECE)
             if not piece:

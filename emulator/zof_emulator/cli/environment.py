@@ -10,7 +10,7 @@ from zof_emulator.cli.output import print_line
 from zof_emulator.core.tenants import DEFAULT
 
 
-def client_variables(root: str, api_key: str) -> dict[str, str]:
+def list_client_variables(root: str, api_key: str) -> dict[str, str]:
     """The variables for a client of the emulator at `root`, a URL without a path."""
     return {
         "ZOF_BASE_URL": f"{root}/v1",
@@ -21,7 +21,7 @@ def client_variables(root: str, api_key: str) -> dict[str, str]:
 
 
 def quote_host(host: str) -> str:
-    """A host as it stands in a URL: an IPv6 address is bracketed."""
+    """A host as a URL has it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -36,6 +36,6 @@ def print_environment(host: str, port: int, *, unset: bool) -> None:
 
     Usage: eval "$(zof-emulator env)"
     """
-    variables = client_variables(f"http://{quote_host(host)}:{port}", DEFAULT.keys[0].secret)
+    variables = list_client_variables(f"http://{quote_host(host)}:{port}", DEFAULT.keys[0].secret)
     lines = [f"unset {name}" if unset else f"export {name}={shlex.quote(one)}" for name, one in variables.items()]
     print_line("\n".join(lines))

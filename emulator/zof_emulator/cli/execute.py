@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_emulator.app import create_app
-from zof_emulator.cli.environment import client_variables
+from zof_emulator.cli.environment import list_client_variables
 from zof_emulator.cli.orphans import adopt_orphans, end_children
 from zof_emulator.cli.provocation import SITUATIONS, describe_reactions, disturb, judge_journals, make_settings
-from zof_emulator.cli.serve import find_explicit_flags, serve, settings_from
-from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write
+from zof_emulator.cli.serve import build_settings, find_explicit_flags, serve
+from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write_file
 from zof_emulator.control.journal import list_lines
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.handlers.table import TABLE
 from zof_emulator.server.run import listen, serve_in_thread
-from zof_emulator.server.terminal import say
+from zof_emulator.server.terminal import write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ _GRACE: Final = 2.0
 _PAUSE: Final = 0.02
 _SIGNALLED: Final = 128
 _UNANSWERED: Final = "no answer"
-"""What the summary has in the place of a status where a fault broke the connection before an answer."""
+"""The summary's text in the place of a status, if a fault broke the connection before an answer."""
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
@@ -90,7 +90,7 @@ def _execute(
     app = _make_app(settings, flags["load"])
     status = _run_with(app, settings, command)
     if summary:
-        say(sys.stderr, _summarize(app))
+        write_line(sys.stderr, _summarize(app))
     if journal is not None:
         _write(app, journal)
     return status
@@ -103,13 +103,13 @@ def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None
         for situation in SITUATIONS:
             app = _make_app(make_settings(settings, situation), snapshot)
             disturb(app, situation)
-            say(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
+            write_line(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
             status = _run_with(app, settings, command)
             if situation is SITUATIONS[0] and status:
-                say(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
+                write_line(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
                 return status
             for line in [f"the command ended with {status}", *describe_reactions(app)]:
-                say(sys.stderr, f"zof-emulator: {situation.name}: {line}")
+                write_line(sys.stderr, f"zof-emulator: {situation.name}: {line}")
             journals.append(Path(folder) / f"{situation.name}.ndjson")
             _write(app, journals[-1])
         return judge_journals(journals)
@@ -132,14 +132,16 @@ def _run_with(app: Dispatcher, settings: Settings, command: Sequence[str]) -> in
         ) from error
     root = f"http://{settings.host}:{listeners[0].getsockname()[1]}"
     with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable):
-        status = _run(command, {**os.environ, **client_variables(root, settings.scenario.choose_key(DEFAULT).secret)})
+        status = _run(
+            command, {**os.environ, **list_client_variables(root, settings.scenario.choose_key(DEFAULT).secret)}
+        )
     app.close()
     return status
 
 
 def _settings(flags: dict[str, Any], port: int) -> Settings:
     unchanged = {"host": "127.0.0.1", "journal": _KEPT_EXCHANGES, "public_url": "", "token": "", "trusted_proxy": ()}
-    return settings_from({**flags, **unchanged, "port": port}, find_explicit_flags(click.get_current_context()))
+    return build_settings({**flags, **unchanged, "port": port}, find_explicit_flags(click.get_current_context()))
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
@@ -224,7 +226,7 @@ def _summarize(app: Dispatcher) -> str:
     elsewhere = 0
     for hosted in app.worlds:
         if hosted.journal is not None:
-            for _, entry in hosted.journal.entries_of(hosted.world):
+            for _, entry in hosted.journal.list_entries(hosted.world):
                 if entry.operation in TABLE:
                     calls[entry.operation][entry.status] += 1
                 elif entry.path.startswith("/v1"):
@@ -247,7 +249,7 @@ def _summarize(app: Dispatcher) -> str:
 
 def _write(app: Dispatcher, file: Path) -> None:
     lines = list_lines(app.hosted, "")
-    write(file, lambda: lines)
+    write_file(file, lambda: lines)
 
 
 execute = click.Command(

@@ -16,9 +16,9 @@ from zof_emulator.cli.serve import INTERRUPTED, serve
 from zof_emulator.cli.snapshot_files import UnusableFile
 from zof_emulator.cli.status import print_status, stop
 from zof_emulator.cli.webhooks import webhooks
-from zof_emulator.control.operations import installed_version
+from zof_emulator.control.operations import read_version
 from zof_emulator.scenarios.load import UnusableScenario
-from zof_emulator.server.terminal import say
+from zof_emulator.server.terminal import write_line
 from zof_emulator.spec.document import SpecError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _COULD_NOT: Final = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(installed_version(), prog_name="zof-emulator")
+@click.version_option(read_version(), prog_name="zof-emulator")
 def _commands() -> None:
     """A stand-in for the Zof API, in memory and deterministic."""
 
@@ -60,5 +60,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str) -> None:
-    say(sys.stderr, f"zof-emulator: error: {' '.join(message.split())}")
+    write_line(sys.stderr, f"zof-emulator: error: {' '.join(message.split())}")
     sys.exit(_COULD_NOT)

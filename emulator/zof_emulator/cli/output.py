@@ -27,7 +27,7 @@ def print_line(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Drop what is left in the buffer of standard output, which Python would try to write once more at exit."""
+    """Discard the rest of the buffer of standard output, which Python would try to write again at exit."""
     with suppress(OSError, ValueError):  # it may be closed
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

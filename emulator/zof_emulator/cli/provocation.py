@@ -38,14 +38,14 @@ def _fail(schedule: Mapping[str, Any], effect: Mapping[str, Any]) -> dict[str, A
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a client meets."""
+    """A situation that provokes a client."""
 
     name: str
     description: str
     scenario: Mapping[str, Any] = field(default_factory=dict)
     """The members of a scenario that are added to that of the user."""
     disturbance: Action | None = None
-    """What happens to the first deliveries of each event."""
+    """The effect on the first deliveries of each event."""
 
 
 SITUATIONS: Final = (
@@ -113,9 +113,9 @@ def disturb(app: Dispatcher, situation: Situation) -> None:
 
 
 def describe_reactions(app: Dispatcher) -> Iterator[str]:
-    """What the client sent after each fault that it met, one line each."""
+    """The requests that the client sent after each fault, one line for each fault."""
     hosted = app.hosted
-    entries = [] if hosted.journal is None else [entry for _, entry in hosted.journal.entries_of(hosted.world)]
+    entries = [] if hosted.journal is None else [entry for _, entry in hosted.journal.list_entries(hosted.world)]
     met = [index for index, entry in enumerate(entries) if entry.fault is not None]
     for index in met[:_MOST_REACTIONS]:
         yield _describe_reaction(entries[index], entries[index + 1 :])
@@ -136,7 +136,7 @@ def _describe_reaction(entry: Entry, later: Sequence[Entry]) -> str:
 
 
 def _describe_fault(entry: Entry) -> str:
-    """What an entry with a fault met."""
+    """The fault of an entry, in words."""
     match entry.fault.effect if entry.fault is not None else None:
         case EffectKind.ERROR | EffectKind.STATUS:
             return f"was answered {entry.status}"

@@ -132,7 +132,7 @@ class RecordedDeliveries:
         if is_masked(
             world.outbox.endpoints.get(delivery.endpoint).secret
         ):  # the journal lacks the secret that signed it
-            request, now = ({**one, "headers": _without_signature(one["headers"])} for one in (request, now))
+            request, now = ({**one, "headers": _remove_signature(one["headers"])} for one in (request, now))
         for what, got in now.items():
             if request[what] != got:
                 self._note(number, post.url, what, str(request[what]), str(got))
@@ -141,5 +141,5 @@ class RecordedDeliveries:
         self.differences.append(DeliveryDifference(number, f"delivery to {url}", what, expected, got))
 
 
-def _without_signature(headers: Any) -> list[Any]:  # noqa: ANN401  names and values
+def _remove_signature(headers: Any) -> list[Any]:  # noqa: ANN401  names and values
     return [pair for pair in headers if pair[0] != HEADER]

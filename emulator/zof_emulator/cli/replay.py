@@ -14,7 +14,7 @@ import orjson
 from zof_emulator.app import create_app
 from zof_emulator.cli.output import print_line
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
-from zof_emulator.cli.snapshot_files import UnusableFile, read
+from zof_emulator.cli.snapshot_files import UnusableFile, read_file
 from zof_emulator.control.journal import FORMAT, VERSION
 from zof_emulator.core import config
 from zof_emulator.core.config import WorldConfig
@@ -22,8 +22,8 @@ from zof_emulator.core.instants import LAST
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.http.broken_answers import UNDISTURBED
 from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
-from zof_emulator.journal.masking import digest, has_mask, mask_text
-from zof_emulator.journal.view import message
+from zof_emulator.journal.masking import digest_header, has_mask, mask_text
+from zof_emulator.journal.view import show_answer
 from zof_emulator.scenarios.schema import is_saved_scenario
 from zof_emulator.settings import Settings
 from zof_emulator.spec.schema import compile_schema
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.dispatch import Dispatcher
 
 
-def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
+def _object_schema(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
@@ -47,9 +47,9 @@ _MOST_SENT: Final = 1 << 26
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
 _IS_ABOUT: Final = compile_schema(
-    _object(
+    _object_schema(
         world=_TEXT | {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
-        **config.schema()["properties"],
+        **config.build_schema()["properties"],
         began_ms=_WHOLE,
         from_snapshot={"type": "boolean"},
         public_url=_TEXT,
@@ -59,10 +59,10 @@ _IS_ABOUT: Final = compile_schema(
 _HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
 _MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
 _IS_EXCHANGE: Final = compile_schema(
-    _object(
+    _object_schema(
         number=_WHOLE,
         at_ms=_WHOLE,
-        request=_object(
+        request=_object_schema(
             **_MESSAGE,
             method=_TEXT,
             path=_TEXT,
@@ -70,10 +70,10 @@ _IS_EXCHANGE: Final = compile_schema(
             encoding={"enum": ["text", "base64"]},
             truncated={"type": "boolean"},
         ),
-        response=_object(**_MESSAGE, status=_WHOLE),
+        response=_object_schema(**_MESSAGE, status=_WHOLE),
     )
 )
-_ATTEMPT: Final = _object(
+_ATTEMPT: Final = _object_schema(
     ended_at=_TEXT,
     status={"type": ["integer", "null"]},
     error={"type": ["string", "null"]},
@@ -82,17 +82,17 @@ _ATTEMPT: Final = _object(
     truncated={"type": "boolean"},
 )
 _IS_DELIVERY: Final = compile_schema(
-    _object(
-        delivery=_object(
+    _object_schema(
+        delivery=_object_schema(
             number=_WHOLE,
             id=_TEXT,
             status=_TEXT,
-            request=_object(url=_TEXT, headers=_HEADERS, body=_TEXT),
+            request=_object_schema(url=_TEXT, headers=_HEADERS, body=_TEXT),
             attempts={"type": "array", "items": _ATTEMPT},
         )
     )
 )
-_KEYS: Final = {digest(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
+_KEYS: Final = {digest_header(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
 _RULE_KEYS: Final = {mask_text(key.secret): key.secret for key in DEFAULT.keys}
 _OWN: Final = "/_emulator/"
 """The beginning of the paths of control operations."""
@@ -118,7 +118,7 @@ class ReplayResult:
     deliveries: int = 0
     """How many webhook deliveries the journal holds."""
 
-    def as_text(self) -> str:
+    def format_text(self) -> str:
         """The result as text."""
         lines = [
             f"number {one.number}, {one.request}: {one.what} differs\n"
@@ -144,10 +144,10 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     FILE holds the answer to GET /_emulator/journal.ndjson. Exit status: 0 no difference, 1 differences, 2 the journal
     could not be replayed.
     """
-    found = replay(read(file))
+    found = replay(read_file(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
-    print_line(found.as_json() if as_json else found.as_text())
+    print_line(found.as_json() if as_json else found.format_text())
     return int(bool(found.differing))
 
 
@@ -174,7 +174,7 @@ def replay(journal: bytes) -> ReplayResult:
     for one in exchanges:
         hosted = app.worlds.find(about["world"])
         now[0] = one["at_ms"] - hosted.world.clock.offset
-        differing += _differences(one, _send(app, one, hosted.mount, keys))
+        differing += _find_differences(one, _send(app, one, hosted.mount, keys))
     deliveries.finish(app.worlds.find(about["world"]).world)
     differing += [Difference(*one) for one in deliveries.differences]
     return ReplayResult(len(exchanges), tuple(differing), len(recorded))
@@ -275,7 +275,7 @@ def _send(app: Dispatcher, one: Mapping[str, Any], mount: str, keys: Mapping[str
     except StopIteration:
         pass
     head, *rest = messages
-    return message(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
+    return show_answer(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
 
 
 def _unmask(name: str, value: str, keys: Mapping[str, bytes]) -> bytes:
@@ -291,7 +291,7 @@ def _unmask_rule_keys(body: str) -> str:
     return body
 
 
-def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
+def _find_differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
     before, request = one["response"], f"{one['request']['method']} {one['request']['target']}"
     own = one["request"]["path"].startswith(_OWN)
     for what in ("status", "headers", "body", "sha256"):
@@ -299,7 +299,7 @@ def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Dif
         if not before["sha256"] and what in {"body", "sha256"}:  # the journal was written while the answer was sent
             expected, found = (before["body"], got["body"][: len(before["body"])]) if what == "body" else ("", "")
         if has_mask(before["body"]) and what in {"headers", "sha256"}:  # the secret that was sent is not known
-            expected, found = _without_length(expected, found) if what == "headers" else ("", "")
+            expected, found = _remove_length(expected, found) if what == "headers" else ("", "")
         if what == "headers" and own:  # answers that belong to no world are numbered by themselves
             continue
         if expected != found:
@@ -308,6 +308,6 @@ def _differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Dif
                 return
 
 
-def _without_length(*headers: Iterable[Sequence[str]]) -> list[list[Sequence[str]]]:
+def _remove_length(*headers: Iterable[Sequence[str]]) -> list[list[Sequence[str]]]:
     """Lists of headers without the length of the body."""
     return [[pair for pair in one if pair[0] != "content-length"] for one in headers]

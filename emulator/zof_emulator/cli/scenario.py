@@ -13,7 +13,7 @@ from zof_emulator.cli.output import print_line
 from zof_emulator.scenarios.load import UnreadableScenario, UnusableScenario, list_names, load_file, read_builtin
 from zof_emulator.scenarios.schema import SCHEMA
 from zof_emulator.scenarios.tree import read_tree
-from zof_emulator.server.terminal import say
+from zof_emulator.server.terminal import write_line
 
 if TYPE_CHECKING:
     from zof_emulator.scenarios.load import LoadedScenario
@@ -41,7 +41,7 @@ def check(files: tuple[Path, ...]) -> int:
         try:
             print_line(f"{file}: {_summarize(load_file(file))}")
         except UnreadableScenario as error:
-            say(sys.stderr, f"zof-emulator: error: {error}")
+            write_line(sys.stderr, f"zof-emulator: error: {error}")
             status = 2
         except UnusableScenario as error:
             print_line("\n".join(error.lines))
@@ -72,7 +72,7 @@ def _describe(name: str) -> str:
 
 
 def _summarize(loaded: LoadedScenario) -> str:
-    """What a scenario holds, in one line."""
+    """The content of a scenario, in one line."""
     found = loaded.scenario
     counts = {
         "settings": len(loaded.settings),

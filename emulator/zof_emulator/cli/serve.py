@@ -17,14 +17,23 @@ from zof_emulator.app import create_app
 from zof_emulator.cli.detach import DETACH, start_detached
 from zof_emulator.cli.environment import quote_host
 from zof_emulator.cli.output import print_line
-from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save
+from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save_snapshot
 from zof_emulator.cli.state import write_token
 from zof_emulator.cli.watch import FileWatcher
-from zof_emulator.core.config import ClockMode, Envelope, References, check_label, schema_of
+from zof_emulator.core.config import ClockMode, Envelope, References, check_label, find_field_schema
 from zof_emulator.core.scenario import Scenario
-from zof_emulator.scenarios.load import UnusableScenario, load
+from zof_emulator.scenarios.load import UnusableScenario, load_scenario
 from zof_emulator.server.run import listen, run
-from zof_emulator.server.terminal import Drain, Handler, Log, banner, may_block, public_keys, ready_line, say
+from zof_emulator.server.terminal import (
+    Drain,
+    Handler,
+    Log,
+    list_public_keys,
+    may_block,
+    render_banner,
+    render_ready_line,
+    write_line,
+)
 from zof_emulator.settings import (
     BOUNDS,
     Settings,
@@ -84,7 +93,7 @@ def _flag(*names: str, **settings: Any) -> Callable[[Callable[..., int]], Callab
 
 def _setting(name: str, *flags: str, **more: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
     """The option of an integer setting, with the bounds and the default that the setting has."""
-    minimum, maximum = BOUNDS.get(name) or (schema_of(name)["minimum"], schema_of(name)["maximum"])
+    minimum, maximum = BOUNDS.get(name) or (find_field_schema(name)["minimum"], find_field_schema(name)["maximum"])
     default = getattr(_DEFAULTS, name)
     return _flag(*flags, name, default=default, type=click.IntRange(minimum, maximum), **more)
 
@@ -137,7 +146,7 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
     help="Scenario that worlds start with: a YAML or JSON file, or the name of a built-in one. "
     "Other options override its settings.",
 )
-@_flag("--watch", is_flag=True, default=False, help="Start the default world anew when the scenario file changes.")
+@_flag("--watch", is_flag=True, default=False, help="Restart the default world when the scenario file changes.")
 @_flag(
     "--public-url",
     default="",
@@ -220,7 +229,7 @@ def serve(**flags: Any) -> int:  # noqa: ANN401
 
 def _serve(flags: dict[str, Any], explicit: Collection[str]) -> int:
     """Serve until a signal ends the process; return the exit status."""
-    settings = settings_from(flags, explicit)
+    settings = build_settings(flags, explicit)
     drain = Drain(sys.stderr) if may_block(sys.stderr) else None
     log = Log(flags["log_format"], quiet=flags["quiet"], to=drain or sys.stderr)
     logging.getLogger().addHandler(Handler(log))
@@ -235,15 +244,15 @@ def _serve(flags: dict[str, Any], explicit: Collection[str]) -> int:
     base_url = f"http://{quote_host(host)}:{port}/v1"
     token_files: list[Path] = []
 
-    def started() -> None:
+    def on_started() -> None:
         _greet(settings, base_url, quiet=flags["quiet"], is_generated=not flags["token"])
         token_file = write_token(port, settings.token)
         token_files.extend([token_file] if token_file else [])
-        say(sys.stdout, ready_line(base_url, host, port, os.getpid(), token_file))
+        write_line(sys.stdout, render_ready_line(base_url, host, port, os.getpid(), token_file))
         if watcher is not None:
             watcher.start()
 
-    def stopped() -> None:
+    def on_stopped() -> None:
         if watcher is not None:
             watcher.stop()
         app.close()
@@ -252,7 +261,7 @@ def _serve(flags: dict[str, Any], explicit: Collection[str]) -> int:
             file.unlink(missing_ok=True)
 
     try:
-        run(app, listeners, started=started, stopped=stopped, answer_unreadable=app.answer_unreadable)
+        run(app, listeners, on_started=on_started, on_stopped=on_stopped, answer_unreadable=app.answer_unreadable)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
@@ -264,23 +273,25 @@ def _serve(flags: dict[str, Any], explicit: Collection[str]) -> int:
 def _open_files(hosted: HostedWorld, source: str, target: str) -> Callable[[], None]:
     """Load the snapshot `source`, if given; return the function that saves the world to `target`, if given.
 
-    A world that is saved to the file that it is loaded from begins anew as long as there is no such file.
+    If both name the same file and it does not exist yet, the world begins without it.
     """
     if source and (source != target or Path(source).exists()):
         load_snapshot(hosted, Path(source))
     if not target:
         return lambda: None
     file = check_writable(Path(target))
-    return lambda: save(hosted, file)
+    return lambda: save_snapshot(hosted, file)
 
 
 def _greet(settings: Settings, base_url: str, *, quiet: bool, is_generated: bool) -> None:
     """Print the banner, or only the token that was generated."""
     if not quiet:
         token = "" if settings.loopback else settings.token
-        say(sys.stderr, banner(base_url, public_keys(settings.scenario), settings.clock, token=token))
+        write_line(
+            sys.stderr, render_banner(base_url, list_public_keys(settings.scenario), settings.clock, token=token)
+        )
     elif settings.token and is_generated:
-        say(sys.stderr, f"zof-emulator: token for /_emulator: {settings.token}")
+        write_line(sys.stderr, f"zof-emulator: token for /_emulator: {settings.token}")
 
 
 def find_explicit_flags(context: click.Context) -> frozenset[str]:
@@ -290,25 +301,25 @@ def find_explicit_flags(context: click.Context) -> frozenset[str]:
 
 
 def _make_watcher(app: Dispatcher, flags: dict[str, Any], explicit: Collection[str], output: Log) -> FileWatcher:
-    """What starts the default world anew when the scenario file changes."""
+    """The watcher that restarts the default world when the scenario file changes."""
     file = Path(flags["scenario"])
     if not file.is_file():
         raise click.UsageError("--watch needs the file of a scenario: give it with --scenario FILE")
 
     def reload() -> None:
         try:
-            config = settings_from(flags, explicit).world
+            config = build_settings(flags, explicit).world
         except UnusableScenario as error:
             output.warn(f"nothing was changed, because the scenario has mistakes: {'; '.join(error.lines)}")
             return
         with app.deliveries.lock:
             app.hosted.reset(config)
-        output.warn(f"the default world was started anew with {file}", "info")
+        output.warn(f"the default world was restarted with {file}", "info")
 
     return FileWatcher(file, reload)
 
 
-def settings_from(flags: dict[str, Any], explicit: Collection[str] = ()) -> Settings:
+def build_settings(flags: dict[str, Any], explicit: Collection[str] = ()) -> Settings:
     """The settings from the flags of `serve` and from the scenario that they name; a token is generated if needed.
 
     The flags in `explicit` override the settings of the scenario.
@@ -328,7 +339,7 @@ def settings_from(flags: dict[str, Any], explicit: Collection[str] = ()) -> Sett
     if flags["scenario"]:
         if not flags["samples"]:
             raise click.UsageError("give either --scenario or --no-samples, not both")
-        settings = _apply_scenario(load(flags["scenario"]), settings, explicit)
+        settings = _apply_scenario(load_scenario(flags["scenario"]), settings, explicit)
     if settings.loopback or settings.token:
         return settings
     return replace(settings, token=secrets.token_urlsafe(_TOKEN_BYTES))

@@ -28,7 +28,7 @@ class UnusableFile(Exception):  # noqa: N818  the name says what is wrong
 _PIECE: Final = 1 << 16
 
 
-def read(file: Path) -> bytes:
+def read_file(file: Path) -> bytes:
     """The content of a file.
 
     Raises:
@@ -57,7 +57,7 @@ def load_snapshot(hosted: HostedWorld, file: Path) -> None:
     except OSError as error:
         raise UnusableFile(f"cannot read {file}: {error.strerror}") from error
     except Refused as refused:
-        why = refused.words.get("why", "it is not valid JSON")
+        why = refused.values.get("why", "it is not valid JSON")
         raise UnusableFile(f"cannot load {file}: {why}") from refused
 
 
@@ -71,7 +71,7 @@ def check_writable(file: Path) -> Path:
         UnusableFile: the file cannot be written.
     """
     target = Path(os.path.realpath(file))
-    with _naming(file):
+    with _report_errors(file):
         mode = _check_target(target)
         try:
             handle, name = _make_beside(target)
@@ -84,12 +84,12 @@ def check_writable(file: Path) -> Path:
     return target
 
 
-def save(hosted: HostedWorld, file: Path) -> None:
+def save_snapshot(hosted: HostedWorld, file: Path) -> None:
     """Write a snapshot of a hosted world to a file that was checked; `UnusableFile` when it cannot be written."""
-    write(file, snapshots.document(hosted))
+    write_file(file, snapshots.prepare_document(hosted))
 
 
-def write(file: Path, pieces: Callable[[], Iterable[bytes]]) -> None:
+def write_file(file: Path, pieces: Callable[[], Iterable[bytes]]) -> None:
     """Write a file that was checked; either its whole content changes, or nothing does.
 
     The file keeps its mode and its path. A file that cannot be replaced, such as one that a container mounts, is
@@ -102,7 +102,7 @@ def write(file: Path, pieces: Callable[[], Iterable[bytes]]) -> None:
     Raises:
         UnusableFile: the file cannot be written.
     """
-    with _naming(file):
+    with _report_errors(file):
         mode = _check_target(file)
         try:
             _replace(file, pieces(), mode)
@@ -122,7 +122,7 @@ def _must_overwrite(mode: int | None, error: OSError) -> bool:
 
 
 @contextmanager
-def _naming(file: Path) -> Iterator[None]:
+def _report_errors(file: Path) -> Iterator[None]:
     """Turn an `OSError` into an `UnusableFile` that names the file."""
     try:
         yield

@@ -12,7 +12,7 @@ import click
 import orjson
 
 from zof_emulator.cli.output import print_line
-from zof_emulator.server.terminal import say
+from zof_emulator.server.terminal import write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def webhooks(url: str, token: str, *, once: bool) -> int:
     """Follow webhook deliveries: print one line for each attempt, until Ctrl-C."""
     follower = Follower(url, token)
     if not once and sys.stderr.isatty():
-        say(sys.stderr, f"following the webhook deliveries of {url}; press Ctrl-C to stop")
+        write_line(sys.stderr, f"following the webhook deliveries of {url}; press Ctrl-C to stop")
     while True:
         for line in follower.poll():
             print_line(line)

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from starlette.responses import HTMLResponse
 
 from zof_emulator.core import artifacts, logs, tenants
-from zof_emulator.core.instants import SECOND, http_date, rfc3339
+from zof_emulator.core.instants import SECOND, format_http_date, format_rfc3339
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import files, views
-from zof_emulator.http.decode import find_link_base, headers_of
+from zof_emulator.http.decode import find_link_base, read_headers
 from zof_emulator.http.dispatch import HOSTED_WORLD
 from zof_emulator.http.world_registry import DEFAULT
 
@@ -56,20 +56,20 @@ class Pages:
         self._lock = lock
         self._public_url = public_url
 
-    async def home(self, request: Request) -> Response:
+    async def show_home(self, request: Request) -> Response:
         """The start page: what the emulator is, its keys, newest runs and worlds."""
         with self._lock:
-            return self._make_home(request)
+            return self._render_home(request)
 
-    async def run(self, request: Request) -> Response:
+    async def show_run(self, request: Request) -> Response:
         """The page of a run; the run may belong to any organization."""
         with self._lock:
-            return self._make_run(request)
+            return self._render_run_page(request)
 
-    def _make_home(self, request: Request) -> Response:
-        hosted, root = self._world_and_root(request)
+    def _render_home(self, request: Request) -> Response:
+        hosted, root = self._find_world_and_root(request)
         mount = root + hosted.mount
-        base = find_link_base(self._public_url, request.scope, headers_of(request.scope)) + hosted.mount
+        base = find_link_base(self._public_url, request.scope, read_headers(request.scope)) + hosted.mount
         world = hosted.settle_slice()
         known = tenants.DEFAULT.keys if world.config.scenario.data else world.keys.values()
         public = {key.secret for key in known}
@@ -85,41 +85,41 @@ class Pages:
         curl = f'curl -H "Authorization: Bearer {example}" {base}{views.PREFIX}/runs'
         title = f"Zof emulator, world {hosted.name}" if hosted.name else "Zof emulator"
         others = ((f'<a href="{root}{one.mount}/">{escape(one.name or DEFAULT)}</a>',) for one in self._worlds)
-        return self._page(
+        return self._render_page(
             hosted,
             title,
             f"""<p>This is a stand-in for the Zof API, in memory and on this machine alone: no account, no network, and
 nothing here is the vendor's service. The API is under <code>{escape(base + views.PREFIX)}</code>.</p>
 <pre>{escape(curl)}</pre>
-{_table(("Key", "Organization", "May"), keys)}
+{_render_table(("Key", "Organization", "May"), keys)}
 <p><a href="{mount}/_emulator/openapi.json">The contract (OpenAPI 3.1)</a> ·
 <a href="{mount}/_emulator/version">version</a> · <a href="{mount}/_emulator/clock">clock</a> ·
 <a href="{mount}/_emulator/journal">journal</a></p>
-{_table(("Newest runs", "Status", "Created"), _list_newest_runs(world, mount))}
-{_table(("Worlds",), islice(others, _MOST_LINKS))}""",
+{_render_table(("Newest runs", "Status", "Created"), _list_newest_runs(world, mount))}
+{_render_table(("Worlds",), islice(others, _MOST_LINKS))}""",
         )
 
-    def _make_run(self, request: Request) -> Response:
-        hosted, root = self._world_and_root(request)
+    def _render_run_page(self, request: Request) -> Response:
+        hosted, root = self._find_world_and_root(request)
         mount = root + hosted.mount
         world = hosted.settle_slice()
         try:
             run = world.any_run(request.path_params["id"])
         except Refused:
             nothing = f"<p>No run has this ID. <a href='{mount}/'>Back</a></p>"
-            return self._page(hosted, "No such run", nothing, status=404)
-        page = _run(world, run) + f"<p><a href='{mount}/'>Back</a></p>"
-        return self._page(hosted, world.names.run(run.number), page, refresh=not run.has_ended)
+            return self._render_page(hosted, "No such run", nothing, status=404)
+        page = _render_run(world, run) + f"<p><a href='{mount}/'>Back</a></p>"
+        return self._render_page(hosted, world.names.run(run.number), page, refresh=not run.has_ended)
 
-    def _world_and_root(self, request: Request) -> tuple[HostedWorld, str]:
+    def _find_world_and_root(self, request: Request) -> tuple[HostedWorld, str]:
         """The world of a page, which the dispatcher found, and the path under which browsers reach the emulator."""
         return request.scope[HOSTED_WORLD], urlsplit(self._public_url).path or request.scope["root_path"]
 
-    def _page(
+    def _render_page(
         self, hosted: HostedWorld, title: str, body: str, *, status: int = 200, refresh: bool = False
     ) -> Response:
         reload = '<meta http-equiv="refresh" content="2">' if refresh else ""
-        date = http_date(hosted.world.now // SECOND)
+        date = format_http_date(hosted.world.now // SECOND)
         headers = {"x-request-id": hosted.outside_id(), "date": date, "cache-control": "no-store"}
         return HTMLResponse(
             f"<!doctype html><html lang=en><meta charset=utf-8>{reload}"
@@ -130,31 +130,35 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
         )
 
 
-def _run(world: World, run: Run) -> str:
+def _render_run(world: World, run: Run) -> str:
     facts = (
-        ("Status", _status(run.status)),
+        ("Status", _render_status(run.status)),
         ("Organization", escape(run.organization)),
         ("Project", escape(run.project_id)),
         ("Environment", escape(run.environment)),
         ("Suite", escape(run.test_suite_id or "none")),
-        ("Created", rfc3339(run.created_at)),
-        ("Started", rfc3339(run.started_at) if run.started_at is not None else _NOTHING),
-        ("Completed", rfc3339(run.completed_at) if run.completed_at is not None else _NOTHING),
-        ("Duration", _ms(run.duration_ms)),
+        ("Created", format_rfc3339(run.created_at)),
+        ("Started", format_rfc3339(run.started_at) if run.started_at is not None else _NOTHING),
+        ("Completed", format_rfc3339(run.completed_at) if run.completed_at is not None else _NOTHING),
+        ("Duration", _format_ms(run.duration_ms)),
     )
     cases = (
-        (f"<code>{escape(case)}</code>", _status(run.case_status(index)), _ms(run.case_duration_ms(index)))
+        (
+            f"<code>{escape(case)}</code>",
+            _render_status(run.case_status(index)),
+            _format_ms(run.case_duration_ms(index)),
+        )
         for index, case in enumerate(run.cases)
     )
     rules = world.outcome_rules
-    lines = (logs.line(run, place, rules) for place in range(logs.count(run, rules)))
-    log = "\n".join(f"{rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
-    slots = world.filter_unexpired(run, artifacts.slots(run, rules))
-    stored = (artifact for slot in slots if (artifact := artifacts.find(run, slot, rules)) is not None)
-    rows = ((escape(files.name_of(world, run, artifact)), artifact.kind) for artifact in stored)
+    lines = (logs.make_line(run, place, rules) for place in range(logs.count_lines(run, rules)))
+    log = "\n".join(f"{format_rfc3339(one.at)} {one.level:7} {one.message}" for one in lines)
+    slots = world.filter_unexpired(run, artifacts.list_slots(run, rules))
+    stored = (artifact for slot in slots if (artifact := artifacts.find_artifact(run, slot, rules)) is not None)
+    rows = ((escape(files.choose_name(world, run, artifact)), artifact.kind) for artifact in stored)
     return (
-        f"{_table((), facts)}<h2>Cases</h2>{_table(('Case', 'Status', 'Duration'), cases)}"
-        f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_table(('Name', 'Kind'), rows)}"
+        f"{_render_table((), facts)}<h2>Cases</h2>{_render_table(('Case', 'Status', 'Duration'), cases)}"
+        f"<h2>Log</h2><pre>{escape(log)}</pre><h2>Artifacts</h2>{_render_table(('Name', 'Kind'), rows)}"
     )
 
 
@@ -163,21 +167,21 @@ def _list_newest_runs(world: World, mount: str) -> Iterable[tuple[str, str, str]
         name = world.names.run(run.number)
         yield (
             f'<a href="{mount}/runs/{escape(name)}"><code>{escape(name)}</code></a>',
-            _status(run.status),
-            rfc3339(run.created_at),
+            _render_status(run.status),
+            format_rfc3339(run.created_at),
         )
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def _render_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     top = "<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>" if head else ""
     return (
         f"<table>{top}{''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in rows)}</table>"
     )
 
 
-def _status(status: str) -> str:
+def _render_status(status: str) -> str:
     return f'<b class="{status}">{status}</b>'
 
 
-def _ms(duration: int | None) -> str:
+def _format_ms(duration: int | None) -> str:
     return _NOTHING if duration is None else f"{duration} ms"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.control.advance import Advance
-from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.instants import format_rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.world import EventKind
 from zof_emulator.handlers import views
@@ -36,14 +36,14 @@ class _EventRecorder:
             self.events.append(event)
 
 
-def clock(world: World) -> dict[str, Any]:
+def show_clock(world: World) -> dict[str, Any]:
     """A world's clock as JSON."""
-    return {"mode": world.clock.mode, "now": rfc3339_ms(world.now), "now_ms": world.now}
+    return {"mode": world.clock.mode, "now": format_rfc3339_ms(world.now), "now_ms": world.now}
 
 
 def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
     """Read the clock."""
-    return Reply(200, Document(clock(hosted.world)))
+    return Reply(200, Document(show_clock(hosted.world)))
 
 
 def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
@@ -52,9 +52,9 @@ def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     before = world.now
 
     def finish() -> Reply:
-        happened = [{**one._asdict(), "at": rfc3339_ms(one.at)} for one in recorder.events]
+        happened = [{**one._asdict(), "at": format_rfc3339_ms(one.at)} for one in recorder.events]
         moved = {"moved_ms": world.now - before, "happened": happened, "happened_count": recorder.count}
-        return Reply(200, Document(clock(world) | moved))
+        return Reply(200, Document(show_clock(world) | moved))
 
     if "run_id" in body and body.get("until") != "run_ended":
         raise Refused("run_id_alone", "run_id")
@@ -65,7 +65,7 @@ def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
         if not awaits:
             world.check_moving()
         return _step(world, recorder, Advance(hosted, finish, has_come=has_come, awaits_deliveries=awaits))
-    target, param = _target(world, body)
+    target, param = _find_target(world, body)
     world.check_reachable(target, param)
     return _step(world, recorder, Advance(hosted, finish, target=target))
 
@@ -78,7 +78,7 @@ def advance_run(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     world.check_moving()
 
     def finish() -> Reply:
-        return Reply(200, Item(world.runs[run.number], views.run_detail))
+        return Reply(200, Item(world.runs[run.number], views.build_run_detail))
 
     return Advance(hosted, finish, has_come=has_come).step()
 
@@ -95,7 +95,7 @@ def _step(world: World, recorder: _EventRecorder, advance: Advance) -> Reply | W
     return outcome
 
 
-def _target(world: World, body: Mapping[str, Any]) -> tuple[int, str]:
+def _find_target(world: World, body: Mapping[str, Any]) -> tuple[int, str]:
     """The instant to move to, and the field that names it."""
     if "to" in body:
         return body["to"], "to"
@@ -110,7 +110,7 @@ def _require_instant(instant: int | None) -> int:
     return instant
 
 
-def _run_ended(world: World, body: Mapping[str, Any], recorder: _EventRecorder) -> Callable[[], bool]:
+def _watch_run_end(world: World, body: Mapping[str, Any], recorder: _EventRecorder) -> Callable[[], bool]:
     if "run_id" not in body:
         return lambda: recorder.run_ended
     run = world.any_run(body["run_id"])
@@ -121,7 +121,7 @@ def _run_ended(world: World, body: Mapping[str, Any], recorder: _EventRecorder) 
 
 _UNTIL: Final[Mapping[str, Callable[[World, Mapping[str, Any], _EventRecorder], Callable[[], bool]]]] = {
     "next": lambda _world, _body, recorder: lambda: recorder.count > 0,
-    "run_ended": _run_ended,
+    "run_ended": _watch_run_end,
     "webhook_due": lambda world, _body, _recorder: _count_later_attempts(world),
     "delivered": lambda world, _body, _recorder: lambda: world.outbox.open_count == 0,
 }

@@ -1,12 +1,13 @@
-"""The control operations on what can be changed while a world runs: rate limit, capacity, clock, fault rules."""
+"""The control operations on what can be changed of the configuration of a running world, and on its fault rules."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.control.faults import read_rule, show_faults
-from zof_emulator.core.config import ClockMode
+from zof_emulator.core.config import ClockMode, Envelope, References
 from zof_emulator.core.limits import RateScope
 from zof_emulator.handlers.messages import Document, Reply, Request
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import World
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.spec.fault_rules import FaultJudge
+
+_CHOICES: Final = MappingProxyType({"clock": ClockMode, "references": References, "envelope": Envelope})
+"""The fields whose values are members of an enumeration."""
 
 
 def get_config(hosted: HostedWorld, _call: Request) -> Reply:
@@ -34,9 +38,9 @@ def change_config(hosted: HostedWorld, call: Request, judge: FaultJudge) -> Repl
         if "scope" in rate:
             rate["scope"] = RateScope(rate["scope"])
         given["rate"] = replace(config.rate, **rate)
-    if "clock" in given:
-        given["clock"] = ClockMode(given["clock"])
+    given |= {name: choices(given[name]) for name, choices in _CHOICES.items() if name in given}
     world.change_config(replace(config, **given), hosted.used_at)
+    hosted.choose_encoder()
     return Reply(200, Document(_show_config(world)))
 
 
@@ -46,5 +50,8 @@ def _show_config(world: World) -> dict[str, Any]:
         "rate": asdict(config.rate),
         "capacity": config.capacity,
         "clock": config.clock.value,
+        "references": config.references.value,
+        "envelope": config.envelope.value,
+        "evolve": config.evolve,
         "faults": show_faults(world),
     }

@@ -14,7 +14,7 @@ from zof_emulator.core.deliveries import (
     Tampering,
 )
 from zof_emulator.core.endpoints import EventType
-from zof_emulator.core.instants import LAST, rfc3339_ms
+from zof_emulator.core.instants import LAST, format_rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, Reply, Request
 from zof_emulator.journal.masking import mask_url
@@ -70,7 +70,7 @@ _DISTURB: Final[Mapping[str, Callable[[Outbox, Delivery, Mapping[str, Any], int]
     "reorder": lambda outbox, one, _body, now: outbox.reorder(one, now),
     "delay": lambda outbox, one, body, now: outbox.delay(one, body.get("delay_ms", _DELAY_MS), now),
     "drop": lambda outbox, one, _body, now: outbox.drop(one, now),
-    "tamper": lambda outbox, one, body, now: outbox.tamper(one, _tampering(body), now),
+    "tamper": lambda outbox, one, body, now: outbox.tamper(one, _read_tampering(body), now),
 }
 
 
@@ -94,7 +94,7 @@ def create_rule(hosted: HostedWorld, call: Request) -> Reply:
         EventType(body["type"]) if "type" in body else None,
         body.get("times"),
         body.get("delay_ms", _DELAY_MS),
-        _tampering(body),
+        _read_tampering(body),
     )
     return Reply(201, Document(_show_rule(hosted.world, outbox.add_rule(rule))))
 
@@ -113,14 +113,14 @@ def send_event(hosted: HostedWorld, call: Request, contract: Node) -> Reply:
     if organization not in world.organizations:
         raise Refused("organization_not_found", "organization_id")
     kind = EventType(body["type"])
-    facts = _example_facts(contract, kind)
+    facts = _read_example_facts(contract, kind)
     run = body.get("run_id", facts.run_id)
     object_id = body.get("object_id") or (run if run is not None and facts.run_id is not None else facts.object_id)
     sent = world.outbox.publish(kind, organization, facts._replace(object_id=object_id, run_id=run), world.now)
     return Reply(202, Document({"deliveries": sent}))
 
 
-def _example_facts(contract: Node, kind: EventType) -> EventFacts:
+def _read_example_facts(contract: Node, kind: EventType) -> EventFacts:
     """The facts in the contract's example of an event."""
     content = contract["webhooks"][kind.value]["post"]["requestBody"]["content"]["application/json"]
     about = content["examples"]["present"]["value"]["data"]["object"]
@@ -130,7 +130,7 @@ def _example_facts(contract: Node, kind: EventType) -> EventFacts:
     )
 
 
-def _tampering(body: Mapping[str, Any]) -> Tampering:
+def _read_tampering(body: Mapping[str, Any]) -> Tampering:
     return Tampering(body.get("tampering", Tampering.SIGNATURE))
 
 
@@ -157,7 +157,7 @@ def show_delivery(world: World, delivery: Delivery) -> dict[str, Any]:
         "kind": delivery.kind.value,
         "status": delivery.status.value,
         "tampering": None if delivery.tampering is None else delivery.tampering.value,
-        "next_attempt_at": rfc3339_ms(delivery.due_at) if is_pending and delivery.due_at <= LAST else None,
+        "next_attempt_at": format_rfc3339_ms(delivery.due_at) if is_pending and delivery.due_at <= LAST else None,
         "note": delivery.note or None,
         "request": {
             "method": "POST",
@@ -172,8 +172,8 @@ def show_delivery(world: World, delivery: Delivery) -> dict[str, Any]:
 def _show_attempt(attempt: Attempt) -> dict[str, Any]:
     result = attempt.result
     return {
-        "started_at": rfc3339_ms(attempt.started_at),
-        "ended_at": rfc3339_ms(attempt.ended_at),
+        "started_at": format_rfc3339_ms(attempt.started_at),
+        "ended_at": format_rfc3339_ms(attempt.ended_at),
         "status": result.status,
         "error": result.error or None,
         "headers": [list(pair) for pair in result.headers],

@@ -8,12 +8,12 @@ import orjson
 
 from zof_emulator.control.deliveries import show_delivery
 from zof_emulator.control.journal_filters import check_filters
-from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.instants import format_rfc3339_ms
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Document, File, Reply, Request, Waiting, carry_out
 from zof_emulator.http.world_registry import DEFAULT
 from zof_emulator.journal import har
-from zof_emulator.journal.view import differences, show
+from zof_emulator.journal.view import find_differences, show_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -50,7 +50,7 @@ def _list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Ge
         if exchange is None:
             yield
             continue
-        if not differences(exchange, query):
+        if not find_differences(exchange, query):
             matching.append(exchange)
             if len(matching) > limit:
                 break
@@ -59,14 +59,14 @@ def _list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Ge
         "data": matching[:limit],
         "has_more": more,
         "next_cursor": matching[limit - 1]["number"] if more else None,
-        "dropped": _journal(hosted).dropped_count,
+        "dropped": _require_journal(hosted).dropped_count,
     }
     return Reply(200, Document(page))
 
 
 def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
     """Delete all exchanges."""
-    journal = _journal(hosted)
+    journal = _require_journal(hosted)
     gone = journal.count - journal.dropped_count
     journal.clear()
     return Reply(200, Document({"cleared": gone}))
@@ -86,7 +86,7 @@ def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Rep
 
 
 def _verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Generator[None, None, Reply]:
-    journal, filters = _journal(hosted), dict(call.body)
+    journal, filters = _require_journal(hosted), dict(call.body)
     check_filters(names, filters)
     given = {name: filters.pop(name) for name in _COUNTS if name in filters} or {"at_least": 1}
     low = max(given.get("exactly", 0), given.get("at_least", 0))
@@ -96,7 +96,7 @@ def _verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Ge
         if exchange is None:
             yield
             continue
-        differing = differences(exchange, filters)
+        differing = find_differences(exchange, filters)
         count += not differing
         if differing and (nearest is None or len(differing) <= len(fewest)):
             nearest, fewest = exchange, differing
@@ -144,7 +144,7 @@ def list_lines(hosted: HostedWorld, public_url: str) -> list[bytes]:
 
 
 def _list_lines(hosted: HostedWorld, public_url: str) -> Generator[None, None, list[bytes]]:
-    content = [orjson.dumps(_header(hosted) | {"public_url": public_url}) + b"\n"]
+    content = [orjson.dumps(_build_header(hosted) | {"public_url": public_url}) + b"\n"]
     for one in _show_all(hosted):
         if one is None:
             yield
@@ -168,12 +168,14 @@ def _export_har(hosted: HostedWorld, base: str) -> Generator[None, None, Reply]:
         if one is None:
             yield
         else:
-            entries.append(har.entry(one, base))
-    name, content = f"{hosted.name or DEFAULT}.har", orjson.dumps(har.archive(entries))
-    return Reply(200, File("application/json", name, lambda: (content,), len(content), sample=har.archive(entries[:1])))
+            entries.append(har.build_entry(one, base))
+    name, content = f"{hosted.name or DEFAULT}.har", orjson.dumps(har.build_archive(entries))
+    return Reply(
+        200, File("application/json", name, lambda: (content,), len(content), sample=har.build_archive(entries[:1]))
+    )
 
 
-def _journal(hosted: HostedWorld) -> Journal:
+def _require_journal(hosted: HostedWorld) -> Journal:
     if hosted.journal is None:
         raise Refused("no_journal")
     return hosted.journal
@@ -182,8 +184,8 @@ def _journal(hosted: HostedWorld) -> Journal:
 def _show_all(hosted: HostedWorld, above: int = 0) -> Iterator[Shown | None]:
     """The exchanges with a number greater than `above`, and None after each slice of work."""
     work = 0
-    for number, entry in _journal(hosted).entries_of(hosted.world, above):
-        shown = show(number, entry)
+    for number, entry in _require_journal(hosted).list_entries(hosted.world, above):
+        shown = show_exchange(number, entry)
         yield shown
         work += _WORK_OF_EXCHANGE + len(shown["request"]["body"]) + len(shown["response"]["body"])
         if work >= _SLICE:
@@ -204,15 +206,15 @@ def _explain(nearest: Mapping[str, Any] | None) -> str:
     return f"The nearest is number {exchange['number']}, {request['method']} {request['target']}: {reasons}."
 
 
-def _header(hosted: HostedWorld) -> dict[str, Any]:
+def _build_header(hosted: HostedWorld) -> dict[str, Any]:
     """The configuration and the start of the world, which a replay needs."""
-    journal = _journal(hosted)
+    journal = _require_journal(hosted)
     return {
         "format": FORMAT,
         "version": VERSION,
         "world": hosted.name or DEFAULT,
         **hosted.began_with.to_json(),
-        "began": rfc3339_ms(hosted.began),
+        "began": format_rfc3339_ms(hosted.began),
         "began_ms": hosted.began,
         "from_snapshot": hosted.from_snapshot,
         "dropped": journal.cleared + journal.dropped_count,

@@ -22,7 +22,7 @@ _CUT: Final = 16
 
 
 _NUMERIC: Final = frozenset(".eE+-")
-"""The characters with which a number may go on where it seems to have ended, as after the 1 of `1.` and `1e+`."""
+"""The characters that may continue a number that seems to have ended, as after the 1 of `1.` and `1e+`."""
 
 
 class MalformedError(ValueError):
@@ -59,7 +59,7 @@ class JsonPieces:
         self._wanted = 1
 
     def add(self, text: str) -> bool:
-        """Add text; return whether the parser can go on."""
+        """Add text; return whether the parser can continue."""
         self._pending.append(text)
         self._length += len(text)
         return self._length >= self._wanted

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 BODY_READERS: Final = MappingProxyType({"restoreSnapshot": SnapshotReader})
-"""What reads the body of an operation as it arrives, by operation ID."""
+"""The readers that read the body of an operation as it arrives, by operation ID."""
 
 
-def installed_version() -> str:
+def read_version() -> str:
     """The version of the installed distribution; in a checkout that is not installed, `0+checkout`."""
     try:
         return version("zof-emulator")
@@ -35,7 +35,7 @@ def installed_version() -> str:
         return "0+checkout"
 
 
-def table(
+def build_table(
     contract: Node, names: KnownNames, worlds: WorldRegistry, judge: FaultJudge, public_url: str = ""
 ) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting]]:
     """Which function answers which operation.
@@ -43,7 +43,7 @@ def table(
     `contract` is the document of the API, `names` are those that filters of the journal may use, `judge` judges fault
     rules, and links begin with `public_url`.
     """
-    about = {"name": "zof-emulator", "version": installed_version(), "contract": contract["info"]["version"]}
+    about = {"name": "zof-emulator", "version": read_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
         {
             "getHealth": lambda _hosted, _call: Reply(200, Document({"status": "ok"})),
@@ -56,7 +56,9 @@ def table(
             "resetWorld": _reset,
             "listWorlds": lambda hosted, call: _list_worlds(worlds, hosted, call),
             "createWorld": lambda hosted, call: _create_world(worlds, hosted, call),
-            "getWorld": lambda hosted, call: Reply(200, Document(_world(worlds.find(call.id), _root(hosted, call)))),
+            "getWorld": lambda hosted, call: Reply(
+                200, Document(_show_world(worlds.find(call.id), _find_root(hosted, call)))
+            ),
             "deleteWorld": lambda hosted, call: _delete_world(worlds, hosted, call),
             "forkWorld": lambda hosted, call: _fork_world(worlds, hosted, call),
             "listExchanges": lambda hosted, call: journal.list_exchanges(hosted, call, names),
@@ -87,7 +89,7 @@ def table(
 
 
 def _reset(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """A world begins anew in slices."""
+    """Reset a world in slices."""
     return carry_out(_reset_in_slices(hosted, call))
 
 
@@ -97,8 +99,8 @@ def _reset_in_slices(hosted: HostedWorld, call: Request) -> Generator[None, None
 
 
 def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
-    root = _root(hosted, call)
-    return Reply(200, Document({"data": [_world(one, root) for one in worlds]}))
+    root = _find_root(hosted, call)
+    return Reply(200, Document({"data": [_show_world(one, root) for one in worlds]}))
 
 
 def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
@@ -111,7 +113,7 @@ def _create_in_slices(worlds: WorldRegistry, hosted: HostedWorld, call: Request)
     name = given.pop("name")
     chosen = scenarios.choose_config(worlds.default.config, given)
     created = yield from worlds.create_in_slices(name, chosen)
-    return Reply(201, Document(_world(created, _root(hosted, call))))
+    return Reply(201, Document(_show_world(created, _find_root(hosted, call))))
 
 
 def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
@@ -127,19 +129,19 @@ def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Re
         except StopIteration as finished:
             found = worlds.create(name, parent.config)
             found.restore(finished.value)
-            return Reply(201, Document(_world(found, _root(hosted, call))))
+            return Reply(201, Document(_show_world(found, _find_root(hosted, call))))
         return Waiting(go_on, is_slice=True)
 
     return go_on()
 
 
 def _delete_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
-    gone = _world(worlds.find(call.id), _root(hosted, call))
+    gone = _show_world(worlds.find(call.id), _find_root(hosted, call))
     worlds.delete(call.id)
     return Reply(200, Document(gone))
 
 
-def _world(hosted: HostedWorld, root: str) -> dict[str, Any]:
+def _show_world(hosted: HostedWorld, root: str) -> dict[str, Any]:
     world = hosted.settle_without_use()
     journal = hosted.journal
     return {
@@ -148,7 +150,7 @@ def _world(hosted: HostedWorld, root: str) -> dict[str, Any]:
         "seed": world.seed,
         "scenario": hosted.config.scenario.name,
         "from_snapshot": hosted.from_snapshot,
-        "clock": clock.clock(world),
+        "clock": clock.show_clock(world),
         "runs": len(world.runs),
         "forgotten_runs": world.forgotten,
         "requests": world.answered,
@@ -156,7 +158,7 @@ def _world(hosted: HostedWorld, root: str) -> dict[str, Any]:
     }
 
 
-def _root(hosted: HostedWorld, call: Request) -> str:
+def _find_root(hosted: HostedWorld, call: Request) -> str:
     """The URL below which the client reaches the emulator; `hosted` is the world that the request was sent to."""
     return call.base.removesuffix(hosted.mount)
 

@@ -128,7 +128,7 @@ _RULE: Final = _row(
     _choice(Tampering),
 )
 _WORLD: Final = _object_of(
-    config=config.schema(),
+    config=config.build_schema(),
     clock_offset_ms=_COUNT,
     now=_INSTANT,
     answered=_COUNT,

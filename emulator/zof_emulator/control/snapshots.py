@@ -28,7 +28,7 @@ _RUNS_IN_PIECE: Final = 500
 
 def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
     """The world as a document to keep."""
-    pieces = document(hosted)
+    pieces = prepare_document(hosted)
     sample = {"format": FORMAT, "version": VERSION, "sha256": "", "world": {}}
     return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.json", pieces, sample=sample))
 
@@ -44,7 +44,7 @@ def _restore_snapshot(hosted: HostedWorld, call: Request) -> Generator[None, Non
     return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 
 
-def document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
+def prepare_document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
     """A hosted world as it stands, as a JSON document in pieces, which are the same whenever they are made.
 
     Runs never change, so that a snapshot of many runs takes little memory beyond the world's own.

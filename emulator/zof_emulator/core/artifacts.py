@@ -43,7 +43,7 @@ class Artifact:
     """The file, if a scenario gives its content."""
 
 
-def slots_of_case(run: Run, index: int, rules: OutcomeRules = NO_RULES) -> list[int]:
+def list_case_slots(run: Run, index: int, rules: OutcomeRules = NO_RULES) -> list[int]:
     """The filled slots of the case at `index`, ascending: a trace, a screenshot if the case failed or broke, own files.
 
     The number of slots of a case is the same for all cases of a world, so that an artifact keeps its ID.
@@ -52,27 +52,27 @@ def slots_of_case(run: Run, index: int, rules: OutcomeRules = NO_RULES) -> list[
         return []
     trace = index * (_PER_CASE + rules.most_artifacts)
     filled = [trace, trace + 1] if run.outcomes[index] in _WITH_SCREENSHOT else [trace]
-    rule = rules.rule_of(run, index)
+    rule = rules.find_rule(run, index)
     if rule is not None:
         filled += range(trace + _PER_CASE, trace + _PER_CASE + len(rule.artifacts))
     return filled
 
 
-def slots(run: Run, rules: OutcomeRules = NO_RULES) -> list[int]:
+def list_slots(run: Run, rules: OutcomeRules = NO_RULES) -> list[int]:
     """All filled slots in ascending order: those of the cases, then a HAR and a JUnit file once the run has ended."""
-    filled = [slot for index in range(len(run.outcomes)) for slot in slots_of_case(run, index, rules)]
+    filled = [slot for index in range(len(run.outcomes)) for slot in list_case_slots(run, index, rules)]
     own = len(run.cases) * (_PER_CASE + rules.most_artifacts)
     return [*filled, own, own + 1] if run.has_ended else filled
 
 
-def find(run: Run, slot: int, rules: OutcomeRules = NO_RULES) -> Artifact | None:
+def find_artifact(run: Run, slot: int, rules: OutcomeRules = NO_RULES) -> Artifact | None:
     """The artifact in a slot, or None if the slot is not filled."""
     index, place = divmod(slot, _PER_CASE + rules.most_artifacts)
     if index < len(run.cases):
-        if slot not in slots_of_case(run, index, rules):
+        if slot not in list_case_slots(run, index, rules):
             return None
         if place >= _PER_CASE:
-            rule = rules.rule_of(run, index)
+            rule = rules.find_rule(run, index)
             file = None if rule is None else rule.artifacts[place - _PER_CASE]
             return Artifact(slot, ArtifactKind.OWN, index, run.ends[index], file)
         kind = ArtifactKind.SCREENSHOT if place else ArtifactKind.TRACE

@@ -31,7 +31,7 @@ class NamedProject:
     """A project of an organization."""
 
     number: int
-    """Its place in the order in which the projects of the organization came into being; 0 is the first."""
+    """Its place in the order in which the projects of the organization were created; 0 is the first."""
     id: str
     name: str
     created_at: int
@@ -41,10 +41,11 @@ class NamedProject:
 class Catalogue:
     """The IDs that requests may name. An ID belongs to one organization and does not exist for the others."""
 
-    __slots__ = ("_given", "_known", "_open", "_owners", "_projects", "_suites", "_uses")
+    __slots__ = ("_given", "_known", "_owners", "_projects", "_suites", "_uses", "references")
 
     def __init__(self, data: SeedData, now: int, *, references: References) -> None:
-        self._open = references is References.OPEN
+        self.references = references
+        """The treatment of an ID that the catalogue does not hold."""
         self._owners: dict[str, str] = dict(data.cases)
         self._suites: dict[str, tuple[str, ...]] = {}
         self._projects: dict[str, list[NamedProject]] = {one.id: [] for one in data.organizations}
@@ -169,7 +170,9 @@ class Catalogue:
 
     def _exists(self, name: str, organization: str) -> bool:
         owner = self._owners.get(name)
-        return (owner == organization or (owner is None and self._open)) and NEVER_EXISTS not in name
+        return (
+            owner == organization or (owner is None and self.references is References.OPEN)
+        ) and NEVER_EXISTS not in name
 
     def _suite(self, organization: str, suite: str) -> tuple[str, ...]:
         if not self._exists(suite, organization):

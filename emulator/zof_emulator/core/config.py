@@ -36,7 +36,7 @@ class ClockMode(StrEnum):
 
 
 class References(StrEnum):
-    """What happens when a request names a project, case or suite that the data does not hold."""
+    """The treatment of a project, case or suite that a request names and the data does not hold."""
 
     OPEN = "open"
     """The unknown ID is created."""
@@ -66,7 +66,7 @@ _SCENARIO_SCHEMA: Final = {"anyOf": [{"enum": [Scenario.DEFAULT.name, Scenario.E
 _RATE_BOUNDS: Final = {"limit": (1, _LARGEST), "window_ms": (1, _LARGEST), "burst": (0, 1_000_000)}
 
 
-def _rate_schema() -> dict[str, Any]:
+def _build_rate_schema() -> dict[str, Any]:
     numbers = {name: _integer(*bounds)["schema"] for name, bounds in _RATE_BOUNDS.items()}
     scope = _choice(RateScope)["schema"]
     items = [numbers["limit"], numbers["window_ms"], scope, numbers["burst"]]
@@ -86,15 +86,15 @@ class WorldConfig:
     clock: ClockMode = field(default=ClockMode.REAL, metadata=_choice(ClockMode))
     """How the clock moves."""
     scenario: Scenario = field(default=Scenario.DEFAULT, metadata={"schema": _SCENARIO_SCHEMA})
-    """What a new world holds; as JSON the name `default` or `empty`, or an object without secrets."""
-    rate: Rate = field(default_factory=Rate, metadata={"schema": _rate_schema()})
+    """The content of a new world; as JSON the name `default` or `empty`, or an object without secrets."""
+    rate: Rate = field(default_factory=Rate, metadata={"schema": _build_rate_schema()})
     """The rate limit; as JSON `[limit, window in ms, scope, burst]`."""
     capacity: int = field(default=4, metadata=_integer(1, 1_000_000))
     """The number of runs that an organization may have running at once."""
     max_runs: int = field(default=100_000, metadata=_integer(1, 10_000_000))
     """The number of ended runs that the world keeps for each organization; the earliest ended are deleted first."""
     references: References = field(default=References.OPEN, metadata=_choice(References))
-    """What happens when a request names an unknown project, case or suite."""
+    """The treatment of an unknown project, case or suite that a request names."""
     environments: tuple[str, ...] = field(
         default=(), metadata={"schema": {"type": "array", "items": {"type": "string", "pattern": f"^{LABEL}$"}}}
     )
@@ -137,13 +137,13 @@ class WorldConfig:
         return cls(**given)
 
 
-def schema() -> dict[str, Any]:
+def build_schema() -> dict[str, Any]:
     """The JSON Schema of the object that `WorldConfig.to_json` returns."""
-    properties = {one.name: schema_of(one.name) for one in fields(WorldConfig)}
+    properties = {one.name: find_field_schema(one.name) for one in fields(WorldConfig)}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def schema_of(name: str) -> dict[str, Any]:
+def find_field_schema(name: str) -> dict[str, Any]:
     """The JSON Schema of the field `name`."""
     field_schema: dict[str, Any] = next(one.metadata["schema"] for one in fields(WorldConfig) if one.name == name)
     return field_schema

@@ -182,7 +182,7 @@ class DeliveryRule(NamedTuple):
         return self.endpoint in {None, endpoint} and self.type in {None, event.type}
 
 
-def delivery_from(row: Sequence[Any]) -> Delivery:
+def read_delivery(row: Sequence[Any]) -> Delivery:
     """The delivery in a saved JSON array.
 
     Raises:
@@ -193,11 +193,11 @@ def delivery_from(row: Sequence[Any]) -> Delivery:
     return Delivery(
         number,
         endpoint,
-        event_from(event),
+        read_event(event),
         DeliveryKind(kind),
         due_at,
         DeliveryStatus(status),
-        tuple(_attempt_from(one) for one in attempts),
+        tuple(_read_attempt(one) for one in attempts),
         started_at,
         None if tampering is None else Tampering(tampering),
         is_held,
@@ -205,13 +205,13 @@ def delivery_from(row: Sequence[Any]) -> Delivery:
     )
 
 
-def event_from(row: Sequence[Any]) -> WebhookEvent:
+def read_event(row: Sequence[Any]) -> WebhookEvent:
     """The event in a saved JSON array."""
     number, kind, organization, created_at, facts = row
     return WebhookEvent(number, EventType(kind), organization, created_at, EventFacts(*facts))
 
 
-def rule_from(row: Sequence[Any]) -> DeliveryRule:
+def read_rule(row: Sequence[Any]) -> DeliveryRule:
     """The rule in a saved JSON array."""
     number, action, endpoint, kind, times, delay_ms, tampering = row
     return DeliveryRule(
@@ -225,7 +225,7 @@ def rule_from(row: Sequence[Any]) -> DeliveryRule:
     )
 
 
-def _attempt_from(row: Sequence[Any]) -> Attempt:
+def _read_attempt(row: Sequence[Any]) -> Attempt:
     started_at, ended_at, (status, error, headers, body, truncated, is_refused) = row
     pairs = tuple((name, value) for name, value in headers)
     return Attempt(started_at, ended_at, AttemptResult(status, error, pairs, body, truncated, is_refused))

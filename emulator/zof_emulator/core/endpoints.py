@@ -67,7 +67,7 @@ class Authority(NamedTuple):
     port: int
 
 
-def authority_of(url: str) -> Authority:
+def parse_authority(url: str) -> Authority:
     """The scheme, host and port of an endpoint's URL.
 
     Raises:
@@ -153,7 +153,7 @@ class EndpointStore:
         Raises:
             Refused: the URL is invalid, or the organization has too many endpoints.
         """
-        authority_of(registration.url)
+        parse_authority(registration.url)
         if len(self._of_organization[organization]) >= MOST_ENDPOINTS:
             raise Refused("too_many_webhooks", most=MOST_ENDPOINTS)
         number = len(self._by_number)

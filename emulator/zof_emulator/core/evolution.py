@@ -36,7 +36,7 @@ _EVERY: Final = 2
 
 
 class Evolution:
-    """What a seed adds to the API."""
+    """The fields and values that a seed adds to the API."""
 
     __slots__ = ("_added", "_seed")
 
@@ -50,9 +50,9 @@ class Evolution:
             return [self.evolve(one) for one in value]
         if not isinstance(value, dict):
             return value
-        return {**{name: self.evolve(one) for name, one in value.items()}, **self.fields_for(value)}
+        return {**{name: self.evolve(one) for name, one in value.items()}, **self.choose_fields(value)}
 
-    def fields_for(self, value: Mapping[str, Any]) -> Mapping[str, object]:
+    def choose_fields(self, value: Mapping[str, Any]) -> Mapping[str, object]:
         """The new fields of an object; there is at least one."""
         kind = tuple(sorted(value))
         added = self._added.get(kind)

@@ -40,7 +40,7 @@ class FaultCall(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     """Names in lower case, and values."""
     fields: tuple[tuple[str, str], ...] = ()
-    """The names of the body's fields, and their values or the items of their lists, as `canonical` writes them."""
+    """The names of the body's fields, and their values or list items in the form of `write_canonical`."""
 
 
 class Firing(NamedTuple):
@@ -115,7 +115,7 @@ class _Bucket:
         return first
 
     def _plan(self, entry: _Entry, earliest: int, seed: int) -> None:
-        at = _next_due(entry, earliest, seed)
+        at = _find_next_due(entry, earliest, seed)
         if at is not None:
             heappush(self.due, (at, entry.number))
 
@@ -138,7 +138,7 @@ class FaultTable:
 
     def open_bucket(self, values: _Values) -> _Bucket:
         """The bucket for these conditions; a new one if there is none."""
-        buckets = self.shapes.setdefault(_shape(values), {})
+        buckets = self.shapes.setdefault(_find_shape(values), {})
         bucket = buckets.get(values)
         if bucket is None:
             bucket = buckets[values] = _Bucket()
@@ -147,7 +147,7 @@ class FaultTable:
 
     def drop_bucket(self, values: _Values) -> None:
         """Remove the bucket for these conditions."""
-        shape = _shape(values)
+        shape = _find_shape(values)
         del self.shapes[shape][values]
         if not self.shapes[shape]:
             del self.shapes[shape]
@@ -210,7 +210,7 @@ class FaultStore:
         table = self.tables.get(match.operation)
         if table is None:
             table = self.tables[match.operation] = FaultTable()
-        bucket = table.open_bucket(_conditions(match))
+        bucket = table.open_bucket(_list_conditions(match))
         entry.base = bucket.calls - calls
         bucket.add(entry, self._seed)
         self._rules[entry.number] = bucket
@@ -227,7 +227,7 @@ class FaultStore:
         bucket.remove(number)
         if not bucket.entries:
             table = self.tables[gone.rule.match.operation]
-            table.drop_bucket(_conditions(gone.rule.match))
+            table.drop_bucket(_list_conditions(gone.rule.match))
             if not table.shapes:
                 del self.tables[gone.rule.match.operation]
         return gone
@@ -263,14 +263,14 @@ class FaultStore:
         """All rules, in the order in which they were added."""
         return (self.get(f"{_PREFIX}{number}") for number in self._rules)
 
-    def tables_of(self, operation: str) -> tuple[FaultTable, ...]:
+    def find_tables(self, operation: str) -> tuple[FaultTable, ...]:
         """The tables of the rules that may match requests for an operation."""
         found = self.tables.get(operation), self.tables.get("")
         return tuple(table for table in found if table is not None)
 
     def find(self, call: FaultCall) -> Firing | None:
         """Count a request, and return the rule that is due for it, if any. Call it once for each request."""
-        due = [entry for table in self.tables_of(call.operation) for entry in table.find(call, self._seed)]
+        due = [entry for table in self.find_tables(call.operation) for entry in table.find(call, self._seed)]
         first = min(due, key=lambda entry: entry.number, default=None)
         if first is None:
             return None
@@ -310,12 +310,12 @@ class FaultStore:
 _NO_PAIR: Final = (None,)
 
 
-def _conditions(match: Match) -> _Values:
+def _list_conditions(match: Match) -> _Values:
     """The conditions of a rule besides its operation."""
     return match.organization, match.key, match.path, match.header, match.body
 
 
-def _shape(values: _Values) -> tuple[bool, ...]:
+def _find_shape(values: _Values) -> tuple[bool, ...]:
     """Which conditions there are."""
     return tuple(map(bool, values))
 
@@ -343,7 +343,7 @@ def _has_passed(entry: _Entry, calls: int) -> bool:
     return schedule.kind is ScheduleKind.FIRST and calls - entry.base > schedule.number
 
 
-def _next_due(entry: _Entry, earliest: int, seed: int) -> int | None:
+def _find_next_due(entry: _Entry, earliest: int, seed: int) -> int | None:
     """The count of requests, `earliest` or later, at which a rule is due next; None if it never is again."""
     kind, number = entry.rule.schedule.kind, entry.rule.schedule.number
     nth = earliest - entry.base

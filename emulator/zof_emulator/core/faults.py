@@ -64,7 +64,7 @@ from zof_emulator.core.fields import (
     read_object,
     read_pair,
 )
-from zof_emulator.core.tenants import digest_of
+from zof_emulator.core.tenants import digest_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,7 +117,7 @@ class ScheduleKind(StrEnum):
 
 
 class EffectKind(StrEnum):
-    """What happens instead of the answer, or to it. The value is the field's name in the JSON form."""
+    """The kinds of effect on an answer. The value is the field's name in the JSON form."""
 
     ERROR = "error"
     STATUS = "status"
@@ -159,7 +159,7 @@ class Match:
     header: tuple[str, str] | None = None
     """The name in lower case, and the value."""
     body: tuple[str, str] | None = None
-    """The name of a field of the body, and its value as JSON in the form of `canonical`."""
+    """The name of a field of the body, and its value as JSON in the form of `write_canonical`."""
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -177,7 +177,7 @@ class Match:
             header = name.lower(), text
         if "body" in given:
             name, item = read_pair(given["body"], "match.body", "an object with one field and its value")
-            body = name, canonical(item, f"match.body.{name[:LONGEST_ECHO]}")
+            body = name, write_canonical(item, f"match.body.{name[:LONGEST_ECHO]}")
         key = given.get("key", "")
         return cls(
             given.get("operation", ""),
@@ -205,7 +205,7 @@ class Schedule:
 
     kind: ScheduleKind = ScheduleKind.ALWAYS
     number: int = 0
-    """What belongs to the kind; 0 for `always`."""
+    """The number that belongs to the kind; 0 for `always`."""
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -225,7 +225,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What happens. The fields that do not belong to the kind have their defaults."""
+    """The effect of a rule. The fields that do not belong to the kind have their defaults."""
 
     kind: EffectKind
     latency_ms: tuple[int, int] | None = None
@@ -339,7 +339,7 @@ class FaultMark(NamedTuple):
     effect: EffectKind
 
 
-def schema() -> dict[str, Any]:
+def build_schema() -> dict[str, Any]:
     """The JSON Schema of a rule, for editors; `FaultRule.from_json` also judges what a schema cannot say."""
     text: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
     pair: dict[str, Any] = {"type": "object", "minProperties": 1, "maxProperties": 1}
@@ -376,10 +376,10 @@ def schema() -> dict[str, Any]:
 @lru_cache(maxsize=1024)
 def digest_key(key: str) -> str:
     """The form in which a rule keeps a key."""
-    return DIGEST + digest_of(key)
+    return DIGEST + digest_secret(key)
 
 
-def canonical(value: object, path: str = "") -> str:
+def write_canonical(value: object, path: str = "") -> str:
     """A JSON value as text, which is the same for equal values. Raises `InvalidField` at `path` if it is too long."""
     # Texts and lists of texts as `json.dumps` writes them, in a tenth of its time: requests are full of them.
     if isinstance(value, str) and len(value) <= _LONGEST_QUICK:
@@ -478,7 +478,7 @@ _READ: Final[Mapping[str, Callable[[object], object]]] = {
     "retry_after": _read_number("retry_after", 0, _LARGEST),
     "status": _read_number("status", *_STATUSES),
     "headers": _read_headers,
-    "body": lambda value: canonical(value, "effect.body"),
+    "body": lambda value: write_canonical(value, "effect.body"),
     "text": _read_text,
     "undocumented": _read_mark,
     "latency_ms": _read_latency,

@@ -30,7 +30,7 @@ class InvalidField(ValueError):  # noqa: N818  it reads as the error that it is
         self.expected = expected
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def describe_nearest(name: str, known: Iterable[str]) -> str:
     """The text `; the nearest is X` for a name that is not known; empty if none is near."""
     near = get_close_matches(name[:LONGEST_ECHO], list(known), 1)
     return f"; the nearest is {near[0]}" if near else ""
@@ -39,7 +39,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of a message about a name that is not known: the nearest one, or all if they are few; may be empty."""
     names = list(known)
-    return nearest(name, names) or (f"; use {', '.join(names)}" if 0 < len(names) <= _MOST_LISTED else "")
+    return describe_nearest(name, names) or (f"; use {', '.join(names)}" if 0 < len(names) <= _MOST_LISTED else "")
 
 
 def read_object(value: object, path: str, known: Iterable[str]) -> Mapping[str, Any]:
@@ -50,7 +50,7 @@ def read_object(value: object, path: str, known: Iterable[str]) -> Mapping[str, 
     for name in value:
         if name not in names:
             inner = f"{path}.{name}" if path else str(name)
-            expected = f"one of {', '.join(names)}{nearest(str(name), names)}"
+            expected = f"one of {', '.join(names)}{describe_nearest(str(name), names)}"
             raise InvalidField(inner[:LONGEST_ECHO], value[name], expected)
     return value
 

@@ -15,7 +15,7 @@ from zof_emulator.core.catalogue import Order
 from zof_emulator.core.ids import IdScheme
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.outcome_rules import draw
-from zof_emulator.core.outcomes import duration
+from zof_emulator.core.outcomes import choose_duration
 from zof_emulator.core.runs import Run, add_rule
 from zof_emulator.core.scenario import PastRuns
 from zof_emulator.core.timeline import SLICE
@@ -55,7 +55,7 @@ class _Past(NamedTuple):
 def add_history(world: World, samples: Iterable[Sample]) -> Generator[None, None, None]:
     """Add the runs of a scenario, and the sample runs, to a world without runs; yields between slices of work."""
     scenario = world.config.scenario
-    entries = [_as_past(one) for one in samples]
+    entries = [_make_past_runs(one) for one in samples]
     entries += [one for one in scenario.runs if not one.is_queued]
     past = yield from _carry_out_all(world, entries, (yield from _plan(world, entries)))
     yield from _add_runs(world, entries, past)
@@ -66,7 +66,7 @@ def add_history(world: World, samples: Iterable[Sample]) -> Generator[None, None
     for entry in scenario.runs:
         if entry.is_queued:
             for number in range(entry.count):
-                world.start(entry.organization, _order(entry))
+                world.start(entry.organization, _make_order(entry))
                 if _ends_slice(number, len(entry.cases)):
                     yield
 
@@ -77,11 +77,11 @@ def _ends_slice(number: int, cases: int) -> bool:
     return number % size == size - 1
 
 
-def _order(entry: PastRuns) -> Order:
+def _make_order(entry: PastRuns) -> Order:
     return Order(entry.project_id, entry.environment, () if entry.suite else entry.cases, entry.suite)
 
 
-def _as_past(sample: Sample) -> PastRuns:
+def _make_past_runs(sample: Sample) -> PastRuns:
     return PastRuns(
         organization=sample.organization,
         project_id=sample.project_id,
@@ -119,7 +119,7 @@ def _plan(world: World, entries: Sequence[PastRuns]) -> Generator[None, None, li
 
 
 def _draw_fates(seed: int, number: int, entry: PastRuns) -> list[Status]:
-    """What each run of an entry came to: exactly the shares that it names, in an order that the seed chooses."""
+    """The status of each run of an entry: exactly the shares that it names, in an order that the seed chooses."""
     count = entry.count
     fates = [Status.PASSED] * count
     shares = (
@@ -163,7 +163,7 @@ def _carry_out_all(
 
 def _begin_run(world: World, entry: PastRuns) -> Run:
     """A run of an entry, without a number or instants."""
-    cases = world.catalogue.resolve(entry.organization, _order(entry), world.now)
+    cases = world.catalogue.resolve(entry.organization, _make_order(entry), world.now)
     return Run(0, entry.organization, entry.project_id, entry.environment, entry.suite, cases, 0)
 
 
@@ -191,7 +191,7 @@ def _follow_fate(  # noqa: PLR0913, PLR0917  what a run depends on
     chosen = draw(f"{world.seed}/case/{number}") % len(cases) if fate is not Status.PASSED else 0
     ends, now = list[int](), started_at
     for index, case in enumerate(cases):
-        took = duration(world.seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
+        took = choose_duration(world.seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
         if fate is Status.CANCELED and index == chosen:
             return _Past(plan, 0, fate, started_at, now + took // 2, (Status.PASSED,) * index, tuple(ends), ())
         now += took

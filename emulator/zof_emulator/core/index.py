@@ -33,12 +33,12 @@ class Period:
 
     def bounds(self, instants: Sequence[int]) -> tuple[int, int]:
         """The start and end of the slice of these ascending instants that lies in the period."""
-        lower = 0 if self.after is None else bisect_left(instants, _second_up(self.after))
-        upper = len(instants) if self.before is None else bisect_left(instants, _second_up(self.before))
+        lower = 0 if self.after is None else bisect_left(instants, _round_up_to_second(self.after))
+        upper = len(instants) if self.before is None else bisect_left(instants, _round_up_to_second(self.before))
         return lower, upper
 
 
-def _second_up(instant: int) -> int:
+def _round_up_to_second(instant: int) -> int:
     return -(-instant // SECOND) * SECOND
 
 

@@ -24,22 +24,27 @@ _RFC3339: Final = re.compile(
 
 
 @lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
+def _format_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
-def rfc3339(instant: int) -> str:
+def format_rfc3339(instant: int) -> str:
     """An instant in ms as RFC 3339 UTC in whole seconds, rounded down: `2026-01-01T00:00:00Z`."""
-    return _second(instant // SECOND) + "Z"
+    return _format_second(instant // SECOND) + "Z"
 
 
-def rfc3339_ms(instant: int) -> str:
+def format_rfc3339_or_null(instant: int | None) -> str | None:
+    """The same for an instant that may be None, which stays None."""
+    return None if instant is None else format_rfc3339(instant)
+
+
+def format_rfc3339_ms(instant: int) -> str:
     """An instant in ms as RFC 3339 UTC with milliseconds: `2026-01-01T00:00:00.123Z`."""
-    return f"{_second(instant // SECOND)}.{instant % SECOND:03d}Z"
+    return f"{_format_second(instant // SECOND)}.{instant % SECOND:03d}Z"
 
 
 @lru_cache(maxsize=64)
-def http_date(seconds: int) -> str:
+def format_http_date(seconds: int) -> str:
     """Whole seconds since the Unix epoch as the date of an HTTP header (RFC 9110), independent of the locale."""
     at = datetime.fromtimestamp(seconds, UTC)
     return f"{_DAYS_NAMED[at.weekday()]}, {at.day:02d} {_MONTHS_NAMED[at.month - 1]} {at.year:04d} {at:%H:%M:%S} GMT"

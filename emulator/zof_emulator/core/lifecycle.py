@@ -35,7 +35,7 @@ class Trigger(StrEnum):
     CANCEL = "cancel"
 
 
-AFTER: Final[Mapping[tuple[Status, Trigger], Status]] = MappingProxyType(
+TRANSITIONS: Final[Mapping[tuple[Status, Trigger], Status]] = MappingProxyType(
     {
         (Status.QUEUED, Trigger.BEGIN): Status.RUNNING,
         (Status.QUEUED, Trigger.CANCEL): Status.CANCELED,
@@ -47,25 +47,25 @@ AFTER: Final[Mapping[tuple[Status, Trigger], Status]] = MappingProxyType(
 )
 """The transitions; a pair that is missing is not allowed."""
 
-TERMINAL: Final = frozenset(Status) - {status for status, _ in AFTER}
+TERMINAL: Final = frozenset(Status) - {status for status, _ in TRANSITIONS}
 """The statuses that have no transition to another status."""
 
-_ENDING: Final = ((Status.ERROR, Trigger.BREAK), (Status.FAILED, Trigger.FAIL))
+_END_TRIGGERS: Final = ((Status.ERROR, Trigger.BREAK), (Status.FAILED, Trigger.FAIL))
 
 
-def after(status: Status, trigger: Trigger) -> Status:
+def find_next_status(status: Status, trigger: Trigger) -> Status:
     """The status after a trigger.
 
     Raises:
         Refused: `run_ended`, if the status has no such transition.
     """
-    following = AFTER.get((status, trigger))
+    following = TRANSITIONS.get((status, trigger))
     if following is None:
         raise Refused("run_ended", status=status.value)
     return following
 
 
-def ending(outcomes: Iterable[Status]) -> Trigger:
+def choose_end_trigger(outcomes: Iterable[Status]) -> Trigger:
     """The trigger that ends a run whose cases have these outcomes: an error outweighs a failure, a failure a pass."""
     distinct = set(outcomes)
-    return next((trigger for status, trigger in _ENDING if status in distinct), Trigger.PASS)
+    return next((trigger for status, trigger in _END_TRIGGERS if status in distinct), Trigger.PASS)

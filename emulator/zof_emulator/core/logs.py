@@ -30,30 +30,34 @@ class Line:
     """The case that the line is about; None if it is about the run."""
 
 
-def count(run: Run, rules: OutcomeRules = NO_RULES) -> int:
+def count_lines(run: Run, rules: OutcomeRules = NO_RULES) -> int:
     """The number of lines that the run has written."""
     if run.started_at is None:
         return 1 + run.has_ended
     done = len(run.outcomes)
     cut_off = done < len(run.cases)
-    added = sum(len(_added_lines(run, index, rules)) for index in range(len(run.rules)))
+    added = sum(len(_find_added_lines(run, index, rules)) for index in range(len(run.rules)))
     if run.has_ended:
         return _BEFORE_CASES + _PER_CASE * (done + cut_off) + added + 1
     return _BEFORE_CASES + _PER_CASE * done + added + 1
 
 
-def line(run: Run, index: int, rules: OutcomeRules = NO_RULES) -> Line:
+def make_line(run: Run, index: int, rules: OutcomeRules = NO_RULES) -> Line:
     """The line at `index`, from 0 to `count(run, rules) - 1`."""
     if index == 0:
         return Line(run.created_at, "info", f"Run queued: {len(run.cases)} cases on {run.environment}.")
-    if run.has_ended and index == count(run, rules) - 1:
-        return _last_line(run)
+    if run.has_ended and index == count_lines(run, rules) - 1:
+        return _make_last_line(run)
     if index == 1:
         return Line(run.started_at or 0, "info", "Run started.")
     case_index, place, added = _find_case(run, index - _BEFORE_CASES, rules)
     if place == 0:
-        return _case_started(run, case_index)
-    return _added_line(run, case_index, place, added) if place <= len(added) else _case_ended(run, case_index, rules)
+        return _make_start_line(run, case_index)
+    return (
+        _make_added_line(run, case_index, place, added)
+        if place <= len(added)
+        else _make_end_line(run, case_index, rules)
+    )
 
 
 def _find_case(run: Run, offset: int, rules: OutcomeRules) -> tuple[int, int, tuple[LogText, ...]]:
@@ -64,36 +68,36 @@ def _find_case(run: Run, offset: int, rules: OutcomeRules) -> tuple[int, int, tu
     if not run.rules:
         return *divmod(offset, _PER_CASE), ()
     for index in range(len(run.rules)):
-        added = _added_lines(run, index, rules)
+        added = _find_added_lines(run, index, rules)
         if offset < _PER_CASE + len(added):
             return index, offset, added
         offset -= _PER_CASE + len(added)
     return len(run.rules), offset, ()
 
 
-def _added_lines(run: Run, index: int, rules: OutcomeRules) -> tuple[LogText, ...]:
-    rule = rules.rule_of(run, index)
+def _find_added_lines(run: Run, index: int, rules: OutcomeRules) -> tuple[LogText, ...]:
+    rule = rules.find_rule(run, index)
     return () if rule is None else rule.log
 
 
-def _last_line(run: Run) -> Line:
+def _make_last_line(run: Run) -> Line:
     took = "before it started" if run.duration_ms is None else f"after {run.duration_ms} ms"
     return Line(run.completed_at or 0, _LEVELS.get(run.status, "error"), f"Run {run.status} {took}.")
 
 
-def _case_started(run: Run, index: int) -> Line:
+def _make_start_line(run: Run, index: int) -> Line:
     case = run.cases[index]
     return Line(run.case_started_at(index) or 0, "info", f"{case} started.", case)
 
 
-def _added_line(run: Run, index: int, place: int, added: tuple[LogText, ...]) -> Line:
+def _make_added_line(run: Run, index: int, place: int, added: tuple[LogText, ...]) -> Line:
     """A line that a rule adds to a case; these lines are spread over the duration of the case."""
     took = run.case_duration_ms(index) or 0
     at = (run.case_started_at(index) or 0) + took * place // (len(added) + 1)
     return Line(at, added[place - 1].level, added[place - 1].message, run.cases[index])
 
 
-def _case_ended(run: Run, index: int, rules: OutcomeRules) -> Line:
+def _make_end_line(run: Run, index: int, rules: OutcomeRules) -> Line:
     case, status, took = run.cases[index], run.case_status(index), run.case_duration_ms(index) or 0
     why = rules.failure(run, index)
     message = f"{case} {status} after {took} ms."

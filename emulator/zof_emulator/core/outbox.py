@@ -18,8 +18,8 @@ from zof_emulator.core.deliveries import (
     DeliveryStatus,
     Tampering,
     WebhookEvent,
-    delivery_from,
-    rule_from,
+    read_delivery,
+    read_rule,
 )
 from zof_emulator.core.endpoints import EndpointIds, EndpointStore
 from zof_emulator.core.refusal import Refused
@@ -103,18 +103,18 @@ class Outbox:
     ) -> int:
         """Send an event to these endpoints, whatever types they subscribe to; return their number."""
         if subscribers:
-            event = self._event(kind, organization, facts, now)
+            event = self._make_event(kind, organization, facts, now)
             for endpoint in subscribers:
                 self._send(endpoint, event, DeliveryKind.EVENT, now)
         return len(subscribers)
 
     def send_test(self, endpoint: Endpoint, facts: EventFacts, now: int) -> WebhookEvent:
         """Send a test event of the first type that an endpoint subscribes to; return the event."""
-        event = self._event(endpoint.events[0], endpoint.organization, facts, now)
+        event = self._make_event(endpoint.events[0], endpoint.organization, facts, now)
         self._send(endpoint.number, event, DeliveryKind.TEST, now)
         return event
 
-    def _event(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> WebhookEvent:
+    def _make_event(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> WebhookEvent:
         event = WebhookEvent(self.event_count, kind, organization, now, facts)
         self.event_count += 1
         return event
@@ -125,7 +125,7 @@ class Outbox:
         action = None if rule is None else rule.action
         if rule is not None and action is Action.TAMPER:
             self._add_tampered(endpoint, event, rule.tampering, now)
-        delivery = self._new(endpoint, event, kind, now)
+        delivery = self._make_delivery(endpoint, event, kind, now)
         if action is Action.DROP:
             self._close(delivery.drop(DROPPED_BY_RULE))
             return
@@ -135,7 +135,7 @@ class Outbox:
             delivery = delivery._replace(due_at=now + LONGEST_HOLD_MS, is_held=True)
         self._append(delivery, now)
         if action is Action.DUPLICATE:
-            self._append(self._new(endpoint, event, DeliveryKind.DUPLICATE, now), now)
+            self._append(self._make_delivery(endpoint, event, DeliveryKind.DUPLICATE, now), now)
 
     def _match(self, endpoint: int, event: WebhookEvent) -> DeliveryRule | None:
         rule = next((one for one in self.rules.values() if one.matches(endpoint, event)), None)
@@ -146,7 +146,7 @@ class Outbox:
                 del self.rules[rule.number]
         return rule
 
-    def _new(self, endpoint: int, event: WebhookEvent, kind: DeliveryKind, now: int) -> Delivery:
+    def _make_delivery(self, endpoint: int, event: WebhookEvent, kind: DeliveryKind, now: int) -> Delivery:
         delivery = Delivery(self.delivery_count, endpoint, event, kind, now)
         self.delivery_count += 1
         return delivery
@@ -165,7 +165,7 @@ class Outbox:
             self._deliveries[last.number] = last._replace(is_held=False, due_at=now)
         else:
             queue.append(delivery.number)
-        self._look(delivery.endpoint, now)
+        self._mark_or_schedule(delivery.endpoint, now)
 
     def _close(self, delivery: Delivery) -> None:
         """Keep a delivery that has ended, and delete the oldest one if there are too many."""
@@ -175,7 +175,7 @@ class Outbox:
             del self._deliveries[self._finished.popleft()]
             self.forgotten += 1
 
-    def _look(self, endpoint: int, now: int) -> None:
+    def _mark_or_schedule(self, endpoint: int, now: int) -> None:
         """Mark the queue as ready if its first delivery is due; schedule a wake-up if it is due later."""
         queue = self._queues[endpoint]
         if queue:
@@ -220,7 +220,7 @@ class Outbox:
             self._deliveries[number] = after
         else:
             self._remove(after)
-        self._look(after.endpoint, now)
+        self._mark_or_schedule(after.endpoint, now)
         return after
 
     def _remove(self, ended: Delivery) -> None:
@@ -236,7 +236,7 @@ class Outbox:
 
     def redeliver(self, delivery: Delivery, now: int) -> Delivery:
         """Send the event of a delivery again, after all waiting deliveries; return the new delivery."""
-        again = self._new(delivery.endpoint, delivery.event, DeliveryKind.REDELIVERY, now)
+        again = self._make_delivery(delivery.endpoint, delivery.event, DeliveryKind.REDELIVERY, now)
         self._append(again, now)
         return self._deliveries[again.number]
 
@@ -245,7 +245,7 @@ class Outbox:
 
         The copy follows the delivery in the queue. If the delivery has ended, the copy is the last in the queue.
         """
-        copy = self._new(delivery.endpoint, delivery.event, DeliveryKind.DUPLICATE, now)
+        copy = self._make_delivery(delivery.endpoint, delivery.event, DeliveryKind.DUPLICATE, now)
         self._append(copy, now)
         if delivery.is_open and self._deliveries[copy.number].is_open:
             queue = self._queues[delivery.endpoint]
@@ -265,14 +265,14 @@ class Outbox:
         return copy
 
     def _add_tampered(self, endpoint: int, event: WebhookEvent, tampering: Tampering, now: int) -> Delivery | None:
-        older = self._older_event(endpoint, event) if tampering is Tampering.OLD_EVENT else event
+        older = self._find_older_event(endpoint, event) if tampering is Tampering.OLD_EVENT else event
         if older is None:
             return None
-        copy = self._new(endpoint, older, DeliveryKind.TAMPERED, now)._replace(tampering=tampering)
+        copy = self._make_delivery(endpoint, older, DeliveryKind.TAMPERED, now)._replace(tampering=tampering)
         self._append(copy, now)
         return self._deliveries[copy.number]
 
-    def _older_event(self, endpoint: int, event: WebhookEvent) -> WebhookEvent | None:
+    def _find_older_event(self, endpoint: int, event: WebhookEvent) -> WebhookEvent | None:
         """The oldest stored event before this one that was delivered to the endpoint."""
         delivered = (one for one in self._deliveries.values() if one.status is DeliveryStatus.DELIVERED)
         older = (one.event for one in delivered if one.endpoint == endpoint and one.event.number < event.number)
@@ -284,7 +284,7 @@ class Outbox:
         Raises:
             Refused: the delivery is not pending.
         """
-        return self._change(self._pending(delivery)._replace(due_at=max(now, delivery.due_at) + by_ms), now)
+        return self._change(self._require_pending(delivery)._replace(due_at=max(now, delivery.due_at) + by_ms), now)
 
     def drop(self, delivery: Delivery, now: int) -> Delivery:
         """Drop a delivery; return the changed delivery.
@@ -292,9 +292,9 @@ class Outbox:
         Raises:
             Refused: the delivery is not pending.
         """
-        dropped = self._pending(delivery).drop(DROPPED_ON_DEMAND)
+        dropped = self._require_pending(delivery).drop(DROPPED_ON_DEMAND)
         self._remove(dropped)
-        self._look(delivery.endpoint, now)
+        self._mark_or_schedule(delivery.endpoint, now)
         return dropped
 
     def reorder(self, delivery: Delivery, now: int) -> Delivery:
@@ -303,7 +303,7 @@ class Outbox:
         Raises:
             Refused: the delivery is not pending.
         """
-        self._pending(delivery)
+        self._require_pending(delivery)
         queue = self._queues[delivery.endpoint]
         index = queue.index(delivery.number)
         if index + 1 == len(queue):
@@ -313,11 +313,11 @@ class Outbox:
 
     def _change(self, delivery: Delivery, now: int) -> Delivery:
         self._deliveries[delivery.number] = delivery
-        self._look(delivery.endpoint, now)
+        self._mark_or_schedule(delivery.endpoint, now)
         return delivery
 
     @staticmethod
-    def _pending(delivery: Delivery) -> Delivery:
+    def _require_pending(delivery: Delivery) -> Delivery:
         if delivery.status is not DeliveryStatus.PENDING:
             raise Refused("delivery_not_pending", status=delivery.status.value)
         return delivery
@@ -390,10 +390,10 @@ class Outbox:
         return {
             "samples": list(self.ids.samples),
             "endpoints": self.endpoints.save(self.ids),
-            "deliveries": [_to_lists(_without_attempt(one)) for one in self._deliveries.values()],
+            "deliveries": [_convert_to_lists(_remove_attempt(one)) for one in self._deliveries.values()],
             "queues": [[endpoint, list(queue)] for endpoint, queue in self._queues.items() if queue],
             "finished": list(self._finished),
-            "rules": [_to_lists(rule) for rule in self.rules.values()],
+            "rules": [_convert_to_lists(rule) for rule in self.rules.values()],
             "counts": [
                 *(self.event_count, self.delivery_count, self.forgotten),
                 *(self.overflowed, self._rule_count, self.attempt_count),
@@ -408,10 +408,10 @@ class Outbox:
         """
         self.ids = EndpointIds(self.ids.seed, tuple(saved["samples"]))
         self.endpoints.restore(saved["endpoints"], self.ids)
-        self._deliveries = {one.number: one for one in map(delivery_from, saved["deliveries"])}
+        self._deliveries = {one.number: one for one in map(read_delivery, saved["deliveries"])}
         self._queues = {endpoint: deque(numbers) for endpoint, numbers in saved["queues"]}
         self._finished = deque(saved["finished"])
-        self.rules = {rule.number: rule for rule in map(rule_from, saved["rules"])}
+        self.rules = {rule.number: rule for rule in map(read_rule, saved["rules"])}
         self.event_count, self.delivery_count, self.forgotten, *rest = saved["counts"]
         self.overflowed, self._rule_count, self.attempt_count = rest
         self._ready = dict.fromkeys(self._queues)
@@ -424,24 +424,24 @@ class Outbox:
         ended = {one.number for one in self._deliveries.values() if not one.is_open}
         is_whole = len(queued) == len(opened) and set(queued) == opened
         is_whole = is_whole and len(self._finished) == len(ended) and set(self._finished) == ended
-        numbers = _numbers(self._deliveries.values(), self.rules.values())
+        numbers = _collect_endpoints(self._deliveries.values(), self.rules.values())
         is_known = all(0 <= one < len(self.endpoints) for one in numbers)
         counted = max(self._deliveries, default=-1) < self.delivery_count
         if not (is_whole and is_known and counted and max(self.rules, default=-1) < self._rule_count):
             raise ValueError("a delivery is missing")
 
 
-def _numbers(deliveries: Iterable[Delivery], rules: Iterable[DeliveryRule]) -> set[int]:
+def _collect_endpoints(deliveries: Iterable[Delivery], rules: Iterable[DeliveryRule]) -> set[int]:
     """The numbers of the endpoints that these deliveries and rules name."""
     return {one.endpoint for one in deliveries} | {one.endpoint for one in rules if one.endpoint is not None}
 
 
-def _without_attempt(delivery: Delivery) -> Delivery:
+def _remove_attempt(delivery: Delivery) -> Delivery:
     if delivery.status is not DeliveryStatus.SENDING:
         return delivery
     return delivery._replace(status=DeliveryStatus.PENDING, started_at=None)
 
 
-def _to_lists(value: Any) -> Any:  # noqa: ANN401  a JSON value
+def _convert_to_lists(value: Any) -> Any:  # noqa: ANN401  a JSON value
     """The value with a list in place of each tuple and named tuple, as JSON has it."""
-    return [_to_lists(one) for one in value] if isinstance(value, tuple) else value
+    return [_convert_to_lists(one) for one in value] if isinstance(value, tuple) else value

@@ -43,7 +43,7 @@ class OwnFile(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a case that begins will come to."""
+    """The outcome that a case will have, decided when it begins."""
 
     status: Status
     duration_ms: int
@@ -55,9 +55,9 @@ class Plan(NamedTuple):
 class Timing:
     """The durations of cases for which no rule gives one, in ms."""
 
-    shortest_ms: int = outcomes.SHORTEST
-    longest_ms: int = outcomes.LONGEST_PLAIN
-    slow_factor: int = outcomes.SLOW
+    shortest_ms: int = outcomes.SHORTEST_MS
+    longest_ms: int = outcomes.LONGEST_PLAIN_MS
+    slow_factor: int = outcomes.SLOW_FACTOR
     """The factor for cases whose ID contains `slow`."""
 
 
@@ -116,7 +116,7 @@ class OutcomeRules:
 
     @cached_property
     def _timing(self) -> tuple[int, ...]:
-        """The arguments of `outcomes.duration` that differ from its defaults, which most worlds keep."""
+        """The arguments of `choose_duration` that differ from its defaults, which most worlds keep."""
         timing = self.timing
         return () if timing == Timing() else (timing.shortest_ms, timing.longest_ms, timing.slow_factor)
 
@@ -163,24 +163,24 @@ class OutcomeRules:
         return any(one.has_schedule and one.suite and _compile(one.suite)(suite) for one in self.rules)
 
     def plan(self, seed: int, run: Run, case: str, nth: int) -> Plan:
-        """What a case of a run comes to; `nth` says how often it has begun, this time included, if that is counted."""
+        """The plan of a case that begins; `nth` is how often it has begun, this time included, if that is counted."""
         if self.rules:
             for index in self._find_candidates(case, run.test_suite_id, run.environment):
                 rule = self.rules[index]
                 subject = run.test_suite_id if rule.suite else case
                 number = run.nth if rule.suite else nth
                 if not rule.has_schedule or rule.is_due(seed, f"{index}/{run.organization}/{subject}", number):
-                    status = rule.status or outcomes.outcome(case, nth)
-                    return Plan(status, self._duration(seed, case, rule, number), index)
-        return Plan(outcomes.outcome(case, nth), outcomes.duration(seed, case, *self._timing), NO_RULE)
+                    status = rule.status or outcomes.choose_outcome(case, nth)
+                    return Plan(status, self._choose_duration(seed, case, rule, number), index)
+        return Plan(outcomes.choose_outcome(case, nth), outcomes.choose_duration(seed, case, *self._timing), NO_RULE)
 
-    def _duration(self, seed: int, case: str, rule: OutcomeRule, nth: int) -> int:
+    def _choose_duration(self, seed: int, case: str, rule: OutcomeRule, nth: int) -> int:
         if rule.shortest_ms is None:
-            return outcomes.duration(seed, case, *self._timing)
+            return outcomes.choose_duration(seed, case, *self._timing)
         span = rule.longest_ms - rule.shortest_ms + 1
         return rule.shortest_ms + (draw(f"{seed}/duration/{case}/{nth}") % span if span > 1 else 0)
 
-    def rule_of(self, run: Run, index: int) -> OutcomeRule | None:
+    def find_rule(self, run: Run, index: int) -> OutcomeRule | None:
         """The rule that decided on the case at `index` of a run; None if none did, or the case has not ended."""
         rules = run.rules
         return self.rules[rules[index]] if index < len(rules) and rules[index] != NO_RULE else None
@@ -188,8 +188,8 @@ class OutcomeRules:
     def failure(self, run: Run, index: int) -> Failure | None:
         """Why the case at `index` has its status; None unless the status is `failed` or `error`."""
         case, status, took = run.cases[index], run.case_status(index), run.case_duration_ms(index) or 0
-        usual = outcomes.failure(case, status, took)
-        rule = self.rule_of(run, index)
+        usual = outcomes.explain_failure(case, status, took)
+        rule = self.find_rule(run, index)
         if usual is None or rule is None or not (rule.message or rule.category):
             return usual
         category = rule.category or (_CATEGORIES[status] if rule.message else usual.category)

@@ -34,7 +34,7 @@ def take_newest(index: Sequence[int], lower: int, upper: int, limit: int) -> tup
 def seal(seed: int, scope: str, position: int) -> str:
     """The cursor for a position (0 to 2**48 - 1) in the list that `scope` names, filters included."""
     word = f"{position:012x}"
-    return f"cur_{word}{_mark(seed, scope, word)}"
+    return f"cur_{word}{_sign(seed, scope, word)}"
 
 
 def unseal(seed: int, scope: str, cursor: str) -> int:
@@ -44,10 +44,10 @@ def unseal(seed: int, scope: str, cursor: str) -> int:
         Refused: the cursor is malformed or forged, or belongs to another list or other filters.
     """
     match = _SEALED.fullmatch(cursor)
-    if match is None or _mark(seed, scope, match[1]) != match[2]:
+    if match is None or _sign(seed, scope, match[1]) != match[2]:
         raise Refused("invalid_cursor", CURSOR)
     return int(match[1], 16)
 
 
-def _mark(seed: int, scope: str, word: str) -> str:
+def _sign(seed: int, scope: str, word: str) -> str:
     return blake2b(f"{seed}/{scope}/{word}".encode(), digest_size=8).hexdigest()

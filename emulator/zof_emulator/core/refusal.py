@@ -9,11 +9,11 @@ class Refused(Exception):  # noqa: N818  a refusal is a regular answer, not an e
     Attributes:
         reason: the name of an example under an error response of the document, which gives status, code and message.
         param: the input that caused the refusal; None if no single input did.
-        words: the values of the placeholders in the message.
+        values: the values of the placeholders in the message.
     """
 
-    def __init__(self, reason: str, param: str | None = None, **words: object) -> None:
+    def __init__(self, reason: str, param: str | None = None, **values: object) -> None:
         super().__init__(reason)
         self.reason = reason
         self.param = param
-        self.words = words
+        self.values = values

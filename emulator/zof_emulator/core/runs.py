@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from zof_emulator.core.lifecycle import TERMINAL, Status, Trigger, after, ending
+from zof_emulator.core.lifecycle import TERMINAL, Status, Trigger, choose_end_trigger, find_next_status
 
 
 class _Fields(NamedTuple):
@@ -86,7 +86,7 @@ class Run(_Fields):
 
 def begin(run: Run, now: int, nth: int = 0) -> Run:
     """The run with the status `running`; `nth` says how many runs of its suite have begun, if that is counted."""
-    return run._replace(status=after(run.status, Trigger.BEGIN), started_at=now, nth=nth)
+    return run._replace(status=find_next_status(run.status, Trigger.BEGIN), started_at=now, nth=nth)
 
 
 def end_case(run: Run, outcome: Status, now: int, rule: int = -1) -> Run:
@@ -99,7 +99,7 @@ def end_case(run: Run, outcome: Status, now: int, rule: int = -1) -> Run:
     rules = add_rule(run.rules, len(run.outcomes), rule) if rule >= 0 or run.rules else ()
     if len(outcomes) < len(run.cases):
         return run._replace(outcomes=outcomes, ends=ends, rules=rules)
-    status = after(run.status, ending(outcomes))
+    status = find_next_status(run.status, choose_end_trigger(outcomes))
     return run._replace(outcomes=outcomes, ends=ends, rules=rules, status=status, completed_at=now)
 
 
@@ -116,4 +116,4 @@ def cancel(run: Run, now: int) -> Run:
     Raises:
         Refused: `run_ended`, if the run has ended before.
     """
-    return run._replace(status=after(run.status, Trigger.CANCEL), completed_at=now)
+    return run._replace(status=find_next_status(run.status, Trigger.CANCEL), completed_at=now)

@@ -88,7 +88,7 @@ class Scenario:
         return self.name
 
     def to_json(self) -> Any:  # noqa: ANN401  JSON
-        """The scenario as JSON: a name, or an object in which no secret stands in clear."""
+        """The scenario as JSON: a name, or an object without secrets."""
         return json.loads(self.text) if self.text else self.name
 
     def choose_key(self, usual: SeedData) -> Key:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from zof_emulator.core.endpoints import MOST_ENDPOINTS, EventType, authority_of
+from zof_emulator.core.endpoints import MOST_ENDPOINTS, EventType, parse_authority
 from zof_emulator.core.faults import FaultRule
 from zof_emulator.core.fields import InvalidField, suggest
 from zof_emulator.core.instants import DAY, HOUR, MINUTE, SECOND
@@ -30,7 +30,7 @@ from zof_emulator.core.tenants import (
     SampleWebhook,
     SeedData,
     derive_cases,
-    digest_of,
+    digest_secret,
 )
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class _Reader:
         return name
 
     def _read_keys(self) -> None:
-        self._unique("keys", lambda one: digest_of(one["secret"]) if "secret" in one else str(one.get("digest")))
+        self._unique("keys", lambda one: digest_secret(one["secret"]) if "secret" in one else str(one.get("digest")))
         for path, one in self._entries("keys"):
             if ("secret" in one) == ("digest" in one):
                 self._report(path, "a key has exactly one of secret and digest")
@@ -255,9 +255,9 @@ class _Reader:
             organization = self._owner(path, one)
             self._check_word((*path, "id"), word)
             try:
-                authority_of(one["url"])
+                parse_authority(one["url"])
             except Refused as refused:
-                self._report((*path, "url"), f"{one['url']!r} is not {refused.words['expected']}")
+                self._report((*path, "url"), f"{one['url']!r} is not {refused.values['expected']}")
             events = tuple(EventType(name) for name in one["events"])
             found.append(SampleWebhook(word, organization, one["url"], events, DAY, one.get("secret")))
         for organization, count in Counter(one.organization for one in found).items():
@@ -461,7 +461,7 @@ def _without_secrets(value: Node, faults: Sequence[FaultRule]) -> dict[str, Any]
 
 def _without_secret(key: Node) -> dict[str, Any]:
     rest = {name: one for name, one in key.items() if name != "secret"}
-    return {"digest": digest_of(key["secret"]), **rest} if "secret" in key else rest
+    return {"digest": digest_secret(key["secret"]), **rest} if "secret" in key else rest
 
 
 def mask_secret(secret: str) -> str:

@@ -300,7 +300,7 @@ PROPERTIES: Final[dict[str, Schema]] = {
     "timing": _TIMING,
     "outcomes": _list("Rules for the outcomes of cases, the first that matches decides.", _OUTCOME, 0, 1_000),
     "faults": _list(
-        "Rules by which requests fail on purpose, as `POST /_emulator/faults` takes them.", faults.schema()
+        "Rules by which requests fail on purpose, as `POST /_emulator/faults` takes them.", faults.build_schema()
     ),
     "runs": _list("Runs that exist when the world begins.", _RUNS, 0, 100),
 }

@@ -34,7 +34,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
     `write` writes a kept answer as JSON; `runs`, if given, are written in the place of the world's own. The runs come
     last.
     """
-    keep = world.retention
+    keep, digests = world.retention, _digest_buckets(world)
     return {
         "config": world.config.to_json(),
         "keys": [_save_key(one) for one in world.keys.values()] if world.config.scenario.data else [],
@@ -55,7 +55,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
         "seen": [[number, status.value] for number, status in world.seen.items()],
         "outbox": world.outbox.save(),
         "faults": world.faults.to_json(),
-        "limits": world.limiter.to_json(_marks(world).__getitem__),
+        "limits": world.limiter.to_json(lambda name: digests.get(name, name)),
         "answers": world.answers.to_json(write),
         "runs": [list(run) for run in (world.runs.values() if runs is None else runs)],
     }
@@ -99,7 +99,7 @@ def restore_world(
     with blame_part("tenancies"):
         _restore_tenancies(world, state["tenancies"])
     with blame_part("runs"):
-        yield from _list(world)
+        yield from _index_runs(world)
     with blame_part("agenda"):
         world.agenda = Agenda.from_json(state["agenda"])
     with blame_part("outbox"):
@@ -108,7 +108,7 @@ def restore_world(
     world.seen = {number: Status(status) for number, status in state["seen"]}
     with blame_part("faults"):
         world.faults.restore(state["faults"])
-    buckets = {mark: bucket for bucket, mark in _marks(world).items()}
+    buckets = {mark: bucket for bucket, mark in _digest_buckets(world).items()}
     with blame_part("limits"):
         world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
     with blame_part("answers"):
@@ -146,7 +146,7 @@ def read_run(row: Iterable[Any]) -> Run:
     )
 
 
-def _list(world: World) -> Generator[None, None, None]:
+def _index_runs(world: World) -> Generator[None, None, None]:
     """Add the runs to their indexes in the order of their start, and the results in the order of their runs' end."""
     for place, run in enumerate(world.runs.values(), 1):
         world.tenancies[run.organization].runs.add(run)
@@ -160,7 +160,7 @@ def _list(world: World) -> Generator[None, None, None]:
             yield
 
 
-def _marks(world: World) -> dict[str, str]:
+def _digest_buckets(world: World) -> dict[str, str]:
     """The names of the buckets of the rate limit in a snapshot: digests, because a bucket may be a secret key."""
     marks = {name: sha256(name.encode()).hexdigest()[:_MARK_LENGTH] for name in world.organizations}
     return marks | {name: key.digest[:_MARK_LENGTH] for name, key in world.keys.items()}

@@ -1,7 +1,7 @@
 """The whole of a saved world, checked: its numbers lie in their ranges, and its parts agree with one another.
 
 The shape of the JSON value has been checked before: types, and the patterns of IDs. What is checked here holds in every
-world at every instant, so that a world that passes it behaves as one that came about by requests.
+world at every instant, so that a world that passes it behaves like one that requests have produced.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.deliveries import DeliveryStatus
-from zof_emulator.core.endpoints import MOST_ENDPOINTS, authority_of
+from zof_emulator.core.endpoints import MOST_ENDPOINTS, parse_authority
 from zof_emulator.core.ids import Permutation
 from zof_emulator.core.instants import DAY, LAST
-from zof_emulator.core.lifecycle import TERMINAL, Status, after, ending
+from zof_emulator.core.lifecycle import TERMINAL, Status, choose_end_trigger, find_next_status
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.scenario_reader import read_scenario
 from zof_emulator.core.timeline import DELIVER
@@ -93,7 +93,7 @@ def _require(holds: object, part: str) -> None:
         raise InvalidPart(part)
 
 
-def _ascends(values: Iterable[Any]) -> bool:
+def _is_ascending(values: Iterable[Any]) -> bool:
     return all(one <= other for one, other in pairwise(values))
 
 
@@ -134,7 +134,7 @@ def _check_catalogue(state: State) -> None:
     listed = dict[str, str]()
     for organization, rows in catalogue["projects"].items():
         listed |= dict.fromkeys((row[1] for row in rows), organization)
-        _require(_is_unique(row[1] for row in rows) and _ascends(row[3] for row in rows), "catalogue.projects")
+        _require(_is_unique(row[1] for row in rows) and _is_ascending(row[3] for row in rows), "catalogue.projects")
         _require(all(one[0] < other[0] for one, other in pairwise(rows)), "catalogue.projects")
         _require(all(row[0] < MOST_NUMBER and row[3] <= state["now"] for row in rows), "catalogue.projects")
     owned = {name: owner for name, owner in owners.items() if name.startswith("proj_")}
@@ -173,16 +173,16 @@ def check_run(run: Run, state: State, before: Run | None) -> None:
     _require(suite is None or state["catalogue"]["suites"].get(suite) == list(cases), part)
     instants = [created, *(one for one in (began,) if one is not None), *ends]
     instants += [state["now"] if ended is None else ended]
-    _require(_ascends(instants) and instants[-1] <= state["now"], part)
+    _require(_is_ascending(instants) and instants[-1] <= state["now"], part)
     _require(len(outcomes) == len(ends) <= len(cases) and set(outcomes) <= _OUTCOMES, part)
     has_ended = status in TERMINAL
     _require(has_ended == (ended is not None) and has_ended == (rank >= 0), part)
     _require(began is not None or not outcomes, part)
-    _require(_status_fits(status, began, ended, outcomes, ends, len(cases)), part)
+    _require(_is_status_possible(status, began, ended, outcomes, ends, len(cases)), part)
     _require(before is None or (before.number < number and before.created_at <= created), part)
 
 
-def _status_fits(  # noqa: PLR0913, PLR0917  what a status depends on
+def _is_status_possible(  # noqa: PLR0913, PLR0917  what a status depends on
     status: Status, began: int | None, ended: int | None, outcomes: Row, ends: Row, case_count: int
 ) -> bool:
     """Whether a status is what the outcomes of a run's cases come to."""
@@ -192,7 +192,7 @@ def _status_fits(  # noqa: PLR0913, PLR0917  what a status depends on
         return len(outcomes) < case_count and (began is not None or status is Status.CANCELED)
     if began is None or len(outcomes) != case_count or ended != ends[-1]:
         return False
-    return after(Status.RUNNING, ending(outcomes)) is status
+    return find_next_status(Status.RUNNING, choose_end_trigger(outcomes)) is status
 
 
 def _check_tenancies(state: State, runs: Runs) -> Generator[None, None, None]:
@@ -254,7 +254,7 @@ def _check_agenda(state: State, runs: Runs, rules: OutcomeRules) -> Generator[No
             _require(outcome in _OUTCOMES and number < state["started"] and number not in awaited, "agenda")
             _require(at <= LAST + DAY, "agenda")
             run = runs.get(number)
-            _require(run is None or _can_come(run, at, organization, rules.longest_ms), "agenda")
+            _require(run is None or _can_be_due(run, at, organization, rules.longest_ms), "agenda")
             if run is not None and run.status is Status.RUNNING:
                 awaited.add(number)
     yield
@@ -266,7 +266,7 @@ def _check_agenda(state: State, runs: Runs, rules: OutcomeRules) -> Generator[No
     _check_schedule(state)
 
 
-def _can_come(run: Run, at: int, organization: str, longest_ms: int) -> bool:
+def _can_be_due(run: Run, at: int, organization: str, longest_ms: int) -> bool:
     """Whether the end of a run's case can be due at an instant (ms)."""
     if run.organization != organization or run.status is Status.QUEUED or run.started_at is None:
         return False
@@ -309,7 +309,7 @@ def _check_answers(state: State) -> None:
     _require(_is_unique(tuple(row[:4]) for row in answers), "answers")
     _require(all(row[0] in state["organizations"] for row in answers), "answers")
     _require(sum(row[6] for row in answers) <= most_bytes, "answers")
-    _require(_ascends(row[7] for row in answers) and all(row[7] <= now + keep_ms for row in answers), "answers")
+    _require(_is_ascending(row[7] for row in answers) and all(row[7] <= now + keep_ms for row in answers), "answers")
 
 
 def _check_outbox(state: State) -> None:
@@ -323,12 +323,12 @@ def _check_outbox(state: State) -> None:
     _require(all(row[3] and _is_unique(row[3]) and row[5] <= now for row in endpoints), "outbox.endpoints")
     with blame_part("outbox.endpoints"):
         for row in endpoints:
-            authority_of(row[2])
+            parse_authority(row[2])
     _require(_is_unique(row[0] for row in outbox["queues"]), "outbox.queues")
     _require(all(queue for _, queue in outbox["queues"]), "outbox.queues")
     _require(_is_unique(row[0] for row in outbox["deliveries"]), "outbox.deliveries")
     _require(_is_unique(row[0] for row in outbox["rules"]), "outbox.rules")
-    _require(_ascends(row[0] for row in outbox["rules"]), "outbox.rules")
+    _require(_is_ascending(row[0] for row in outbox["rules"]), "outbox.rules")
     for index, row in enumerate(outbox["deliveries"]):
         _check_delivery(row, state, f"outbox.deliveries[{index}]")
 

@@ -48,7 +48,7 @@ class Organization:
         return Organization(self.id, tuple(dict.fromkeys((*self.environments, *labels)))) if labels else self
 
 
-def digest_of(secret: str) -> str:
+def digest_secret(secret: str) -> str:
     """The SHA-256 of the `Authorization` header of a key, in hexadecimal digits."""
     return sha256(f"Bearer {secret}".encode()).hexdigest()
 
@@ -73,18 +73,18 @@ class Key:
     @property
     def digest(self) -> str:
         """The SHA-256 of its `Authorization` header, in hexadecimal digits."""
-        return self.known_digest or digest_of(self.secret)
+        return self.known_digest or digest_secret(self.secret)
 
     @property
     def name(self) -> str:
-        """What identifies it inside the process: its secret, or its digest if the secret is not known."""
+        """Its identifier inside the process: its secret, or its digest if the secret is not known."""
         return self.secret or self.known_digest
 
     def start_at(self, instant: int) -> Key:
         """The key in a world that begins at an instant (ms)."""
         return self if self.expires_in is None else replace(self, expires_at=instant + self.expires_in, expires_in=None)
 
-    def is_dead(self, now: int) -> bool:
+    def is_invalid(self, now: int) -> bool:
         """Whether the key has expired or is revoked."""
         return self.revoked or (self.expires_at is not None and self.expires_at <= now)
 

@@ -21,7 +21,7 @@ SLICE: Final = 1_000
 
 
 class MustWait(Exception):  # noqa: N818  not an error
-    """Something else must be served before time goes on; then the caller repeats its call."""
+    """Something else must be served before time continues; then the caller repeats its call."""
 
 
 class SliceEnded(MustWait):
@@ -40,7 +40,7 @@ class Clock:
     offset: int = 0
 
     @property
-    def stands(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether the clock moves only when something moves it."""
         return self.mode is not ClockMode.REAL
 
@@ -72,7 +72,7 @@ class Due(NamedTuple):
     number: int = -1
     """The run whose case ends, or the endpoint of the delivery; -1 when it is a place to fill."""
     outcome: str = ""
-    """What the case comes to; `DELIVER` when it is a delivery."""
+    """The outcome of the case; `DELIVER` when it is a delivery."""
     rule: int = -1
     """The index of the outcome rule that decided what the case comes to; -1 if none did."""
 

@@ -9,10 +9,10 @@ from zof_emulator.core.catalogue import Order
 from zof_emulator.core.deliveries import EventFacts
 from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.history import add_history
-from zof_emulator.core.instants import DAY, LAST, rfc3339_ms
+from zof_emulator.core.instants import DAY, LAST, format_rfc3339_ms
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.limits import Limiter
-from zof_emulator.core.outcomes import LONGEST
+from zof_emulator.core.outcomes import LONGEST_MS
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
 from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, Clock, SliceEnded
@@ -108,16 +108,17 @@ class World(WorldQueries):
         return self.settle(instant, most)
 
     def change_config(self, config: WorldConfig, system: int) -> None:
-        """Apply the rate limit, the capacity and the clock mode of a configuration from now on.
+        """Apply what a running world can change of its configuration, from now on.
 
-        The windows of another rate begin anew. A clock that becomes real goes to the system's time (`system`, ms) when
-        it is read next; if it is ahead of that, it goes on from where it stands.
+        A changed rate begins with new windows. A clock that becomes real moves to the system's time (`system`, ms)
+        when it is read next; if it is ahead of that, it continues from its own time.
         """
         if config.rate != self.config.rate:
             self.limiter = Limiter(config.rate)
         if config.clock is not self.config.clock:
             self.clock = Clock(config.clock).catch_up(system, self.now)
         self.config = config
+        self.catalogue.references = config.references
         for name, tenancy in self.tenancies.items():
             if tenancy.waiting and tenancy.running < config.capacity:
                 self.agenda.put(self.now, name)
@@ -125,12 +126,12 @@ class World(WorldQueries):
     def check_reachable(self, instant: int, param: str | None = None) -> None:
         """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""
         if not self.now <= instant <= LAST:
-            raise Refused("time_out_of_range", param, now=rfc3339_ms(self.now))
+            raise Refused("time_out_of_range", param, now=format_rfc3339_ms(self.now))
 
     def check_moving(self) -> None:
         """`Refused` when no run will bring what is waited for, or the clock could reach the end of time before."""
         if self.now + self.most_work_ms() > LAST:
-            raise Refused("time_out_of_range", now=rfc3339_ms(self.now))
+            raise Refused("time_out_of_range", now=format_rfc3339_ms(self.now))
         if all(
             run.has_ended for run in reversed(self.runs.values())
         ):  # what is due then is for runs that were canceled
@@ -165,7 +166,7 @@ class World(WorldQueries):
     def most_work_ms(self) -> int:
         """The longest time, in ms, that all unfinished runs could take one after another."""
         longest = self.outcome_rules.longest_ms
-        if self.now < LAST - _CENTURY * max(1, longest // LONGEST):
+        if self.now < LAST - _CENTURY * max(1, longest // LONGEST_MS):
             return 0  # no world has a century of work, or more if its cases last longer, so the count is not needed
         return sum(len(run.cases) - len(run.outcomes) for run in self.runs.values() if not run.has_ended) * longest
 
@@ -225,7 +226,7 @@ class World(WorldQueries):
         self.agenda.put(self.now + took, run.organization, run.number, status.value, rule)
 
     def plan_case(self, run: Run, case: str) -> Plan:
-        """What a case that begins comes to. The beginning is counted if an outcome depends on the number of runs."""
+        """Plan a case that begins. The beginning is counted if an outcome depends on the number of runs."""
         rules, nth = self.outcome_rules, 1
         if rules.counts_case(run, case):
             nth = self.run_counts[run.organization, case] = self.run_counts.get((run.organization, case), 0) + 1

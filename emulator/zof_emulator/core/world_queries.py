@@ -93,14 +93,14 @@ class WorldQueries(WorldState):
         """
         number, slot = self.names.read_artifact(name) or (None, 0)
         run = self._run(organization, number)
-        artifact = artifacts.find(run, slot, self.outcome_rules) if run is not None else None
+        artifact = artifacts.find_artifact(run, slot, self.outcome_rules) if run is not None else None
         if run is None or artifact is None or self.expires_at(artifact) <= self.now:
             raise Refused("artifact_not_found")
         return run, artifact
 
     def filter_unexpired(self, run: Run, slots: list[int]) -> list[int]:
         """The slots among these filled slots of a run whose artifacts have not expired."""
-        found = (artifacts.find(run, slot, self.outcome_rules) for slot in slots)
+        found = (artifacts.find_artifact(run, slot, self.outcome_rules) for slot in slots)
         return [one.slot for one in found if one is not None and self.expires_at(one) > self.now]
 
     def expires_at(self, artifact: Artifact) -> int:

@@ -33,7 +33,7 @@ _KINDS: Final = {
 }
 
 
-def name_of(world: World, run: Run, artifact: Artifact) -> str:
+def choose_name(world: World, run: Run, artifact: Artifact) -> str:
     """The file name of an artifact."""
     if artifact.file is not None:
         return artifact.file.name
@@ -47,15 +47,15 @@ def render(world: World, run: Run, artifact: Artifact) -> RenderedFile:
     if own is not None:
         return RenderedFile(own.type, own.name, own.content_type, own.content)
     wire_type, _, media_type = _KINDS[artifact.kind]
-    return RenderedFile(wire_type, name_of(world, run, artifact), media_type, _content(world, run, artifact))
+    return RenderedFile(wire_type, choose_name(world, run, artifact), media_type, _render_content(world, run, artifact))
 
 
-def _content(world: World, run: Run, artifact: Artifact) -> bytes:
+def _render_content(world: World, run: Run, artifact: Artifact) -> bytes:
     if artifact.index is not None:
-        draw = png.screenshot if artifact.kind is ArtifactKind.SCREENSHOT else trace.archive
+        draw = png.render_screenshot if artifact.kind is ArtifactKind.SCREENSHOT else trace.render_archive
         return draw(world.result(run, artifact.index))
     results: list[Result] = [world.result(run, index) for index in range(len(run.cases))]
-    name, ended_at = world.names.run(run.number), artifact.created_at
+    name = world.names.run(run.number)
     if artifact.kind is ArtifactKind.HAR:
-        return har.log(name, results, ended_at)
-    return junit.report(name, run.project_id, run.environment, results, run.started_at, ended_at)
+        return har.render_log(name, results, artifact.created_at)
+    return junit.render_report(name, run, results)

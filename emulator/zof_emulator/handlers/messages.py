@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 
-    Words = Callable[[Any, Any, str], dict[str, Any]]
+    View = Callable[[Any, Any, str], dict[str, Any]]
     """A view: makes the JSON object of a subject from its world, the subject, and the base URL of links."""
 
 
@@ -39,14 +39,14 @@ class Item(NamedTuple):
     """An object. The subject never changes, so its encoding may be cached."""
 
     subject: Hashable
-    words: Words
+    view: View
 
 
 class Page(NamedTuple):
     """A page of a list. The subjects never change, so their encodings may be cached."""
 
     subjects: Sequence[Hashable]
-    words: Words
+    view: View
     has_more: bool
     next_cursor: str | None
 
@@ -66,7 +66,7 @@ class File(NamedTuple):
     size: int | None = None
     """In bytes, where it is known before the pieces are made."""
     sample: Mapping[str, Any] | None = None
-    """What is held against the schema in the place of a long JSON document, which is not made twice."""
+    """A value that is checked against the schema in the place of a long JSON document, which is made only once."""
 
 
 class Export(NamedTuple):
@@ -74,7 +74,7 @@ class Export(NamedTuple):
 
     name: str
     subjects: Callable[[], Iterable[Hashable]]
-    words: Words
+    view: View
 
 
 class Waiting(NamedTuple):

@@ -31,15 +31,15 @@ def find_start(world: World, call: Request) -> int | None:
         Refused: the cursor is malformed, or belongs to another list or other filters.
     """
     cursor = call.query.get(CURSOR)
-    return None if cursor is None else unseal(world.seed, _scope(call), cursor)
+    return None if cursor is None else unseal(world.seed, _name_list(call), cursor)
 
 
-def page_request(world: World, call: Request, start: int = 0) -> PageRequest:
+def read_page_request(world: World, call: Request, start: int = 0) -> PageRequest:
     """The page that a request asks for: it starts at the cursor's position, or at `start` without a cursor."""
-    return PageRequest(world.seed, _scope(call), start if call.start is None else call.start)
+    return PageRequest(world.seed, _name_list(call), start if call.start is None else call.start)
 
 
-def _scope(call: Request) -> str:
+def _name_list(call: Request) -> str:
     """The name of a list with its filters."""
     query = call.query
     filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", CURSOR}]

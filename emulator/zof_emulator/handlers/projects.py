@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zof_emulator.core.index import NO_END
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Page, Reply, Request
-from zof_emulator.handlers.paging import page_request
+from zof_emulator.handlers.paging import read_page_request
 
 if TYPE_CHECKING:
     from zof_emulator.core.world import World
@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 def list_projects(world: World, call: Request) -> Reply:
     """One page of the organization's projects, newest first."""
-    request = page_request(world, call, NO_END)
+    request = read_page_request(world, call, NO_END)
     page, more = world.catalogue.page(call.organization, request.start, call.query["limit"])
-    return Reply(200, Page(page, views.project_object, more, request.cursor(page[-1].number) if more else None))
+    return Reply(200, Page(page, views.build_project, more, request.cursor(page[-1].number) if more else None))

@@ -10,8 +10,8 @@ from zof_emulator.core.index import NO_END, Period
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Export, File, Item, Page, Reply, Request
-from zof_emulator.handlers.paging import page_request
-from zof_emulator.handlers.runs import artifact_page
+from zof_emulator.handlers.paging import read_page_request
+from zof_emulator.handlers.runs import build_artifact_page
 from zof_emulator.render import csv
 
 if TYPE_CHECKING:
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 def list_results(world: World, call: Request) -> Reply:
     """One page of the organization's results, the newest first."""
-    here = page_request(world, call, NO_END)
+    here = read_page_request(world, call, NO_END)
     run = world.find_run(call.organization, call.query.get("run_id", ""))
     if run is not None:
         move_on_poll(world, (run,))
-    ranks, more = _find(world, call.organization, call.query)(here.start, call.query["limit"])
+    ranks, more = _choose_search(world, call.organization, call.query)(here.start, call.query["limit"])
     page = [views.ResultAt(*world.result_at_rank(call.organization, rank)) for rank in ranks]
-    return Reply(200, Page(page, views.result_object, more, here.cursor(ranks[-1]) if more else None))
+    return Reply(200, Page(page, views.build_result, more, here.cursor(ranks[-1]) if more else None))
 
 
 def get_result(world: World, call: Request) -> Reply:
     """Retrieve a result."""
-    return Reply(200, Item(views.ResultAt(*world.result_run(call.organization, call.id)), views.result_object))
+    return Reply(200, Item(views.ResultAt(*world.result_run(call.organization, call.id)), views.build_result))
 
 
 def list_result_artifacts(world: World, call: Request) -> Reply:
     """One page of a result's artifacts, newest first."""
     run, index = world.result_run(call.organization, call.id)
-    return artifact_page(world, call, run, artifacts.slots_of_case(run, index, world.outcome_rules))
+    return build_artifact_page(world, call, run, artifacts.list_case_slots(run, index, world.outcome_rules))
 
 
 def export_results(world: World, call: Request) -> Reply:
     """Export all results that match. Which ones these are is fixed now, whatever happens while they are sent."""
     asked = call.body
     status = Status(asked["status"]) if "status" in asked else None
-    runs = _ended_runs(world, call.organization, asked)
+    runs = _find_ended_runs(world, call.organization, asked)
 
     def subjects() -> Iterator[views.ResultAt]:
         for run in runs:
@@ -59,17 +59,17 @@ def export_results(world: World, call: Request) -> Reply:
                     yield views.ResultAt(run, index)
 
     if asked["format"] == "json":
-        return Reply(200, Export("results.json", subjects, views.result_object))
+        return Reply(200, Export("results.json", subjects, views.build_result))
 
     def lines() -> Iterator[bytes]:
-        yield csv.header()
+        yield csv.render_header()
         for at in subjects():
-            yield csv.row(world.result(at.run, at.case_index))
+            yield csv.render_row(world.result(at.run, at.case_index))
 
     return Reply(200, File("text/csv", "results.csv", lines))
 
 
-def _ended_runs(world: World, organization: str, asked: Mapping[str, Any]) -> Sequence[Run]:
+def _find_ended_runs(world: World, organization: str, asked: Mapping[str, Any]) -> Sequence[Run]:
     """The runs whose results an export covers, in the order of the list; a run never changes once it has ended."""
     period = Period(asked.get("created_after"), asked.get("created_before"))
     numbers = world.tenancies[organization].results.runs_in(period)
@@ -79,8 +79,8 @@ def _ended_runs(world: World, organization: str, asked: Mapping[str, Any]) -> Se
     return [world.runs[number] for number in reversed(numbers)]
 
 
-def _find(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
-    """What finds the results that match."""
+def _choose_search(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
+    """The function that finds the results that match."""
     period = Period(asked.get("created_after"), asked.get("created_before"))
     status = Status(asked["status"]) if "status" in asked else None
     name = asked.get("run_id")

@@ -12,7 +12,7 @@ from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.pages import take_newest
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Item, Page, Reply, Request
-from zof_emulator.handlers.paging import page_request
+from zof_emulator.handlers.paging import read_page_request
 
 if TYPE_CHECKING:
     from zof_emulator.core.runs import Run
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def list_runs(world: World, call: Request) -> Reply:
     """One page of the organization's runs, newest first."""
     query = call.query
-    request = page_request(world, call, NO_END)
+    request = read_page_request(world, call, NO_END)
     period = Period(query.get("created_after"), query.get("created_before"))
     status = Status(query["status"]) if "status" in query else None
     index = world.tenancies[call.organization].runs
@@ -32,7 +32,7 @@ def list_runs(world: World, call: Request) -> Reply:
     if move_on_poll(world, page):
         numbers, more = index.page(*criteria)
         page = [world.runs[number] for number in numbers]
-    return Reply(200, Page(page, views.run_object, more, request.cursor(numbers[-1]) if more else None))
+    return Reply(200, Page(page, views.build_run, more, request.cursor(numbers[-1]) if more else None))
 
 
 def start_run(world: World, call: Request) -> Reply:
@@ -42,43 +42,43 @@ def start_run(world: World, call: Request) -> Reply:
     order = Order(body["project_id"], body["environment"], cases, body.get("test_suite_id"))
     run = world.start(call.organization, order)
     location = f"{call.base}{views.PREFIX}/runs/{world.names.run(run.number)}"
-    return Reply(201, Item(run, views.run_detail), (("location", location),))
+    return Reply(201, Item(run, views.build_run_detail), (("location", location),))
 
 
 def get_run(world: World, call: Request) -> Reply:
     """Retrieve a run."""
-    return Reply(200, Item(_poll_run(world, call), views.run_detail))
+    return Reply(200, Item(_poll_run(world, call), views.build_run_detail))
 
 
 def cancel_run(world: World, call: Request) -> Reply:
     """Cancel a run."""
-    return Reply(200, Item(world.cancel(world.run(call.organization, call.id)), views.run_detail))
+    return Reply(200, Item(world.cancel(world.run(call.organization, call.id)), views.build_run_detail))
 
 
 def get_run_logs(world: World, call: Request) -> Reply:
     """One page of a run's log lines, oldest first."""
     run = _poll_run(world, call)
-    request = page_request(world, call)
-    line_count = logs.count(run, world.outcome_rules)
+    request = read_page_request(world, call)
+    line_count = logs.count_lines(run, world.outcome_rules)
     end = min(line_count, request.start + call.query["limit"])
     lines = [views.LineAt(run, index) for index in range(request.start, end)]
     more = end < line_count
     cursor = request.cursor(end) if more or not run.has_ended else None
-    return Reply(200, Page(lines, views.log_object, more, cursor))
+    return Reply(200, Page(lines, views.build_log_line, more, cursor))
 
 
 def list_run_artifacts(world: World, call: Request) -> Reply:
     """One page of the artifacts of a run and of its cases, newest first."""
     run = _poll_run(world, call)
-    return artifact_page(world, call, run, artifacts.slots(run, world.outcome_rules))
+    return build_artifact_page(world, call, run, artifacts.list_slots(run, world.outcome_rules))
 
 
-def artifact_page(world: World, call: Request, run: Run, slots: list[int]) -> Reply:
+def build_artifact_page(world: World, call: Request, run: Run, slots: list[int]) -> Reply:
     """One page of a run's artifacts in these slots, newest first."""
-    request = page_request(world, call, NO_END)
+    request = read_page_request(world, call, NO_END)
     on_page, more = take_newest(world.filter_unexpired(run, slots), 0, request.start, call.query["limit"])
     page = [views.ArtifactAt(run, slot) for slot in on_page]
-    return Reply(200, Page(page, views.artifact_object, more, request.cursor(on_page[-1]) if more else None))
+    return Reply(200, Page(page, views.build_artifact, more, request.cursor(on_page[-1]) if more else None))
 
 
 def _poll_run(world: World, call: Request) -> Run:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from zof_emulator.core.artifacts import find
-from zof_emulator.core.instants import rfc3339, rfc3339_ms
+from zof_emulator.core.artifacts import find_artifact
+from zof_emulator.core.instants import format_rfc3339, format_rfc3339_ms, format_rfc3339_or_null
 from zof_emulator.core.lifecycle import Status
-from zof_emulator.core.logs import line
+from zof_emulator.core.logs import make_line
 from zof_emulator.handlers import files
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class ArtifactAt(NamedTuple):
     slot: int
 
 
-def run_object(world: World, run: Run, base: str) -> dict[str, Any]:
+def build_run(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run in a list."""
-    return _run_object(world, run, base, () if run.status is Status.QUEUED else run.case_statuses())
+    return _build_run_fields(world, run, base, () if run.status is Status.QUEUED else run.case_statuses())
 
 
-def _run_object(world: World, run: Run, base: str, statuses: tuple[Status, ...]) -> dict[str, Any]:
+def _build_run_fields(world: World, run: Run, base: str, statuses: tuple[Status, ...]) -> dict[str, Any]:
     name = world.names.run(run.number)
     summary = {"total": len(run.cases), **_NONE}
     if run.status is Status.QUEUED:  # as every run is when it is accepted
@@ -66,22 +66,22 @@ def _run_object(world: World, run: Run, base: str, statuses: tuple[Status, ...])
         "status": _WORDS[run.status],
         "test_suite_id": run.test_suite_id,
         "summary": summary,
-        "created_at": rfc3339(run.created_at),
-        "started_at": _moment(run.started_at),
-        "completed_at": _moment(run.completed_at),
+        "created_at": format_rfc3339(run.created_at),
+        "started_at": format_rfc3339_or_null(run.started_at),
+        "completed_at": format_rfc3339_or_null(run.completed_at),
         "duration_ms": run.duration_ms,
         "url": f"{base}/runs/{name}",
     }
 
 
-def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
+def build_run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
     """A run in an answer about that run, with the outcomes of its cases."""
     if run.status is Status.QUEUED:
-        detail = _run_object(world, run, base, ())
+        detail = _build_run_fields(world, run, base, ())
         detail["case_outcomes"] = [_QUEUED | {"test_case_id": case} for case in run.cases]
         return detail
     statuses, ended = run.case_statuses(), run.has_ended
-    detail = _run_object(world, run, base, statuses)
+    detail = _build_run_fields(world, run, base, statuses)
     detail["case_outcomes"] = [
         {
             "test_case_id": case,
@@ -94,7 +94,7 @@ def run_detail(world: World, run: Run, base: str) -> dict[str, Any]:
     return detail
 
 
-def result_object(world: World, at: ResultAt, base: str) -> dict[str, Any]:
+def build_result(world: World, at: ResultAt, base: str) -> dict[str, Any]:
     """A result."""
     result = world.result(at.run, at.case_index)
     failure = result.failure
@@ -106,29 +106,29 @@ def result_object(world: World, at: ResultAt, base: str) -> dict[str, Any]:
         "environment": result.environment,
         "status": result.status,
         "duration_ms": result.duration_ms,
-        "created_at": _moment(result.created_at),
-        "started_at": _moment(result.started_at),
-        "completed_at": _moment(result.completed_at),
+        "created_at": format_rfc3339_or_null(result.created_at),
+        "started_at": format_rfc3339_or_null(result.started_at),
+        "completed_at": format_rfc3339_or_null(result.completed_at),
         "logs_url": f"{base}{PREFIX}/runs/{result.run_id}/logs",
         "failure_summary": failure and {"message": failure.message, "category": failure.category},
     }
 
 
-def log_object(world: World, at: LineAt, _base: str) -> dict[str, Any]:
+def build_log_line(world: World, at: LineAt, _base: str) -> dict[str, Any]:
     """A log line."""
-    written = line(at.run, at.line_index, world.outcome_rules)
+    written = make_line(at.run, at.line_index, world.outcome_rules)
     return {
         "id": world.names.log(at.run.number, at.line_index),
-        "timestamp": rfc3339_ms(written.at),
+        "timestamp": format_rfc3339_ms(written.at),
         "level": written.level,
         "message": written.message,
         "test_case_id": written.test_case_id,
     }
 
 
-def artifact_object(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
+def build_artifact(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
     """An artifact. Its `result_id` is null for an artifact of the run, and until the result is visible."""
-    run, found = at.run, find(at.run, at.slot, world.outcome_rules)
+    run, found = at.run, find_artifact(at.run, at.slot, world.outcome_rules)
     assert found is not None, "only filled slots are listed"  # noqa: S101
     name, file = world.names.artifact(run.number, at.slot), files.render(world, run, found)
     return {
@@ -140,16 +140,12 @@ def artifact_object(world: World, at: ArtifactAt, base: str) -> dict[str, Any]:
         "content_type": file.media_type,
         "size_bytes": len(file.content),
         "sha256": sha256(file.content).hexdigest(),
-        "created_at": rfc3339(found.created_at),
-        "expires_at": rfc3339(world.expires_at(found)),
+        "created_at": format_rfc3339(found.created_at),
+        "expires_at": format_rfc3339(world.expires_at(found)),
         "url": f"{base}{PREFIX}/artifacts/{name}/content",
     }
 
 
-def project_object(_world: World, project: NamedProject, _base: str) -> dict[str, Any]:
+def build_project(_world: World, project: NamedProject, _base: str) -> dict[str, Any]:
     """A project."""
-    return {"id": project.id, "name": project.name, "created_at": rfc3339(project.created_at)}
-
-
-def _moment(instant: int | None) -> str | None:
-    return None if instant is None else rfc3339(instant)
+    return {"id": project.id, "name": project.name, "created_at": format_rfc3339(project.created_at)}

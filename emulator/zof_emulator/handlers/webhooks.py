@@ -10,7 +10,7 @@ from zof_emulator.core.index import NO_END
 from zof_emulator.core.pages import take_newest
 from zof_emulator.handlers import webhook_views as views
 from zof_emulator.handlers.messages import Document, Page, Reply, Request
-from zof_emulator.handlers.paging import page_request
+from zof_emulator.handlers.paging import read_page_request
 
 if TYPE_CHECKING:
     from zof_emulator.core.world import World
@@ -20,10 +20,10 @@ _TEST_RUN: Final = EventFacts("run_test", "run_test")
 
 def list_webhooks(world: World, call: Request) -> Reply:
     """One page of the organization's webhooks, newest first."""
-    here = page_request(world, call, NO_END)
+    here = read_page_request(world, call, NO_END)
     numbers, more = take_newest(world.outbox.endpoints.numbers(call.organization), 0, here.start, call.query["limit"])
     page = [world.outbox.endpoints.get(number) for number in numbers]
-    return Reply(200, Page(page, views.webhook_object, more, here.cursor(numbers[-1]) if more else None))
+    return Reply(200, Page(page, views.build_webhook, more, here.cursor(numbers[-1]) if more else None))
 
 
 def create_webhook(world: World, call: Request) -> Reply:
@@ -33,11 +33,11 @@ def create_webhook(world: World, call: Request) -> Reply:
     endpoint = world.outbox.register(
         call.organization, Registration(body["url"], events, body.get("secret")), world.now
     )
-    return Reply(201, Document(views.created_webhook(world, endpoint, call.base)))
+    return Reply(201, Document(views.build_created_webhook(world, endpoint, call.base)))
 
 
 def send_test(world: World, call: Request) -> Reply:
     """Send a test event to a webhook."""
     endpoint = world.outbox.endpoint(call.organization, call.id)
     event = world.outbox.send_test(endpoint, _TEST_RUN, world.now)
-    return Reply(202, Document(views.envelope(world, event)))
+    return Reply(202, Document(views.build_envelope(world, event)))

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.idempotency import Scope as KeyScope
-from zof_emulator.core.instants import SECOND, http_date
+from zof_emulator.core.instants import SECOND, format_http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import MustWait, SliceEnded
 from zof_emulator.handlers.messages import Encoded, Request, Waiting
 from zof_emulator.handlers.paging import find_start
-from zof_emulator.http.auth import admit, key_of, permit
-from zof_emulator.http.decode import NO_BODY, ClientGone, body_of, check_headers, find_link_base, parse_body, read_body
+from zof_emulator.http.auth import admit, authenticate, check_permissions
+from zof_emulator.http.decode import (
+    NO_BODY,
+    ClientGone,
+    check_headers,
+    collect_body,
+    find_link_base,
+    parse_body,
+    read_body,
+)
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.ranges import select_range
@@ -26,7 +34,7 @@ from zof_emulator.http.send import send_answer
 from zof_emulator.http.waits import Waits, wait, wait_until_settled
 from zof_emulator.journal.ring import Addition, Cut, Sending
 from zof_emulator.spec.document import SpecError
-from zof_emulator.spec.operation import compile_elsewhere, operations
+from zof_emulator.spec.operation import compile_elsewhere, compile_operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,13 +103,13 @@ class OpenApiApp:
         Raises:
             SpecError: an operation has no handler, or a handler no operation.
         """
-        found = operations(document)
+        found = compile_operations(document)
         amiss = {operation.id for operation in found} ^ table.keys()
         if amiss:
             raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
         self.deliveries = deliveries
         self.faults: FaultInjector | None = None
-        """What answers the requests that fail on purpose; None if none of these operations can."""
+        """The injector that answers requests that fail on purpose; None if these operations have no faults."""
         self._public_url = public_url
         self._readers = readers
         self._table = table
@@ -124,7 +132,7 @@ class OpenApiApp:
                 if operation.id in self._readers:
                     raw = await self._read_body(operation, receive, headers, most)
                 else:
-                    raw = await body_of(receive, headers, most)
+                    raw = await collect_body(receive, headers, most)
             except ClientGone:
                 return
         # No `await` from here to the answer: a request is atomic. The lock excludes the thread that sends webhooks.
@@ -248,13 +256,13 @@ class OpenApiApp:
             return False
         try:
             if operation.secured:
-                key_of(headers.get(b"authorization"), hosted.authorizations, hosted.settle_slice().now)
+                authenticate(headers.get(b"authorization"), hosted.authorizations, hosted.settle_slice().now)
         except Refused:
             return False
         return True
 
     async def refuse(self, scope: Scope, send: Send, refused: Refused, hosted: HostedWorld) -> None:
-        """Answer a refused request that reaches no operation; `x-elsewhere` in the document words the reason."""
+        """Answer a refused request that reaches no operation; `x-elsewhere` in the document gives its text."""
         with self.deliveries.lock:
             hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
@@ -283,14 +291,14 @@ class OpenApiApp:
                 encoded = self._resume(operation, waits.resume, waits.base, hosted)
                 return Outcome(_select_part(arrival, encoded), organization, reason, limits)
             if operation.secured:
-                key = key_of(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
+                key = authenticate(arrival.headers.get(b"authorization"), hosted.authorizations, world.now)
                 organization = key.organization
                 limits, wait = admit(world, key)
                 if wait is not None:
                     if hosted.listeners.on_rate_limited is not None:
                         hosted.listeners.on_rate_limited()
                     raise Refused("rate_limited", seconds=wait)  # noqa: TRY301  a refusal has one catcher
-                permit(key, operation)
+                check_permissions(key, operation)
             encoded = _select_part(arrival, self._perform(arrival, organization, hosted))
         except Refused as refused:
             reason = refused.reason
@@ -397,7 +405,7 @@ class OpenApiApp:
         return Outcome(encoded._replace(headers=(*encoded.headers, allow)), reason=refused.reason)
 
     def _refuse_path(self, path: str) -> Refused:
-        """The refusal of a path that the document lacks, with the nearest one if the document words that."""
+        """The refusal of a path that the document lacks, with the nearest one if the document has a text for that."""
         nearest = self._routes.find_nearest(path) if "misspelt_path" in self._elsewhere else ""
         return Refused("misspelt_path", nearest=nearest) if nearest else Refused("unknown_path")
 
@@ -421,7 +429,7 @@ class OpenApiApp:
         """The headers of every answer."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:
-            self._date = second, http_date(second).encode()
+            self._date = second, format_http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
 
 

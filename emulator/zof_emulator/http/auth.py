@@ -10,7 +10,7 @@ from zof_emulator.core.auto_clock import move_to_end_of_window
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.authorization import canonical_bearer
+from zof_emulator.handlers.authorization import normalize_bearer
 from zof_emulator.http.decode import REPEATED
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zof_emulator.spec.operation import Operation
 
 
-def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now: int) -> Key:
+def authenticate(authorization: bytes | None, authorizations: Mapping[bytes, Key], now: int) -> Key:
     """The API key in the `Authorization` header of a request.
 
     Raises:
@@ -31,10 +31,10 @@ def key_of(authorization: bytes | None, authorizations: Mapping[bytes, Key], now
         raise Refused("key_missing")
     if authorization == REPEATED:
         raise Refused("key_repeated")
-    key = authorizations.get(authorization) or _find_key(canonical_bearer(authorization), authorizations)
+    key = authorizations.get(authorization) or _find_key(normalize_bearer(authorization), authorizations)
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")
-    if key.is_dead(now):
+    if key.is_invalid(now):
         raise Refused("key_expired")
     return key
 
@@ -51,7 +51,7 @@ def mark_digest(digest: str) -> bytes:
     return b"\n" + digest.encode()
 
 
-def permit(key: Key, operation: Operation) -> None:
+def check_permissions(key: Key, operation: Operation) -> None:
     """Check that a key has the permissions that the operation requires.
 
     Raises:
@@ -77,11 +77,11 @@ def admit(world: World, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], int 
         if end is not None and end <= LAST:  # it got a 429 before, so its repetition counts as having waited
             move_to_end_of_window(world, end)
             verdict = world.limiter.admit(key.organization, key.name, world.now)
-    limit, reset = _window_headers(verdict.limit, verdict.reset)
+    limit, reset = _build_window_headers(verdict.limit, verdict.reset)
     return (limit, (b"x-ratelimit-remaining", b"%d" % verdict.remaining), reset), verdict.retry_after
 
 
 @lru_cache(maxsize=64)
-def _window_headers(limit: int, reset: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+def _build_window_headers(limit: int, reset: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
     """The headers that are the same for a whole window."""
     return (b"x-ratelimit-limit", b"%d" % limit), (b"x-ratelimit-reset", b"%d" % reset)

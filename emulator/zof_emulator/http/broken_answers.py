@@ -40,10 +40,10 @@ class BrokenAnswer(NamedTuple):
 
 def is_undisturbed(scope: Scope) -> bool:
     """Whether the caller asks for answers as they were made."""
-    return UNDISTURBED in _extensions(scope)
+    return UNDISTURBED in _list_extensions(scope)
 
 
-def _extensions(scope: Scope) -> Mapping[str, Any]:
+def _list_extensions(scope: Scope) -> Mapping[str, Any]:
     return scope.get("extensions") or {}
 
 
@@ -79,7 +79,7 @@ class _Sender:
 
     async def disconnect(self, *, reset: bool) -> None:
         """End the connection."""
-        if DISCONNECT in _extensions(self._scope):
+        if DISCONNECT in _list_extensions(self._scope):
             await self._send({"type": DISCONNECT, "reset": reset})
         elif reset:
             raise ConnectionResetError(f"{self._broken.mark.id}: the connection is reset")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.authorization import canonical_bearer
+from zof_emulator.handlers.authorization import normalize_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,13 +44,13 @@ class ControlGuard:
             has_proxies: whether a connection may come from a proxy, whose clients are on other machines.
             token: the token that every client must send; empty for none.
             public_url: a URL whose host the `Host` header may name.
-            origins: the origins of other sites whose pages are let in.
+            origins: the origins of other sites whose pages are allowed.
         """
         self._loopback = loopback
         self._is_direct = loopback and not has_proxies
         self._token = f"Bearer {token}".encode() if token else b""
-        self._public = _origin(remove_path(public_url))
-        self._origins = {_origin(one) for one in (*origins, remove_path(public_url))} - {None}
+        self._public = _parse_origin(remove_path(public_url))
+        self._origins = {_parse_origin(one) for one in (*origins, remove_path(public_url))} - {None}
 
     def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         """Let a request for a control operation in; `Refused` when it may not use them."""
@@ -70,14 +70,14 @@ class ControlGuard:
 
     def _find_foreigner(self, scope: Scope, headers: Mapping[bytes, bytes], *, any_host: bool) -> str:
         """Why a request comes from another site, by its `Host` and `Origin`; empty when it does not."""
-        own = _origin(f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}")
+        own = _parse_origin(f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}")
         if not any_host and not self._is_ours(own) and not _is_in_process(scope, own):
             return "foreign_host"
         origin = headers.get(b"origin")
         if origin is None:
             is_foreign = headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES
             return "foreign_site" if is_foreign and scope["method"] not in _SAFE else ""
-        found = _origin(origin.decode("latin-1"))
+        found = _parse_origin(origin.decode("latin-1"))
         return "" if found is not None and (found == own or found in self._origins) else "foreign_origin"
 
     def _check_token(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
@@ -87,7 +87,7 @@ class ControlGuard:
         given = headers.get(b"authorization")
         if not given:
             return "token_missing"
-        return "" if compare_digest(canonical_bearer(given), self._token) else "token_wrong"
+        return "" if compare_digest(normalize_bearer(given), self._token) else "token_wrong"
 
     def _is_ours(self, origin: Origin | None) -> bool:
         if origin is None:
@@ -98,14 +98,14 @@ class ControlGuard:
 
 
 class Origin(NamedTuple):
-    """What two URLs of one site have in common (RFC 6454)."""
+    """The scheme, host and port that all URLs of a site share (RFC 6454)."""
 
     scheme: str
     host: str
     port: int | None
 
 
-def _origin(url: str) -> Origin | None:
+def _parse_origin(url: str) -> Origin | None:
     """The origin of a URL that has nothing else; None when it has more, or is none."""
     try:
         parts = urlsplit(url)

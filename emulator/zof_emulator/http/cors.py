@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from zof_emulator.core.instants import SECOND, http_date
+from zof_emulator.core.instants import SECOND, format_http_date
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -82,5 +82,5 @@ class CrossOrigin(CORSMiddleware):
         with self._lock:
             world = self._hosted.settle_slice()
             headers["x-request-id"] = self._hosted.outside_id()
-            headers["date"] = http_date(world.now // SECOND)
+            headers["date"] = format_http_date(world.now // SECOND)
         return Response(status_code=_NO_CONTENT, headers=headers)

@@ -34,7 +34,7 @@ class ClientGone(Exception):  # noqa: N818  not an error of the emulator
     """The client closed the connection before its request was complete."""
 
 
-def headers_of(scope: Scope) -> dict[bytes, bytes]:
+def read_headers(scope: Scope) -> dict[bytes, bytes]:
     """The headers of a request. The value of a header that is given more than once is `REPEATED`."""
     raw = scope["headers"]
     headers = dict(raw)
@@ -47,9 +47,9 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
     return headers
 
 
-def base_of(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+def find_base(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
     """The scheme and host that the client used, from the `Host` header or else from the server's address."""
-    named = _named_base(scope["scheme"], headers.get(b"host", b""))
+    named = _build_base(scope["scheme"], headers.get(b"host", b""))
     if named is not None:
         return named
     name, port = scope.get("server") or ("localhost", None)
@@ -57,18 +57,18 @@ def base_of(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
 
 
 def find_link_base(public_url: str, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-    """What the links in an answer begin with: the public URL, or the scheme and host that the client used.
+    """The beginning of the links in an answer: the public URL, or the scheme and host that the client used.
 
     The path at which the emulator is mounted follows, unless the public URL has a path itself.
     """
     root: str = scope.get("root_path", "")
     if not public_url:
-        return base_of(scope, headers) + root
+        return find_base(scope, headers) + root
     return public_url if public_url.count("/") > _SLASHES_BEFORE_HOST else public_url + root
 
 
 @lru_cache(maxsize=64)
-def _named_base(scheme: str, host: bytes) -> str | None:
+def _build_base(scheme: str, host: bytes) -> str | None:
     return f"{scheme}://{host.decode('ascii')}" if _HOST.fullmatch(host) else None
 
 
@@ -92,7 +92,7 @@ async def read_body(reader: BodyReader, receive: Receive, headers: Mapping[bytes
     Raises:
         ClientGone: the client closed the connection before the body was complete.
     """
-    if _declares_more(headers, most):
+    if _is_declared_too_long(headers, most):
         return None
     size = 0
     while True:
@@ -110,13 +110,13 @@ async def read_body(reader: BodyReader, receive: Receive, headers: Mapping[bytes
             return size > 0
 
 
-async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes | None:
+async def collect_body(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes | None:
     """The body of a request; None if it has more than `most` bytes.
 
     Raises:
         ClientGone: the client closed the connection before the body was complete.
     """
-    if _declares_more(headers, most):
+    if _is_declared_too_long(headers, most):
         return None
     pieces: list[bytes] = []
     size = 0
@@ -133,7 +133,7 @@ async def body_of(receive: Receive, headers: Mapping[bytes, bytes], most: int) -
         pieces.append(piece)
 
 
-def _declares_more(headers: Mapping[bytes, bytes], most: int) -> bool:
+def _is_declared_too_long(headers: Mapping[bytes, bytes], most: int) -> bool:
     declared = headers.get(b"content-length", b"")
     return declared.isdigit() and int(declared[:20]) > most
 
@@ -194,7 +194,7 @@ def parse_body(
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Refused("body_malformed") from None
-    return ParsedBody(value, body.rules.judge(value, labels, _repeated_names(raw, value)))
+    return ParsedBody(value, body.rules.judge(value, labels, _find_repeated_names(raw, value)))
 
 
 def _quote_coding(coding: bytes) -> str:
@@ -202,7 +202,7 @@ def _quote_coding(coding: bytes) -> str:
     return coding.decode("ascii") if _CODING.fullmatch(coding) else "that its header names"
 
 
-def _repeated_names(raw: bytes, value: object) -> Sequence[str]:
+def _find_repeated_names(raw: bytes, value: object) -> Sequence[str]:
     """The repeated names of an object, each once, in the order of their repetition.
 
     Every name has a colon, so an object with as many colons as names repeats no name.

@@ -17,7 +17,7 @@ class Deliveries(Protocol):
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Whoever uses a world holds this lock."""
+        """The lock that must be held while a world is used."""
 
     def notify(self, hosted: HostedWorld, /) -> None:
         """Note that a world has changed; called with the lock held."""

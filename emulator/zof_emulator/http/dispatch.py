@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import views
 from zof_emulator.http.control_access import PREFIX
-from zof_emulator.http.decode import REPEATED, headers_of
+from zof_emulator.http.decode import REPEATED, read_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,11 +34,11 @@ _API: Final = views.PREFIX + "/"
 _READING: Final = frozenset({"GET", "HEAD"})
 _SAFE: Final = _READING | {"OPTIONS"}
 _PROBES: Final = frozenset({f"{PREFIX}/health", f"{PREFIX}/ready"})
-"""What health checks of containers ask, from anywhere and without a token."""
+"""The paths that health checks of containers may use from anywhere and without a token."""
 
 
-class _Room(Enum):
-    """What answers a request."""
+class _Target(Enum):
+    """The part of the emulator that answers a request."""
 
     API = auto()
     CONTROL = auto()
@@ -65,7 +65,7 @@ class Dispatcher:
         self._pages = pages
         self._control_guard = control_guard
         self.deliveries = api.deliveries
-        """What sends webhooks."""
+        """The service that sends webhooks."""
 
     def close(self) -> None:
         """Send no more webhooks, and say how many deliveries were not completed."""
@@ -86,24 +86,24 @@ class Dispatcher:
         root = scope.get("root_path", "")
         if root:
             scope = _strip_root(scope, root)
-        headers = headers_of(scope)
+        headers = read_headers(scope)
         if scope["path"].startswith(_API) and _WORLD not in headers and _has_host(scope, headers):
             await self.api(scope, receive, send, headers, self.hosted)  # most requests; the long way finds the same
             return
         try:
-            inner, hosted, room = self._find_target(scope, headers)
+            inner, hosted, target = self._find_target(scope, headers)
         except Refused as refused:
             await self.control.refuse(scope, send, refused, self.hosted)
             return
-        if room is _Room.CONTROL:
+        if target is _Target.CONTROL:
             await self.control(inner, receive, send, headers, hosted)
-        elif room is _Room.PAGES:
+        elif target is _Target.PAGES:
             path = root + inner["path"]
             await self._pages({**scope, "path": path, "root_path": root, HOSTED_WORLD: hosted}, receive, send)
         else:
             await self.api(inner, receive, send, headers, hosted)
 
-    def _find_target(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Scope, HostedWorld, _Room]:
+    def _find_target(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Scope, HostedWorld, _Target]:
         """The request without the mark of its world, its world, and what answers it. Raises `Refused`."""
         if not _has_host(scope, headers):
             raise Refused("host_missing", "Host")
@@ -111,28 +111,28 @@ class Dispatcher:
         if path.startswith("/w/") or _WORLD in headers:
             name, inner = _find_world(scope, headers.get(_WORLD))
             path = inner["path"]
-        room = _Room.API
+        target = _Target.API
         if path.startswith(_CONTROL):
-            room = _Room.CONTROL
+            target = _Target.CONTROL
             if path not in _PROBES or scope["method"] not in _READING:
-                self._control_guard.check(scope, headers)  # before a world comes into being
+                self._control_guard.check(scope, headers)  # before a world is created
         elif _is_run_page(path) and scope["method"] in _READING:
-            room = _Room.PAGES
+            target = _Target.PAGES
         elif path == "/" and scope["method"] in _READING and self._control_guard.is_local(scope):
-            room = _Room.PAGES
+            target = _Target.PAGES
             self._control_guard.check_page(scope, headers)
-        return inner, self.hosted if name is None else self._find_world(name, inner, headers, room), room
+        return inner, self.hosted if name is None else self._find_world(name, inner, headers, target), target
 
-    def _find_world(self, name: str, inner: Scope, headers: Mapping[bytes, bytes], room: _Room) -> HostedWorld:
-        """The world of a request; it comes into being when the request is let in and may change it."""
+    def _find_world(self, name: str, inner: Scope, headers: Mapping[bytes, bytes], target: _Target) -> HostedWorld:
+        """The world of a request; it is created if the request is admitted and may change it."""
         found = self.worlds.get(name)
         if found is not None:
             return found
-        if room is _Room.API:
+        if target is _Target.API:
             stand_in = self.worlds.stand_in(name)
             return self.worlds.create(name, None) if self.api.admits(inner, headers, stand_in) else stand_in
         preview = self.worlds.preview(name)
-        changes = room is _Room.CONTROL and inner["method"] not in _SAFE
+        changes = target is _Target.CONTROL and inner["method"] not in _SAFE
         return self.worlds.create(name, None) if changes and self.control.admits(inner, headers, preview) else preview
 
 

@@ -13,7 +13,7 @@ from zof_emulator.spec.operation import JSON, Answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    from zof_emulator.handlers.messages import Words
+    from zof_emulator.handlers.messages import View
 
 _MOST_STORES: Final = 32
 _MOST_KEPT: Final = 4096
@@ -27,12 +27,12 @@ class SpecBroken(Exception):  # noqa: N818  the name says what is broken
 
 
 @lru_cache(maxsize=4096)
-def _heads(length: int) -> tuple[tuple[bytes, bytes], ...]:
+def _build_headers(length: int) -> tuple[tuple[bytes, bytes], ...]:
     """The headers of a JSON body of `length` bytes."""
     return _JSON_TYPE, (b"content-length", b"%d" % length)
 
 
-def json_of(value: Any) -> bytes:  # noqa: ANN401  JSON
+def encode_json(value: Any) -> bytes:  # noqa: ANN401  JSON
     """A value as JSON, copied: the bytes that orjson returns occupy at least 4 KiB of memory."""
     return b"%b" % orjson.dumps(value)
 
@@ -44,7 +44,7 @@ class Encoder:
 
     def __init__(self, world: Any) -> None:  # noqa: ANN401  only passed to the views
         self.world = world
-        self._stores: dict[tuple[Words, str], dict[Hashable, bytes]] = {}
+        self._stores: dict[tuple[View, str], dict[Hashable, bytes]] = {}
         self._size = 0
 
     def encode(self, reply: Reply, answer: Answer, base: str) -> Encoded:
@@ -55,9 +55,9 @@ class Encoder:
         """
         body = reply.body
         if isinstance(body, Item):
-            subject, words = body
-            store = self._stores.get((words, base)) or self._find_store(words, base)
-            content = store.get(subject) or self._encode_and_store(store, words, base, subject, answer.holds[JSON])
+            subject, view = body
+            store = self._stores.get((view, base)) or self._find_store(view, base)
+            content = store.get(subject) or self._encode_and_store(store, view, base, subject, answer.holds[JSON])
         elif isinstance(body, Page):
             content = self._encode_page(body, answer, base)
         elif isinstance(body, Document):
@@ -65,20 +65,20 @@ class Encoder:
         elif isinstance(body, File):
             return _encode_file(reply, body, answer)
         else:
-            headers = (_JSON_TYPE, _attachment(body.name))
+            headers = (_JSON_TYPE, _build_disposition(body.name))
             return Encoded(reply.status, headers, self._encode_export(body, answer, base))
-        heads = _heads(len(content))
+        heads = _build_headers(len(content))
         if not reply.headers:
             return Encoded(reply.status, heads, content)
         own = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
         return Encoded(reply.status, (*heads, *own), content)
 
-    def _find_store(self, words: Words, base: str) -> dict[Hashable, bytes]:
-        store = self._stores.get((words, base))
+    def _find_store(self, view: View, base: str) -> dict[Hashable, bytes]:
+        store = self._stores.get((view, base))
         if store is None:
             if len(self._stores) >= _MOST_STORES:
                 self._clear()
-            store = self._stores[words, base] = {}
+            store = self._stores[view, base] = {}
         return store
 
     def _clear(self) -> None:
@@ -86,12 +86,12 @@ class Encoder:
         self._size = 0
 
     def _encode_and_store(
-        self, store: dict[Hashable, bytes], words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]
+        self, store: dict[Hashable, bytes], view: View, base: str, subject: Hashable, holds: Callable[[Any], bool]
     ) -> bytes:
-        content = self._render(words, base, subject, holds)
+        content = self._render(view, base, subject, holds)
         if self._size + len(content) > _MOST_BYTES:
             self._clear()
-            store = self._find_store(words, base)
+            store = self._find_store(view, base)
         elif len(store) > _MOST_KEPT:
             self._size -= sum(map(len, store.values()))
             store.clear()
@@ -99,15 +99,15 @@ class Encoder:
         self._size += len(content)
         return content
 
-    def _render(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
+    def _render(self, view: View, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
         """A subject as JSON."""
-        return self._write(words(self.world, subject, base), holds)
+        return self._write(view(self.world, subject, base), holds)
 
     def _write(self, value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
         """An object as JSON."""
         if not holds(value):
             raise SpecBroken(f"an answer violates its schema: {value}")
-        return json_of(value)
+        return encode_json(value)
 
     def evolve_error(self, encoded: Encoded) -> Encoded:
         """An error as this world sends it."""
@@ -120,8 +120,8 @@ class Encoder:
 
     def _encode_page(self, page: Page, answer: Answer, base: str) -> bytes:
         assert answer.item_holds is not None, "the spec has a page where a page is sent"  # noqa: S101
-        store, words, holds = self._find_store(page.words, base), page.words, answer.item_holds
-        items = [store.get(one) or self._encode_and_store(store, words, base, one, holds) for one in page.subjects]
+        store, view, holds = self._find_store(page.view, base), page.view, answer.item_holds
+        items = [store.get(one) or self._encode_and_store(store, view, base, one, holds) for one in page.subjects]
         rest = {"data": [], "has_more": page.has_more, "next_cursor": page.next_cursor}
         return b'{"data":[' + b",".join(items) + self._write(rest, answer.holds[JSON])[len(b'{"data":[') :]
 
@@ -131,7 +131,7 @@ class Encoder:
         def pieces() -> Iterator[bytes]:
             before = b'{"data":['
             for subject in export.subjects():
-                yield before + self._write(export.words(self.world, subject, base), holds)
+                yield before + self._write(export.view(self.world, subject, base), holds)
                 before = b","
             yield b"]}" if before == b"," else before + b"]}"
 
@@ -144,11 +144,11 @@ def _encode_file(reply: Reply, file: File, answer: Answer) -> Encoded:
         raise SpecBroken(f"the spec knows no {file.media_type} here")
     if file.media_type == JSON and not holds(file.sample or orjson.loads(b"".join(file.pieces()))):
         raise SpecBroken(f"{file.name} does not hold to its schema")
-    headers = [(b"content-type", file.media_type.encode()), _attachment(file.name)]
+    headers = [(b"content-type", file.media_type.encode()), _build_disposition(file.name)]
     if file.size is not None:
         headers.append((b"content-length", b"%d" % file.size))
     return Encoded(reply.status, tuple(headers), file.pieces)
 
 
-def _attachment(name: str) -> tuple[bytes, bytes]:
+def _build_disposition(name: str) -> tuple[bytes, bytes]:
     return b"content-disposition", f'attachment; filename="{name}"'.encode("ascii")

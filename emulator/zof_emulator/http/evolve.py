@@ -11,13 +11,13 @@ from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.runs import Run
 from zof_emulator.handlers.messages import Encoded, Item, Page, Reply
 from zof_emulator.handlers.views import ArtifactAt
-from zof_emulator.http.encode import Encoder, json_of
+from zof_emulator.http.encode import Encoder, encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from zof_emulator.core.world import World
-    from zof_emulator.handlers.messages import Export, Words
+    from zof_emulator.handlers.messages import Export, View
     from zof_emulator.spec.operation import Answer
 
 _LENGTH: Final = b"content-length"
@@ -51,7 +51,7 @@ class EvolvingEncoder(Encoder):
 
     def evolve_error(self, encoded: Encoded) -> Encoded:
         """An error with new fields."""
-        content = json_of(self._evolution.evolve(orjson.loads(b"".join(encoded.pieces()))))
+        content = encode_json(self._evolution.evolve(orjson.loads(b"".join(encoded.pieces()))))
         headers = tuple((name, b"%d" % len(content) if name == _LENGTH else value) for name, value in encoded.headers)
         return Encoded(encoded.status, headers, content)
 
@@ -62,23 +62,23 @@ class EvolvingEncoder(Encoder):
 
     def _write(self, value: dict[str, Any], holds: Callable[[Any], bool]) -> bytes:
         super()._write(value, holds)  # what is sent without the evolution obeys the document
-        return json_of(self._evolution.evolve(value))
+        return encode_json(self._evolution.evolve(value))
 
-    def _render(self, words: Words, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
+    def _render(self, view: View, base: str, subject: Hashable, holds: Callable[[Any], bool]) -> bytes:
         changes: dict[str, str] = {}
         if isinstance(subject, _Provisioned):  # it has begun, but shows nothing of that yet
             subject = subject.run._replace(status=Status.QUEUED, started_at=None)
             changes = {"status": PROVISIONING}
-        value = words(self.world, subject, base)
+        value = view(self.world, subject, base)
         super()._write(value, holds)
         if isinstance(subject, ArtifactAt) and value["type"] == _TRACE:
             is_recording = self._evolution.is_recording(subject.run.number, subject.slot)
             changes = {"type": RECORDING} if is_recording else {}
-        return json_of(self._evolution.evolve(value | changes))
+        return encode_json(self._evolution.evolve(value | changes))
 
     def _encode_export(self, export: Export, answer: Answer, base: str) -> Callable[[], Iterator[bytes]]:
         pieces = super()._encode_export(export, answer, base)
-        fields = json_of(self._evolution.fields_for({"data": []}))[1:]
+        fields = encode_json(self._evolution.choose_fields({"data": []}))[1:]
 
         def with_fields() -> Iterator[bytes]:
             last = b""

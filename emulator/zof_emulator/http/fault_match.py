@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from zof_emulator.core.fault_store import FaultCall
-from zof_emulator.core.faults import DIGEST, canonical, digest_key
+from zof_emulator.core.faults import DIGEST, digest_key, write_canonical
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.authorization import canonical_bearer
-from zof_emulator.http.auth import key_of
+from zof_emulator.handlers.authorization import normalize_bearer
+from zof_emulator.http.auth import authenticate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 _REPEATED: Final = b"\n"
-"""The value of a header that is given twice, as `decode.headers_of` has it."""
+"""The value of a header that is given twice, as `decode.read_headers` has it."""
 
 
 def may_match(table: FaultTable, arrival: Arrival, hosted: HostedWorld) -> bool:
@@ -38,10 +38,10 @@ def may_match(table: FaultTable, arrival: Arrival, hosted: HostedWorld) -> bool:
             continue
         if has_organization or has_key:
             authorization = arrival.headers.get(b"authorization", b"")
-            key = hosted.authorizations.get(authorization) or hosted.authorizations.get(canonical_bearer(authorization))
+            key = hosted.authorizations.get(authorization) or hosted.authorizations.get(normalize_bearer(authorization))
             if key is None or (has_organization and key.organization not in table.organizations):
                 continue
-            if has_key and _digest_of(key) not in table.keys:
+            if has_key and _digest(key) not in table.keys:
                 continue
         if has_body and not any(value in table.fields[name] for name, value in _read_fields(arrival.raw, table.fields)):
             continue
@@ -68,13 +68,13 @@ def read_call(arrival: Arrival, hosted: HostedWorld, tables: Sequence[FaultTable
     key = find_key(arrival, hosted) if any(table.organizations or table.keys for table in tables) else None
     if key is None:
         return FaultCall(operation, path, headers=headers, fields=fields)
-    return FaultCall(operation, path, key.organization, _digest_of(key), headers, fields)
+    return FaultCall(operation, path, key.organization, _digest(key), headers, fields)
 
 
 def find_key(arrival: Arrival, hosted: HostedWorld) -> Key | None:
     """The valid key of a request, or None."""
     try:
-        return key_of(arrival.headers.get(b"authorization"), hosted.authorizations, hosted.world.now)
+        return authenticate(arrival.headers.get(b"authorization"), hosted.authorizations, hosted.world.now)
     except Refused:
         return None
 
@@ -93,19 +93,19 @@ def _read_fields(raw: object, names: Collection[str]) -> tuple[tuple[str, str], 
     for name in [name for name in body if name in names]:
         value = body[name]
         for one in [value, *(value if isinstance(value, list) else ())]:
-            text = _canonical_or_none(one)
+            text = _try_write_canonical(one)
             if text is not None:
                 found[name, text] = None
     return tuple(found)
 
 
-def _canonical_or_none(value: Any) -> str | None:  # noqa: ANN401  JSON
+def _try_write_canonical(value: Any) -> str | None:  # noqa: ANN401  JSON
     try:
-        return canonical(value)
+        return write_canonical(value)
     except InvalidField:
         return None
 
 
-def _digest_of(key: Key) -> str:
+def _digest(key: Key) -> str:
     """The form in which a rule keeps a key of the world."""
     return DIGEST + key.known_digest if key.known_digest else digest_key(key.secret)

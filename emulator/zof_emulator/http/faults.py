@@ -13,7 +13,7 @@ from zof_emulator.core.instants import SECOND
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded
 from zof_emulator.http.broken_answers import BrokenAnswer, is_undisturbed, send_broken
-from zof_emulator.http.encode import json_of
+from zof_emulator.http.encode import encode_json
 from zof_emulator.http.fault_match import find_key, may_match, read_call
 from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.preferences import NO_PREFERENCES, PREFER, Preferences, read_preferences
@@ -67,7 +67,7 @@ class FaultInjector:
     """Answers the requests that fault rules or preferences may concern."""
 
     def __init__(self, api: OpenApiApp, reasons: Mapping[str, Refusal], *, has_preferences: bool) -> None:
-        """`reasons` words the refusal of a preference; without `has_preferences` the header is ignored."""
+        """`reasons` gives the text that refuses a preference; without `has_preferences` the header is ignored."""
         self._api = api
         self._reasons = reasons
         self._has_preferences = has_preferences
@@ -117,7 +117,7 @@ class FaultInjector:
             return _Fault(mark, effect, preferences.wait_ms)
         with self._api.deliveries.lock:
             world = hosted.settle()
-            tables = world.faults.tables_of(arrival.operation.id)
+            tables = world.faults.find_tables(arrival.operation.id)
             firing = world.faults.find(read_call(arrival, hosted, tables)) if tables else None
         if firing is None:
             return None
@@ -135,7 +135,7 @@ def _make(arrival: Arrival, hosted: HostedWorld, fault: _Fault | None, carry_out
         return carry_out()
     if fault.comes_first:
         key = find_key(arrival, hosted)
-        limits = _limit_headers(arrival.operation, fault.effect, key, hosted)
+        limits = _build_limit_headers(arrival.operation, fault.effect, key, hosted)
         outcome = Outcome(Encoded(NO_ANSWER, (), b""), "" if key is None else key.organization, limits=limits)
     else:
         outcome = carry_out()
@@ -172,10 +172,10 @@ def _encode_error(effect: Effect, operation: Operation) -> Encoded:
     required = operation.answers[refusal.status].required
     example = refusal.example
     if "{seconds}" in refusal.message:
-        example = refusal.error(Refused(effect.error, seconds=_retry_after(effect)))
+        example = refusal.build_error(Refused(effect.error, seconds=_retry_after(effect)))
     if "content-range" in required:  # as of an empty file, since the request may ask for no range
-        example = refusal.error(Refused(effect.error, "Range", size=0))
-    content = json_of(example)
+        example = refusal.build_error(Refused(effect.error, "Range", size=0))
+    content = encode_json(example)
     headers = [(_TYPE, _JSON), (_LENGTH, b"%d" % len(content))]
     if "content-range" in required:
         headers.append((b"content-range", b"bytes */0"))
@@ -190,7 +190,7 @@ def _retry_after(effect: Effect) -> int:
     return 1 if effect.retry_after is None else effect.retry_after
 
 
-def _limit_headers(operation: Operation, effect: Effect, key: Key | None, hosted: HostedWorld) -> Headers:
+def _build_limit_headers(operation: Operation, effect: Effect, key: Key | None, hosted: HostedWorld) -> Headers:
     """The headers of the rate limit that the document demands of an error, for a request that is not counted."""
     if effect.kind is not EffectKind.ERROR:
         return ()

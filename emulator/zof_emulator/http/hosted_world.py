@@ -57,8 +57,8 @@ class HostedWorld:
         "__weakref__",
         "_access",
         "_forgotten",
-        "_fresh",
         "_labels",
+        "_make_world",
         "_outside",
         "_system",
         "authorizations",
@@ -81,7 +81,7 @@ class HostedWorld:
     def __init__(  # noqa: PLR0913  the parts that surround a world
         self,
         config: WorldConfig,
-        fresh: Callable[[WorldConfig, int], Generator[None, None, World]],
+        make_world: Callable[[WorldConfig, int], Generator[None, None, World]],
         system: Callable[[], int],
         access: Callable[[World], Access],
         listeners: Listeners,
@@ -93,7 +93,7 @@ class HostedWorld:
 
         Args:
             config: the configuration of the world, which a reset uses again.
-            fresh: makes a world in slices, given the system's time in ms.
+            make_world: makes a world in slices, given the system's time in ms.
             system: reads the system's clock, in ms.
             access: makes the lookup tables for the keys and labels of a world.
             listeners: the callbacks.
@@ -107,7 +107,7 @@ class HostedWorld:
         """The configuration with which the world begins, also after a reset."""
         self.listeners = listeners
         self.journal = Journal(most_exchanges) if most_exchanges else None
-        self._fresh = fresh
+        self._make_world = make_world
         self._system = system
         self._access = access
         self._outside = 0
@@ -125,7 +125,7 @@ class HostedWorld:
     def reset_in_slices(self, config: WorldConfig | None = None) -> Generator[None, None, None]:
         """Do what `reset` does; yields between slices of work. The old world stays until the new one is complete."""
         config = config or self.config
-        world = yield from self._fresh(config, self._system())
+        world = yield from self._make_world(config, self._system())
         self.config = config
         self.used_at = self._system()
         """When the last request came, in ms by the system's clock."""
@@ -158,11 +158,15 @@ class HostedWorld:
         self.began_with = world.config
         """The configuration of the world when it began here; a request may change it later."""
         self.plain_encoder = Encoder(world)
-        self.encoder = EvolvingEncoder(world) if world.config.evolve else self.plain_encoder
+        self.choose_encoder()
         access = self._access(world)
         self.authorizations, self._labels = access.authorizations, access.labels
         if self.journal is not None:
             self.journal.begin()
+
+    def choose_encoder(self) -> None:
+        """Encode answers as the configuration of the world says; to be called when that has changed."""
+        self.encoder = EvolvingEncoder(self.world) if self.world.config.evolve else self.plain_encoder
 
     def settle(self) -> World:
         """The world, settled at the current instant; it counts as used.
@@ -235,7 +239,7 @@ class Access(NamedTuple):
 _NO_LABELS: Final[Mapping[str, Sequence[str]]] = {}
 
 
-def access_to(world: World) -> Access:
+def build_access(world: World) -> Access:
     """The lookup tables for the requests to a world."""
     return Access(
         {f"Bearer {key.secret}".encode(): key for key in world.keys.values() if key.secret}
@@ -247,7 +251,7 @@ def access_to(world: World) -> Access:
 
 
 class AccessCache:
-    """Makes the lookup tables of worlds; worlds with the same keys and organizations in turn share theirs."""
+    """Makes the lookup tables of worlds; consecutive worlds with the same keys and organizations share them."""
 
     __slots__ = ("_last",)
 
@@ -257,5 +261,5 @@ class AccessCache:
     def __call__(self, world: World) -> Access:
         """The lookup tables for the requests to a world."""
         if self._last is None or not self._last.fits(world):
-            self._last = access_to(world)
+            self._last = build_access(world)
         return self._last

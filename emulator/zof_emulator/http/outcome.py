@@ -40,12 +40,12 @@ def encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:
         KeyError: the document does not word the reason, which a test rules out.
     """
     refusal = reasons[refused.reason]
-    content = encode.json_of(refusal.error(refused))
+    content = encode.encode_json(refusal.build_error(refused))
     headers = [_JSON, (b"content-length", b"%d" % len(content))]
     if refusal.code == "unauthorized":
         headers.append((b"www-authenticate", b"Bearer"))
-    if "seconds" in refused.words:
-        headers.append((b"retry-after", str(refused.words["seconds"]).encode()))
+    if "seconds" in refused.values:
+        headers.append((b"retry-after", str(refused.values["seconds"]).encode()))
     if refusal.code == "range_not_satisfiable":
-        headers.append((b"content-range", f"bytes */{refused.words['size']}".encode()))
+        headers.append((b"content-range", f"bytes */{refused.values['size']}".encode()))
     return Encoded(refusal.status, tuple(headers), content)

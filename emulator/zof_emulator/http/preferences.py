@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PREFER: Final = b"prefer"
 INVALID_PREFERENCE: Final = "invalid_preference"
-"""Why a request with a wrong preference is refused; `x-elsewhere` in `control.yaml` words it."""
+"""Why a request with a wrong preference is refused; `x-elsewhere` in `control.yaml` gives the text."""
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE: Final = rf'(?:{_NAME}|"(?:[^"\\]|\\.)*")'
 _PARAMETER: Final = rf"{_NAME}(?:[ \t]*=[ \t]*{_VALUE}?)?"

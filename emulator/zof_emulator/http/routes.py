@@ -62,7 +62,7 @@ class _Node:
         node.names = tuple(segment[1:-1] for segment in reversed(route.segments) if segment.startswith("{"))
 
     def find(self, segments: Sequence[str], depth: int, values: list[str]) -> _Node | None:
-        """The node of the path that goes on below this one with `segments[depth:]`; None if no route ends there.
+        """The node at the end of the path that `segments[depth:]` continue below this one; None if no route ends there.
 
         A fixed segment is tried before a parameter. The values of the parameters are appended, the last one first.
         """

@@ -1,4 +1,4 @@
-"""Requests that cannot be answered at once: what they wait for, and how they go on."""
+"""Requests that cannot be answered at once: what they wait for, and how they continue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Waits(Exception):  # noqa: N818  not an error
     """A request must wait for webhook deliveries, or let others be served; then it continues with `resume`."""
 
     def __init__(self, waiting: Waiting | None = None, base: str = "", *, is_slice: bool = False) -> None:
-        """`waiting` is None for a request that is judged anew; `is_slice` says what that request waits for."""
+        """`waiting` is None for a request that is judged again; `is_slice` says what that request waits for."""
         super().__init__()
         self.resume = None if waiting is None else waiting.resume
         self.is_slice = is_slice if waiting is None else waiting.is_slice
@@ -36,7 +36,7 @@ class Waits(Exception):  # noqa: N818  not an error
 
 
 async def wait(waits: Waits, hosted: HostedWorld) -> None:
-    """Wait until an operation may go on."""
+    """Wait until an operation may continue."""
     if not waits.is_slice:
         await wait_for(waits.idle)
         await wait_until_settled(hosted)

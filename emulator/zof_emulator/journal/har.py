@@ -14,13 +14,13 @@ _UNKNOWN: Final = -1
 _HTTP: Final = "HTTP/1.1"
 
 
-def archive(entries: Sequence[Shown]) -> Shown:
+def build_archive(entries: Sequence[Shown]) -> Shown:
     """A HAR 1.2 document with these entries."""
     creator = {"name": "zof-emulator", "version": "1"}
     return {"log": {"version": "1.2", "creator": creator, "entries": entries}}
 
 
-def entry(one: Shown, base: str) -> Shown:
+def build_entry(one: Shown, base: str) -> Shown:
     """An exchange as an entry of a HAR document; `base` is the URL in front of its target."""
     asked, got = one["request"], one["response"]
     return {
@@ -31,19 +31,19 @@ def entry(one: Shown, base: str) -> Shown:
             "url": base + asked["target"],
             "httpVersion": _HTTP,
             "cookies": [],
-            "headers": _pairs(asked["headers"]),
-            "queryString": _pairs(asked["query"]),
+            "headers": _build_pairs(asked["headers"]),
+            "queryString": _build_pairs(asked["query"]),
             "headersSize": _UNKNOWN,
             "bodySize": asked["size"],
-            **({"postData": _post_data(asked)} if asked["size"] else {}),
+            **({"postData": _build_post_data(asked)} if asked["size"] else {}),
         },
         "response": {
             "status": got["status"],
             "statusText": _PHRASES.get(got["status"], ""),
             "httpVersion": _HTTP,
             "cookies": [],
-            "headers": _pairs(got["headers"]),
-            "content": _content(got),
+            "headers": _build_pairs(got["headers"]),
+            "content": _build_content(got),
             "redirectURL": "",
             "headersSize": _UNKNOWN,
             "bodySize": got["size"],
@@ -58,28 +58,28 @@ _PHRASES: Final = {one.value: one.phrase for one in HTTPStatus}
 """A fault may have answered with a status that has no phrase, or not at all (status 0, as HAR viewers have it)."""
 
 
-def _post_data(asked: Shown) -> Shown:
+def _build_post_data(asked: Shown) -> Shown:
     """A request's body; HAR 1.2 knows an encoding of answers alone, so the one of a request is a field of our own."""
-    found = {"mimeType": _type(asked), "params": [], "text": asked["body"]}
-    return found | ({"_encoding": "base64"} if asked["encoding"] == "base64" else {}) | _note(asked)
+    found = {"mimeType": _find_media_type(asked), "params": [], "text": asked["body"]}
+    return found | ({"_encoding": "base64"} if asked["encoding"] == "base64" else {}) | _build_comment(asked)
 
 
-def _content(got: Shown) -> Shown:
-    found = {"size": got["size"], "mimeType": _type(got), "text": got["body"]}
-    return found | ({"encoding": "base64"} if got["encoding"] == "base64" else {}) | _note(got)
+def _build_content(got: Shown) -> Shown:
+    found = {"size": got["size"], "mimeType": _find_media_type(got), "text": got["body"]}
+    return found | ({"encoding": "base64"} if got["encoding"] == "base64" else {}) | _build_comment(got)
 
 
-def _note(message: Shown) -> Shown:
+def _build_comment(message: Shown) -> Shown:
     """The comment on a body that is not there in full, or not as text."""
     is_binary = message["encoding"] == "base64"
     notes = ("base64",) * is_binary + ("cut at 64 KiB",) * message["truncated"]
     return {"comment": ", ".join(notes)} if notes else {}
 
 
-def _type(message: Shown) -> str:
+def _find_media_type(message: Shown) -> str:
     found: str = next((value for name, value in message["headers"] if name == "content-type"), "")
     return found
 
 
-def _pairs(pairs: Any) -> list[Shown]:  # noqa: ANN401  lists and tuples of two
+def _build_pairs(pairs: Any) -> list[Shown]:  # noqa: ANN401  lists and tuples of two
     return [{"name": name, "value": value} for name, value in pairs]

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_plus
 
-from zof_emulator.handlers.authorization import canonical_bearer
+from zof_emulator.handlers.authorization import normalize_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,19 +47,19 @@ def is_secret_name(name: str) -> bool:
 
 
 def mask_header(secret: bytes) -> str:
-    """What may be shown of a header that says who asks: its scheme, the ends of a long key, and its `digest`."""
+    """What may be shown of a header that says who asks: its scheme, the ends of a long key, and its digest."""
     if not secret.strip():
         return secret.decode("latin-1")
     scheme, _, rest = secret.partition(b" ")
     word = f"{scheme.decode()} " if scheme.lower() in _SCHEMES and rest else ""
-    key = _KEY.fullmatch(canonical_bearer(secret))
+    key = _KEY.fullmatch(normalize_bearer(secret))
     ends = f"{key[1].decode()}...{key[2].decode()}" if key else "..."
-    return f"{word}{ends} ({digest(secret)})"
+    return f"{word}{ends} ({digest_header(secret)})"
 
 
-def digest(secret: bytes) -> str:
+def digest_header(secret: bytes) -> str:
     """The beginning of the SHA-256 of a header that says who asks, whatever the case of its scheme."""
-    return sha256(canonical_bearer(secret) or secret).hexdigest()[:_DIGITS]
+    return sha256(normalize_bearer(secret) or secret).hexdigest()[:_DIGITS]
 
 
 def mask_text(secret: str) -> str:
@@ -153,7 +153,7 @@ class _BodyMask:
             self._secret_depth = 0 if self._secret_depth == self._depth else self._secret_depth
             self._depth -= 1
         elif colon:
-            self._is_secret = is_secret_name(_read(string))
+            self._is_secret = is_secret_name(_read_string(string))
         elif string:
             return _mask_string(string, mask_text if is_secret else mask_url)
         elif number and is_secret:
@@ -163,7 +163,7 @@ class _BodyMask:
 
 def _mask_string(string: str, mask: Callable[[str], str]) -> str:
     """A JSON string, possibly cut, whose text is masked."""
-    text = _read(string)
+    text = _read_string(string)
     masked = mask(text)
     if masked == text:
         return string
@@ -171,8 +171,8 @@ def _mask_string(string: str, mask: Callable[[str], str]) -> str:
     return json.dumps(masked)[:-1] + end
 
 
-def _read(string: str) -> str:
-    """The text that a JSON string says; what stands in it when it is cut."""
+def _read_string(string: str) -> str:
+    """The text of a JSON string; of a string that is cut, the characters that are there."""
     try:
         found = json.loads(string, strict=False)
     except ValueError:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from zof_emulator.core.instants import SECOND, http_date
+from zof_emulator.core.instants import SECOND, format_http_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ class Sending:
         """Note that all of the answer has been sent."""
         self._is_complete = True
 
-    def as_cut(self) -> Cut:
+    def to_cut(self) -> Cut:
         """What has been sent; the digest is empty as long as more follows."""
         return Cut(self._kept, self._size, self._hash.hexdigest() if self._is_complete else "")
 
@@ -133,7 +133,7 @@ class Entry(NamedTuple):
     def answer_headers(self) -> Headers:
         """The headers of the answer."""
         named = b"x-request-id", self.request_id.encode()
-        dated = b"date", http_date(self.answered_at // SECOND).encode()
+        dated = b"date", format_http_date(self.answered_at // SECOND).encode()
         if self.limit is None or self.reset is None:
             return (*self.own, named, dated)
         return (*self.own, named, dated, self.limit, (b"x-ratelimit-remaining", self.remaining), self.reset)
@@ -217,7 +217,7 @@ class Journal:
         """The number of exchanges that newer ones have replaced."""
         return self.count - len(self._rows)
 
-    def entries_of(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
+    def list_entries(self, world: World, above: int = 0) -> Iterator[tuple[int, Entry]]:
         """The exchanges of the world with a number greater than `above`, each with its number, the oldest first."""
         entries = [Entry._make(row) for row in self._rows]
         answer = world.answered - sum(not one.request_id for one in entries)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from zof_emulator.core.instants import FIRST, LAST, rfc3339_ms
+from zof_emulator.core.instants import FIRST, LAST, format_rfc3339_ms
 from zof_emulator.journal.masking import is_secret_name, mask_body, mask_header, mask_query, mask_url
 from zof_emulator.journal.ring import MOST_BODY, Cut, Sending
 
@@ -31,29 +31,29 @@ NO_FAULT: Final = "none"
 _LAST: Final = re.compile(r"/(run_[A-Za-z0-9_-]+)$")
 
 
-def show(number: int, entry: Entry) -> Shown:
+def show_exchange(number: int, entry: Entry) -> Shown:
     """An exchange as JSON, its key masked and its bodies cut where they are long."""
     query = mask_query(entry.query.decode("latin-1"))
     authorization = next((value for name, value in entry.headers if name == b"authorization"), None)
     return {
         "number": number,
-        "at": rfc3339_ms(entry.at),
+        "at": format_rfc3339_ms(entry.at),
         "at_ms": entry.at,
         "operation": entry.operation or None,
         "organization": entry.organization or None,
         "key": None if authorization is None else mask_header(authorization),
-        "run_ids": _run_ids(entry),
+        "run_ids": _find_run_ids(entry),
         "refused": entry.reason or None,
         "fault": None if entry.fault is None else show_fault(entry.fault),
         "request": {
             "method": entry.method,
             "path": entry.path,
             "target": entry.raw_path.decode("latin-1") + (f"?{query}" if query else ""),
-            "query": _pairs(query),
+            "query": _parse_query(query),
             "headers": _mask_headers(entry.headers),
-            **_body(entry.body),
+            **_show_body(entry.body),
         },
-        "response": message(entry.status, entry.answer_headers, entry.content),
+        "response": show_answer(entry.status, entry.answer_headers, entry.content),
     }
 
 
@@ -62,13 +62,13 @@ def show_fault(fault: FaultMark) -> Shown:
     return {"id": fault.id, "place": fault.place.value, "effect": fault.effect.value}
 
 
-def message(status: int, headers: Headers, content: Content) -> Shown:
+def show_answer(status: int, headers: Headers, content: Content) -> Shown:
     """An answer as JSON."""
     shown = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
-    return {"status": status, "headers": shown, **_body(content)}
+    return {"status": status, "headers": shown, **_show_body(content)}
 
 
-def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+def find_differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The differences between an exchange and the expected values; empty if the exchange matches."""
     found: dict[str, Any] = {
         "operation": one["operation"],
@@ -93,8 +93,8 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         if wanted not in got:
             amiss.append((f"headers.{name}", wanted, ", ".join(got) if got else None))
     if "body" in asked:
-        sent = _object(one["request"]["body"])
-        expected = _object(mask_body(orjson.dumps(asked["body"]).decode()))
+        sent = _parse_object(one["request"]["body"])
+        expected = _parse_object(mask_body(orjson.dumps(asked["body"]).decode()))
         amiss += [
             (f"body.{name}", value, sent.get(name)) for name, value in expected.items() if sent.get(name) != value
         ]
@@ -103,7 +103,7 @@ def differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _show_instant(instant: int) -> str:
     """An instant of a filter, or the nearest one of the years 1 to 9999, which its offset can have left."""
-    return rfc3339_ms(max(FIRST, min(instant, LAST)))
+    return format_rfc3339_ms(max(FIRST, min(instant, LAST)))
 
 
 def _has_fault(fault: Mapping[str, Any] | None, asked: str) -> bool:
@@ -113,21 +113,21 @@ def _has_fault(fault: Mapping[str, Any] | None, asked: str) -> bool:
     return asked in {ANY_FAULT, fault["id"]}
 
 
-def _run_ids(entry: Entry) -> list[str]:
+def _find_run_ids(entry: Entry) -> list[str]:
     """The IDs of the runs that an exchange is about, from its path, its query and the answer's `Location`."""
     parts = entry.path.split("/")
     found = {f"run_{match[1]}" for part in parts if (match := _RUN.fullmatch(part) or _OF_RUN.fullmatch(part))}
-    found |= {value for name, value in _pairs(entry.query.decode("latin-1")) if name == "run_id"}
+    found |= {value for name, value in _parse_query(entry.query.decode("latin-1")) if name == "run_id"}
     located = (value.decode("latin-1") for name, value in entry.answer_headers if name == b"location")
     return sorted(found | {match[1] for one in located if (match := _LAST.search(one))})
 
 
-def _body(content: Content) -> Shown:
+def _show_body(content: Content) -> Shown:
     """A body as JSON: text as it is, other bytes in base 64; cut at 64 KiB, with the length and digest of all of it."""
     if isinstance(content, bytes):
         cut = Cut(content[:MOST_BODY], len(content), sha256(content).hexdigest())
     else:
-        cut = content.as_cut() if isinstance(content, Sending) else content
+        cut = content.to_cut() if isinstance(content, Sending) else content
     told = {"size": cut.size, "truncated": cut.size > len(cut.kept) or not cut.sha256, "sha256": cut.sha256}
     try:
         return {"body": mask_body(cut.kept.decode()), "encoding": "text", **told}
@@ -144,11 +144,11 @@ def _mask_headers(headers: Headers) -> list[list[str]]:
     ]
 
 
-def _pairs(query: str) -> list[tuple[str, str]]:
+def _parse_query(query: str) -> list[tuple[str, str]]:
     return parse_qsl(query, keep_blank_values=True, errors="replace")
 
 
-def _object(body: str) -> Mapping[str, Any]:
+def _parse_object(body: str) -> Mapping[str, Any]:
     try:
         found = orjson.loads(body)  # the parser of requests: what it refuses, a lone surrogate say, was no object to us
     except orjson.JSONDecodeError:

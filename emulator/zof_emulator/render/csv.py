@@ -6,7 +6,7 @@ import csv
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
-from zof_emulator.core.instants import rfc3339
+from zof_emulator.core.instants import format_rfc3339_or_null
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,33 +31,33 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d",
 """The first characters of a cell that a spreadsheet runs as a formula; the last four are the full-width = + - @."""
 
 
-def header() -> bytes:
+def render_header() -> bytes:
     """The line that names the columns, CRLF included."""
-    return _line(_COLUMNS)
+    return _render_line(_COLUMNS)
 
 
-def row(result: Result) -> bytes:
+def render_row(result: Result) -> bytes:
     """The line of a result, CRLF included. None is an empty cell; timestamps are RFC 3339 in whole seconds.
 
     A text that a spreadsheet would run as a formula is prefixed with an apostrophe.
     """
     failure = result.failure
-    return _line(
+    return _render_line(
         (
             *(_defuse(text) for text in (result.id, result.run_id, result.project_id, result.test_case_id)),
             _defuse(result.environment),
             _defuse(result.status),
             result.duration_ms,
-            _format_instant(result.created_at),
-            _format_instant(result.started_at),
-            _format_instant(result.completed_at),
+            format_rfc3339_or_null(result.created_at),
+            format_rfc3339_or_null(result.started_at),
+            format_rfc3339_or_null(result.completed_at),
             _defuse(failure.category) if failure else None,
             _defuse(failure.message) if failure else None,
         )
     )
 
 
-def _line(cells: Iterable[str | int | None]) -> bytes:
+def _render_line(cells: Iterable[str | int | None]) -> bytes:
     output = StringIO(newline="")
     csv.writer(output, lineterminator="\r\n").writerow(cells)
     return output.getvalue().encode(errors="replace")
@@ -65,7 +65,3 @@ def _line(cells: Iterable[str | int | None]) -> bytes:
 
 def _defuse(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _format_instant(instant: int | None) -> str | None:
-    return None if instant is None else rfc3339(instant)

@@ -40,16 +40,16 @@ def replace_unprintable(text: str) -> str:
     return re.sub(r"[^ -~]", _BOX, re.sub(r"[\t-\r\xa0]", " ", text.translate(_PLAIN)))
 
 
-def rows(text: str) -> tuple[str, ...]:
+def draw_rows(text: str) -> tuple[str, ...]:
     """A line of printable text as rows of dots from the top, `1` where there is ink and `0` where there is none."""
     return tuple(text.translate(letters) for letters in _LETTERS)
 
 
-def _dots(letter: int, row: int) -> str:
+def _draw_dots(letter: int, row: int) -> str:
     columns = _COLUMNS[5 * letter : 5 * letter + 5]
     return "".join(str(column >> row & 1) for column in columns) + "0"
 
 
 _LETTERS: Final = tuple(
-    {_FIRST + letter: _dots(letter, row) for letter in range(len(_COLUMNS) // 5)} for row in range(HEIGHT)
+    {_FIRST + letter: _draw_dots(letter, row) for letter in range(len(_COLUMNS) // 5)} for row in range(HEIGHT)
 )

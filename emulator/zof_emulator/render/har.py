@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from zof_emulator.core.instants import rfc3339, rfc3339_ms
-from zof_emulator.render import story
+from zof_emulator.core.instants import format_rfc3339, format_rfc3339_ms
+from zof_emulator.render import case_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +24,12 @@ _UNKNOWN: Final = -1
 _SERVER: Final = "192.0.2.10"
 """An address that RFC 5737 keeps for documentation."""
 _OK: Final = (200, "OK")
-_ENDINGS: Final = {"assertion": _OK, "timeout": (504, "Gateway Timeout"), "platform": (503, "Service Unavailable")}
+_LAST_ANSWERS: Final = {"assertion": _OK, "timeout": (504, "Gateway Timeout"), "platform": (503, "Service Unavailable")}
 _ABANDONED: Final = (0, "")
 """The status and phrase that browsers write for a request that was abandoned before its answer came."""
 
 
-def log(run_id: str, results: Sequence[Result], instant: int) -> bytes:
+def render_log(run_id: str, results: Sequence[Result], instant: int) -> bytes:
     """A run's HAR 1.2 document, JSON in UTF-8; `instant`, in ms since the epoch, is when the run ended.
 
     Cases that never started are left out. Pages and entries are ordered by the time at which they began.
@@ -38,11 +38,11 @@ def log(run_id: str, results: Sequence[Result], instant: int) -> bytes:
     entries: list[Object] = []
     for number, (started_at, result) in enumerate(_sort_started(results)):
         name = f"page_{number}"
-        *before, last = story.steps(result)
-        pages.append(_page(name, started_at, result, before[0].end))
-        entries += [_entry(name, started_at, step, _OK) for step in before]
-        entries.append(_entry(name, started_at, last, _ending(result)))
-    comment = f"Run {run_id}, ended at {rfc3339(instant)}"
+        *before, last = case_steps.plan_steps(result)
+        pages.append(_build_page(name, started_at, result, before[0].end))
+        entries += [_build_entry(name, started_at, step, _OK) for step in before]
+        entries.append(_build_entry(name, started_at, last, _choose_last_answer(result)))
+    comment = f"Run {run_id}, ended at {format_rfc3339(instant)}"
     document = {"version": "1.2", "creator": _CREATOR, "pages": pages, "entries": entries, "comment": comment}
     return json.dumps({"log": document}, separators=(",", ":")).encode()
 
@@ -53,9 +53,9 @@ def _sort_started(results: Sequence[Result]) -> list[tuple[int, Result]]:
     return sorted(started, key=lambda pair: pair[0])
 
 
-def _page(name: str, started_at: int, result: Result, loaded: int) -> Object:
+def _build_page(name: str, started_at: int, result: Result, loaded: int) -> Object:
     return {
-        "startedDateTime": rfc3339_ms(started_at),
+        "startedDateTime": format_rfc3339_ms(started_at),
         "id": name,
         "title": result.test_case_id,
         "pageTimings": {"onContentLoad": loaded, "onLoad": loaded},
@@ -63,23 +63,23 @@ def _page(name: str, started_at: int, result: Result, loaded: int) -> Object:
     }
 
 
-def _ending(result: Result) -> tuple[int, str]:
+def _choose_last_answer(result: Result) -> tuple[int, str]:
     """The status and phrase of the answer to the last request of a case."""
     if result.status == "canceled":
         return _ABANDONED
-    return _ENDINGS.get(result.failure.category, _OK) if result.failure else _OK
+    return _LAST_ANSWERS.get(result.failure.category, _OK) if result.failure else _OK
 
 
-def _entry(page: str, started_at: int, step: story.Step, answer: tuple[int, str]) -> Object:
+def _build_entry(page: str, started_at: int, step: case_steps.Step, answer: tuple[int, str]) -> Object:
     time = step.end - step.begin
     send = time // 20
     receive = time // 8
     return {
         "pageref": page,
-        "startedDateTime": rfc3339_ms(started_at + step.begin),
+        "startedDateTime": format_rfc3339_ms(started_at + step.begin),
         "time": time,
-        "request": _request(step),
-        "response": _response(step, *answer),
+        "request": _build_request(step),
+        "response": _build_response(step, *answer),
         "cache": {},
         "timings": {"send": send, "wait": time - send - receive, "receive": receive},
         "serverIPAddress": _SERVER,
@@ -87,7 +87,7 @@ def _entry(page: str, started_at: int, step: story.Step, answer: tuple[int, str]
     }
 
 
-def _request(step: story.Step) -> Object:
+def _build_request(step: case_steps.Step) -> Object:
     body = json.dumps({"case": step.case}) if step.method == "POST" else ""
     posted: Object = {"postData": {"mimeType": _JSON, "params": [], "text": body}} if body else {}
     return {
@@ -103,8 +103,8 @@ def _request(step: story.Step) -> Object:
     }
 
 
-def _response(step: story.Step, status: int, phrase: str) -> Object:
-    body = _body(step, status)
+def _build_response(step: case_steps.Step, status: int, phrase: str) -> Object:
+    body = _write_body(step, status)
     return {
         "status": status,
         "statusText": phrase,
@@ -118,7 +118,7 @@ def _response(step: story.Step, status: int, phrase: str) -> Object:
     }
 
 
-def _body(step: story.Step, status: int) -> str:
+def _write_body(step: case_steps.Step, status: int) -> str:
     if not status:
         return ""
     if step.media_type != _JSON:

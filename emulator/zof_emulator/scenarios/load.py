@@ -100,7 +100,7 @@ def load_file(path: Path) -> LoadedScenario:
         raise UnreadableScenario([f"cannot read {path}: {error.strerror}"]) from error
     except TreeError as error:
         raise UnusableScenario([f"{path}:{error.line}: {error}"]) from error
-    return _load_content(content, str(path), _name_from(path.stem))
+    return _load_content(content, str(path), _make_name(path.stem))
 
 
 def load_object(value: object) -> LoadedScenario:
@@ -117,7 +117,7 @@ def load_object(value: object) -> LoadedScenario:
         raise UnusableScenario([str(one) for one in error.problems]) from error
 
 
-def load(source: object, folder: Path | None = None) -> LoadedScenario:
+def load_scenario(source: object, folder: Path | None = None) -> LoadedScenario:
     """The scenario that a user names: a built-in name, the path of a file, or a JSON object.
 
     A relative path begins at `folder`, or at the current directory.
@@ -143,7 +143,7 @@ def read_source(source: object) -> tuple[Any, str]:
     Raises:
         UnusableScenario: there is no such scenario, or it has mistakes.
     """
-    loaded = load(source)
+    loaded = load_scenario(source)
     key = loaded.scenario.choose_key(DEFAULT).secret
     if isinstance(source, str) and source in list_names():
         return source, key
@@ -161,7 +161,7 @@ def _load_content(content: bytes, shown: str, name: str) -> LoadedScenario:
     try:
         return _load_value(tree.value, name)
     except ScenarioError as error:
-        found = sorted((tree.line_of(one.path), str(one)) for one in error.problems)
+        found = sorted((tree.find_line(one.path), str(one)) for one in error.problems)
         raise UnusableScenario([f"{shown}:{line}: {message}" for line, message in found]) from error
 
 
@@ -172,7 +172,7 @@ def _load_value(value: Any, name: str) -> LoadedScenario:  # noqa: ANN401  JSON
         raise ScenarioError([Problem((), str(error))]) from error
     if not is_sound:
         raise ScenarioError([Problem((), "a text holds half of a surrogate pair, which no encoding can write")])
-    value = _as_integers(value)
+    value = _convert_to_integers(value)
     problems = find_problems(value)
     if problems:
         raise ScenarioError(problems + _find_contradictions(value, problems))
@@ -204,8 +204,8 @@ def _judge_faults(scenario: Scenario) -> None:
 
 @lru_cache(maxsize=1)
 def _load_judge() -> FaultJudge:
-    contract = document.load(document.find("openapi.yaml"))
-    return FaultJudge(operation.operations(contract), urlsplit(contract.root["servers"][0]["url"]).path)
+    contract = document.load_document(document.find_document("openapi.yaml"))
+    return FaultJudge(operation.compile_operations(contract), urlsplit(contract.root["servers"][0]["url"]).path)
 
 
 def _find_contradictions(value: Any, problems: list[Problem]) -> list[Problem]:  # noqa: ANN401
@@ -234,16 +234,16 @@ def _is_sound(value: Any) -> bool:  # noqa: ANN401
         return False
 
 
-def _as_integers(value: Any) -> Any:  # noqa: ANN401
+def _convert_to_integers(value: Any) -> Any:  # noqa: ANN401
     """The value with `1` in the place of `1.0`: JSON Schema takes both for an integer, and a world only the first."""
     if isinstance(value, dict):
-        return {str(name): _as_integers(one) for name, one in value.items()}
+        return {str(name): _convert_to_integers(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_as_integers(one) for one in value]
+        return [_convert_to_integers(one) for one in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _name_from(stem: str) -> str:
+def _make_name(stem: str) -> str:
     """A name of a scenario that follows from the name of its file."""
     words = "".join(one if one.isascii() and one.isalnum() else "-" for one in stem.lower()).strip("-")
     return words[:64] or _NAMELESS

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
-from zof_emulator.core.config import WorldConfig, schema_of
-from zof_emulator.core.fields import nearest, suggest
+from zof_emulator.core.config import WorldConfig, find_field_schema
+from zof_emulator.core.fields import describe_nearest, suggest
 from zof_emulator.core.limits import RateScope
 from zof_emulator.core.scenario import Problem
 from zof_emulator.core.scenario_schema import OF_DATA, PROPERTIES
@@ -76,7 +76,7 @@ _RATE: Final[Schema] = {
 
 
 def _setting(name: str) -> Schema:
-    schema = deepcopy(_RATE if name == "rate" else schema_of(name))
+    schema = deepcopy(_RATE if name == "rate" else find_field_schema(name))
     if schema.get("type") == "integer":
         schema["x-expected"] = f"a whole number from {schema['minimum']} to {schema['maximum']}"
     elif schema.get("type") == "boolean":
@@ -107,7 +107,7 @@ SCHEMA: Final[Schema] = {
 
 
 @lru_cache(maxsize=1)
-def _validator() -> jsonschema_rs.Draft202012Validator:
+def _make_validator() -> jsonschema_rs.Draft202012Validator:
     """The validator. It leaves the fields of fault rules to `FaultRule.from_json`, which says more about a mistake."""
     relaxed = deepcopy(SCHEMA)
     relaxed["properties"]["faults"]["items"] = {"type": "object", "x-expected": "a mapping"}
@@ -115,14 +115,14 @@ def _validator() -> jsonschema_rs.Draft202012Validator:
 
 
 @lru_cache(maxsize=1)
-def _saved_validator() -> jsonschema_rs.Draft202012Validator:
+def _make_saved_validator() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(OF_DATA)
 
 
 def is_saved_scenario(value: Any) -> bool:  # noqa: ANN401  JSON
     """Whether a value has the shape of a scenario in a snapshot or in the header of a journal."""
     try:
-        return isinstance(value, str) or _saved_validator().is_valid(value)
+        return isinstance(value, str) or _make_saved_validator().is_valid(value)
     except ValueError:  # it is nested too deeply
         return False
 
@@ -130,14 +130,14 @@ def is_saved_scenario(value: Any) -> bool:  # noqa: ANN401  JSON
 def find_problems(value: Any) -> list[Problem]:  # noqa: ANN401  JSON
     """The mistakes that a JSON value makes against the schema of a scenario, at most 100; empty if there are none."""
     try:
-        if _validator().is_valid(value):
+        if _make_validator().is_valid(value):
             return []
-        return list(islice(_problems(_validator(), SCHEMA, value, ()), MOST_PROBLEMS))
+        return list(islice(_list_problems(_make_validator(), SCHEMA, value, ()), MOST_PROBLEMS))
     except ValueError:
         return [Problem((), "the values are nested too deeply")]
 
 
-def _problems(validator: Any, schema: Schema, value: Any, before: Place) -> Iterator[Problem]:  # noqa: ANN401
+def _list_problems(validator: Any, schema: Schema, value: Any, before: Place) -> Iterator[Problem]:  # noqa: ANN401
     for error in validator.iter_errors(value):
         place = (*before, *error.instance_path)
         node = _follow(schema, error.schema_path[:-1])
@@ -151,21 +151,21 @@ def _problems(validator: Any, schema: Schema, value: Any, before: Place) -> Iter
             yield Problem(place, f"the field {kind.property} is missing")
         elif kind.name == "enum":
             choices = [str(one) for one in node["enum"]]
-            yield Problem(place, f"{_show(found, place)} is not one of {', '.join(choices)}{_guess(found, choices)}")
+            yield Problem(place, f"{_show(found, place)} is not one of {', '.join(choices)}{_suggest(found, choices)}")
         elif kind.name == "anyOf":
-            yield from _problems_of_alternatives(node, found, place)
+            yield from _list_alternative_problems(node, found, place)
         elif kind.name == "uniqueItems":
             yield Problem(place, "an entry is given twice")
         else:
             yield Problem(place, f"{_show(found, place)} is not allowed; use {node.get('x-expected', error.message)}")
 
 
-def _problems_of_alternatives(node: Schema, found: Any, place: Place) -> Iterator[Problem]:  # noqa: ANN401
+def _list_alternative_problems(node: Schema, found: Any, place: Place) -> Iterator[Problem]:  # noqa: ANN401
     """The mistakes against the alternative that has the type of the value; if none has it, what is allowed."""
     kind = {dict: "object", list: "array", str: "string", int: "integer"}.get(type(found), "")
     for one in node["anyOf"]:
         if one.get("type") == kind and len([each for each in node["anyOf"] if each.get("type") == kind]) == 1:
-            inner = list(_problems(jsonschema_rs.Draft202012Validator(one), one, found, place))
+            inner = list(_list_problems(jsonschema_rs.Draft202012Validator(one), one, found, place))
             if isinstance(found, dict) or all(problem.path != place for problem in inner):
                 yield from inner
                 return
@@ -178,8 +178,8 @@ def _follow(node: Any, steps: Sequence[str | int]) -> Any:  # noqa: ANN401  JSON
     return node
 
 
-def _guess(found: Any, choices: Sequence[str]) -> str:  # noqa: ANN401
-    return nearest(found, choices) if isinstance(found, str) else ""
+def _suggest(found: Any, choices: Sequence[str]) -> str:  # noqa: ANN401
+    return describe_nearest(found, choices) if isinstance(found, str) else ""
 
 
 def _show(value: Any, place: Place) -> str:  # noqa: ANN401

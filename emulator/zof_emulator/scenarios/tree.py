@@ -51,7 +51,7 @@ class Tree:
     lines: dict[Place, int] = field(default_factory=dict)
     """The line of each field and entry, counted from 1, by the fields and indexes that lead to it."""
 
-    def line_of(self, place: Place) -> int:
+    def find_line(self, place: Place) -> int:
         """The line of a place, or of the nearest place around it that the file has."""
         while place and place not in self.lines:
             place = place[:-1]
@@ -79,7 +79,7 @@ def read_tree(content: bytes) -> Tree:
         TreeError: the content is neither YAML nor JSON, or holds what is refused.
     """
     if content.lstrip()[:1] == b"{":
-        content = _as_yaml(content)
+        content = _convert_to_yaml(content)
     builder = _Builder()
     try:
         for event in yaml.parse(content, Loader=yaml.CSafeLoader):
@@ -95,7 +95,7 @@ def read_tree(content: bytes) -> Tree:
     return builder.tree
 
 
-def _as_yaml(content: bytes) -> bytes:
+def _convert_to_yaml(content: bytes) -> bytes:
     """JSON in the form that the YAML parser takes: no tab before a line, no surrogate pair, no separator of lines."""
     spaced = _INDENTATION.sub(lambda match: b" " * len(match[0]), content)
     escaped = _FORBIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", spaced.decode(errors="surrogateescape"))
@@ -162,11 +162,11 @@ class _Builder:
             raise TreeError(line, "a key must be a text")
         key: str = event.value
         if key in parent:
-            raise TreeError(line, f"{key[:_LONGEST_KEY]!r} is given twice; the first is in line {self._line_of(key)}")
+            raise TreeError(line, f"{key[:_LONGEST_KEY]!r} is given twice; the first is in line {self._find_line(key)}")
         self._key = key
         self.tree.lines[*self._place, key] = line
 
-    def _line_of(self, key: str) -> int:
+    def _find_line(self, key: str) -> int:
         return self.tree.lines[*self._place, key]
 
     def _place_value(self, parent: dict[str, Any] | list[Any] | None, value: Any, line: int) -> None:  # noqa: ANN401
@@ -208,7 +208,7 @@ def walk(value: Any) -> Iterator[Any]:  # noqa: ANN401  JSON
     """All values and keys in a JSON value, itself included, without recursion.
 
     Raises:
-        TreeError: the value is too deep or has too many values, as one that holds itself does.
+        TreeError: the value is too deep or has too many values, for example because it contains itself.
     """
     waiting, count = [(value, 0)], 0
     while waiting:

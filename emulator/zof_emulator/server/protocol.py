@@ -128,7 +128,7 @@ class Load:
 
 
 class Connection(HttpToolsProtocol):
-    """A connection. `connection_type` sets `answer_unreadable` and `load`."""
+    """A connection. `make_connection_type` sets `answer_unreadable` and `load`."""
 
     answer_unreadable: UnreadableAnswer
     load: Load
@@ -448,7 +448,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
 
-def connection_type(answer_unreadable: UnreadableAnswer) -> type[Connection]:
+def make_connection_type(answer_unreadable: UnreadableAnswer) -> type[Connection]:
     """The class of connections that answer invalid input with the result of `answer_unreadable`."""
     return type("Connection", (Connection,), {"answer_unreadable": staticmethod(answer_unreadable), "load": Load()})
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from zof_emulator.server.protocol import connection_type
+from zof_emulator.server.protocol import make_connection_type
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -74,8 +74,8 @@ def run(
     app: Application,
     listeners: list[socket.socket],
     *,
-    started: Callable[[], None],
-    stopped: Callable[[], object],
+    on_started: Callable[[], None],
+    on_stopped: Callable[[], object],
     answer_unreadable: UnreadableAnswer,
 ) -> None:
     """Serve an application until SIGINT or SIGTERM.
@@ -83,15 +83,15 @@ def run(
     Args:
         app: an ASGI application.
         listeners: the sockets that listen.
-        started: called when the server accepts requests.
-        stopped: called when the server has stopped.
+        on_started: called when the server accepts requests.
+        on_stopped: called when the server has stopped.
         answer_unreadable: makes the answer to input that is not a valid HTTP request.
 
     Raises:
         KeyboardInterrupt: SIGINT ended the server.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # invalid input is answered, and not logged
-    server = _Server(_configure(app, answer_unreadable), started, stopped, tunes_collector=True)
+    server = _Server(_make_config(app, answer_unreadable), on_started, on_stopped, tunes_collector=True)
     server.run(sockets=listeners)
     if server.interrupted:
         raise KeyboardInterrupt
@@ -108,7 +108,7 @@ def serve_in_thread(
     ready = threading.Event()
     logger = logging.getLogger("uvicorn.error")
     level = logger.level  # the shutdown changes it, and the process may use uvicorn for itself
-    server = _Server(_configure(app, answer_unreadable), ready.set, lambda: None, tunes_collector=False)
+    server = _Server(_make_config(app, answer_unreadable), ready.set, lambda: None, tunes_collector=False)
 
     def serve() -> None:
         try:
@@ -129,11 +129,11 @@ def serve_in_thread(
         logger.setLevel(level)
 
 
-def _configure(app: Application, answer_unreadable: UnreadableAnswer) -> uvicorn.Config:
+def _make_config(app: Application, answer_unreadable: UnreadableAnswer) -> uvicorn.Config:
     STATUS_LINE[413] = b"HTTP/1.1 413 Content Too Large\r\n"  # as RFC 9110 has it, and Python since 3.13
     return uvicorn.Config(
         app,
-        http=connection_type(answer_unreadable),
+        http=make_connection_type(answer_unreadable),
         ws="none",
         lifespan="off",
         workers=1,
@@ -153,16 +153,16 @@ class _Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        started: Callable[[], None],
-        stopped: Callable[[], object],
+        on_started: Callable[[], None],
+        on_stopped: Callable[[], object],
         *,
         tunes_collector: bool,
     ) -> None:
         """`tunes_collector`: whether the garbage collector of the process is set up for a server."""
         super().__init__(config)
         self._tunes_collector = tunes_collector
-        self._tell_started = started
-        self._tell_stopped = stopped
+        self._on_started = on_started
+        self._on_stopped = on_stopped
         self.interrupted = False
         """Whether SIGINT ended it."""
 
@@ -196,7 +196,7 @@ class _Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_COLLECTED_AFTER)
-        self._tell_started()
+        self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, without log lines about connections that are cut off, and call the callback of the end."""
@@ -204,4 +204,4 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
-        self._tell_stopped()
+        self._on_stopped()

@@ -11,7 +11,7 @@ from queue import Full, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
-from zof_emulator.core.instants import rfc3339_ms
+from zof_emulator.core.instants import format_rfc3339_ms
 from zof_emulator.core.tenants import DEFAULT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Log:
         self._write(line)
 
     def _write_exchange(self, exchange: Exchange) -> None:
-        at = rfc3339_ms(exchange.at)
+        at = format_rfc3339_ms(exchange.at)
         if self._json:
             self._write(json.dumps({"level": "info", "time": at, **exchange._asdict(), "at": exchange.at}))
         else:
@@ -64,7 +64,7 @@ class Log:
             self._write(f"{at} {' '.join(filter(None, words))}")
 
     def _write(self, line: str) -> None:
-        say(self._to, line)
+        write_line(self._to, line)
 
 
 class Drain:
@@ -104,7 +104,7 @@ class Drain:
 
     def _drain(self) -> None:
         while (text := self._lines.get()) is not None:
-            say(self._to, text, end="")
+            write_line(self._to, text, end="")
 
 
 def may_block(to: TextIO | None) -> bool:
@@ -115,7 +115,7 @@ def may_block(to: TextIO | None) -> bool:
         return False
 
 
-def say(to: TextIO | IO[str] | Drain | None, text: str, end: str = "\n") -> None:
+def write_line(to: TextIO | IO[str] | Drain | None, text: str, end: str = "\n") -> None:
     """Write a text; if the reader has gone, the text is lost without an error."""
     if to is None:
         return
@@ -147,7 +147,7 @@ class Handler(logging.Handler):
         self._log.warn(" ".join((record.getMessage() + cause).split()), record.levelname.lower())
 
 
-def public_keys(scenario: Scenario) -> tuple[Key, ...]:
+def list_public_keys(scenario: Scenario) -> tuple[Key, ...]:
     """The keys of a scenario's worlds that anyone may see: those of the default data, which every copy has."""
     if scenario.data is None:
         return DEFAULT.keys
@@ -155,7 +155,7 @@ def public_keys(scenario: Scenario) -> tuple[Key, ...]:
     return tuple(key for key in scenario.data.keys if key.secret in public)
 
 
-def banner(base_url: str, shown: Sequence[Key], clock: str, *, token: str) -> str:
+def render_banner(base_url: str, shown: Sequence[Key], clock: str, *, token: str) -> str:
     """The banner: the base URL, the keys that may be shown, and a command to paste."""
     width = max((len(key.secret) for key in shown), default=0)
     keys = "\n".join(f"    {key.secret:<{width}}  {key.organization:<9}  {key.note}" for key in shown)
@@ -183,7 +183,7 @@ def banner(base_url: str, shown: Sequence[Key], clock: str, *, token: str) -> st
 """
 
 
-def ready_line(base_url: str, host: str, port: int, pid: int, token_file: Path | None) -> str:
+def render_ready_line(base_url: str, host: str, port: int, pid: int, token_file: Path | None) -> str:
     """The line of JSON on standard output that says that the server is ready.
 
     `token_file` is the file that holds the token of `/_emulator`; null says that there is none.

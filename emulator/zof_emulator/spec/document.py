@@ -24,38 +24,38 @@ class SpecError(Exception):
     """The document cannot be used. The message names the place, by a JSON pointer, and the fault."""
 
 
-def _keys(leaves: str, **children: str) -> Mapping[str, str]:
+def _list_keywords(leaves: str, **children: str) -> Mapping[str, str]:
     return dict.fromkeys(leaves.split(), "") | {key.replace("_", "-"): kind for key, kind in children.items()}
 
 
 # The keywords that each kind of object may have. A value names the kind of the content: `{kind}` is a map of that kind,
 # `[kind]` is a list of it, and "" is not checked. A keyword that is missing here is not honoured and stops the boot.
 _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
-    "root": _keys(
-        "openapi jsonSchemaDialect info servers security tags",
+    "root": _list_keywords(
+        "openapi jsonSchemaDialect info servers security tags x-unknown-names-first",
         paths="{path}",
         webhooks="{path}",
         components="components",
         x_conventions="[convention]",
         x_elsewhere="{status}",
     ),
-    "convention": _keys("name description x-basis"),
-    "path": _keys("", **dict.fromkeys(("get", "post", "put", "patch", "delete"), "operation")),
-    "operation": _keys(
+    "convention": _list_keywords("name description x-basis"),
+    "path": _list_keywords("", **dict.fromkeys(("get", "post", "put", "patch", "delete"), "operation")),
+    "operation": _list_keywords(
         "operationId tags summary description security x-basis x-internal",
         parameters="[parameter]",
         requestBody="body",
         responses="{status}",
     ),
-    "parameter": _keys("name in required description x-basis", schema="schema", examples="{example}"),
-    "body": _keys("required description x-basis x-max-bytes", content="{media}"),
-    "media": _keys("", schema="schema", examples="{example}"),
-    "example": _keys("summary value x-message"),
-    "response": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
-    "status": _keys("description x-basis", headers="{header}", content="{media}", links="{link}"),
-    "header": _keys("description required x-basis", schema="schema", examples="{example}"),
-    "link": _keys("operationId description parameters"),
-    "components": _keys(
+    "parameter": _list_keywords("name in required description x-basis", schema="schema", examples="{example}"),
+    "body": _list_keywords("required description x-basis x-max-bytes", content="{media}"),
+    "media": _list_keywords("", schema="schema", examples="{example}"),
+    "example": _list_keywords("summary value x-message"),
+    "response": _list_keywords("description x-basis", headers="{header}", content="{media}", links="{link}"),
+    "status": _list_keywords("description x-basis", headers="{header}", content="{media}", links="{link}"),
+    "header": _list_keywords("description required x-basis", schema="schema", examples="{example}"),
+    "link": _list_keywords("operationId description parameters"),
+    "components": _list_keywords(
         "",
         securitySchemes="{scheme}",
         parameters="{parameter}",
@@ -64,8 +64,8 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
         responses="{response}",
         examples="{example}",
     ),
-    "scheme": _keys("type scheme description x-basis"),
-    "schema": _keys(
+    "scheme": _list_keywords("type scheme description x-basis"),
+    "schema": _list_keywords(
         "type format enum const pattern minLength maxLength minimum maximum minItems maxItems uniqueItems "
         "maxProperties required additionalProperties description default examples contentMediaType xml "
         "x-basis x-enum-varnames x-expected x-extended-by x-extensible-enum x-pattern x-transitions",
@@ -131,7 +131,7 @@ class Document:
             if not isinstance(found, dict) or step not in found:
                 raise SpecError(f"{ref}: the reference leads nowhere")
             found = found[step]
-        return _node(found, ref)
+        return _require_object(found, ref)
 
     def resolve(self, node: Any) -> Any:  # noqa: ANN401  a JSON value
         """A copy in which every reference is replaced by its target."""
@@ -148,7 +148,7 @@ class Document:
                 yield path, method.upper(), node
 
 
-def load(path: Path) -> Document:
+def load_document(path: Path) -> Document:
     """Read and check a document in YAML.
 
     Raises:
@@ -167,7 +167,7 @@ def _read(path: Path, content: bytes) -> Document:
         root = yaml.load(content, _Loader)  # noqa: S506  the loader is a safe one
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    return check_document(_node(root, str(path)))
+    return check_document(_require_object(root, str(path)))
 
 
 def check_document(root: Node) -> Document:
@@ -181,14 +181,14 @@ def check_document(root: Node) -> Document:
     return document
 
 
-def find(name: str) -> Path:
+def find_document(name: str) -> Path:
     """The path of a document of the package: beside its modules or, in a checkout, at the project's root."""
     package = Path(__file__).resolve().parent.parent
     beside = package / name
     return beside if beside.exists() else package.parent.parent / name
 
 
-def as_json(root: Node) -> bytes:
+def encode_json(root: Node) -> bytes:
     """A document as JSON."""
     return json.dumps(root, ensure_ascii=False).encode()
 
@@ -199,12 +199,12 @@ def _check(document: Document, node: Any, kind: str, pointer: str) -> None:  # n
     if kind[0] == "[" and not isinstance(node, list):
         raise SpecError(f"{pointer}: must be a list")
     if kind[0] in "{[":
-        for key, child in enumerate(node) if kind[0] == "[" else _node(node, pointer).items():
+        for key, child in enumerate(node) if kind[0] == "[" else _require_object(node, pointer).items():
             if kind == "{status}" and not _STATUS.fullmatch(str(key)):
                 raise SpecError(f"{pointer}/{key}: not a status; use three digits, since ranges are not honoured")
             _check(document, child, kind[1:-1], f"{pointer}/{_escape_pointer(key)}")
         return
-    for key, child in _node(node, pointer).items():
+    for key, child in _require_object(node, pointer).items():
         here = f"{pointer}/{_escape_pointer(key)}"
         _check_keyword(document, kind, node, key, here)
         _check(document, child, _GRAMMAR[kind].get(key, ""), here)
@@ -223,7 +223,7 @@ def _check_keyword(document: Document, kind: str, node: Node, key: str, pointer:
         raise SpecError(f"{pointer}: a $ref allows no other keyword here, and a path must not be a $ref")
 
 
-def _node(value: Any, pointer: str) -> Node:  # noqa: ANN401  a JSON value
+def _require_object(value: Any, pointer: str) -> Node:  # noqa: ANN401  a JSON value
     if not isinstance(value, dict):
         raise SpecError(f"{pointer}: must be an object")
     return value

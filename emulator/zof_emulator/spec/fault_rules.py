@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from zof_emulator.core.faults import DIGEST, EffectKind
-from zof_emulator.core.fields import LONGEST_ECHO, InvalidField, nearest
+from zof_emulator.core.fields import LONGEST_ECHO, InvalidField, describe_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -39,11 +39,11 @@ class FaultJudge:
         """
         match = rule.match
         if match.operation and match.operation not in self._operations:
-            expected = f"an operation ID such as startRun{nearest(match.operation, self._operations)}"
+            expected = f"an operation ID such as startRun{describe_nearest(match.operation, self._operations)}"
             raise InvalidField("match.operation", match.operation, expected)
         named = [self._operations[match.operation]] if match.operation else list(self._operations.values())
         if match.organization and match.organization not in organizations:
-            expected = f"an organization of the world{nearest(match.organization, organizations)}"
+            expected = f"an organization of the world{describe_nearest(match.organization, organizations)}"
             raise InvalidField("match.organization", match.organization, expected)
         if match.key and match.key.removeprefix(DIGEST) not in set(keys):
             raise InvalidField("match.key", "", "a key of the world")
@@ -56,14 +56,14 @@ class FaultJudge:
         """The operations with the path of a rule."""
         if not match.path:
             return operations
-        found = [one for one in operations if _fits(match.path, self._prefix + one.path)]
+        found = [one for one in operations if _matches_template(match.path, self._prefix + one.path)]
         if found:
             return found
         paths = [self._prefix + one.path for one in operations]
-        raise InvalidField("match.path", match.path, f"the path of an operation{nearest(match.path, paths)}")
+        raise InvalidField("match.path", match.path, f"the path of an operation{describe_nearest(match.path, paths)}")
 
 
-def _fits(path: str, template: str) -> bool:
+def _matches_template(path: str, template: str) -> bool:
     parts, pattern = path.split("/"), template.split("/")
     return len(parts) == len(pattern) and all(
         one == wanted or (wanted.startswith("{") and one) for one, wanted in zip(parts, pattern, strict=True)
@@ -77,7 +77,7 @@ def _judge_body(match: Match, operations: list[Operation]) -> None:
     names = frozenset().union(*(one.body.rules.names for one in operations if one.body is not None))
     if name not in names:
         expected = "a field of the request's body" if names else "no match.body; these requests have no body"
-        raise InvalidField(f"match.body.{name[:LONGEST_ECHO]}", match.body[1], expected + nearest(name, names))
+        raise InvalidField(f"match.body.{name[:LONGEST_ECHO]}", match.body[1], expected + describe_nearest(name, names))
 
 
 def _judge_effect(rule: FaultRule, operations: list[Operation]) -> None:
@@ -106,4 +106,4 @@ def _explain_error(name: str, common: frozenset[str], operations: list[Operation
     by_code = sorted({reason for one in operations for reason, text in one.reasons.items() if text.code == name})
     if by_code:
         return f"the name of an error with this code: {', '.join(by_code)}"
-    return f"the name of a documented error, as in rate_limited{nearest(name, common)}"
+    return f"the name of a documented error, as in rate_limited{describe_nearest(name, common)}"

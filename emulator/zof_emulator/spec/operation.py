@@ -24,6 +24,8 @@ JSON: Final = "application/json"
 _LOCATIONS: Final = frozenset({"path", "query", "header"})
 _MOST_PARAMETERS: Final = 100
 _PARTIAL_CONTENT: Final = 206
+_UNKNOWN_FIRST: Final = "x-unknown-names-first"
+"""Whether the operations of a document refuse an unknown field or parameter before anything else that is wrong."""
 _MOST_KEPT_QUERIES: Final = 128
 _LONGEST_KEPT_QUERY: Final = 256
 """In bytes."""
@@ -41,10 +43,10 @@ class Refusal:
     example: Node = field(default_factory=dict, compare=False)
     """The error object of the example in the document."""
 
-    def error(self, refused: Refused) -> Node:
+    def build_error(self, refused: Refused) -> Node:
         """The error object of the answer to a refused request."""
-        words = {"param": "The body" if refused.param is None else refused.param, **refused.words}
-        error = {"code": self.code, "message": self.message.format(**words) if self.is_template else self.message}
+        values = {"param": "The body" if refused.param is None else refused.param, **refused.values}
+        error = {"code": self.code, "message": self.message.format(**values) if self.is_template else self.message}
         return {"error": error if refused.param is None else error | {"param": refused.param}}
 
 
@@ -76,13 +78,14 @@ class Header:
 class Query:
     """The query parameters of an operation."""
 
-    __slots__ = ("_decoded", "_integers", "_names", "_rules", "_timestamps", "defaults")
+    __slots__ = ("_decoded", "_integers", "_names", "_rules", "_timestamps", "_unknown_first", "defaults")
 
-    def __init__(self, parameters: Sequence[Node]) -> None:
+    def __init__(self, parameters: Sequence[Node], *, unknown_first: bool) -> None:
         properties = {one["name"]: one["schema"] for one in parameters}
         required = [one["name"] for one in parameters if one.get("required")]
         schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-        self._rules = ObjectRules(schema, "parameter")
+        self._rules = ObjectRules(schema, "parameter", unknown_first=unknown_first)
+        self._unknown_first = unknown_first
         self._names = frozenset(properties)
         self._integers = frozenset(name for name, one in properties.items() if one.get("type") == "integer")
         self._timestamps = frozenset(name for name, one in properties.items() if one.get("format") == "date-time")
@@ -115,11 +118,13 @@ class Query:
         """The values of a query string, and whether they are valid whatever `look` may say about a cursor."""
         values: dict[str, Any] = {}
         repeated = []
-        for name, text in _pairs(raw):
+        for name, text in _split_query(raw):
             if name in values and name in self._names:
                 repeated.append(name)
-            values[name] = _integer(text) if name in self._integers else text
+            values[name] = _read_integer(text) if name in self._integers else text
         known = {name: value for name, value in values.items() if name in self._names}
+        if self._unknown_first and len(known) != len(values):
+            self._rules.judge(values, {})
         try:
             judged = self._rules.judge(dict(known), {}, repeated)
         except Refused as refused:
@@ -133,7 +138,7 @@ class Query:
     def _explain_plus(self, refused: Refused, known: Mapping[str, Any], raw: bytes) -> Refused:
         """The refusal, with a hint if a timestamp lost the `+` of its offset, which a query string reads as a space."""
         value = known.get(refused.param or "")
-        expected = refused.words.get("expected")
+        expected = refused.values.get("expected")
         if refused.param not in self._timestamps or b"+" not in raw or not isinstance(value, str) or " " not in value:
             return refused
         if expected is None:
@@ -173,21 +178,23 @@ class Operation:
 
 
 @lru_cache(maxsize=8)
-def operations(document: Document) -> tuple[Operation, ...]:
+def compile_operations(document: Document) -> tuple[Operation, ...]:
     """All operations of a document, compiled; cached.
 
     Raises:
         SpecError: an operation cannot be compiled.
     """
     return tuple(
-        _compile_part(f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _operation, document, path, method, node)
+        _compile_part(
+            f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _compile_operation, document, path, method, node
+        )
         for path, method, node in document.operations()
     )
 
 
 def compile_elsewhere(document: Document) -> Mapping[str, Refusal]:
     """The refusals of requests that reach no operation, by reason."""
-    return _compile_part("#/x-elsewhere", _answers, document, document.root.get("x-elsewhere", {}))[0]
+    return _compile_part("#/x-elsewhere", _compile_answers, document, document.root.get("x-elsewhere", {}))[0]
 
 
 def _compile_part(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:  # noqa: ANN401
@@ -206,14 +213,15 @@ def _compile_part(pointer: str, compile_: Callable[..., Part], *parts: Any) -> P
         raise SpecError(f"{pointer}: {error}") from error
 
 
-def _operation(document: Document, path: str, method: str, node: Node) -> Operation:
-    reasons, answers = _answers(document, node["responses"])
+def _compile_operation(document: Document, path: str, method: str, node: Node) -> Operation:
+    reasons, answers = _compile_answers(document, node["responses"])
     parameters = [document.resolve(one) for one in node.get("parameters", ())]
     for one in parameters:
         if one["in"] not in _LOCATIONS or (one["in"] == "header" and one.get("required")):
             raise ValueError(f"the emulator does not honour the parameter {one['name']} in {one['in']}")
     security: list[dict[str, list[str]]] = node.get("security", document.root.get("security")) or []
-    headers = tuple(_header(one["name"], one["schema"]) for one in parameters if one["in"] == "header")
+    headers = tuple(_compile_header(one["name"], one["schema"]) for one in parameters if one["in"] == "header")
+    unknown_first = document.root.get(_UNKNOWN_FIRST, False)
     return Operation(
         id=node["operationId"],
         method=method,
@@ -221,8 +229,10 @@ def _operation(document: Document, path: str, method: str, node: Node) -> Operat
         secured=bool(security),
         permissions=tuple(role for one in security for roles in one.values() for role in roles),
         headers=headers,
-        query=Query([one for one in parameters if one["in"] == "query"]),
-        body=_body(document, node["requestBody"]) if "requestBody" in node else None,
+        query=Query([one for one in parameters if one["in"] == "query"], unknown_first=unknown_first),
+        body=_compile_body(document, node["requestBody"], unknown_first=unknown_first)
+        if "requestBody" in node
+        else None,
         answers=answers,
         reasons=reasons,
         idempotent=any(one.name == "Idempotency-Key" for one in headers),
@@ -230,23 +240,24 @@ def _operation(document: Document, path: str, method: str, node: Node) -> Operat
     )
 
 
-def _header(name: str, schema: Node) -> Header:
+def _compile_header(name: str, schema: Node) -> Header:
     return Header(name, name.lower().encode(), compile_schema(schema), schema.get("x-expected", ""))
 
 
-def _body(document: Document, node: Node) -> Body:
+def _compile_body(document: Document, node: Node, *, unknown_first: bool) -> Body:
     found = document.resolve(node)
     schema = found["content"][JSON]["schema"]
-    return Body(found["x-max-bytes"], found.get("required", False), ObjectRules(schema, "field"))
+    rules = ObjectRules(schema, "field", unknown_first=unknown_first)
+    return Body(found["x-max-bytes"], found.get("required", False), rules)
 
 
-def _answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal], Mapping[int, Answer]]:
+def _compile_answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal], Mapping[int, Answer]]:
     reasons: dict[str, Refusal] = {}
     answers: dict[int, Answer] = {}
     texts = document.root.get("components", {}).get("examples", {})
     for status, response in responses.items():
         found = document.resolve(response)
-        answers[int(status)] = _answer(found)
+        answers[int(status)] = _compile_answer(found)
         if int(status) >= 400:  # noqa: PLR2004  the statuses of errors
             for reason, example in found["content"][JSON]["examples"].items():
                 error = example["value"]["error"]
@@ -258,7 +269,7 @@ def _answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal]
     return reasons, answers
 
 
-def _answer(response: Node) -> Answer:
+def _compile_answer(response: Node) -> Answer:
     headers = response.get("headers", {})
     content = response.get("content", {})
     page = content.get(JSON, {}).get("schema", {}).get("properties", {}).get("data", {}).get("items")
@@ -270,12 +281,12 @@ def _answer(response: Node) -> Answer:
     )
 
 
-def _pairs(raw: bytes) -> Sequence[tuple[str, str]]:
+def _split_query(raw: bytes) -> Sequence[tuple[str, str]]:
     # No operation has this many parameters, so a longer query has a fault among those that are read.
     pairs = list(filter(None, raw.split(b"&")))[:_MOST_PARAMETERS]
     return parse_qsl(b"&".join(pairs).decode("latin-1"), keep_blank_values=True, errors="replace")
 
 
-def _integer(text: str) -> int | str:
+def _read_integer(text: str) -> int | str:
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else text  # noqa: PLR2004

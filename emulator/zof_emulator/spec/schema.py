@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jsonschema_rs
 
+from zof_emulator.core.fields import describe_nearest
 from zof_emulator.core.instants import parse_rfc3339
 from zof_emulator.core.refusal import Refused
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _LONGEST_ECHO: Final = 100
 
 
-def _kind(schema: Node) -> str:
+def _find_kind(schema: Node) -> str:
     return "date-time" if schema.get("format") == "date-time" else schema.get("type") or ""
 
 
@@ -98,7 +99,7 @@ def find_alternatives(schema: Node) -> list[str]:
     names = [schema["if"]["required"][0]]
     rest = schema["else"]
     names += find_alternatives(rest) or rest["required"]
-    if schema != _one_of(names) | {key: value for key, value in schema.items() if key not in _CONDITION}:
+    if schema != _require_one_of(names) | {key: value for key, value in schema.items() if key not in _CONDITION}:
         raise ValueError(f"the condition must say that exactly one of {', '.join(names)} is given")
     return names
 
@@ -106,13 +107,13 @@ def find_alternatives(schema: Node) -> list[str]:
 _CONDITION: Final = ("if", "then", "else")
 
 
-def _one_of(names: Sequence[str]) -> Node:
+def _require_one_of(names: Sequence[str]) -> Node:
     """The condition that exactly one of these fields is given."""
     first, *rest = ({"required": [name]} for name in names)
     if not rest:
         return first
     others = rest[0] if len(rest) == 1 else {"anyOf": rest}
-    return {"if": first, "then": {"not": others}, "else": _one_of(names[1:])}
+    return {"if": first, "then": {"not": others}, "else": _require_one_of(names[1:])}
 
 
 def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
@@ -123,22 +124,24 @@ def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
 class ObjectRules:
     """The rules of a request's body or query. The first fault, in the order of the document, is refused."""
 
-    __slots__ = ("_alternatives", "_extended", "_is_valid", "_kind", "_read", "_schema", "_validator")
+    __slots__ = ("_alternatives", "_extended", "_is_valid", "_kind", "_read", "_schema", "_unknown_first", "_validator")
 
-    def __init__(self, schema: Node, kind: str) -> None:
+    def __init__(self, schema: Node, kind: str, *, unknown_first: bool = False) -> None:
         """Compile the rules.
 
         Args:
             schema: an object schema without references.
             kind: `field` or `parameter`; a part of the names of reasons.
+            unknown_first: whether an unknown name is refused before all other faults, instead of after them.
         """
         self._schema = schema
+        self._unknown_first = unknown_first
         properties = schema["properties"]
         self._kind = kind
         self._alternatives = find_alternatives(schema)
         self._extended = [(name, one["x-extended-by"]) for name, one in properties.items() if "x-extended-by" in one]
         extended = {name for name, _ in self._extended}
-        self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _kind(one)) in _READ}
+        self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _find_kind(one)) in _READ}
         closed = {
             name: {key: value for key, value in one.items() if key != _OPEN_CHOICES or name not in extended}
             for name, one in properties.items()
@@ -188,7 +191,8 @@ class ObjectRules:
 
     def _order(self, path: Sequence[str | int]) -> tuple[int, int, int]:
         names = list(self._schema["properties"])
-        first = names.index(str(path[0])) if path and path[0] in names else len(names) if path else -1
+        unknown = -1 if self._unknown_first else len(names)
+        first = names.index(str(path[0])) if path and path[0] in names else unknown if path else -1
         return first, len(path), next((step for step in path if isinstance(step, int)), 0)
 
     def _faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
@@ -198,7 +202,10 @@ class ObjectRules:
         properties = self._schema["properties"]
         is_closed = self._schema.get("additionalProperties") is False
         for name in islice((name for name in value if is_closed and name not in properties), 1):
-            yield [name], Refused(f"unknown_{self._kind}", _cut(name), allowed=", ".join(properties) or "no fields")
+            known = (
+                f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "there are none"
+            )
+            yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=known)
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
         yield from self._faults_of_alternatives(value)
@@ -221,7 +228,7 @@ class ObjectRules:
         for step in path:
             schema = _follow(schema, step)
             expected = schema.get("x-expected", expected)
-        param = _path(path) or None
+        param = _format_path(path) or None
         choices = labels[schema["x-extended-by"]] if "x-extended-by" in schema else schema.get("enum")
         if choices is not None:
             return Refused("unknown_choice", param, allowed=", ".join(choices))
@@ -252,9 +259,9 @@ def _follow(schema: Node, step: str | int) -> Node:
     return found if isinstance(found, dict) else {}
 
 
-def _path(steps: Sequence[str | int]) -> str:
-    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return words.removeprefix(".")
+def _format_path(steps: Sequence[str | int]) -> str:
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return path.removeprefix(".")
 
 
 def _cut(name: str) -> str:

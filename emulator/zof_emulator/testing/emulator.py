@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zof_emulator.app import create_app
 from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.scenarios.load import load, read_source
+from zof_emulator.scenarios.load import load_scenario, read_source
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.settings import Settings
 from zof_emulator.testing.control import ControlError
@@ -89,7 +89,7 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
     """
     chosen = settings or Settings(port=0)
     if "scenario" in changes and not isinstance(changes["scenario"], Scenario):
-        chosen = load(changes.pop("scenario")).apply(chosen)
+        chosen = load_scenario(changes.pop("scenario")).apply(chosen)
     chosen = replace(chosen, **changes)
     listeners = listen(chosen.host, chosen.port)
     host, port = listeners[0].getsockname()[:2]

@@ -218,7 +218,7 @@ class World:
         return found
 
     def start_scenario(self, scenario: str | Path | Mapping[str, Any]) -> None:
-        """Start the world anew with a scenario: the name of a built-in one, the path of a file, or an object.
+        """Restart the world with a scenario: the name of a built-in one, the path of a file, or an object.
 
         `api_key` and `client` then have a key of that scenario.
 
@@ -232,7 +232,7 @@ class World:
         self.api_key = api_key
 
     def configure(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  fields of PATCH /_emulator/config
-        """Change `rate`, `capacity`, `clock` or `faults` of the running world; returns its configuration.
+        """Change the configuration of the running world: the fields of `PATCH /_emulator/config`; returns all of them.
 
         Raises:
             ControlError: a value is not allowed; nothing is changed.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from zof_emulator.core.deliveries import Tampering
 from zof_emulator.core.evolution import Evolution
-from zof_emulator.handlers.webhook_views import envelope
-from zof_emulator.webhooks.post import Post, host_header
+from zof_emulator.handlers.webhook_views import build_envelope
+from zof_emulator.webhooks.post import Post, build_host_header
 from zof_emulator.webhooks.signing import HEADER, sign
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def compose(world: World, delivery: Delivery) -> Post:
     """The request of a delivery, signed over the bytes of its body."""
     endpoint = world.outbox.endpoints.get(delivery.endpoint)
-    content = envelope(world, delivery.event)
+    content = build_envelope(world, delivery.event)
     if world.config.evolve:
         content = Evolution(world.seed).evolve(content)
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
@@ -31,7 +31,7 @@ def compose(world: World, delivery: Delivery) -> Post:
     elif delivery.tampering is Tampering.WHITESPACE:
         body = json.dumps(content, ensure_ascii=False).encode()
     headers = (
-        ("Host", host_header(endpoint.url)),
+        ("Host", build_host_header(endpoint.url)),
         ("Content-Type", "application/json"),
         ("User-Agent", "zof-emulator"),
         (HEADER, signature),

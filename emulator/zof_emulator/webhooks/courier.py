@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from zof_emulator.core.deliveries import AttemptResult
-from zof_emulator.core.endpoints import authority_of
+from zof_emulator.core.endpoints import parse_authority
 from zof_emulator.core.refusal import Refused
 from zof_emulator.webhooks.post import LIMIT_MS, CallPolicy, Post
 
@@ -86,7 +86,7 @@ class Courier:
 
     async def _send(self, post: Post) -> AttemptResult:
         try:
-            scheme, host, port = authority_of(post.url)
+            scheme, host, port = parse_authority(post.url)
         except Refused:
             return _describe_refusal("this is no URL that can be called")
         try:

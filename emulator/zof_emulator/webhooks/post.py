@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
-from zof_emulator.core.endpoints import authority_of
+from zof_emulator.core.endpoints import parse_authority
 
 LIMIT_MS: Final = 10_000
 """The time that a receiver has to answer, in ms of real time."""
@@ -41,8 +41,8 @@ def is_loopback(address: str) -> bool:
     return parsed.is_loopback
 
 
-def host_header(url: str) -> str:
+def build_host_header(url: str) -> str:
     """The `Host` header for a URL."""
-    scheme, host, port = authority_of(url)
+    scheme, host, port = parse_authority(url)
     name = f"[{host}]" if ":" in host else host
     return name if port == _DEFAULT_PORTS[scheme] else f"{name}:{port}"

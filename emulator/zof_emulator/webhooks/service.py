@@ -1,7 +1,8 @@
 """The delivery service: a thread that takes due deliveries from the outboxes of all worlds, and sends them.
 
 The thread starts at the first delivery and imports httpcore then, so an emulator without webhooks pays for neither. It
-uses a world only while it holds the lock that requests hold too.
+ends when no delivery is waiting, so an emulator that a test drops leaves no thread and no socket behind, and the next
+delivery starts another one. It uses a world only while it holds the lock that requests hold too.
 """
 
 from __future__ import annotations
@@ -62,13 +63,22 @@ class DeliveryService:
         self,
         compose: Callable[[World, Delivery], Post],
         make_sender: Callable[[], Sender],
+        *,
+        linger_ms: int = 1_000,
     ) -> None:
-        """`compose` makes a delivery's request; `make_sender` is called once, in the thread."""
+        """Start no thread yet.
+
+        Args:
+            compose: makes a delivery's request.
+            make_sender: called in each thread that is started.
+            linger_ms: how long a thread waits for another delivery, with its connections open, when none is waiting.
+        """
         self.lock = Lock()
         """Whoever uses a world holds this lock."""
         self.compose = compose
         """Makes a delivery's request."""
         self._make_sender = make_sender
+        self._linger_ms = linger_ms
         self._asleep: WeakKeyDictionary[WorldHolder, int] = WeakKeyDictionary()
         """The instant, in ms of a world's clock, until which no delivery of it is due unless its outbox changes."""
         self._waiting: list[tuple[WorldHolder, Future[None]]] = []
@@ -86,7 +96,9 @@ class DeliveryService:
         world = holder.world
         if not world.outbox.is_active:
             return
-        if world.outbox.is_ready or (not world.clock.stands and world.agenda.first < self._asleep.get(holder, NEVER)):
+        if world.outbox.is_ready or (
+            not world.clock.is_stopped and world.agenda.first < self._asleep.get(holder, NEVER)
+        ):
             self._asleep[holder] = 0
             self._rouse()
 
@@ -125,8 +137,9 @@ class DeliveryService:
             loop, self._loop, self._is_closed = self._loop, None, True
             if loop is not None:
                 loop.call_soon_threadsafe(self._wake.set)
-        if self._thread is not None:
-            self._thread.join(1)
+            thread = self._thread
+        if thread is not None:
+            thread.join(1)
 
     # --- in the thread
 
@@ -136,19 +149,32 @@ class DeliveryService:
     async def _serve(self) -> None:
         sender = self._make_sender()
         with self.lock:
+            self._wake = asyncio.Event()
             self._loop = None if self._is_closed else asyncio.get_running_loop()
         while not self._is_closed:
             self._wake.clear()
             with self.lock:
                 self._is_woken = False
                 pause = min([self._advance(one, sender) for one in tuple(self._asleep)], default=_LONGEST_PAUSE_MS)
-            waker = asyncio.get_running_loop().call_later(max(pause, 1) / _SECOND_MS, self._wake.set)
-            await self._wake.wait()
-            waker.cancel()
+                is_idle = not self._tasks and all(until == NEVER for until in self._asleep.values())
+            try:
+                async with asyncio.timeout((self._linger_ms if is_idle else max(pause, 1)) / _SECOND_MS):
+                    await self._wake.wait()
+            except TimeoutError:
+                if is_idle and self._retire():
+                    await sender.aclose()
+                    return
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await sender.aclose()
+
+    def _retire(self) -> bool:
+        """Let the next delivery start another thread, unless one is due by now; whether this thread ends."""
+        with self.lock:
+            if not self._is_woken:
+                self._loop = self._thread = None
+        return self._loop is None
 
     def _advance(self, holder: WorldHolder, sender: Sender) -> int:
         """Begin the due deliveries of a world; return the ms until the next one, as known now."""
@@ -157,9 +183,15 @@ class DeliveryService:
             post = self.compose(world, delivery)
             task = asyncio.get_running_loop().create_task(self._deliver(holder, world, delivery.number, post, sender))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        self._asleep[holder] = until = NEVER if world.clock.stands else world.agenda.first
+            task.add_done_callback(self._forget)
+        self._asleep[holder] = until = NEVER if world.clock.is_stopped else world.agenda.first
         return min(_LONGEST_PAUSE_MS, until - world.now)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """Drop a task that has ended; after the last one the thread may be idle."""
+        self._tasks.discard(task)
+        if not self._tasks:
+            self._wake.set()
 
     async def _deliver(self, holder: WorldHolder, world: World, number: int, post: Post, sender: Sender) -> None:
         result = await sender.send(post)

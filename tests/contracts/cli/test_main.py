@@ -19,7 +19,7 @@ from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.events import VerificationStarted
 from zof_contracts.evidence.findings import RuleResult, Verdict
 from zof_contracts.report import FILES
-from zof_contracts.report.curl import key_variable
+from zof_contracts.report.curl import name_key_variable
 from zof_contracts.report.document import FORMAT
 from zof_contracts.target.budget import Budget, BudgetExceeded
 from zof_contracts.target.target import KEYS
@@ -474,7 +474,7 @@ def test_as_a_module() -> None:
 def test_keys_go_by_one_name(key: str) -> None:
     """A script reads each API key from the variable that the option reads."""
     name = "key" if key == "main" else f"key_{key.replace('-', '_')}"
-    assert next(str(option.envvar) for option in OPTIONS if option.name == name) == key_variable(key)
+    assert next(str(option.envvar) for option in OPTIONS if option.name == name) == name_key_variable(key)
 
 
 def test_a_password_in_the_address_is_printed_nowhere(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:

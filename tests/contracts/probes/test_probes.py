@@ -19,7 +19,7 @@ from zof_contracts.target.client import Client
 from zof_contracts.target.target import Target
 from zof_contracts.verification.run import run
 
-from tests.contracts.answers import QUOTA, answering
+from tests.contracts.answers import QUOTA, answer_with
 from tests.mutants.catalogue import target
 from tests.mutants.layer import Mutant, always
 
@@ -96,7 +96,7 @@ def test_a_target_that_answers_everything_alike_keeps_nothing(
 ) -> None:
     """A target that does nothing keeps no rule about what a target does, and breaks few."""
     where = Target(
-        app=answering(status, body, *headers),
+        app=answer_with(status, body, *headers),
         keys=_THREE_KEYS,
     )
     ledger, client = probe_all(where)

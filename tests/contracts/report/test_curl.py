@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from zof_contracts.evidence.exchange import Exchange, Request, Response
-from zof_contracts.report.curl import key_variable, write_script
+from zof_contracts.report.curl import name_key_variable, write_script
 from zof_contracts.target.client import Client
 from zof_contracts.target.clock import find_clock_control
 from zof_contracts.target.requests import add_header, build_post, build_request
@@ -57,7 +57,7 @@ def run_script(client: Client, folder: Path, *trace: Exchange) -> str:
 
 def run_printed(script: str, folder: Path, keys: Mapping[str, str]) -> str:
     """Run a script in a shell, with the keys in its environment, and return its output."""
-    variables = environment({key_variable(name): key for name, key in keys.items()})
+    variables = environment({name_key_variable(name): key for name, key in keys.items()})
     done = subprocess.run(
         ["/bin/sh", "-eu"],
         input=script,
@@ -182,7 +182,7 @@ def test_the_small_shell_is_right(tmp_path: Path, name: str) -> None:
     mutant = MUTANTS[name]
     finding = next(each for each in verify(mutant).findings if each.rule.name == mutant.rule)
     keys = target(mutant).keys
-    small = Shell(target(mutant), {key_variable(key): secret for key, secret in keys.items()})
+    small = Shell(target(mutant), {name_key_variable(key): secret for key, secret in keys.items()})
     small.run(write_script(finding.trace, base=small.target.base, keys=keys, can_move_clock=True))
     with HostileServer(answer_for(target(mutant))) as server:
         printed = run_printed(

@@ -26,7 +26,7 @@ from zof_contracts.target.transport import Unreachable
 from zof_contracts.verification import run as runner
 from zof_contracts.verification.run import run
 
-from tests.contracts.answers import answering
+from tests.contracts.answers import answer_with
 from tests.mutants.catalogue import target
 from tests.mutants.layer import Mutant, always, error, says
 from tests.served import Server
@@ -62,14 +62,14 @@ def test_a_target_that_cannot_be_verified_is_one_clear_line(
 ) -> None:
     """What redirects, speaks HTML or refuses the key is refused at once."""
     with pytest.raises(Unreachable, match=said) as refused:
-        run(Target(app=answering(status, body, *headers), keys={"main": "zof_secret"}))
+        run(Target(app=answer_with(status, body, *headers), keys={"main": "zof_secret"}))
     assert "\n" not in str(refused.value)
 
 
 def test_a_target_that_only_says_429_stops() -> None:
     """429 without a Retry-After leaves nothing to wait for."""
     with pytest.raises(Stopped, match="429"):
-        run(Target(app=answering(429, b"{}", JSON), keys={"main": "zof_test_key"}))
+        run(Target(app=answer_with(429, b"{}", JSON), keys={"main": "zof_test_key"}))
 
 
 def test_a_target_that_is_down_is_unreachable() -> None:

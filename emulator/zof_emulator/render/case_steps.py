@@ -34,19 +34,19 @@ class Step:
     end: int
 
 
-def origin(environment: str) -> str:
+def make_origin(environment: str) -> str:
     """The origin of the simulated application, such as `https://staging.app.example`; valid for any label."""
     words = "-".join(re.findall(r"[A-Za-z0-9]+", environment)).lower()
     return f"https://{words[:_LABEL].rstrip('-') or 'unnamed'}.app.example"
 
 
-def address(result: Result, path: str = "/") -> str:
+def make_url(result: Result, path: str = "/") -> str:
     """The URL that a case requests, with the case's ID in its query."""
     case = quote(result.test_case_id, safe="", errors="replace")
-    return f"{origin(result.environment)}{path}?case={case}"
+    return f"{make_origin(result.environment)}{path}?case={case}"
 
 
-def steps(result: Result) -> tuple[Step, ...]:
+def plan_steps(result: Result) -> tuple[Step, ...]:
     """The steps of a case, which follow one another and together last as long as the case; empty if it never started.
 
     Only the case's ID decides how the time is divided.
@@ -55,12 +55,14 @@ def steps(result: Result) -> tuple[Step, ...]:
         return ()
     case = result.test_case_id
     return tuple(
-        Step(title, case, method, address(result, path), media_type, begin, end)
-        for (title, method, path, media_type), (begin, end) in zip(_ACTS, pairwise(_marks(result)), strict=True)
+        Step(title, case, method, make_url(result, path), media_type, begin, end)
+        for (title, method, path, media_type), (begin, end) in zip(
+            _ACTS, pairwise(_divide_duration(result)), strict=True
+        )
     )
 
 
-def _marks(result: Result) -> list[int]:
+def _divide_duration(result: Result) -> list[int]:
     """The ms at which steps meet, from 0 to the case's duration."""
     draw = zlib.crc32(result.test_case_id.encode(errors="replace"))
     weights = [4 + (draw >> 8 * place & 7) for place in range(len(_ACTS))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
-from zof_emulator.render.story import address, origin, steps
+from zof_emulator.render.case_steps import make_origin, make_url, plan_steps
 
 from tests.render.strategies import SAMPLE, anything, from_statuses, ids
 
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 )
 def test_host(environment: str, host: str) -> None:
     """An environment is one part of a host under `app.example`, and can name no other host."""
-    assert origin(environment) == f"https://{host}.app.example"
+    assert make_origin(environment) == f"https://{host}.app.example"
 
 
 @given(anything)
 def test_host_of_any_label(environment: str) -> None:
     """The host is valid in DNS, whatever the label."""
-    assert re.fullmatch(r"https://(?!-)[a-z0-9-]{1,63}(?<!-)\.app\.example", origin(environment))
+    assert re.fullmatch(r"https://(?!-)[a-z0-9-]{1,63}(?<!-)\.app\.example", make_origin(environment))
 
 
 @given(anything | ids)
 def test_address_is_ascii(case: str) -> None:
     """A case's ID reaches the URL quoted, whatever it holds."""
-    url = address(replace(SAMPLE, test_case_id=case))
+    url = make_url(replace(SAMPLE, test_case_id=case))
     assert re.fullmatch(r"https://staging\.app\.example/\?case=[A-Za-z0-9._~%-]*", url)
 
 
 @given(from_statuses())
 def test_steps_fill_the_case(result: Result) -> None:
     """Steps begin with the case, follow one another without a gap, and end with it."""
-    told = steps(result)
+    told = plan_steps(result)
     if result.started_at is None:
         assert told == ()
         return
@@ -62,5 +62,5 @@ def test_steps_fill_the_case(result: Result) -> None:
 def test_shares_differ() -> None:
     """Two cases with equal durations have different but reproducible step durations."""
     other = replace(SAMPLE, test_case_id="tc_login")
-    assert [step.end for step in steps(SAMPLE)] != [step.end for step in steps(other)]
-    assert steps(SAMPLE) == steps(replace(SAMPLE, id="res_2", created_at=None))
+    assert [step.end for step in plan_steps(SAMPLE)] != [step.end for step in plan_steps(other)]
+    assert plan_steps(SAMPLE) == plan_steps(replace(SAMPLE, id="res_2", created_at=None))
