@@ -273,6 +273,7 @@ def test_a_world_with_many_runs_begins_in_slices(
         zof = Zof(seed=5)
         if path == "/reset":
             assert zof.tell("PUT", "/scenario", {"scenario": HISTORY}).status == 200
+            assert zof.within("other").get("/runs").status == 200
         monkeypatch.setattr("zof_emulator.core.history.SLICE", length)
         made = Call(zof, method, f"/_emulator{path}", body=json.dumps(body).encode())
         steps = finish(made)
@@ -280,6 +281,46 @@ def test_a_world_with_many_runs_begins_in_slices(
         assert made.answer.status in {200, 201}
         found.append((made.answer.content, zof.send("GET", f"{name}/_emulator/snapshot").content))
     assert found[0] == found[1]
+
+
+def test_a_world_of_a_request_begins_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request to a world creates it in slices; one world at a time is made, and others are served."""
+    found = []
+    for length in (20, 1 << 30):
+        zof = Zof(seed=5, max_worlds=3)
+        assert zof.tell("PUT", "/scenario", {"scenario": HISTORY}).status == 200
+        monkeypatch.setattr("zof_emulator.core.history.SLICE", length)
+        paths = ("/w/a/v1/runs", "/w/a/v1/runs", "/w/b/v1/runs", "/w/c/_emulator/clock")
+        first, *others = (Call(zof, "GET", path) for path in paths)
+        steps = 1
+        while not first.step():
+            steps += 1
+            for path, status in (("/_emulator/health", 200), ("/v1/runs", 200), ("/w/a/v1/nothing", 404)):
+                served = Call(zof, "GET", path)
+                assert served.step()
+                assert served.answer.status == status
+            assert not any(other.step() for other in others)
+        assert (steps > 50) == (length == 20)
+        while not all(other.has_ended for other in others):
+            for other in others:
+                assert other.has_ended or other.step() or steps > 1
+        assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default", "a", "b"]
+        assert zof.within("d").get("/runs").status == 409
+        content = zof.within("a").tell("GET", "/snapshot").content
+        found.append((content, *(one.answer.content for one in (first, *others))))
+    assert found[0] == found[1]
+
+
+def test_a_world_that_is_given_up_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the server drops the request that creates a world, the world does not exist, and others can be created."""
+    zof = Zof(max_worlds=2)
+    assert zof.tell("PUT", "/scenario", {"scenario": HISTORY}).status == 200
+    monkeypatch.setattr("zof_emulator.core.history.SLICE", 20)
+    call = Call(zof, "GET", "/w/a/v1/runs")
+    assert not call.step()
+    call._coroutine.close()  # noqa: SLF001  as a server does when it ends
+    assert zof.tell("GET", "/worlds/a").status == 404
+    assert zof.within("b").get("/runs").status == 200
 
 
 def test_a_new_scenario_that_is_given_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

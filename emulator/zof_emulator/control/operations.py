@@ -127,8 +127,7 @@ def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Re
         try:
             next(copying)
         except StopIteration as finished:
-            found = worlds.create(name, parent.config)
-            found.restore(finished.value)
+            found = worlds.create_copy(name, parent, finished.value)
             return Reply(201, Document(_show_world(found, _find_root(hosted, call))))
         return Waiting(go_on, is_slice=True)
 
