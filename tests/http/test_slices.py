@@ -158,7 +158,7 @@ def finish(call: Call) -> int:
 
 def shorten(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     """Set the number of actions of a slice."""
-    for module in ("core.auto_clock", "core.world"):
+    for module in ("core.auto_clock", "http.hosted_world", "control.operations"):
         monkeypatch.setattr(f"zof_emulator.{module}.SLICE", length)
 
 
@@ -281,6 +281,41 @@ def test_a_world_with_many_runs_begins_in_slices(
         assert made.answer.status in {200, 201}
         found.append((made.answer.content, zof.send("GET", f"{name}/_emulator/snapshot").content))
     assert found[0] == found[1]
+
+
+def late_worlds(count: int) -> Zof:
+    """An emulator with worlds in which 100 actions and more are due."""
+    now = [EPOCH]
+    zof = Zof(clock="real", system=partial(max, now))
+    for place in range(count):
+        zof.within(f"w{place}").start(*CASES[:100])
+    now.append(EPOCH + 24 * 3_600_000)
+    return zof
+
+
+def test_a_list_of_worlds_costs_one_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listing worlds carries out at most one slice of due actions in all, and the next lists carry out the rest."""
+    zof = late_worlds(3)
+    shorten(monkeypatch, 50)
+    ended = []
+    for _ in range(8):
+        assert zof.tell("GET", "/worlds").status == 200
+        runs = [hosted.world.runs[2] for hosted in list(zof.app.worlds)[1:]]
+        ended.append(sum(len(run.outcomes) for run in runs))
+    assert ended == [49, 99, 148, 198, 247, 297, 300, 300]  # the start of each run is an action too
+
+
+def test_a_fork_of_a_late_world_is_made_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world in which much is due is brought up to date in slices before it is forked."""
+    zof = late_worlds(1)
+    shorten(monkeypatch, 5)
+    fork = Call(zof, "POST", "/_emulator/worlds/w0/fork", body=b'{"name": "fork"}')
+    steps = 1
+    while not fork.step():
+        steps += 1
+        assert Call(zof, "GET", "/_emulator/health").step()
+    assert steps > 20
+    assert zof.within("fork").get("/runs", limit=1).json["data"][0]["completed_at"] is not None
 
 
 def test_a_world_of_a_request_begins_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.control import clock, config, deliveries, faults, journal, scenarios, snapshots
 from zof_emulator.control.snapshot_reader import SnapshotReader
+from zof_emulator.core.timeline import SLICE
 from zof_emulator.handlers import views
 from zof_emulator.handlers.messages import Document, Reply, Request, Waiting, carry_out
 from zof_emulator.http.world_registry import DEFAULT
@@ -57,7 +58,7 @@ def build_table(
             "listWorlds": lambda hosted, call: _list_worlds(worlds, hosted, call),
             "createWorld": lambda hosted, call: _create_world(worlds, hosted, call),
             "getWorld": lambda hosted, call: Reply(
-                200, Document(_show_world(worlds.find(call.id), _find_root(hosted, call)))
+                200, Document(_show_settled_world(worlds.find(call.id), _find_root(hosted, call)))
             ),
             "deleteWorld": lambda hosted, call: _delete_world(worlds, hosted, call),
             "forkWorld": lambda hosted, call: _fork_world(worlds, hosted, call),
@@ -99,8 +100,12 @@ def _reset_in_slices(hosted: HostedWorld, call: Request) -> Generator[None, None
 
 
 def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
-    root = _find_root(hosted, call)
-    return Reply(200, Document({"data": [_show_world(one, root) for one in worlds]}))
+    """All worlds, which are together at most one slice of actions nearer to the current instant."""
+    root, left, shown = _find_root(hosted, call), SLICE, []
+    for one in worlds:
+        left = one.settle_partly(left)
+        shown.append(_show_world(one, root))
+    return Reply(200, Document({"data": shown}))
 
 
 def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
@@ -118,31 +123,32 @@ def _create_in_slices(worlds: WorldRegistry, hosted: HostedWorld, call: Request)
 
 def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
     """A fork is made in slices, and is there when it is complete."""
+    return carry_out(_fork_in_slices(worlds, hosted, call))
+
+
+def _fork_in_slices(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
     parent, name = worlds.find(call.id), call.body["name"]
-    parent.settle_wholly()
+    yield from parent.settle_in_slices()
     worlds.check_new(name)
-    copying = snapshots.copy_world(parent)
-
-    def go_on() -> Reply | Waiting:
-        try:
-            next(copying)
-        except StopIteration as finished:
-            found = worlds.create_copy(name, parent, finished.value)
-            return Reply(201, Document(_show_world(found, _find_root(hosted, call))))
-        return Waiting(go_on, is_slice=True)
-
-    return go_on()
+    copy = yield from snapshots.copy_world(parent)
+    created = worlds.create_copy(name, parent, copy)
+    return Reply(201, Document(_show_world(created, _find_root(hosted, call))))
 
 
 def _delete_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
-    gone = _show_world(worlds.find(call.id), _find_root(hosted, call))
+    gone = _show_settled_world(worlds.find(call.id), _find_root(hosted, call))
     worlds.delete(call.id)
     return Reply(200, Document(gone))
 
 
+def _show_settled_world(hosted: HostedWorld, root: str) -> dict[str, Any]:
+    """A world as JSON, at most one slice of actions nearer to the current instant."""
+    hosted.settle_without_use()
+    return _show_world(hosted, root)
+
+
 def _show_world(hosted: HostedWorld, root: str) -> dict[str, Any]:
-    world = hosted.settle_without_use()
-    journal = hosted.journal
+    world, journal = hosted.world, hosted.journal
     return {
         "name": hosted.name or DEFAULT,
         "base_url": f"{root}{hosted.mount}{views.PREFIX}",
