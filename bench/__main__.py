@@ -8,14 +8,16 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench import boot, extras, report, throughput, verification, webhooks, weight
-from bench.machine import ROOT, CannotMeasure, cores, describe, tool
-from bench.servers import peers
+from bench import boot, extras, many_runs, report, throughput, verification, webhooks
+from bench.machine import ROOT, CannotMeasure, describe, find_tool, pin_cores
+from bench.servers import install_peers
+from bench.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +32,7 @@ _INTERRUPTED: Final = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the report and write it to files. Returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = _make_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the servers end too
     try:
         found = _measure(options)
@@ -49,20 +51,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Compare the emulator with a bare ASGI function, Starlette, Prism and Mockoon;"
         " measure how long a verification takes.",
     )
     parser.add_argument(
-        "--rounds", type=_positive, default=5, help="rounds in which each server is measured once (default: 5)"
+        "--rounds", type=_parse_positive, default=5, help="rounds in which each server is measured once (default: 5)"
     )
     parser.add_argument(
-        "--seconds", type=_positive, default=1, help="seconds that wrk sends requests in each round (default: 1)"
+        "--seconds", type=_parse_positive, default=1, help="seconds that wrk sends requests in each round (default: 1)"
     )
     parser.add_argument(
-        "--only", type=_parts, default=_PARTS, metavar="PART,…", help=f"measure these parts only: {', '.join(_PARTS)}"
+        "--only",
+        type=_parse_parts,
+        default=_PARTS,
+        metavar="PART,…",
+        help=f"measure these parts only: {', '.join(_PARTS)}",
     )
     parser.add_argument(
         "--peers",
@@ -74,13 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
+def _parse_positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 
-def _parts(text: str) -> tuple[str, ...]:
+def _parse_parts(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     unknown = [name for name in names if name not in _PARTS]
     if unknown:
@@ -89,48 +95,34 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
-    tool("wrk", "wrk")
-    tool("taskset", "util-linux")
+    find_tool("wrk", "wrk")
+    find_tool("taskset", "util-linux")
     machine = describe()
-    pinned = cores()
+    cores = pin_cores()
     operations = [name for name in throughput.NAMES if name in options.only]
     mocked = {"boot", *throughput.NAMES} & set(options.only)
-    others, without = peers() if options.peers and mocked else ((), "Peers were not measured")
+    others, without = install_peers() if options.peers and mocked else ((), "Peers were not measured")
     if without and options.peers and mocked:
         _log(without)
     found: dict[str, Any] = {"machine": machine, "without": without if mocked else ""}
     with tempfile.TemporaryDirectory(prefix="zof-bench-") as name:
-        folder = Path(name)
+        session = Session(options.rounds, options.seconds, cores, Path(name), _log)
         if operations:
-            found["throughput"] = throughput.measure(
-                operations,
-                others,
-                rounds=options.rounds,
-                seconds=options.seconds,
-                cores=pinned,
-                folder=folder,
-                log=_log,
-            )
+            found["throughput"] = throughput.measure(operations, others, session)
         if "extras" in options.only:
-            found["extras"] = extras.measure(
-                rounds=options.rounds, seconds=options.seconds, cores=pinned, folder=folder, log=_log
-            )
+            found["extras"] = extras.measure(session)
         if "webhooks" in options.only:
-            found["webhooks"] = webhooks.measure(
-                rounds=options.rounds, seconds=options.seconds, cores=pinned, folder=folder, log=_log
-            )
+            found["webhooks"] = webhooks.measure(session)
         if "boot" in options.only:
-            found["boot"] = boot.measure(
-                others, rounds=min(options.rounds, _BOOTS), cores=pinned, folder=folder, log=_log
-            )
+            found["boot"] = boot.measure(others, replace(session, rounds=min(options.rounds, _BOOTS)))
         if "memory" in options.only:
-            found["memory"] = weight.measure_memory(pinned, folder, _log)
+            found["memory"] = many_runs.measure_memory(session)
         if "pages" in options.only:
-            found["pages"] = weight.measure_pages(pinned, folder, _log)
+            found["pages"] = many_runs.measure_pages(session)
         if "verify" in options.only:
-            found["verify"] = verification.measure(cores=pinned, folder=folder, log=_log)
+            found["verify"] = verification.measure(session)
     machine["load after"] = " ".join(f"{one:.2f}" for one in os.getloadavg())
-    machine["servers on core, wrk on core"] = f"{pinned.server}, {pinned.client}"
+    machine["servers on core, wrk on core"] = f"{cores.server}, {cores.client}"
     machine["rounds, seconds each"] = f"{options.rounds}, {options.seconds}"
     machine["took"] = f"{time.monotonic() - _BEGAN:.0f} s"
     return found

@@ -18,7 +18,7 @@ _TWO: Final = 2
 
 
 class CannotMeasure(Exception):  # noqa: N818  it names what is missing
-    """A measurement is not possible: something is missing or has failed. The message is one line."""
+    """A measurement is not possible. The one-line message says what is missing or has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Cores:
     client: int
 
 
-def cores() -> Cores:
+def pin_cores() -> Cores:
     """The first two cores of this process, which is then pinned to the second. `CannotMeasure` if it has one."""
     available = sorted(os.sched_getaffinity(0))
     if len(available) < _TWO:
@@ -38,7 +38,7 @@ def cores() -> Cores:
     return Cores(available[0], available[1])
 
 
-def tool(name: str, package: str) -> str:
+def find_tool(name: str, package: str) -> str:
     """The path of a program. Raises `CannotMeasure` with the name of its Debian package if it is not installed."""
     found = shutil.which(name)
     if found is None:
@@ -46,7 +46,7 @@ def tool(name: str, package: str) -> str:
     return found
 
 
-def output(*command: str) -> str:
+def read_output(*command: str) -> str:
     """The output of a command, empty if it cannot be run. The exit status is ignored: some tools fail for a version."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  our own
@@ -57,21 +57,21 @@ def output(*command: str) -> str:
 
 def describe() -> dict[str, str]:
     """The facts about this machine and this checkout that a report states."""
-    commit = output("git", "describe", "--always", "--dirty")
+    commit = read_output("git", "describe", "--always", "--dirty")
     return {
         "measured at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "commit": commit or "no git checkout",
-        "processor": _processor(),
+        "processor": _read_processor(),
         "cores": str(os.cpu_count()),
         "load before": " ".join(f"{one:.2f}" for one in os.getloadavg()),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{package: version(package) for package in _PACKAGES},
-        "wrk": next(iter(output("wrk", "-v").split("[")[0].removeprefix("wrk ").split()), "?"),
-        "node": output("node", "--version") or "none",
+        "wrk": next(iter(read_output("wrk", "-v").split("[")[0].removeprefix("wrk ").split()), "?"),
+        "node": read_output("node", "--version") or "none",
     }
 
 
-def _processor() -> str:
+def _read_processor() -> str:
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,4 +1,4 @@
-"""A receiver of webhooks that costs next to nothing: python -m bench.receiver PORT."""
+"""A receiver of webhooks that does the least possible work: `python -m bench.receiver PORT`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _PAGE: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class _Protocol(asyncio.Protocol):
-    """Answers a GET with 200, for whoever waits for it to listen, and everything else with 204."""
+    """Answers a GET with 200, which shows that it listens, and every other request with 204."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._transport = cast("Transport", transport)
-        self._read = b""
+        self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        self._read += data
-        while (end := self._read.find(b"\r\n\r\n")) >= 0:
-            length = _LENGTH.search(self._read, 0, end)
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            length = _LENGTH.search(self._buffer, 0, end)
             size = end + 4 + (int(length[1]) if length else 0)
-            if len(self._read) < size:
+            if len(self._buffer) < size:
                 return
-            self._transport.write(_PAGE if self._read.startswith(b"GET") else _NO_CONTENT)
-            self._read = self._read[size:]
+            self._transport.write(_PAGE if self._buffer.startswith(b"GET") else _NO_CONTENT)
+            self._buffer = self._buffer[size:]
 
 
 async def _serve(port: int) -> None:

@@ -20,108 +20,94 @@ _LEGEND: Final = (
 
 def render(found: Found) -> str:
     """The whole report."""
-    return "\n".join(_lines(found)) + "\n"
+    return "\n".join(_render_lines(found)) + "\n"
 
 
-def _lines(found: Found) -> Iterator[str]:
+def _render_lines(found: Found) -> Iterator[str]:
     yield "# Benchmark"
     yield ""
-    yield from _verdicts(found)
+    yield from _render_verdicts(found)
     for operation in found.get("throughput", ()):
-        yield from _throughput(operation)
+        yield from _render_throughput(operation)
     if found.get("throughput"):
         yield from _LEGEND
         yield ""
     if "extras" in found:
-        yield from _extras(found["extras"])
+        yield from _render_extras(found["extras"])
     if "webhooks" in found:
-        yield from _webhooks(found["webhooks"])
+        yield from _render_webhooks(found["webhooks"])
     if "boot" in found:
-        yield from _boot(found["boot"])
+        yield from _render_boot(found["boot"])
     if "memory" in found:
-        yield from _memory(found["memory"])
+        yield from _render_memory(found["memory"])
     if "pages" in found:
-        yield from _pages(found["pages"])
+        yield from _render_pages(found["pages"])
     if "verify" in found:
-        yield from _verifications(found["verify"])
+        yield from _render_verifications(found["verify"])
     if found["without"]:
         yield found["without"] + "."
         yield ""
-    yield "## Where"
+    yield "## Machine"
     yield ""
-    yield from _table(("what", "value"), [(name, value) for name, value in found["machine"].items()])
+    yield from _render_table(("what", "value"), [(name, value) for name, value in found["machine"].items()])
 
 
-def _verdicts(found: Found) -> Iterator[str]:
+def _render_verdicts(found: Found) -> Iterator[str]:
     rows = [
-        (one["title"], f">= {one['target']:.2f} of the floor", f"{one['reached']:.3f}", _verdict(one))
+        (one["title"], f">= {one['target']:.2f} of the baseline", f"{one['reached']:.3f}", _format_verdict(one))
         for one in found.get("throughput", ())
         if one["target"] is not None
     ]
     if "extras" in found:
         one = found["extras"]
-        rows.append(("Journal, worlds", f">= {one['target']} of without", f"{one['reached']:.3f}", _met(one)))
+        rows.append(
+            ("Journal, worlds", f">= {one['target']} of the rate without", f"{one['reached']:.3f}", _format_met(one))
+        )
         one = one["faults"]
-        rows.append(("Fault rules", f">= {one['target']} of without", f"{one['reached']:.3f}", _met(one)))
+        rows.append(
+            ("Fault rules", f">= {one['target']} of the rate without", f"{one['reached']:.3f}", _format_met(one))
+        )
     if "webhooks" in found:
         one = found["webhooks"]["deliveries"]
-        rows.append((f"{one['count']:,} deliveries", f"< {one['target']:.0f} s", f"{one['reached']:.1f} s", _met(one)))
+        rows.append(
+            (f"{one['count']:,} deliveries", f"< {one['target']:.0f} s", f"{one['reached']:.1f} s", _format_met(one))
+        )
     if "boot" in found:
         first, memory = found["boot"]["seconds"], found["boot"]["memory"]
-        rows.append(("First answer", f"< {first['target']} s", f"{first['reached']:.3f} s", _met(first)))
-        rows.append(("Resident memory", f"< {memory['target']:.0f} MiB", f"{memory['reached']:.1f} MiB", _met(memory)))
+        rows.append(("First answer", f"< {first['target']} s", f"{first['reached']:.3f} s", _format_met(first)))
+        rows.append(
+            ("Resident memory", f"< {memory['target']:.0f} MiB", f"{memory['reached']:.1f} MiB", _format_met(memory))
+        )
     if "memory" in found:
         one = found["memory"]
-        rows.append(("Memory of a run", f"< {one['target']} B", f"{one['reached']:.0f} B", _met(one)))
+        rows.append(("Memory of a run", f"< {one['target']} B", f"{one['reached']:.0f} B", _format_met(one)))
     if "pages" in found:
         one = found["pages"]
-        rows.append(("Worst filter", f"<= {one['target']} x", f"{one['reached']:.2f} x", _met(one)))
+        rows.append(("Worst filter", f"<= {one['target']} x", f"{one['reached']:.2f} x", _format_met(one)))
     rows += [
-        (f"Verification: {one['title']}", f"< {one['target']:.0f} s", f"{one['seconds']:.1f} s", _met(one))
+        (f"Verification: {one['title']}", f"< {one['target']:.0f} s", f"{one['seconds']:.1f} s", _format_met(one))
         for one in found.get("verify", {}).get("rows", ())
         if one["target"] is not None
     ]
     if rows:
-        yield from _table(("what", "target", "reached", "verdict"), rows)
+        yield from _render_table(("what", "target", "reached", "verdict"), rows)
 
 
-def _extras(found: Found) -> Iterator[str]:
+def _render_extras(found: Found) -> Iterator[str]:
     yield "## With a journal, with a selected world, and with fault rules that do not match"
     yield ""
-    yield from _table(
+    yield from _render_table(
         ("operation", "with", "answers/s", "ratio", "spread", "CPU µs", "CPU ratio"),
-        [
-            (
-                row["title"],
-                name,
-                f"{one['rate']['median']:,.0f}",
-                f"{one['ratio']['median']:.3f}",
-                f"{one['ratio']['low']:.3f} to {one['ratio']['high']:.3f}",
-                f"{one['cpu_us']['median']:.1f}",
-                f"{one['cpu_ratio']['median']:.3f}",
-            )
-            for row in found["rows"]
-            for name, one in row["servers"].items()
-        ],
+        [(row["title"], name, *_format_load(one)) for row in found["rows"] for name, one in row["servers"].items()],
     )
 
 
-def _webhooks(found: Found) -> Iterator[str]:
+def _render_webhooks(found: Found) -> Iterator[str]:
     yield "## With a webhook"
     yield ""
-    yield from _table(
+    yield from _render_table(
         ("start a run with", "answers/s", "ratio", "spread", "CPU µs", "CPU ratio"),
-        [
-            (
-                name,
-                f"{one['rate']['median']:,.0f}",
-                f"{one['ratio']['median']:.3f}",
-                f"{one['ratio']['low']:.3f} to {one['ratio']['high']:.3f}",
-                f"{one['cpu_us']['median']:.1f}",
-                f"{one['cpu_ratio']['median']:.3f}",
-            )
-            for name, one in found["starts"].items()
-        ],
+        [(name, *_format_load(one)) for name, one in found["starts"].items()],
     )
     one = found["deliveries"]
     yield f"{one['count']:,} deliveries to a fast receiver on the same core took {one['seconds']:.1f} s."
@@ -129,10 +115,21 @@ def _webhooks(found: Found) -> Iterator[str]:
     yield ""
 
 
-def _throughput(operation: Found) -> Iterator[str]:
+def _format_load(one: Found) -> tuple[str, ...]:
+    """Rate and CPU time of a server, with their ratios to those of another one."""
+    return (
+        f"{one['rate']['median']:,.0f}",
+        f"{one['ratio']['median']:.3f}",
+        f"{one['ratio']['low']:.3f} to {one['ratio']['high']:.3f}",
+        f"{one['cpu_us']['median']:.1f}",
+        f"{one['cpu_ratio']['median']:.3f}",
+    )
+
+
+def _render_throughput(operation: Found) -> Iterator[str]:
     yield f"## {operation['title']}"
     yield ""
-    yield from _table(
+    yield from _render_table(
         ("server", "answers/s", "spread", "ratio", "spread", "CPU µs", "CPU ratio", "of core", "p99 ms"),
         [
             (
@@ -151,10 +148,10 @@ def _throughput(operation: Found) -> Iterator[str]:
     )
 
 
-def _boot(boot: Found) -> Iterator[str]:
+def _render_boot(boot: Found) -> Iterator[str]:
     yield "## Start to the first answer, and resident memory"
     yield ""
-    yield from _table(
+    yield from _render_table(
         ("server", "seconds", "spread", "CPU s", "MiB then", "MiB after 10,000 requests"),
         [
             (
@@ -170,10 +167,10 @@ def _boot(boot: Found) -> Iterator[str]:
     )
 
 
-def _memory(memory: Found) -> Iterator[str]:
+def _render_memory(memory: Found) -> Iterator[str]:
     yield f"## Bytes per run of two cases, with {memory['runs']:,} runs"
     yield ""
-    yield from _table(
+    yield from _render_table(
         ("counted by", "waiting", "ended"),
         [
             (name, f"{memory[key]['waiting']:,.0f}", f"{memory[key]['ended']:,.0f}")
@@ -185,10 +182,10 @@ def _memory(memory: Found) -> Iterator[str]:
     yield ""
 
 
-def _pages(pages: Found) -> Iterator[str]:
+def _render_pages(pages: Found) -> Iterator[str]:
     yield "## A page of 20, out of 100 runs and out of 100,000"
     yield ""
-    yield from _table(
+    yield from _render_table(
         ("list and filter", "items", "µs of 100", "µs of 100,000", "ratio", "newly encoded", "", "ratio"),
         [
             (
@@ -202,7 +199,7 @@ def _pages(pages: Found) -> Iterator[str]:
             for name, one in pages["filters"].items()
         ],
     )
-    yield from _table(
+    yield from _render_table(
         ("over HTTP, one connection", "µs of 100", "µs of 100,000", "ratio"),
         [
             (f"`{target}`", f"{one['few_us']:.0f}", f"{one['many_us']:.0f}", f"{one['ratio']:.2f}")
@@ -211,10 +208,10 @@ def _pages(pages: Found) -> Iterator[str]:
     )
 
 
-def _verifications(verify: Found) -> Iterator[str]:
+def _render_verifications(verify: Found) -> Iterator[str]:
     yield "## Verification of an emulator whose clock cannot be moved"
     yield ""
-    yield from _table(
+    yield from _render_table(
         ("what", "seconds", "CPU s", "server CPU s", "requests", "runs", "rules exercised", "rules with findings"),
         [
             (
@@ -233,15 +230,17 @@ def _verifications(verify: Found) -> Iterator[str]:
     yield ""
 
 
-def _met(one: Found) -> str:
+def _format_met(one: Found) -> str:
     return "met" if one["met"] else "MISSED"
 
 
-def _verdict(one: Found) -> str:
-    return f"{_met(one)}, but disturbed: {one['by_cpu']:.3f} by CPU ratio" if one["disturbed"] else _met(one)
+def _format_verdict(one: Found) -> str:
+    return (
+        f"{_format_met(one)}, but disturbed: {one['by_cpu']:.3f} by CPU ratio" if one["disturbed"] else _format_met(one)
+    )
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _render_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for index, row in enumerate((heads, ["-" * width for width in widths], *rows)):
         cells = [

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from bench.machine import ROOT, CannotMeasure, output, tool
+from bench.machine import ROOT, CannotMeasure, find_tool, read_output
 from bench.wire import KEY
 
 if TYPE_CHECKING:
@@ -49,42 +49,42 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def emulator(*flags: str) -> Server:
+def make_emulator(*flags: str) -> Server:
     """The emulator with its default settings and a rate limit that is never reached."""
     command = (sys.executable, "-m", "zof_emulator", "serve", "--port", "{port}", "--quiet")
     return Server(EMULATOR, (*command, "--rate-limit", "999999999/60", *flags))
 
 
-def floors(answers: Path) -> tuple[Server, Server]:
+def make_baselines(answers: Path) -> tuple[Server, Server]:
     """The bare ASGI function and the Starlette application, which both return the answers in a file."""
     return (
-        Server(BARE, (sys.executable, "-m", "bench.floor", "{port}", str(answers))),
-        Server(STARLETTE, (sys.executable, "-m", "bench.routes", "{port}", str(answers))),
+        Server(BARE, (sys.executable, "-m", "bench.baseline", "{port}", str(answers))),
+        Server(STARLETTE, (sys.executable, "-m", "bench.starlette_baseline", "{port}", str(answers))),
     )
 
 
-def peers() -> tuple[tuple[Server, ...], str]:
+def install_peers() -> tuple[tuple[Server, ...], str]:
     """The mock servers from npm, installed on first use; or none, and the reason in one line."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    major = output("node", "--version").lstrip("v").split(".")[0]
+    major = read_output("node", "--version").lstrip("v").split(".")[0]
     if node is None or npm is None or not major.isdigit() or int(major) < _OLDEST_NODE:
         return (), f"Prism and Mockoon are left out: they need Node.js {_OLDEST_NODE} or later, and npm"
-    failed = _install(npm)
-    if failed:
-        return (), f"Prism and Mockoon are left out: npm ci failed: {failed}"
+    failure = _install(npm)
+    if failure:
+        return (), f"Prism and Mockoon are left out: npm ci failed: {failure}"
     document = str(ROOT / "openapi.yaml")
     prism = _MODULES / "@stoplight" / "prism-cli" / "dist" / "index.js"
     quiet = ("--disable-log-to-file", "--disable-admin-api")
     mockoon = _MODULES / "@mockoon" / "cli" / "bin" / "run.js"
     return (
         Server(
-            f"Prism {_version('@stoplight/prism-cli')}",
+            f"Prism {_read_version('@stoplight/prism-cli')}",
             (node, str(prism), "mock", "--host", "127.0.0.1", "--port", "{port}", "--verboseLevel", "silent", document),
             prefix="",
             environment={"SCARF_ANALYTICS": "false"},
         ),
         Server(
-            f"Mockoon {_version('@mockoon/cli')}",
+            f"Mockoon {_read_version('@mockoon/cli')}",
             (node, str(mockoon), "start", "--data", document, "--hostname", "127.0.0.1", "--port", "{port}", *quiet),
         ),
     ), ""
@@ -99,16 +99,16 @@ class Running:
         self.seconds = 0.0
         self._process = process
 
-    def path(self, below: str = "") -> str:
+    def make_path(self, below: str = "") -> str:
         """The path of the list of runs, or a path below it."""
         return f"{self.server.prefix}/runs{below}"
 
-    def mebibytes(self) -> float:
+    def measure_mebibytes(self) -> float:
         """The resident memory at this moment, in MiB."""
         lines = Path(f"/proc/{self._process.pid}/status").read_text("utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / _KIB
 
-    def cpu_seconds(self) -> float:
+    def measure_cpu_seconds(self) -> float:
         """The CPU time used so far, in seconds."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -125,10 +125,10 @@ def run_server(server: Server, core: int, log: Path) -> Iterator[Running]:
 
     Its stderr is written to `log`. If it does not start, the last line is part of the error.
     """
-    port = _free_port()
-    command = [tool("taskset", "util-linux"), "-c", str(core), *(one.format(port=port) for one in server.command)]
+    port = _find_free_port()
+    command = [find_tool("taskset", "util-linux"), "-c", str(core), *(one.format(port=port) for one in server.command)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    with log.open("wb") as said:
+    with log.open("wb") as errors:
         began = time.perf_counter()
         process = subprocess.Popen(  # noqa: S603  commands of ours
             command,
@@ -136,7 +136,7 @@ def run_server(server: Server, core: int, log: Path) -> Iterator[Running]:
             env=environment | server.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=errors,
             start_new_session=True,  # so that Ctrl-C reaches only this process, which then ends the server
         )
     found = Running(server, port, process)
@@ -150,12 +150,12 @@ def run_server(server: Server, core: int, log: Path) -> Iterator[Running]:
 
 def ask(connection: HTTPConnection, running_server: Running, below: str = "") -> None:
     """Request the list of runs, or a path below it; `CannotMeasure` if the request is refused."""
-    connection.request("GET", running_server.path(below), headers={"Authorization": f"Bearer {KEY}"})
+    connection.request("GET", running_server.make_path(below), headers={"Authorization": f"Bearer {KEY}"})
     answer = connection.getresponse()
     answer.read()
     if answer.status >= _REFUSED:
         raise CannotMeasure(
-            f"{running_server.server.name} answered {answer.status} to GET {running_server.path(below)}"
+            f"{running_server.server.name} answered {answer.status} to GET {running_server.make_path(below)}"
         )
 
 
@@ -174,8 +174,8 @@ def _await_answer(found: Running, log: Path) -> None:
         try:
             found.check()
         except CannotMeasure as ended:
-            said = log.read_text(errors="replace").strip().splitlines()
-            raise CannotMeasure(": ".join((str(ended), *said[-1:]))) from None
+            lines = log.read_text(errors="replace").strip().splitlines()
+            raise CannotMeasure(": ".join((str(ended), *lines[-1:]))) from None
     raise CannotMeasure(f"{found.server.name} gave no answer within {_LONGEST_START:.0f} seconds")
 
 
@@ -188,7 +188,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
@@ -196,7 +196,7 @@ def _free_port() -> int:
 
 
 def _install(npm: str) -> str:
-    """Install what the lock file pins, unless it is installed. Returns the last line of an error, or nothing."""
+    """Install the packages of the lock file, if they are missing; return the last line of an error, or nothing."""
     lock, mark = _PEERS / "package-lock.json", _MODULES / "installed.json"
     if mark.exists() and mark.read_bytes() == lock.read_bytes():
         return ""
@@ -205,15 +205,11 @@ def _install(npm: str) -> str:
         (npm, "ci", "--silent", "--no-progress"), cwd=_PEERS, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        return (
-            (done.stderr or done.stdout).strip().splitlines()[-1:][0]
-            if done.stderr or done.stdout
-            else "no reason given"
-        )
+        return next(reversed((done.stderr or done.stdout).strip().splitlines()), "no reason given")
     mark.write_bytes(lock.read_bytes())
     return ""
 
 
-def _version(package: str) -> str:
+def _read_version(package: str) -> str:
     found: str = orjson.loads((_MODULES / package / "package.json").read_bytes())["version"]
     return found

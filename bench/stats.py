@@ -19,15 +19,15 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def from_values(cls, values: Sequence[float]) -> Spread:
         """The spread of at least one value."""
         return cls(median(values), min(values), max(values))
 
-    def as_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float]:
         """The spread, for a file."""
         return asdict(self)
 
 
-def ratios(values: Sequence[float], floor: Sequence[float]) -> Spread:
-    """The ratios of values to those of the floor in the same round, since a disturbance in a round affects both."""
-    return Spread.of([mine / theirs for mine, theirs in zip(values, floor, strict=True)])
+def compare(values: Sequence[float], baseline: Sequence[float]) -> Spread:
+    """The ratios of values to those of a baseline in the same round, since a disturbance in a round affects both."""
+    return Spread.from_values([mine / theirs for mine, theirs in zip(values, baseline, strict=True)])

@@ -1,4 +1,4 @@
-"""Throughput: requests per second of each server, measured in rounds and compared with the floor."""
+"""Throughput: requests per second of each server, measured in rounds and compared with the baselines."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench import floor
-from bench.machine import ROOT, CannotMeasure, tool
-from bench.servers import BARE, EMULATOR, STARLETTE, Running, Server, emulator, floors, run_server
-from bench.stats import Spread, ratios
-from bench.wire import TWO_CASES, Wire, request
+from bench import baseline
+from bench.machine import ROOT, CannotMeasure, find_tool
+from bench.servers import BARE, EMULATOR, STARLETTE, Running, Server, make_baselines, make_emulator, run_server
+from bench.session import rotate
+from bench.stats import Spread, compare
+from bench.wire import TWO_CASES, Wire, build_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bench.machine import Cores
+    from bench.session import Session
     from bench.wire import Reply
 
 RUNS: Final = 10_000
 _CONNECTIONS: Final = 32
-_WARM_UP: Final = 1
-_FLOORS: Final = (BARE, STARLETTE)
+_WARM_UP_SECONDS: Final = 1
+_BASELINES: Final = (BARE, STARLETTE)
 _UNDISTURBED: Final = 0.8
 """The least share of its core that an undisturbed server uses; below it, ratios of rates favour the slower server."""
 _SCRIPT: Final = ROOT / "bench" / "load.lua"
@@ -33,7 +34,7 @@ _SCRIPT: Final = ROOT / "bench" / "load.lua"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One measured operation: its names, its request, and the target as a share of the floor."""
+    """One measured operation: its names, its request, and the target as a share of the baseline."""
 
     name: str
     title: str
@@ -46,7 +47,7 @@ class Operation:
     """Whether the other mock servers are measured too."""
 
 
-def operations(run: str) -> tuple[Operation, ...]:
+def list_operations(run: str) -> tuple[Operation, ...]:
     """The operations; `run` is the ID of the one that is retrieved."""
     return (
         Operation("retrieve", "Retrieve a run", "GET", f"/{run}", target=0.60),
@@ -56,7 +57,7 @@ def operations(run: str) -> tuple[Operation, ...]:
     )
 
 
-NAMES: Final = tuple(one.name for one in operations(""))
+NAMES: Final = tuple(one.name for one in list_operations(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +75,32 @@ class Load:
 class Loader:
     """Runs wrk on the core of the client."""
 
-    def __init__(self, core: int, paths: Path) -> None:
-        """`paths` holds the paths of all runs, one a line."""
-        self._command = (tool("taskset", "util-linux"), "-c", str(core), tool("wrk", "wrk"))
+    def __init__(self, session: Session, paths: Path) -> None:
+        """`paths` is a file with the paths of all runs, one a line."""
+        core = str(session.cores.client)
+        self._command = (find_tool("taskset", "util-linux"), "-c", core, find_tool("wrk", "wrk"))
+        self._session = session
         self._paths = paths
 
-    def load(self, server: Running, operation: Operation, seconds: int) -> Load:
-        """Ask as fast as it answers; `CannotMeasure` when it refuses or breaks off a request."""
-        path = f"@{self._paths}" if operation.below == "@" else server.path(operation.below)
-        before = server.cpu_seconds()
+    def measure_rounds(
+        self, servers: list[Running], operation: Operation, title: str, prepare: Callable[[Running], None] | None = None
+    ) -> dict[str, list[Load]]:
+        """The loads of an operation by the names of the servers, one for each round. Each begins with `prepare`."""
+        loads: dict[str, list[Load]] = {one.server.name: [] for one in servers}
+        for number in self._session.iterate_rounds(title):
+            for server in rotate(servers, number):
+                if prepare is not None:
+                    prepare(server)
+                load = self.measure(server, operation, is_warm_up=not number)
+                if number:
+                    loads[server.server.name].append(load)
+        return loads
+
+    def measure(self, server: Running, operation: Operation, *, is_warm_up: bool) -> Load:
+        """Send requests as fast as they are answered; `CannotMeasure` if one is refused or broken off."""
+        seconds = _WARM_UP_SECONDS if is_warm_up else self._session.seconds
+        path = f"@{self._paths}" if operation.below == "@" else server.make_path(operation.below)
+        before = server.measure_cpu_seconds()
         done = subprocess.run(  # noqa: S603  a command of ours
             (
                 *self._command,
@@ -94,7 +112,7 @@ class Loader:
             check=False,
         )
         server.check()
-        used = server.cpu_seconds() - before
+        used = server.measure_cpu_seconds() - before
         lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
         if done.returncode or not lines:
             raise CannotMeasure(f"wrk failed: {done.stdout.decode(errors='replace').strip()[-200:]}")
@@ -113,75 +131,61 @@ class Loader:
         )
 
 
-def fill(port: int, runs: int) -> list[str]:
-    """Start so many runs of two cases and return their IDs."""
-    start = request("POST", "/v1/runs", TWO_CASES)
+def start_runs(port: int, runs: int) -> list[str]:
+    """Start a number of runs of two cases, and return their IDs."""
+    start = build_request("POST", "/v1/runs", TWO_CASES)
     with Wire(port) as wire:
         return [orjson.loads(reply.content)["id"] for reply in wire.flood(start for _ in range(runs))]
 
 
 def capture_answers(core: int, folder: Path) -> tuple[dict[str, Reply], list[str]]:
     """The answers of an emulator with 10,000 runs to each operation, and the IDs of the runs."""
-    with run_server(emulator(), core, folder / "capture.log") as source:
-        runs = fill(source.port, RUNS)
+    with run_server(make_emulator(), core, folder / "capture.log") as source:
+        runs = start_runs(source.port, RUNS)
         with Wire(source.port) as wire:
             return {
-                floor.RETRIEVE: wire.ask("GET", f"/v1/runs/{runs[-1]}"),
-                floor.LIST: wire.ask("GET", "/v1/runs"),
-                floor.START: wire.ask("POST", "/v1/runs", TWO_CASES),
+                baseline.RETRIEVE: wire.ask("GET", f"/v1/runs/{runs[-1]}"),
+                baseline.LIST: wire.ask("GET", "/v1/runs"),
+                baseline.START: wire.ask("POST", "/v1/runs", TWO_CASES),
             }, runs
 
 
-def measure(  # noqa: PLR0913  what a measurement depends on
-    names: Sequence[str],
-    others: Sequence[Server],
-    *,
-    rounds: int,
-    seconds: int,
-    cores: Cores,
-    folder: Path,
-    log: Callable[[str], None],
-) -> list[dict[str, Any]]:
+def measure(names: Sequence[str], others: Sequence[Server], session: Session) -> list[dict[str, Any]]:
     """Measure the operations with these names on each server, once per round."""
+    cores, folder = session.cores, session.folder
     answers, runs = capture_answers(cores.server, folder)
     file, paths = folder / "answers.json", folder / "paths.txt"
-    file.write_bytes(floor.dump_answers(answers))
+    file.write_bytes(baseline.dump_answers(answers))
     with ExitStack() as stack:
 
         def start(server: Server, mark: str = "") -> Running:
             log = folder / f"{server.name}{mark}.log".replace(" ", "-")
             return stack.enter_context(run_server(server, cores.server, log))
 
-        ours, *rest = [start(server) for server in (emulator(), *floors(file), *others)]
-        asked_to_start = start(emulator(), "-start")
-        runs = fill(ours.port, RUNS)  # a second emulator has the same IDs today, but does not promise it
+        ours, *rest = [start(server) for server in (make_emulator(), *make_baselines(file), *others)]
+        for_starts = start(make_emulator(), "-start")
+        runs = start_runs(ours.port, RUNS)
         paths.write_text("".join(f"/v1/runs/{run}\n" for run in runs))
-        _check_floors(rest, answers, runs[-1])
-        loader = Loader(cores.client, paths)
-        chosen = [one for one in operations(runs[-1]) if one.name in names]
-        series = {one.name: _series(one, ours, asked_to_start, rest) for one in chosen}
+        _check_baselines(rest, answers, runs[-1])
+        loader = Loader(session, paths)
+        chosen = [one for one in list_operations(runs[-1]) if one.name in names]
+        series = {one.name: _choose_servers(one, ours, for_starts, rest) for one in chosen}
         found: dict[str, dict[str, list[Load]]] = {one.name: {} for one in chosen}
-        for nth in range(rounds + 1):  # the first round warms up
+        for number in session.iterate_rounds("throughput"):
             for operation in chosen:
-                log(f"{operation.title.lower()}, {f'round {nth} of {rounds}' if nth else 'warming up'}")
-                for server in _rotate(series[operation.name], nth):
-                    if server is asked_to_start:
+                session.log(operation.title.lower())
+                for server in rotate(series[operation.name], number):
+                    if server is for_starts:
                         _reset(server)
-                    load = loader.load(server, operation, seconds if nth else _WARM_UP)
-                    if nth:
+                    load = loader.measure(server, operation, is_warm_up=not number)
+                    if number:
                         found[operation.name].setdefault(server.server.name, []).append(load)
-    return [_row(operation, found[operation.name]) for operation in chosen]
+    return [_build_row(operation, found[operation.name]) for operation in chosen]
 
 
-def _series(operation: Operation, ours: Running, asked_to_start: Running, rest: Sequence[Running]) -> list[Running]:
-    first = asked_to_start if operation.method == "POST" else ours
-    return [first, *(one for one in rest if operation.mocked or one.server.command[1:3] == ("-m", "bench.floor"))]
-
-
-def _rotate(servers: list[Running], nth: int) -> list[Running]:
-    """Let a different server begin in every round, so that the order favours none."""
-    first = nth % len(servers)
-    return servers[first:] + servers[:first]
+def _choose_servers(operation: Operation, ours: Running, for_starts: Running, rest: Sequence[Running]) -> list[Running]:
+    first = for_starts if operation.method == "POST" else ours
+    return [first, *(one for one in rest if operation.mocked or one.server.command[1:3] == ("-m", "bench.baseline"))]
 
 
 def _reset(server: Running) -> None:
@@ -189,45 +193,55 @@ def _reset(server: Running) -> None:
         wire.ask("POST", "/_emulator/reset")
 
 
-def _check_floors(servers: Sequence[Running], answers: Mapping[str, Reply], run: str) -> None:
-    """Raise `CannotMeasure` if a floor does not return the bytes that the emulator returned."""
+def _check_baselines(servers: Sequence[Running], answers: Mapping[str, Reply], run: str) -> None:
+    """Raise `CannotMeasure` if a baseline does not return the bytes that the emulator returned."""
     for server in servers:
-        if server.server.name in _FLOORS:
+        if server.server.name in _BASELINES:
             with Wire(server.port) as wire:
                 got = {
-                    floor.RETRIEVE: wire.ask("GET", f"/v1/runs/{run}"),
-                    floor.LIST: wire.ask("GET", "/v1/runs"),
-                    floor.START: wire.ask("POST", "/v1/runs", TWO_CASES),
+                    baseline.RETRIEVE: wire.ask("GET", f"/v1/runs/{run}"),
+                    baseline.LIST: wire.ask("GET", "/v1/runs"),
+                    baseline.START: wire.ask("POST", "/v1/runs", TWO_CASES),
                 }
             for name, reply in got.items():
                 if reply.raw != answers[name].raw:
                     raise CannotMeasure(f"{server.server.name} does not return the emulator's bytes for {name}")
 
 
-def _row(operation: Operation, loads: Mapping[str, Sequence[Load]]) -> dict[str, Any]:
-    rates = {name: [one.rate for one in found] for name, found in loads.items()}
-    compared = {name: ratios(one, rates[BARE]) for name, one in rates.items()}
-    work = {name: [1 / one.cpu_us for one in found] for name, found in loads.items()}
-    worked = {name: ratios(one, work[BARE]) for name, one in work.items()}
-    reached = compared[EMULATOR].median
+def _build_row(operation: Operation, loads: Mapping[str, Sequence[Load]]) -> dict[str, Any]:
+    servers = compare_loads(loads, BARE)
+    reached = servers[EMULATOR]["ratio"]["median"]
+    shares = {name: Spread.from_values([one.share for one in found]).median for name, found in loads.items()}
     return {
         "name": operation.name,
         "title": operation.title,
         "target": operation.target,
         "reached": reached,
         "met": None if operation.target is None else reached >= operation.target,
-        "by_cpu": worked[EMULATOR].median,
-        "disturbed": min(Spread.of([one.share for one in found]).median for found in loads.values()) < _UNDISTURBED,
+        "by_cpu": servers[EMULATOR]["cpu_ratio"]["median"],
+        "disturbed": min(shares.values()) < _UNDISTURBED,
         "servers": {
             name: {
-                "rate": Spread.of(rates[name]).as_json(),
-                "ratio": compared[name].as_json(),
-                "cpu_us": Spread.of([one.cpu_us for one in found]).as_json(),
-                "cpu_ratio": worked[name].as_json(),
-                "share": Spread.of([one.share for one in found]).median,
-                "p99_ms": Spread.of([one.p99_ms for one in found]).median,
-                "rates": [round(rate) for rate in rates[name]],
+                **servers[name],
+                "share": shares[name],
+                "p99_ms": Spread.from_values([one.p99_ms for one in found]).median,
+                "rates": [round(one.rate) for one in found],
             }
             for name, found in loads.items()
         },
+    }
+
+
+def compare_loads(loads: Mapping[str, Sequence[Load]], reference: str) -> dict[str, dict[str, Any]]:
+    """The rate and the CPU time of each server by its name, and their ratios to those of one server in each round."""
+    rates = {name: [one.rate for one in found] for name, found in loads.items()}
+    answers_by_cpu = {name: [1 / one.cpu_us for one in found] for name, found in loads.items()}
+    return {
+        name: {
+            "rate": Spread.from_values(rates[name]).to_json(),
+            "ratio": compare(rates[name], rates[reference]).to_json(),
+            "cpu_us": Spread.from_values([one.cpu_us for one in found]).to_json(),
+            "cpu_ratio": compare(answers_by_cpu[name], answers_by_cpu[reference]).to_json(),
+        }
+        for name, found in loads.items()
     }

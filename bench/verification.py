@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench.machine import ROOT, CannotMeasure, tool
-from bench.servers import emulator, run_server
+from bench.machine import ROOT, CannotMeasure, find_tool
+from bench.servers import make_emulator, run_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from bench.machine import Cores
     from bench.servers import Server
+    from bench.session import Session
 
 _WORKERS: Final = 4
 _EXAMPLES: Final = 30
@@ -39,7 +36,7 @@ class _Case:
 
 
 def _list_cases() -> tuple[_Case, ...]:
-    real, still = emulator("--clock", "real"), emulator("--clock", "manual")
+    real, still = make_emulator("--clock", "real"), make_emulator("--clock", "manual")
     return (
         _Case("probes alone", real, _WORKERS, 0, 20.0),
         _Case("all parts, one sequence at a time", real, 1, _EXAMPLES, None),
@@ -48,16 +45,17 @@ def _list_cases() -> tuple[_Case, ...]:
     )
 
 
-def measure(*, cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
+def measure(session: Session) -> dict[str, Any]:
     """Verify a new emulator once for each case; the harness is on the core of the client."""
+    cores = session.cores
     _install_harness()
     rows = []
     for case in _list_cases():
-        log(f"verification: {case.title}")
-        with run_server(case.server, cores.server, folder / "verify.log") as server:
+        session.log(f"verification: {case.title}")
+        with run_server(case.server, cores.server, session.folder / "verify.log") as server:
             command = ("bench.verify_once", str(server.port), str(case.workers), str(case.examples))
             found = _run_module(cores.client, *command)
-            found["server_cpu_seconds"] = server.cpu_seconds()
+            found["server_cpu_seconds"] = server.measure_cpu_seconds()
         met = None if case.target is None else found["seconds"] < case.target
         rows.append({"title": case.title, "target": case.target, "met": met, **found})
     single, several = (row for row in rows if row["title"].startswith("all parts, ") and "sequence" in row["title"])
@@ -71,7 +69,7 @@ def _install_harness() -> None:
 
 
 def _run_module(core: int, name: str, *arguments: str) -> dict[str, Any]:
-    command = (tool("taskset", "util-linux"), "-c", str(core), sys.executable, "-m", name, *arguments)
+    command = (find_tool("taskset", "util-linux"), "-c", str(core), sys.executable, "-m", name, *arguments)
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)  # noqa: S603  a command of ours
     if done.returncode:
         raise CannotMeasure(f"{name} {' '.join(arguments)} failed with exit status {done.returncode}")

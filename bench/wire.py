@@ -34,7 +34,7 @@ class Reply(NamedTuple):
     raw: bytes
 
 
-def request(method: str, path: str, body: bytes = b"") -> bytes:
+def build_request(method: str, path: str, body: bytes = b"") -> bytes:
     """The bytes of a request with the administrator's key."""
     lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", f"authorization: Bearer {KEY}"]
     if body:
@@ -47,7 +47,7 @@ class Wire:
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), _PATIENCE)
-        self._read = b""
+        self._buffer = b""
 
     def __enter__(self) -> Self:
         return self
@@ -57,8 +57,8 @@ class Wire:
 
     def ask(self, method: str, path: str, body: bytes = b"") -> Reply:
         """Send one request and return its answer; `CannotMeasure` if it is refused."""
-        self._socket.sendall(request(method, path, body))
-        return self._reply()
+        self._socket.sendall(build_request(method, path, body))
+        return self._read_reply()
 
     def flood(self, requests: Iterable[bytes]) -> Iterator[Reply]:
         """Send many requests, up to 64 at a time, and yield their answers in order."""
@@ -66,24 +66,24 @@ class Wire:
         while batch := list(islice(waiting, _AT_ONCE)):
             self._socket.sendall(b"".join(batch))
             for _ in batch:
-                yield self._reply()
+                yield self._read_reply()
 
-    def _reply(self) -> Reply:
-        while (end := self._read.find(b"\r\n\r\n")) < 0:
-            self._more()
-        first, *lines = self._read[:end].split(b"\r\n")
+    def _read_reply(self) -> Reply:
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            self._receive()
+        first, *lines = self._buffer[:end].split(b"\r\n")
         headers = tuple((name, value) for name, _, value in (line.partition(b": ") for line in lines))
         size = end + 4 + int(dict(headers)[b"content-length"])
-        while len(self._read) < size:
-            self._more()
-        raw, self._read = self._read[:size], self._read[size:]
+        while len(self._buffer) < size:
+            self._receive()
+        raw, self._buffer = self._buffer[:size], self._buffer[size:]
         status = int(first.split()[1])
         if status >= _REFUSED:
             raise CannotMeasure(f"the emulator refused a request: {raw[end + 4 :].decode()}")
         return Reply(status, headers, raw[end + 4 :], raw)
 
-    def _more(self) -> None:
+    def _receive(self) -> None:
         piece = self._socket.recv(_PIECE)
         if not piece:
             raise CannotMeasure("the emulator closed a connection in the middle of an answer")
-        self._read += piece
+        self._buffer += piece

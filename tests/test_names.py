@@ -1,4 +1,4 @@
-"""Rules for names in the two packages: functions are verbs or nouns, and the private words of old are not used."""
+"""Rules for names in the two packages: functions are verbs or nouns, and words of a private language are not used."""
 
 from __future__ import annotations
 
@@ -48,8 +48,11 @@ ADJECTIVES: Final = word_set(
 PARTICLES: Final = word_set("after at away before by down for from in later of off on out over through to up")
 """Words that leave a participle a participle: `looked_up`, `waited_for`."""
 
+PREPOSITIONS: Final = word_set("as in of with without")
+"""Words that begin no name of a function; `from_json` is a constructor."""
+
 OLD_WORDS: Final = ("corridor", "entrance", "stage", "sights", "audience", "bench.awake")
-"""Words of the project's former private language; `style.md` names their replacements."""
+"""Metaphors that the project once used for its parts."""
 
 
 def is_participle(word: str) -> bool:
@@ -63,6 +66,12 @@ def is_bare(name: str) -> bool:
     word, *rest = name.strip("_").split("_")
     alone = not rest or set(rest) <= PARTICLES
     return alone and (is_participle(word) or (word in ADJECTIVES and not rest))
+
+
+def lacks_verb(name: str) -> bool:
+    """Whether a function's name is a noun with a preposition, such as `key_of`, or begins with a preposition."""
+    words = name.strip("_").split("_")
+    return words[-1] in {"of", "from"} or (len(words) > 1 and words[0] in PREPOSITIONS)
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -86,6 +95,19 @@ def test_no_function_is_named_by_a_participle(module: Path) -> None:
     """A function or method is named by a verb, a noun, or `is_`, `has_`, `can_`: never by a participle alone."""
     named = {function.name for function in functions(ast.parse(module.read_text())) if is_bare(function.name)}
     assert named == set()
+
+
+@pytest.mark.parametrize("module", SOURCES, ids=name)
+def test_no_function_is_named_by_a_preposition(module: Path) -> None:
+    """A function is named `find_key`, not `key_of`, and `remove_secrets`, not `without_secrets`."""
+    named = {function.name for function in functions(ast.parse(module.read_text())) if lacks_verb(function.name)}
+    assert named == set()
+
+
+@pytest.mark.parametrize("given", ["key_of", "_digest_of", "rule_from", "_without_secrets", "as_json", "with_digits"])
+def test_a_preposition_is_recognized(given: str) -> None:
+    """The rule refuses the kinds of name that the project once had."""
+    assert lacks_verb(given)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,19 @@ def test_an_emulator_that_does_not_start(commands: Commands, arguments: tuple[st
     assert not commands.folder.exists() or commands.list_files() == []
 
 
+@pytest.mark.parametrize("detach", [("--detach",), ()])
+def test_the_port_of_a_detached_emulator(commands: Commands, detach: tuple[str, ...]) -> None:
+    """An emulator on the port of a detached one is refused with the commands that show and end that one."""
+    port = str(json.loads(commands.run("serve", "--detach", "--port", "0"))["port"])
+    said = commands.run("serve", *detach, "--port", port, status=2)
+    assert said == (
+        f"zof-emulator: error: cannot listen on 127.0.0.1:{port}: an emulator that was started with --detach listens "
+        f"on this port; zof-emulator status --port {port} shows it, zof-emulator stop --port {port} ends it\n"
+    )
+    assert json.loads(commands.run("status", "--port", port))["port"] == int(port)
+    commands.run("stop", "--port", port)
+
+
 def test_an_emulator_that_was_killed(commands: Commands) -> None:
     """The state of a process that was killed is not taken for that of another process."""
     ready = json.loads(commands.run("serve", "--detach", "--port", "0"))

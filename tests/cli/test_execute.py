@@ -39,6 +39,12 @@ def execute(*arguments: str, folder: Path | None = None) -> subprocess.Completed
     )
 
 
+def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the commands."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
 def test_a_client_finds_the_emulator() -> None:
     """The command gets the address and the key, and its output passes through unchanged."""
     done = execute("--", sys.executable, "-c", CLIENT)
@@ -126,22 +132,57 @@ def test_the_summary_of_requests_without_success() -> None:
     assert lines == [["listRuns", "no answer: 1, 200: 1"], ["getRun", "404: 1"]]
 
 
-DELETING: Final = """
-import os, urllib.request
+WORLDS: Final = """
+import json, os, urllib.request
 url = os.environ["ZOF_EMULATOR_URL"]
 headers = {"Authorization": "Bearer " + os.environ["ZOF_API_KEY"]}
-urllib.request.urlopen(urllib.request.Request(url + "/w/mine/v1/runs", headers=headers))
-urllib.request.urlopen(urllib.request.Request(url + "/_emulator/worlds/mine", method="DELETE"))
+def send(method, path):
+    urllib.request.urlopen(urllib.request.Request(url + path, method=method, headers=headers))
+send("GET", "/v1/runs")
+send("POST", "/_emulator/reset")
+send("GET", "/v1/projects")
+send("GET", "/w/mine/v1/results")
+send("DELETE", "/_emulator/worlds/mine")
+send("GET", "/w/other/v1/webhooks")
+send("DELETE", "/w/other/_emulator/journal")
+send("GET", "/w/other/v1/webhooks")
 """
 
 
-def test_the_summary_names_deleted_worlds() -> None:
-    """The summary says that it does not count the requests to worlds that the command deleted."""
-    done = execute("--summary", sys.executable, "-c", DELETING)
+def test_all_worlds(tmp_path: Path) -> None:
+    """The summary and the journal hold the exchanges of all worlds, also of those that were reset or deleted."""
+    file = tmp_path / "exchanges.ndjson"
+    done = execute("--summary", "--clock", "manual", "--journal", str(file), sys.executable, "-c", WORLDS)
     assert done.returncode == 0, done.stderr
-    first, note, _ = done.stderr.splitlines()
-    assert first == "zof-emulator: 0 requests reached an operation"
-    assert note == "not counted: requests to deleted worlds (1); keep worlds to count them"
+    first, *lines, _never = done.stderr.splitlines()
+    assert first == "zof-emulator: 5 requests reached an operation"
+    called = [["listProjects", "200:", "1"], ["listResults", "200:", "1"], ["listRuns", "200:", "1"]]
+    assert sorted(line.split() for line in lines) == [*called, ["listWebhooks", "200:", "2"]]
+    found: list[tuple[str, list[str]]] = []
+    for line in map(json.loads, file.read_text().splitlines()):
+        if "format" in line:
+            found.append((line["world"], []))
+        elif line["operation"] in {"listRuns", "listProjects", "listResults", "listWebhooks"}:
+            found[-1][1].append(line["operation"])
+    listed = ["listWebhooks"]
+    assert found[:3] == [("default", ["listRuns"]), ("mine", ["listResults"]), ("other", listed)]
+    assert sorted(found[3:]) == [("default", ["listProjects"]), ("other", listed)]
+
+
+def test_a_file_with_several_journals(tmp_path: Path) -> None:
+    """`replay` and `zof-contracts check` read the journals of all worlds in the file of `exec --journal`."""
+    file = tmp_path / "exchanges.ndjson"
+    script = WORLDS.replace('send("DELETE", "/w/other/_emulator/journal")', "")
+    assert execute("--clock", "manual", "--journal", str(file), sys.executable, "-c", script).returncode == 0
+    replayed = run_module("zof_emulator", "replay", str(file))
+    assert (replayed.returncode, replayed.stdout.split()[0]) == (0, replayed.stdout.split()[2])
+    checked = run_module("zof_contracts", "check", str(file))
+    assert checked.returncode == 0, checked.stdout
+    changed = file.read_text().replace('"world":"other","seed":0', '"world":"other","seed":1')
+    file.write_text(changed)
+    replayed = run_module("zof_emulator", "replay", str(file))
+    assert replayed.returncode == 1
+    assert "journal 4, number 1, GET /v1/webhooks: headers differs" in replayed.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
@@ -199,10 +240,10 @@ def test_no_daemon_is_left_behind() -> None:
         os.kill(int(done.stdout), 0)
 
 
-def shell(*arguments: str) -> str:
+def shell(*arguments: str, **variables: str) -> str:
     """The output of `zof-emulator env`."""
     command = [sys.executable, "-m", "zof_emulator", "env", *arguments]
-    return subprocess.run(command, env=environment({}), capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, env=environment(variables), capture_output=True, text=True, check=True).stdout
 
 
 def test_env() -> None:
@@ -212,3 +253,18 @@ def test_env() -> None:
     first, *variables = done.stdout.splitlines()
     assert first == "http://[::1]:1234/v1 zof_test_admin"
     assert not any(line.startswith("ZOF_") for line in variables)
+
+
+def test_the_key_of_env(tmp_path: Path) -> None:
+    """`env` prints the key of the scenario that a flag or the variable of `serve` names, or the key that is given."""
+    own = tmp_path / "own.yaml"
+    own.write_text("base: none\norganizations: [{id: org_a}]\nkeys: [{secret: zof_own_key, role: QA Lead}]\n")
+    line = "export ZOF_API_KEY=zof_own_key\n"
+    assert line in shell("--scenario", str(own))
+    assert line in shell(ZOF_EMULATOR_SCENARIO=str(own))
+    assert "export ZOF_API_KEY=zof_test_ci\n" in shell("--key", "zof_test_ci", ZOF_EMULATOR_SCENARIO=str(own))
+    assert "export ZOF_API_KEY=zof_test_admin\n" in shell("--scenario", "slow-queue")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        shell("--scenario", "slow-queu")
+    assert failed.value.returncode == 2
+    assert "the nearest is slow-queue" in failed.value.stderr

@@ -146,7 +146,7 @@ def test_serve_follows_the_file(tmp_path: Path) -> None:
         wait_for(server, "nothing was changed, because the scenario has mistakes")
         assert capacity(server) == 2
         replace_file(file, "capacity: 3\nclock: auto\n")
-        wait_for(server, "the default world was started anew")
+        wait_for(server, "the default world was restarted")
         assert capacity(server) == 3
         assert scenario(server)["settings"]["clock"] == "manual"
 

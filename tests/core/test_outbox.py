@@ -22,7 +22,7 @@ from zof_emulator.core.deliveries import (
     Tampering,
 )
 from zof_emulator.core.endpoints import EventType, Registration
-from zof_emulator.core.outbox import Outbox
+from zof_emulator.core.outbox import NO_OLDER_EVENT, Outbox
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
@@ -223,6 +223,24 @@ def test_a_tampered_copy_goes_before_the_genuine_event(tampering: Tampering) -> 
     assert copy.event.number == (0 if tampering is Tampering.OLD_EVENT else 1)
     assert (genuine.kind, genuine.status, genuine.event.number) == (DeliveryKind.EVENT, DeliveryStatus.DELIVERED, 1)
     assert len(copy.attempts) == 1
+
+
+def test_a_rule_waits_for_an_older_event() -> None:
+    """A rule that sends an older event says on the delivery that there is none, and applies to the next delivery."""
+    play = Play()
+    rule(play, Action.TAMPER, tampering=Tampering.OLD_EVENT, times=1)
+    play.publish()
+    play.run()
+    assert [(one.kind, one.note, one.status) for one in play.all] == [
+        (DeliveryKind.EVENT, NO_OLDER_EVENT, DeliveryStatus.DELIVERED)
+    ]
+    play.publish(2)
+    play.run()
+    assert [(one.event.number, one.kind, one.note) for one in play.all[1:]] == [
+        (0, DeliveryKind.TAMPERED, ""),
+        (1, DeliveryKind.EVENT, ""),
+        (2, DeliveryKind.EVENT, ""),
+    ]
 
 
 def test_deliveries_are_disturbed_on_demand() -> None:

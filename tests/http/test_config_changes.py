@@ -80,14 +80,15 @@ def test_changed_references() -> None:
     assert zof.post("/runs", order).status == 201
 
 
-def test_a_changed_envelope() -> None:
-    """Events are sent in the envelope that the world has when they are sent."""
+def test_an_event_keeps_its_form() -> None:
+    """An event that was sent before the world evolves is shown and sent again as it was; later ones have new fields."""
     zof = Zof()
     zof.post("/webhooks", {"url": "http://127.0.0.1:9/x", "events": ["release.gate_blocked"]})
-    zof.tell("POST", "/events", {"type": "release.gate_blocked"})
-    zof.tell("PATCH", "/config", {"envelope": "legacy"})
-    (delivery,) = zof.control("/deliveries").json["data"]
-    assert json.loads(delivery["request"]["body"]).keys() == {"event", "timestamp", "data"}
+    for evolve in (False, True, False):
+        zof.tell("PATCH", "/config", {"evolve": evolve})
+        zof.tell("POST", "/events", {"type": "release.gate_blocked"})
+    bodies = [json.loads(one["request"]["body"]) for one in zof.control("/deliveries").json["data"]]
+    assert bodies[0].keys() == bodies[2].keys() < bodies[1].keys()
 
 
 def test_a_changed_configuration_replays() -> None:

@@ -62,6 +62,19 @@ def test_other_origins(origin: str, path: str) -> None:
         assert answer == ask(plain, method, path, origin, **more)
 
 
+@pytest.mark.parametrize("cors", [(), (PAGE,)])
+def test_the_preflight_of_another_origin_names_the_flag(cors: tuple[str, ...]) -> None:
+    """The answer to a preflight that is not allowed names `--cors`; no other answer to OPTIONS does."""
+    zof = Zof(cors=cors)
+    answer = ask(zof, "OPTIONS", "/v1/runs", OTHER_PAGE, access_control_request_method="POST")
+    assert "--cors ORIGIN" in answer.headers["x-zof-hint"]
+    refused = ask(zof, "OPTIONS", "/_emulator/clock", OTHER_PAGE, access_control_request_method="POST")
+    assert "--cors" in refused.json["error"]["message"]
+    assert "x-zof-hint" not in zof.send("OPTIONS", "/v1/runs").headers
+    allowed = ask(Zof(cors=(PAGE,)), "OPTIONS", "/v1/runs", PAGE, access_control_request_method="POST")
+    assert "x-zof-hint" not in allowed.headers
+
+
 def test_the_guard_lets_named_origins_in() -> None:
     """A page of a named origin may use the control operations, with the token where one is set."""
     assert ask(Zof(), "GET", "/_emulator/clock", PAGE).error == (403, "forbidden", None)

@@ -359,7 +359,7 @@ def test_a_world_by_a_request() -> None:
 
 def test_the_document_has_every_setting() -> None:
     """The body that creates a world has a field for every setting of a world."""
-    described = load_document(find_document("control.yaml")).at("#/components/schemas/CreateWorld")["properties"]
+    described = load_document(find_document("control.yaml")).find_node("#/components/schemas/CreateWorld")["properties"]
     assert set(described) == {"name", *(one.name for one in fields(WorldConfig))}
 
 

@@ -144,7 +144,7 @@ def test_a_truncated_file(size: int) -> None:
 def signed(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON value
     """A snapshot with this content and the right digest."""
     digest = sha256(orjson.dumps(world)).hexdigest()
-    return orjson.dumps({"format": "zof-emulator-world", "version": 3, "sha256": digest, "world": world} | other)
+    return orjson.dumps({"format": "zof-emulator-world", "version": 4, "sha256": digest, "world": world} | other)
 
 
 def signed_text(world: bytes) -> bytes:
@@ -156,7 +156,7 @@ def signed_text(world: bytes) -> bytes:
 @pytest.mark.parametrize("version", [0, 1, 99, -1])
 def test_another_version(version: int) -> None:
     """A snapshot of another version is refused, and the message names both versions."""
-    assert f"version {version}, and this emulator reads 3" in refused(
+    assert f"version {version}, and this emulator reads 4" in refused(
         signed(json.loads(SNAPSHOT)["world"], version=version)
     )
 
@@ -164,8 +164,8 @@ def test_another_version(version: int) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"{}", b"[]", b"null", b"1", b'"x"', b"\xff", b'{"format": "zof-emulator-world"}', b'{"log": {}}',
-     b'{"format":"zof-emulator-world","version":3,"sha256":"","world":{}}',
-     b'{"format":"zof-emulator-world","version":3,"sha256":"","world":' + b'{"a":' * 300 + b"1" + b"}" * 301,
+     b'{"format":"zof-emulator-world","version":4,"sha256":"","world":{}}',
+     b'{"format":"zof-emulator-world","version":4,"sha256":"","world":' + b'{"a":' * 300 + b"1" + b"}" * 301,
      b'{"format":"zof-emulator-world","version":true,"sha256":"","world":{}}',
      signed({}), signed({}, format="zof-emulator-journal"), signed({}, more=1)],
     ids=[str(number) for number in range(15)],

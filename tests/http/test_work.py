@@ -110,7 +110,7 @@ REQUESTS: Final[dict[str, Send]] = {
         "POST", "/_emulator/clock/advance", key=None, headers=HEADER, body=_fields(count, distinct=10).encode()
     ),
     "a snapshot": lambda zof, count: zof.tell(
-        "PUT", "/snapshot", {"format": "zof-emulator-world", "version": 3, "world": {str(n): n for n in range(count)}}
+        "PUT", "/snapshot", {"format": "zof-emulator-world", "version": 4, "world": {str(n): n for n in range(count)}}
     ),
     "a filter of the journal": _verify,
 }

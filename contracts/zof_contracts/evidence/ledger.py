@@ -51,7 +51,7 @@ class Ledger:
         """The rules to verify; findings about others are dropped."""
         self.seed = seed
         # In process the same seed sends the same bytes; a server may hold idempotency keys of earlier verifications.
-        self.nonce = f"{seed}" if target.in_process else f"{seed}-{secrets.token_hex(6)}"
+        self.nonce = f"{seed}" if target.is_in_process else f"{seed}-{secrets.token_hex(6)}"
         """The part of this verification's idempotency keys that no other verification uses."""
         self.listeners = tuple(listeners)
         self.evidence: Counter[str] = Counter()

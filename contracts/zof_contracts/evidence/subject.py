@@ -22,7 +22,7 @@ class Subject(Protocol):
         ...
 
     @property
-    def in_process(self) -> bool:
+    def is_in_process(self) -> bool:
         """Whether it is an application in this process."""
         ...
 

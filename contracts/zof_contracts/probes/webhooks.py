@@ -203,7 +203,7 @@ def _list_events(run: dict[str, Any]) -> set[str]:
 
 def _measure_patience(context: ProbeContext) -> float:
     """Seconds of real time to wait for an event that must come."""
-    return _PATIENCE_IN_PROCESS if context.target.in_process else context.target.patience
+    return _PATIENCE_IN_PROCESS if context.target.is_in_process else context.target.patience
 
 
 def _have_arrived(run_id: str, types: set[str], events: Sequence[Event]) -> bool:

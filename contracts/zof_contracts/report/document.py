@@ -131,7 +131,7 @@ def _describe_target(verification: Verification) -> Report:
     target = verification.target
     return {
         "url": target.base,
-        "in_process": target.in_process,
+        "in_process": target.is_in_process,
         "profile": target.profile,
         "strict": target.is_strict,
         "keys": sorted(target.keys),

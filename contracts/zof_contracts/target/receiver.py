@@ -1,18 +1,22 @@
 """The receiver: an HTTP server on a free loopback port that takes the webhooks which a target sends.
 
-It is the standard library's threading server. It keeps every request as it came, byte for byte, and answers as it is
-told. Where the target is not on this machine, a tunnel leads to it.
+It is the standard library's threading server, with h11 for HTTP/1.1. It keeps the headers and the body of every request
+as they came, and answers with the status that it is told. A tunnel leads to it from a target elsewhere.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+import h11
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
 
 LONGEST_BODY: Final = 1 << 20
@@ -20,6 +24,10 @@ LONGEST_BODY: Final = 1 << 20
 MOST_KEPT: Final = 10_000
 """The requests that are kept."""
 _NO_CONTENT: Final = 204
+_METHOD_NOT_ALLOWED: Final = 405
+_LONGEST_SILENCE: Final = 30
+"""The seconds after which a connection on which nothing comes is closed."""
+_PIECE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,7 @@ class Receiver:
         self._came = Condition()
         self.answer: Callable[[bytes], int] = lambda _: _NO_CONTENT
         """Returns the status to answer a body with."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _make_handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _make_handler(self))
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
@@ -84,25 +91,50 @@ class Receiver:
         self._thread.join(1)
 
 
-def _make_handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """Hands requests to the receiver."""
+class _Server(ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
 
-        protocol_version = "HTTP/1.1"
-        timeout = 30
 
-        def do_POST(self) -> None:
-            """Take a webhook."""
-            length = self.headers.get("Content-Length", "0")
-            size = int(length) if length.isascii() and length.isdigit() else 0
-            body = self.rfile.read(min(size, LONGEST_BODY))
-            status = receiver.take(self.path, self.headers.items(), body)
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            self.close_connection = size > LONGEST_BODY
+def _make_handler(receiver: Receiver) -> type[BaseRequestHandler]:
+    class Handler(BaseRequestHandler):
+        """Hands the requests of one connection to the receiver."""
 
-        def log_message(self, *_: Any) -> None:  # noqa: ANN401
-            """Print nothing."""
+        def handle(self) -> None:
+            """Take requests until one side closes the connection, or until something comes that is not HTTP."""
+            stream: socket.socket = self.request
+            stream.settimeout(_LONGEST_SILENCE)
+            connection = h11.Connection(h11.SERVER)
+            with suppress(OSError, h11.ProtocolError):
+                while _take_request(stream, connection, receiver):
+                    connection.start_next_cycle()
 
     return Handler
+
+
+def _take_request(stream: socket.socket, connection: h11.Connection, receiver: Receiver) -> bool:
+    """Read a request and answer it; whether the connection may carry another one."""
+    request: h11.Request | None = None
+    event: object = None
+    body = bytearray()
+    while len(body) <= LONGEST_BODY and not isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            if connection.they_are_waiting_for_100_continue:
+                stream.sendall(connection.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+            connection.receive_data(stream.recv(_PIECE))
+        elif isinstance(event, h11.Request):
+            request = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+    if request is None:
+        return False
+    status = _METHOD_NOT_ALLOWED
+    if request.method == b"POST":
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()]
+        status = receiver.take(request.target.decode("latin-1"), headers, bytes(body[:LONGEST_BODY]))
+    length = [] if status == _NO_CONTENT else [("Content-Length", "0")]
+    head = connection.send(h11.Response(status_code=status, headers=length)) or b""
+    stream.sendall(head + (connection.send(h11.EndOfMessage()) or b""))
+    return connection.our_state is h11.DONE and connection.their_state is h11.DONE

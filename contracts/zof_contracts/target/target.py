@@ -125,7 +125,7 @@ class Target:
         return self.advance is not None
 
     @property
-    def in_process(self) -> bool:
+    def is_in_process(self) -> bool:
         """Whether it is an application in this process."""
         return self.app is not None
 

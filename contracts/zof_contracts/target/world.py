@@ -52,7 +52,7 @@ class ForkedWorld:
 
 def fork_world(target: Target) -> ForkedWorld | None:
     """Copy the world of a target; None if it offers no copy."""
-    if target.in_process or not target.is_loopback:
+    if target.is_in_process or not target.is_loopback:
         return None
     address = target.address
     prefix, name = address.path, _DEFAULT

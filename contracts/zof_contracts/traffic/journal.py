@@ -43,23 +43,24 @@ def is_journal(first_line: bytes) -> bool:
 
 
 def read_journal(source: ByteSource, reader: ExchangeReader, skips: Skips, name: str) -> Iterator[Recorded]:
-    """The exchanges and deliveries of a journal, in its order.
+    """The exchanges and deliveries of a file with one or more journals, in its order.
 
     Raises:
-        UnusableRecording: its first line is not that of a journal, or has another version.
+        UnusableRecording: its first line is not that of a journal, or a journal has another version.
     """
     lines = _read_lines(source, skips)
     header = _read_object(next(lines, b""))
     if header is None or header.get("format") != FORMAT:
         raise UnusableRecording("it is neither a HAR file nor a journal of zof-emulator")
-    if header.get("version") != VERSION:
-        raise UnusableRecording(f"the journal has version {header.get('version')!r}: this program reads {VERSION}")
-    clock = Clock.REAL if header.get("clock") == "real" else Clock.VIRTUAL
-    yield RecordingStarted(name, clock, is_complete=not header.get("dropped"))
+    yield _start_recording(header, name)
     for line in lines:
         value = _read_object(line)
         if value is None:
             skips.add("the line is not a JSON object")
+            continue
+        if value.get("format") == FORMAT:
+            header = value
+            yield _start_recording(header, name)
             continue
         try:
             found = _read_delivery(value["delivery"]) if "delivery" in value else _read_line(value, header, reader)
@@ -68,6 +69,18 @@ def read_journal(source: ByteSource, reader: ExchangeReader, skips: Skips, name:
             continue
         if found is not None:
             yield found
+
+
+def _start_recording(header: dict[str, Any], name: str) -> RecordingStarted:
+    """The start of a journal, which its first line describes.
+
+    Raises:
+        UnusableRecording: the journal has another version.
+    """
+    if header.get("version") != VERSION:
+        raise UnusableRecording(f"the journal has version {header.get('version')!r}: this program reads {VERSION}")
+    clock = Clock.REAL if header.get("clock") == "real" else Clock.VIRTUAL
+    return RecordingStarted(name, clock, is_complete=not header.get("dropped"))
 
 
 def _read_lines(source: ByteSource, skips: Skips) -> Iterator[bytes]:

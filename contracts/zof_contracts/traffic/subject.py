@@ -19,7 +19,7 @@ _STRICT: Final = "strict"
 class RecordedSubject:
     """A deployment that others sent requests to; it has the form of `zof_contracts.evidence.subject.Subject`."""
 
-    in_process = False
+    is_in_process = False
     can_move_clock = False
     profile = "recorded"
     project = ""

@@ -224,7 +224,7 @@ class _Runner:
         if self._world is not None:
             if not self._world.delete():
                 notes.setdefault(f"the world {self._world.name}, which was made for this verification, was not deleted")
-        elif target.can_move_clock and not target.in_process and self.client.seconds_waited:
+        elif target.can_move_clock and not target.is_in_process and self.client.seconds_waited:
             notes.setdefault(f"the target's clock was moved forward by {self.client.seconds_waited:.0f} s in all")
 
     def _is_needed(self, probe: Probe) -> bool:

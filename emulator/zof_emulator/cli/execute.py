@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,9 +21,8 @@ from zof_emulator.cli.orphans import adopt_orphans, end_children
 from zof_emulator.cli.provocation import SITUATIONS, describe_reactions, disturb, judge_journals, make_settings
 from zof_emulator.cli.serve import build_settings, find_explicit_flags, serve
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write_file
-from zof_emulator.control.journal import list_lines
+from zof_emulator.cli.traffic_recorder import TrafficRecorder
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.handlers.table import TABLE
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.server.terminal import write_line
 
@@ -59,8 +57,6 @@ _GRACE: Final = 2.0
 """Seconds that the processes which the command leaves behind have for ending."""
 _PAUSE: Final = 0.02
 _SIGNALLED: Final = 128
-_UNANSWERED: Final = "no answer"
-"""The summary's text in the place of a status, if a fault broke the connection before an answer."""
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
@@ -87,12 +83,14 @@ def _execute(
         return _try_client(settings, command, flags["load"])
     if journal is not None:
         journal = check_writable(journal)
-    app = _make_app(settings, flags["load"])
-    status = _run_with(app, settings, command)
-    if summary:
-        write_line(sys.stderr, _summarize(app))
-    if journal is not None:
-        _write(app, journal)
+    with TrafficRecorder() as recorder:
+        app = _make_app(settings, flags["load"], recorder)
+        status = _run_with(app, settings, command)
+        recorder.finish(app.worlds)
+        if summary:
+            write_line(sys.stderr, recorder.summarize())
+        if journal is not None:
+            write_file(journal, recorder.read_lines)
     return status
 
 
@@ -101,22 +99,24 @@ def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None
     with tempfile.TemporaryDirectory(prefix="zof-emulator-") as folder:
         journals = []
         for situation in SITUATIONS:
-            app = _make_app(make_settings(settings, situation), snapshot)
-            disturb(app, situation)
-            write_line(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
-            status = _run_with(app, settings, command)
+            journals.append(Path(folder) / f"{situation.name}.ndjson")
+            with TrafficRecorder() as recorder:
+                app = _make_app(make_settings(settings, situation), snapshot, recorder)
+                disturb(app, situation)
+                write_line(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
+                status = _run_with(app, settings, command)
+                recorder.finish(app.worlds)
+                write_file(journals[-1], recorder.read_lines)
             if situation is SITUATIONS[0] and status:
                 write_line(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
                 return status
             for line in [f"the command ended with {status}", *describe_reactions(app)]:
                 write_line(sys.stderr, f"zof-emulator: {situation.name}: {line}")
-            journals.append(Path(folder) / f"{situation.name}.ndjson")
-            _write(app, journals[-1])
         return judge_journals(journals)
 
 
-def _make_app(settings: Settings, snapshot: str | None) -> Dispatcher:
-    app = create_app(settings)
+def _make_app(settings: Settings, snapshot: str | None, recorder: TrafficRecorder) -> Dispatcher:
+    app = create_app(settings, on_journal_end=recorder.add)
     if snapshot:
         load_snapshot(app.hosted, Path(snapshot))
     return app
@@ -220,38 +220,6 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _summarize(app: Dispatcher) -> str:
-    """A summary: a line per called operation with its statuses, and the operations that were never called."""
-    calls: dict[str, Counter[int]] = defaultdict(Counter)
-    elsewhere = 0
-    for hosted in app.worlds:
-        if hosted.journal is not None:
-            for _, entry in hosted.journal.list_entries(hosted.world):
-                if entry.operation in TABLE:
-                    calls[entry.operation][entry.status] += 1
-                elif entry.path.startswith("/v1"):
-                    elsewhere += 1
-    width = max(map(len, TABLE))
-    lines = [f"zof-emulator: {sum(count.total() for count in calls.values())} requests reached an operation"]
-    for operation in TABLE:
-        if operation in calls:
-            statuses = ", ".join(
-                f"{status or _UNANSWERED}: {times}" for status, times in sorted(calls[operation].items())
-            )
-            lines.append(f"  {operation:{width}}  {statuses}")
-    if elsewhere:
-        lines.append(f"  {'no operation':{width}}  {elsewhere}")
-    if app.worlds.deleted:
-        lines.append(f"not counted: requests to deleted worlds ({app.worlds.deleted}); keep worlds to count them")
-    never = [operation for operation in TABLE if operation not in calls]
-    return "\n".join([*lines, f"never called: {', '.join(never)}"] if never else lines)
-
-
-def _write(app: Dispatcher, file: Path) -> None:
-    lines = list_lines(app.hosted, "")
-    write_file(file, lambda: lines)
-
-
 execute = click.Command(
     "exec",
     context_settings={"allow_interspersed_args": False},
@@ -270,7 +238,7 @@ execute = click.Command(
         click.Option(
             ["--journal"],
             type=click.Path(path_type=Path, dir_okay=False),
-            help="File to write the exchanges of the default world to, as NDJSON; those of other worlds are left out.",
+            help="File to write the exchanges of all worlds to, as NDJSON.",
         ),
         click.Option(
             ["--check-client"],

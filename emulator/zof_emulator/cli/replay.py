@@ -6,7 +6,7 @@ import re
 from base64 import b64decode
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 import orjson
@@ -107,6 +107,8 @@ class Difference:
     what: str
     expected: str
     got: str
+    journal: int = 1
+    """The place of its journal in the file, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +122,32 @@ class ReplayResult:
 
     def format_text(self) -> str:
         """The result as text."""
+        has_several = any(one.journal > 1 for one in self.differing)
         lines = [
-            f"number {one.number}, {one.request}: {one.what} differs\n"
+            (f"journal {one.journal}, " if has_several else "")
+            + f"number {one.number}, {one.request}: {one.what} differs\n"
             f"  journal: {one.expected[:_LONGEST]}\n  now:     {one.got[:_LONGEST]}"
             for one in self.differing
         ]
-        same = self.exchanges - len({one.number for one in self.differing if one.request[:9] != "delivery "})
+        same = self.exchanges - len(
+            {(one.journal, one.number) for one in self.differing if one.request[:9] != "delivery "}
+        )
         if self.deliveries:
             lines.append(f"{self.deliveries} webhook deliveries were compared, and nobody was called")
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
 
-    def as_json(self) -> str:
+    def format_json(self) -> str:
         """The result as JSON."""
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
+
+
+class _Section(NamedTuple):
+    """A journal in a file, which may hold several."""
+
+    about: Mapping[str, Any]
+    """The description of its world."""
+    exchanges: Sequence[Mapping[str, Any]]
+    deliveries: Sequence[Mapping[str, Any]]
 
 
 @click.command("replay", short_help="Compare a journal with a new world, byte for byte.")
@@ -141,23 +156,31 @@ class ReplayResult:
 def replay_command(file: Path, *, as_json: bool) -> int:
     """Send a journal to a new world, and compare the answers byte for byte.
 
-    FILE holds the answer to GET /_emulator/journal.ndjson. Exit status: 0 no difference, 1 differences, 2 the journal
-    could not be replayed.
+    FILE holds the answer to GET /_emulator/journal.ndjson, or the journals that `zof-emulator exec --journal` wrote.
+    Exit status: 0 no difference, 1 differences, 2 a journal could not be replayed.
     """
     found = replay(read_file(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
-    print_line(found.as_json() if as_json else found.format_text())
+    print_line(found.format_json() if as_json else found.format_text())
     return int(bool(found.differing))
 
 
 def replay(journal: bytes) -> ReplayResult:
-    """Send a journal (NDJSON) to a new world, and compare the answers.
+    """Send each journal of a file (NDJSON) to a new world, and compare the answers.
 
     Raises:
-        UnusableFile: the content is no journal, or the journal is incomplete.
+        UnusableFile: the content is no journal, or a journal is incomplete.
     """
-    about, exchanges, recorded = _read(journal)
+    results = [_replay_section(one) for one in _read(journal)]
+    differing = tuple(
+        replace(one, journal=place) for place, result in enumerate(results, 1) for one in result.differing
+    )
+    return ReplayResult(sum(one.exchanges for one in results), differing, sum(one.deliveries for one in results))
+
+
+def _replay_section(section: _Section) -> ReplayResult:
+    about, exchanges, recorded = section
     deliveries = RecordedDeliveries(recorded)
     now = [about["began_ms"]]
     try:
@@ -194,29 +217,44 @@ def _give_stand_ins(config: WorldConfig) -> tuple[WorldConfig, Mapping[str, byte
     return replace(config, scenario=replace(config.scenario, data=replace(data, keys=keys))), headers
 
 
-def _read(
-    journal: bytes,
-) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-    """The description of a journal's world, its exchanges, and its webhook deliveries. Raises `UnusableFile`."""
+def _read(journal: bytes) -> list[_Section]:
+    """The journals of a file. Raises `UnusableFile` if one of them cannot be replayed."""
     try:
-        about, *exchanges = (orjson.loads(line) for line in journal.splitlines() if line)
+        lines = [orjson.loads(line) for line in journal.splitlines() if line]
     except ValueError as error:
-        raise UnusableFile("this is no journal: a line is not valid JSON, or there is none") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise UnusableFile("this is no journal: a line is not valid JSON") from error
+    starts = [place for place, one in enumerate(lines) if _is_header(one)]
+    if not starts or starts[0]:
         raise UnusableFile("this is no journal: its first line lacks the format of GET /_emulator/journal.ndjson")
+    ends = [*starts[1:], len(lines)]
+    return [_read_section(lines[start:end], start + 1) for start, end in zip(starts, ends, strict=True)]
+
+
+def _is_header(line: object) -> bool:
+    return isinstance(line, dict) and line.get("format") == FORMAT
+
+
+def _read_section(lines: Sequence[Any], number: int) -> _Section:
+    """The journal in these lines, the first of which has this number. Raises `UnusableFile`."""
+    about, *exchanges = lines
     if about.get("version") != VERSION:
         raise UnusableFile(f"this journal has version {about.get('version')}, and this emulator reads {VERSION}")
     if not _IS_ABOUT(about) or not is_saved_scenario(about["scenario"]):
         raise UnusableFile("this is no journal: its first line lacks what a journal says of its world")
     if about["dropped"]:
-        raise UnusableFile(f"the first {about['dropped']} exchanges are gone; keep more of them with --journal")
+        raise UnusableFile(
+            f"the first {about['dropped']} exchanges of the world {about['world']} are gone: the journal was cleared, "
+            "or must keep more of them (serve --journal)"
+        )
     if about["from_snapshot"]:
-        raise UnusableFile("this journal begins with a snapshot or a fork, not with a fresh world")
+        raise UnusableFile(
+            f"the journal of the world {about['world']} begins with a snapshot or a fork, not with a fresh world"
+        )
     recorded = [one["delivery"] for one in exchanges if _IS_DELIVERY(one)]
     exchanges = [one for one in exchanges if not _IS_DELIVERY(one)]
-    for line, one in enumerate(exchanges, 2):
+    for line, one in enumerate(exchanges, number + 1):
         _check_exchange(line, one)
-    return about, exchanges, recorded
+    return _Section(about, exchanges, recorded)
 
 
 def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON

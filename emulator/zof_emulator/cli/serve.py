@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import secrets
@@ -18,7 +19,7 @@ from zof_emulator.cli.detach import DETACH, start_detached
 from zof_emulator.cli.environment import quote_host
 from zof_emulator.cli.output import print_line
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save_snapshot
-from zof_emulator.cli.state import write_token
+from zof_emulator.cli.state import has_detached_emulator, write_token
 from zof_emulator.cli.watch import FileWatcher
 from zof_emulator.core.config import ClockMode, Envelope, References, check_label, find_field_schema
 from zof_emulator.core.scenario import Scenario
@@ -353,4 +354,9 @@ def _apply_scenario(loaded: LoadedScenario, settings: Settings, explicit: Collec
 def _explain_listen_error(settings: Settings, error: OSError | UnicodeError) -> str:
     where = f"{ascii(settings.host)[1:-1]}:{settings.port}"
     why = getattr(error, "strerror", None) or "this is no address"
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE and has_detached_emulator(settings.port):
+        return (
+            f"cannot listen on {where}: an emulator that was started with --detach listens on this port; "
+            f"zof-emulator status --port {settings.port} shows it, zof-emulator stop --port {settings.port} ends it"
+        )
     return f"cannot listen on {where}: {why}; choose another with --host or --port (0 picks a free port)"

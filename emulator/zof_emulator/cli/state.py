@@ -116,6 +116,14 @@ def read_state(port: int) -> RunningEmulator | None:
     return None
 
 
+def has_detached_emulator(port: int) -> bool:
+    """Whether a detached emulator of this user listens on a port."""
+    try:
+        return read_state(port) is not None
+    except UnusableFile:  # it cannot have a state file
+        return False
+
+
 def _is_locked(opened: IO[str]) -> bool:
     if sys.platform != "win32":
         try:

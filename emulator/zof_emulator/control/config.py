@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.control.faults import read_rule, show_faults
-from zof_emulator.core.config import ClockMode, Envelope, References
+from zof_emulator.core.config import ClockMode, References
 from zof_emulator.core.limits import RateScope
 from zof_emulator.handlers.messages import Document, Reply, Request
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.spec.fault_rules import FaultJudge
 
-_CHOICES: Final = MappingProxyType({"clock": ClockMode, "references": References, "envelope": Envelope})
+_CHOICES: Final = MappingProxyType({"clock": ClockMode, "references": References})
 """The fields whose values are members of an enumeration."""
 
 
@@ -51,7 +51,6 @@ def _show_config(world: World) -> dict[str, Any]:
         "capacity": config.capacity,
         "clock": config.clock.value,
         "references": config.references.value,
-        "envelope": config.envelope.value,
         "evolve": config.evolve,
         "faults": show_faults(world),
     }

@@ -68,6 +68,7 @@ def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
     """Delete all exchanges."""
     journal = _require_journal(hosted)
     gone = journal.count - journal.dropped_count
+    hosted.end_journal()
     journal.clear()
     return Reply(200, Document({"cleared": gone}))
 

@@ -52,7 +52,7 @@ def _or_null(schema: _Schema) -> _Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _object_of(**parts: _Schema) -> _Schema:
+def _object(**parts: _Schema) -> _Schema:
     return {"type": "object", "properties": parts, "required": list(parts), "additionalProperties": False}
 
 
@@ -100,7 +100,7 @@ _RESULT: Final = _row(_or_null(_HTTP_STATUS), _TEXT, _rows(_row(_TEXT, _TEXT)), 
 _DELIVERY: Final = _row(
     _COUNT,
     _COUNT,
-    _row(_COUNT, _EVENT_TYPE, _ORGANIZATION, _INSTANT, _FACTS),
+    _row(_COUNT, _EVENT_TYPE, _ORGANIZATION, _INSTANT, _FACTS, _BOOLEAN),
     _choice(DeliveryKind),
     _END,
     _choice(DeliveryStatus),
@@ -127,7 +127,7 @@ _RULE: Final = _row(
     _END,
     _choice(Tampering),
 )
-_WORLD: Final = _object_of(
+_WORLD: Final = _object(
     config=config.build_schema(),
     clock_offset_ms=_COUNT,
     now=_INSTANT,
@@ -136,7 +136,7 @@ _WORLD: Final = _object_of(
     organizations=_table(_rows(_LABEL), _ORGANIZATION),
     keys=_rows(_row(_pattern("[0-9a-f]{64}"), _ORGANIZATION, _rows(_PERMISSION), _TEXT, _or_null(_COUNT), _BOOLEAN)),
     samples=_rows(_pattern("[A-Za-z0-9_-]{0,55}")),
-    catalogue=_object_of(
+    catalogue=_object(
         owners=_table(_ORGANIZATION, _id("proj", "tc", "suite")),
         given=_rows(_id("proj", "tc", "suite")),
         suites=_table(_CASES, _SUITE),
@@ -146,10 +146,10 @@ _WORLD: Final = _object_of(
     forgotten=_COUNT,
     runs=_rows(_RUN),  # tested one by one with `is_run`
     tenancies=_table(_row(_COUNT, _rows(_COUNT), _COUNT), _ORGANIZATION),
-    agenda=_object_of(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _ORGANIZATION, _NUMBER, _TEXT, _NUMBER))),
+    agenda=_object(sequence=_COUNT, due=_rows(_row(_END, _COUNT, _ORGANIZATION, _NUMBER, _TEXT, _NUMBER))),
     run_counts=_rows(_row(_ORGANIZATION, _id("tc", "suite"), _COUNT)),
     seen=_rows(_row(_COUNT, _STATUS)),
-    outbox=_object_of(
+    outbox=_object(
         samples=_rows(_WORD),
         endpoints=_rows(_ENDPOINT),
         deliveries=_rows(_DELIVERY),
@@ -158,7 +158,7 @@ _WORLD: Final = _object_of(
         rules=_rows(_RULE),
         counts=_row(_COUNT, _COUNT, _COUNT, _COUNT, _COUNT, _COUNT),
     ),
-    faults=_object_of(added=_COUNT, rules=_rows(_row(_COUNT, _TEXT, _COUNT, _COUNT))),
+    faults=_object(added=_COUNT, rules=_rows(_row(_COUNT, _TEXT, _COUNT, _COUNT))),
     limits=_table(_row(_END, _COUNT, _BOOLEAN), _pattern("[0-9a-f]{24}")),
     answers=_rows(_row(_ORGANIZATION, {"const": "POST"}, _TEXT, _KEY, _TEXT, _ANSWER, _COUNT, _END)),
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 FORMAT: Final = "zof-emulator-world"
-VERSION: Final = 3
+VERSION: Final = 4
 _RUNS_IN_PIECE: Final = 500
 
 

@@ -170,9 +170,8 @@ class Catalogue:
 
     def _exists(self, name: str, organization: str) -> bool:
         owner = self._owners.get(name)
-        return (
-            owner == organization or (owner is None and self.references is References.OPEN)
-        ) and NEVER_EXISTS not in name
+        may_be_new = owner is None and self.references is References.OPEN
+        return (owner == organization or may_be_new) and NEVER_EXISTS not in name
 
     def _suite(self, organization: str, suite: str) -> tuple[str, ...]:
         if not self._exists(suite, organization):

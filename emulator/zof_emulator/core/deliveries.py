@@ -37,6 +37,8 @@ class WebhookEvent(NamedTuple):
     organization: str
     created_at: int
     facts: EventFacts
+    has_new_fields: bool
+    """Whether it is sent with the fields that a world which evolves adds; a later change of the world keeps that."""
 
 
 class DeliveryKind(StrEnum):
@@ -124,7 +126,7 @@ class Delivery(NamedTuple):
     is_held: bool = False
     """Whether it waits for a later delivery to overtake it."""
     note: str = ""
-    """Why it was dropped; empty if it was not."""
+    """Why it was dropped, or why a rule that matched it did nothing; empty otherwise."""
 
     @property
     def is_open(self) -> bool:
@@ -207,8 +209,8 @@ def read_delivery(row: Sequence[Any]) -> Delivery:
 
 def read_event(row: Sequence[Any]) -> WebhookEvent:
     """The event in a saved JSON array."""
-    number, kind, organization, created_at, facts = row
-    return WebhookEvent(number, EventType(kind), organization, created_at, EventFacts(*facts))
+    number, kind, organization, created_at, facts, has_new_fields = row
+    return WebhookEvent(number, EventType(kind), organization, created_at, EventFacts(*facts), has_new_fields)
 
 
 def read_rule(row: Sequence[Any]) -> DeliveryRule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,7 @@ class Permutation:
     """The `%` format of a word."""
 
     @classmethod
+    @lru_cache(maxsize=256)  # many worlds have the same seed
     def from_seed(cls, seed: int, purpose: str, bits: int) -> Permutation:
         """The permutation that follows from a seed and a purpose."""
         digest = blake2b(f"{seed}/{purpose}".encode(), digest_size=bits // 4).digest()

@@ -57,7 +57,7 @@ class RunIndex:
         """Add a new run. Runs are added in the order of their numbers."""
         self._created.append(run.created_at)
         self._numbers.append(run.number)
-        added = self._appends.get((run.project_id, run.status)) or self._lists_of(run.project_id, run.status)
+        added = self._appends.get((run.project_id, run.status)) or self._find_lists(run.project_id, run.status)
         for append in added:
             append(run.number)
 
@@ -93,7 +93,7 @@ class RunIndex:
         index = self._numbers if project is status is None else self._by.get((project, status), _NOTHING)
         return take_newest(index, lower, min(upper, below), limit)
 
-    def _lists_of(self, project: str, status: Status) -> tuple[Callable[[int], None], ...]:
+    def _find_lists(self, project: str, status: Status) -> tuple[Callable[[int], None], ...]:
         """The `append` methods of the lists that a new run of this project and status belongs to; cached."""
         lists = self._list(None, status), self._list(project, None), self._list(project, status)
         appends = self._appends[project, status] = tuple(one.append for one in lists)

@@ -40,6 +40,7 @@ MOST_RULES: Final = 100
 QUEUE_FULL: Final = "too many deliveries were waiting"
 DROPPED_BY_RULE: Final = "a rule dropped it"
 DROPPED_ON_DEMAND: Final = "it was dropped on demand"
+NO_OLDER_EVENT: Final = "a rule with old_event did nothing: no earlier event was delivered to this webhook"
 
 
 class Outbox:
@@ -57,6 +58,7 @@ class Outbox:
         "delivery_count",
         "endpoints",
         "event_count",
+        "evolves",
         "forgotten",
         "ids",
         "overflowed",
@@ -65,6 +67,8 @@ class Outbox:
 
     def __init__(self, seed: int, schedule: Callable[[int, int], None], samples: tuple[str, ...] = ()) -> None:
         """`schedule` asks for a call of `wake` with an endpoint's number at an instant; `samples` go to the IDs."""
+        self.evolves = False
+        """Whether new events have the fields that a world which evolves adds."""
         self.ids = EndpointIds(seed, samples)
         self.endpoints = EndpointStore()
         self.rules: dict[int, DeliveryRule] = {}
@@ -115,17 +119,24 @@ class Outbox:
         return event
 
     def _make_event(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> WebhookEvent:
-        event = WebhookEvent(self.event_count, kind, organization, now, facts)
+        event = WebhookEvent(self.event_count, kind, organization, now, facts, self.evolves)
         self.event_count += 1
         return event
 
     def _send(self, endpoint: int, event: WebhookEvent, kind: DeliveryKind, now: int) -> None:
-        """Put the delivery of an event into its endpoint's queue, and apply the first rule that matches."""
+        """Put the delivery of an event into its endpoint's queue, and apply the first rule that matches.
+
+        A rule that sends an older event does nothing while there is none; it is not counted then.
+        """
         rule = self._match(endpoint, event) if self.rules else None
-        action = None if rule is None else rule.action
-        if rule is not None and action is Action.TAMPER:
-            self._add_tampered(endpoint, event, rule.tampering, now)
-        delivery = self._make_delivery(endpoint, event, kind, now)
+        action, note = None, ""
+        if rule is not None:
+            action = rule.action
+            if action is Action.TAMPER and self._add_tampered(endpoint, event, rule.tampering, now) is None:
+                note = NO_OLDER_EVENT
+            else:
+                self._count(rule)
+        delivery = self._make_delivery(endpoint, event, kind, now)._replace(note=note)
         if action is Action.DROP:
             self._close(delivery.drop(DROPPED_BY_RULE))
             return
@@ -138,13 +149,16 @@ class Outbox:
             self._append(self._make_delivery(endpoint, event, DeliveryKind.DUPLICATE, now), now)
 
     def _match(self, endpoint: int, event: WebhookEvent) -> DeliveryRule | None:
-        rule = next((one for one in self.rules.values() if one.matches(endpoint, event)), None)
-        if rule is not None and rule.times is not None:
+        """The first rule that matches the delivery of an event to an endpoint."""
+        return next((one for one in self.rules.values() if one.matches(endpoint, event)), None)
+
+    def _count(self, rule: DeliveryRule) -> None:
+        """Count a delivery to which a rule has been applied, and delete the rule after the last one."""
+        if rule.times is not None:
             if rule.times > 1:
                 self.rules[rule.number] = rule._replace(times=rule.times - 1)
             else:
                 del self.rules[rule.number]
-        return rule
 
     def _make_delivery(self, endpoint: int, event: WebhookEvent, kind: DeliveryKind, now: int) -> Delivery:
         delivery = Delivery(self.delivery_count, endpoint, event, kind, now)

@@ -132,7 +132,7 @@ class _Reader:
             DEFAULT.samples if has_samples else (),
             (*(DEFAULT.webhooks if has_samples else ()), *webhooks),
         )
-        text = json.dumps(_without_secrets(self._value, faults), ensure_ascii=False)
+        text = json.dumps(_remove_secrets(self._value, faults), ensure_ascii=False)
         return Scenario(self._value["name"], text, data, runs, rules, faults, has_samples or bool(webhooks))
 
     def read_parts(self) -> tuple[list[SampleWebhook], OutcomeRules, tuple[FaultRule, ...], tuple[PastRuns, ...]]:
@@ -407,7 +407,7 @@ class _Reader:
             if environment not in labels:
                 neighbour = suggest(environment, labels)
                 self._report(path, f"{organization} has no environment {environment!r}{neighbour}")
-        self._organizations[organization] = found.with_environments((environment,))
+        self._organizations[organization] = found.add_environments((environment,))
 
     def _add_project(self, path: Path, project: str, organization: str) -> None:
         is_new = project not in self._owners
@@ -445,13 +445,13 @@ def split_path(path: str) -> Path:
     return tuple(int(one) if one.isdigit() else one for one in path.replace("[", ".").replace("]", "").split("."))
 
 
-def _without_secrets(value: Node, faults: Sequence[FaultRule]) -> dict[str, Any]:
+def _remove_secrets(value: Node, faults: Sequence[FaultRule]) -> dict[str, Any]:
     """The object with a digest in the place of each key, and a mask in the place of each webhook's secret."""
     changed = dict(value)
     if faults:
         changed["faults"] = [one.to_json() for one in faults]
     if "keys" in value:
-        changed["keys"] = [_without_secret(one) for one in value["keys"]]
+        changed["keys"] = [_remove_secret(one) for one in value["keys"]]
     if "webhooks" in value:
         changed["webhooks"] = [
             one | {"secret": mask_secret(one["secret"])} if "secret" in one else one for one in value["webhooks"]
@@ -459,7 +459,7 @@ def _without_secrets(value: Node, faults: Sequence[FaultRule]) -> dict[str, Any]
     return changed
 
 
-def _without_secret(key: Node) -> dict[str, Any]:
+def _remove_secret(key: Node) -> dict[str, Any]:
     rest = {name: one for name, one in key.items() if name != "secret"}
     return {"digest": digest_secret(key["secret"]), **rest} if "secret" in key else rest
 

@@ -43,7 +43,7 @@ class Organization:
     id: str
     environments: tuple[str, ...] = ("staging", "production")
 
-    def with_environments(self, labels: tuple[str, ...]) -> Organization:
+    def add_environments(self, labels: tuple[str, ...]) -> Organization:
         """The organization with these environments added; each label occurs once."""
         return Organization(self.id, tuple(dict.fromkeys((*self.environments, *labels)))) if labels else self
 

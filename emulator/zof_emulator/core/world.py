@@ -125,6 +125,7 @@ class World(WorldQueries):
             self.clock = Clock(config.clock).catch_up(system, self.now)
         self.config = config
         self.catalogue.references = config.references
+        self.outbox.evolves = config.evolve
         for name, tenancy in self.tenancies.items():
             if tenancy.waiting and tenancy.running < config.capacity:
                 self.agenda.put(self.now, name)

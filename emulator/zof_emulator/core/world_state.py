@@ -116,7 +116,7 @@ class WorldState:
         self.now = now
         self.names = IdScheme(seed, tuple(sample.word for sample in sort_samples(data, config)))
         self.organizations: dict[str, Organization] = {
-            one.id: one.with_environments(config.environments) for one in data.organizations
+            one.id: one.add_environments(config.environments) for one in data.organizations
         }
         self.keys: dict[str, Key] = {key.name: key.start_at(now) for key in data.keys}
         """The keys by their secrets, or by their digests if the secrets are not known."""
@@ -152,6 +152,7 @@ class WorldState:
         """The outbox with the sample endpoints, each registered in its own past."""
         webhooks = data.webhooks if self.config.scenario.has_samples else ()
         outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in webhooks))
+        outbox.evolves = self.config.evolve
         for one in webhooks:
             outbox.register(one.organization, Registration(one.url, one.events, one.secret), self.now - one.age_ms)
         return outbox

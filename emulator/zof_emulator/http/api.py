@@ -28,6 +28,7 @@ from zof_emulator.http.decode import (
 )
 from zof_emulator.http.hosted_world import Exchange
 from zof_emulator.http.outcome import Outcome, encode_refusal
+from zof_emulator.http.preferences import PREFER
 from zof_emulator.http.ranges import select_range
 from zof_emulator.http.routes import Routes
 from zof_emulator.http.send import send_answer
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("zof_emulator")
 _NO_CONTENT: Final = 204
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
+_PREFLIGHT: Final = b"access-control-request-method"
+_HINT: Final = ((b"x-zof-hint", b"the emulator lets the pages of an origin in when it is started with --cors ORIGIN"),)
+"""What the answer to the preflight of a page says, which the browser then refuses to let in."""
 
 
 class Arrival(NamedTuple):
@@ -142,15 +146,15 @@ class OpenApiApp:
         arrival = None if operation is None else Arrival(scope, headers, operation, parameters, raw)
         if hosted.is_settling and self._policy.needs_settled_world(operation):
             await wait_until_settled(hosted)
-        faults = self.faults
-        if (
-            faults is not None
-            and (hosted.world.faults.tables or b"prefer" in headers)
-            and arrival is not None
-            and faults.is_concerned(arrival, hosted)
-        ):
-            await faults.answer(arrival, hosted, receive, send)
-            return
+        if arrival is not None and self.faults is not None:
+            rules = hosted.world.faults.tables  # by operation, so that rules for others cost a request nothing
+            is_concerned = PREFER in headers or (rules and (arrival.operation.id in rules or "" in rules))
+            if (
+                is_concerned
+                and self.faults.may_answer(arrival, hosted)
+                and await self.faults.answer(arrival, hosted, receive, send)
+            ):
+                return
         found = self._attempt(scope, route, arrival, hosted, None)
         while isinstance(found, Waits):
             await wait(found, hosted)
@@ -398,7 +402,8 @@ class OpenApiApp:
             refused = self._refuse_path(scope["path"])
             return Outcome(encoder.evolve_error(encode_refusal(self._elsewhere, refused)), reason=refused.reason)
         if scope["method"] == "OPTIONS":
-            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()),), b""))
+            hint = _HINT if _is_preflight(scope) else ()
+            return Outcome(Encoded(_NO_CONTENT, ((b"allow", route.allow_header.encode()), *hint), b""))
         refused = Refused("method_not_allowed", method=scope["method"], allowed=route.allow_header)
         encoded = encoder.evolve_error(encode_refusal(self._elsewhere, refused))
         allow = (b"allow", route.allow_header.encode())
@@ -431,6 +436,11 @@ class OpenApiApp:
         if self._date[0] != second:
             self._date = second, format_http_date(second).encode()
         return (b"x-request-id", request_id.encode()), (b"date", self._date[1])
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks whether a page may send a request; `CrossOrigin` answers it if the page may."""
+    return any(name == _PREFLIGHT for name, _ in scope["headers"])
 
 
 def _select_part(arrival: Arrival, encoded: Encoded) -> Encoded:

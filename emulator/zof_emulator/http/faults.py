@@ -72,8 +72,8 @@ class FaultInjector:
         self._reasons = reasons
         self._has_preferences = has_preferences
 
-    def is_concerned(self, arrival: Arrival, hosted: HostedWorld) -> bool:
-        """Whether a request must be answered here: it has preferences, or a rule may match it."""
+    def may_answer(self, arrival: Arrival, hosted: HostedWorld) -> bool:
+        """Whether a request has preferences or a rule may match it, judged at little cost."""
         if self._has_preferences and PREFER in arrival.headers:
             return True
         tables = hosted.world.faults.tables
@@ -83,15 +83,18 @@ class FaultInjector:
                 return True
         return False
 
-    async def answer(self, arrival: Arrival, hosted: HostedWorld, receive: Receive, send: Send) -> None:
-        """Answer a request, with or without a fault."""
+    async def answer(self, arrival: Arrival, hosted: HostedWorld, receive: Receive, send: Send) -> bool:
+        """Answer a request that has preferences or meets a fault; return whether it did."""
         preferences, refusal = NO_PREFERENCES, None
-        if self._has_preferences and PREFER in arrival.headers:
+        has_preferences = self._has_preferences and PREFER in arrival.headers
+        if has_preferences:
             try:
                 preferences = read_preferences(arrival.scope["headers"], arrival.operation)
             except Refused as refused:
                 refusal = Outcome(encode_refusal(self._reasons, refused), reason=refused.reason)
         fault = self._find(arrival, hosted, preferences) if refusal is None else None
+        if fault is None and not has_preferences:
+            return False
         is_undisturbed_call = is_undisturbed(arrival.scope)
         delay = preferences.wait_ms if fault is None or fault.mark.place is not Place.BEFORE else fault.latency_ms
         if delay and not is_undisturbed_call:
@@ -105,9 +108,10 @@ class FaultInjector:
         encoded, headers, sending = await self._api.carry_out(arrival, hosted, alter)
         if fault is None or is_undisturbed_call:
             await send_answer(send, arrival.scope, encoded, headers, self._api.deliveries.lock, sending)
-            return
+            return True
         broken = BrokenAnswer(fault.mark, fault.effect, fault.latency_ms, encoded, headers)
         await send_broken(broken, arrival.scope, hosted.pauses, receive, send)
+        return True
 
     def _find(self, arrival: Arrival, hosted: HostedWorld, preferences: Preferences) -> _Fault | None:
         """The fault that a request meets: the one that it asks for, or else that of the first rule that is due."""

@@ -48,6 +48,8 @@ class Listeners(NamedTuple):
     """Called after every exchange."""
     on_rate_limited: Callable[[], None] | None = None
     """Called for every request that the rate limit refuses."""
+    on_journal_end: Callable[[HostedWorld], None] | None = None
+    """Called before the exchanges of a world are dropped."""
 
 
 class HostedWorld:
@@ -126,6 +128,7 @@ class HostedWorld:
         """Do what `reset` does; yields between slices of work. The old world stays until the new one is complete."""
         config = config or self.config
         world = yield from self._make_world(config, self._system())
+        self.end_journal()
         self.config = config
         self.used_at = self._system()
         """When the last request came, in ms by the system's clock."""
@@ -136,6 +139,7 @@ class HostedWorld:
 
     def restore(self, world: World) -> None:
         """Replace the world by another one, and clear the journal."""
+        self.end_journal()
         self.from_snapshot = True
         world.clock = world.clock.catch_up(self._system(), world.now)
         self._show(world)
@@ -146,7 +150,7 @@ class HostedWorld:
         found.name, found.mount, found.journal = name, f"/w/{name}", None
         return found
 
-    def number_from(self, number: int) -> HostedWorld:
+    def set_number(self, number: int) -> HostedWorld:
         """This hosted world, whose answers that belong to no world are numbered from `number` on."""
         self._outside = number
         return self
@@ -163,6 +167,11 @@ class HostedWorld:
         self.authorizations, self._labels = access.authorizations, access.labels
         if self.journal is not None:
             self.journal.begin()
+
+    def end_journal(self) -> None:
+        """Report that the exchanges of the world are about to be dropped, if there are any."""
+        if self.listeners.on_journal_end is not None and self.journal is not None and self.journal.count:
+            self.listeners.on_journal_end(self)
 
     def choose_encoder(self) -> None:
         """Encode answers as the configuration of the world says; to be called when that has changed."""

@@ -50,8 +50,6 @@ class WorldRegistry:
         self._refusing: HostedWorld | None = None
         self._refusing_for: WorldConfig | None = None
         self._previews = 0
-        self.deleted = 0
-        """How many worlds were deleted, by a client or to make room."""
 
     def __iter__(self) -> Iterator[HostedWorld]:
         return iter(tuple(self._by_name.values()))
@@ -73,7 +71,7 @@ class WorldRegistry:
         self._previews += 1
         number = self._previews  # another preview may begin meanwhile
         hosted = yield from self._make_in_slices(name, self.default.config)
-        return hosted.number_from(number)
+        return hosted.set_number(number)
 
     def stand_in(self, name: str) -> HostedWorld:
         """A world without the runs of its scenario, to refuse one request for a world that is not there."""
@@ -82,7 +80,7 @@ class WorldRegistry:
             self._refusing = self._make("", replace(config, scenario=replace(config.scenario, runs=())))
             self._refusing_for = config
         self._previews += 1
-        return self._refusing.rename(name).number_from(self._previews)
+        return self._refusing.rename(name).set_number(self._previews)
 
     def find(self, name: str) -> HostedWorld:
         """The world with this name.
@@ -111,6 +109,8 @@ class WorldRegistry:
         Raises:
             Refused: the name is malformed or in use, or there are too many worlds.
         """
+        if not config.scenario.runs:  # there is little to make
+            return self.create(name, config)
         self.check_new(name)
         self._pending.add(name)
         try:
@@ -170,15 +170,15 @@ class WorldRegistry:
         if hosted is self.default:
             raise Refused("world_needed")
         hosted.pauses.release_all()
+        hosted.end_journal()
         del self._by_name[name]
-        self.deleted += 1
 
     def _drop_idle(self) -> None:
         before = self._system() - self._idle_ms
         idle = [name for name, one in self._by_name.items() if one.used_at < before and one is not self.default]
         for name in idle:
+            self._by_name[name].end_journal()
             del self._by_name[name]
-        self.deleted += len(idle)
         if idle:
             _LOG.warning(
                 "deleted %d worlds that were unused for %d s, the first is %s; keep them longer with --world-idle",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import logging
@@ -100,10 +101,10 @@ def run(
 @contextmanager
 def serve_in_thread(
     app: Application, listeners: list[socket.socket], *, answer_unreadable: UnreadableAnswer
-) -> Iterator[None]:
+) -> Iterator[asyncio.AbstractEventLoop]:
     """Serve an application in a thread of this process until the block ends; signals are left to the process.
 
-    Raises `RuntimeError` when the server ends before it serves.
+    The value is the event loop of the thread. Raises `RuntimeError` when the server ends before it serves.
     """
     ready = threading.Event()
     logger = logging.getLogger("uvicorn.error")
@@ -119,10 +120,10 @@ def serve_in_thread(
     thread = threading.Thread(target=serve, name="zof-emulator", daemon=True)
     thread.start()
     ready.wait()
-    if not server.started:
+    if not server.started or server.loop is None:
         raise RuntimeError("the emulator's server ended before it served")
     try:
-        yield
+        yield server.loop
     finally:
         server.should_exit = True
         thread.join()
@@ -165,6 +166,8 @@ class _Server(uvicorn.Server):
         self._on_stopped = on_stopped
         self.interrupted = False
         """Whether SIGINT ended it."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop that serves; None before the start."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop, and record SIGINT: a background process of a shell ignores SIGINT, so Python would not report it."""
@@ -189,6 +192,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept requests, and call the callback of the start."""
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
         # Objects that were made at boot stay: searching them for cycles costs a tenth of the time of a request that
         # starts a run. Requests leave few cycles, so the collector runs less often than by default.

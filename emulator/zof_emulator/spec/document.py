@@ -116,10 +116,10 @@ class Document:
                 raise SpecError(f"{ref}: the reference leads back to itself")
             seen.add(ref)
             beside = {key: value for key, value in found.items() if key != "$ref"}
-            found = self.at(ref) | beside
+            found = self.find_node(ref) | beside
         return found
 
-    def at(self, ref: str) -> Node:
+    def find_node(self, ref: str) -> Node:
         """The target of a local reference (`#/a/b`).
 
         Raises:

@@ -99,7 +99,7 @@ def find_alternatives(schema: Node) -> list[str]:
     names = [schema["if"]["required"][0]]
     rest = schema["else"]
     names += find_alternatives(rest) or rest["required"]
-    if schema != _require_one_of(names) | {key: value for key, value in schema.items() if key not in _CONDITION}:
+    if schema != _require_one(names) | {key: value for key, value in schema.items() if key not in _CONDITION}:
         raise ValueError(f"the condition must say that exactly one of {', '.join(names)} is given")
     return names
 
@@ -107,16 +107,16 @@ def find_alternatives(schema: Node) -> list[str]:
 _CONDITION: Final = ("if", "then", "else")
 
 
-def _require_one_of(names: Sequence[str]) -> Node:
+def _require_one(names: Sequence[str]) -> Node:
     """The condition that exactly one of these fields is given."""
     first, *rest = ({"required": [name]} for name in names)
     if not rest:
         return first
     others = rest[0] if len(rest) == 1 else {"anyOf": rest}
-    return {"if": first, "then": {"not": others}, "else": _require_one_of(names[1:])}
+    return {"if": first, "then": {"not": others}, "else": _require_one(names[1:])}
 
 
-def _for_requests(schema: Node) -> jsonschema_rs.Draft202012Validator:
+def _make_validator(schema: Node) -> jsonschema_rs.Draft202012Validator:
     """A validator that accepts every timestamp that the emulator can parse."""
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"date-time": _is_timestamp})
 
@@ -146,7 +146,7 @@ class ObjectRules:
             name: {key: value for key, value in one.items() if key != _OPEN_CHOICES or name not in extended}
             for name, one in properties.items()
         }
-        self._validator = _for_requests(_translate_extensions({**schema, "properties": closed}))
+        self._validator = _make_validator(_translate_extensions({**schema, "properties": closed}))
         self._is_valid = self._validator.is_valid
 
     @property
@@ -166,14 +166,14 @@ class ObjectRules:
             Refused: the value is invalid; the first fault is named.
         """
         twice = [name for name in repeated if name in self._schema["properties"]]
-        if twice or not self._holds(value, labels):
-            raise self._fault(value, labels, twice)
+        if twice or not self._is_fulfilled(value, labels):
+            raise self._find_first_fault(value, labels, twice)
         if not self._read:
             unchanged: dict[str, Any] = value
             return unchanged
         return {name: self._read[name](one) if name in self._read else one for name, one in value.items()}
 
-    def _holds(self, value: Any, labels: Labels) -> bool:  # noqa: ANN401  JSON
+    def _is_fulfilled(self, value: Any, labels: Labels) -> bool:  # noqa: ANN401  JSON
         try:
             if not self._is_valid(value):
                 return False
@@ -184,18 +184,18 @@ class ObjectRules:
                 return False
         return True
 
-    def _fault(self, value: Any, labels: Labels, repeated: Sequence[str]) -> Refused:  # noqa: ANN401  JSON
-        twice = [(self._order([name]), Refused(f"repeated_{self._kind}", name)) for name in repeated]
-        faults = twice + [(self._order(path), refusal) for path, refusal in self._faults(value, labels)]
+    def _find_first_fault(self, value: Any, labels: Labels, repeated: Sequence[str]) -> Refused:  # noqa: ANN401  JSON
+        twice = [(self._find_place([name]), Refused(f"repeated_{self._kind}", name)) for name in repeated]
+        faults = twice + [(self._find_place(path), refusal) for path, refusal in self._list_faults(value, labels)]
         return min(faults, key=lambda fault: fault[0])[1]
 
-    def _order(self, path: Sequence[str | int]) -> tuple[int, int, int]:
+    def _find_place(self, path: Sequence[str | int]) -> tuple[int, int, int]:
         names = list(self._schema["properties"])
         unknown = -1 if self._unknown_first else len(names)
         first = names.index(str(path[0])) if path and path[0] in names else unknown if path else -1
         return first, len(path), next((step for step in path if isinstance(step, int)), 0)
 
-    def _faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
+    def _list_faults(self, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         if not isinstance(value, dict):
             yield [], self._refuse_at([], labels)
             return
@@ -208,14 +208,14 @@ class ObjectRules:
             yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=known)
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
-        yield from self._faults_of_alternatives(value)
+        yield from self._list_alternative_faults(value)
         for name in (name for name in properties if name in value):
-            yield from self._faults_in(name, _shorten(value[name], properties[name]), labels)
+            yield from self._list_field_faults(name, _shorten(value[name], properties[name]), labels)
         for name, label in self._extended:
             if isinstance(value.get(name), str) and value[name] not in labels[label]:
                 yield [name], Refused("unknown_choice", name, allowed=", ".join(labels[label]))
 
-    def _faults_in(self, name: str, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
+    def _list_field_faults(self, name: str, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         try:
             paths = [error.instance_path for error in self._validator.iter_errors({name: value})]
         except ValueError:  # the value is nested deeper than the validator goes
@@ -234,7 +234,7 @@ class ObjectRules:
             return Refused("unknown_choice", param, allowed=", ".join(choices))
         return Refused("invalid_value", param, expected=expected)
 
-    def _faults_of_alternatives(self, value: Mapping[str, Any]) -> Iterator[Fault]:
+    def _list_alternative_faults(self, value: Mapping[str, Any]) -> Iterator[Fault]:
         names = self._alternatives
         given = [name for name in names if name in value]
         allowed = " or ".join(names)

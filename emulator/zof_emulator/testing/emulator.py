@@ -14,6 +14,7 @@ from zof_emulator.scenarios.load import load_scenario, read_source
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.settings import Settings
 from zof_emulator.testing.control import ControlError
+from zof_emulator.testing.in_process import ServedApp
 from zof_emulator.testing.world import ADMIN_KEY, World, make_control_client
 
 if TYPE_CHECKING:
@@ -27,16 +28,24 @@ __all__ = ["ControlError", "Emulator", "World", "running"]
 class Emulator:
     """A running emulator. Its default world has the same addresses as the emulator."""
 
-    def __init__(self, root: str, client: httpx.Client, api_key: str = ADMIN_KEY) -> None:
-        """`root` is the URL without a path, `api_key` a key of the default world."""
+    def __init__(self, root: str, served: ServedApp, client: httpx.Client, api_key: str = ADMIN_KEY) -> None:
+        """Describe a running emulator.
+
+        Args:
+            root: the URL without a path.
+            served: its application.
+            client: the client of the control operations.
+            api_key: a key of the default world.
+        """
         self.url = root
         """The address without a path, such as `http://127.0.0.1:40123`."""
-        self.default = World(client, root, api_key=api_key)
+        self.default = World(served, client, root, api_key=api_key)
         """The default world."""
         self.base_url = self.default.base_url
         """The base URL of the API in the default world."""
         self.api_key = self.default.api_key
         """A key that holds every permission."""
+        self._served = served
         self._client = client
         self._worlds = ExitStack()
         self._worlds.callback(self.default.close)
@@ -60,7 +69,7 @@ class Emulator:
         answer = self._client.post(f"{self.url}/_emulator/worlds", json={"name": chosen, **config})
         if answer.is_error:
             raise ControlError(answer.status_code, answer.json()["error"]["message"])
-        world = World(self._client, self.url, chosen, api_key=api_key)
+        world = World(self._served, self._client, self.url, chosen, api_key=api_key)
         self._worlds.callback(world.close)
         return world
 
@@ -94,13 +103,16 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
     listeners = listen(chosen.host, chosen.port)
     host, port = listeners[0].getsockname()[:2]
     app = create_app(chosen)
-    with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable), make_control_client() as client:
-        if chosen.token:
-            client.headers["authorization"] = f"Bearer {chosen.token}"
-        address = f"[{host}]" if ":" in host else host
-        emulator = Emulator(f"http://{address}:{port}", client, chosen.scenario.choose_key(DEFAULT).secret)
-        try:
-            yield emulator
-        finally:
-            emulator.close()
-            app.close()
+    with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable) as loop:
+        served = ServedApp(app, loop)
+        with make_control_client(served) as client:
+            if chosen.token:
+                client.headers["authorization"] = f"Bearer {chosen.token}"
+            address = f"[{host}]" if ":" in host else host
+            root = f"http://{address}:{port}"
+            emulator = Emulator(root, served, client, chosen.scenario.choose_key(DEFAULT).secret)
+            try:
+                yield emulator
+            finally:
+                emulator.close()
+                app.close()

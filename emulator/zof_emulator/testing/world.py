@@ -1,6 +1,7 @@
 """One world of a running emulator, as a test uses it: addresses, a client, the clock, the journal, snapshots.
 
-Everything goes over HTTP, so a test sees what its own client sees. Times are in ms; instants are datetimes in UTC.
+Clients use HTTP, so a test sees what a program sees. Control operations use no socket, so that they cost little. Times
+are in ms; instants are datetimes in UTC.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import httpx
 from zof_emulator.scenarios.load import read_source
 from zof_emulator.testing.control import Control, ControlError
 from zof_emulator.testing.faults import Faults
+from zof_emulator.testing.in_process import ServedApp, Transport, WorldApp
 from zof_emulator.testing.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -147,8 +149,18 @@ class Journal:
 class World:
     """One world of a running emulator."""
 
-    def __init__(self, control_client: httpx.Client, root: str, name: str = "", *, api_key: str = ADMIN_KEY) -> None:
-        """`root` is the emulator's address without a path; `name` is empty for the default world."""
+    def __init__(
+        self, served: ServedApp, control_client: httpx.Client, root: str, name: str = "", *, api_key: str = ADMIN_KEY
+    ) -> None:
+        """Describe a world of a running emulator.
+
+        Args:
+            served: the application of the emulator.
+            control_client: the client of the control operations.
+            root: the emulator's address without a path.
+            name: the name of the world; empty for the default world.
+            api_key: a key that holds every permission.
+        """
         self.name = name
         self.url = f"{root}/w/{name}" if name else root
         """The address of the world, without `/v1`."""
@@ -158,6 +170,11 @@ class World:
         """A key that holds every permission."""
         self.control_url = f"{self.url}/_emulator"
         """The address of the world's control operations."""
+        self.app = WorldApp(served, name)
+        """The world as an ASGI application, as for `httpx.ASGITransport` and Starlette's `TestClient`."""
+        self.transport = Transport(self.app)
+        """A transport of `httpx.Client` and `httpx.AsyncClient` that leads here without a socket, for any host."""
+        self._served = served
         self._root = root
         self._control_client = control_client
         self._control = Control(control_client, self.control_url)
@@ -253,7 +270,7 @@ class World:
         Control(self._control_client, f"{self._root}/_emulator").call(
             "POST", f"worlds/{self.name or 'default'}/fork", json={"name": name}
         )
-        return World(self._control_client, self._root, name, api_key=self.api_key)
+        return World(self._served, self._control_client, self._root, name, api_key=self.api_key)
 
     def delete(self) -> None:
         """Delete the world and close its client.
@@ -273,6 +290,6 @@ class World:
         return {"authorization": f"Bearer {self.api_key if api_key is None else api_key}"}
 
 
-def make_control_client() -> httpx.Client:
-    """A client for control operations, which no proxy setting of the environment redirects."""
-    return httpx.Client(trust_env=False, timeout=_TIMEOUT, verify=_NO_AUTHORITIES)
+def make_control_client(served: ServedApp) -> httpx.Client:
+    """A client for control operations, which uses no socket."""
+    return httpx.Client(transport=Transport(WorldApp(served, "")), trust_env=False, timeout=_TIMEOUT)

@@ -20,7 +20,7 @@ def compose(world: World, delivery: Delivery) -> Post:
     """The request of a delivery, signed over the bytes of its body."""
     endpoint = world.outbox.endpoints.get(delivery.endpoint)
     content = build_envelope(world, delivery.event)
-    if world.config.evolve:
+    if delivery.event.has_new_fields:
         content = Evolution(world.seed).evolve(content)
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     signature = sign(endpoint.secret, body)

@@ -1,6 +1,6 @@
-"""The bytes of the floor, served by a Starlette application with a route and a response for each operation.
+"""The bytes of the baseline, served by a Starlette application with a route and a response for each operation.
 
-`python -m bench.routes PORT ANSWERS`, where ANSWERS is a file that `bench.floor.dump_answers` wrote.
+`python -m bench.starlette_baseline PORT ANSWERS`, where ANSWERS is a file that `bench.baseline.dump_answers` wrote.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bench.floor import LIST, RETRIEVE, START, load_answers, serve
+from bench.baseline import LIST, RETRIEVE, START, load_answers, serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
 
-    from bench.floor import Ready
+    from bench.baseline import Ready
 
 
-def starlette_app(answers: Mapping[str, Ready]) -> Starlette:
+def make_starlette_app(answers: Mapping[str, Ready]) -> Starlette:
     """An application with a route for each operation."""
 
     async def retrieve(_request: Request) -> Response:
-        return _response(*answers[RETRIEVE])
+        return _make_response(*answers[RETRIEVE])
 
     async def list_runs(_request: Request) -> Response:
-        return _response(*answers[LIST])
+        return _make_response(*answers[LIST])
 
     async def start(request: Request) -> Response:
         await request.body()
-        return _response(*answers[START])
+        return _make_response(*answers[START])
 
     return Starlette(
         routes=[
@@ -44,11 +44,11 @@ def starlette_app(answers: Mapping[str, Ready]) -> Starlette:
     )
 
 
-def _response(status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> Response:
+def _make_response(status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> Response:
     response = Response(content, status)
     response.raw_headers = headers
     return response
 
 
 if __name__ == "__main__":
-    serve(starlette_app(load_answers(sys.argv[2])), sys.argv[1])
+    serve(make_starlette_app(load_answers(sys.argv[2])), sys.argv[1])

@@ -1,6 +1,6 @@
-"""The floor: a bare ASGI function on the same uvicorn configuration, which only returns prepared bytes.
+"""The baseline: a bare ASGI function on the same uvicorn configuration, which only returns prepared bytes.
 
-`python -m bench.floor PORT ANSWERS`, where ANSWERS is a file that `dump_answers` wrote.
+`python -m bench.baseline PORT ANSWERS`, where ANSWERS is a file that `dump_answers` wrote.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ START: Final = "start"
 
 
 def dump_answers(answers: Mapping[str, Reply]) -> bytes:
-    """Encode answers of the emulator for a file that the floor reads."""
+    """Encode answers of the emulator for a file that the baselines read."""
     return orjson.dumps(
         {
             name: [one.status, [[k.decode(), v.decode()] for k, v in one.headers], one.content.decode()]
@@ -37,9 +37,9 @@ def dump_answers(answers: Mapping[str, Reply]) -> bytes:
     )
 
 
-def bare_app(answers: Mapping[str, Ready]) -> ASGIApp:
+def make_bare_app(answers: Mapping[str, Ready]) -> ASGIApp:
     """An ASGI application that does the least possible work to return these bytes."""
-    messages = {name: _messages(*one) for name, one in answers.items()}
+    messages = {name: _make_messages(*one) for name, one in answers.items()}
     retrieve, start = messages[RETRIEVE], messages[START]
     exact = {"/v1/runs": messages[LIST]}
 
@@ -82,10 +82,10 @@ def serve(app: ASGIApp, port: str) -> None:
     )
 
 
-def _messages(status: int, headers: Headers, content: bytes) -> tuple[Message, Message]:
+def _make_messages(status: int, headers: Headers, content: bytes) -> tuple[Message, Message]:
     head: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
     return head, {"type": "http.response.body", "body": content}
 
 
 if __name__ == "__main__":
-    serve(bare_app(load_answers(sys.argv[2])), sys.argv[1])
+    serve(make_bare_app(load_answers(sys.argv[2])), sys.argv[1])

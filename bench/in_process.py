@@ -1,6 +1,6 @@
 """The emulator called in this process, without a socket: the memory of a run and the time of a page.
 
-`python -m bench.inside memory|pages` prints the figures as JSON on stdout, and its progress on stderr.
+`python -m bench.in_process memory|pages` prints the figures as JSON on stdout, and its progress on stderr.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Caller:
         self._messages: list[Message] = []
 
     def prepare(self, method: str, target: str, body: bytes = b"", host: str = "127.0.0.1") -> Callable[[], None]:
-        """A function that sends this request each time it is called."""
+        """Return a function that sends this request each time it is called."""
         path, _, query = target.partition("?")
         scope = {
             "type": "http",
@@ -103,7 +103,7 @@ class Caller:
 # --- the memory of a run
 
 
-def memory() -> dict[str, Any]:
+def measure_memory() -> dict[str, Any]:
     """Bytes that Python allocates per run of two cases, at 100,000 runs: queued ones and ended ones."""
     emulator = Caller(capacity=10_000)
     start = emulator.prepare("POST", "/v1/runs", TWO_CASES)
@@ -116,7 +116,7 @@ def memory() -> dict[str, Any]:
         start()
     gc.collect()
     waiting = tracemalloc.get_traced_memory()[0] - before
-    _log("letting 100,000 runs end, in process")
+    _log("ending 100,000 runs, in process")
     emulator.advance(_HOUR)
     gc.collect()
     ended = tracemalloc.get_traced_memory()[0] - before
@@ -126,8 +126,8 @@ def memory() -> dict[str, Any]:
 # --- the time of a page
 
 
-def _end_runs(runs: int) -> tuple[Caller, str, str]:
-    """An emulator with so many ended runs, started over some minutes, and two instants between their starts."""
+def _make_ended_runs(runs: int) -> tuple[Caller, str, str]:
+    """An emulator with ended runs, started over some minutes, and two instants between their starts."""
     emulator = Caller(capacity=runs)
     instants = []
     for nth in range(runs):
@@ -141,7 +141,7 @@ def _end_runs(runs: int) -> tuple[Caller, str, str]:
     return emulator, instants[FEW // 4], instants[FEW * 3 // 4]
 
 
-def _start_runs(runs: int) -> Caller:
+def _make_open_runs(runs: int) -> Caller:
     """An emulator whose runs are queued, running and canceled, a third each."""
     emulator = Caller(capacity=runs // 3)
     names = [emulator.ask("POST", "/v1/runs", TWO_CASES)["id"] for _ in range(runs)]
@@ -151,7 +151,7 @@ def _start_runs(runs: int) -> Caller:
     return emulator
 
 
-def _targets_of_ended(emulator: Caller, early: str, late: str) -> dict[str, str]:
+def _list_targets(emulator: Caller, early: str, late: str) -> dict[str, str]:
     found = {
         "runs": "/v1/runs",
         "runs, project_id": "/v1/runs?project_id=proj_abc123",
@@ -173,18 +173,18 @@ def _targets_of_ended(emulator: Caller, early: str, late: str) -> dict[str, str]
     return found
 
 
-def pages() -> dict[str, Any]:
+def measure_pages() -> dict[str, Any]:
     """Microseconds for a page with each filter, of 100 and of 100,000 runs; from the cache, and newly encoded."""
     _log("filling worlds of 100 and 100,000 ended runs, in process")
     found: dict[str, Any] = {}
-    few, many = _end_runs(FEW), _end_runs(MANY)
-    theirs = _targets_of_ended(*many)
-    for name, target in _targets_of_ended(*few).items():
+    few, many = _make_ended_runs(FEW), _make_ended_runs(MANY)
+    theirs = _list_targets(*many)
+    for name, target in _list_targets(*few).items():
         found[name] = _compare((few[0], target), (many[0], theirs[name]))
     del few, many
     gc.collect()
     _log("filling worlds of 100 and 100,000 open runs, in process")
-    small, large = _start_runs(FEW), _start_runs(MANY)
+    small, large = _make_open_runs(FEW), _make_open_runs(MANY)
     for status in ("queued", "running", "canceled"):
         target = f"/v1/runs?status={status}"
         found[f"runs, status={status}"] = _compare((small, target), (large, target))
@@ -195,13 +195,13 @@ def pages() -> dict[str, Any]:
 
 def _compare(few: tuple[Caller, str], many: tuple[Caller, str]) -> dict[str, float]:
     counts = [len(caller.ask("GET", target)["data"]) for caller, target in (few, many)]
-    cached = _in_turn([caller.prepare("GET", target) for caller, target in (few, many)], _TIMES)
+    cached = _measure_alternately([caller.prepare("GET", target) for caller, target in (few, many)], _TIMES)
     # Links in an answer begin with the host that the client named, so nothing encoded for one host serves another.
     fresh = [
         [caller.prepare("GET", target, host=f"host{nth}.test") for caller, target in (few, many)]
         for nth in range(_TIMES // 3)
     ]
-    new = [median(times) for times in zip(*(_in_turn(pair, 1) for pair in fresh), strict=True)]
+    new = [median(times) for times in zip(*(_measure_alternately(pair, 1) for pair in fresh), strict=True)]
     return {
         "items": counts[1],
         "items_of_few": counts[0],
@@ -214,7 +214,7 @@ def _compare(few: tuple[Caller, str], many: tuple[Caller, str]) -> dict[str, flo
     }
 
 
-def _in_turn(calls: list[Callable[[], None]], times: int) -> list[float]:
+def _measure_alternately(calls: list[Callable[[], None]], times: int) -> list[float]:
     """The median microseconds of each of several calls, which are made alternately."""
     taken: list[list[int]] = [[] for _ in calls]
     for _ in range(times):
@@ -229,7 +229,7 @@ def _log(message: str) -> None:
     sys.stderr.write(f"bench: {message}\n")
 
 
-_KINDS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {"memory": memory, "pages": pages}
+_KINDS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {"memory": measure_memory, "pages": measure_pages}
 
 if __name__ == "__main__":
     sys.stdout.buffer.write(orjson.dumps(_KINDS[sys.argv[1]]()))

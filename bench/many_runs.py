@@ -1,4 +1,4 @@
-"""Weight: the memory that 100,000 runs add to a server process, and the time of pages of them over HTTP."""
+"""Many runs: the memory that 100,000 runs add to a server process, and the time of pages of them over HTTP."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench.inside import FEW, MANY
-from bench.machine import ROOT, CannotMeasure, tool
-from bench.servers import emulator, run_server
-from bench.throughput import fill
+from bench.in_process import FEW, MANY
+from bench.machine import ROOT, CannotMeasure, find_tool
+from bench.servers import make_emulator, run_server
+from bench.throughput import start_runs
 from bench.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from bench.machine import Cores
     from bench.servers import Running, Server
+    from bench.session import Session
 
 BYTES: Final = 2_048
 RATIO: Final = 1.5
@@ -40,31 +37,31 @@ _OVER_HTTP: Final = (
 )
 
 
-def inside(kind: str, core: int) -> dict[str, Any]:
-    """The figures of `bench.inside`, measured in a separate process on the core of the servers."""
-    command = (tool("taskset", "util-linux"), "-c", str(core), sys.executable, "-m", "bench.inside", kind)
+def run_in_process(kind: str, core: int) -> dict[str, Any]:
+    """The figures of `bench.in_process`, measured in a separate process on the core of the servers."""
+    command = (find_tool("taskset", "util-linux"), "-c", str(core), sys.executable, "-m", "bench.in_process", kind)
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)  # noqa: S603  a command of ours
     if done.returncode:
-        raise CannotMeasure(f"bench.inside {kind} failed with exit status {done.returncode}")
+        raise CannotMeasure(f"bench.in_process {kind} failed with exit status {done.returncode}")
     found: dict[str, Any] = orjson.loads(done.stdout)
     return found
 
 
-def measure_memory(cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
+def measure_memory(session: Session) -> dict[str, Any]:
     """Bytes per run of two cases, as counted by Python and by the system."""
-    log("100,000 runs in process, every allocation counted")
-    counted = inside("memory", cores.server)
-    log("100,000 runs in a server process")
-    with run_server(_loaded_server(), cores.server, folder / "weight.log") as server:
-        fill(server.port, FEW)
-        before = server.mebibytes()
+    session.log("100,000 runs in process, every allocation counted")
+    counted = run_in_process("memory", session.cores.server)
+    session.log("100,000 runs in a server process")
+    with run_server(_make_server(), session.cores.server, session.folder / "memory.log") as server:
+        start_runs(server.port, FEW)
+        before = server.measure_mebibytes()
         began = time.perf_counter()
-        fill(server.port, MANY)
+        start_runs(server.port, MANY)
         seconds = time.perf_counter() - began
-        waiting = server.mebibytes() - before
+        waiting = server.measure_mebibytes() - before
         _end_all(server)
-        ended = server.mebibytes() - before
-        whole = server.mebibytes()
+        ended = server.measure_mebibytes() - before
+        whole = server.measure_mebibytes()
     reached = max(*counted.values(), (waiting * _MIB) / MANY, (ended * _MIB) / MANY)
     return {
         "runs": MANY,
@@ -78,17 +75,17 @@ def measure_memory(cores: Cores, folder: Path, log: Callable[[str], None]) -> di
     }
 
 
-def measure_pages(cores: Cores, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
+def measure_pages(session: Session) -> dict[str, Any]:
     """The time of a page of 20 runs, of 100,000 and of 100 runs, for each filter, in process and over HTTP."""
-    log("pages out of 100 and out of 100,000 runs, in process")
-    found = inside("pages", cores.server)
-    log("pages out of 100 and out of 100,000 runs, over HTTP")
+    session.log("pages out of 100 and out of 100,000 runs, in process")
+    found = run_in_process("pages", session.cores.server)
+    session.log("pages out of 100 and out of 100,000 runs, over HTTP")
     with (
-        run_server(_loaded_server(), cores.server, folder / "few.log") as few,
-        run_server(_loaded_server(), cores.server, folder / "many.log") as many,
+        run_server(_make_server(), session.cores.server, session.folder / "few.log") as few,
+        run_server(_make_server(), session.cores.server, session.folder / "many.log") as many,
     ):
         for server, runs in ((few, FEW), (many, MANY)):
-            fill(server.port, runs)
+            start_runs(server.port, runs)
             _end_all(server)
         over_http = {target: _compare(few, many, target) for target in _OVER_HTTP}
     reached = max(one[name] for one in found.values() for name in ("ratio", "ratio_new"))
@@ -96,8 +93,8 @@ def measure_pages(cores: Cores, folder: Path, log: Callable[[str], None]) -> dic
     return {"target": RATIO, "reached": reached, "met": reached <= RATIO, "filters": found, "over_http": over_http}
 
 
-def _loaded_server() -> Server:
-    return emulator("--clock", "manual", "--capacity", "10000")
+def _make_server() -> Server:
+    return make_emulator("--clock", "manual", "--capacity", "10000")
 
 
 def _end_all(server: Running) -> None:
