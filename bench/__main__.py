@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bench import boot, extras, many_runs, report, throughput, verification, webhooks
+from bench import boot, extras, many_runs, proxy, report, throughput, verification, webhooks
 from bench.machine import ROOT, CannotMeasure, describe, find_tool, pin_cores
 from bench.servers import install_peers
 from bench.session import Session
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OUT: Final = ROOT / "bench" / "out"
-_PARTS: Final = (*throughput.NAMES, "extras", "webhooks", "boot", "memory", "pages", "verify")
+_PARTS: Final = (*throughput.NAMES, "extras", "webhooks", "boot", "memory", "pages", "proxy", "verify")
 _BOOTS: Final = 5
 _BEGAN: Final = time.monotonic()
 _COULD_NOT: Final = 2
@@ -55,7 +55,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Compare the emulator with a bare ASGI function, Starlette, Prism and Mockoon;"
-        " measure how long a verification takes.",
+        " measure the time that the proxy adds, and how long a verification takes.",
     )
     parser.add_argument(
         "--rounds", type=_parse_positive, default=5, help="rounds in which each server is measured once (default: 5)"
@@ -119,6 +119,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             found["memory"] = many_runs.measure_memory(session)
         if "pages" in options.only:
             found["pages"] = many_runs.measure_pages(session)
+        if "proxy" in options.only:
+            found["proxy"] = proxy.measure(session)
         if "verify" in options.only:
             found["verify"] = verification.measure(session)
     machine["load after"] = " ".join(f"{one:.2f}" for one in os.getloadavg())

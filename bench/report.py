@@ -32,18 +32,9 @@ def _render_lines(found: Found) -> Iterator[str]:
     if found.get("throughput"):
         yield from _LEGEND
         yield ""
-    if "extras" in found:
-        yield from _render_extras(found["extras"])
-    if "webhooks" in found:
-        yield from _render_webhooks(found["webhooks"])
-    if "boot" in found:
-        yield from _render_boot(found["boot"])
-    if "memory" in found:
-        yield from _render_memory(found["memory"])
-    if "pages" in found:
-        yield from _render_pages(found["pages"])
-    if "verify" in found:
-        yield from _render_verifications(found["verify"])
+    for name, section in _SECTIONS.items():
+        if name in found:
+            yield from section(found[name])
     if found["without"]:
         yield found["without"] + "."
         yield ""
@@ -84,6 +75,9 @@ def _render_verdicts(found: Found) -> Iterator[str]:
     if "pages" in found:
         one = found["pages"]
         rows.append(("Worst filter", f"<= {one['target']} x", f"{one['reached']:.2f} x", _format_met(one)))
+    if "proxy" in found:
+        one = found["proxy"]
+        rows.append(("Added by the proxy", f"< {one['target']:.0f} ms", f"{one['reached']:.3f} ms", _format_met(one)))
     rows += [
         (f"Verification: {one['title']}", f"< {one['target']:.0f} s", f"{one['seconds']:.1f} s", _format_met(one))
         for one in found.get("verify", {}).get("rows", ())
@@ -208,6 +202,23 @@ def _render_pages(pages: Found) -> Iterator[str]:
     )
 
 
+def _render_proxy(proxy: Found) -> Iterator[str]:
+    yield "## Through `zof-contracts proxy`"
+    yield ""
+    yield from _render_table(
+        ("request", "added ms, median", "spread of the rounds", "CPU µs of the proxy"),
+        [
+            (
+                name,
+                f"{one['added_ms']['median']:.3f}",
+                f"{one['added_ms']['low']:.3f} to {one['added_ms']['high']:.3f}",
+                f"{one['cpu_us']:.0f}",
+            )
+            for name, one in proxy["rows"].items()
+        ],
+    )
+
+
 def _render_verifications(verify: Found) -> Iterator[str]:
     yield "## Verification of an emulator whose clock cannot be moved"
     yield ""
@@ -251,3 +262,15 @@ def _render_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterat
             cells = [cells[0], *(f"{one[:-1]}:" if one else "" for one in cells[1:])]
         yield f"| {' | '.join(cells)} |"
     yield ""
+
+
+_SECTIONS: Final = {
+    "extras": _render_extras,
+    "webhooks": _render_webhooks,
+    "boot": _render_boot,
+    "memory": _render_memory,
+    "pages": _render_pages,
+    "proxy": _render_proxy,
+    "verify": _render_verifications,
+}
+"""The sections of the report by the part that was measured, in their order."""

@@ -48,7 +48,7 @@ def _list_cases() -> tuple[_Case, ...]:
 def measure(session: Session) -> dict[str, Any]:
     """Verify a new emulator once for each case; the harness is on the core of the client."""
     cores = session.cores
-    _install_harness()
+    install_harness()
     rows = []
     for case in _list_cases():
         session.log(f"verification: {case.title}")
@@ -63,7 +63,8 @@ def measure(session: Session) -> dict[str, Any]:
     return {"rows": rows, "same": same}
 
 
-def _install_harness() -> None:
+def install_harness() -> None:
+    """Install what `zof-contracts` needs. Raises `CannotMeasure` if that fails."""
     if subprocess.run((str(ROOT / "scripts" / "venv"), "contracts"), check=False).returncode:  # noqa: S603  our own
         raise CannotMeasure("the harness could not be installed")
 

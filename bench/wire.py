@@ -72,7 +72,7 @@ class Wire:
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
             self._receive()
         first, *lines = self._buffer[:end].split(b"\r\n")
-        headers = tuple((name, value) for name, _, value in (line.partition(b": ") for line in lines))
+        headers = tuple((name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines))
         size = end + 4 + int(dict(headers)[b"content-length"])
         while len(self._buffer) < size:
             self._receive()

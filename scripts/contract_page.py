@@ -137,7 +137,7 @@ def _rows_of_fields(document: Document, schema: dict[str, Any]) -> Iterator[tupl
 
 
 def _say(described: dict[str, Any], schema: dict[str, Any]) -> str:
-    """What a document says in words, then its schema's name or its constraints."""
+    """The description in the document, then the name of its schema or its constraints."""
     words = _flow(described["description"])
     if "$ref" in schema:
         return f"{words} {_name(schema)}."

@@ -43,7 +43,7 @@ def _sections() -> Iterator[str]:
     yield "\n### The scenario\n"
     yield from _table(SCHEMA)
     for name, schema in SCHEMA["properties"].items():
-        yield from _nested(name, schema)
+        yield from _render_nested(name, schema)
     yield "\n### Built-in scenarios\n"
     yield "| name | what it is for |\n| --- | --- |"
     for name in list_names():
@@ -58,7 +58,7 @@ _CORE: Final = {
 }
 
 
-def _nested(name: str, schema: dict[str, Any]) -> Iterator[str]:
+def _render_nested(name: str, schema: dict[str, Any]) -> Iterator[str]:
     """The tables of the objects in a part, except those of fault rules, which docs/faults.md describes."""
     if name == "faults":
         return
@@ -67,7 +67,7 @@ def _nested(name: str, schema: dict[str, Any]) -> Iterator[str]:
         yield f"{one.get('description') or schema['description']}\n"
         yield from _table(one)
         for inner_name, inner in one["properties"].items():
-            yield from _nested(f"{name}.{inner_name}", inner)
+            yield from _render_nested(f"{name}.{inner_name}", inner)
 
 
 def _objects(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -85,7 +85,7 @@ def _table(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _value(schema: dict[str, Any]) -> str:
-    """What a value must be, in words."""
+    """The allowed values, in words."""
     if "enum" in schema:
         return ", ".join(f"`{one}`" for one in schema["enum"])
     return str(schema["x-expected"]).replace("|", "\\|")

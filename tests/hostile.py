@@ -79,7 +79,7 @@ class HostileServer:
     script: Callable[[Received, Connection], None]
     port: int = 0
     requests: list[Received] = field(default_factory=list)
-    """What came, in order."""
+    """The requests that came, in order."""
     connections: int = 0
     """How many connections were opened."""
     _listener: socket.socket | None = None

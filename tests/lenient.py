@@ -73,7 +73,7 @@ class Run:
         return self.canceled_at or self.at + _CASE_MS * len(self.cases)
 
     def json(self, now: int) -> dict[str, Any]:
-        """What is shown of it."""
+        """Its JSON form."""
         statuses = [self.case(index, now) for index in range(len(self.cases))]
         ended = self.status(now) in _TERMINAL
         outcomes = [
@@ -189,10 +189,10 @@ class Lenient:
                 return 200, self._page([{"id": "proj_shop", "title": "Shop"}], query)
             case "GET", "runs":
                 runs = [run.json(self.now) for run in self.runs if run.organization == organization]
-                return 200, self._page(_filtered(runs, query), query)
+                return 200, self._page(_filter_items(runs, query), query)
             case "POST", "runs":
                 self._need("runs:create", may)
-                return 200, self._start(organization, _object(body))
+                return 200, self._start(organization, _parse_object(body))
             case "GET", "runs", name:
                 return 200, self._run(organization, name).json(self.now)
             case "POST", "runs", name, "cancel":
@@ -210,9 +210,9 @@ class Lenient:
                     raise Refused(404, "resource_missing", "There is no such result.")
                 return 200, self._page([], query) if rest else found[0]
             case "GET", "results":
-                return 200, self._page(_filtered(self._results(organization), query), query)
+                return 200, self._page(_filter_items(self._results(organization), query), query)
             case "POST", "results", "export":
-                return 200, self._export(organization, _object(body))
+                return 200, self._export(organization, _parse_object(body))
         raise Refused(404, "resource_missing", "There is nothing here.")
 
     def _need(self, permission: str, may: frozenset[str]) -> None:
@@ -264,7 +264,7 @@ class Lenient:
             raise Refused(400, "invalid_request", "format is csv or json", "format")
         if body.get("status", "passed") not in _TERMINAL:
             raise Refused(400, "invalid_request", "status is none", "status")
-        results = _filtered(self._results(organization), {name: str(body[name]) for name in body})
+        results = _filter_items(self._results(organization), {name: str(body[name]) for name in body})
         if body["format"] == "json":
             return {"data": results[::-1]}
         out = io.StringIO()
@@ -272,7 +272,7 @@ class Lenient:
         return out.getvalue()
 
 
-def _filtered(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
+def _filter_items(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
     """Items whose fields are as asked; oldest first, and the bounds are the other way round."""
     for name in {"project_id", "status", "run_id"} & query.keys():
         items = [one for one in items if one[name] == query[name]]
@@ -280,7 +280,7 @@ def _filtered(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[s
     return [one for one in items if after <= one["created_at"] < before]
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
     except ValueError:

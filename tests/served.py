@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
 from tests.zof import ADMIN, STAGING
 
@@ -43,13 +44,25 @@ def environment(variables: Mapping[str, str], *, measured: bool = True) -> dict[
     return {**kept, **variables}
 
 
+class Approach(Protocol):
+    """What leads to a port of a server."""
+
+    def __call__(self, port: int, /) -> AbstractContextManager[int]:
+        """The port to connect to."""
+
+
 class Server:
     """A running `python -m zof_emulator serve`, on a free port unless flags say otherwise; ends with its `with`."""
+
+    approach: ClassVar[Approach] = nullcontext
+    """Leads to the port on which a server listens: `tests/through_proxy.py` puts a proxy there."""
 
     def __init__(self, *flags: str, variables: Mapping[str, str] | None = None, python: str = sys.executable) -> None:
         measured = python == sys.executable
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
         self._state = tempfile.TemporaryDirectory()
+        self._approach = ExitStack()
+        self._port = 0
         self.process = subprocess.Popen(
             [python, "-m", "zof_emulator", "serve", *(() if "--port" in flags else ("--port", "0")), *flags],
             cwd=ROOT,
@@ -62,13 +75,12 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
-        port: int = self.ready["port"]
-        return port
+        """The port for its clients."""
+        return self._port
 
     @property
-    def logged(self) -> str:
-        """What it has written on stderr."""
+    def log(self) -> str:
+        """The output of the server on stderr."""
         return os.pread(self._log.fileno(), 1 << 24, 0).decode()
 
     def stop(self, number: signal.Signals = signal.SIGINT, within: float = PATIENCE) -> tuple[int, bytes]:
@@ -80,12 +92,19 @@ class Server:
     def __enter__(self) -> Self:
         try:
             self.ready = json.loads(first_line(self.process))
+            self._port = self._approach.enter_context(type(self).approach(self.ready["port"]))
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            self._approach.close()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         try:
             if self.process.poll() is None and any(_COVERAGE.match(name) for name in os.environ):
                 self.stop(signal.SIGTERM)  # so that it writes down what was covered
@@ -105,7 +124,7 @@ def first_line(process: subprocess.Popen[bytes]) -> bytes:
 
 
 def until(pipe: IO[bytes], end: bytes) -> bytes:
-    """What comes out of a pipe until these bytes; fails when they do not come, or not in time."""
+    """The output of a pipe up to these bytes; fails if they do not come in time."""
     read = b""
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
@@ -280,7 +299,7 @@ def ask(port: int, content: bytes, method: str = "GET") -> Answer:
 
 
 BAD: Final = (400, "invalid_request", None)
-"""What refuses a request that cannot be read at all."""
+"""The refusal of a request that cannot be read at all."""
 START: Final = {**STAGING, "test_case_ids": ["tc_login_001"]}
 """A run of one case."""
 MIB: Final = 1 << 20
@@ -293,9 +312,9 @@ class World:
     def __init__(self, port: int) -> None:
         self.port = port
         assert ask(port, request("POST", "/_emulator/reset")).status == 200
-        self.runs = self.listed()
+        self.runs = self.list_runs()
 
-    def listed(self) -> dict[str, int]:
+    def list_runs(self) -> dict[str, int]:
         """The number of cases of each run, by the run's ID."""
         runs: list[Any] = []
         more = ""
@@ -306,7 +325,7 @@ class World:
             if not page["has_more"]:
                 return {run["id"]: run["summary"]["total"] for run in runs}
 
-    def accepted(self, answer: Answer) -> str:
+    def record_accepted(self, answer: Answer) -> str:
         """The ID of the run that an answer says was started."""
         assert answer.status == 201, answer.raw[:500]
         run = answer.json
@@ -315,12 +334,12 @@ class World:
         return name
 
     def refusal(self, content: bytes) -> tuple[int, str, str | None]:
-        """What refuses the bytes of a request: status, code and param."""
+        """The refusal of the bytes of a request: status, code and param."""
         return ask(self.port, content).refusal
 
     def start(self) -> str:
         """Start a run as a client in order would."""
-        return self.accepted(ask(self.port, request("POST", "/v1/runs", START)))
+        return self.record_accepted(ask(self.port, request("POST", "/v1/runs", START)))
 
 
 def has_ipv6() -> bool:

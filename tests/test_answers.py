@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONTRACT: Final = load_document(find_document("openapi.yaml"))
 JSON: Final = "application/json"
 KEYWORDS: Final = {"x-pattern": "pattern", "x-extensible-enum": "enum"}
-"""What the extensions of the contract mean to a judge that is strict."""
+"""The keywords for the extensions of the contract in strict schemas."""
 
 
 def close_schema(schema: dict[str, Any]) -> dict[str, Any]:
@@ -112,8 +112,8 @@ CASES: Final = ("tc_login", "tc_pay_fail", "tc_load_error", "tc_cart_flaky", "tc
 
 def send_everything(zof: Zof) -> None:
     """Bring runs into every state, read everything, and send every request that can be refused."""
-    ended = zof.ended(*CASES)["id"]
-    zof.ended(suite="suite_nightly")
+    ended = zof.complete_run(*CASES)["id"]
+    zof.complete_run(suite="suite_nightly")
     zof.post("/runs", {**STAGING, "test_suite_id": "suite_pr_smoke"}, idempotency_key="once")
     zof.post("/runs", {**STAGING, "test_suite_id": "suite_pr_smoke"}, idempotency_key="once")
     zof.post("/runs", {**STAGING, "test_suite_id": "suite_other"}, idempotency_key="once")

@@ -35,7 +35,7 @@ def test_help_without_arguments(flag: str) -> None:
 
 
 def get(server: Server, path: str, key: str | None = ADMIN) -> Any:  # noqa: ANN401  a JSON value
-    """What is there."""
+    """The IDs that exist."""
     answer = ask(server.port, request("GET", path, key=key))
     assert answer.status == 200
     return answer.json
@@ -82,28 +82,28 @@ def start_object(server: Server, name: str) -> Any:  # noqa: ANN401  a JSON valu
 
 
 def form_of_lines(server: Server) -> Effect:
-    """What a log line begins with."""
+    """The beginning of a log line."""
     get(server, "/v1/projects")
-    return server.logged.splitlines()[-1][:10]
+    return server.log.splitlines()[-1][:10]
 
 
-def said(server: Server) -> Effect:
+def has_banner(server: Server) -> Effect:
     """Whether there was a banner."""
-    return "Base URL" in server.logged
+    return "Base URL" in server.log
 
 
-def named(server: Server) -> Effect:
-    """What becomes of a start that names a project that nobody made."""
+def start_unknown_project(server: Server) -> Effect:
+    """The answer to a start that names a project that does not exist."""
     run = start(server, project_id="proj_x")
     return run["project_id"] if isinstance(run, dict) else run
 
 
 def links(server: Server) -> Effect:
-    """What the links to runs begin with."""
+    """The beginning of the links to runs."""
     return get(server, "/v1/runs/run_sample_failed")["url"].removesuffix("/run_sample_failed")
 
 
-def remembered(server: Server) -> Effect:
+def count_journal(server: Server) -> Effect:
     """How many of five exchanges the journal still holds."""
     for _ in range(5):
         get(server, "/v1/projects")
@@ -147,9 +147,9 @@ FLAGS: Final[list[Case]] = [
     ("rate-limit", "off", (1_000_000_000, 60, "key"), "1000/1:key", (1000, 1, "key"), the_limit, MANUAL),
     ("burst", "3", 5, "1", 3, served_in_a_window, (*MANUAL, "--rate-limit", "2/60")),
     ("capacity", "1", 1, "5", 5, at_once, MANUAL),
-    ("references", "strict", (404, "not_found", "project_id"), "open", "proj_x", named, ()),
+    ("references", "strict", (404, "not_found", "project_id"), "open", "proj_x", start_unknown_project, ()),
     ("environment", "qa eu.1", ["staging", "qa", "eu.1"], "dev", ["staging", "dev"], labels, ()),
-    ("journal", "3", 3, "4", 4, remembered, ()),
+    ("journal", "3", 3, "4", 4, count_journal, ()),
     ("max-worlds", "3", 3, "4", 4, worlds, ()),
     ("token", "one", ["one"], "two", ["two"], opens, ()),
     ("public-url", "https://zof.test:8443", "https://zof.test:8443/runs", "http://a/b", "http://a/b/runs", links, ()),
@@ -177,7 +177,7 @@ def test_a_variable_does_what_its_flag_does(case: Case) -> None:
 
 @pytest.mark.parametrize("case", FLAGS, ids=IDS)
 def test_a_flag_beats_its_variable(case: Case) -> None:
-    """What is said on the command line holds, whatever the environment says."""
+    """An option on the command line takes precedence over the environment."""
     flag, value, _, given, effect, shown, others = case
     with Server(*others, f"--{flag}", given, variables={variable(flag): value}) as server:
         assert shown(server) == effect
@@ -197,7 +197,7 @@ def test_environments_add_up() -> None:
 def test_quiet_leaves_out_the_banner(flags: Sequence[str], value: str | None, shown: bool) -> None:  # noqa: FBT001
     """Quiet by flag or variable, there is no banner."""
     with Server(*flags, variables={} if value is None else {"ZOF_EMULATOR_QUIET": value}) as server:
-        assert said(server) is shown
+        assert has_banner(server) is shown
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ BAD: Final = [
 ]  # fmt: skip
 
 
-def here(*arguments: str, variables: Mapping[str, str], told: pytest.CaptureFixture[str]) -> str:
+def run_in_process(*arguments: str, variables: Mapping[str, str], told: pytest.CaptureFixture[str]) -> str:
     """The one line in which a command complains that is run in this process, where many can be run in no time.
 
     Its host is nobody's, so that a command that should not start does not.
@@ -294,7 +294,7 @@ def here(*arguments: str, variables: Mapping[str, str], told: pytest.CaptureFixt
 @pytest.mark.parametrize(("flag", "value"), BAD, ids=[f"{flag} {value}"[:30] for flag, value in BAD])
 def test_a_bad_value_of_a_flag(capsys: pytest.CaptureFixture[str], flag: str, value: str) -> None:
     """A value that a flag does not take is one line that names the flag, and exit status 2."""
-    assert f"'--{flag}'" in here(f"--{flag}={value}", variables={}, told=capsys)
+    assert f"'--{flag}'" in run_in_process(f"--{flag}={value}", variables={}, told=capsys)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_a_bad_value_of_a_flag(capsys: pytest.CaptureFixture[str], flag: str, va
 )
 def test_a_bad_value_of_a_variable(capsys: pytest.CaptureFixture[str], name: str, value: str) -> None:
     """A value that a variable does not take is one line that names the variable, and exit status 2."""
-    assert f"ZOF_EMULATOR_{name}" in here(variables={f"ZOF_EMULATOR_{name}": value}, told=capsys)
+    assert f"ZOF_EMULATOR_{name}" in run_in_process(variables={f"ZOF_EMULATOR_{name}": value}, told=capsys)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_a_bad_value_of_a_variable(capsys: pytest.CaptureFixture[str], name: str
     ids=" ".join,
 )
 def test_a_mistyped_command_line(arguments: Sequence[str]) -> None:
-    """What the command line does not know is one line, and exit status 2."""
+    """An unknown option or command is one line, and exit status 2."""
     complaint(command(*arguments))
 
 
@@ -355,7 +355,7 @@ def test_an_empty_variable_is_none() -> None:
     names = {case[0] for case in FLAGS} | {"quiet", "samples"}
     with Server(variables={variable(name): "" for name in names}) as server:
         assert len(get(server, "/v1/runs")["data"]) == 2
-        assert said(server)
+        assert has_banner(server)
 
 
 def test_a_port_in_use() -> None:

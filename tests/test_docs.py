@@ -284,7 +284,7 @@ def test_the_gate_never_prints_the_key(
 
 
 def test_the_gate_shows_hostile_text_harmlessly() -> None:
-    """What an API sends is printed without the key and without control characters."""
+    """The output of an API is printed without the key and without control characters."""
     assert GATE["show"]("a zof_secret_key \x1b]0;x\x07\r\n\u202e", "zof_secret_key") == "a [key] ?]0;x????"
 
 
@@ -335,7 +335,7 @@ def test_an_api_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def named_files(text: str) -> set[str]:
-    """What stands in backticks in a document and looks like the path of a file or folder."""
+    """The texts in backticks in a document that look like the path of a file or folder."""
     spans = {span for line in text.splitlines() for span in re.findall(r"`([^`]+)`", line)}
     return {span for span in spans if re.fullmatch(r"[\w./-]+(\.(py|yaml|toml|md)|/)", span)}
 

@@ -50,9 +50,9 @@ class Asked:
     @property
     def target(self) -> str:
         """Its path, with the example of its ID."""
-        return self.about(self._example(self._parameters("path").get("id", {})) or "")
+        return self.make_path(self._example(self._parameters("path").get("id", {})) or "")
 
-    def about(self, name: str) -> str:
+    def make_path(self, name: str) -> str:
         """Its path, with this ID."""
         return self.prefix + self.path.replace("{id}", name)
 
@@ -96,7 +96,7 @@ class Asked:
         more.setdefault("headers", [JSON] if sent else [])
         return zof.send(self.method, self.target + query, body=sent, **more)
 
-    def with_fields(self, zof: Zof, **fields: object) -> Answer:
+    def send_fields(self, zof: Zof, **fields: object) -> Answer:
         """Send the request with other fields in its body; a field that is None is left out."""
         body = {name: value for name, value in {**self.body(), **fields}.items() if value is not None}
         return self.send(zof, content=json.dumps(body).encode())
@@ -126,14 +126,14 @@ def examples(*, of_errors: bool) -> Iterator[Any]:
                         yield pytest.param(replace(asked, name=name), int(status), media, found, id=label)
 
 
-def fresh(**settings: Any) -> Zof:  # noqa: ANN401
+def make_emulator(**settings: Any) -> Zof:  # noqa: ANN401
     """A fresh emulator with an additional key that has no permission."""
     powerless = Key(POWERLESS, "org_abc", frozenset())
     return Zof(data=replace(DEFAULT, keys=(*DEFAULT.keys, powerless)), **settings)
 
 
-def _limited(asked: Asked, _zof: Zof) -> Answer:
-    zof = fresh(rate=Rate(1))
+def _use_up_limit(asked: Asked, _zof: Zof) -> Answer:
+    zof = make_emulator(rate=Rate(1))
     asked.send(zof)
     return asked.send(zof)
 
@@ -142,7 +142,7 @@ OTHERS: Final = {"startRun": "suite", "exportResults": "csv"}
 """An example of another body, by operation."""
 
 
-def _reused(asked: Asked, zof: Zof) -> Answer:
+def _reuse_key(asked: Asked, zof: Zof) -> Answer:
     headers, operation = [JSON, ("idempotency-key", "once")], asked.node["operationId"]
     asked.send(zof, headers=headers)
     return asked.send(zof, headers=headers, content=json.dumps(replace(asked, name=OTHERS[operation]).body()).encode())
@@ -175,7 +175,7 @@ def _powerless(asked: Asked, zof: Zof) -> Answer:
 def _at_the_end_of_time(asked: Asked, zof: Zof) -> Answer:
     zof.advance(LAST - EPOCH)
     run = zof.start("tc_a")["id"]
-    return zof.send(asked.method, asked.about(run), key=None)
+    return zof.send(asked.method, asked.make_path(run), key=None)
 
 
 def _sent_as(body: object) -> Callable[[Asked, Zof], Answer]:
@@ -184,7 +184,7 @@ def _sent_as(body: object) -> Callable[[Asked, Zof], Answer]:
 
 
 def _one_world(asked: Asked, _zof: Zof) -> Answer:
-    return asked.send(fresh(max_worlds=1))
+    return asked.send(make_emulator(max_worlds=1))
 
 
 def _no_world(asked: Asked, zof: Zof) -> Answer:
@@ -201,7 +201,7 @@ PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     "key_invalid": lambda asked, zof: asked.send(zof, key="zof_test_nobody"),
     "key_expired": lambda asked, zof: asked.send(zof, key=EXPIRED),
     "permission_missing": _powerless,
-    "rate_limited": _limited,
+    "rate_limited": _use_up_limit,
     "internal_error": _bug,
     "invalid_header": lambda asked, zof: asked.send(zof, headers=[JSON, ("idempotency-key", "k" * 256)]),
     "unknown_parameter": lambda asked, zof: asked.send(zof, query="?verbose=1"),
@@ -212,18 +212,18 @@ PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     "body_too_large": lambda asked, zof: asked.send(zof, content=b" " * ((1 << 20) + 1), headers=[JSON]),
     "body_not_json": lambda asked, zof: asked.send(zof, content=b"a=1", headers=[("content-type", "text/plain")]),
     "body_coded": lambda asked, zof: asked.send(zof, content=b"x", headers=[JSON, ("content-encoding", "gzip")]),
-    "unknown_field": lambda asked, zof: asked.with_fields(zof, name="x"),
-    "missing_alternative": lambda asked, zof: asked.with_fields(zof, test_case_ids=None, by_ms=None),
-    "run_not_found": lambda asked, zof: zof.send(asked.method, asked.about("run_0")),
-    "result_not_found": lambda asked, zof: zof.send("GET", asked.about("res_0")),
-    "artifact_not_found": lambda asked, zof: zof.send("GET", asked.about("art_0")),
+    "unknown_field": lambda asked, zof: asked.send_fields(zof, name="x"),
+    "missing_alternative": lambda asked, zof: asked.send_fields(zof, test_case_ids=None, by_ms=None),
+    "run_not_found": lambda asked, zof: zof.send(asked.method, asked.make_path("run_0")),
+    "result_not_found": lambda asked, zof: zof.send("GET", asked.make_path("res_0")),
+    "artifact_not_found": lambda asked, zof: zof.send("GET", asked.make_path("art_0")),
     "range_not_satisfiable": lambda asked, zof: asked.send(zof, headers=[("range", "bytes=1000000-")]),
-    "run_ended": lambda asked, zof: zof.send(asked.method, asked.about("run_sample_failed")),
-    "idempotency_key_reused": _reused,
+    "run_ended": lambda asked, zof: zof.send(asked.method, asked.make_path("run_sample_failed")),
+    "idempotency_key_reused": _reuse_key,
     "time_out_of_range": lambda asked, zof: asked.send(zof, content=json.dumps(TOO_LATE).encode()),
-    "project_not_found": lambda asked, zof: asked.with_fields(zof, project_id="proj_missing"),
-    "test_case_not_found": lambda asked, zof: asked.with_fields(zof, test_case_ids=["tc_1", "tc_missing_001"]),
-    "test_suite_not_found": lambda asked, zof: asked.with_fields(
+    "project_not_found": lambda asked, zof: asked.send_fields(zof, project_id="proj_missing"),
+    "test_case_not_found": lambda asked, zof: asked.send_fields(zof, test_case_ids=["tc_1", "tc_missing_001"]),
+    "test_suite_not_found": lambda asked, zof: asked.send_fields(
         zof, test_case_ids=None, test_suite_id="suite_missing"
     ),
 }
@@ -267,96 +267,96 @@ def _on_a_delivery(action: str) -> Callable[[Asked, Zof], Answer]:
 
 
 PROVOKED_OF_CONTROL: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
-    "unknown_field": lambda asked, zof: asked.with_fields(zof, verbose_name="x"),
+    "unknown_field": lambda asked, zof: asked.send_fields(zof, verbose_name="x"),
     "world_not_found": _no_world,
     "too_many_worlds": _one_world,
-    "world_exists": lambda asked, zof: asked.with_fields(zof, name="default"),
-    "no_journal": lambda asked, _zof: asked.send(fresh(journal=0)),
+    "world_exists": lambda asked, zof: asked.send_fields(zof, name="default"),
+    "no_journal": lambda asked, _zof: asked.send(make_emulator(journal=0)),
 }
 
 BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = {
     ("createWebhook", "repeated_field"): lambda asked, zof: asked.twice(zof, "url"),
-    ("createWebhook", "missing_field"): lambda asked, zof: asked.with_fields(zof, events=None),
-    ("createWebhook", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, events=["run.ended"]),
-    ("createWebhook", "invalid_value"): lambda asked, zof: asked.with_fields(zof, url="ftp://127.0.0.1/"),
+    ("createWebhook", "missing_field"): lambda asked, zof: asked.send_fields(zof, events=None),
+    ("createWebhook", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, events=["run.ended"]),
+    ("createWebhook", "invalid_value"): lambda asked, zof: asked.send_fields(zof, url="ftp://127.0.0.1/"),
     ("createWebhook", "too_many_webhooks"): _too_many_webhooks,
     ("createWebhook", "idempotency_key_reused"): _reused_with(events=["run.failed"]),
     ("testWebhook", NO_WEBHOOK): lambda asked, zof: zof.send("POST", asked.target.replace("wh_sample", "wh_0")),
     ("createDeliveryRule", "repeated_field"): lambda asked, zof: asked.twice(zof, "action"),
-    ("createDeliveryRule", "missing_field"): lambda asked, zof: asked.with_fields(zof, action=None),
-    ("createDeliveryRule", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, action="lose"),
-    ("createDeliveryRule", "invalid_value"): lambda asked, zof: asked.with_fields(zof, delay_ms=-1),
-    ("createDeliveryRule", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
-    ("createDeliveryRule", NO_WEBHOOK): lambda asked, zof: asked.with_fields(zof, webhook_id="wh_0"),
+    ("createDeliveryRule", "missing_field"): lambda asked, zof: asked.send_fields(zof, action=None),
+    ("createDeliveryRule", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, action="lose"),
+    ("createDeliveryRule", "invalid_value"): lambda asked, zof: asked.send_fields(zof, delay_ms=-1),
+    ("createDeliveryRule", "unknown_field"): lambda asked, zof: asked.send_fields(zof, name="x"),
+    ("createDeliveryRule", NO_WEBHOOK): lambda asked, zof: asked.send_fields(zof, webhook_id="wh_0"),
     ("createDeliveryRule", "too_many_rules"): _too_many_rules,
     ("createFault", "repeated_field"): lambda asked, zof: asked.twice(zof, "effect"),
     ("createFault", "invalid_value"): _sent_as([]),
-    ("createFault", "invalid_rule"): lambda asked, zof: asked.with_fields(zof, match={"operation": "startrun"}),
+    ("createFault", "invalid_rule"): lambda asked, zof: asked.send_fields(zof, match={"operation": "startrun"}),
     ("createFault", "too_many_faults"): _too_many_faults,
     ("getFault", "fault_not_found"): lambda asked, zof: asked.send(zof),
     ("deleteFault", "fault_not_found"): lambda asked, zof: asked.send(zof),
-    ("changeConfig", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("changeConfig", "unknown_field"): lambda asked, zof: asked.send_fields(zof, name="x"),
     ("changeConfig", "repeated_field"): lambda asked, zof: asked.twice(zof, "capacity"),
-    ("changeConfig", "invalid_value"): lambda asked, zof: asked.with_fields(zof, capacity=0),
-    ("changeConfig", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, clock="fast"),
-    ("changeConfig", "invalid_rule"): lambda asked, zof: asked.with_fields(zof, faults=[{"effect": {}}]),
+    ("changeConfig", "invalid_value"): lambda asked, zof: asked.send_fields(zof, capacity=0),
+    ("changeConfig", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, clock="fast"),
+    ("changeConfig", "invalid_rule"): lambda asked, zof: asked.send_fields(zof, faults=[{"effect": {}}]),
     ("disturbDelivery", "repeated_field"): lambda asked, zof: asked.twice(zof, "action"),
-    ("disturbDelivery", "missing_field"): lambda asked, zof: asked.with_fields(zof, action=None),
-    ("disturbDelivery", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, action="lose"),
-    ("disturbDelivery", "invalid_value"): lambda asked, zof: asked.with_fields(zof, delay_ms=-1),
-    ("disturbDelivery", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("disturbDelivery", "missing_field"): lambda asked, zof: asked.send_fields(zof, action=None),
+    ("disturbDelivery", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, action="lose"),
+    ("disturbDelivery", "invalid_value"): lambda asked, zof: asked.send_fields(zof, delay_ms=-1),
+    ("disturbDelivery", "unknown_field"): lambda asked, zof: asked.send_fields(zof, name="x"),
     ("disturbDelivery", "delivery_not_found"): lambda asked, zof: asked.send(zof),
     ("disturbDelivery", "delivery_not_pending"): _on_a_delivery("drop"),
     ("disturbDelivery", "no_older_event"): _on_a_delivery("tamper"),
     ("getDelivery", "delivery_not_found"): lambda asked, zof: asked.send(zof),
     ("listDeliveries", "unknown_choice"): lambda asked, zof: asked.send(zof, query="?status=lost"),
     ("sendEvent", "repeated_field"): lambda asked, zof: asked.twice(zof, "type"),
-    ("sendEvent", "missing_field"): lambda asked, zof: asked.with_fields(zof, type=None),
-    ("sendEvent", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, type="run.ended"),
-    ("sendEvent", "invalid_value"): lambda asked, zof: asked.with_fields(zof, run_id="1"),
-    ("sendEvent", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
-    ("sendEvent", "organization_not_found"): lambda asked, zof: asked.with_fields(zof, organization_id="org_none"),
+    ("sendEvent", "missing_field"): lambda asked, zof: asked.send_fields(zof, type=None),
+    ("sendEvent", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, type="run.ended"),
+    ("sendEvent", "invalid_value"): lambda asked, zof: asked.send_fields(zof, run_id="1"),
+    ("sendEvent", "unknown_field"): lambda asked, zof: asked.send_fields(zof, name="x"),
+    ("sendEvent", "organization_not_found"): lambda asked, zof: asked.send_fields(zof, organization_id="org_none"),
     ("startRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "environment"),
-    ("startRun", "missing_field"): lambda asked, zof: asked.with_fields(zof, project_id=None),
-    ("startRun", "conflicting_field"): lambda asked, zof: asked.with_fields(zof, test_suite_id="suite_pr_smoke"),
-    ("startRun", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, environment="qa"),
-    ("startRun", "invalid_value"): lambda asked, zof: asked.with_fields(zof, test_case_ids=["tc_1", "login"]),
+    ("startRun", "missing_field"): lambda asked, zof: asked.send_fields(zof, project_id=None),
+    ("startRun", "conflicting_field"): lambda asked, zof: asked.send_fields(zof, test_suite_id="suite_pr_smoke"),
+    ("startRun", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, environment="qa"),
+    ("startRun", "invalid_value"): lambda asked, zof: asked.send_fields(zof, test_case_ids=["tc_1", "login"]),
     ("exportResults", "repeated_field"): lambda asked, zof: asked.twice(zof, "status"),
-    ("exportResults", "missing_field"): lambda asked, zof: asked.with_fields(zof, format=None),
-    ("exportResults", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, format="xml"),
-    ("exportResults", "invalid_value"): lambda asked, zof: asked.with_fields(zof, run_id="1"),
+    ("exportResults", "missing_field"): lambda asked, zof: asked.send_fields(zof, format=None),
+    ("exportResults", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, format="xml"),
+    ("exportResults", "invalid_value"): lambda asked, zof: asked.send_fields(zof, run_id="1"),
     ("advanceClock", "repeated_field"): lambda asked, zof: asked.twice(zof, "by_ms"),
-    ("advanceClock", "conflicting_field"): lambda asked, zof: asked.with_fields(zof, to="2026-01-01T00:00:00Z"),
-    ("advanceClock", "invalid_value"): lambda asked, zof: asked.with_fields(zof, by_ms=-1),
-    ("advanceClock", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("advanceClock", "conflicting_field"): lambda asked, zof: asked.send_fields(zof, to="2026-01-01T00:00:00Z"),
+    ("advanceClock", "invalid_value"): lambda asked, zof: asked.send_fields(zof, by_ms=-1),
+    ("advanceClock", "unknown_field"): lambda asked, zof: asked.send_fields(zof, name="x"),
     ("advanceClock", "unknown_choice"): _sent_as({"until": "noon"}),
     ("advanceClock", "run_id_alone"): _sent_as({"by_ms": 1, "run_id": "run_sample_failed"}),
     ("advanceClock", "run_not_found"): _sent_as({"until": "run_ended", "run_id": "run_0"}),
     ("advanceClock", "run_ended"): _sent_as({"until": "run_ended", "run_id": "run_sample_failed"}),
     ("advanceClock", "nothing_due"): _sent_as({"until": "next"}),
-    ("advanceRun", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
+    ("advanceRun", "unknown_field"): lambda asked, zof: asked.send_fields(zof, name="x"),
     ("createWorld", "repeated_field"): lambda asked, zof: asked.twice(zof, "name"),
-    ("createWorld", "missing_field"): lambda asked, zof: asked.with_fields(zof, name=None),
-    ("createWorld", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, clock="fast"),
-    ("createWorld", "invalid_value"): lambda asked, zof: asked.with_fields(zof, name="-"),
-    ("createWorld", "invalid_scenario"): lambda asked, zof: asked.with_fields(zof, scenario="slow-queu"),
+    ("createWorld", "missing_field"): lambda asked, zof: asked.send_fields(zof, name=None),
+    ("createWorld", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, clock="fast"),
+    ("createWorld", "invalid_value"): lambda asked, zof: asked.send_fields(zof, name="-"),
+    ("createWorld", "invalid_scenario"): lambda asked, zof: asked.send_fields(zof, scenario="slow-queu"),
     ("putScenario", "repeated_field"): lambda asked, zof: asked.twice(zof, "scenario"),
-    ("putScenario", "unknown_field"): lambda asked, zof: asked.with_fields(zof, name="x"),
-    ("putScenario", "missing_field"): lambda asked, zof: asked.with_fields(zof, scenario=None),
-    ("putScenario", "invalid_value"): lambda asked, zof: asked.with_fields(zof, scenario=1),
-    ("putScenario", "invalid_scenario"): lambda asked, zof: asked.with_fields(zof, scenario="slow-queu"),
+    ("putScenario", "unknown_field"): lambda asked, zof: asked.send_fields(zof, name="x"),
+    ("putScenario", "missing_field"): lambda asked, zof: asked.send_fields(zof, scenario=None),
+    ("putScenario", "invalid_value"): lambda asked, zof: asked.send_fields(zof, scenario=1),
+    ("putScenario", "invalid_scenario"): lambda asked, zof: asked.send_fields(zof, scenario="slow-queu"),
     ("forkWorld", "repeated_field"): lambda asked, zof: asked.twice(zof, "name"),
-    ("forkWorld", "missing_field"): lambda asked, zof: asked.with_fields(zof, name=None),
-    ("forkWorld", "invalid_value"): lambda asked, zof: asked.with_fields(zof, name="-"),
+    ("forkWorld", "missing_field"): lambda asked, zof: asked.send_fields(zof, name=None),
+    ("forkWorld", "invalid_value"): lambda asked, zof: asked.send_fields(zof, name="-"),
     ("deleteWorld", "world_needed"): lambda asked, zof: asked.send(zof),
     ("resetWorld", "unknown_field"): _sent_as({"name": "x"}),
     ("resetWorld", "invalid_value"): _sent_as([]),
     ("verifyJournal", "conflict"): _sent_as({"operation": "cancelRun"}),
     ("verifyJournal", "repeated_field"): lambda asked, zof: asked.twice(zof, "exactly"),
-    ("verifyJournal", "invalid_value"): lambda asked, zof: asked.with_fields(zof, exactly=-1),
+    ("verifyJournal", "invalid_value"): lambda asked, zof: asked.send_fields(zof, exactly=-1),
     ("restoreSnapshot", "repeated_field"): lambda asked, zof: asked.twice(zof, "version"),
-    ("restoreSnapshot", "missing_field"): lambda asked, zof: asked.with_fields(zof, world=None),
-    ("restoreSnapshot", "invalid_value"): lambda asked, zof: asked.with_fields(zof, version="1"),
+    ("restoreSnapshot", "missing_field"): lambda asked, zof: asked.send_fields(zof, world=None),
+    ("restoreSnapshot", "invalid_value"): lambda asked, zof: asked.send_fields(zof, version="1"),
     ("restoreSnapshot", "snapshot_unreadable"): lambda asked, zof: asked.send(zof),
     ("changeConfig", "body_too_large"): lambda asked, zof: zof.send(
         asked.method, asked.target, headers=[JSON, ("content-length", str((8 << 20) + 1))]
@@ -366,7 +366,7 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
     ),
     ("advanceRun", "repeated_field"): lambda asked, zof: asked.twice(zof, "to"),
     ("advanceRun", "time_out_of_range"): _at_the_end_of_time,
-    ("advanceRun", "unknown_choice"): lambda asked, zof: asked.with_fields(zof, to="start"),
+    ("advanceRun", "unknown_choice"): lambda asked, zof: asked.send_fields(zof, to="start"),
     ("advanceRun", "invalid_value"): lambda asked, zof: asked.send(zof, content=b"[]", headers=[JSON]),
     ("listRuns", "unknown_choice"): lambda asked, zof: asked.send(zof, query="?status=done"),
     ("listResults", "unknown_choice"): lambda asked, zof: asked.send(zof, query="?status=queued"),
@@ -377,7 +377,7 @@ BY_OPERATION: Final[Mapping[tuple[str, str], Callable[[Asked, Zof], Answer]]] = 
 def test_an_error(asked: Asked, status: int, media: str, value: object) -> None:
     """Every example of an error can be provoked, and the answer is equal to the example."""
     operation = asked.node["operationId"]
-    zof = fresh()
+    zof = make_emulator()
     of_control = PROVOKED_OF_CONTROL if asked.document is CONTROL else {}
     provoke = BY_OPERATION.get((operation, asked.name)) or of_control.get(asked.name) or PROVOKED.get(asked.name)
     answer = provoke(asked, zof) if provoke else asked.send(zof, query="?limit=0")

@@ -92,7 +92,7 @@ def test_a_module_is_short(module: Path) -> None:
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:
-    """What is committed works on any machine and with any mirror."""
+    """The committed files work on any machine and with any mirror."""
     forbidden = re.compile(f"{HOSTS}|{PLACES}")
     named = {
         f"{name(path)}: {found.group()}"

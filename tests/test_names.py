@@ -1,4 +1,4 @@
-"""Rules for names in the two packages: functions are verbs or nouns, and words of a private language are not used."""
+"""Rules for names: functions are verbs or nouns, and words of a private language are not used."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = (ROOT / "emulator" / "zof_emulator", ROOT / "contracts" / "zof_contracts")
 SOURCES: Final = [path for package in PACKAGES for path in sorted(package.rglob("*.py"))]
+OTHERS: Final = [
+    path
+    for name in ("bench", "scripts", "examples", "tests")
+    for path in sorted((ROOT / name).rglob("*.py"))
+    if "node_modules" not in path.parts
+]
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -90,14 +96,14 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("module", SOURCES, ids=name)
+@pytest.mark.parametrize("module", [*SOURCES, *OTHERS], ids=name)
 def test_no_function_is_named_by_a_participle(module: Path) -> None:
     """A function or method is named by a verb, a noun, or `is_`, `has_`, `can_`: never by a participle alone."""
     named = {function.name for function in functions(ast.parse(module.read_text())) if is_bare(function.name)}
     assert named == set()
 
 
-@pytest.mark.parametrize("module", SOURCES, ids=name)
+@pytest.mark.parametrize("module", [*SOURCES, *OTHERS], ids=name)
 def test_no_function_is_named_by_a_preposition(module: Path) -> None:
     """A function is named `find_key`, not `key_of`, and `remove_secrets`, not `without_secrets`."""
     named = {function.name for function in functions(ast.parse(module.read_text())) if lacks_verb(function.name)}

@@ -15,7 +15,7 @@ from zof_emulator.cli.snapshot_files import UnusableFile
 from zof_emulator.core.limits import Rate, RateScope
 
 from tests.http.exchanges import ALL
-from tests.http.stories import REQUESTS, told
+from tests.http.stories import REQUESTS, answer_story
 from tests.zof import Zof
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def journal(zof: Zof) -> bytes:
     return answer.content
 
 
-def recorded(*story: str, **settings: Any) -> bytes:  # noqa: ANN401  a setting
+def record_journal(*story: str, **settings: Any) -> bytes:  # noqa: ANN401  a setting
     """The journal of a story."""
     zof = Zof(**settings)
-    told(zof, story)
+    answer_story(zof, story)
     return journal(zof)
 
 
@@ -52,10 +52,10 @@ def test_every_history(steps: list[tuple[str, int]], clock: str, rate: Rate, wor
     """The journal of any history, under any clock and in any world, replays byte for byte."""
     system = [EPOCH + 86_400_000]
     zof = Zof(clock=clock, rate=rate, seed=9, capacity=2, system=lambda: system[0])
-    inside = zof.within(world) if world else zof
+    inside = zof.select_world(world) if world else zof
     for name, later in steps:
-        told(inside, [name])
-        told(zof, ["start"])
+        answer_story(inside, [name])
+        answer_story(zof, ["start"])
         system[0] += later
     found = replay(journal(inside))
     assert found.differing == ()
@@ -65,7 +65,7 @@ def test_every_history(steps: list[tuple[str, int]], clock: str, rate: Rate, wor
 def test_settings() -> None:
     """A journal says all that its replay needs: environments in their order, the base of links, strict references."""
     zof = Zof(environments=("qa", "eu.1"), public_url="https://zof.test", references="strict", scenario="empty")
-    told(zof, ["start", "another environment", "start a suite"])
+    answer_story(zof, ["start", "another environment", "start a suite"])
     zof.start(environment="eu.1")
     assert replay(journal(zof)).differing == ()
 
@@ -74,7 +74,7 @@ def test_runs_that_were_forgotten() -> None:
     """A world that keeps few runs is replayed as one."""
     zof = Zof(max_runs=1, scenario="empty")
     for _ in range(3):
-        zof.ended("tc_a")
+        zof.complete_run("tc_a")
     zof.get("/runs")
     assert replay(journal(zof)).differing == ()
 
@@ -100,8 +100,8 @@ def test_a_world_made_by_hand() -> None:
     """A world that was made with a seed, a clock and a scenario of its own replays as such."""
     zof = Zof()
     zof.tell("POST", "/worlds", {"name": "a", "seed": 77, "clock": "auto", "scenario": "empty"})
-    told(zof.within("a"), ["start", "newest", "newest", "newest"])
-    found = replay(journal(zof.within("a")))
+    answer_story(zof.select_world("a"), ["start", "newest", "newest", "newest"])
+    found = replay(journal(zof.select_world("a")))
     assert (found.exchanges, found.differing) == (7, ())
 
 
@@ -110,16 +110,16 @@ def lines(content: bytes) -> list[Any]:
     return [json.loads(line) for line in content.splitlines()]
 
 
-def written(found: list[Any]) -> bytes:
+def write_journal(found: list[Any]) -> bytes:
     """A journal of these lines."""
     return b"".join(json.dumps(one).encode() + b"\n" for one in found)
 
 
-def tampered(change: Callable[[Any], object]) -> bytes:
+def tamper(change: Callable[[Any], object]) -> bytes:
     """A journal in whose second answer something was changed."""
-    found = lines(recorded("start", "runs", "export"))
+    found = lines(record_journal("start", "runs", "export"))
     change(found[2]["response"])
-    return written(found)
+    return write_journal(found)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def tampered(change: Callable[[Any], object]) -> bytes:
 )
 def test_another_answer(what: str, change: Callable[[Any], object]) -> None:
     """Where an answer is another, its number, its request, and both versions are told."""
-    found = replay(tampered(change))
+    found = replay(tamper(change))
     (differing,) = found.differing
     assert (differing.number, differing.request, differing.what) == (2, "GET /v1/runs?limit=2", what)
     assert differing.expected != differing.got
@@ -141,12 +141,12 @@ def test_another_answer(what: str, change: Callable[[Any], object]) -> None:
     assert found.format_text().endswith("2 of 3 answers are the same, byte for byte")
 
 
-GOOD: Final = lines(recorded("start", "runs"))
+GOOD: Final = lines(record_journal("start", "runs"))
 
 
 def without(place: int, name: str) -> bytes:
     """A journal one of whose lines lacks something."""
-    return written(
+    return write_journal(
         [
             {key: value for key, value in one.items() if (number, key) != (place, name)}
             for number, one in enumerate(GOOD)
@@ -162,21 +162,21 @@ CANNOT: Final = {
     "another object": (b"{}\n", "no journal"),
     "a snapshot": (b'{"format":"zof-emulator-world","version":1}\n', "no journal"),
     "a head alone": (b'{"format":"zof-emulator-journal","version":1}\n', "no journal"),
-    "another version": (written([GOOD[0] | {"version": 2}]), "version 2"),
-    "a line that is none": (written(GOOD) + b"{\n", "no journal"),
-    "a line of something else": (written(GOOD) + b"5\n", "line 4"),
-    "dropped": (recorded("runs", "runs", "runs", journal=2), "first 1 exchanges"),
+    "another version": (write_journal([GOOD[0] | {"version": 2}]), "version 2"),
+    "a line that is none": (write_journal(GOOD) + b"{\n", "no journal"),
+    "a line of something else": (write_journal(GOOD) + b"5\n", "line 4"),
+    "dropped": (record_journal("runs", "runs", "runs", journal=2), "first 1 exchanges"),
     **{f"no {name}": (without(0, name), "no journal") for name in GOOD[0] if name not in {"began", "version"}},
     **{f"no {name} in a line": (without(1, name), "line 2") for name in ("number", "at_ms", "request", "response")},
-    "a seed that is none": (written([GOOD[0] | {"seed": "x"}]), "no journal"),
-    "a clock that is none": (written([GOOD[0] | {"clock": "wall"}]), "no journal"),
-    "a time that is none": (written([GOOD[0] | {"began_ms": 10**18}]), "no journal"),
-    "a public URL that is none": (written([GOOD[0] | {"public_url": "x"}]), "invalid URL 'x'"),
+    "a seed that is none": (write_journal([GOOD[0] | {"seed": "x"}]), "no journal"),
+    "a clock that is none": (write_journal([GOOD[0] | {"clock": "wall"}]), "no journal"),
+    "a time that is none": (write_journal([GOOD[0] | {"began_ms": 10**18}]), "no journal"),
+    "a public URL that is none": (write_journal([GOOD[0] | {"public_url": "x"}]), "invalid URL 'x'"),
     "bad base64": (
-        written([GOOD[0], GOOD[1] | {"request": GOOD[1]["request"] | {"encoding": "base64", "body": "a"}}]),
+        write_journal([GOOD[0], GOOD[1] | {"request": GOOD[1]["request"] | {"encoding": "base64", "body": "a"}}]),
         "line 2 has a request body that is not valid base64",
     ),
-    "a name that is none": (written([GOOD[0] | {"world": "a/b"}]), "no journal"),
+    "a name that is none": (write_journal([GOOD[0] | {"world": "a/b"}]), "no journal"),
 }
 
 
@@ -185,19 +185,19 @@ def test_from_a_snapshot() -> None:
     zof = Zof()
     zof.tell("POST", "/worlds/default/fork", {"name": "fork"})
     with pytest.raises(UnusableFile, match="snapshot"):
-        replay(journal(zof.within("fork")))
+        replay(journal(zof.select_world("fork")))
 
 
 def test_cleared() -> None:
     """A journal that was cleared begins in the middle, and cannot be replayed; after a reset it can again."""
     zof = Zof()
-    told(zof, ["start"])
+    answer_story(zof, ["start"])
     zof.tell("DELETE", "/journal")
-    told(zof, ["runs"])
+    answer_story(zof, ["runs"])
     with pytest.raises(UnusableFile, match="first 1 exchanges of the world default are gone"):
         replay(journal(zof))
     zof.control("/reset")
-    told(zof, ["start"])
+    answer_story(zof, ["start"])
     assert replay(journal(zof)).differing == ()
 
 
@@ -212,7 +212,7 @@ def test_a_cut_request() -> None:
 # --- on the command line
 
 
-def ended(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+def run_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of a command."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as done:
@@ -223,29 +223,30 @@ def ended(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
 
 def test_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A journal that replays is exit status 0, and says how many answers are the same."""
-    (tmp_path / "j").write_bytes(recorded("start", "runs"))
-    assert ended(capsys, str(tmp_path / "j")) == (0, "2 of 2 answers are the same, byte for byte\n", "")
-    code, out, _ = ended(capsys, "--json", str(tmp_path / "j"))
-    assert (code, json.loads(out)) == (0, {"exchanges": 2, "differing": [], "deliveries": 0})
+    (tmp_path / "j").write_bytes(record_journal("start", "runs"))
+    assert run_command(capsys, str(tmp_path / "j")) == (0, "2 of 2 answers are the same, byte for byte\n", "")
+    code, out, _ = run_command(capsys, "--json", str(tmp_path / "j"))
+    assert (code, json.loads(out)) == (0, {"exchanges": 2, "differing": [], "deliveries": 0, "left_out": []})
 
 
 def test_not_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A journal with another answer is exit status 1, and shows it."""
-    (tmp_path / "j").write_bytes(tampered(lambda answer: answer.update(status=404)))
-    code, out, err = ended(capsys, str(tmp_path / "j"))
+    (tmp_path / "j").write_bytes(tamper(lambda answer: answer.update(status=404)))
+    code, out, err = run_command(capsys, str(tmp_path / "j"))
     assert (code, err) == (1, "")
     assert "status differs\n  journal: 404\n  now:     200\n" in out
-    code, out, _ = ended(capsys, str(tmp_path / "j"), "--json")
+    code, out, _ = run_command(capsys, str(tmp_path / "j"), "--json")
     told = {"number": 2, "request": "GET /v1/runs?limit=2", "what": "status", "expected": "404", "got": "200"}
-    assert (code, json.loads(out)) == (1, {"exchanges": 3, "differing": [told | {"journal": 1}], "deliveries": 0})
+    differing = [told | {"journal": 1}]
+    assert (code, json.loads(out)) == (1, {"exchanges": 3, "differing": differing, "deliveries": 0, "left_out": []})
 
 
 @pytest.mark.parametrize("kind", sorted(CANNOT))
 def test_what_cannot_be_replayed(capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str) -> None:
-    """What is no journal, or not a whole one, is exit status 2 and one line that says why."""
+    """A file that is no journal, or not a whole one, is exit status 2 and one line with the reason."""
     content, why = CANNOT[kind]
     (tmp_path / "j").write_bytes(content)
-    code, out, err = ended(capsys, str(tmp_path / "j"))
+    code, out, err = run_command(capsys, str(tmp_path / "j"))
     (line,) = err.splitlines()
     assert (code, out) == (2, "")
     assert line.startswith("zof-emulator: error: ")
@@ -255,6 +256,6 @@ def test_what_cannot_be_replayed(capsys: pytest.CaptureFixture[str], tmp_path: P
 @pytest.mark.parametrize("name", ["none", "", "."])
 def test_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
     """A file that cannot be read is exit status 2, and one line that names it."""
-    code, out, err = ended(capsys, str(tmp_path / name))
+    code, out, err = run_command(capsys, str(tmp_path / name))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert str(tmp_path) in err

@@ -76,7 +76,7 @@ class Checkout:
         return process.returncode, out, err.splitlines()
 
     def pip_calls(self) -> list[str]:
-        """What pip was asked to install since the last call: the lock file, or the checkout."""
+        """The things that pip was asked to install since the last call: the lock file, or the checkout."""
         log = self._folder / "log"
         lines = log.read_text().splitlines() if log.exists() else []
         log.unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def test_a_failed_install_is_reported_and_leaves_no_marks(checkout: Checkout) ->
 
 @pytest.mark.parametrize("left", ["locked.new", "locked/pyproject.new"])
 def test_what_an_interrupted_install_left_is_no_obstacle(checkout: Checkout, left: str) -> None:
-    """Marks that an interrupted install had begun to write are written anew."""
+    """Marks that an interrupted install had begun to write are written again."""
     path = checkout.venv / left
     if left == "locked.new":
         path.mkdir()

@@ -106,7 +106,7 @@ def test_bounds(name: str) -> None:
 
 @pytest.mark.parametrize("more", [{"host": 1}, {"token": None}, {"public_url": "ftp://x"}, {"clock": "fast"}])
 def test_not_allowed(more: dict[str, Any]) -> None:
-    """What the command line would refuse is refused in Python, at once."""
+    """A value that the command line refuses is refused in Python too, at once."""
     with pytest.raises(ValueError, match=r"^invalid "):
         Settings(**more)
 
@@ -125,6 +125,6 @@ def test_defaults() -> None:
 
 
 def test_public_names() -> None:
-    """What a user of Python needs is exported."""
+    """The package exports the names that a user of Python needs."""
     for name in zof_emulator.__all__:
         assert getattr(zof_emulator, name) is not None

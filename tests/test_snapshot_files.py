@@ -38,7 +38,7 @@ def test_a_world_outlives_its_process(tmp_path: Path, number: signal.Signals, st
         listed = runs(server)
         assert not file.exists()
         assert server.stop(number)[0] == status
-        assert server.logged == ""
+        assert server.log == ""
     assert json.loads(file.read_bytes())["format"] == "zof-emulator-world"
     assert [one.name for one in tmp_path.iterdir()] == ["world.json"]
     with Server(*MANUAL, "--load", str(file)) as server:
@@ -105,7 +105,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("content", [b"", b"short", b"long" * 100_000], ids=["nothing", "less", "more"])
 def test_a_file_is_written_whole(target: Path, content: bytes) -> None:
-    """What is written is in the file, nothing of what was in it before, and no other file is left."""
+    """A written file holds the new content and nothing of the old one, and no other file is left."""
     write_file(target, lambda: (content[:3], content[3:]))
     assert target.read_bytes() == content
     assert list(target.parent.iterdir()) == [target]
@@ -139,7 +139,7 @@ def test_a_target_that_is_gone(tmp_path: Path) -> None:
     with Server(*MANUAL, "--save-on-exit", str(folder / "world.json")) as server:
         folder.rmdir()
         status, _ = server.stop()
-        (line,) = server.logged.splitlines()
+        (line,) = server.log.splitlines()
     assert line.startswith(f"zof-emulator: error: cannot write {folder / 'world.json'}")
     assert status == 2
 
@@ -170,7 +170,7 @@ def test_no_file(tmp_path: Path, name: str) -> None:
 def test_the_token_is_told(quiet: tuple[str, ...]) -> None:
     """Where others can reach it, a token is made up and told on stderr, quiet or not, and opens control."""
     with Server("--host", "0.0.0.0", *quiet) as server:  # noqa: S104  for a moment
-        (token,) = re.findall(r"oken for /_emulator.*: (\S{32})$", server.logged, re.MULTILINE)
+        (token,) = re.findall(r"oken for /_emulator.*: (\S{32})$", server.log, re.MULTILINE)
         assert Path(server.ready["token_file"]).read_text() == token + "\n"
         clock = "/_emulator/clock"
         assert ask(server.port, request("GET", clock, key=token)).status == 200
@@ -185,11 +185,11 @@ def test_a_token_of_ones_own() -> None:
         with Server("--quiet", *flags, variables=variables) as server:
             answers = [ask(server.port, request("GET", "/_emulator/clock", key=key)).status for key in ("mine", None)]
             assert answers == [200, 401]
-            assert server.logged == ""
+            assert server.log == ""
 
 
 def test_no_token_on_loopback() -> None:
     """On loopback no token is made up, and none is asked for."""
     with Server() as server:
-        assert "oken" not in server.logged
+        assert "oken" not in server.log
         assert ask(server.port, request("GET", "/_emulator/clock", key=None)).status == 200

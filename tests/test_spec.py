@@ -21,14 +21,14 @@ CONTROL: Final = load_document(find_document("control.yaml"))
 ROOT: Final = CONTRACT.root
 
 
-def reasons_of(document: Document) -> set[str]:
+def list_reasons(document: Document) -> set[str]:
     """All reasons for which a document has a message."""
     return {reason for one in compile_operations(document) for reason in one.reasons} | compile_elsewhere(
         document
     ).keys()
 
 
-DOCUMENTED: Final = reasons_of(CONTRACT) | reasons_of(CONTROL)
+DOCUMENTED: Final = list_reasons(CONTRACT) | list_reasons(CONTROL)
 
 
 def possible_reasons() -> Iterator[str]:
@@ -143,7 +143,7 @@ def test_no_failure_is_documented_by_a_wildcard() -> None:
         assert all(status.isdigit() for status in node["responses"])
 
 
-def undefined(node: Any, defined: frozenset[str], pointer: str) -> Iterator[str]:  # noqa: ANN401  a JSON value
+def find_undefined(node: Any, defined: frozenset[str], pointer: str) -> Iterator[str]:  # noqa: ANN401  a JSON value
     """Where a schema requires what neither it nor the schema around its condition defines as a property."""
     if isinstance(node, list):
         node = dict(enumerate(node))
@@ -155,19 +155,19 @@ def undefined(node: Any, defined: frozenset[str], pointer: str) -> Iterator[str]
     for key, child in node.items():
         inside = key in {"if", "then", "else", "not", "anyOf", "oneOf", "allOf"} or isinstance(key, int)
         if key not in {"value", "examples", "required"}:
-            yield from undefined(child, known if inside else frozenset(), f"{pointer}/{key}")
+            yield from find_undefined(child, known if inside else frozenset(), f"{pointer}/{key}")
 
 
 @pytest.mark.parametrize("document", [CONTRACT, CONTROL], ids=["contract", "control"])
 def test_every_required_property_is_defined(document: Document) -> None:
     """A schema requires a property only if it defines it, or if the schema around its condition does."""
-    assert list(undefined(document.root, frozenset(), "#")) == []
+    assert list(find_undefined(document.root, frozenset(), "#")) == []
 
 
 def test_a_required_property_that_is_not_defined_is_found() -> None:
     """A misspelt name in `required` is told by its pointer, in a schema and in a condition of one."""
     schema = {"properties": {"a": {}}, "required": ["a", "b"], "if": {"required": ["a"]}, "else": {"required": ["c"]}}
-    found = list(undefined({"components": {"schemas": {"X": schema}}}, frozenset(), "#"))
+    found = list(find_undefined({"components": {"schemas": {"X": schema}}}, frozenset(), "#"))
     assert found == ["#/components/schemas/X/required: b", "#/components/schemas/X/else/required: c"]
 
 
@@ -243,7 +243,7 @@ def test_generated_go_can_check_the_patterns_of_events() -> None:
 
 
 def test_generated_clients_have_no_operations_for_events() -> None:
-    """What the API sends is marked as internal: openapi-generator makes operations of it that do not compile."""
+    """The requests that the API sends are internal: openapi-generator makes operations of them that do not compile."""
     sent = [item["post"] for item in ROOT["webhooks"].values()]
     assert len(sent) > 1
     assert all(operation["x-internal"] is True for operation in sent)

@@ -62,7 +62,7 @@ def test_a_project_with_folders_of_our_names_runs_its_tests(
     assert "Traceback" not in done.stdout
 
 
-def loaded(environment: Environment, folder: Path, *flags: str) -> set[str]:
+def list_loaded_modules(environment: Environment, folder: Path, *flags: str) -> set[str]:
     """The modules that pytest has loaded when it comes to the conftest of a project."""
     (folder / "conftest.py").write_text(NAMES)
     done = environment.run("python", "-m", "pytest", *flags, cwd=folder)
@@ -73,8 +73,8 @@ def loaded(environment: Environment, folder: Path, *flags: str) -> set[str]:
 def test_the_plugin_loads_nothing_but_itself(environment: Environment, tmp_path: Path) -> None:
     """In a project that does not use our plugins, pytest loads them and the packages around them, nothing else."""
     folder = project(tmp_path, packages=True)
-    without = loaded(environment, folder, "-p", "no:zof-contracts", "-p", "no:zof-emulator")
-    assert loaded(environment, folder) - without == {
+    without = list_loaded_modules(environment, folder, "-p", "no:zof-contracts", "-p", "no:zof-emulator")
+    assert list_loaded_modules(environment, folder) - without == {
         "zof_contracts",
         "zof_contracts.pytest_plugin",
         "zof_emulator",

@@ -28,12 +28,12 @@ EXPIRED: Final = "zof_test_expired"
 OTHER: Final = "zof_test_other"
 
 STAGING: Final = {"project_id": "proj_abc123", "environment": "staging"}
-"""What a start says besides its cases."""
+"""The fields of a start besides its cases."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """The answer."""
 
     status: int
     raw_headers: tuple[tuple[bytes, bytes], ...]
@@ -73,7 +73,7 @@ class Zof:
         self.key = ADMIN
         self.mount = ""
 
-    def within(self, world: str) -> Zof:
+    def select_world(self, world: str) -> Zof:
         """A client of another world of the same emulator."""
         other = copy(self)
         other.mount = f"/w/{world}"
@@ -119,7 +119,7 @@ class Zof:
             "client": (client, 50_000),
             "server": ("127.0.0.1", 9630),
         }
-        return _called(self.app, scope, list(pieces) if pieces is not None else [body])
+        return _call(self.app, scope, list(pieces) if pieces is not None else [body])
 
     def get(self, path: str, *, key: str | None = "", **query: object) -> Answer:
         """GET a path below `/v1`; parameters that are None are left out."""
@@ -152,7 +152,7 @@ class Zof:
         assert answer.status == 201, answer.content
         return answer.json
 
-    def ended(self, *cases: str, **fields: Any) -> Any:  # noqa: ANN401
+    def complete_run(self, *cases: str, **fields: Any) -> Any:  # noqa: ANN401
         """Start a run and let it end; the run as it then is."""
         run = self.start(*cases, **fields)
         return self.control(f"/runs/{run['id']}/advance", {"to": "end"}).json
@@ -193,7 +193,7 @@ class Zof:
         assert self.control("/clock/advance", {"by_ms": by_ms}).status == 200
 
 
-def _called(app: ASGIApp, scope: dict[str, Any], pieces: list[bytes]) -> Answer:
+def _call(app: ASGIApp, scope: dict[str, Any], pieces: list[bytes]) -> Answer:
     messages: list[Message] = []
     bodies = [
         {"type": "http.request", "body": piece, "more_body": place < len(pieces) - 1}

@@ -45,7 +45,7 @@ async def send_event(service: httpx.AsyncClient, run: str, event: str = "evt_1",
     return (await service.post("/zof-events", content=body, headers={"X-Zof-Signature": signature})).status_code
 
 
-def run_of(zof: World) -> str:
+def find_newest_run(zof: World) -> str:
     """The ID of the newest run."""
     run: str = zof.client.get("/runs", params={"limit": 1}).json()["data"][0]["id"]
     return run
@@ -57,7 +57,7 @@ async def test_a_version_whose_run_passes_is_approved(zof: World, service: httpx
     assert (await service.post("/versions/1.0")).json()["state"] == "testing"
     zof.clock.advance(until="run_ended")
     assert (await service.get("/versions/1.0")).json()["state"] == "testing"
-    assert await send_event(service, run_of(zof)) == 204
+    assert await send_event(service, find_newest_run(zof)) == 204
     assert (await service.get("/versions/1.0")).json()["state"] == "approved"
 
 
@@ -65,8 +65,8 @@ async def test_a_version_whose_run_passes_is_approved(zof: World, service: httpx
 async def test_a_canceled_run_blocks_its_version(zof: World, service: httpx.AsyncClient) -> None:
     """A version is blocked when its run has ended in any other way than `passed`."""
     await service.post("/versions/1.0")
-    zof.client.post(f"/runs/{run_of(zof)}/cancel")
-    await send_event(service, run_of(zof))
+    zof.client.post(f"/runs/{find_newest_run(zof)}/cancel")
+    await send_event(service, find_newest_run(zof))
     assert (await service.get("/versions/1.0")).json()["state"] == "blocked"
 
 
@@ -94,5 +94,5 @@ async def test_a_forged_event_is_refused(zof: World, service: httpx.AsyncClient)
     """An event whose signature was made with another secret changes nothing."""
     await service.post("/versions/1.0")
     zof.clock.advance(until="run_ended")
-    assert await send_event(service, run_of(zof), secret=b"a guess") == 401
+    assert await send_event(service, find_newest_run(zof), secret=b"a guess") == 401
     assert (await service.get("/versions/1.0")).json()["state"] == "testing"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from zof_emulator import Settings, create_app
-from zof_emulator.cli.provocation import SITUATIONS, describe_reactions, make_settings
+from zof_emulator.cli.provocation import describe_client, make_settings
 from zof_emulator.scenarios.load import load_object
+from zof_emulator.scenarios.situations import SITUATIONS
 
 from tests.served import ROOT, environment
 
@@ -75,18 +76,28 @@ def test_a_client_that_sends_nothing_is_not_judged() -> None:
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda each: each.name)
 def test_a_situation_keeps_what_the_user_chose(situation: object) -> None:
     """The scenario and settings of the user stay; the situation adds to them."""
-    own = {"seed": 7, "projects": [{"id": "proj_mine"}], "outcomes": [{"case": "tc_a", "status": "failed"}]}
+    own = {
+        "seed": 7,
+        "projects": [{"id": "proj_mine"}],
+        "outcomes": [{"case": "tc_a", "status": "failed"}],
+        "webhooks": [
+            {"url": "http://127.0.0.1:9/hook", "events": ["run.completed"], "secret": "the-secret-of-the-user"}
+        ],
+    }
     settings = load_object(own).apply(Settings(journal=50))
     changed = make_settings(settings, situation)  # type: ignore[arg-type]  # what SITUATIONS holds
     saved = changed.scenario.to_json()
     assert isinstance(saved, dict)
     assert (changed.seed, changed.journal, saved["projects"][0]["id"]) == (7, 50, "proj_mine")
     assert saved["outcomes"][-1]["case"] == "tc_a"
-    assert list(describe_reactions(create_app(changed))) == []
+    assert changed.scenario.data is not None
+    assert [webhook.secret for webhook in changed.scenario.data.webhooks] == ["the-secret-of-the-user"]
+    assert list(describe_client(create_app(changed))) == []
 
 
 def test_the_emulator_does_not_import_the_harness() -> None:
     """The judgement is a process of its own."""
-    text = (ROOT / "emulator" / "zof_emulator" / "cli" / "provocation.py").read_text()
-    assert "import zof_contracts" not in text
-    assert "from zof_contracts" not in text
+    for module in ("cli/provocation.py", "testing/client_check.py"):
+        text = (ROOT / "emulator" / "zof_emulator" / module).read_text()
+        assert "import zof_contracts" not in text
+        assert "from zof_contracts" not in text

@@ -32,7 +32,7 @@ class Commands:
         self._folder = folder
 
     def run(self, *arguments: str, status: int = 0) -> str:
-        """What a command prints: its output, or its error if it ends with another status than 0."""
+        """The output of a command, or its error if it ends with another status than 0."""
         done = subprocess.run(
             [sys.executable, "-m", "zof_emulator", *arguments],
             cwd=self._folder,

@@ -185,6 +185,17 @@ def test_a_file_with_several_journals(tmp_path: Path) -> None:
     assert "journal 4, number 1, GET /v1/webhooks: headers differs" in replayed.stdout
 
 
+def test_a_journal_that_cannot_be_replayed(tmp_path: Path) -> None:
+    """`replay` names the journals of a file that it cannot replay, replays the others, and ends with 2."""
+    file = tmp_path / "exchanges.ndjson"
+    assert execute("--clock", "manual", "--journal", str(file), sys.executable, "-c", WORLDS).returncode == 0
+    replayed = run_module("zof_emulator", "replay", str(file))
+    assert replayed.returncode == 2
+    first, last = replayed.stdout.splitlines()
+    assert first.startswith("journal 5 was not replayed: the first 1 exchanges of the world other are gone")
+    assert last == "4 of 4 answers are the same, byte for byte"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_reach_the_command(number: signal.Signals) -> None:
     """A signal is passed on to the command, and the exit status is the command's."""

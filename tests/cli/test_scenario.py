@@ -210,6 +210,6 @@ def scenario(server: Server) -> dict[str, dict[str, object]]:
 def wait_for(server: Server, text: str) -> None:
     """Send requests until the server has logged a text."""
     end = time.monotonic() + PATIENCE
-    while text not in server.logged:
-        assert time.monotonic() < end, server.logged
+    while text not in server.log:
+        assert time.monotonic() < end, server.log
         scenario(server)

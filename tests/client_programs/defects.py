@@ -201,7 +201,7 @@ def _scheme_token(call: Caller) -> None:
     call("GET", "/projects", scheme="Token")
 
 
-def _without_tls(call: Caller) -> None:
+def _drop_tls(call: Caller) -> None:
     call.rig.base = "http://api.zof.ai"
     call("GET", "/projects")
 
@@ -272,7 +272,7 @@ DEFECTS: Final[dict[Callable[[Caller], None], str]] = {
     _key_in_the_body: "client.secrets.header-only",
     _key_in_another_header: "client.secrets.header-only",
     _scheme_token: "client.secrets.scheme",
-    _without_tls: "client.secrets.tls",
+    _drop_tls: "client.secrets.tls",
     _on_with_a_refused_key: "client.errors.unauthorized",
     _on_with_an_unknown_run: "client.errors.not-found",
     _unknown_operation: "client.requests.operation",

@@ -37,7 +37,7 @@ Headers = list[tuple[str, str]]
 
 @dataclass
 class Answer:
-    """What comes back."""
+    """The answer."""
 
     status: int
     headers: Headers
@@ -133,7 +133,7 @@ class Rig:
         )
 
     def har(self) -> bytes:
-        """What was recorded, as HAR."""
+        """The recording, as HAR."""
         return json.dumps({"log": {"version": "1.2", "creator": {"name": "rig"}, "entries": self.entries}}).encode()
 
     def transport(self) -> httpx.BaseTransport:

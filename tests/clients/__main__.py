@@ -42,12 +42,12 @@ STEPS: Final = (
 
 @dataclass
 class Trial:
-    """What a generator did: for each step an empty text when it succeeded, else why it did not."""
+    """The result of a generator: for each step an empty text if it succeeded, else the reason why it did not."""
 
     recipe: Recipe
     outcomes: dict[str, str] = field(default_factory=dict)
     missing: str = ""
-    """What the machine lacks; empty when the generator was tried."""
+    """The programs that the machine lacks; empty if the generator was tried."""
     seconds: float = 0.0
 
     def list_differences(self) -> list[str]:

@@ -19,7 +19,7 @@ CHILD: Final = str(PYTHON / "python")
 CONTRACT: Final = ROOT / "openapi.yaml"
 CONTROL: Final = ROOT / "emulator" / "zof_emulator" / "control.yaml"
 ANNOTATIONS: Final = Path("/usr/share/java/jakarta-annotation-api.jar")
-"""What generated Java is annotated with."""
+"""The library of the annotations in generated Java."""
 GO_LIBRARIES: Final = Path("/usr/share/gocode/src/gopkg.in")
 """The folder of what generated Go validates alternatives with."""
 

@@ -1,4 +1,4 @@
-"""What tests of the reports share: a verification that never happened, with every kind of verdict in it."""
+"""A verification that never happened, with every kind of verdict, for the tests of the reports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trace(text: str = "it") -> tuple[Exchange, ...]:
     )
 
 
-def fabricated(text: str = "it", **changes: Any) -> Verification:  # noqa: ANN401  fields of Facts
+def fabricate(text: str = "it", **changes: Any) -> Verification:  # noqa: ANN401  fields of Facts
     """A verification in which one rule is violated, one differs, one is flaky, one not exercised, the others kept."""
     violated = Finding(
         RULES["runs.cancel.terminal-conflict"], f"409 for {text}", f"200 with {text}", trace(text), times=3
@@ -73,4 +73,4 @@ def fabricated(text: str = "it", **changes: Any) -> Verification:  # noqa: ANN40
 @pytest.fixture
 def make() -> Callable[..., Verification]:
     """Makes a verification that never happened."""
-    return fabricated
+    return fabricate

@@ -45,7 +45,7 @@ class Shell:
     answers: list[Response] = field(default_factory=list)
     """The answers, in the order of the requests."""
     printed: list[str] = field(default_factory=list)
-    """What the script prints, answer by answer."""
+    """The output of the script, answer by answer."""
 
     def run(self, script: str) -> None:
         """Run a script."""
@@ -178,7 +178,7 @@ class _Sent:
 
 
 def _print(command: list[str]) -> bytes:
-    """What the command before curl prints."""
+    """The output of the command before curl."""
     if not command:
         return b""
     code = command[2].removeprefix("import sys; sys.stdout.buffer.write(").removesuffix(")")

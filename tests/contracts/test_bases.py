@@ -74,13 +74,13 @@ def test_a_location_outside_the_base_is_not_followed() -> None:
     base = replace(target(), url=ALPHA).base
     assert base == ALPHA
     where = world(ALPHA)
-    facts = run(replace(where, app=_stripped(mutant, where)), max_examples=0)
+    facts = run(replace(where, app=_strip_base(mutant, where)), max_examples=0)
     assert {"runs.start.location"} <= {one.rule.name for one in facts.findings}
     with pytest.raises(ValueError, match="not below"):
         Client(where).follow("http://127.0.0.1:9630/v1/runs/run_x")
 
 
-def _stripped(mutant: Mutant, where: Target) -> Any:  # noqa: ANN401  an application
+def _strip_base(mutant: Mutant, where: Target) -> Any:  # noqa: ANN401  an application
     """The defect in front of the world: it sees paths that begin with /v1."""
     inner = Client(where).transport
 

@@ -7,7 +7,7 @@ from zof_contracts.contract.rules import RULES
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.scripts import is_seen
-from tests.mutants.table import PAGE, broken, rows, table, verify
+from tests.mutants.table import PAGE, list_broken, rows, table, verify
 
 ROWS = rows(PAGE.read_text(encoding="utf-8"))
 """The rows of docs/mutants.md."""
@@ -18,7 +18,7 @@ def test_mutant(name: str) -> None:
     """The defect is found under its rule, its script shows it when run as printed, and its row names what it breaks."""
     mutant = MUTANTS[name]
     verification = verify(mutant)
-    found = broken(verification)
+    found = list_broken(verification)
     assert mutant.rule in found
     finding = next(each for each in verification.findings if each.rule.name == mutant.rule)
     assert is_seen(mutant, finding)

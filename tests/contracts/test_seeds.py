@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zof_contracts.target.target import Target
 
 
-def _searched(client: Client, seed: int) -> Ledger:
+def _search(client: Client, seed: int) -> Ledger:
     """Run the state machine."""
     ledger = Ledger(client.target, seed=seed)
     client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
@@ -36,13 +36,13 @@ def _over_http(where: Target) -> dict[str, Finding]:
     client = Client(where)
     assert isinstance(client.transport, HttpTransport)
     with closing(client.transport):
-        return _searched(client, 1).findings
+        return _search(client, 1).findings
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_machine_finds_nothing(seed: int) -> None:
     """The state machine finds nothing for any seed, also when it waits out a rate limit."""
-    assert _searched(Client(target(seed=seed)), seed).findings == {}
+    assert _search(Client(target(seed=seed)), seed).findings == {}
 
 
 def _fill(client: Client) -> None:
@@ -61,7 +61,7 @@ def test_the_machine_finds_nothing_in_the_profile_read_only(seed: int) -> None:
     where = target(seed=seed)
     _fill(Client(where))
     client = Client(replace(where, profile="read-only"))
-    ledger = _searched(client, seed)
+    ledger = _search(client, seed)
     assert ledger.findings == {}
     assert ledger.evidence["pages.walk"] or ledger.evidence["runs.filter.status"]
 
@@ -85,8 +85,9 @@ def test_a_server_with_a_low_limit_is_verified_again_and_again() -> None:
     with Server("--clock", "manual", "--rate-limit", "20/60", "--quiet") as server:
         where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}", keys=keys)
         facts = run(where, seed=1, max_examples=1)
-        where = replace(where, advance=find_clock_control(where))
-        found = [_over_http(where), _over_http(where)]
+        with closing(Client(where)) as client:
+            where = replace(where, advance=find_clock_control(client))
+            found = [_over_http(where), _over_http(where)]
     assert facts.findings == ()
     assert facts.stopped == ""
     assert facts.examples > 200

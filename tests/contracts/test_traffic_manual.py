@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +16,10 @@ from zof_contracts.cli.client import client
 from zof_contracts.cli.coverage import coverage
 from zof_contracts.cli.proxy import proxy
 from zof_contracts.contract.client_rules import CLIENT_RULES
-from zof_emulator.cli.provocation import SITUATIONS
+from zof_emulator.scenarios.situations import SITUATIONS
 
 from tests.commands import run_manual
-from tests.served import Server
+from tests.served import Server, environment
 
 if TYPE_CHECKING:
     from click import Command
@@ -41,6 +43,29 @@ def test_the_commands_run_as_printed(tmp_path: Path) -> None:
         "report.sarif",
         "report.html",
     }
+
+
+def test_the_test_runs_as_printed(tmp_path: Path) -> None:
+    """The pytest example of the manual passes with a client that follows the advice."""
+    (example,) = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
+    assert len(example.splitlines()) <= 10
+    client = """
+import httpx
+import time
+
+def run_my_client(base_url, api_key):
+    for wait in (0.1, 0.2, 0.4, 0.8):
+        headers = {"Authorization": f"Bearer {api_key}"}
+        answer = httpx.get(f"{base_url}/runs", headers=headers, trust_env=False)
+        if answer.is_success:
+            return
+        time.sleep(float(answer.headers.get("Retry-After", wait)))
+"""
+    (tmp_path / "test_manual.py").write_text(client + example)
+    command = [sys.executable, "-m", "pytest", "-p", "zof_emulator.testing.plugin", "-W", "error"]
+    variables = environment({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, measured=False)
+    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_the_situations_are_described() -> None:

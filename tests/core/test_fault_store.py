@@ -49,7 +49,7 @@ CALLS = st.builds(
 )
 
 
-def store_of(rules: Sequence[dict[str, Any]], seed: int = 7) -> FaultStore:
+def make_store(rules: Sequence[dict[str, Any]], seed: int = 7) -> FaultStore:
     """A store with these rules."""
     store = FaultStore(seed)
     for rule in rules:
@@ -86,7 +86,7 @@ def is_due(rule: FaultRule, nth: int) -> bool | None:
 @given(st.lists(RULES, max_size=6), st.lists(CALLS, max_size=12))
 def test_the_first_rule_that_is_due_gives_its_effect(rules: list[dict[str, Any]], calls: list[FaultCall]) -> None:
     """Every rule counts the requests that match it, and of those that are due the first gives its effect."""
-    store = store_of(rules)
+    store = make_store(rules)
     read = [FaultRule.from_json(rule) for rule in rules]
     counts = [0] * len(rules)
     hits = [0] * len(rules)
@@ -112,7 +112,7 @@ def test_a_saved_store_goes_on_as_the_original(
     rules: list[dict[str, Any]], calls: list[FaultCall], saved_after: int
 ) -> None:
     """A store that is saved and restored between two requests gives the same effects as one that is not."""
-    store, other = store_of(rules), store_of(rules)
+    store, other = make_store(rules), make_store(rules)
     for nth, call in enumerate(calls):
         if nth == saved_after:
             saved, other = other.to_json(), FaultStore(7)
@@ -127,7 +127,7 @@ def test_a_share_follows_from_the_seed() -> None:
     call = FaultCall("startRun", "/v1/runs")
     drawn = []
     for seed in (1, 1, 2):
-        store = store_of([rule], seed)
+        store = make_store([rule], seed)
         drawn.append([store.find(call) is not None for _ in range(2000)])
     assert drawn[0] == drawn[1]
     assert drawn[0] != drawn[2]
@@ -139,7 +139,7 @@ def test_a_latency_is_drawn_between_its_bounds() -> None:
     call = FaultCall("startRun", "/v1/runs")
 
     def draw() -> list[int]:
-        store = store_of([{"effect": {"latency_ms": [10, 20]}}])
+        store = make_store([{"effect": {"latency_ms": [10, 20]}}])
         return [found.latency_ms for found in (store.find(call) for _ in range(500)) if found is not None]
 
     assert set(draw()) == set(range(10, 21))
@@ -151,7 +151,7 @@ def test_a_removed_rule_leaves_no_trace(
     rules: list[dict[str, Any]], calls: list[FaultCall], data: st.DataObject
 ) -> None:
     """A rule that is removed gives no effect, and when all are removed no operation is concerned."""
-    store = store_of(rules)
+    store = make_store(rules)
     names = [one.id for one in store.rules()]
     for name in data.draw(st.permutations(names)):
         assert store.remove(name).id == name
@@ -167,7 +167,7 @@ def test_a_removed_rule_leaves_no_trace(
 def test_there_are_at_most_so_many_rules() -> None:
     """A rule beyond the limit is refused, and a list beyond it replaces nothing."""
     rule = FaultRule.from_json({"effect": RESET})
-    store = store_of([])
+    store = make_store([])
     store.replace([rule] * MOST_RULES)
     with pytest.raises(Refused, match="too_many_faults"):
         store.add(rule)
@@ -179,6 +179,6 @@ def test_there_are_at_most_so_many_rules() -> None:
 @pytest.mark.parametrize("name", ["", "fault_", "fault_0", "fault_01", "fault_2", "1", "fault_-1", "fault_" + "9" * 40])
 def test_an_unknown_id_is_refused(name: str) -> None:
     """Only the ID of a rule finds it."""
-    store = store_of([{"effect": RESET}])
+    store = make_store([{"effect": RESET}])
     with pytest.raises(Refused, match="fault_not_found"):
         store.get(name)

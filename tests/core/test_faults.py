@@ -52,7 +52,7 @@ def _effects(kind: EffectKind) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(_OWN[kind], optional=more)
 
 
-def _rules_of(kind: EffectKind) -> st.SearchStrategy[dict[str, Any]]:
+def _draw_rules(kind: EffectKind) -> st.SearchStrategy[dict[str, Any]]:
     match = {
         **dict.fromkeys(("operation", "organization", "key", "path"), _NAMES),
         "header": st.dictionaries(_HEADERS, _VALUES, min_size=1, max_size=1),
@@ -72,7 +72,7 @@ def _rules_of(kind: EffectKind) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-RULES = st.sampled_from(list(EffectKind)).flatmap(_rules_of)
+RULES = st.sampled_from(list(EffectKind)).flatmap(_draw_rules)
 IS_RULE = compile_schema(build_schema())
 
 

@@ -73,7 +73,7 @@ periods = st.builds(Period, instants, instants)
 limits = st.integers(1, 6)
 
 
-def lived(history: list[tuple[str, int, int]]) -> Lists:
+def replay_history(history: list[tuple[str, int, int]]) -> Lists:
     """The lists after a history."""
     lists = Lists()
     for what, pick, wait in history:
@@ -96,7 +96,7 @@ def lived(history: list[tuple[str, int, int]]) -> Lists:
     return lists
 
 
-def within(instant: int, period: Period) -> bool:
+def is_within(instant: int, period: Period) -> bool:
     """Whether an instant, as the wire shows it in whole seconds, lies in a period."""
     shown = instant // 1_000 * 1_000
     return (period.after is None or shown >= period.after) and (period.before is None or shown < period.before)
@@ -106,13 +106,13 @@ def within(instant: int, period: Period) -> bool:
 @given(histories, periods, limits)
 def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], drawn: Period, limit: int) -> None:
     """Under every filter and from every position, a page of runs equals that of a linear search."""
-    lists = lived(history)
+    lists = replay_history(history)
     edges = [Period(after=run.created_at // 1_000 * 1_000) for run in lists.runs.values()]
     for project, status, period in product((None, *PROJECTS, "proj_none"), STATUSES, (drawn, *edges[-2:])):
         matching = [
             run.number
             for run in reversed(lists.runs.values())
-            if project in {None, run.project_id} and status in {None, run.status} and within(run.created_at, period)
+            if project in {None, run.project_id} and status in {None, run.status} and is_within(run.created_at, period)
         ]
         for below in (NO_END, *matching):
             rest = [number for number in matching if number < below]
@@ -124,7 +124,7 @@ def test_runs_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], 
 @given(histories, periods, limits)
 def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]], drawn: Period, limit: int) -> None:
     """Under every filter and from every position, a page of results equals that of a linear search."""
-    lists = lived(history)
+    lists = replay_history(history)
     ended = [run for run in lists.runs.values() if run.has_ended]
     edges = [Period(before=run.completed_at) for run in ended]
     for run, status, period in product((None, *ended), STATUSES, (drawn, *edges[-2:])):
@@ -132,7 +132,7 @@ def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]
             rank
             for rank, (number, _, stands, visible) in reversed(list(enumerate(lists.results)))
             if number in lists.runs
-            if (run is None or number == run.number) and status in {None, stands} and within(visible, period)
+            if (run is None or number == run.number) and status in {None, stands} and is_within(visible, period)
         ]
         for below in (NO_END, *matching):
             rest = [rank for rank in matching if rank < below]
@@ -143,7 +143,7 @@ def test_results_are_found_as_in_a_plain_list(history: list[tuple[str, int, int]
 @given(histories)
 def test_a_rank_leads_back_to_its_case(history: list[tuple[str, int, int]]) -> None:
     """Each rank names one case of one run, and the number of ranks is that of the visible results."""
-    lists = lived(history)
+    lists = replay_history(history)
     assert lists.by_result.end == len(lists.results)
     for rank, (number, place, _, _) in enumerate(lists.results):
         if number not in lists.runs:
@@ -155,7 +155,7 @@ def test_a_rank_leads_back_to_its_case(history: list[tuple[str, int, int]]) -> N
 @given(histories)
 def test_the_cases_of_a_run_are_listed_in_its_order(history: list[tuple[str, int, int]]) -> None:
     """The list of a run's results, highest rank first, is the run's own order."""
-    lists = lived(history)
+    lists = replay_history(history)
     for run in (one for one in lists.runs.values() if one.has_ended):
         ranks, more = lists.by_result.page(run, None, Period(), NO_END, 100)
         assert [lists.results[rank][1] for rank in ranks] == list(range(len(run.cases)))
@@ -196,4 +196,4 @@ def test_a_period_is_a_slice(instants: list[int], period: Period) -> None:
     """The items of a period are contiguous, and the bounds are their first and last position."""
     shifted = [BEGAN + instant for instant in instants]
     lower, upper = period.bounds(shifted)
-    assert shifted[lower:upper] == [instant for instant in shifted if within(instant, period)]
+    assert shifted[lower:upper] == [instant for instant in shifted if is_within(instant, period)]

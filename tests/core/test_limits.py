@@ -24,7 +24,7 @@ gaps = st.sampled_from([0, 0, 1, 400, 999, 1_000, 1_499, 30_000, 59_999, 60_000]
 stories = st.lists(st.tuples(gaps, st.sampled_from(KEYS)), max_size=40)
 
 
-def modelled(rate: Rate, admitted: list[int], now: int) -> Verdict:
+def decide_by_model(rate: Rate, admitted: list[int], now: int) -> Verdict:
     """The expected decision; `admitted` holds the times of admitted requests and gains the current one."""
     starts: list[int] = []
     for at in admitted:
@@ -49,7 +49,7 @@ def test_a_limiter_counts_as_a_list_of_timestamps_does(rate: Rate, story: list[t
     for gap, (organization, key) in story:
         now += gap
         bucket = key if rate.scope is RateScope.KEY else organization
-        assert limiter.admit(organization, key, now) == modelled(rate, admitted[bucket], now)
+        assert limiter.admit(organization, key, now) == decide_by_model(rate, admitted[bucket], now)
 
 
 @given(rates, st.lists(st.integers(0, 59), max_size=10), st.integers(0, 999))

@@ -123,7 +123,7 @@ def test_a_refused_address_is_not_tried_again() -> None:
     endpoints=st.integers(1, 3),
 )
 def test_events_arrive_in_order_per_endpoint(answers: list[bool], events: int, endpoints: int) -> None:
-    """Whatever the receivers answer, an endpoint gets event n + 1 only after n was delivered or given up."""
+    """An endpoint gets event n + 1 only after n was delivered or given up, for any answers of the receivers."""
     play = Play(endpoints)
     play.publish(events)
     script = iter(answers)

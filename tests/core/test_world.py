@@ -15,7 +15,7 @@ from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.views import build_run_detail
 
 from tests.core import model
-from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, fresh, move_run, order, snapshot
+from tests.core.worlds import BEGAN, ORGANIZATIONS, PROJECTS, case_lists, make_world, move_run, order, snapshot
 
 if TYPE_CHECKING:
     from zof_emulator.core.runs import Run
@@ -30,7 +30,7 @@ class Stories(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 50), capacity=st.integers(1, 3))
     def begin(self, seed: int, capacity: int) -> None:
         """A fresh world."""
-        self.world = fresh(seed=seed, capacity=capacity)
+        self.world = make_world(seed=seed, capacity=capacity)
         self.models = {one: model.Tenant(capacity, partial(choose_duration, seed), BEGAN) for one in ORGANIZATIONS}
         self.numbers: dict[str, list[int]] = {one: [] for one in ORGANIZATIONS}
 
@@ -104,7 +104,9 @@ class Stories(RuleBasedStateMachine):
                 assert (run.organization, run.project_id) == (organization, expected.project)
                 assert (run.status.value, run.created_at) == (expected.status, expected.created_at)
                 assert (run.started_at, run.completed_at) == (expected.started_at, expected.completed_at)
-                assert told(run) == [(one.id, one.status, one.started_at, one.completed_at) for one in expected.cases]
+                assert describe_cases(run) == [
+                    (one.id, one.status, one.started_at, one.completed_at) for one in expected.cases
+                ]
 
     @invariant()
     def no_more_run_at_once_than_there_are_places(self) -> None:
@@ -138,7 +140,7 @@ class Stories(RuleBasedStateMachine):
             assert [one.created_at for one in shown] == sorted(run.completed_at or 0 for run, _ in found)
 
 
-def told(run: Run) -> list[tuple[str, str, int | None, int | None]]:
+def describe_cases(run: Run) -> list[tuple[str, str, int | None, int | None]]:
     """The case properties of a run."""
     return [
         (case, run.case_status(place).value, run.case_started_at(place), run.case_ended_at(place))
@@ -147,5 +149,5 @@ def told(run: Run) -> list[tuple[str, str, int | None, int | None]]:
 
 
 TestStories = Stories.TestCase
-"""Whatever is started, canceled and waited for, the world does what the contract says."""
+"""The world keeps the contract for any sequence of starts, cancels and waits."""
 TestStories.settings = settings(max_examples=120, stateful_step_count=30)

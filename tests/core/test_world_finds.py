@@ -17,7 +17,7 @@ from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.core.world import Retention, World
 
-from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, move_run, order
+from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, make_world, move_run, order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def reason(act: Callable[[], object]) -> str:
 @given(case_lists, st.integers(0, 5_000))
 def test_a_run_is_found_by_its_owner_alone(cases: tuple[str, ...], wait: int) -> None:
     """A run is found by its ID in its organization, and does not exist in another one."""
-    world = fresh()
+    world = make_world()
     name = world.names.run(world.start("org_a", order("org_a", cases)).number)
     world.settle(BEGAN + wait)
     run = world.runs[0]
@@ -46,10 +46,10 @@ def test_a_run_is_found_by_its_owner_alone(cases: tuple[str, ...], wait: int) ->
     assert reason(lambda: world.run("org_b", name)) == "run_not_found"
 
 
-@given(st.text(max_size=30) | st.integers(1, 2**64 - 1).map(fresh().names.run))
+@given(st.text(max_size=30) | st.integers(1, 2**64 - 1).map(make_world().names.run))
 def test_an_id_that_names_nothing_is_not_found(name: str) -> None:
-    """Whatever the form of an ID, one that names nothing is not found."""
-    world = fresh()
+    """An ID of any form that names nothing is not found."""
+    world = make_world()
     world.start("org_a", order("org_a", ("login",)))
     assert world.find_run("org_a", name) is None
     assert reason(lambda: world.run("org_a", name)) == "run_not_found"
@@ -61,7 +61,7 @@ def test_an_id_that_names_nothing_is_not_found(name: str) -> None:
 @given(case_lists, st.booleans())
 def test_a_result_is_visible_from_the_end_of_its_run_on(cases: tuple[str, ...], cancel: bool) -> None:  # noqa: FBT001  drawn
     """A result exists once its run is terminal, for its organization alone."""
-    world = fresh()
+    world = make_world()
     run = world.start("org_a", order("org_a", cases))
     names = [world.names.result(run.number, place) for place in range(len(cases))]
     while not run.has_ended:
@@ -76,7 +76,7 @@ def test_a_result_is_visible_from_the_end_of_its_run_on(cases: tuple[str, ...], 
 @given(case_lists)
 def test_a_result_says_what_its_case_came_to(cases: tuple[str, ...]) -> None:
     """A result has the labels and times of its run and case, and a failure only if the case failed."""
-    world = fresh()
+    world = make_world()
     run = move_run(world, world.start("org_a", order("org_a", cases)), to_end=True)
     for place, case in enumerate(run.cases):
         result = world.result(run, place)
@@ -89,7 +89,7 @@ def test_a_result_says_what_its_case_came_to(cases: tuple[str, ...]) -> None:
 
 def test_a_result_that_never_started_has_no_duration() -> None:
     """The result of a case that never started because of a cancel has an end, no start and no duration."""
-    world = fresh()
+    world = make_world()
     result = world.result(world.cancel(world.start("org_a", order("org_a", ("login",)))), 0)
     assert (result.started_at, result.completed_at, result.duration_ms) == (None, BEGAN, None)
     assert (result.status, result.failure) == ("canceled", None)
@@ -121,7 +121,7 @@ def test_an_artifact_is_found_until_it_expires_to_the_millisecond(cases: tuple[s
 
 def test_an_empty_slot_is_not_found() -> None:
     """The ID of an artifact that a run did not produce names nothing."""
-    world = fresh()
+    world = make_world()
     run = move_run(world, world.start("org_a", order("org_a", ("login",))), to_end=True)
     found = [slot for slot in range(12) if slot not in list_slots(run)]
     assert found
@@ -133,7 +133,7 @@ def test_an_empty_slot_is_not_found() -> None:
 @pytest.mark.parametrize("organization", ORGANIZATIONS)
 def test_a_run_that_has_ended_is_not_moved(organization: str) -> None:
     """Moving to the end of an ended run is refused, and the clock does not move."""
-    world = fresh()
+    world = make_world()
     run = move_run(world, world.start(organization, order(organization, WORDS)), to_end=True)
     now = world.now
     assert reason(lambda: move_run(world, run, to_end=True)) == "run_ended"

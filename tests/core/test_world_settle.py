@@ -11,7 +11,7 @@ from zof_emulator.core.instants import DAY, LAST
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import Agenda, Due
 
-from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, fresh, move_run, order, snapshot
+from tests.core.worlds import BEGAN, ORGANIZATIONS, WORDS, case_lists, make_world, move_run, order, snapshot
 
 if TYPE_CHECKING:
     from zof_emulator.core.world import World
@@ -37,7 +37,7 @@ def test_many_steps_come_to_what_one_step_does(
     history: list[tuple[int, tuple[str, str, tuple[str, ...]]]], data: st.DataObject
 ) -> None:
     """The state of a world at an instant is the same, however often it was settled before."""
-    one, many = fresh(capacity=2), fresh(capacity=2)
+    one, many = make_world(capacity=2), make_world(capacity=2)
     for gap, deed in [*history, (60_000, None)]:
         at = one.now + gap
         one.settle(at)
@@ -53,7 +53,7 @@ def test_many_steps_come_to_what_one_step_does(
 @given(histories, st.integers(0, 10**12))
 def test_time_never_goes_back(history: list[tuple[int, tuple[str, str, tuple[str, ...]]]], back: int) -> None:
     """A world that is settled at an earlier instant keeps its own, after all due actions have happened."""
-    world = fresh()
+    world = make_world()
     for gap, deed in history:
         world.settle(world.now + gap)
         do(world, deed)
@@ -86,7 +86,7 @@ class Counting(Agenda):
 
 def test_a_century_with_1000_runs_is_finite_work() -> None:
     """The number of actions depends on the starts and cases, not on the elapsed time."""
-    world = fresh()
+    world = make_world()
     world.agenda = agenda = Counting()
     for number in range(1_000):
         world.start("org_a", order("org_a", WORDS[number % 8 :][:3]))
@@ -100,7 +100,7 @@ def test_a_century_with_1000_runs_is_finite_work() -> None:
 
 def test_waiting_for_one_of_1000_runs_is_finite_work() -> None:
     """Moving to the end of the last run performs each earlier action once."""
-    world = fresh()
+    world = make_world()
     world.agenda = agenda = Counting()
     last = [world.start("org_a", order("org_a", WORDS[:2])) for _ in range(1_000)][-1]
     assert move_run(world, last, to_end=True).has_ended
@@ -109,7 +109,7 @@ def test_waiting_for_one_of_1000_runs_is_finite_work() -> None:
 
 def test_canceling_1000_waiting_runs_leaves_nothing_to_do() -> None:
     """A run that was canceled in the queue is skipped, and the next one starts in its place."""
-    world = fresh(capacity=1)
+    world = make_world(capacity=1)
     first = world.start("org_a", order("org_a", ("login",)))
     world.settle(world.now)
     waiting = [world.start("org_a", order("org_a", ("login",))) for _ in range(1_000)]
@@ -123,7 +123,7 @@ def test_canceling_1000_waiting_runs_leaves_nothing_to_do() -> None:
 @given(st.integers(0, 2 * CENTURY), st.integers(0, 2 * CENTURY))
 def test_a_world_is_moved_forward_alone(first: int, second: int) -> None:
     """The clock is moved to a later instant up to the year 9999; any other is refused and changes nothing."""
-    world = fresh()
+    world = make_world()
     world.move_to(BEGAN + first)
     assert (world.now, world.clock.offset) == (BEGAN + first, first)
     if second >= first:
@@ -140,7 +140,7 @@ def test_a_world_is_moved_forward_alone(first: int, second: int) -> None:
 
 def test_a_run_that_cannot_end_in_time_is_not_moved_at_all() -> None:
     """A run that would end after the year 9999 cannot be moved to its end, and the refusal changes nothing."""
-    world = fresh(now=LAST - 1_000)
+    world = make_world(now=LAST - 1_000)
     run = world.start("org_a", order("org_a", WORDS))
     before = snapshot(world)
     with pytest.raises(Refused, match="time_out_of_range"):

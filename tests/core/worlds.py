@@ -27,7 +27,7 @@ case_lists: Final = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, uni
 """The cases of a run, without an organization: an open reference belongs to whoever names it first."""
 
 
-def fresh(
+def make_world(
     *,
     seed: int = 0,
     capacity: int = 4,

@@ -45,7 +45,7 @@ def _emulator() -> Zof:
     return Zof(data=replace(DEFAULT, keys=_KEYS), rate=Rate(limit=LIMIT), host="0.0.0.0")  # noqa: S104  nothing listens
 
 
-def fresh() -> Zof:
+def prepare_emulator() -> Zof:
     """A reset emulator in which every exchange below is possible; it is shared, so use one at a time."""
     assert _emulator().control("/reset").status == 200
     return _emulator()
@@ -59,25 +59,25 @@ def start(zof: Zof, *, query: str = "", body: bytes | None = None, **headers: st
     return zof.send("POST", f"/v1/runs{query}", headers=named, body=content)
 
 
-def spent(zof: Zof) -> Answer:
+def use_up_window(zof: Zof) -> Answer:
     """The first answer that a key gets after it has used up its window."""
     while (answer := zof.get("/projects", key=SPENT)).status == 200:
         pass
     return answer
 
 
-def unread(zof: Zof, refused: Refused) -> Answer:
+def send_unreadable(zof: Zof, refused: Refused) -> Answer:
     """The answer to what is refused before it is a request, as the server sends it."""
     content, headers = zof.app.answer_unreadable(refused)
     return Answer(400, headers, content)
 
 
-def _replayed(zof: Zof) -> Answer:
+def _replay(zof: Zof) -> Answer:
     zof.post("/runs", START, idempotency_key="once")
     return zof.post("/runs", START, idempotency_key="once")
 
 
-def _reused(zof: Zof) -> Answer:
+def _reuse_key(zof: Zof) -> Answer:
     zof.post("/runs", START, idempotency_key="once")
     return zof.post("/runs", {**START, "environment": "production"}, idempotency_key="once")
 
@@ -91,7 +91,7 @@ SUCCESSES: Final[Mapping[str, Exchange]] = {
     "runs": lambda zof: zof.get("/runs"),
     "run": lambda zof: zof.get("/runs/run_sample_failed"),
     "start": start,
-    "replay": _replayed,
+    "replay": _replay,
     "cancel": lambda zof: zof.post(f"/runs/{zof.start()['id']}/cancel"),
     "logs": lambda zof: zof.get("/runs/run_sample_failed/logs"),
     "run artifacts": lambda zof: zof.get("/runs/run_sample_failed/artifacts"),
@@ -151,8 +151,8 @@ JUDGED: Final[dict[str, Judged]] = {
         ),
     ),
     "ended": (409, "conflict", None, lambda zof: zof.post("/runs/run_sample_failed/cancel")),
-    "key reused": (409, "conflict", "Idempotency-Key", _reused),
-    "too often": (429, "rate_limit_exceeded", None, spent),
+    "key reused": (409, "conflict", "Idempotency-Key", _reuse_key),
+    "too often": (429, "rate_limit_exceeded", None, use_up_window),
     "our fault": (500, "internal_server_error", None, lambda zof: zof.get("/runs", key=LOST)),
 }
 """Every kind of error that a request meets after the rate limit: its status, its code, whom it blames."""
@@ -184,9 +184,9 @@ OUTSIDE: Final[Mapping[str, Exchange]] = {
     "no control": _control("GET", "/nothing"),
     "no such method": _control("DELETE", "/clock"),
     "control from afar": _control("GET", "/clock", client=FAR),
-    "not HTTP": lambda zof: unread(zof, Refused("not_http")),
-    "a head that is too long": lambda zof: unread(zof, Refused("head_too_long", limit=131_072)),
-    "an unknown transfer coding": lambda zof: unread(zof, Refused("unknown_transfer_coding")),
+    "not HTTP": lambda zof: send_unreadable(zof, Refused("not_http")),
+    "a head that is too long": lambda zof: send_unreadable(zof, Refused("head_too_long", limit=131_072)),
+    "an unknown transfer coding": lambda zof: send_unreadable(zof, Refused("unknown_transfer_coding")),
 }
 """The exchanges outside the API, and those of bytes that are no request."""
 

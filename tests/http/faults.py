@@ -19,6 +19,7 @@ class RecordedPauses:
 
     def __init__(self) -> None:
         self.pauses: list[tuple[str, int]] = []
+        self.delayed = 0
 
     async def pause(self, name: str, ms: int, receive: object = None) -> bool:  # noqa: ARG002  as the real one has it
         """Record a pause."""

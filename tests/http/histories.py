@@ -26,13 +26,13 @@ case_lists = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=Tru
 
 
 @cache
-def _made(settings: tuple[tuple[str, Any], ...]) -> Zof:
+def _make_emulator(settings: tuple[tuple[str, Any], ...]) -> Zof:
     return Zof(**dict(settings))
 
 
-def fresh(**settings: Any) -> Zof:  # noqa: ANN401  a setting
+def reset_emulator(**settings: Any) -> Zof:  # noqa: ANN401  a setting
     """A reset emulator, by default without sample runs; it is created once."""
-    zof = _made(tuple(sorted({"scenario": "empty", **settings}.items())))
+    zof = _make_emulator(tuple(sorted({"scenario": "empty", **settings}.items())))
     zof.key = ADMIN
     assert zof.control("/reset").status == 200
     return zof
@@ -64,7 +64,7 @@ histories = st.lists(starts | starts | cancels | waits, max_size=12)
 """The actions of a history; starts are more frequent, so that most histories have runs."""
 
 
-def live(zof: Zof, history: Sequence[Step]) -> list[str]:
+def perform(zof: Zof, history: Sequence[Step]) -> list[str]:
     """Perform a history; return the IDs of its runs, oldest first."""
     runs: list[str] = []
     for step in history:
@@ -78,12 +78,12 @@ def instant(text: str) -> Fraction:
     return Fraction(int(at.replace(microsecond=0).timestamp()) * 1_000_000 + at.microsecond, 1_000_000)
 
 
-def shown(ms: int) -> str:
+def format_instant(ms: int) -> str:
     """The instant this many ms after the start of a manual clock, as a timestamp of the API."""
     return datetime.fromtimestamp((EPOCH + ms) // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def ms_of(line: Any) -> int:  # noqa: ANN401  a JSON value
+def read_instant(line: Any) -> int:  # noqa: ANN401  a JSON value
     """The instant of a log line, in ms after the start of a manual clock."""
     return int(instant(line["timestamp"]) * 1000) - EPOCH
 
@@ -108,7 +108,7 @@ def bounds(draw: st.DrawFn, least: int = -2, most: int = 12) -> Bound:
     return Bound(text, Fraction(int(f"{seconds}{digits}"), 10 ** len(digits)))
 
 
-def within(item: Any, after: Bound | None, before: Bound | None) -> bool:  # noqa: ANN401  a JSON value
+def is_within(item: Any, after: Bound | None, before: Bound | None) -> bool:  # noqa: ANN401  a JSON value
     """Whether the shown creation time of an item lies from one bound (inclusive) to the other (exclusive)."""
     at = instant(item["created_at"])
     return (after is None or at >= after.at) and (before is None or at < before.at)

@@ -16,7 +16,7 @@ FLAKY: Final = {**STAGING, "test_case_ids": ["tc_cart_flaky_004"]}
 LONG: Final = {**STAGING, "test_case_ids": [f"tc_{number}_slow" for number in range(9)]}
 
 
-def newest(zof: Zof) -> str:
+def find_newest(zof: Zof) -> str:
     """The ID of the newest run, or of a sample run if the rate limit refuses the list."""
     found = zof.get("/runs", limit=1).json.get("data")
     return str(found[0]["id"]) if found else "run_sample_failed"
@@ -41,12 +41,12 @@ REQUESTS: Final[dict[str, Callable[[Zof], Answer]]] = {
     "start long": lambda zof: zof.post("/runs", LONG),
     "start once": lambda zof: zof.post("/runs", START, idempotency_key="once"),
     "start elsewhere": lambda zof: zof.post("/runs", {**START, "test_case_ids": ["tc_o"]}, key=OTHER),
-    "cancel the newest": lambda zof: zof.post(f"/runs/{newest(zof)}/cancel"),
+    "cancel the newest": lambda zof: zof.post(f"/runs/{find_newest(zof)}/cancel"),
     "runs": lambda zof: zof.get("/runs", limit=2),
     "runs, page 2": lambda zof: second_page(zof, "/runs"),
-    "newest": lambda zof: zof.get(f"/runs/{newest(zof)}"),
-    "logs": lambda zof: zof.get(f"/runs/{newest(zof)}/logs"),
-    "artifacts": lambda zof: zof.get(f"/runs/{newest(zof)}/artifacts"),
+    "newest": lambda zof: zof.get(f"/runs/{find_newest(zof)}"),
+    "logs": lambda zof: zof.get(f"/runs/{find_newest(zof)}/logs"),
+    "artifacts": lambda zof: zof.get(f"/runs/{find_newest(zof)}/artifacts"),
     "a file": file,
     "results": lambda zof: zof.get("/results", key=CI),
     "results, page 2": lambda zof: second_page(zof, "/results"),
@@ -56,7 +56,7 @@ REQUESTS: Final[dict[str, Callable[[Zof], Answer]]] = {
     "a moment": lambda zof: zof.control("/clock/advance", {"by_ms": 700}),
     "a while": lambda zof: zof.control("/clock/advance", {"by_ms": 61_000}),
     "to the next end": lambda zof: zof.control("/clock/advance", {"until": "run_ended"}),
-    "a case on": lambda zof: zof.control(f"/runs/{newest(zof)}/advance", {}),
+    "a case on": lambda zof: zof.control(f"/runs/{find_newest(zof)}/advance", {}),
     "health": lambda zof: zof.control("/health"),
     "nothing": lambda zof: zof.get("/nothing"),
     "no method": lambda zof: zof.send("DELETE", "/v1/runs"),
@@ -71,12 +71,12 @@ stories: Final = st.lists(st.sampled_from(sorted(REQUESTS)), min_size=1, max_siz
 """The requests of a sequence."""
 
 
-def told(zof: Zof, story: Iterable[str]) -> list[Answer]:
+def answer_story(zof: Zof, story: Iterable[str]) -> list[Answer]:
     """The answers of an emulator to these requests."""
     return [REQUESTS[name](zof) for name in story]
 
 
-def of_api(zof: Zof, story: Iterable[str]) -> list[Answer]:
+def list_api_answers(zof: Zof, story: Iterable[str]) -> list[Answer]:
     """The answers with request IDs of the world: those of the API, not of the control operations."""
     own = {"a moment", "a while", "to the next end", "a case on", "health"}
     return [answer for name, answer in ((name, REQUESTS[name](zof)) for name in story) if name not in own]

@@ -12,8 +12,8 @@ from zof_emulator.app import EPOCH
 from zof_emulator.core.instants import format_rfc3339_ms
 from zof_emulator.core.limits import Rate
 
-from tests.http.histories import TERMINAL, Step, fresh, histories, live
-from tests.http.test_clock import LAST, now, told
+from tests.http.histories import TERMINAL, Step, histories, perform, reset_emulator
+from tests.http.test_clock import LAST, now, post_bytes
 from tests.zof import OTHER, Answer, Zof
 
 CENTURY: Final = 100 * 365 * 86_400_000
@@ -24,7 +24,7 @@ def until(zof: Zof, what: str, **more: str) -> Answer:
     return zof.control("/clock/advance", {"until": what, **more})
 
 
-def unchanged(zof: Zof) -> bytes:
+def capture_world(zof: Zof) -> bytes:
     """All of a world."""
     return zof.tell("GET", "/snapshot").content
 
@@ -32,9 +32,9 @@ def unchanged(zof: Zof) -> bytes:
 @given(history=histories, by_ms=st.integers(0, 20_000), step=st.integers(200, 3_000))
 def test_what_happened_in_steps(history: list[Step], by_ms: int, step: int) -> None:
     """One move lists the same events as several shorter moves, in the order of time."""
-    zof, other = fresh(capacity=2), Zof(scenario="empty", capacity=2)
-    live(zof, history)
-    live(other, history)
+    zof, other = reset_emulator(capacity=2), Zof(scenario="empty", capacity=2)
+    perform(zof, history)
+    perform(other, history)
     whole = zof.control("/clock/advance", {"by_ms": by_ms}).json
     parts = [min(step, by_ms - at) for at in range(0, by_ms, step)]
     told_in_steps = [other.control("/clock/advance", {"by_ms": part}).json for part in parts]
@@ -49,8 +49,8 @@ def test_what_happened_in_steps(history: list[Step], by_ms: int, step: int) -> N
 @given(history=histories)
 def test_what_happened_is_what_clients_see(history: list[Step]) -> None:
     """A move lists each start, case and end of the runs, with its instant."""
-    zof = fresh(capacity=1)
-    runs = live(zof, history)
+    zof = reset_emulator(capacity=1)
+    runs = perform(zof, history)
     before = {run: zof.run(run) for run in runs}
     happened = zof.control("/clock/advance", {"by_ms": CENTURY}).json["happened"]
     for run in runs:
@@ -73,14 +73,14 @@ def test_what_happened_is_what_clients_see(history: list[Step]) -> None:
 @given(history=histories)
 def test_until_next(history: list[Step]) -> None:
     """`until: next` moves the clock exactly to the next event."""
-    zof = fresh(capacity=2)
-    runs = live(zof, history)
+    zof = reset_emulator(capacity=2)
+    runs = perform(zof, history)
     unfinished = [run for run in runs if zof.run(run)["status"] not in TERMINAL]
-    before, at = unchanged(zof), now(zof)
+    before, at = capture_world(zof), now(zof)
     answer = until(zof, "next")
     if not unfinished:
         assert answer.error == (409, "conflict", None)
-        assert unchanged(zof) == before
+        assert capture_world(zof) == before
         return
     happened = answer.json["happened"]
     assert happened
@@ -91,13 +91,13 @@ def test_until_next(history: list[Step]) -> None:
 @given(history=histories)
 def test_until_a_run_has_ended(history: list[Step]) -> None:
     """`until: run_ended` moves the clock to the first end of a run, or of the named one."""
-    zof = fresh(capacity=2)
-    runs = live(zof, history)
+    zof = reset_emulator(capacity=2)
+    runs = perform(zof, history)
     unfinished = [run for run in runs if zof.run(run)["status"] not in TERMINAL]
-    before = unchanged(zof)
+    before = capture_world(zof)
     if not unfinished:
         assert until(zof, "run_ended").error == (409, "conflict", None)
-        assert unchanged(zof) == before
+        assert capture_world(zof) == before
         return
     found = until(zof, "run_ended").json
     ends = [one for one in found["happened"] if one["event"] == "run_ended"]
@@ -113,14 +113,14 @@ def test_until_a_run_has_ended(history: list[Step]) -> None:
 
 def test_until_of_any_organization() -> None:
     """A move can wait for a run of any organization."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_x", key=OTHER, project_id="proj_x")["id"]
     assert until(zof, "run_ended", run_id=run).json["happened"][-1]["status"] == "passed"
 
 
 def test_nothing_but_what_was_canceled() -> None:
     """A canceled run has no further events, so waiting for it is refused and the clock does not move."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_a")["id"]
     zof.run(run)
     zof.post(f"/runs/{run}/cancel")
@@ -132,7 +132,7 @@ def test_nothing_but_what_was_canceled() -> None:
 @given(limit=st.integers(1, 5), asked=st.integers(1, 8), earlier=st.integers(0, 59_000))
 def test_until_a_window_resets(limit: int, asked: int, earlier: int) -> None:
     """`until: window_reset` moves the clock to the end of the first open window, and the key is served again."""
-    zof = fresh(rate=Rate(limit=limit))
+    zof = reset_emulator(rate=Rate(limit=limit))
     for _ in range(asked):
         zof.get("/projects")
     zof.advance(earlier)
@@ -145,7 +145,7 @@ def test_until_a_window_resets(limit: int, asked: int, earlier: int) -> None:
 
 def test_no_window() -> None:
     """`until: window_reset` is refused if no window is open."""
-    assert until(fresh(), "window_reset").error == (409, "conflict", None)
+    assert until(reset_emulator(), "window_reset").error == (409, "conflict", None)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_no_window() -> None:
 )
 def test_until_nonsense(body: object, error: tuple[int, str, str | None]) -> None:
     """An impossible condition is refused, `param` names it, and the clock does not move."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.start()
     assert zof.control("/clock/advance", body).error == error
     assert now(zof) == 0
@@ -172,7 +172,7 @@ def test_until_nonsense(body: object, error: tuple[int, str, str | None]) -> Non
 
 def test_a_thousand_are_told() -> None:
     """A move lists the first 1,000 events and counts all of them."""
-    zof = fresh(capacity=100)
+    zof = reset_emulator(capacity=100)
     runs = [zof.start(*(f"tc_{number}" for number in range(40)))["id"] for _ in range(30)]
     found = zof.control("/clock/advance", {"by_ms": CENTURY}).json
     assert (len(found["happened"]), found["happened_count"]) == (1_000, 30 * 41)
@@ -183,16 +183,20 @@ def test_a_thousand_are_told() -> None:
 @pytest.mark.parametrize("by_ms", [10**18, 2**63, 10**30, -1, -CENTURY, -(10**18)])
 def test_too_far(by_ms: int) -> None:
     """A move backwards or beyond the end of time is refused, `param` names it, and nothing changes."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.start(*(f"tc_{number}" for number in range(100)))
-    before = unchanged(zof)
-    assert told(zof, "/clock/advance", json.dumps({"by_ms": by_ms}).encode()).error == (400, "invalid_request", "by_ms")
-    assert unchanged(zof) == before
+    before = capture_world(zof)
+    assert post_bytes(zof, "/clock/advance", json.dumps({"by_ms": by_ms}).encode()).error == (
+        400,
+        "invalid_request",
+        "by_ms",
+    )
+    assert capture_world(zof) == before
 
 
 def test_a_century_with_a_thousand_runs() -> None:
     """A move by a century with 1,000 queued runs ends all runs, one after another."""
-    zof = fresh(capacity=1)
+    zof = reset_emulator(capacity=1)
     runs = [zof.start("tc_a", "tc_pay_fail")["id"] for _ in range(1_000)]
     found = zof.control("/clock/advance", {"by_ms": CENTURY}).json
     assert (found["now_ms"], found["happened_count"]) == (EPOCH + CENTURY, 3_999)
@@ -202,10 +206,10 @@ def test_a_century_with_a_thousand_runs() -> None:
 
 def test_near_the_end_of_time() -> None:
     """Near the end of time, a wait that may lead beyond it is refused and changes nothing."""
-    zof = fresh(rate=Rate())
+    zof = reset_emulator(rate=Rate())
     zof.control("/clock/advance", {"by_ms": LAST - EPOCH - 5_000})
     zof.start(*(f"tc_{number}" for number in range(30)))
-    before = unchanged(zof)
+    before = capture_world(zof)
     answers: list[Any] = [until(zof, what).error[:2] for what in ("next", "run_ended", "window_reset")]
     assert answers == [(400, "invalid_request")] * 3
-    assert unchanged(zof) == before
+    assert capture_world(zof) == before

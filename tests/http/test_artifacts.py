@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.http.histories import Step, case_lists, fresh, histories, live, ms_of, shown
+from tests.http.histories import Step, case_lists, format_instant, histories, perform, read_instant, reset_emulator
 from tests.zof import OTHER, VIEWER, Zof
 
 FIELDS = [
@@ -36,7 +36,7 @@ NINETY_DAYS = 90 * 24 * 3_600_000
 GONE = (404, "not_found", None)
 
 
-def of_case(status: str) -> list[str]:
+def list_case_types(status: str) -> list[str]:
     """The artifact types of a case with this outcome."""
     return {"passed": ["trace"], "failed": ["screenshot", "trace"], "error": ["screenshot", "trace"]}.get(status, [])
 
@@ -44,19 +44,19 @@ def of_case(status: str) -> list[str]:
 @given(history=histories)
 def test_kinds(history: list[Step]) -> None:
     """An ended case has a trace, and a screenshot if it failed; an ended run has two exports."""
-    zof = fresh(capacity=2)
-    for name in live(zof, history):
+    zof = reset_emulator(capacity=2)
+    for name in perform(zof, history):
         run = zof.run(name)
         found = Counter(one["type"] for one in zof.walk(f"/runs/{name}/artifacts"))
-        expected = Counter(kind for one in run["case_outcomes"] for kind in of_case(one["status"]))
+        expected = Counter(kind for one in run["case_outcomes"] for kind in list_case_types(one["status"]))
         assert found == expected + Counter(export=2 if run["completed_at"] else 0)
 
 
 @given(history=histories)
 def test_whose(history: list[Step]) -> None:
     """A result's list holds its own artifacts, a run's list all; before the run's end none names a result."""
-    zof = fresh(capacity=2)
-    for name in live(zof, history):
+    zof = reset_emulator(capacity=2)
+    for name in perform(zof, history):
         run, kept = zof.run(name), zof.walk(f"/runs/{name}/artifacts")
         assert {one["run_id"] for one in kept} <= {name}
         if not run["completed_at"]:
@@ -66,15 +66,15 @@ def test_whose(history: list[Step]) -> None:
         for one in run["case_outcomes"]:
             own = zof.walk(f"/results/{one['result_id']}/artifacts")
             assert own == [artifact for artifact in kept if artifact["result_id"] == one["result_id"]]
-            assert sorted(artifact["type"] for artifact in own) == of_case(one["status"])
+            assert sorted(artifact["type"] for artifact in own) == list_case_types(one["status"])
 
 
 @settings(max_examples=40)
 @given(history=histories)
 def test_bytes(history: list[Step]) -> None:
     """The URL of an artifact leads to its bytes, which have its size, its hash and its type, as an attachment."""
-    zof = fresh(capacity=2)
-    for run in live(zof, history):
+    zof = reset_emulator(capacity=2)
+    for run in perform(zof, history):
         for one in zof.walk(f"/runs/{run}/artifacts"):
             assert list(one) == FIELDS
             answer = zof.follow(one["url"])
@@ -161,7 +161,7 @@ def test_a_position_may_have_any_number_of_digits(value: str, status: int) -> No
 
 def test_a_range_of_other_answers_is_ignored() -> None:
     """Only the content of an artifact has ranges, and an artifact that does not exist is 404 all the same."""
-    zof = fresh()
+    zof = reset_emulator()
     headers = [("range", "bytes=1000000-")]
     assert zof.send("GET", "/v1/runs", headers=headers).status == 200
     assert zof.send("GET", "/v1/artifacts/art_none/content", headers=headers).error == GONE
@@ -169,8 +169,8 @@ def test_a_range_of_other_answers_is_ignored() -> None:
 
 def test_media_types() -> None:
     """Each artifact has the name and the media type of its kind."""
-    zof = fresh()
-    run = zof.ended("tc_pay_fail")["id"]
+    zof = reset_emulator()
+    run = zof.complete_run("tc_pay_fail")["id"]
     found = {(one["name"], one["type"], one["content_type"]) for one in zof.walk(f"/runs/{run}/artifacts")}
     assert found == {
         ("tc_pay_fail.trace.zip", "trace", "application/zip"),
@@ -183,8 +183,8 @@ def test_media_types() -> None:
 @given(history=histories, more=histories)
 def test_unchanging(history: list[Step], more: list[Step]) -> None:
     """An artifact does not change, except that it gets a result ID when the run ends."""
-    zof = fresh(capacity=2)
-    runs = live(zof, history)
+    zof = reset_emulator(capacity=2)
+    runs = perform(zof, history)
     before = {run: zof.walk(f"/runs/{run}/artifacts") for run in runs}
     contents = {one["id"]: zof.follow(one["url"]).content for kept in before.values() for one in kept[:1]}
     for step in more:
@@ -197,19 +197,19 @@ def test_unchanging(history: list[Step], more: list[Step]) -> None:
 
 
 @pytest.fixture(scope="module")
-def broken() -> tuple[Zof, dict[str, bytes]]:
+def run_files() -> tuple[Zof, dict[str, bytes]]:
     """A run with a case of every outcome, and the bytes of its artifacts by name."""
     zof = Zof()
-    run = zof.ended("tc_login", "tc_pay_fail", "tc_load_error", "tc_form_fail")
+    run = zof.complete_run("tc_login", "tc_pay_fail", "tc_load_error", "tc_form_fail")
     kept = zof.walk(f"/runs/{run['id']}/artifacts")
     assert len(kept) == 9
     return zof, {one["name"].replace(run["id"], "run"): zof.follow(one["url"]).content for one in kept}
 
 
 @pytest.mark.parametrize("case", ["tc_pay_fail", "tc_load_error"])
-def test_screenshot(broken: tuple[Zof, dict[str, bytes]], case: str) -> None:
+def test_screenshot(run_files: tuple[Zof, dict[str, bytes]], case: str) -> None:
     """A screenshot is a PNG with valid chunks and the number of pixels in its header."""
-    content = broken[1][f"{case}.png"]
+    content = run_files[1][f"{case}.png"]
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     at, kinds, packed, head = 8, [], b"", b""
     while at < len(content):
@@ -227,27 +227,27 @@ def test_screenshot(broken: tuple[Zof, dict[str, bytes]], case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["tc_login", "tc_pay_fail", "tc_load_error"])
-def test_trace(broken: tuple[Zof, dict[str, bytes]], case: str) -> None:
+def test_trace(run_files: tuple[Zof, dict[str, bytes]], case: str) -> None:
     """A trace is a ZIP with valid members, whose events belong to the case."""
-    package = ZipFile(BytesIO(broken[1][f"{case}.trace.zip"]))
+    package = ZipFile(BytesIO(run_files[1][f"{case}.trace.zip"]))
     assert package.testzip() is None
     about = json.loads(package.read("metadata.json"))
     assert about["test_case_id"] == case
     assert json.loads(package.read("trace.json"))["traceEvents"]
 
 
-def test_har(broken: tuple[Zof, dict[str, bytes]]) -> None:
+def test_har(run_files: tuple[Zof, dict[str, bytes]]) -> None:
     """The traffic of a run is a HAR 1.2, with entries of each case that ran."""
-    log = json.loads(broken[1]["run.har"])["log"]
+    log = json.loads(run_files[1]["run.har"])["log"]
     assert log["version"] == "1.2"
     assert {"creator", "entries"} <= log.keys()
     urls = [entry["request"]["url"] for entry in log["entries"]]
     assert all(any(case in url for url in urls) for case in ("tc_login", "tc_pay_fail", "tc_load_error"))
 
 
-def test_junit(broken: tuple[Zof, dict[str, bytes]]) -> None:
+def test_junit(run_files: tuple[Zof, dict[str, bytes]]) -> None:
     """The JUnit file of a run has the counts of the run."""
-    root = ET.fromstring(broken[1]["run.junit.xml"])  # noqa: S314  our own bytes
+    root = ET.fromstring(run_files[1]["run.junit.xml"])  # noqa: S314  our own bytes
     (suite,) = root.iter("testsuite")
     assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["4", "2", "1"]
     names = [case.get("name") for case in root.iter("testcase")]
@@ -257,13 +257,13 @@ def test_junit(broken: tuple[Zof, dict[str, bytes]]) -> None:
 @given(cases=case_lists, begin=st.integers(0, 5_000))
 def test_times(cases: list[str], begin: int) -> None:
     """An artifact is created when its case ends, or its run, and expires 90 days later."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.advance(begin)
-    run = zof.ended(*cases)
-    ends = {line["test_case_id"]: ms_of(line) for line in zof.walk(f"/runs/{run['id']}/logs")}
+    run = zof.complete_run(*cases)
+    ends = {line["test_case_id"]: read_instant(line) for line in zof.walk(f"/runs/{run['id']}/logs")}
     for one in zof.walk(f"/runs/{run['id']}/artifacts"):
         (end,) = [ends[case] for case in (*cases, None) if one["name"].startswith(f"{case or run['id']}.")]
-        assert (one["created_at"], one["expires_at"]) == (shown(end), shown(end + NINETY_DAYS))
+        assert (one["created_at"], one["expires_at"]) == (format_instant(end), format_instant(end + NINETY_DAYS))
 
 
 def kept_names(zof: Zof, run: Any) -> list[str]:  # noqa: ANN401  a JSON value
@@ -273,8 +273,8 @@ def kept_names(zof: Zof, run: Any) -> list[str]:  # noqa: ANN401  a JSON value
 
 def test_expiry() -> None:
     """An artifact is listed and found for 90 days to the millisecond, and not afterwards."""
-    zof = fresh()
-    run = zof.ended("tc_a", "tc_pay_fail")
+    zof = reset_emulator()
+    run = zof.complete_run("tc_a", "tc_pay_fail")
     result = run["case_outcomes"][0]["result_id"]
     (trace,) = zof.walk(f"/results/{result}/artifacts")
     elapsed = run["case_outcomes"][1]["duration_ms"]
@@ -294,8 +294,8 @@ def test_expiry() -> None:
 
 def test_walk_over_expiry() -> None:
     """Paging continues at its position when earlier or later items expire."""
-    zof = fresh()
-    run = zof.ended("tc_a", "tc_import_slow", "tc_b")
+    zof = reset_emulator()
+    run = zof.complete_run("tc_a", "tc_import_slow", "tc_b")
     zof.advance(NINETY_DAYS - run["duration_ms"] // 2)
     path = f"/runs/{run['id']}/artifacts"
     first = zof.get(path, limit=2).json
@@ -307,16 +307,16 @@ def test_walk_over_expiry() -> None:
 
 def test_end_of_time() -> None:
     """Artifacts can be listed until the last day of the clock."""
-    zof = fresh()
+    zof = reset_emulator()
     assert zof.control("/clock/advance", {"to": "9999-12-01T00:00:00Z"}).status == 200
-    run = zof.ended("tc_a")
+    run = zof.complete_run("tc_a")
     assert zof.get(f"/runs/{run['id']}/artifacts").status == 200
 
 
 def test_who() -> None:
     """Artifacts can be read with any key of the organization, and not without one or with another's."""
-    zof = fresh()
-    run = zof.ended("tc_a")
+    zof = reset_emulator()
+    run = zof.complete_run("tc_a")
     result = run["case_outcomes"][0]["result_id"]
     for path in (f"/runs/{run['id']}/artifacts", f"/results/{result}/artifacts"):
         url = zof.get(path).json["data"][0]["url"].removeprefix("http://127.0.0.1:9630/v1")
@@ -328,8 +328,8 @@ def test_who() -> None:
 
 def test_unknown() -> None:
     """An artifact, run or result that does not exist is 404, whatever the form of the ID."""
-    zof = fresh()
-    run = zof.ended("tc_a")["id"]
+    zof = reset_emulator()
+    run = zof.complete_run("tc_a")["id"]
     (trace,) = [one for one in zof.walk(f"/runs/{run}/artifacts") if one["type"] == "trace"]
     never = trace["id"][:-4] + "0002"
     for name in (never, trace["id"] + "0", trace["id"][:-1], trace["id"].upper(), "art_", "x", run):
@@ -340,7 +340,7 @@ def test_unknown() -> None:
 
 def test_before_the_run_s_end() -> None:
     """A case's artifacts can be read while the run is running; the result's list exists once the result does."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_a", "tc_import_slow")["id"]
     zof.control(f"/runs/{run}/advance", {"to": "case"})
     (trace,) = zof.walk(f"/runs/{run}/artifacts")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.http.histories import fresh
+from tests.http.histories import reset_emulator
 from tests.zof import ADMIN, STAGING, Answer, Zof
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 START = json.dumps({**STAGING, "test_case_ids": ["tc_login"]}).encode()
 
 
-async def posted(zof: Zof, path: str, body: bytes, key: str, pauses: Sequence[int]) -> Answer:
+async def post_slowly(zof: Zof, path: str, body: bytes, key: str, pauses: Sequence[int]) -> Answer:
     """The answer to a POST whose body arrives in one piece per pause, each after that many loop turns."""
     headers = {
         "host": "127.0.0.1:9630",
@@ -58,11 +58,13 @@ async def posted(zof: Zof, path: str, body: bytes, key: str, pauses: Sequence[in
     return Answer(sent[0]["status"], tuple(sent[0]["headers"]), content)
 
 
-def together(zof: Zof, path: str, body: bytes, keys: Sequence[str], pauses: Sequence[Sequence[int]]) -> list[Answer]:
+def post_at_once(
+    zof: Zof, path: str, body: bytes, keys: Sequence[str], pauses: Sequence[Sequence[int]]
+) -> list[Answer]:
     """The answers to concurrent POSTs."""
 
     async def all_of_them() -> list[Answer]:
-        waiting = (posted(zof, path, body, key, each) for key, each in zip(keys, pauses, strict=True))
+        waiting = (post_slowly(zof, path, body, key, each) for key, each in zip(keys, pauses, strict=True))
         return list(await asyncio.gather(*waiting))
 
     return asyncio.run(all_of_them())
@@ -75,8 +77,8 @@ arrivals = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=4), min_siz
 @given(pauses=arrivals)
 def test_one_key(pauses: list[list[int]]) -> None:
     """Concurrent starts with one idempotency key start one run, and all get the same answer."""
-    zof = fresh()
-    answers = together(zof, "/v1/runs", START, ["k"] * len(pauses), pauses)
+    zof = reset_emulator()
+    answers = post_at_once(zof, "/v1/runs", START, ["k"] * len(pauses), pauses)
     assert {(answer.status, answer.content) for answer in answers} == {(201, answers[0].content)}
     assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
     assert [run["id"] for run in zof.walk("/runs")] == [answers[0].json["id"]]
@@ -86,8 +88,8 @@ def test_one_key(pauses: list[list[int]]) -> None:
 @given(pauses=arrivals)
 def test_keys_of_their_own(pauses: list[list[int]]) -> None:
     """Concurrent starts with different idempotency keys start one run each; every answer has its own ID."""
-    zof = fresh()
-    answers = together(zof, "/v1/runs", START, [f"k{number}" for number in range(len(pauses))], pauses)
+    zof = reset_emulator()
+    answers = post_at_once(zof, "/v1/runs", START, [f"k{number}" for number in range(len(pauses))], pauses)
     made = {answer.json["id"] for answer in answers}
     assert made == {run["id"] for run in zof.walk("/runs")}
     assert len(made) == len({answer.headers["x-request-id"] for answer in answers}) == len(pauses)
@@ -97,10 +99,10 @@ def test_keys_of_their_own(pauses: list[list[int]]) -> None:
 @given(pauses=arrivals)
 def test_cancels(pauses: list[list[int]]) -> None:
     """Of concurrent cancels of one run without a common key, one succeeds and the others are refused."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start()["id"]
     keys = [f"k{number}" for number in range(len(pauses))]
-    answers = together(zof, f"/v1/runs/{run}/cancel", b"{}", keys, pauses)
+    answers = post_at_once(zof, f"/v1/runs/{run}/cancel", b"{}", keys, pauses)
     assert sorted(answer.status for answer in answers) == [200] + [409] * (len(pauses) - 1)
     assert zof.run(run)["status"] == "canceled"
 
@@ -109,10 +111,10 @@ def test_cancels(pauses: list[list[int]]) -> None:
 @given(pauses=arrivals)
 def test_exports(pauses: list[list[int]]) -> None:
     """Concurrently streamed exports do not mix."""
-    zof = fresh()
+    zof = reset_emulator()
     for _ in range(12):
-        zof.ended("tc_login", "tc_pay_fail", "tc_load_error")
+        zof.complete_run("tc_login", "tc_pay_fail", "tc_load_error")
     body = b'{"format": "csv"}'
     alone = zof.post("/results/export", {"format": "csv"}).content
-    answers = together(zof, "/v1/results/export", body, [f"k{number}" for number in range(len(pauses))], pauses)
+    answers = post_at_once(zof, "/v1/results/export", body, [f"k{number}" for number in range(len(pauses))], pauses)
     assert {answer.content for answer in answers} == {alone}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.limits import Rate, RateScope
 
-from tests.http.histories import TERMINAL, Step, fresh, histories
-from tests.http.stories import newest
+from tests.http.histories import TERMINAL, Step, histories, reset_emulator
+from tests.http.stories import find_newest
 from tests.http.test_clock import LAST, now
 
 if TYPE_CHECKING:
@@ -31,35 +31,35 @@ def run_and_status(zof: Zof, run: str) -> str:
     return status
 
 
-def in_list(zof: Zof, run: str) -> str:
+def poll_list(zof: Zof, run: str) -> str:
     """The status of the run as the list of runs shows it."""
     found: str = next(one["status"] for one in zof.get("/runs", limit=1).json["data"] if one["id"] == run)
     return found
 
 
-def in_logs(zof: Zof, run: str) -> str:
+def poll_logs(zof: Zof, run: str) -> str:
     """The end of the run as its log shows it: the last page has no cursor."""
     page = zof.get(f"/runs/{run}/logs", limit=100).json
     return "running" if page["next_cursor"] and not page["has_more"] else "passed"
 
 
-def in_artifacts(zof: Zof, run: str) -> str:
+def poll_artifacts(zof: Zof, run: str) -> str:
     """The end of the run as its own artifacts show it."""
     found = zof.get(f"/runs/{run}/artifacts", limit=100).json["data"]
     return "passed" if any(one["content_type"] == "application/xml" for one in found) else "running"
 
 
-def in_results(zof: Zof, run: str) -> str:
+def poll_results(zof: Zof, run: str) -> str:
     """The end of the run as its results show it."""
     return "passed" if zof.get("/results", run_id=run).json["data"] else "running"
 
 
 WAYS: Final[dict[str, Callable[[Zof, str], str]]] = {
     "run": run_and_status,
-    "list": in_list,
-    "logs": in_logs,
-    "artifacts": in_artifacts,
-    "results": in_results,
+    "list": poll_list,
+    "logs": poll_logs,
+    "artifacts": poll_artifacts,
+    "results": poll_results,
 }
 
 
@@ -74,7 +74,7 @@ def polls(zof: Zof, run: str, way: str) -> int:
 @pytest.mark.parametrize("way", WAYS)
 def test_half_an_hour_in_three_polls(way: str) -> None:
     """Any kind of polling sees a run of half an hour end within three polls, and it has taken half an hour."""
-    zof = fresh(clock="auto")
+    zof = reset_emulator(clock="auto")
     run = zof.start(*LONG)["id"]
     assert polls(zof, run, way) <= 3
     assert zof.run(run)["duration_ms"] == now(zof) >= HALF_AN_HOUR
@@ -83,7 +83,7 @@ def test_half_an_hour_in_three_polls(way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_half_an_hour_behind_another(way: str) -> None:
     """A queued run is seen to end within three polls; it starts when the run before it ends."""
-    zof = fresh(clock="auto", capacity=1)
+    zof = reset_emulator(clock="auto", capacity=1)
     first = zof.start(*LONG)["id"]
     run = zof.start(*LONG)["id"]
     assert polls(zof, run, way) <= 3
@@ -94,7 +94,7 @@ def test_half_an_hour_behind_another(way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_no_jump_by_hand(way: str) -> None:
     """A manual clock is not moved by any poll."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start(*LONG)["id"]
     assert {WAYS[way](zof, run) for _ in range(5)} == {"running"}
     assert now(zof) == 0
@@ -102,7 +102,7 @@ def test_no_jump_by_hand(way: str) -> None:
 
 def test_cancel_while_it_runs() -> None:
     """A single look at a run does not move the clock, so the run can still be canceled."""
-    zof = fresh(clock="auto")
+    zof = reset_emulator(clock="auto")
     run = zof.start(*LONG)["id"]
     assert zof.run(run)["status"] == "running"
     assert zof.post(f"/runs/{run}/cancel").json["status"] == "canceled"
@@ -113,8 +113,8 @@ def test_cancel_while_it_runs() -> None:
 @given(history=histories)
 def test_time_does_not_move_otherwise(history: list[Step]) -> None:
     """Reading ended runs, projects and health never moves the clock."""
-    zof = fresh(clock="auto")
-    ended = zof.ended("tc_a")["id"]
+    zof = reset_emulator(clock="auto")
+    ended = zof.complete_run("tc_a")["id"]
     at = now(zof)
     runs: list[str] = []
     for step in history:
@@ -129,7 +129,7 @@ def test_time_does_not_move_otherwise(history: list[Step]) -> None:
 @given(history=histories, way=st.sampled_from(sorted(WAYS)))
 def test_every_client_gets_there(history: list[Step], way: str) -> None:
     """After any history, polling a run sees its end, within three polls if no other run is running."""
-    zof = fresh(clock="auto", capacity=2)
+    zof = reset_emulator(clock="auto", capacity=2)
     runs: list[str] = []
     for step in history:
         step.take(zof, runs)
@@ -155,7 +155,7 @@ LISTED: Final[dict[str, Callable[[Zof], Answer]]] = {
 @pytest.mark.parametrize("scope", ["key", "organization"])
 def test_retry_after(way: str, scope: str) -> None:
     """A client that gets 429 and retries is served, because the clock has moved by `Retry-After`."""
-    zof = fresh(clock="auto", rate=Rate(limit=2, window_ms=60_000, scope=RateScope(scope)))
+    zof = reset_emulator(clock="auto", rate=Rate(limit=2, window_ms=60_000, scope=RateScope(scope)))
     answers = [LISTED[way](zof) for _ in range(7)]
     assert [answer.status == 429 for answer in answers] == [False, False, True, False, False, True, False]
     assert [answer.headers["retry-after"] for answer in answers if answer.status == 429] == ["60", "60"]
@@ -164,13 +164,13 @@ def test_retry_after(way: str, scope: str) -> None:
 
 def test_no_waiting_by_hand() -> None:
     """With a manual clock, a retry after 429 is refused again."""
-    zof = fresh(rate=Rate(limit=1))
+    zof = reset_emulator(rate=Rate(limit=1))
     assert [zof.get("/projects").status for _ in range(4)] == [200, 429, 429, 429]
 
 
 def test_no_waiting_beyond_the_end_of_time() -> None:
     """If time ends before the window, a retry gets 429 again."""
-    zof = fresh(clock="auto", rate=Rate(limit=1))
+    zof = reset_emulator(clock="auto", rate=Rate(limit=1))
     assert zof.control("/clock/advance", {"to": "9999-12-31T23:59:59.999Z"}).json["now_ms"] == LAST
     assert [zof.get("/projects").status for _ in range(4)] == [200, 429, 429, 429]
 
@@ -180,18 +180,18 @@ def test_determinism(history: list[Step], asked: list[str]) -> None:
     """The same requests move the clock by the same milliseconds, to the same bytes."""
     heard: list[Any] = []
     for _ in range(2):
-        zof = fresh(clock="auto", capacity=1, rate=Rate(limit=1_000))
+        zof = reset_emulator(clock="auto", capacity=1, rate=Rate(limit=1_000))
         runs: list[str] = []
         for step in history:
             step.take(zof, runs)
         zof.start("tc_a_slow")
-        heard.append([(WAYS[way](zof, newest(zof)), now(zof), zof.get("/runs")) for way in asked])
+        heard.append([(WAYS[way](zof, find_newest(zof)), now(zof), zof.get("/runs")) for way in asked])
     assert heard[0] == heard[1]
 
 
 def test_the_journal_agrees_with_the_date() -> None:
     """The journal has a retry after 429 and a poll at the instant that their `Date` shows."""
-    zof = fresh(clock="auto", rate=Rate(limit=2))
+    zof = reset_emulator(clock="auto", rate=Rate(limit=2))
     run = zof.start("tc_a")["id"]
     answers = [zof.get(f"/runs/{run}") for _ in range(6)]
     assert 429 in {answer.status for answer in answers}

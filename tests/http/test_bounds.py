@@ -27,7 +27,7 @@ def test_kept_exports_are_bounded_in_bytes() -> None:
     """The bound on stored idempotent answers counts whole exports and the bodies of requests."""
     zof = Zof()
     zof.app.hosted.world.answers = type(zof.app.hosted.world.answers)(Retention().answers_ms, KIB_64)
-    zof.ended(*CASES)
+    zof.complete_run(*CASES)
     for number in range(20):
         assert zof.post("/results/export", {"format": "csv"}, idempotency_key=f"csv_{number}").status == 200
         assert len(zof.app.hosted.world.answers) <= 1

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from zof_emulator.app import EPOCH, SystemClock
 from zof_emulator.core.limits import Rate
 
-from tests.http.histories import Step, fresh, histories, live, shown
+from tests.http.histories import Step, format_instant, histories, perform, reset_emulator
 from tests.zof import OTHER, Answer, Zof
 
 LAST = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 
 
-def told(zof: Zof, path: str, body: bytes) -> Answer:
+def post_bytes(zof: Zof, path: str, body: bytes) -> Answer:
     """The answer to a POST of these bytes."""
     headers = [("content-type", "application/json")]
     return zof.send("POST", f"/_emulator{path}", key=None, headers=headers, body=body)
@@ -30,7 +30,7 @@ def now(zof: Zof) -> int:
 
 def test_clock_begins() -> None:
     """A manual clock begins with the year 2026 and stands still."""
-    zof = fresh()
+    zof = reset_emulator()
     expected = {"mode": "manual", "now": "2026-01-01T00:00:00.000Z", "now_ms": EPOCH}
     assert [zof.control("/clock").json for _ in range(2)] == [expected] * 2
 
@@ -38,7 +38,7 @@ def test_clock_begins() -> None:
 @given(steps=st.lists(st.integers(0, 10_000_000_000), max_size=5))
 def test_advance_by(steps: list[int]) -> None:
     """The clock moves by the given milliseconds, and the answer shows the new instant."""
-    zof = fresh()
+    zof = reset_emulator()
     for by_ms in steps:
         before = now(zof)
         answer = zof.control("/clock/advance", {"by_ms": by_ms})
@@ -49,8 +49,8 @@ def test_advance_by(steps: list[int]) -> None:
 @given(seconds=st.integers(0, 10_000_000), fraction=st.integers(0, 999))
 def test_advance_to(seconds: int, fraction: int) -> None:
     """The clock moves to an instant."""
-    zof = fresh()
-    text = shown(seconds * 1_000).replace("Z", f".{fraction:03d}Z")
+    zof = reset_emulator()
+    text = format_instant(seconds * 1_000).replace("Z", f".{fraction:03d}Z")
     assert zof.control("/clock/advance", {"to": text}).json["now"] == text
     assert now(zof) == seconds * 1_000 + fraction
 
@@ -60,8 +60,8 @@ def test_advance_in_parts(history: list[Step], parts: list[int]) -> None:
     """Several moves have the same effect as one move by their sum."""
     found = []
     for steps in (parts, [sum(parts)]):
-        zof = fresh(capacity=1)
-        live(zof, history)
+        zof = reset_emulator(capacity=1)
+        perform(zof, history)
         for by_ms in steps:
             zof.advance(by_ms)
         found.append([zof.walk(path) for path in ("/runs", "/results")])
@@ -71,7 +71,7 @@ def test_advance_in_parts(history: list[Step], parts: list[int]) -> None:
 @pytest.mark.parametrize("to", ["2025-12-31T23:59:59.999Z", "2026-01-01T00:00:00+00:01", "0000-01-01T00:00:00Z"])
 def test_no_way_back(to: str) -> None:
     """The clock does not run backwards."""
-    zof = fresh()
+    zof = reset_emulator()
     assert zof.control("/clock/advance", {"to": to}).error == (400, "invalid_request", "to")
     assert now(zof) == 0
 
@@ -79,7 +79,7 @@ def test_no_way_back(to: str) -> None:
 @pytest.mark.parametrize("by_ms", [LAST - EPOCH + 1, 1 << 60, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
 def test_end_of_time(by_ms: int) -> None:
     """A move beyond the year 9999 is refused and changes nothing."""
-    zof = fresh()
+    zof = reset_emulator()
     assert zof.control("/clock/advance", {"by_ms": by_ms}).error == (400, "invalid_request", "by_ms")
     assert now(zof) == 0
     assert zof.control("/clock/advance", {"by_ms": LAST - EPOCH}).json["now"] == "9999-12-31T23:59:59.999Z"
@@ -88,11 +88,11 @@ def test_end_of_time(by_ms: int) -> None:
 @pytest.mark.parametrize("by_ms", [b"1.0", b"1e3", b"1000.0", b"0.0", b"-0", b"-0.0"])
 def test_number_of_another_spelling(by_ms: bytes) -> None:
     """A whole number is one in every spelling that JSON has, or is refused; the emulator survives it either way."""
-    zof = fresh()
-    answer = told(zof, "/clock/advance", b'{"by_ms": %s}' % by_ms)
+    zof = reset_emulator()
+    answer = post_bytes(zof, "/clock/advance", b'{"by_ms": %s}' % by_ms)
     assert answer.status in {200, 400}
     expected = round(float(by_ms)) if answer.status == 200 else 0
-    assert (now(zof), zof.start()["created_at"]) == (expected, shown(expected))
+    assert (now(zof), zof.start()["created_at"]) == (expected, format_instant(expected))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_number_of_another_spelling(by_ms: bytes) -> None:
         (b'{"by_ms": 99999999999999999999}', "by_ms"),
         (b'{"to": "tomorrow"}', "to"),
         (b'{"to": 5}', "to"),
-        (b'{"by": 5}', "by_ms"),
+        (b'{"by": 5}', "by"),
         (b'{"by_ms": 5, "x": 1}', "x"),
         (b'{"by_ms": 5, "by_ms": 6}', "by_ms"),
         (b"[]", None),
@@ -119,8 +119,8 @@ def test_number_of_another_spelling(by_ms: bytes) -> None:
 )
 def test_advance_refused(body: bytes, param: str | None) -> None:
     """A move without a goal is refused and changes nothing."""
-    zof = fresh()
-    assert told(zof, "/clock/advance", body).error == (400, "invalid_request", param)
+    zof = reset_emulator()
+    assert post_bytes(zof, "/clock/advance", body).error == (400, "invalid_request", param)
     assert now(zof) == 0
 
 
@@ -141,7 +141,7 @@ def test_real_clock() -> None:
 
 def test_advance_run_by_a_case() -> None:
     """Without a goal, a run advances by one case, and the clock moves to the end of that case."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_a", "tc_b")["id"]
     for done, body in enumerate((None, {}, {"to": "case"})):
         if done == 2:
@@ -153,7 +153,7 @@ def test_advance_run_by_a_case() -> None:
 
 def test_advance_run_to_its_end() -> None:
     """A run advances to its end, and the clock with it; other runs continue meanwhile."""
-    zof = fresh()
+    zof = reset_emulator()
     other = zof.start("tc_a", key=OTHER, project_id="proj_x")["id"]
     run = zof.start("tc_b", "tc_import_slow")["id"]
     found = zof.control(f"/runs/{run}/advance", {"to": "end"}).json
@@ -164,7 +164,7 @@ def test_advance_run_to_its_end() -> None:
 
 def test_advance_run_of_any_organization() -> None:
     """A run of any organization can be advanced."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_x", key=OTHER, project_id="proj_x")["id"]
     assert zof.control(f"/runs/{run}/advance", {"to": "end"}).json["organization_id"] == "org_other"
     assert zof.get(f"/runs/{run}", key=OTHER).json["status"] == "passed"
@@ -172,7 +172,7 @@ def test_advance_run_of_any_organization() -> None:
 
 def test_advance_waiting_run() -> None:
     """Advancing a queued run advances the runs before it."""
-    zof = fresh(capacity=1)
+    zof = reset_emulator(capacity=1)
     runs = [zof.start("tc_a")["id"] for _ in range(3)]
     assert zof.control(f"/runs/{runs[2]}/advance", {"to": "end"}).json["status"] == "passed"
     assert [zof.run(run)["status"] for run in runs] == ["passed"] * 3
@@ -180,8 +180,8 @@ def test_advance_waiting_run() -> None:
 
 def test_advance_ended_run() -> None:
     """Advancing an ended run is refused, and the clock does not move."""
-    zof = fresh()
-    run = zof.ended("tc_a")["id"]
+    zof = reset_emulator()
+    run = zof.complete_run("tc_a")["id"]
     at = now(zof)
     assert zof.control(f"/runs/{run}/advance", {"to": "end"}).error == (409, "conflict", None)
     assert now(zof) == at
@@ -189,7 +189,7 @@ def test_advance_ended_run() -> None:
 
 def test_advance_run_beyond_the_end_of_time() -> None:
     """Advancing a run beyond the end of time is refused and changes nothing."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.control("/clock/advance", {"by_ms": LAST - EPOCH - 5_000})
     run = zof.start(*(f"tc_{number}" for number in range(30)))["id"]
     before = zof.run(run)
@@ -200,15 +200,15 @@ def test_advance_run_beyond_the_end_of_time() -> None:
 @pytest.mark.parametrize("name", ["run_none", "x", "res_x_001"])
 def test_advance_unknown_run(name: str) -> None:
     """Advancing an ID that names no run is 404."""
-    assert fresh().control(f"/runs/{name}/advance", {"to": "end"}).error == (404, "not_found", None)
+    assert reset_emulator().control(f"/runs/{name}/advance", {"to": "end"}).error == (404, "not_found", None)
 
 
 @pytest.mark.parametrize(("body", "param"), [(b'{"to": "x"}', "to"), (b'{"x": 1}', "x"), (b"[]", None), (b"{", None)])
 def test_advance_run_refused(body: bytes, param: str | None) -> None:
     """The goal of a run's advance is `case` or `end`, and nothing else."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_a")["id"]
-    assert told(zof, f"/runs/{run}/advance", body).error == (400, "invalid_request", param)
+    assert post_bytes(zof, f"/runs/{run}/advance", body).error == (400, "invalid_request", param)
     assert now(zof) == 0
 
 

@@ -8,7 +8,7 @@ from zof_emulator.cli.replay import replay
 from zof_emulator.core.limits import Rate
 
 from tests.http.faults import RESET, start
-from tests.http.stories import told
+from tests.http.stories import answer_story
 from tests.zof import ADMIN, STAGING, Zof
 
 
@@ -60,7 +60,7 @@ def test_tomorrows_api_at_run_time() -> None:
     assert before.keys() < evolved.keys()
     assert all(old.keys() < new.keys() for old, new in zip(before["data"], evolved["data"], strict=True))
     assert zof.get("/runs/run_missing").json.keys() > {"error"}
-    assert zof.within("other").get("/runs").json.keys() == before.keys()
+    assert zof.select_world("other").get("/runs").json.keys() == before.keys()
     assert zof.tell("PATCH", "/config", {"evolve": False}).json["evolve"] is False
     assert zof.get("/runs").json == before
     zof.tell("PATCH", "/config", {"evolve": True})
@@ -108,5 +108,5 @@ def test_a_changed_configuration_replays() -> None:
     )
     assert start(zof) is None
     zof.tell("PATCH", "/config", {"faults": []})
-    told(zof, ["start", "runs", "runs", "runs", "runs"])
+    answer_story(zof, ["start", "runs", "runs", "runs", "runs"])
     assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()

@@ -220,7 +220,7 @@ def test_the_host_of_starlettes_test_client() -> None:
     assert ask(Zof(), host="testserver").error == (403, "forbidden", None)
 
 
-def without_host(zof: Zof, path: str, version: str, hosts: int = 0) -> Answer:
+def ask_with_hosts(zof: Zof, path: str, version: str, hosts: int = 0) -> Answer:
     """The answer to a request of an HTTP version that names a host so many times."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI's
@@ -238,9 +238,9 @@ def test_no_host(path: str) -> None:
     """HTTP/1.1 without `Host`, or with two, is refused everywhere and creates no world."""
     zof = Zof()
     for hosts in (0, 2):
-        assert without_host(zof, path, "1.1", hosts).error == (400, "invalid_request", "Host")
+        assert ask_with_hosts(zof, path, "1.1", hosts).error == (400, "invalid_request", "Host")
     assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default"]
-    assert without_host(zof, "/v1/runs", "1.0").status == 200
+    assert ask_with_hosts(zof, "/v1/runs", "1.0").status == 200
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR "])
@@ -317,7 +317,7 @@ def test_the_first_answer_of_a_world() -> None:
 
 ELSEWHERE: Final[dict[str, Callable[[], Answer]]] = {
     "invalid_world": lambda: Zof().send("GET", "/w/-/v1/runs"),
-    "host_missing": lambda: without_host(Zof(), "/v1/runs", "1.1"),
+    "host_missing": lambda: ask_with_hosts(Zof(), "/v1/runs", "1.1"),
     "conflicting_world": lambda: Zof().send("GET", "/w/a/v1/runs", headers=[("x-zof-world", "b")]),
     "invalid_preference": lambda: Zof().send("GET", "/v1/runs", headers=[("prefer", "=")]),
     "token_missing": lambda: ask(Zof(token=TOKEN)),

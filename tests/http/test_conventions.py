@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.app import EPOCH
 
-from tests.http.exchanges import ALL, FILES, JUDGED, STRANGERS, SUCCESSES, fresh
+from tests.http.exchanges import ALL, FILES, JUDGED, STRANGERS, SUCCESSES, prepare_emulator
 from tests.zof import Zof
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def fields(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  a JSON val
             yield from fields(one)
 
 
-def sent(answer: Answer, name: str) -> list[str]:
+def list_values(answer: Answer, name: str) -> list[str]:
     """All values of a header."""
     return [value.decode() for key, value in answer.raw_headers if key.lower() == name.encode()]
 
@@ -92,8 +92,8 @@ JSON_ANSWERS: Final = [*SUCCESSES, *JUDGED, *STRANGERS]
 @pytest.mark.parametrize("kind", JSON_ANSWERS)
 def test_answers_are_json(kind: str) -> None:
     """Responses of the API, errors included, are JSON with that content type."""
-    answer = ALL[kind](fresh())
-    assert sent(answer, "content-type") == ["application/json"]
+    answer = ALL[kind](prepare_emulator())
+    assert list_values(answer, "content-type") == ["application/json"]
     assert isinstance(answer.json, dict)
 
 
@@ -103,20 +103,20 @@ def test_answers_are_json(kind: str) -> None:
 )
 def test_files_are_what_they_are(kind: str, media_type: str) -> None:
     """Downloads and the CSV export have their own content types."""
-    assert ALL[kind](fresh()).headers["content-type"].partition(";")[0] == media_type
+    assert ALL[kind](prepare_emulator()).headers["content-type"].partition(";")[0] == media_type
 
 
 @pytest.mark.parametrize("kind", SUCCESSES)
 def test_fields_are_snake_case(kind: str) -> None:
     """Fields are written in snake_case."""
-    for name, _ in fields(SUCCESSES[kind](fresh()).json):
+    for name, _ in fields(SUCCESSES[kind](prepare_emulator()).json):
         assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)
 
 
 @pytest.mark.parametrize("kind", SUCCESSES)
 def test_references_carry_their_prefix(kind: str) -> None:
     """An ID is its prefix, then 1 to 64 letters, digits, `_` or `-`."""
-    for name, value in fields(SUCCESSES[kind](fresh()).json):
+    for name, value in fields(SUCCESSES[kind](prepare_emulator()).json):
         if name in PREFIXES and value is not None:
             assert re.fullmatch(PREFIXES[name] + "[A-Za-z0-9_-]{1,64}", value)
 
@@ -124,7 +124,7 @@ def test_references_carry_their_prefix(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "prefix"), [*LISTS.items()])
 def test_what_is_listed_carries_its_prefix(kind: str, prefix: str) -> None:
     """Each item of a list has a unique ID with the prefix of its kind."""
-    ids = [one["id"] for one in SUCCESSES[kind](fresh()).json["data"]]
+    ids = [one["id"] for one in SUCCESSES[kind](prepare_emulator()).json["data"]]
     assert ids
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(prefix + "[A-Za-z0-9_-]{1,64}", one) for one in ids)
@@ -133,7 +133,7 @@ def test_what_is_listed_carries_its_prefix(kind: str, prefix: str) -> None:
 @pytest.mark.parametrize("kind", SUCCESSES)
 def test_timestamps_are_whole_seconds(kind: str) -> None:
     """A timestamp is RFC 3339 UTC in whole seconds with `Z`, or null if the event has not happened."""
-    zof = fresh()
+    zof = prepare_emulator()
     zof.advance(1_234)  # so that a fraction would show
     for name, value in fields(SUCCESSES[kind](zof).json):
         if name.endswith("_at") and value is not None:
@@ -143,7 +143,7 @@ def test_timestamps_are_whole_seconds(kind: str) -> None:
 @pytest.mark.parametrize("kind", SUCCESSES)
 def test_durations_are_integers(kind: str) -> None:
     """A duration is an integer of milliseconds, or null, in a field that ends in `_ms`."""
-    for name, value in fields(SUCCESSES[kind](fresh()).json):
+    for name, value in fields(SUCCESSES[kind](prepare_emulator()).json):
         if "duration" in name:
             assert name.endswith("_ms")
             assert value is None or (type(value) is int and value >= 0)
@@ -152,41 +152,41 @@ def test_durations_are_integers(kind: str) -> None:
 @pytest.mark.parametrize("kind", ALL)
 def test_every_response_has_a_request_id(kind: str) -> None:
     """`X-Request-Id` is on every response without exception, once: `req_` and 20 characters."""
-    found = sent(ALL[kind](fresh()), "x-request-id")
+    found = list_values(ALL[kind](prepare_emulator()), "x-request-id")
     assert len(found) == 1
     assert REQUEST_ID.fullmatch(found[0])
 
 
 def test_request_ids_are_unique() -> None:
     """No two responses have the same `X-Request-Id`, not even a request and its replay."""
-    zof = fresh()
-    found = [one for _ in range(2) for exchange in ALL.values() for one in sent(exchange(zof), "x-request-id")]
+    zof = prepare_emulator()
+    found = [one for _ in range(2) for exchange in ALL.values() for one in list_values(exchange(zof), "x-request-id")]
     assert len(set(found)) == len(found) > len(ALL)
 
 
 @given(st.from_regex(REQUEST_ID, fullmatch=True) | st.text(string.ascii_letters, min_size=24))
 def test_a_request_id_is_never_echoed(own: str) -> None:
     """A client's own `X-Request-Id` is never echoed."""
-    answer = fresh().send("GET", "/v1/runs", headers=[("x-request-id", own)])
+    answer = prepare_emulator().send("GET", "/v1/runs", headers=[("x-request-id", own)])
     assert answer.status == 200
-    assert own not in sent(answer, "x-request-id")
+    assert own not in list_values(answer, "x-request-id")
     assert own.encode() not in answer.content
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_every_response_is_dated(kind: str) -> None:
     """Every response has one `Date`, the instant of its world's clock."""
-    zof = fresh()
+    zof = prepare_emulator()
     zof.advance(86_400_000)
     answer = ALL[kind](zof)
     now = datetime.fromtimestamp(zof.control("/clock").json["now_ms"] // 1000, UTC)
-    assert [parsedate_to_datetime(date) for date in sent(answer, "date")] == [now]
+    assert [parsedate_to_datetime(date) for date in list_values(answer, "date")] == [now]
 
 
 @given(st.lists(st.integers(0, 40 * 365 * 86_400_000), min_size=1, max_size=4))
 def test_the_date_follows_a_manual_clock(moves: list[int]) -> None:
     """`Date` is the manual clock's instant, rounded down to a second, as RFC 9110 writes it."""
-    zof = fresh()
+    zof = prepare_emulator()
     for by_ms in moves:
         zof.advance(by_ms)
     now = datetime.fromtimestamp(EPOCH // 1000, UTC) + timedelta(milliseconds=sum(moves))
@@ -205,20 +205,20 @@ def test_the_date_follows_a_real_clock() -> None:
 @given(st.sampled_from(sorted(METHODS)), st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]))
 def test_a_method_that_a_path_lacks(path: str, method: str) -> None:
     """An unsupported method of a known path is 405, and `Allow` lists the supported ones, whatever the ID."""
-    answer = fresh().send(method, path)
+    answer = prepare_emulator().send(method, path)
     if method in METHODS[path].split(", "):
         assert answer.status not in {404, 405} or "run_none" in path
         assert ("allow" in answer.headers) == (method == "OPTIONS")
     else:
         assert answer.status == 405
         assert method == "HEAD" or answer.error == (405, "method_not_allowed", None)
-        assert sent(answer, "allow") == [METHODS[path]]
+        assert list_values(answer, "allow") == [METHODS[path]]
 
 
 @given(st.text(string.ascii_letters + "/_.~-", max_size=20))
 def test_a_path_that_is_none(tail: str) -> None:
     """An unknown path is 404 under any method, also with an extra slash."""
-    zof = fresh()
+    zof = prepare_emulator()
     for path in (f"/v1/no{tail}", f"/v2{tail}", "/v1/runs/", "/v1/runs/run_none/cancel/", "/v1//runs"):
         assert zof.send("GET", path).error == (404, "not_found", None)
         assert zof.send("POST", path).error == (404, "not_found", None)
@@ -250,7 +250,7 @@ def links(zof: Zof, base: str) -> dict[str, str]:
 @given(bases)
 def test_links_are_under_the_host_used(base: str) -> None:
     """Links are absolute, under the scheme and host that the request used."""
-    for link in links(fresh(), base).values():
+    for link in links(prepare_emulator(), base).values():
         assert link.startswith(f"{base}/")
 
 
@@ -267,7 +267,7 @@ PUBLIC: Final = Zof(public_url="https://zof.test:8443")
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30))
 def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
     """A link is a valid URL, whatever the `Host` header."""
-    for link in links(fresh(), f"http://{host}").values():
+    for link in links(prepare_emulator(), f"http://{host}").values():
         parts = urlsplit(link)
         assert re.fullmatch(r"[\w.~-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", parts.netloc, re.ASCII)
         assert parts.scheme == "http"
@@ -276,7 +276,7 @@ def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
 @pytest.mark.parametrize("place", ["location", "started", "run", "listed", "logs", "artifact"])
 def test_links_lead_somewhere(place: str) -> None:
     """Each link can be followed: a run's `url` to a page without a key, every other one to the API."""
-    zof = fresh()
+    zof = prepare_emulator()
     link = links(zof, "http://127.0.0.1:9630")[place]
     page = place in {"started", "run", "listed"}
     answer = zof.follow(link, key=None if page else zof.key)

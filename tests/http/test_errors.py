@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.http.exchanges import ALL, FILES, JUDGED, START, STRANGERS, SUCCESSES, fresh, start
+from tests.http.exchanges import ALL, FILES, JUDGED, START, STRANGERS, SUCCESSES, prepare_emulator, start
 from tests.zof import STAGING, Zof
 
 ERRORS: Final = JUDGED | STRANGERS
@@ -34,7 +34,7 @@ CONTROL_ERRORS: Final = ["clock wrong", "no run advanced", "run advanced", "no c
 def test_an_error_has_its_status_its_code_and_whom_it_blames(kind: str) -> None:
     """Each kind of error has its status and code, and `param` only if one input caused it."""
     status, code, param, exchange = ERRORS[kind]
-    assert exchange(fresh()).error == (status, code, param)
+    assert exchange(prepare_emulator()).error == (status, code, param)
 
 
 def test_every_status_is_met() -> None:
@@ -45,7 +45,7 @@ def test_every_status_is_met() -> None:
 @pytest.mark.parametrize("kind", [*ERRORS, *CONTROL_ERRORS, "control from afar"])
 def test_an_error_has_one_shape(kind: str) -> None:
     """An error is exactly `{"error": {code, message, param?}}` with non-empty strings."""
-    body = ALL[kind](fresh()).json
+    body = ALL[kind](prepare_emulator()).json
     assert body.keys() == {"error"}
     error = body["error"]
     assert error.keys() in ({"code", "message"}, {"code", "message", "param"})
@@ -56,7 +56,7 @@ def test_an_error_has_one_shape(kind: str) -> None:
 @pytest.mark.parametrize("kind", [*SUCCESSES, *FILES])
 def test_a_success_is_no_error(kind: str) -> None:
     """A success is 200, or 201 for a created object, and has no `error`."""
-    answer = ALL[kind](fresh())
+    answer = ALL[kind](prepare_emulator())
     assert answer.status == (201 if kind in {"start", "replay"} else 200)
     assert not answer.content.startswith(b'{"error"')
 
@@ -64,7 +64,7 @@ def test_a_success_is_no_error(kind: str) -> None:
 @pytest.mark.parametrize("kind", ALL)
 def test_headers_of_errors_are_theirs_alone(kind: str) -> None:
     """Every 401 has `WWW-Authenticate: Bearer`, every 429 `Retry-After`, every 405 `Allow`, and nothing else does."""
-    answer = ALL[kind](fresh())
+    answer = ALL[kind](prepare_emulator())
     assert answer.headers.get("www-authenticate") == ("Bearer" if answer.status == 401 else None)
     assert ("retry-after" in answer.headers) == (answer.status == 429)
     assert ("allow" in answer.headers) == (answer.status == 405)
@@ -80,7 +80,7 @@ def test_headers_of_errors_are_theirs_alone(kind: str) -> None:
 )
 def test_the_message_for_an_environment(label: Any) -> None:  # noqa: ANN401  a JSON value
     """A wrong environment is refused with the documented message, whatever its type."""
-    answer = fresh().post("/runs", {**START, "environment": label})
+    answer = prepare_emulator().post("/runs", {**START, "environment": label})
     assert answer.status == 400
     assert answer.json == {
         "error": {
@@ -101,7 +101,7 @@ def test_the_message_for_an_environment_among_own_labels() -> None:
 @given(st.integers(0, 49))
 def test_a_nested_item_is_blamed_by_its_path(place: int) -> None:
     """`param` of a nested item is a path to it, whether its form is wrong or it does not exist."""
-    zof = fresh()
+    zof = prepare_emulator()
     for word, status, code in (("Tc_a", 400, "invalid_request"), ("tc_missing", 404, "not_found")):
         cases = [f"tc_{number}" for number in range(50)]
         cases[place] = word
@@ -111,7 +111,7 @@ def test_a_nested_item_is_blamed_by_its_path(place: int) -> None:
 
 def test_of_several_nested_items_the_first_is_blamed() -> None:
     """Of several wrong items, `param` names the first."""
-    zof = fresh()
+    zof = prepare_emulator()
     cases = ["tc_a", "x", "tc_b", "y"]
     assert zof.post("/runs", {**STAGING, "test_case_ids": cases}).error[2] == "test_case_ids[1]"
     missing = ["tc_a", "tc_b", "tc_missing_2", "tc_missing_1"]
@@ -121,20 +121,20 @@ def test_of_several_nested_items_the_first_is_blamed() -> None:
 @given(st.text(st.characters(min_codepoint=128, max_codepoint=255)).filter(bool) | st.just("x" * 256) | st.just("\t"))
 def test_a_header_is_blamed_by_its_name(value: str) -> None:
     """`param` of a header is its name, as the contract writes it."""
-    assert start(fresh(), idempotency_key=value).error == (400, "invalid_request", "Idempotency-Key")
+    assert start(prepare_emulator(), idempotency_key=value).error == (400, "invalid_request", "Idempotency-Key")
 
 
 @given(st.text("{}!:[]0123abc%", min_size=1))
 def test_words_of_a_client_are_repeated_as_they_are(word: str) -> None:
     """A name that looks like a placeholder is repeated unchanged."""
-    answer = fresh().post("/runs", {**START, word: 1})
+    answer = prepare_emulator().post("/runs", {**START, word: 1})
     assert answer.json["error"]["param"] == word
     assert answer.json["error"]["message"] == f"{word} is not a field of this request"
 
 
 def test_a_fault_of_ours_tells_nothing_of_it() -> None:
     """An internal error has a general message; its cause is only in the log."""
-    answer = ALL["our fault"](fresh())
+    answer = ALL["our fault"](prepare_emulator())
     assert b"org_nowhere" not in answer.content
     assert b"Error" not in answer.content
 
@@ -142,7 +142,7 @@ def test_a_fault_of_ours_tells_nothing_of_it() -> None:
 @pytest.mark.parametrize("kind", [one for one in ERRORS if one not in {"too often", "our fault", "key reused"}])
 def test_an_error_changes_nothing(kind: str) -> None:
     """A refused request creates and changes nothing: no run, no project, no cancel."""
-    zof = fresh()
+    zof = prepare_emulator()
     before = [zof.walk(path) for path in ("/runs", "/projects", "/results")]
     ERRORS[kind][-1](zof)
     zof.advance(60_000)

@@ -13,7 +13,7 @@ from zof_emulator.spec.document import find_document, load_document
 from zof_emulator.webhooks.compose import compose
 
 from tests.http.exchanges import JUDGED, STRANGERS, SUCCESSES
-from tests.http.stories import stories, told
+from tests.http.stories import answer_story, stories
 from tests.zof import Zof
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_an_artifact_has_a_new_type() -> None:
     types = []
     for _ in range(2):
         zof = Zof(evolve=True)
-        run = zof.ended(*(f"tc_{number}" for number in range(20)))
+        run = zof.complete_run(*(f"tc_{number}" for number in range(20)))
         types.append([one["type"] for one in zof.walk(f"/runs/{run['id']}/artifacts")])
     assert types[0] == types[1]
     assert set(types[0]) == {"trace", "recording", "export"}
@@ -89,7 +89,7 @@ def test_a_new_event() -> None:
     """An endpoint that gets `run.started` also gets an event of a new type, and all events have new fields."""
     zof = Zof(evolve=True, deliveries=RecordedDeliveries(()))
     assert zof.post("/webhooks", ENDPOINT).status == 201
-    zof.ended("tc_1")
+    zof.complete_run("tc_1")
     world = zof.app.hosted.world
     events = [json.loads(compose(world, one).body) for one in world.outbox.deliveries()]
     assert [one["type"] for one in events] == ["run.provisioned", "run.started", "run.completed"]
@@ -108,7 +108,7 @@ def test_no_value_of_the_document_is_new() -> None:
 def test_it_is_the_same_every_time(history: list[str]) -> None:
     """The same seed and requests give the same bytes, the journal replays, and another seed gives other fields."""
     one, two = Zof(seed=3, evolve=True), Zof(seed=3, evolve=True)
-    assert told(one, history) == told(two, history)
+    assert answer_story(one, history) == answer_story(two, history)
     assert replay(one.tell("GET", "/journal.ndjson").content).differing == ()
     assert len({frozenset(Zof(seed=seed, evolve=True).get("/runs").json) for seed in range(8)}) > 1
 

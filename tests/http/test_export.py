@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.http.histories import TERMINAL, Bound, Step, bounds, fresh, histories, live, shown
+from tests.http.histories import TERMINAL, Bound, Step, bounds, format_instant, histories, perform, reset_emulator
 from tests.zof import OTHER, VIEWER, Answer, Zof
 
 COLUMNS = [
@@ -30,7 +30,7 @@ COLUMNS = [
 ]
 
 
-def exported(zof: Zof, body: dict[str, Any], **given_key: str) -> Answer:
+def export(zof: Zof, body: dict[str, Any], **given_key: str) -> Answer:
     """The content of an export that must succeed."""
     answer = zof.post("/results/export", body, **given_key)
     assert answer.status == 200, answer.content
@@ -63,8 +63,8 @@ def test_equals_the_list(
     history: list[Step], nth: int | None, status: str | None, after: Bound | None, before: Bound | None
 ) -> None:
     """In both formats, an export equals the list under the same filters, in the same order."""
-    zof = fresh(capacity=2)
-    runs = live(zof, history)
+    zof = reset_emulator(capacity=2)
+    runs = perform(zof, history)
     asked = {
         "run_id": None if nth is None else runs[nth % len(runs)] if runs else "run_none",
         "status": status,
@@ -73,23 +73,23 @@ def test_equals_the_list(
     }
     filters = {name: str(value) for name, value in asked.items() if value is not None}
     listed = zof.walk("/results", limit=100, **filters)
-    assert exported(zof, {"format": "json", **filters}).json == {"data": listed}
-    assert records(exported(zof, {"format": "csv", **filters})) == [COLUMNS, *map(record, listed)]
+    assert export(zof, {"format": "json", **filters}).json == {"data": listed}
+    assert records(export(zof, {"format": "csv", **filters})) == [COLUMNS, *map(record, listed)]
 
 
 @pytest.mark.parametrize("name", ["run_id", "status", "created_after", "created_before"])
 def test_each_filter(name: str) -> None:
     """Each single filter excludes the same items from an export as from the list."""
-    zof = fresh()
-    run = zof.ended("tc_login", "tc_pay_fail")
+    zof = reset_emulator()
+    run = zof.complete_run("tc_login", "tc_pay_fail")
     zof.advance(5_000)
-    zof.ended("tc_login", "tc_load_error")
-    then = shown(5_000)
+    zof.complete_run("tc_login", "tc_load_error")
+    then = format_instant(5_000)
     value = {"run_id": run["id"], "status": "passed", "created_after": then, "created_before": then}[name]
     listed = zof.walk("/results", **{name: value})
     assert len(listed) == 2
-    assert exported(zof, {"format": "json", name: value}).json["data"] == listed
-    assert records(exported(zof, {"format": "csv", name: value}))[1:] == [record(one) for one in listed]
+    assert export(zof, {"format": "json", name: value}).json["data"] == listed
+    assert records(export(zof, {"format": "csv", name: value}))[1:] == [record(one) for one in listed]
 
 
 @pytest.fixture(scope="module")
@@ -102,34 +102,36 @@ def thousands() -> Zof:
     return zof
 
 
-@pytest.mark.parametrize("filters", [{}, {"status": "failed"}, {"status": "passed"}, {"created_after": shown(0)}])
+@pytest.mark.parametrize(
+    "filters", [{}, {"status": "failed"}, {"status": "passed"}, {"created_after": format_instant(0)}]
+)
 def test_complete(thousands: Zof, filters: dict[str, str]) -> None:
     """An export of any size has each result exactly once."""
     listed = thousands.walk("/results", limit=100, **filters)
     assert len(listed) > 800
-    assert exported(thousands, {"format": "json", **filters}).json["data"] == listed
-    assert records(exported(thousands, {"format": "csv", **filters}))[1:] == [record(one) for one in listed]
+    assert export(thousands, {"format": "json", **filters}).json["data"] == listed
+    assert records(export(thousands, {"format": "csv", **filters}))[1:] == [record(one) for one in listed]
 
 
 @pytest.mark.parametrize(("form", "media"), [("csv", "text/csv"), ("json", "application/json")])
 def test_attachment(form: str, media: str) -> None:
     """An export is an attachment with the name and the type of its format."""
-    headers = exported(fresh(), {"format": form}).headers
+    headers = export(reset_emulator(), {"format": form}).headers
     assert headers["content-type"].partition(";")[0] == media
     assert headers["content-disposition"] == f'attachment; filename="results.{form}"'
 
 
 def test_empty() -> None:
     """An export without results is the header line, or an empty list."""
-    assert exported(fresh(), {"format": "csv"}).content == ",".join(COLUMNS).encode() + b"\r\n"
-    assert exported(fresh(), {"format": "json"}).json == {"data": []}
+    assert export(reset_emulator(), {"format": "csv"}).content == ",".join(COLUMNS).encode() + b"\r\n"
+    assert export(reset_emulator(), {"format": "json"}).json == {"data": []}
 
 
 def test_lines() -> None:
     """Lines of a CSV export end in CRLF, and times are those of the wire."""
-    zof = fresh()
-    zof.ended("tc_login", "tc_pay_fail", "tc_load_error")
-    text = exported(zof, {"format": "csv"}).content.decode()
+    zof = reset_emulator()
+    zof.complete_run("tc_login", "tc_pay_fail", "tc_load_error")
+    text = export(zof, {"format": "csv"}).content.decode()
     assert text.count("\r\n") == text.count("\n") == 4
     assert text.endswith("\r\n")
     assert len(re.findall(r",2026-01-01T00:00:0\dZ", text)) == 9
@@ -137,11 +139,11 @@ def test_lines() -> None:
 
 def test_running_runs_are_left_out() -> None:
     """An export holds visible results only, none of unfinished runs."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_login")["id"]
-    assert exported(zof, {"format": "json"}).json["data"] == []
+    assert export(zof, {"format": "json"}).json["data"] == []
     zof.control(f"/runs/{run}/advance", {"to": "end"})
-    assert len(exported(zof, {"format": "json"}).json["data"]) == 1
+    assert len(export(zof, {"format": "json"}).json["data"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -160,34 +162,34 @@ def test_running_runs_are_left_out() -> None:
 )
 def test_refused(body: dict[str, object], param: str) -> None:
     """An unknown format or a wrong or unknown filter is refused, and `param` names it."""
-    assert fresh().post("/results/export", body).error == (400, "invalid_request", param)
+    assert reset_emulator().post("/results/export", body).error == (400, "invalid_request", param)
 
 
 def test_who() -> None:
     """An export needs any key of the organization and holds only its results."""
-    zof = fresh()
-    run = zof.ended("tc_mine")["id"]
-    assert len(exported(zof, {"format": "json"}, key=VIEWER).json["data"]) == 1
-    assert exported(zof, {"format": "json"}, key=OTHER).json["data"] == []
-    assert exported(zof, {"format": "json", "run_id": run}, key=OTHER).json["data"] == []
+    zof = reset_emulator()
+    run = zof.complete_run("tc_mine")["id"]
+    assert len(export(zof, {"format": "json"}, key=VIEWER).json["data"]) == 1
+    assert export(zof, {"format": "json"}, key=OTHER).json["data"] == []
+    assert export(zof, {"format": "json", "run_id": run}, key=OTHER).json["data"] == []
     assert zof.post("/results/export", {"format": "json"}, key=None).error == (401, "unauthorized", None)
 
 
 def test_no_cell_is_a_formula() -> None:
     """No cell of an export begins like a formula, whatever its IDs."""
-    zof = fresh(environments=("0-1",))
-    zof.ended("tc_-1", "tc_--fail", environment="0-1", project_id="proj_-")
-    assert not [cell for line in records(exported(zof, {"format": "csv"})) for cell in line if cell[:1] in set("=+-@")]
+    zof = reset_emulator(environments=("0-1",))
+    zof.complete_run("tc_-1", "tc_--fail", environment="0-1", project_id="proj_-")
+    assert not [cell for line in records(export(zof, {"format": "csv"})) for cell in line if cell[:1] in set("=+-@")]
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_a_kept_export_outlives_its_runs(form: str) -> None:
     """A replayed export has the bytes of the first one, even if its runs have been deleted since."""
     zof = Zof(max_runs=1)
-    zof.ended("tc_a")
+    zof.complete_run("tc_a")
     first, again = (zof.post("/results/export", {"format": form}, idempotency_key="once") for _ in range(2))
     for _ in range(3):
-        zof.ended("tc_b")
+        zof.complete_run("tc_b")
     last = zof.post("/results/export", {"format": form}, idempotency_key="once")
     assert first.content == again.content == last.content
     assert b"tc_a" in last.content

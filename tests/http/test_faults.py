@@ -20,7 +20,7 @@ from zof_emulator.spec.document import find_document, load_document
 from zof_emulator.spec.operation import compile_operations
 
 from tests.http.faults import RESET, RecordedPauses, add, prefer, start
-from tests.http.stories import REQUESTS, told
+from tests.http.stories import REQUESTS, answer_story
 from tests.zof import ADMIN, CI, OTHER, Zof
 
 if TYPE_CHECKING:
@@ -292,14 +292,14 @@ def test_many_rules_cost_no_more_than_a_few(rule: dict[str, Any]) -> None:
 def test_worlds_have_their_own_rules() -> None:
     """A rule of one world has no effect in another; a fork and a snapshot carry the rules with their counts."""
     zof = Zof()
-    one, other = zof.within("one"), zof.within("other")
+    one, other = zof.select_world("one"), zof.select_world("other")
     add(one, {"error": "internal_error"}, schedule={"nth": 2})
     assert [other.get("/runs").status for _ in range(3)] == [200, 200, 200]
     assert one.get("/runs").status == 200
     assert zof.tell("POST", "/worlds/one/fork", {"name": "fork"}).status == 201
-    restored = zof.within("restored")
+    restored = zof.select_world("restored")
     assert restored.tell("PUT", "/snapshot", one.tell("GET", "/snapshot").json).status == 200
-    for world in (zof.within("fork"), restored, one):
+    for world in (zof.select_world("fork"), restored, one):
         assert [world.get("/runs").status for _ in range(2)] == [500, 200]
 
 
@@ -346,11 +346,11 @@ STORIES: Final = st.lists(st.sampled_from(sorted(REQUESTS)), max_size=8)
 
 
 def tell(zof: Zof, story: Sequence[str]) -> list[object]:
-    """What a client hears of a story, broken connections included."""
+    """The answers that a client gets in a story, broken connections included."""
     heard: list[object] = []
     for step in story:
         try:
-            heard.append(told(zof, [step]))
+            heard.append(answer_story(zof, [step]))
         except (ConnectionError, json.JSONDecodeError, KeyError, Refused) as error:
             heard.append(repr(error))
     return heard

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zof_emulator.app import EPOCH
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role, SeedData
 
-from tests.http.exchanges import FAR, JSON, START, fresh
+from tests.http.exchanges import FAR, JSON, START, prepare_emulator
 from tests.zof import ADMIN, CI, EXPIRED, OTHER, STAGING, VIEWER, Zof
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ BODIES: Final = {"/v1/runs": b'{"project_id":"proj_abc","environment":"staging",
 EXPORT: Final = b'{"format":"json"}'
 
 
-def keyed(*keys: Key) -> SeedData:
+def make_data(*keys: Key) -> SeedData:
     """The default data with more keys."""
     return replace(DEFAULT, keys=(*DEFAULT.keys, *keys))
 
 
-def named(permissions: frozenset[str]) -> str:
+def find_key(permissions: frozenset[str]) -> str:
     """The key that holds these permissions and no others."""
     return "zof_test_" + ("-".join(sorted(permissions)).replace(":", "_") or "nothing")
 
 
-ROLES: Final = Zof(data=keyed(*(Key(named(some), "org_abc", some) for some in SUBSETS)))
+ROLES: Final = Zof(data=make_data(*(Key(find_key(some), "org_abc", some) for some in SUBSETS)))
 
 
 def ask(zof: Zof, method: str, path: str, key: str | None) -> Answer:
@@ -67,7 +67,7 @@ def ask(zof: Zof, method: str, path: str, key: str | None) -> Answer:
 @pytest.mark.parametrize(("method", "path", "_needs"), ENDPOINTS)
 def test_every_operation_needs_a_key(method: str, path: str, _needs: str | None) -> None:
     """No operation answers without a key."""
-    zof = fresh()
+    zof = prepare_emulator()
     assert ask(zof, method, path, None).error == (401, "unauthorized", None)
     assert ask(zof, method, path, EXPIRED).error == (401, "unauthorized", None)
     assert ask(zof, method, path, ADMIN).status in {200, 201}
@@ -80,7 +80,7 @@ def test_every_operation_needs_a_key(method: str, path: str, _needs: str | None)
 @example(ADMIN + "x")
 def test_a_key_that_is_none(secret: str) -> None:
     """A key that the data does not hold is 401."""
-    assert fresh().get("/runs", key=secret or " ").error == (401, "unauthorized", None)
+    assert prepare_emulator().get("/runs", key=secret or " ").error == (401, "unauthorized", None)
 
 
 @pytest.mark.parametrize(
@@ -98,22 +98,22 @@ def test_a_key_that_is_none(secret: str) -> None:
 )
 def test_a_key_that_is_not_sent_as_a_bearer_token(header: tuple[str, str]) -> None:
     """A key is valid only as `Authorization: Bearer <key>`."""
-    assert fresh().send("GET", "/v1/runs", key=None, headers=[header]).error == (401, "unauthorized", None)
+    assert prepare_emulator().send("GET", "/v1/runs", key=None, headers=[header]).error == (401, "unauthorized", None)
 
 
 def test_a_key_that_was_sent_twice() -> None:
     """Two `Authorization` headers are 401, even if both are valid."""
-    answer = fresh().send("GET", "/v1/runs", headers=[("authorization", f"Bearer {CI}")])
+    answer = prepare_emulator().send("GET", "/v1/runs", headers=[("authorization", f"Bearer {CI}")])
     assert answer.error == (401, "unauthorized", None)
 
 
 def test_a_revoked_key() -> None:
     """A revoked key is 401, whatever its permissions."""
-    zof = Zof(data=keyed(Key("zof_test_revoked", "org_abc", PERMITS[Role.ADMIN], revoked=True)))
+    zof = Zof(data=make_data(Key("zof_test_revoked", "org_abc", PERMITS[Role.ADMIN], revoked=True)))
     assert zof.get("/runs", key="zof_test_revoked").error == (401, "unauthorized", None)
 
 
-DYING: Final = Zof(data=keyed(Key("zof_test_dying", "org_abc", PERMITS[Role.ADMIN], expires_at=EPOCH + 100_000)))
+DYING: Final = Zof(data=make_data(Key("zof_test_dying", "org_abc", PERMITS[Role.ADMIN], expires_at=EPOCH + 100_000)))
 
 
 @given(st.integers(0, 200_000))
@@ -129,7 +129,7 @@ def test_a_key_that_expires(after_ms: int) -> None:
 
 def test_several_keys_of_an_organization() -> None:
     """Several keys of an organization are valid at the same time and show the same objects."""
-    zof = fresh()
+    zof = prepare_emulator()
     run = zof.start(key=CI)["id"]
     answers = [zof.get(f"/runs/{run}", key=key) for key in (ADMIN, CI, VIEWER)]
     assert [answer.status for answer in answers] == [200, 200, 200]
@@ -140,7 +140,7 @@ def test_several_keys_of_an_organization() -> None:
 def test_permissions(held: frozenset[str], endpoint: tuple[str, str, str | None]) -> None:
     """Starting and canceling need `runs:create`, projects `projects:read`; all else any valid key; else 403."""
     method, path, needs = endpoint
-    answer = ask(ROLES, method, path, named(held))
+    answer = ask(ROLES, method, path, find_key(held))
     if needs is None or needs in held:
         assert answer.status in {200, 201}
     else:
@@ -169,7 +169,7 @@ def test_what_a_role_permits() -> None:
 )
 def test_a_default_key(key: str, starts: int, reads: int, sees_samples: bool) -> None:  # noqa: FBT001
     """Each default key has the permissions and the organization of the contract."""
-    zof = fresh()
+    zof = prepare_emulator()
     body = {**STAGING, "project_id": "proj_new", "test_case_ids": ["tc_new"]}
     assert zof.post("/runs", body, key=key).status == starts
     assert zof.get("/projects", key=key).status == reads
@@ -189,7 +189,7 @@ def test_what_the_default_keys_are_permitted() -> None:
 @pytest.mark.parametrize("path", ["/", "/_emulator/version", "/_emulator/clock"])
 def test_what_needs_no_key_is_for_this_machine(path: str) -> None:
     """Pages and `/_emulator` need no key and answer only clients on this machine."""
-    zof = fresh()
+    zof = prepare_emulator()
     assert zof.send("GET", path, key=None).status == 200
     answer = zof.send("GET", path, key=None, client=FAR)
     assert answer.error[0] in {403, 404}
@@ -203,7 +203,7 @@ def test_what_needs_no_key_is_for_this_machine(path: str) -> None:
 @pytest.mark.parametrize("path", [path for path in READS if "_sample_" in path])
 def test_another_organizations_resource_is_404(path: str) -> None:
     """An object of another organization gets the same 404 as one that does not exist."""
-    zof = fresh()
+    zof = prepare_emulator()
     theirs = zof.send("GET", path, key=OTHER)
     none = zof.send("GET", path.replace("_sample_", "_nothing_"), key=OTHER)
     assert theirs.error == (404, "not_found", None)
@@ -212,7 +212,7 @@ def test_another_organizations_resource_is_404(path: str) -> None:
 
 def test_another_organizations_run_cannot_be_canceled() -> None:
     """A cancel of another organization's run is 404, and the run continues."""
-    zof = fresh()
+    zof = prepare_emulator()
     run = zof.start()
     assert zof.post(f"/runs/{run['id']}/cancel", key=OTHER).error == (404, "not_found", None)
     assert zof.run(run["id"])["status"] in {"queued", "running"}
@@ -221,7 +221,7 @@ def test_another_organizations_run_cannot_be_canceled() -> None:
 @pytest.mark.parametrize("path", ["/runs", "/results", "/projects"])
 def test_another_organizations_list_is_its_own(path: str) -> None:
     """A list shows the organization's items only."""
-    zof = fresh()
+    zof = prepare_emulator()
     assert zof.walk(path)
     assert zof.walk(path, key=OTHER) == []
     mine = zof.start("tc_mine", key=OTHER, project_id="proj_mine")
@@ -236,7 +236,7 @@ def test_another_organizations_list_is_its_own(path: str) -> None:
 )
 def test_a_filter_by_what_is_another_organizations(path: str, query: dict[str, str]) -> None:
     """A filter with another organization's project or run gives an empty list."""
-    zof = fresh()
+    zof = prepare_emulator()
     assert zof.walk(path, **query)
     page = zof.get(path, key=OTHER, **query)
     assert (page.status, page.json) == (200, {"data": [], "has_more": False, "next_cursor": None})
@@ -244,7 +244,7 @@ def test_a_filter_by_what_is_another_organizations(path: str, query: dict[str, s
 
 def test_another_organizations_results_are_not_exported() -> None:
     """An export holds the organization's results only."""
-    zof = fresh()
+    zof = prepare_emulator()
     assert zof.post("/results/export", {"format": "json"}).json["data"]
     for body in ({"format": "json"}, {"format": "json", "run_id": "run_sample_failed"}):
         assert zof.post("/results/export", body, key=OTHER).json == {"data": []}
@@ -263,20 +263,20 @@ def test_a_start_with_what_is_another_organizations(field: str, value: Any, para
     body = {"project_id": "proj_mine", "environment": "staging", field: value}
     if field == "project_id":
         body["test_case_ids"] = ["tc_mine"]
-    assert fresh().post("/runs", body, key=OTHER).error == (404, "not_found", param)
+    assert prepare_emulator().post("/runs", body, key=OTHER).error == (404, "not_found", param)
 
 
 @pytest.mark.parametrize("path", ["/runs", "/results"])
 def test_another_organizations_cursor(path: str) -> None:
     """A cursor of another organization's list is 400."""
-    cursor = fresh().get(path, limit=1).json["next_cursor"]
-    answer = fresh().get(path, key=OTHER, starting_after=cursor)
+    cursor = prepare_emulator().get(path, limit=1).json["next_cursor"]
+    answer = prepare_emulator().get(path, key=OTHER, starting_after=cursor)
     assert answer.error == (400, "invalid_request", "starting_after")
 
 
 def test_another_organizations_idempotency_key() -> None:
     """An idempotency key belongs to its organization; in another one it neither replays nor conflicts."""
-    zof = fresh()
+    zof = prepare_emulator()
     first = zof.post("/runs", START, idempotency_key="same")
     other = {**START, "project_id": "proj_mine", "test_case_ids": ["tc_mine"]}
     second = zof.post("/runs", other, key=OTHER, idempotency_key="same")

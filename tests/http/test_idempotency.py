@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from zof_emulator.core.limits import Rate
 
-from tests.http.histories import fresh, shown
+from tests.http.histories import format_instant, reset_emulator
 from tests.http.replays import START, lasting, was_replayed
 from tests.zof import ADMIN, CI, OTHER, VIEWER, Answer, Zof
 
@@ -32,13 +32,13 @@ def cancel(zof: Zof) -> Callable[[], Answer]:
 
 def export_csv(zof: Zof) -> Callable[[], Answer]:
     """An export of the results so far as CSV."""
-    zof.ended("tc_login", "tc_pay_fail")
+    zof.complete_run("tc_login", "tc_pay_fail")
     return lambda: zof.post("/results/export", {"format": "csv"}, idempotency_key="k")
 
 
 def export_json(zof: Zof) -> Callable[[], Answer]:
     """An export of the results so far as JSON."""
-    zof.ended("tc_login", "tc_pay_fail")
+    zof.complete_run("tc_login", "tc_pay_fail")
     return lambda: zof.post("/results/export", {"format": "json"}, idempotency_key="k")
 
 
@@ -48,11 +48,11 @@ every = pytest.mark.parametrize("operation", [start, cancel, export_csv, export_
 @every
 def test_replay(operation: Operation) -> None:
     """A replay is the original answer byte for byte plus the replay header, whatever has happened since."""
-    zof = fresh()
+    zof = reset_emulator()
     send = operation(zof)
     first = send()
     zof.advance(60_000)
-    zof.ended("tc_later")
+    zof.complete_run("tc_later")
     again = send()
     assert (was_replayed(first), was_replayed(again)) == (False, True)
     assert lasting(again) == lasting(first)
@@ -62,7 +62,7 @@ def test_replay(operation: Operation) -> None:
 @every
 def test_nothing_else(operation: Operation) -> None:
     """A replay changes no runs, projects and results."""
-    zof = fresh()
+    zof = reset_emulator()
     send = operation(zof)
     send()
     zof.advance(0)
@@ -75,7 +75,7 @@ def test_nothing_else(operation: Operation) -> None:
 @every
 def test_limit(operation: Operation) -> None:
     """A replay counts against the rate limit, and is refused when the limit is used up."""
-    zof = fresh(rate=Rate(limit=4))
+    zof = reset_emulator(rate=Rate(limit=4))
     send = operation(zof)
     used = 4 - int(zof.get("/runs").headers["x-ratelimit-remaining"])
     answers = [send() for _ in range(5 - used)]
@@ -88,7 +88,7 @@ def test_limit(operation: Operation) -> None:
 @every
 def test_a_day(operation: Operation) -> None:
     """An answer is stored for 24 hours from the first request, however often it is replayed."""
-    zof = fresh()
+    zof = reset_emulator()
     send = operation(zof)
     send()
     zof.advance(DAY // 2)
@@ -101,7 +101,7 @@ def test_a_day(operation: Operation) -> None:
 
 def test_start_anew_after_a_day() -> None:
     """An expired key starts another run, whose answer is again stored for 24 hours."""
-    zof = fresh()
+    zof = reset_emulator()
     send = start(zof)
     first = send().json["id"]
     zof.advance(DAY)
@@ -113,7 +113,7 @@ def test_start_anew_after_a_day() -> None:
 
 def test_no_key() -> None:
     """Each start without a key, and each new key, starts a run."""
-    zof = fresh()
+    zof = reset_emulator()
     keys = (None, None, "a", "b", "A", "aa")
     answers = [zof.post("/runs", START, idempotency_key=key) for key in keys]
     assert len({answer.json["id"] for answer in answers}) == len(keys)
@@ -122,7 +122,7 @@ def test_no_key() -> None:
 
 def test_other_path() -> None:
     """The same key on another path, or for another run, is another key."""
-    zof = fresh()
+    zof = reset_emulator()
     one, other = zof.start()["id"], zof.start()["id"]
     sent = [
         zof.post("/runs", START, idempotency_key="k"),
@@ -136,7 +136,7 @@ def test_other_path() -> None:
 
 def test_other_method() -> None:
     """The same key with another method is another key: a list is never a replay."""
-    zof = fresh()
+    zof = reset_emulator()
     start(zof)()
     for runs in (1, 2):
         answer = zof.send("GET", "/v1/runs", headers=[("idempotency-key", "k")])
@@ -146,7 +146,7 @@ def test_other_method() -> None:
 
 def test_other_organization() -> None:
     """The same key of another organization is another key, even with another body."""
-    zof = fresh()
+    zof = reset_emulator()
     mine = zof.post("/runs", START, idempotency_key="k")
     theirs = zof.post(
         "/runs", {**START, "test_case_ids": ["tc_x"], "project_id": "proj_x"}, key=OTHER, idempotency_key="k"
@@ -157,14 +157,14 @@ def test_other_organization() -> None:
 
 def test_same_organization() -> None:
     """An idempotency key is the organization's: another API key of it gets the replay."""
-    zof = fresh()
+    zof = reset_emulator()
     first = zof.post("/runs", START, key=ADMIN, idempotency_key="k")
     assert lasting(zof.post("/runs", START, key=CI, idempotency_key="k")) == lasting(first)
 
 
 def test_permission_comes_first() -> None:
     """A replay needs the permission of the original request."""
-    zof = fresh()
+    zof = reset_emulator()
     send = start(zof)
     send()
     assert zof.post("/runs", START, key=VIEWER, idempotency_key="k").error == (403, "forbidden", None)
@@ -173,7 +173,7 @@ def test_permission_comes_first() -> None:
 
 def test_replay_before_state() -> None:
     """A replay comes before the check of the state: a repeated cancel is no conflict."""
-    zof = fresh()
+    zof = reset_emulator()
     path = f"/runs/{zof.start()['id']}/cancel"
     zof.post(path, idempotency_key="k")
     assert zof.post(path, idempotency_key="k").status == 200
@@ -182,7 +182,7 @@ def test_replay_before_state() -> None:
 
 def test_replay_after_reset() -> None:
     """A reset forgets what was answered."""
-    zof = fresh()
+    zof = reset_emulator()
     start(zof)()
     zof.control("/reset")
     assert not was_replayed(start(zof)())
@@ -190,9 +190,9 @@ def test_replay_after_reset() -> None:
 
 def test_times_follow_the_clock() -> None:
     """The `Date` of a replay is its own; the times in its body are those of the original."""
-    zof = fresh()
+    zof = reset_emulator()
     first = start(zof)()
     zof.advance(90_000)
     again = start(zof)()
     assert first.headers["date"] != again.headers["date"]
-    assert again.json["created_at"] == shown(0)
+    assert again.json["created_at"] == format_instant(0)

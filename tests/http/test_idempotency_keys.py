@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from zof_emulator.core.limits import Rate
 
-from tests.http.histories import fresh
+from tests.http.histories import reset_emulator
 from tests.http.replays import START, lasting, was_replayed
 from tests.zof import ADMIN, VIEWER
 
@@ -33,7 +33,7 @@ orders = st.fixed_dictionaries(
 def test_other_body(one: dict[str, Any], other: dict[str, Any]) -> None:
     """The same key with another JSON value is refused, has no effect, and keeps the first answer."""
     assume(one != other)
-    zof = fresh()
+    zof = reset_emulator()
     first = zof.post("/runs", one, idempotency_key="k")
     assert zof.post("/runs", other, idempotency_key="k").error == REUSED
     assert len(zof.walk("/runs")) == 1
@@ -43,13 +43,13 @@ def test_other_body(one: dict[str, Any], other: dict[str, Any]) -> None:
 @pytest.mark.parametrize("other", ["2026-01-01T00:00:00.000Z", "2026-01-01t00:00:00z", "2026-01-01T01:00:00+01:00"])
 def test_other_text_of_the_same_instant(other: str) -> None:
     """Another JSON value is another body, even if its meaning is the same."""
-    zof = fresh()
+    zof = reset_emulator()
     body = {"format": "json", "created_after": "2026-01-01T00:00:00Z"}
     assert zof.post("/results/export", body, idempotency_key="k").status == 200
     assert zof.post("/results/export", body | {"created_after": other}, idempotency_key="k").error == REUSED
 
 
-def escaped(text: str) -> str:
+def escape_all(text: str) -> str:
     """A JSON string with each character escaped."""
     return '"' + "".join(f"\\u{ord(one):04x}" for one in text) + '"'
 
@@ -57,11 +57,11 @@ def escaped(text: str) -> str:
 @given(order=orders, data=st.data())
 def test_other_spelling(order: dict[str, Any], data: st.DataObject) -> None:
     """The same JSON value with other spacing, order or escapes is the same body."""
-    zof = fresh()
+    zof = reset_emulator()
     first = zof.post("/runs", order, idempotency_key="k")
     turned = {name: order[name] for name in data.draw(st.permutations(sorted(order)))}
     spaced = json.dumps(turned, indent=data.draw(st.sampled_from([None, 0, 3, "\t"])), separators=(" ,", ":\r\n "))
-    body = spaced.replace('"staging"', data.draw(st.sampled_from(['"staging"', escaped("staging")])))
+    body = spaced.replace('"staging"', data.draw(st.sampled_from(['"staging"', escape_all("staging")])))
     headers = [("content-type", "Application/JSON; charset=utf-8"), ("idempotency-key", "k")]
     again = zof.send("POST", "/v1/runs", headers=headers, body=f"\n {body} ".encode())
     assert was_replayed(again)
@@ -71,7 +71,7 @@ def test_other_spelling(order: dict[str, Any], data: st.DataObject) -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"why": "no longer needed"}', b"not JSON"])
 def test_ignored_body(body: bytes) -> None:
     """The body of a cancel is ignored, also by the replay."""
-    zof = fresh()
+    zof = reset_emulator()
     path = f"/runs/{zof.start()['id']}/cancel"
     first = zof.post(path, idempotency_key="k")
     again = zof.send("POST", f"/v1{path}", headers=[*JSON, ("idempotency-key", "k")], body=body)
@@ -92,7 +92,7 @@ REFUSALS: dict[str, tuple[int, str, object]] = {
 def test_refused(why: str) -> None:
     """The answer to a refused request is not stored, so the corrected request may use the same key."""
     status, key, body = REFUSALS[why]
-    zof = fresh()
+    zof = reset_emulator()
     refused = zof.post("/runs", body, key=key, idempotency_key="k")
     assert (refused.status, was_replayed(refused)) == (status, False)
     mended = zof.post("/runs", START, idempotency_key="k")
@@ -102,14 +102,14 @@ def test_refused(why: str) -> None:
 
 def test_refused_conflict() -> None:
     """The answer to a late cancel is not stored, and every repetition is refused again."""
-    zof = fresh()
-    path = f"/runs/{zof.ended('tc_login')['id']}/cancel"
+    zof = reset_emulator()
+    path = f"/runs/{zof.complete_run('tc_login')['id']}/cancel"
     assert [zof.post(path, idempotency_key="k").error for _ in range(2)] == [(409, "conflict", None)] * 2
 
 
 def test_refused_by_limit() -> None:
     """The answer 429 is not stored, so a later request with the same key starts the run."""
-    zof = fresh(rate=Rate(limit=1))
+    zof = reset_emulator(rate=Rate(limit=1))
     zof.get("/runs")
     assert zof.post("/runs", START, idempotency_key="k").status == 429
     zof.advance(60_000)
@@ -126,7 +126,7 @@ good_keys = st.builds("{}{}{}".format, st.sampled_from(OUTER), st.text(INNER, ma
 @given(key=good_keys | st.sampled_from(["x", "x" * 255]))
 def test_key(key: str) -> None:
     """A key is 1 to 255 printable ASCII characters, all of which are significant."""
-    zof = fresh()
+    zof = reset_emulator()
     first = zof.post("/runs", START, idempotency_key=key)
     assert lasting(zof.post("/runs", START, idempotency_key=key)) == lasting(first)
     other = key[:-1] + ("y" if key[-1] != "y" else "z")
@@ -137,7 +137,7 @@ def test_key(key: str) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb", "a\x7fb", "\xff"])
 def test_key_refused(path: str, key: str) -> None:
     """A key that is empty, too long or not printable ASCII is refused, and `param` names it."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start()["id"]
     body = {"/runs": START, "/results/export": {"format": "csv"}}.get(path)
     answer = zof.post(path.format(run=run), body, idempotency_key=key)
@@ -148,5 +148,5 @@ def test_key_refused(path: str, key: str) -> None:
 def test_key_twice() -> None:
     """Two keys on one request are refused."""
     headers = [*JSON, ("idempotency-key", "k"), ("idempotency-key", "k")]
-    answer = fresh().send("POST", "/v1/runs", headers=headers, body=json.dumps(START).encode())
+    answer = reset_emulator().send("POST", "/v1/runs", headers=headers, body=json.dumps(START).encode())
     assert answer.error == (400, "invalid_request", "Idempotency-Key")

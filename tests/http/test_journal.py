@@ -15,9 +15,9 @@ from zof_emulator.app import EPOCH
 from zof_emulator.core.limits import Rate
 
 from tests.http.exchanges import ALL, FILES, JUDGED, LIMIT, OUTSIDE, STRANGERS, SUCCESSES
-from tests.http.exchanges import fresh as every_kind
-from tests.http.histories import fresh
-from tests.http.stories import REQUESTS, stories, told
+from tests.http.exchanges import prepare_emulator as every_kind
+from tests.http.histories import reset_emulator
+from tests.http.stories import REQUESTS, answer_story, stories
 from tests.zof import CI, OTHER, Answer, Zof
 
 KIB_64: Final = 65_536
@@ -38,7 +38,7 @@ def exchanges(zof: Zof, **query: object) -> list[Any]:
         after = page["next_cursor"]
 
 
-def newest(zof: Zof) -> Any:  # noqa: ANN401  a JSON value
+def read_newest(zof: Zof) -> Any:  # noqa: ANN401  a JSON value
     """The newest exchange."""
     return exchanges(zof)[-1]
 
@@ -48,7 +48,7 @@ def test_every_kind_of_exchange(kind: str) -> None:
     """The journal has every exchange with its exact answer and the reason of a refusal."""
     zof = every_kind()
     answer: Answer = ALL[kind](zof)
-    one = newest(zof)
+    one = read_newest(zof)
     response = one["response"]
     headers = [[name.decode(), value.decode()] for name, value in answer.raw_headers]
     assert (response["status"], response["headers"], response["size"]) == (answer.status, headers, len(answer.content))
@@ -64,9 +64,9 @@ def test_every_kind_of_exchange(kind: str) -> None:
 
 def test_what_was_asked() -> None:
     """The journal has the method, path, query, headers and body of a request."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.send("POST", "/v1/results/export?a=1&a=%32&b", headers=[("x-a", "\xe9")], body="{é".encode())
-    asked = newest(zof)["request"]
+    asked = read_newest(zof)["request"]
     assert (asked["method"], asked["path"]) == ("POST", "/v1/results/export")
     assert asked["target"] == "/v1/results/export?a=1&a=%32&b"
     assert asked["query"] == [["a", "1"], ["a", "2"], ["b", ""]]
@@ -76,7 +76,7 @@ def test_what_was_asked() -> None:
 
 def test_when_a_request_came() -> None:
     """The time of an exchange is the world's: at the request, or where a poll moves an auto clock, at its answer."""
-    zof = fresh(clock="auto")
+    zof = reset_emulator(clock="auto")
     zof.start("tc_a")
     zof.get("/runs")
     zof.get("/runs")
@@ -101,8 +101,8 @@ def test_what_is_outside(kind: str) -> None:
 
 def test_runs_of_an_exchange() -> None:
     """`run_ids` has the runs in the path and the query, and the started run."""
-    zof = fresh()
-    one, other = zof.ended("tc_fail")["id"], zof.start("tc_a")["id"]
+    zof = reset_emulator()
+    one, other = zof.complete_run("tc_fail")["id"], zof.start("tc_a")["id"]
     zof.get("/results", run_id=other)
     zof.get(f"/results/{one.replace('run', 'res')}_001")
     zof.get(f"/artifacts/{one.replace('run', 'art')}_0001/content")
@@ -127,7 +127,7 @@ holders: Final = st.sampled_from(["authorization", "proxy-authorization", "cooki
 @given(secret=secrets, shape=shapes, name=holders, twice=st.booleans())
 def test_no_secret_in_any_output(secret: str, shape: str, name: str, twice: bool) -> None:  # noqa: FBT001
     """No output of the journal has the credentials of a client, whatever their scheme and form."""
-    zof = fresh()
+    zof = reset_emulator()
     headers = [(name, shape.format(secret, secret))] * (2 if twice else 1)
     zof.send("GET", "/v1/runs", key=None, headers=headers)
     zof.send("POST", "/v1/runs", key=None, headers=headers, body=b"{}")
@@ -138,7 +138,7 @@ def test_no_secret_in_any_output(secret: str, shape: str, name: str, twice: bool
 
 def test_keys_are_told_apart() -> None:
     """Masked keys show their scheme and their ends, and the same key looks the same, however its scheme is written."""
-    zof = fresh()
+    zof = reset_emulator()
     for value in (f"Bearer {CI}", f"bearer  {CI}", f"Bearer {OTHER}", "Bearer short", " "):
         zof.send("GET", "/v1/runs", key=None, headers=[("authorization", value)])
     keys = [one["key"] for one in exchanges(zof)]
@@ -151,7 +151,7 @@ def test_keys_are_told_apart() -> None:
 @given(most=st.integers(1, 5), count=st.integers(0, 12))
 def test_the_ring(most: int, count: int) -> None:
     """The journal keeps the newest exchanges with their numbers and counts the dropped ones."""
-    zof = fresh(journal=most)
+    zof = reset_emulator(journal=most)
     for number in range(count):
         zof.get("/runs", limit=number + 1)
     page = zof.tell("GET", "/journal").json
@@ -168,9 +168,9 @@ def test_the_ring(most: int, count: int) -> None:
 @pytest.mark.parametrize("byte", [b"x", b"\xff"])
 def test_long_bodies(size: int, byte: bytes) -> None:
     """The journal keeps 64 KiB of a body, base64 if it is no text, and the size and digest of all of it."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.send("POST", "/v1/runs", headers=[("content-type", "application/json")], body=byte * size)
-    asked = newest(zof)["request"]
+    asked = read_newest(zof)["request"]
     kept = asked["body"].encode() if byte == b"x" else b64decode(asked["body"])
     assert asked["encoding"] == ("text" if byte == b"x" else "base64")
     assert kept == byte * min(size, KIB_64)
@@ -181,9 +181,9 @@ def test_long_bodies(size: int, byte: bytes) -> None:
 @pytest.mark.parametrize("said", [True, False])
 def test_a_body_that_was_not_read(said: bool) -> None:  # noqa: FBT001
     """A body that is too large to be read is empty in the journal, with its announced or least size."""
-    zof = fresh()
-    told(zof, ["too much" if said else "too much, unsaid"])
-    one = newest(zof)
+    zof = reset_emulator()
+    answer_story(zof, ["too much" if said else "too much, unsaid"])
+    one = read_newest(zof)
     assert (one["refused"], one["response"]["status"]) == ("body_too_large", 413)
     asked = one["request"]
     assert (asked["body"], asked["size"], asked["truncated"], asked["sha256"]) == ("", (1 << 20) + 1, True, "")
@@ -191,11 +191,11 @@ def test_a_body_that_was_not_read(said: bool) -> None:  # noqa: FBT001
 
 def test_a_long_answer() -> None:
     """An answer is cut at 64 KiB like a request, also a streamed export."""
-    zof = fresh()
-    zof.ended(*(f"tc_{number}_fail" for number in range(300)))
+    zof = reset_emulator()
+    zof.complete_run(*(f"tc_{number}_fail" for number in range(300)))
     for kind in ("json", "csv"):
         answer = zof.post("/results/export", {"format": kind})
-        got = newest(zof)["response"]
+        got = read_newest(zof)["response"]
         assert (got["size"], got["truncated"], len(got["body"])) == (len(answer.content), True, KIB_64)
         assert got["sha256"] == sha256(answer.content).hexdigest()
 
@@ -213,8 +213,8 @@ FILTERS: Final[dict[str, Any]] = {
 @given(story=stories, limit=st.integers(1, 4))
 def test_query(story: list[str], limit: int) -> None:
     """Each filter finds exactly the matching exchanges, oldest first, in pages of any size."""
-    zof = fresh(scenario="default", rate=Rate(limit=15))
-    told(zof, story)
+    zof = reset_emulator(scenario="default", rate=Rate(limit=15))
+    answer_story(zof, story)
     everything = exchanges(zof, limit=1000)
     assert exchanges(zof, limit=limit) == everything
     for name, read in FILTERS.items():
@@ -230,8 +230,8 @@ def test_query(story: list[str], limit: int) -> None:
 
 def test_filters_together() -> None:
     """Filters that are given together must all hold."""
-    zof = fresh()
-    told(zof, ["start", "runs", "nothing", "a stranger"])
+    zof = reset_emulator()
+    answer_story(zof, ["start", "runs", "nothing", "a stranger"])
     assert [one["number"] for one in exchanges(zof, operation="listRuns", status=200)] == [2]
     assert exchanges(zof, operation="listRuns", status=201) == []
 
@@ -244,16 +244,16 @@ def test_filters_together() -> None:
 )  # fmt: skip
 def test_query_refused(query: str, param: str) -> None:
     """An invalid filter is refused, and `param` names it."""
-    assert fresh().tell("GET", f"/journal?{query}").error == (400, "invalid_request", param)
+    assert reset_emulator().tell("GET", f"/journal?{query}").error == (400, "invalid_request", param)
 
 
 def test_clear() -> None:
     """A cleared journal is empty and numbers from 1 again; the world does not change."""
-    zof = fresh(journal=2)
-    told(zof, ["start", "start", "start"])
+    zof = reset_emulator(journal=2)
+    answer_story(zof, ["start", "start", "start"])
     assert zof.tell("DELETE", "/journal").json == {"cleared": 2}
     assert zof.tell("GET", "/journal").json == {"data": [], "has_more": False, "next_cursor": None, "dropped": 0}
-    told(zof, ["runs"])
+    answer_story(zof, ["runs"])
     assert [one["number"] for one in exchanges(zof)] == [1]
     assert zof.tell("GET", "/worlds/default").json["runs"] == 3
 
@@ -261,8 +261,8 @@ def test_clear() -> None:
 @pytest.mark.parametrize("begin", ["reset", "restore"])
 def test_begins_with_its_world(begin: str) -> None:
     """A reset of the world clears its journal."""
-    zof = fresh()
-    told(zof, ["start"])
+    zof = reset_emulator()
+    answer_story(zof, ["start"])
     if begin == "reset":
         zof.control("/reset")
     else:
@@ -281,7 +281,7 @@ def test_begins_with_its_world(begin: str) -> None:
 )
 def test_no_journal(method: str, path: str) -> None:
     """Without a journal, the operations are refused, and the message names the option."""
-    answer = fresh(journal=0).tell(method, path, {} if method == "POST" else None)
+    answer = reset_emulator(journal=0).tell(method, path, {} if method == "POST" else None)
     assert answer.error == (409, "conflict", None)
     assert "--journal" in answer.json["error"]["message"]
 
@@ -289,7 +289,7 @@ def test_no_journal(method: str, path: str) -> None:
 def test_ndjson() -> None:
     """The export has a line for the world, then one line for each exchange as the query shows it."""
     zof = Zof(seed=5, rate=Rate(limit=9, burst=1), environments=("qa",))
-    told(zof, sorted(REQUESTS))
+    answer_story(zof, sorted(REQUESTS))
     answer = zof.tell("GET", "/journal.ndjson")
     about, *lines = (json.loads(line) for line in answer.content.splitlines())
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -329,7 +329,7 @@ def test_har() -> None:
 
 def test_har_of_a_world() -> None:
     """The URLs in another world's archive lead to that world."""
-    zof = Zof().within("a")
+    zof = Zof().select_world("a")
     zof.get("/projects")
     (entry,) = zof.tell("GET", "/journal.har").json["log"]["entries"]
     assert zof.follow(entry["request"]["url"]).json == json.loads(entry["response"]["content"]["text"])

@@ -12,7 +12,7 @@ from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.cli.replay import replay
 from zof_emulator.journal.masking import is_masked, is_secret_name, mask_body, mask_query, mask_text, mask_url
 
-from tests.http.stories import REQUESTS, told
+from tests.http.stories import REQUESTS, answer_story
 from tests.zof import STAGING, Zof
 
 SECRET: Final = "hunter2-is-a-long-secret"  # noqa: S105  it is the test's own
@@ -115,14 +115,14 @@ JSON: Final = st.recursive(
 @given(value=JSON)
 def test_the_rest_of_a_body(value: Any) -> None:  # noqa: ANN401  a JSON value
     """Masking changes the texts and numbers of secret fields alone, whatever JSON a body holds."""
-    assert json.loads(mask_body(json.dumps(value))) == _masked(value)
+    assert json.loads(mask_body(json.dumps(value))) == _mask(value)
 
 
-def _masked(value: Any, *, is_secret: bool = False) -> Any:  # noqa: ANN401
+def _mask(value: Any, *, is_secret: bool = False) -> Any:  # noqa: ANN401
     if isinstance(value, list):
-        return [_masked(one, is_secret=is_secret) for one in value]
+        return [_mask(one, is_secret=is_secret) for one in value]
     if isinstance(value, dict):
-        return {name: _masked(one, is_secret=is_secret or is_secret_name(name)) for name, one in value.items()}
+        return {name: _mask(one, is_secret=is_secret or is_secret_name(name)) for name, one in value.items()}
     if isinstance(value, bool) or not isinstance(value, str | int) or not is_secret:
         return mask_url(value) if isinstance(value, str) else value
     return mask_text(value) if isinstance(value, str) else 0
@@ -201,7 +201,7 @@ def test_webhook_secrets() -> None:
 def test_replay(story: list[str], name: str, secret: str) -> None:
     """A journal with secrets in all places replays without a difference."""
     zof = Zof()
-    told(zof, story)
+    answer_story(zof, story)
     zof.post("/runs", {**STAGING, name: secret})
     zof.post("/webhooks", {"url": "http://127.0.0.1:9/", "events": ["agent.offline"], "secret": secret})
     zof.get("/runs", **{name: secret})

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.limits import Rate
 
-from tests.http.histories import fresh
-from tests.http.stories import stories, told
+from tests.http.histories import reset_emulator
+from tests.http.stories import answer_story, stories
 from tests.http.test_journal import FILTERS, exchanges
 from tests.zof import Zof
 
@@ -30,7 +30,7 @@ counts: Final = st.fixed_dictionaries(
 )
 
 
-def verified(zof: Zof, **asked: object) -> Any:  # noqa: ANN401  a JSON value
+def verify(zof: Zof, **asked: object) -> Any:  # noqa: ANN401  a JSON value
     """The answer of the journal."""
     answer = zof.tell("POST", "/journal/verify", asked)
     assert answer.status == (200 if answer.json.get("verified") else 409), answer.content
@@ -47,12 +47,12 @@ def amiss(one: Any, asked: dict[str, Any]) -> dict[str, tuple[Any, Any]]:  # noq
 @given(story=stories, asked=asked_for, given_counts=counts)
 def test_count_and_nearest(story: list[str], asked: dict[str, Any], given_counts: dict[str, int]) -> None:
     """The count is that of matches, all bounds must hold, and the nearest has the fewest differences."""
-    zof = fresh(scenario="default", rate=Rate(limit=12))
-    told(zof, story)
+    zof = reset_emulator(scenario="default", rate=Rate(limit=12))
+    answer_story(zof, story)
     everything = exchanges(zof, limit=1000)
     faults = [amiss(one, asked) for one in everything]
     count = faults.count({})
-    found = verified(zof, **asked, **given_counts)
+    found = verify(zof, **asked, **given_counts)
     wanted = given_counts or {"at_least": 1}
     holds = {
         "exactly": lambda number: count == number,
@@ -77,38 +77,38 @@ def test_count_and_nearest(story: list[str], asked: dict[str, Any], given_counts
 
 def test_canceled_exactly_once() -> None:
     """A check for exactly one cancel of a run passes; for another run it shows the difference."""
-    zof = fresh()
+    zof = reset_emulator()
     one, other = zof.start()["id"], zof.start()["id"]
     zof.post(f"/runs/{one}/cancel")
-    assert verified(zof, operation="cancelRun", run_id=one, exactly=1)["verified"] is True
-    missed = verified(zof, operation="cancelRun", run_id=other, exactly=1)
+    assert verify(zof, operation="cancelRun", run_id=one, exactly=1)["verified"] is True
+    missed = verify(zof, operation="cancelRun", run_id=other, exactly=1)
     assert (missed["verified"], missed["count"]) == (False, 0)
     (difference,) = missed["nearest"]["differences"]
     assert difference == {"what": "run_id", "expected": other, "got": [one]}
     zof.post(f"/runs/{one}/cancel")
-    assert verified(zof, operation="cancelRun", run_id=one, exactly=1)["nearest"] is None
+    assert verify(zof, operation="cancelRun", run_id=one, exactly=1)["nearest"] is None
 
 
 def test_fields_of_a_body() -> None:
     """Fields of a request's body are compared one by one."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.start("tc_a", "tc_b")
-    told(zof, ["nonsense"])
-    assert verified(zof, body={"environment": "staging", "test_case_ids": ["tc_a", "tc_b"]})["count"] == 1
-    missed = verified(zof, operation="startRun", status=201, body={"environment": "production"})
+    answer_story(zof, ["nonsense"])
+    assert verify(zof, body={"environment": "staging", "test_case_ids": ["tc_a", "tc_b"]})["count"] == 1
+    missed = verify(zof, operation="startRun", status=201, body={"environment": "production"})
     (difference,) = missed["nearest"]["differences"]
     assert difference == {"what": "body.environment", "expected": "production", "got": "staging"}
 
 
 def test_when() -> None:
     """`after` is inclusive, and `before` is exclusive."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.get("/runs")
     zof.advance(5_000)
     zof.get("/runs")
     at = "2026-01-01T00:00:05Z"
-    assert [verified(zof, operation="listRuns", **{name: at})["count"] for name in ("after", "before")] == [1, 1]
-    missed = verified(zof, operation="listRuns", after="2027-01-01T01:00:00+01:00")
+    assert [verify(zof, operation="listRuns", **{name: at})["count"] for name in ("after", "before")] == [1, 1]
+    missed = verify(zof, operation="listRuns", after="2027-01-01T01:00:00+01:00")
     assert missed["nearest"]["differences"] == [
         {"what": "after", "expected": "2027-01-01T00:00:00.000Z", "got": "2026-01-01T00:00:05.000Z"}
     ]
@@ -116,26 +116,26 @@ def test_when() -> None:
 
 def test_what_is_gone() -> None:
     """Dropped exchanges are not counted, and the answer has their number."""
-    zof = fresh(journal=2)
+    zof = reset_emulator(journal=2)
     for _ in range(5):
         zof.get("/runs")
-    found = verified(zof, operation="listRuns", exactly=2)
+    found = verify(zof, operation="listRuns", exactly=2)
     assert (found["verified"], found["dropped"]) == (True, 3)
 
 
 def test_an_empty_journal() -> None:
     """An empty journal has no nearest exchange and the count 0."""
-    zof = fresh()
-    assert verified(zof, operation="listRuns", exactly=0)["verified"] is True
-    found = verified(zof)
+    zof = reset_emulator()
+    assert verify(zof, operation="listRuns", exactly=0)["verified"] is True
+    found = verify(zof)
     assert (found["verified"], found["nearest"], found["count"]) == (False, None, 0)
 
 
 def test_of_another_world() -> None:
     """A world's journal has no exchanges of other worlds."""
     zof = Zof()
-    zof.within("a").get("/runs")
-    assert [verified(one, operation="listRuns")["count"] for one in (zof, zof.within("a"))] == [0, 1]
+    zof.select_world("a").get("/runs")
+    assert [verify(one, operation="listRuns")["count"] for one in (zof, zof.select_world("a"))] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -146,15 +146,15 @@ def test_of_another_world() -> None:
 )  # fmt: skip
 def test_refused(body: object, param: str | None) -> None:
     """An invalid check is refused, and `param` names the field."""
-    assert fresh().tell("POST", "/journal/verify", body).error == (400, "invalid_request", param)
+    assert reset_emulator().tell("POST", "/journal/verify", body).error == (400, "invalid_request", param)
 
 
 def test_a_body_that_is_no_json_matches_no_field() -> None:
     """A body that was refused as malformed, such as one with a lone surrogate, has no fields to compare."""
-    zof = fresh()
+    zof = reset_emulator()
     header = [("content-type", "application/json")]
     assert zof.send("POST", "/v1/runs", headers=header, body=rb'{"environment":"\ud800"}').status == 400
-    found = verified(zof, body={"environment": "staging"})
+    found = verify(zof, body={"environment": "staging"})
     assert (found["verified"], found["count"]) == (False, 0)
     (difference,) = found["nearest"]["differences"]
     assert difference == {"what": "body.environment", "expected": "staging", "got": None}

@@ -12,7 +12,7 @@ from zof_emulator.app import EPOCH
 from zof_emulator.core.limits import Rate, RateScope
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 
-from tests.http.exchanges import FILES, JUDGED, LIMIT, OUTSIDE, START, STRANGERS, SUCCESSES, fresh
+from tests.http.exchanges import FILES, JUDGED, LIMIT, OUTSIDE, START, STRANGERS, SUCCESSES, prepare_emulator
 from tests.zof import ADMIN, CI, OTHER, VIEWER, Zof
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def limits(answer: Answer) -> tuple[int, int, int] | None:
     return (int(found[0]), int(found[1]), int(found[2])) if found else None
 
 
-def limited(limit: int = 3, *, burst: int = 0, scope: str = "key", seconds: int = 60) -> Zof:
+def make_limited(limit: int = 3, *, burst: int = 0, scope: str = "key", seconds: int = 60) -> Zof:
     """An emulator with a low rate limit."""
     late = Key(LATE, "org_abc", PERMITS[Role.ADMIN], expires_at=EPOCH + 30_000)
     data = replace(DEFAULT, keys=(*DEFAULT.keys, late))
     return Zof(data=data, rate=Rate(limit, seconds * 1000, RateScope(scope), burst))
 
 
-THREE: Final = limited()
+THREE: Final = make_limited()
 
 
 def test_100_requests_a_minute() -> None:
@@ -52,7 +52,7 @@ def test_100_requests_a_minute() -> None:
 
 def test_the_headers_count_down() -> None:
     """`X-RateLimit-Limit` is the window's limit, `-Remaining` the rest, `-Reset` its end in Unix seconds."""
-    zof = limited()
+    zof = make_limited()
     zof.advance(7_000)
     end = EPOCH // 1000 + 67
     assert [limits(zof.get("/runs")) for _ in range(4)] == [(3, 2, end), (3, 1, end), (3, 0, end), (3, 0, end)]
@@ -72,7 +72,7 @@ def test_a_window_starts_with_its_first_request(idle_ms: int, later_ms: int) -> 
 
 def test_a_refused_request_does_not_prolong_the_window() -> None:
     """A 429 neither counts nor moves the window's end."""
-    zof = limited()
+    zof = make_limited()
     for _ in range(3):
         zof.get("/runs")
     zof.advance(59_000)
@@ -90,7 +90,7 @@ steps: Final = st.lists(
 
 
 rates: Final = {
-    (limit, burst, scope, seconds): limited(limit, burst=burst, scope=scope, seconds=seconds)
+    (limit, burst, scope, seconds): make_limited(limit, burst=burst, scope=scope, seconds=seconds)
     for limit, burst, scope, seconds in [
         (1, 0, "key", 60),
         (3, 0, "key", 60),
@@ -126,7 +126,7 @@ def test_a_fixed_window_for_each_bucket(requests: list[tuple[int, str]], rate: t
 
 def test_a_burst() -> None:
     """By default there is no burst; with one, a window admits that many requests above the shown limit."""
-    zof = limited(2, burst=3)
+    zof = make_limited(2, burst=3)
     answers = [zof.get("/runs") for _ in range(6)]
     assert [answer.status for answer in answers] == [200] * 5 + [429]
     assert {answer.headers["x-ratelimit-limit"] for answer in answers} == {"2"}
@@ -135,7 +135,7 @@ def test_a_burst() -> None:
 
 def test_keys_do_not_share_a_window() -> None:
     """One key that is used up leaves the other keys of its organization alone."""
-    zof = limited()
+    zof = make_limited()
     assert [zof.get("/runs").status for _ in range(4)][-1] == 429
     assert limits(zof.get("/runs", key=CI)) == (3, 2, EPOCH // 1000 + 60)
     assert zof.get("/runs", key=OTHER).status == 200
@@ -143,7 +143,7 @@ def test_keys_do_not_share_a_window() -> None:
 
 def test_keys_of_an_organization_share_a_window_by_setting() -> None:
     """With the scope `organization` its keys share one window, and another organization has its own."""
-    zof = limited(scope=RateScope.ORGANIZATION)
+    zof = make_limited(scope=RateScope.ORGANIZATION)
     assert [zof.get("/runs", key=key).status for key in (ADMIN, CI, VIEWER, ADMIN, CI)] == [200, 200, 200, 429, 429]
     assert limits(zof.get("/runs", key=OTHER)) == (3, 2, EPOCH // 1000 + 60)
 
@@ -169,7 +169,7 @@ def test_retry_after_is_truthful(pauses: list[int], late: int) -> None:
 
 def test_a_429_carries_the_headers() -> None:
     """A 429 carries the three headers too, with nothing remaining."""
-    zof = limited()
+    zof = make_limited()
     last = [zof.get("/runs") for _ in range(4)][-1]
     assert last.error == (429, "rate_limit_exceeded", None)
     assert limits(last) == (3, 0, EPOCH // 1000 + 60)
@@ -180,7 +180,7 @@ def test_a_429_carries_the_headers() -> None:
 def test_what_reached_the_limiter_carries_the_headers(kind: str) -> None:
     """The three headers are on every response to a request that reached the limiter."""
     exchange = JUDGED[kind][-1] if kind in JUDGED else {**SUCCESSES, **FILES}[kind]
-    found = limits(exchange(fresh()))
+    found = limits(exchange(prepare_emulator()))
     assert found is not None
     assert found[0] == LIMIT
 
@@ -191,7 +191,7 @@ def test_what_reached_the_limiter_carries_the_headers(kind: str) -> None:
 def test_what_reached_the_limiter_counts(kind: str) -> None:
     """A request that reached the limiter counts, also when it is refused later, and when it is a replay."""
     exchange = JUDGED[kind][-1] if kind in JUDGED else {**SUCCESSES, **FILES}[kind]
-    zof = fresh()
+    zof = prepare_emulator()
     remaining = [int(exchange(zof).headers["x-ratelimit-remaining"]) for _ in range(2)]
     assert remaining[0] > remaining[1]
 
@@ -200,7 +200,7 @@ def test_what_reached_the_limiter_counts(kind: str) -> None:
 def test_what_never_reached_the_limiter(kind: str) -> None:
     """401, unknown paths, 405 and requests outside the API neither count nor have the headers."""
     exchange = STRANGERS[kind][-1] if kind in STRANGERS else OUTSIDE[kind]
-    zof = fresh()
+    zof = prepare_emulator()
     zof.get("/runs")
     for _ in range(3):
         assert limits(exchange(zof)) is None
@@ -211,7 +211,7 @@ def test_what_never_reached_the_limiter(kind: str) -> None:
 
 def test_an_unknown_path_with_a_spent_key() -> None:
     """A used-up key still gets 404 and 405, and 401 once it has expired."""
-    zof = limited()
+    zof = make_limited()
     assert [zof.get("/runs", key=LATE).status for _ in range(4)][-1] == 429
     assert zof.get("/nothing", key=LATE).status == 404
     assert zof.send("DELETE", "/v1/runs", key=LATE).status == 405
@@ -221,7 +221,7 @@ def test_an_unknown_path_with_a_spent_key() -> None:
 
 def test_a_request_that_is_refused_for_the_limit_does_nothing() -> None:
     """A start with 429 starts no run, and its idempotency key stays free."""
-    zof = limited(1)
+    zof = make_limited(1)
     zof.get("/runs")
     assert zof.post("/runs", START, idempotency_key="once").status == 429
     zof.advance(60_000)
@@ -231,6 +231,6 @@ def test_a_request_that_is_refused_for_the_limit_does_nothing() -> None:
 
 def test_control_has_no_limit() -> None:
     """`/_emulator` has no rate limit."""
-    zof = limited(1)
+    zof = make_limited(1)
     assert [zof.control("/clock").status for _ in range(50)] == [200] * 50
     assert zof.get("/runs").status == 200

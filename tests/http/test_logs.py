@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.http.histories import TERMINAL, Step, case_lists, fresh, histories, live, ms_of
+from tests.http.histories import TERMINAL, Step, case_lists, histories, perform, read_instant, reset_emulator
 from tests.zof import OTHER, VIEWER, Zof
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def followed(zof: Zof, run: str, waits: list[int], limits: list[int], cancel_after: int | None = None) -> list[Any]:
+def follow(zof: Zof, run: str, waits: list[int], limits: list[int], cancel_after: int | None = None) -> list[Any]:
     """The lines that a client gets when it follows a run until `next_cursor` is null, with waits."""
     lines: list[Any] = []
     cursor, turn = None, 0
@@ -41,11 +41,11 @@ def followed(zof: Zof, run: str, waits: list[int], limits: list[int], cancel_aft
 )
 def test_following(cases: list[str], waits: list[int], limits: list[int], cancel_after: int | None, ahead: int) -> None:
     """A client that follows a run to its end at any speed gets every line once, in order, and then null."""
-    zof = fresh(capacity=1)
+    zof = reset_emulator(capacity=1)
     for _ in range(ahead):
         zof.start("tc_login")
     run = zof.start(*cases)["id"]
-    lines = followed(zof, run, waits, limits, cancel_after)
+    lines = follow(zof, run, waits, limits, cancel_after)
     assert zof.run(run)["status"] in TERMINAL
     assert lines == zof.walk(f"/runs/{run}/logs", limit=100)
     assert len({line["id"] for line in lines}) == len(lines)
@@ -54,8 +54,8 @@ def test_following(cases: list[str], waits: list[int], limits: list[int], cancel
 @given(history=histories)
 def test_cursor(history: list[Step]) -> None:
     """An unfinished run always has a cursor; a terminal run has none after its last line."""
-    zof = fresh(capacity=1)
-    for run in live(zof, history):
+    zof = reset_emulator(capacity=1)
+    for run in perform(zof, history):
         page = zof.get(f"/runs/{run}/logs", limit=100).json
         assert page["has_more"] is False
         assert (page["next_cursor"] is None) is (zof.run(run)["status"] in TERMINAL)
@@ -67,7 +67,7 @@ def test_cursor(history: list[Step]) -> None:
 @pytest.mark.parametrize("capacity", [1, 2])
 def test_nothing_new(capacity: int) -> None:
     """A client that has read all lines gets an empty page and a cursor for the next line."""
-    zof = fresh(capacity=capacity)
+    zof = reset_emulator(capacity=capacity)
     zof.start("tc_login")
     run = zof.start("tc_a")["id"]
     page = zof.get(f"/runs/{run}/logs").json
@@ -82,8 +82,8 @@ def test_nothing_new(capacity: int) -> None:
 @given(history=histories, more=histories)
 def test_growing(history: list[Step], more: list[Step]) -> None:
     """A written line does not change; new lines follow it."""
-    zof = fresh(capacity=2)
-    runs = live(zof, history)
+    zof = reset_emulator(capacity=2)
+    runs = perform(zof, history)
     before = {run: zof.walk(f"/runs/{run}/logs") for run in runs}
     for step in more:
         step.take(zof, runs)
@@ -94,8 +94,8 @@ def test_growing(history: list[Step], more: list[Step]) -> None:
 @given(history=histories)
 def test_lines(history: list[Step]) -> None:
     """A line has an instant in ms, a level, a message and a case; the oldest is first."""
-    zof = fresh(capacity=2)
-    for run in live(zof, history):
+    zof = reset_emulator(capacity=2)
+    for run in perform(zof, history):
         cases = {one["test_case_id"] for one in zof.run(run)["case_outcomes"]}
         lines = zof.walk(f"/runs/{run}/logs", limit=3)
         for line in lines:
@@ -104,22 +104,22 @@ def test_lines(history: list[Step]) -> None:
             assert line["level"] in {"info", "warning", "error"}
             assert line["message"]
             assert line["test_case_id"] is None or line["test_case_id"] in cases
-        times = [ms_of(line) for line in lines]
+        times = [read_instant(line) for line in lines]
         assert times == sorted(times)
 
 
 @given(history=histories)
 def test_story(history: list[Step]) -> None:
     """The log agrees with the run's creation, end and case durations."""
-    zof = fresh(capacity=2)
-    for name in live(zof, history):
+    zof = reset_emulator(capacity=2)
+    for name in perform(zof, history):
         run = zof.run(name)
         lines = zof.walk(f"/runs/{name}/logs")
         assert lines[0]["timestamp"][:19] == run["created_at"][:19]
         if run["completed_at"]:
             assert lines[-1]["timestamp"][:19] == run["completed_at"][:19]
         for one in run["case_outcomes"]:
-            times = [ms_of(line) for line in lines if line["test_case_id"] == one["test_case_id"]]
+            times = [read_instant(line) for line in lines if line["test_case_id"] == one["test_case_id"]]
             expected = 0 if one["status"] == "queued" else 1 if one["status"] == "running" else 2
             if one["status"] == "canceled" and one["duration_ms"] is None:
                 expected = 0
@@ -133,14 +133,14 @@ def test_story(history: list[Step]) -> None:
 )
 def test_levels(case: str, level: str) -> None:
     """The level of an end line follows the outcome."""
-    zof = fresh()
-    lines = zof.walk(f"/runs/{zof.ended(case)['id']}/logs")
+    zof = reset_emulator()
+    lines = zof.walk(f"/runs/{zof.complete_run(case)['id']}/logs")
     assert [line["level"] for line in lines] == ["info", "info", "info", level, level]
 
 
 def test_canceled_level() -> None:
     """A cancel has the level warning."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_a")["id"]
     zof.post(f"/runs/{run}/cancel")
     assert [line["level"] for line in zof.walk(f"/runs/{run}/logs")] == ["info"] * 3 + ["warning"] * 2
@@ -148,15 +148,15 @@ def test_canceled_level() -> None:
 
 def test_logs_url() -> None:
     """The logs reference of a result leads to the logs of its run, with the same key."""
-    zof = fresh()
-    run = zof.ended("tc_a", "tc_pay_fail")
+    zof = reset_emulator()
+    run = zof.complete_run("tc_a", "tc_pay_fail")
     for result in zof.walk("/results"):
         assert zof.follow(result["logs_url"]).json == zof.get(f"/runs/{run['id']}/logs").json
 
 
 def test_who() -> None:
     """Logs can be read with any key of the organization, and with no other organization's."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_a")["id"]
     assert zof.get(f"/runs/{run}/logs", key=VIEWER).status == 200
     assert zof.get(f"/runs/{run}/logs", key=OTHER).error == (404, "not_found", None)

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.http.histories import TERMINAL, fresh, shown
+from tests.http.histories import TERMINAL, format_instant, reset_emulator
 
 if TYPE_CHECKING:
     from tests.zof import Zof
@@ -100,9 +100,9 @@ class Runs(RuleBasedStateMachine):
     @initialize(capacity=st.integers(1, 4))
     def begin(self, capacity: int) -> None:
         """A new emulator, and the durations of its cases, measured from one run of each."""
-        zof = fresh()
-        took = {case: zof.ended(case)["duration_ms"] for case in OUTCOMES}
-        self.zof: Zof = fresh(capacity=capacity)
+        zof = reset_emulator()
+        took = {case: zof.complete_run(case)["duration_ms"] for case in OUTCOMES}
+        self.zof: Zof = reset_emulator(capacity=capacity)
         self.model = Model(capacity, took)
         self.names: list[str] = []
         self.seen: dict[str, Any] = {}
@@ -148,14 +148,14 @@ class Runs(RuleBasedStateMachine):
         run, found = self.model.runs[place], self.zof.run(self.names[place])
         assert found["status"] == run.status
         assert [one["status"] for one in found["case_outcomes"]] == run.outcomes
-        assert found["created_at"] == shown(run.created)
-        assert found["started_at"] == (None if run.started is None else shown(run.started))
-        assert found["completed_at"] == (None if run.ended is None else shown(run.ended))
+        assert found["created_at"] == format_instant(run.created)
+        assert found["started_at"] == (None if run.started is None else format_instant(run.started))
+        assert found["completed_at"] == (None if run.ended is None else format_instant(run.ended))
         lasted = None if run.started is None or run.ended is None else run.ended - run.started
         assert found["duration_ms"] == lasted
 
     @invariant()
-    def listed(self) -> None:
+    def check_runs(self) -> None:
         """The list shows the model's runs, newest first, and statuses change only by allowed transitions."""
         self.model.advance(self.model.now)
         found = self.zof.walk("/runs", limit=100)
@@ -172,7 +172,7 @@ class Runs(RuleBasedStateMachine):
         assert sum(run["status"] == "running" for run in found) <= self.model.capacity
 
     @invariant()
-    def visible(self) -> None:
+    def check_results(self) -> None:
         """Results are those of the ended runs."""
         ended = [run for run in self.model.runs if run.status in TERMINAL]
         results = self.zof.walk("/results", limit=100)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zof_emulator.core.limits import Rate
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 
-from tests.http.exchanges import JSON, MIB, START, fresh
+from tests.http.exchanges import JSON, MIB, START, prepare_emulator
 from tests.zof import ADMIN, EXPIRED, STAGING, Zof
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def some(draw: st.DrawFn, faults: list[str]) -> set[str]:
     return {first, *(one for one in later if draw(st.booleans()))}
 
 
-def judged(path: str, faults: set[str], body: bytes = b"", *, declared: str, key: str) -> Answer:
+def send_faulty_write(path: str, faults: set[str], body: bytes = b"", *, declared: str, key: str) -> Answer:
     """The answer to a write with these faults of the gate, by a client whose idempotency key is `key`."""
     who = EXPIRED if "key" in faults else DENIED if "permission" in faults else ALLOWED
     if "rate" in faults:
@@ -82,7 +82,7 @@ def test_a_start_with_several_faults(faults: set[str], amiss: str) -> None:
     assert ZOF.post("/runs", START, key=ADMIN, idempotency_key="used").status == 201
     other = {**START, "project_id": "proj_missing"} if "existence" in faults else {**START, "environment": "production"}
     content, by_body = BODIES[amiss] if "body" in faults else (json.dumps(other).encode(), None)
-    answer = judged(
+    answer = send_faulty_write(
         "/runs",
         faults,
         content,
@@ -103,7 +103,7 @@ def test_a_cancel_with_several_faults(faults: set[str]) -> None:
     """Path, method, key, rate limit, permission, headers, query, existence, state: the earliest fault wins."""
     ZOF.control("/reset")
     run = "run_none" if "existence" in faults else "run_sample_failed"
-    answer = judged(f"/runs/{run}/cancel", faults, declared="text/plain", key="new")
+    answer = send_faulty_write(f"/runs/{run}/cancel", faults, declared="text/plain", key="new")
     verdicts = GATE | {"existence": (404, "not_found", None), "state": (409, "conflict", None)}
     earliest = next((one for one in CANCEL_FAULTS if one in faults), "state")
     # A run that is named, and is there, has ended here: its state is at fault when nothing else is.
@@ -117,13 +117,13 @@ def test_a_replay_with_faults_before_it(faults: set[str]) -> None:
     first = ZOF.post("/runs", START, key=ADMIN, idempotency_key="used")
     assert first.status == 201
     content = json.dumps(START).encode()
-    answer = judged("/runs", faults, content, declared="application/json", key="used")
+    answer = send_faulty_write("/runs", faults, content, declared="application/json", key="used")
     assert answer.error == GATE[next(one for one in GATE if one in faults)]
 
 
 def test_a_replay_comes_before_the_state() -> None:
     """A replay comes before the check of the state: the repeated cancel of a canceled run succeeds."""
-    zof = fresh()
+    zof = prepare_emulator()
     path = f"/runs/{zof.start()['id']}/cancel"
     assert zof.post(path, idempotency_key="once").status == 200
     assert zof.post(path, idempotency_key="once").status == 200
@@ -147,7 +147,7 @@ def test_a_body_with_several_faults(wrong: set[str], chance: Any) -> None:  # no
     right: dict[str, Any] = {**STAGING, **({} if wrong & {"test_suite_id"} else {"test_case_ids": ["tc_a"]})}
     fields = list((right | {name: WRONG_FIELDS[name] for name in wrong}).items())
     chance.shuffle(fields)
-    status, code, param = fresh().post("/runs", dict(fields)).error
+    status, code, param = prepare_emulator().post("/runs", dict(fields)).error
     known = [name for name in list(WRONG_FIELDS)[:4] if name in wrong]
     assert (status, code) == (400, "invalid_request")
     assert param == known[0] if known else param in wrong
@@ -170,25 +170,25 @@ def test_a_query_with_several_faults(names: list[str], data: st.DataObject) -> N
     """The first fault of a query in the order of the document is reported, unknown parameters last."""
     twice = data.draw(st.sets(st.sampled_from(names)))
     pairs = [(name, WRONG_PARAMETERS[name]) for name in [*names, *sorted(twice)]]
-    answer = fresh().send("GET", f"/v1/runs?{urlencode(pairs)}")
+    answer = prepare_emulator().send("GET", f"/v1/runs?{urlencode(pairs)}")
     assert answer.error == (400, "invalid_request", next(one for one in WRONG_PARAMETERS if one in names))
 
 
 def test_a_forged_cursor_comes_before_an_unknown_parameter() -> None:
     """An invalid cursor is reported before an unknown parameter."""
-    answer = fresh().get("/runs", starting_after="cur_forged", verbose=1)
+    answer = prepare_emulator().get("/runs", starting_after="cur_forged", verbose=1)
     assert answer.error == (400, "invalid_request", "starting_after")
 
 
 @pytest.mark.parametrize("path", ["/runs/run_none/logs", "/runs/run_none/artifacts", "/results/res_none/artifacts"])
 def test_a_forged_cursor_comes_before_existence(path: str) -> None:
     """An invalid cursor is reported before an unknown path ID."""
-    assert fresh().get(path, starting_after="cur_forged").error == (400, "invalid_request", "starting_after")
+    assert prepare_emulator().get(path, starting_after="cur_forged").error == (400, "invalid_request", "starting_after")
 
 
 def test_headers_come_before_the_query_and_the_query_before_the_body() -> None:
     """Faults are reported in this order: header, query, body."""
-    zof = fresh()
+    zof = prepare_emulator()
     body = b'{"zzz": 1}'
     wrong = ("idempotency-key", "x" * 256)
     first = zof.send("POST", "/v1/runs?zzz=1", headers=[*JSON, wrong], body=body)

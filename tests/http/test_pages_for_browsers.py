@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from zof_emulator.core.limits import Rate
 
-from tests.http.histories import TERMINAL, Step, fresh, histories, live
+from tests.http.histories import TERMINAL, Step, histories, perform, reset_emulator
 from tests.zof import ADMIN, OTHER, Answer, Zof
 
 EMPTY = {"meta"}
@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 def test_home() -> None:
     """The start page shows the API's address, the keys and the newest runs."""
-    zof = fresh()
+    zof = reset_emulator()
     runs = [zof.start()["id"] for _ in range(12)]
     answer = zof.send("GET", "/", key=None)
     page = Page(answer)
@@ -59,8 +59,8 @@ def test_home() -> None:
 
 def test_links_of_the_home_page() -> None:
     """Every link of the start page can be followed without a key."""
-    zof = fresh()
-    zof.ended("tc_a")
+    zof = reset_emulator()
+    zof.complete_run("tc_a")
     links = Page(zof.send("GET", "/", key=None)).links
     assert len(links) >= 4
     assert {zof.send("GET", link, key=None).status for link in links} == {200}
@@ -69,8 +69,8 @@ def test_links_of_the_home_page() -> None:
 @given(history=histories)
 def test_run(history: list[Step]) -> None:
     """The `url` of a run leads, without a key, to a page that shows its status, cases, log and artifacts."""
-    zof = fresh(capacity=2)
-    for name in live(zof, history):
+    zof = reset_emulator(capacity=2)
+    for name in perform(zof, history):
         run = zof.run(name)
         answer = zof.follow(run["url"], key=None)
         page = Page(answer)
@@ -85,7 +85,7 @@ def test_run(history: list[Step]) -> None:
 
 def test_run_of_any_organization() -> None:
     """On loopback the page of a run of any organization is shown."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start("tc_x", key=OTHER, project_id="proj_x")
     assert zof.follow(run["url"], key=None).status == 200
 
@@ -93,7 +93,7 @@ def test_run_of_any_organization() -> None:
 @pytest.mark.parametrize("name", ["run_none", "x", "<script>", "run_\xe9", "run_\0"])
 def test_no_such_run(name: str) -> None:
     """The page of an unknown run is 404 and does not repeat the ID."""
-    answer = fresh().send("GET", f"/runs/{name}", key=None)
+    answer = reset_emulator().send("GET", f"/runs/{name}", key=None)
     assert answer.status == 404
     assert "script" not in Page(answer).tags
 
@@ -101,7 +101,7 @@ def test_no_such_run(name: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/runs/run_none"])
 def test_headers(path: str) -> None:
     """A page has its own request ID and the world's date, and must not be cached."""
-    answers = [fresh().send("GET", path, key=None) for _ in range(2)]
+    answers = [reset_emulator().send("GET", path, key=None) for _ in range(2)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 2
     assert {answer.headers["date"] for answer in answers} == {"Thu, 01 Jan 2026 00:00:00 GMT"}
     assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
@@ -109,8 +109,8 @@ def test_headers(path: str) -> None:
 
 def test_no_script() -> None:
     """Pages have no script and load no other resource."""
-    zof = fresh()
-    run = zof.ended("tc_pay_fail")
+    zof = reset_emulator()
+    run = zof.complete_run("tc_pay_fail")
     for answer in (zof.send("GET", "/", key=None), zof.follow(run["url"], key=None)):
         assert {"script", "link", "img", "iframe"}.isdisjoint(Page(answer).tags)
 
@@ -125,7 +125,7 @@ def test_no_trace() -> None:
 
 def test_elsewhere() -> None:
     """A client on another machine gets 404 for the start page, which holds the keys, and sees the pages of runs."""
-    zof = fresh(host="0.0.0.0")  # noqa: S104  the address under test
+    zof = reset_emulator(host="0.0.0.0")  # noqa: S104  the address under test
     url = zof.start()["url"].removeprefix("http://127.0.0.1:9630")
     assert zof.send("GET", "/", key=None, client="192.0.2.7").error == (404, "not_found", None)
     assert zof.send("GET", "/", key=None).status == 200
@@ -135,12 +135,12 @@ def test_elsewhere() -> None:
 @pytest.mark.parametrize("path", ["/runs", "/runs/", "/runs/a/b", "/index.html", "/v1", "/_emulator"])
 def test_other_path(path: str) -> None:
     """Any other path is 404 with the API's message."""
-    assert fresh().send("GET", path, key=None).error == (404, "not_found", None)
+    assert reset_emulator().send("GET", path, key=None).error == (404, "not_found", None)
 
 
 def test_public_url() -> None:
     """With a public URL, the link to a run begins with it and leads to the run's page."""
-    zof = fresh(public_url="https://zof.test:8443")
+    zof = reset_emulator(public_url="https://zof.test:8443")
     run = zof.start()
     assert run["url"] == f"https://zof.test:8443/runs/{run['id']}"
     assert zof.follow(run["url"], key=None).status == 200

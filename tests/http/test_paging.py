@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zof_emulator.core.tenants import DEFAULT, Sample
 
-from tests.http.histories import Step, case_lists, fresh, histories, instant, live, starts
+from tests.http.histories import Step, case_lists, histories, instant, perform, reset_emulator, starts
 from tests.zof import OTHER, Zof
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def lists() -> Lists:
     for number in range(25):
         zof.start("tc_login", "tc_fail", project_id=f"proj_{number}")
     zof.advance(60_000)
-    run = zof.ended(*MANY)
+    run = zof.complete_run(*MANY)
     for _ in range(3):
         zof.start("tc_of_another", project_id="proj_of_another", key=OTHER)
     zof.advance(60_000)
@@ -57,7 +57,7 @@ LONG = NAMES[:-1]
 every = pytest.mark.parametrize("name", NAMES)
 
 
-def whole(lists: Lists, name: str) -> list[Any]:
+def read_whole(lists: Lists, name: str) -> list[Any]:
     """A list in one page."""
     page = lists.zof.get(lists.paths[name], limit=100).json
     assert page["has_more"] is False
@@ -75,9 +75,9 @@ def test_shape(lists: Lists, name: str) -> None:
 @pytest.mark.parametrize("name", LONG)
 def test_default_limit(lists: Lists, name: str) -> None:
     """A page holds 20 items by default."""
-    assert len(whole(lists, name)) > 20
+    assert len(read_whole(lists, name)) > 20
     page = lists.zof.get(lists.paths[name]).json
-    assert (page["data"], page["has_more"]) == (whole(lists, name)[:20], True)
+    assert (page["data"], page["has_more"]) == (read_whole(lists, name)[:20], True)
 
 
 @every
@@ -85,7 +85,7 @@ def test_default_limit(lists: Lists, name: str) -> None:
 @given(limit=st.integers(1, 100))
 def test_limit(lists: Lists, name: str, limit: int) -> None:
     """A page holds `limit` items, 1 to 100, or all if there are fewer."""
-    page, items = lists.zof.get(lists.paths[name], limit=limit).json, whole(lists, name)
+    page, items = lists.zof.get(lists.paths[name], limit=limit).json, read_whole(lists, name)
     assert (page["data"], page["has_more"]) == (items[:limit], len(items) > limit)
 
 
@@ -104,7 +104,7 @@ def test_limit_refused(lists: Lists, name: str, limit: str) -> None:
 def test_walk(lists: Lists, name: str, limits: list[int]) -> None:
     """Pages of any sizes give each item once, in the order of the list."""
     found: list[Any] = []
-    items = whole(lists, name)
+    items = read_whole(lists, name)
     cursor, more, turn = None, True, 0
     while more:
         page = lists.zof.get(lists.paths[name], limit=limits[turn % len(limits)], starting_after=cursor).json
@@ -118,12 +118,12 @@ def test_walk(lists: Lists, name: str, limits: list[int]) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "logs"])
 def test_newest_first(lists: Lists, name: str) -> None:
     """A list is newest first, without duplicates."""
-    items = whole(lists, name)
+    items = read_whole(lists, name)
     assert all(instant(one["created_at"]) >= instant(other["created_at"]) for one, other in pairwise(items))
     assert len({one["id"] for one in items}) == len(items)
 
 
-def cursor_of(lists: Lists, name: str, **query: str) -> str:
+def read_cursor(lists: Lists, name: str, **query: str) -> str:
     """The cursor that a first page hands out."""
     cursor = lists.zof.get(lists.paths[name], limit=1, **query).json["next_cursor"]
     assert isinstance(cursor, str)
@@ -147,7 +147,7 @@ def test_malformed_cursor(lists: Lists, name: str, cursor: str) -> None:
 @given(data=st.data())
 def test_tampered_cursor(lists: Lists, name: str, data: st.DataObject) -> None:
     """A cursor with one character replaced, dropped or added is refused."""
-    cursor = cursor_of(lists, name)
+    cursor = read_cursor(lists, name)
     place = data.draw(st.integers(0, len(cursor) - 1))
     other = data.draw(st.sampled_from("0123456789abcdefABCDEF_-./~ é").filter(lambda one: one != cursor[place]))
     kept = data.draw(st.sampled_from(["", other, other + cursor[place]]))
@@ -158,7 +158,7 @@ def test_tampered_cursor(lists: Lists, name: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize(("one", "other"), list(permutations(NAMES, 2)))
 def test_cursor_of_another_list(lists: Lists, one: str, other: str) -> None:
     """A cursor is valid only in its own list."""
-    assert lists.zof.get(lists.paths[other], starting_after=cursor_of(lists, one)).error == REFUSED
+    assert lists.zof.get(lists.paths[other], starting_after=read_cursor(lists, one)).error == REFUSED
 
 
 @pytest.mark.parametrize("kind", ["logs", "artifacts"])
@@ -174,7 +174,7 @@ def test_cursor_of_another_run(lists: Lists, kind: str) -> None:
 @pytest.mark.parametrize("name", ["runs", "results", "projects"])
 def test_cursor_of_another_organization(lists: Lists, name: str) -> None:
     """A cursor of one organization's list is refused in another organization's list."""
-    cursor = cursor_of(lists, name)
+    cursor = read_cursor(lists, name)
     assert lists.zof.get(lists.paths[name], key=OTHER, starting_after=cursor).error == REFUSED
 
 
@@ -203,7 +203,7 @@ PAIRS = [(name, one, other) for name, filters in FILTERS.items() for one, other 
 @pytest.mark.parametrize(("name", "one", "other"), PAIRS)
 def test_cursor_of_other_filters(lists: Lists, name: str, one: dict[str, str], other: dict[str, str]) -> None:
     """A cursor is valid only under the filters that it was handed out for."""
-    cursor = cursor_of(lists, name, **one)
+    cursor = read_cursor(lists, name, **one)
     assert lists.zof.get(lists.paths[name], **one, starting_after=cursor).status == 200
     assert lists.zof.get(lists.paths[name], **other, starting_after=cursor).error == REFUSED
 
@@ -236,10 +236,12 @@ def test_order_of_the_data(ages: tuple[int, ...]) -> None:
 def test_empty_list() -> None:
     """An empty list is one last page without items."""
     for path in ("/runs", "/results"):
-        assert fresh().get(path).json == {"data": [], "has_more": False, "next_cursor": None}
+        assert reset_emulator().get(path).json == {"data": [], "has_more": False, "next_cursor": None}
 
 
-def interrupted(zof: Zof, path: str, limit: int, steps: Iterable[Step], runs: list[str], **query: str) -> list[str]:
+def read_interrupted(
+    zof: Zof, path: str, limit: int, steps: Iterable[Step], runs: list[str], **query: str
+) -> list[str]:
     """The IDs that paging finds while actions happen between the pages."""
     found: list[str] = []
     turns = iter(steps)
@@ -259,10 +261,10 @@ def interrupted(zof: Zof, path: str, limit: int, steps: Iterable[Step], runs: li
 @given(before=histories, during=histories, limit=st.integers(1, 3))
 def test_walk_while_data_changes(path: str, before: list[Step], during: list[Step], limit: int) -> None:
     """Paging gives each initial item once, whatever is created, ended or canceled meanwhile."""
-    zof = fresh(capacity=2)
-    runs = live(zof, before)
+    zof = reset_emulator(capacity=2)
+    runs = perform(zof, before)
     there = [one["id"] for one in zof.walk(path)]
-    assert interrupted(zof, path, limit, during, runs) == there
+    assert read_interrupted(zof, path, limit, during, runs) == there
 
 
 @given(
@@ -270,10 +272,10 @@ def test_walk_while_data_changes(path: str, before: list[Step], during: list[Ste
 )
 def test_filtered_walk_while_data_changes(before: list[Step], during: list[Step], limit: int, status: str) -> None:
     """Filtered paging gives no item twice, and every item that matches the whole time."""
-    zof = fresh(capacity=2)
-    runs = live(zof, before)
+    zof = reset_emulator(capacity=2)
+    runs = perform(zof, before)
     at_first = {one["id"] for one in zof.walk("/runs", status=status)}
-    found = interrupted(zof, "/runs", limit, during, runs, status=status)
+    found = read_interrupted(zof, "/runs", limit, during, runs, status=status)
     at_last = {one["id"] for one in zof.walk("/runs", status=status)}
     assert len(set(found)) == len(found)
     assert at_first & at_last <= set(found)
@@ -284,9 +286,9 @@ def test_filtered_walk_while_data_changes(before: list[Step], during: list[Step]
 )
 def test_walk_over_artifacts_of_a_running_run(cases: list[str], waits: list[int], limit: int, more: list[Step]) -> None:
     """Paging through artifacts gives each initial one once while the run creates more."""
-    zof = fresh()
+    zof = reset_emulator()
     run = zof.start(*cases)["id"]
     zof.advance(1_500)
     there = [one["id"] for one in zof.walk(f"/runs/{run}/artifacts")]
     during = [*(Step("advance", number=wait) for wait in waits), *more]
-    assert interrupted(zof, f"/runs/{run}/artifacts", limit, during, []) == there
+    assert read_interrupted(zof, f"/runs/{run}/artifacts", limit, during, []) == there

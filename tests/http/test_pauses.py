@@ -26,7 +26,7 @@ async def never() -> dict[str, Any]:
     return {}
 
 
-async def gone() -> dict[str, Any]:
+async def report_disconnect() -> dict[str, Any]:
     """A client that has left."""
     return {"type": "http.disconnect"}
 
@@ -72,7 +72,7 @@ def test_a_pause_ends_with_its_client() -> None:
     """A pause ends when the client has left."""
 
     async def main(pauses: Pauses) -> None:
-        assert not await pauses.pause("fault_1", HOUR_MS, gone)
+        assert not await pauses.pause("fault_1", HOUR_MS, report_disconnect)
 
     finish(main)
 

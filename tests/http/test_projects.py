@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.core.tenants import DEFAULT, Project
 
-from tests.http.histories import fresh, shown
+from tests.http.histories import format_instant, reset_emulator
 from tests.zof import ADMIN, CI, OTHER, VIEWER, Zof
 
 HOUR = 3_600_000
@@ -17,16 +17,16 @@ HOUR = 3_600_000
 
 def test_default() -> None:
     """The projects of the documentation are listed, newest first, with their names."""
-    assert fresh().get("/projects").json["data"] == [
-        {"id": "proj_abc123", "name": "Storefront", "created_at": shown(-24 * HOUR)},
-        {"id": "proj_abc", "name": "Checkout Service", "created_at": shown(-48 * HOUR)},
+    assert reset_emulator().get("/projects").json["data"] == [
+        {"id": "proj_abc123", "name": "Storefront", "created_at": format_instant(-24 * HOUR)},
+        {"id": "proj_abc", "name": "Checkout Service", "created_at": format_instant(-48 * HOUR)},
     ]
 
 
 @pytest.mark.parametrize("key", [ADMIN, CI, VIEWER])
 def test_permission(key: str) -> None:
     """Every key with the permission gets the organization's projects."""
-    assert len(fresh().get("/projects", key=key).json["data"]) == 2
+    assert len(reset_emulator().get("/projects", key=key).json["data"]) == 2
 
 
 def test_without_permission() -> None:
@@ -38,11 +38,11 @@ def test_without_permission() -> None:
 
 def test_named() -> None:
     """The first start that names a project creates it in the start's organization."""
-    zof = fresh()
+    zof = reset_emulator()
     zof.advance(5_000)
     zof.start("tc_a", project_id="proj_new")
     first = zof.get("/projects").json["data"][0]
-    assert (first["id"], first["created_at"]) == ("proj_new", shown(5_000))
+    assert (first["id"], first["created_at"]) == ("proj_new", format_instant(5_000))
     assert first["name"]
     assert zof.get("/projects", key=OTHER).json["data"] == []
     zof.start("tc_a", project_id="proj_new")
@@ -52,7 +52,7 @@ def test_named() -> None:
 @given(names=st.lists(st.text("abcdefXYZ019_-", min_size=1, max_size=64), unique=True, max_size=30))
 def test_paged(names: list[str]) -> None:
     """Projects are listed newest first, each once, whatever the page size."""
-    zof = fresh()
+    zof = reset_emulator()
     before = [one["id"] for one in zof.walk("/projects")]
     for name in names:
         zof.start("tc_a", project_id=f"proj_{name}")
@@ -75,7 +75,7 @@ def test_a_project_is_forgotten_with_its_last_run() -> None:
     zof = Zof(max_runs=8)
     given = [one["id"] for one in zof.walk("/projects")]
     for number in range(40):
-        zof.ended("tc_a", project_id=f"proj_{number}")
+        zof.complete_run("tc_a", project_id=f"proj_{number}")
     kept = [one["project_id"] for one in zof.walk("/runs")]
     assert [one["id"] for one in zof.walk("/projects")] == [one for one in kept if one not in given] + given
     zof.start("tc_a", project_id="proj_0")
@@ -87,11 +87,11 @@ def test_a_walk_goes_on_while_projects_are_forgotten(limit: int, more: int, *, r
     """A walk shows each project once, in order, and all that stay, also when some are forgotten meanwhile."""
     zof = Zof(max_runs=8)
     for number in range(8):
-        zof.ended("tc_a", project_id=f"proj_{number}")
+        zof.complete_run("tc_a", project_id=f"proj_{number}")
     before = [one["id"] for one in zof.walk("/projects")]
     first = zof.get("/projects", limit=limit).json
     for number in range(more):
-        zof.ended("tc_a", project_id=f"proj_new_{number}")
+        zof.complete_run("tc_a", project_id=f"proj_new_{number}")
     if restores:
         assert zof.tell("PUT", "/snapshot", zof.control("/snapshot").json).status == 200
     found, page = list(first["data"]), first

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.http.exchanges import fresh
+from tests.http.exchanges import prepare_emulator
 from tests.zof import ADMIN, OTHER, STAGING, VIEWER, Zof
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_what_the_pages_name_exists(body: dict[str, object]) -> None:
 
 def test_environments() -> None:
     """The default environments are staging and production, and no others."""
-    zof = fresh()
+    zof = prepare_emulator()
     labels = ["staging", "production", "development", "Staging", "test", ""]
     answers = [zof.post("/runs", {**new("a"), "environment": label}).status for label in labels]
     assert answers == [201, 201, 400, 400, 400, 400]
@@ -80,7 +80,7 @@ def test_environments() -> None:
 def test_what_is_named_comes_into_being(name: str) -> None:
     """A start creates a well-formed unknown project or case in its organization."""
     assume(f"proj_{name}" not in {"proj_abc", "proj_abc123"})
-    zof = fresh()
+    zof = prepare_emulator()
     assert zof.post("/runs", new(name)).status == 201
     assert projects(zof)[0] == f"proj_{name}"
     assert zof.post("/runs", new(name)).status == 201
@@ -91,7 +91,7 @@ def test_what_is_named_comes_into_being(name: str) -> None:
 def test_what_is_named_belongs_to_who_named_it_first(name: str, keys: tuple[str, str]) -> None:
     """A created object belongs to the organization that named it first, and does not exist in another."""
     assume(name not in {"abc", "abc123"})
-    zof = fresh()
+    zof = prepare_emulator()
     first, second = keys
     assert zof.post("/runs", new(name), key=first).status == 201
     assert zof.post("/runs", new(name), key=second).error == (404, "not_found", "project_id")
@@ -109,7 +109,7 @@ def start_suite(zof: Zof, suite: str, key: str = ADMIN) -> Answer:
 @given(plain)
 def test_a_suite_that_comes_into_being(name: str) -> None:
     """A created suite holds three cases named after it, and keeps them."""
-    zof = fresh()
+    zof = prepare_emulator()
     assume(name != "pr_smoke")
     for _ in range(2):
         run = start_suite(zof, f"suite_{name}").json
@@ -120,7 +120,7 @@ def test_a_suite_that_comes_into_being(name: str) -> None:
 
 def test_a_suite_with_the_longest_name() -> None:
     """A suite whose name leaves no room for a number still holds three cases with well-formed IDs of their own."""
-    zof = fresh()
+    zof = prepare_emulator()
     run = start_suite(zof, "suite_" + "x" * 64).json
     cases = [one["test_case_id"] for one in run["case_outcomes"]]
     assert len(set(cases)) == 3
@@ -132,7 +132,7 @@ def test_a_suite_with_the_longest_name() -> None:
 )
 def test_words_of_a_suite_reach_its_cases(word: str, status: str) -> None:
     """The words in a suite's ID are also in the IDs of its created cases."""
-    run = fresh().ended(suite=f"suite_{word}")
+    run = prepare_emulator().complete_run(suite=f"suite_{word}")
     assert run["status"] == status
     assert [one["status"] for one in run["case_outcomes"]] == [status] * 3
 
@@ -163,7 +163,7 @@ REFUSALS: Final[dict[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("why", REFUSALS)
 def test_a_refused_start_brings_nothing_into_being(why: str) -> None:
     """A refused start creates nothing, so its IDs are free for other organizations."""
-    zof = fresh()
+    zof = prepare_emulator()
     before = projects(zof)
     assert zof.post("/runs", new("new") | REFUSALS[why]).status in {400, 404}
     assert projects(zof) == before
@@ -173,7 +173,7 @@ def test_a_refused_start_brings_nothing_into_being(why: str) -> None:
 
 def test_a_refused_suite_brings_nothing_into_being() -> None:
     """A start with a refused suite creates neither its project nor its cases."""
-    zof = fresh()
+    zof = prepare_emulator()
     body = {"project_id": "proj_new", "environment": "staging", "test_suite_id": "suite_new_missing"}
     assert zof.post("/runs", body).status == 404
     assert "proj_new" not in projects(zof)
@@ -182,14 +182,14 @@ def test_a_refused_suite_brings_nothing_into_being() -> None:
 
 def test_a_start_that_is_not_permitted_brings_nothing_into_being() -> None:
     """A start by a key without the permission creates nothing."""
-    zof = fresh()
+    zof = prepare_emulator()
     assert zof.post("/runs", new("new"), key=VIEWER).status == 403
     assert zof.post("/runs", new("new"), key=OTHER).status == 201
 
 
 def test_a_filter_brings_nothing_into_being() -> None:
     """Only a start creates objects; a filter that names a project does not."""
-    zof = fresh()
+    zof = prepare_emulator()
     assert zof.get("/runs", project_id="proj_new").json["data"] == []
     assert "proj_new" not in projects(zof)
     assert zof.post("/runs", new("new"), key=OTHER).status == 201
@@ -223,7 +223,7 @@ def test_strict_references_of_cases_and_suites(name: str) -> None:
 @given(worded)
 def test_words_tell_the_outcome(name: str) -> None:
     """A case whose ID contains `error` is in error, else `fail` fails, else `flaky` fails at first, else it passes."""
-    run = fresh().ended(f"tc_{name}")
+    run = prepare_emulator().complete_run(f"tc_{name}")
     expected = next(status for word, status in OUTCOMES.items() if word in name)
     assert run["case_outcomes"][0]["status"] == expected
     assert run["status"] == expected
@@ -232,23 +232,23 @@ def test_words_tell_the_outcome(name: str) -> None:
 @given(st.integers(1, 6), st.sampled_from(["tc_flaky", "tc_slow-flaky_1", "tc_xflakyx"]))
 def test_flaky(times: int, case: str) -> None:
     """A flaky case fails on every odd-numbered run of it, and passes on the others, whatever else runs."""
-    zof = fresh()
-    statuses = [zof.ended("tc_flaky_other", case, "tc_a")["case_outcomes"][1]["status"] for _ in range(times)]
+    zof = prepare_emulator()
+    statuses = [zof.complete_run("tc_flaky_other", case, "tc_a")["case_outcomes"][1]["status"] for _ in range(times)]
     assert statuses == ["passed" if number % 2 else "failed" for number in range(times)]
 
 
 def test_flaky_is_counted_for_each_case() -> None:
     """Each flaky case counts its own runs."""
-    zof = fresh()
-    statuses = [zof.ended(case)["status"] for case in ("tc_flaky_1", "tc_flaky_2", "tc_flaky_1", "tc_flaky_2")]
+    zof = prepare_emulator()
+    statuses = [zof.complete_run(case)["status"] for case in ("tc_flaky_1", "tc_flaky_2", "tc_flaky_1", "tc_flaky_2")]
     assert statuses == ["failed", "failed", "passed", "passed"]
 
 
 @given(plain)
 def test_a_case_takes_its_time(name: str) -> None:
     """A case takes 200 to 1,500 ms, the same each time that it runs."""
-    zof = fresh()
-    first, second = (zof.ended(f"tc_{name}")["case_outcomes"][0]["duration_ms"] for _ in range(2))
+    zof = prepare_emulator()
+    first, second = (zof.complete_run(f"tc_{name}")["case_outcomes"][0]["duration_ms"] for _ in range(2))
     assert 200 <= first <= 1_500
     assert first == second
 
@@ -256,6 +256,6 @@ def test_a_case_takes_its_time(name: str) -> None:
 @given(plain, st.sampled_from(["", "fail", "error"]))
 def test_slow(name: str, word: str) -> None:
     """A case whose ID contains `slow` takes 10 times as long, however it ends."""
-    duration = fresh().ended(f"tc_{name}slow{word}")["case_outcomes"][0]["duration_ms"]
+    duration = prepare_emulator().complete_run(f"tc_{name}slow{word}")["case_outcomes"][0]["duration_ms"]
     assert 2_000 <= duration <= 15_000
     assert duration % 10 == 0

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.http.exchanges import JSON, MIB, START, fresh, start
+from tests.http.exchanges import JSON, MIB, START, prepare_emulator, start
 from tests.zof import STAGING
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def post(zof: Zof, path: str, content: bytes, *headers: tuple[str, str], query: 
     return zof.send("POST", path + query, headers=headers or JSON, body=content)
 
 
-def malformed(prefix: str) -> st.SearchStrategy[str]:
+def draw_malformed(prefix: str) -> st.SearchStrategy[str]:
     """Text that is no ID with this prefix."""
     right = re.compile(prefix + r"[A-Za-z0-9_-]{1,64}")
     near = st.sampled_from([prefix, prefix.upper() + "a", f" {prefix}a", f"{prefix}a\n", prefix + "a" * 65, "é"])
@@ -71,14 +71,14 @@ def malformed(prefix: str) -> st.SearchStrategy[str]:
 def test_an_unknown_query_parameter(path: str, name: str) -> None:
     """A query parameter that an operation does not know is 400, and `param` names it."""
     assume(name not in READS[path])
-    answer = fresh().send("GET", f"{path}?{urlencode({name: 'x'})}")
+    answer = prepare_emulator().send("GET", f"{path}?{urlencode({name: 'x'})}")
     assert answer.error == (400, "invalid_request", name)
 
 
 @given(st.sampled_from(sorted(WRITES)), names)
 def test_an_unknown_query_parameter_of_a_write(path: str, name: str) -> None:
     """A write has no query parameters, so each is 400 and named, and the write is not performed."""
-    zof = fresh()
+    zof = prepare_emulator()
     answer = post(zof, path, json.dumps(WRITES[path]).encode(), query=f"?{urlencode({name: 'x'})}")
     assert answer.error == (400, "invalid_request", name)
     assert len(zof.walk("/runs")) == 2
@@ -87,20 +87,24 @@ def test_an_unknown_query_parameter_of_a_write(path: str, name: str) -> None:
 @given(st.integers(0, 300))
 def test_an_unknown_parameter_after_separators(many: int) -> None:
     """An unknown query parameter is refused also after any number of `&` with nothing between them."""
-    assert fresh().send("GET", f"/v1/runs?{'&' * many}verbose=1").error == (400, "invalid_request", "verbose")
+    assert prepare_emulator().send("GET", f"/v1/runs?{'&' * many}verbose=1").error == (
+        400,
+        "invalid_request",
+        "verbose",
+    )
 
 
 @pytest.mark.parametrize(("path", "name"), [(path, name) for path, known in READS.items() for name in known])
 def test_a_repeated_query_parameter(path: str, name: str) -> None:
     """A repeated query parameter is 400, even with equal values, and `param` names it."""
     value = urlencode({name: GOOD[name]})
-    assert fresh().send("GET", f"{path}?{value}&{value}").error == (400, "invalid_request", name)
+    assert prepare_emulator().send("GET", f"{path}?{value}&{value}").error == (400, "invalid_request", name)
 
 
 @given(st.sampled_from(sorted(WITH_BODY)), names, st.sampled_from([None, 1, "x", [], {}]))
 def test_an_unknown_body_field(path: str, name: str, value: Any) -> None:  # noqa: ANN401  a JSON value
     """A body field that an operation does not know is 400, and `param` names it."""
-    answer = post(fresh(), path, json.dumps({**WITH_BODY[path], name: value}).encode())
+    answer = post(prepare_emulator(), path, json.dumps({**WITH_BODY[path], name: value}).encode())
     assert answer.error == (400, "invalid_request", name)
 
 
@@ -114,21 +118,25 @@ def test_an_unknown_body_field(path: str, name: str, value: Any) -> None:  # noq
 )
 def test_null_is_no_value(path: str, body: dict[str, Any], name: str) -> None:
     """An optional field that is null in a body is 400, and `param` names it."""
-    assert post(fresh(), path, json.dumps({**body, name: None}).encode()).error == (400, "invalid_request", name)
+    assert post(prepare_emulator(), path, json.dumps({**body, name: None}).encode()).error == (
+        400,
+        "invalid_request",
+        name,
+    )
 
 
 @pytest.mark.parametrize(("path", "name"), [(path, name) for path, body in WITH_BODY.items() for name in body])
 def test_a_missing_field(path: str, name: str) -> None:
     """A required field that is missing is 400, and `param` names it."""
     body = {key: value for key, value in WITH_BODY[path].items() if key != name}
-    assert post(fresh(), path, json.dumps(body).encode()).error == (400, "invalid_request", name)
+    assert post(prepare_emulator(), path, json.dumps(body).encode()).error == (400, "invalid_request", name)
 
 
 @given(words, st.sampled_from(["/v1/runs/{}", "/v1/runs/{}/logs", "/v1/runs/{}/artifacts"]))
 def test_a_path_id_of_no_run(word: str, path: str) -> None:
     """A path ID that names nothing, whatever its form, is 404."""
     assume(word)
-    zof = fresh()
+    zof = prepare_emulator()
     assert zof.send("GET", path.format(quote(word, safe=""))).error == (404, "not_found", None)
     assert zof.send("POST", f"/v1/runs/{quote(word, safe='')}/cancel").error == (404, "not_found", None)
 
@@ -137,14 +145,14 @@ def test_a_path_id_of_no_run(word: str, path: str) -> None:
 def test_a_path_id_of_nothing(word: str, path: str) -> None:
     """A path ID that names no result and no artifact, whatever its form, is 404."""
     assume(word)
-    assert fresh().send("GET", path.format(quote(word, safe=""))).error == (404, "not_found", None)
+    assert prepare_emulator().send("GET", path.format(quote(word, safe=""))).error == (404, "not_found", None)
 
 
 @given(st.data())
 def test_a_malformed_id_in_a_query(data: st.DataObject) -> None:
     """A malformed ID in a query is 400, and `param` names the parameter."""
     path, name, prefix = data.draw(st.sampled_from([("/runs", "project_id", "proj_"), ("/results", "run_id", "run_")]))
-    answer = fresh().get(path, **{name: data.draw(malformed(prefix))})
+    answer = prepare_emulator().get(path, **{name: data.draw(draw_malformed(prefix))})
     assert answer.error == (400, "invalid_request", name)
 
 
@@ -152,44 +160,44 @@ def test_a_malformed_id_in_a_query(data: st.DataObject) -> None:
 def test_a_malformed_id_in_a_body(data: st.DataObject) -> None:
     """A malformed ID in a body is 400, and `param` names the field."""
     path, name, prefix, body = data.draw(st.sampled_from(IDS_IN_BODIES))
-    answer = fresh().post(path, {**body, name: data.draw(malformed(prefix))})
+    answer = prepare_emulator().post(path, {**body, name: data.draw(draw_malformed(prefix))})
     assert answer.error == (400, "invalid_request", name)
 
 
-@given(malformed("tc_"), st.integers(0, 499), st.integers(0, 499))
+@given(draw_malformed("tc_"), st.integers(0, 499), st.integers(0, 499))
 def test_a_malformed_id_in_a_list(word: str, place: int, more: int) -> None:
     """A malformed ID in a list of a body is 400, and `param` is the path to it."""
     cases = [f"tc_{number}" for number in range(max(place, more) + 1)]
     cases[place] = word
-    assert fresh().post("/runs", {**STAGING, "test_case_ids": cases}).error == (
+    assert prepare_emulator().post("/runs", {**STAGING, "test_case_ids": cases}).error == (
         400,
         "invalid_request",
         f"test_case_ids[{place}]",
     )
 
 
-def padded(size: int) -> bytes:
+def pad_start(size: int) -> bytes:
     """A valid start of this many bytes, padded with JSON white space."""
     return json.dumps(START).encode().ljust(size)
 
 
 def test_a_body_of_1_mib() -> None:
     """A body of 1 MiB is accepted."""
-    assert start(fresh(), body=padded(MIB)).status == 201
+    assert start(prepare_emulator(), body=pad_start(MIB)).status == 201
 
 
 @pytest.mark.parametrize("path", WITH_BODY)
 def test_a_body_of_more_than_1_mib(path: str) -> None:
     """A body of one byte more than 1 MiB is 413."""
-    assert post(fresh(), path, padded(MIB + 1)).error == (413, "payload_too_large", None)
+    assert post(prepare_emulator(), path, pad_start(MIB + 1)).error == (413, "payload_too_large", None)
 
 
 @pytest.mark.parametrize(("size", "status"), [(MIB, 201), (MIB + 1, 413)])
 def test_a_body_in_pieces(size: int, status: int) -> None:
     """The limit of 1 MiB also holds for a chunked body."""
-    body = padded(size)
+    body = pad_start(size)
     pieces = [body[at : at + 65_536] for at in range(0, size, 65_536)]
-    assert fresh().send("POST", "/v1/runs", headers=JSON, pieces=pieces).status == status
+    assert prepare_emulator().send("POST", "/v1/runs", headers=JSON, pieces=pieces).status == status
 
 
 @pytest.mark.parametrize("path", WITH_BODY)
@@ -198,7 +206,7 @@ def test_a_body_in_pieces(size: int, status: int) -> None:
 )
 def test_a_body_that_is_not_declared_json(path: str, declared: str) -> None:
     """A body without a JSON content type is 415, even if it is JSON."""
-    answer = post(fresh(), path, json.dumps(WITH_BODY[path]).encode(), ("content-type", declared))
+    answer = post(prepare_emulator(), path, json.dumps(WITH_BODY[path]).encode(), ("content-type", declared))
     assert answer.error == (415, "unsupported_media_type", "Content-Type")
 
 
@@ -207,7 +215,7 @@ def test_a_body_that_is_not_declared_json(path: str, declared: str) -> None:
 def test_a_body_in_a_content_coding(path: str, coding: str) -> None:
     """A body in a content coding is 415, which names the coding where it is one."""
     body = json.dumps(WITH_BODY[path]).encode()
-    answer = fresh().send("POST", path, headers=[*JSON, ("content-encoding", coding)], body=body)
+    answer = prepare_emulator().send("POST", path, headers=[*JSON, ("content-encoding", coding)], body=body)
     assert answer.error == (415, "unsupported_media_type", "Content-Encoding")
     assert (coding in answer.json["error"]["message"]) == (coding[0] in "gb")
 
@@ -215,7 +223,7 @@ def test_a_body_in_a_content_coding(path: str, coding: str) -> None:
 @pytest.mark.parametrize("coding", ["identity", "IDENTITY"])
 def test_a_body_in_no_content_coding(coding: str) -> None:
     """A body in the coding `identity` is in none."""
-    answer = fresh().send(
+    answer = prepare_emulator().send(
         "POST", "/v1/runs", headers=[*JSON, ("content-encoding", coding)], body=json.dumps(START).encode()
     )
     assert answer.status == 201
@@ -223,20 +231,20 @@ def test_a_body_in_no_content_coding(coding: str) -> None:
 
 def test_a_body_without_a_declaration() -> None:
     """A body without a `Content-Type` is 415."""
-    assert start(fresh(), content_type="").error == (415, "unsupported_media_type", "Content-Type")
+    assert start(prepare_emulator(), content_type="").error == (415, "unsupported_media_type", "Content-Type")
 
 
 @pytest.mark.parametrize("declared", ["application/json; charset=utf-8", "Application/JSON", "application/json ;x=y"])
 def test_a_body_that_is_declared_json_with_more(declared: str) -> None:
     """A media type is JSON in any case, and with any parameters."""
-    assert start(fresh(), content_type=declared).status == 201
+    assert start(prepare_emulator(), content_type=declared).status == 201
 
 
 @pytest.mark.parametrize("path", WITH_BODY)
 @pytest.mark.parametrize("declared", ["", "application/json", "text/plain"])
 def test_a_missing_body(path: str, declared: str) -> None:
     """A missing body is 400, whatever its content type."""
-    assert post(fresh(), path, b"", ("content-type", declared)).error == (400, "invalid_request", None)
+    assert post(prepare_emulator(), path, b"", ("content-type", declared)).error == (400, "invalid_request", None)
 
 
 @given(st.sampled_from(sorted(WITH_BODY)), st.binary(min_size=1) | st.text('[]{}:,"0123 \n\\tn', min_size=1))
@@ -246,26 +254,26 @@ def test_a_body_that_is_not_json(path: str, content: bytes | str) -> None:
     try:
         json.loads(raw)
     except ValueError:
-        assert post(fresh(), path, raw).error == (400, "invalid_request", None)
+        assert post(prepare_emulator(), path, raw).error == (400, "invalid_request", None)
 
 
 @given(st.sampled_from(sorted(WITH_BODY)), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.none()))
 def test_a_body_that_is_no_object(path: str, value: object) -> None:
     """JSON that is no object is 400, without `param`."""
-    assert post(fresh(), path, json.dumps(value).encode()).error == (400, "invalid_request", None)
+    assert post(prepare_emulator(), path, json.dumps(value).encode()).error == (400, "invalid_request", None)
 
 
 @given(st.sampled_from(sorted(READS)), st.binary(max_size=200), st.sampled_from(["application/json", "text/plain"]))
 def test_a_body_of_a_read_is_ignored(path: str, content: bytes, declared: str) -> None:
     """A read ignores a body."""
-    bare = fresh().send("GET", path)
-    assert fresh().send("GET", path, body=content, headers=[("content-type", declared)]) == bare
+    bare = prepare_emulator().send("GET", path)
+    assert prepare_emulator().send("GET", path, body=content, headers=[("content-type", declared)]) == bare
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"reason": null}', b"\xff", b" " * (MIB + 1)])
 def test_a_body_of_a_cancel_is_ignored(content: bytes) -> None:
     """A cancel ignores a body, whatever its content and length."""
-    zof = fresh()
+    zof = prepare_emulator()
     run = zof.start()
     answer = zof.send("POST", f"/v1/runs/{run['id']}/cancel", headers=[("content-type", "text/plain")], body=content)
     assert (answer.status, answer.json["status"]) == (200, "canceled")

@@ -19,7 +19,7 @@ from zof_emulator.scenarios.schema import SCHEMA
 from zof_emulator.settings import OFF
 from zof_emulator.spec.document import find_document, load_document
 
-from tests.http.stories import REQUESTS, told
+from tests.http.stories import REQUESTS, answer_story
 from tests.scenarios.scenarios import PNG, XML, scenarios
 from tests.zof import ADMIN, Zof
 
@@ -52,9 +52,9 @@ def zof_with(value: object, **more: Any) -> Zof:  # noqa: ANN401  settings
     return Zof(**{**chosen, **more}, deliveries=RecordedDeliveries(()))
 
 
-def outcome_of(zof: Zof, *cases: str, **fields: Any) -> str:  # noqa: ANN401
+def run_cases(zof: Zof, *cases: str, **fields: Any) -> str:  # noqa: ANN401
     """The status of a run of these cases when it has ended."""
-    return str(zof.ended(*cases, **fields)["status"])
+    return str(zof.complete_run(*cases, **fields)["status"])
 
 
 @settings(max_examples=60)
@@ -62,14 +62,14 @@ def outcome_of(zof: Zof, *cases: str, **fields: Any) -> str:  # noqa: ANN401
 def test_any_scenario(value: dict[str, Any], clock: str, story: list[str]) -> None:
     """With any scenario no request is answered with 5xx; its snapshot is restored, and its journal replays."""
     zof = zof_with(value, clock=clock)
-    answers = told(zof, story)
+    answers = answer_story(zof, story)
     assert [one for one in answers if one.status >= 500] == []
     assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()
     snapshot = zof.tell("GET", "/snapshot")
     other = Zof(deliveries=RecordedDeliveries(()))
     assert other.tell("PUT", "/snapshot", snapshot.json).status == 200
     assert other.tell("GET", "/snapshot").json["world"] == snapshot.json["world"]
-    assert [one for one in told(other, story) if one.status >= 500] == []
+    assert [one for one in answer_story(other, story) if one.status >= 500] == []
 
 
 @settings(max_examples=15)
@@ -77,17 +77,17 @@ def test_any_scenario(value: dict[str, Any], clock: str, story: list[str]) -> No
 def test_the_same_bytes(value: dict[str, Any], story: list[str]) -> None:
     """The same scenario, seed and clock give the same bytes, also after a reset and in a world made by a request."""
     one, two = zof_with(value), zof_with(value)
-    first = [answer.content for answer in told(one, story)]
-    assert first == [answer.content for answer in told(two, story)]
+    first = [answer.content for answer in answer_story(one, story)]
+    assert first == [answer.content for answer in answer_story(two, story)]
     assert one.control("/reset").status == 200
-    assert [answer.content for answer in told(one, story)] == first
+    assert [answer.content for answer in answer_story(one, story)] == first
 
 
 def test_the_nth_run_of_a_case() -> None:
     """A rule decides on the n-th run of a case: status, duration, message, category, log lines and artifacts."""
     zof = zof_with(OWN)
-    assert outcome_of(zof, "tc_pay") == "passed"
-    run = zof.ended("tc_pay")
+    assert run_cases(zof, "tc_pay") == "passed"
+    run = zof.complete_run("tc_pay")
     assert (run["status"], run["duration_ms"]) == ("failed", 300)
     result = zof.get("/results", run_id=run["id"]).json["data"][0]
     assert result["failure_summary"] == {"message": "the total was wrong", "category": "timeout"}
@@ -100,14 +100,14 @@ def test_the_nth_run_of_a_case() -> None:
     ]
     times = [one["timestamp"] for one in lines]
     assert times == sorted(times)
-    assert outcome_of(zof, "tc_pay") == "passed"
+    assert run_cases(zof, "tc_pay") == "passed"
 
 
 def test_artifacts_of_ones_own() -> None:
     """An artifact that a scenario gives is listed with the others and downloaded as it is."""
     zof = zof_with(OWN)
-    zof.ended("tc_pay")
-    run = zof.ended("tc_other", "tc_pay")
+    zof.complete_run("tc_pay")
+    run = zof.complete_run("tc_other", "tc_pay")
     found = zof.walk(f"/runs/{run['id']}/artifacts")
     assert [(one["name"], one["type"]) for one in found] == [
         (f"{run['id']}.junit.xml", "export"),
@@ -138,7 +138,7 @@ def test_artifacts_of_ones_own() -> None:
 def test_schedules(schedule: dict[str, Any], expected: str) -> None:
     """A rule applies to the runs that its schedule names, for each organization by itself."""
     zof = zof_with({"outcomes": [{"case": "tc_a", "status": "failed", **schedule}]})
-    assert "".join(outcome_of(zof, "tc_a")[0] for _ in expected) == expected
+    assert "".join(run_cases(zof, "tc_a")[0] for _ in expected) == expected
 
 
 def test_a_share_is_chosen_by_the_seed() -> None:
@@ -147,7 +147,7 @@ def test_a_share_is_chosen_by_the_seed() -> None:
     stories = []
     for seed in (1, 2, 1):
         zof = zof_with(rule, seed=seed)
-        stories.append("".join(outcome_of(zof, "tc_a")[0] for _ in range(100)))
+        stories.append("".join(run_cases(zof, "tc_a")[0] for _ in range(100)))
     assert stories[0] == stories[2] != stories[1]
     assert all(15 <= one.count("f") <= 45 for one in stories)
 
@@ -157,8 +157,8 @@ def test_the_nth_run_of_a_suite() -> None:
     zof = zof_with({"outcomes": [{"suite": "suite_a", "nth": 2, "status": "failed"}]})
     first = zof.start(suite="suite_a")
     assert zof.post(f"/runs/{first['id']}/cancel").status == 200  # it had begun, so it counts
-    assert outcome_of(zof, "tc_a_001") == "passed"
-    runs = [zof.ended(suite="suite_a") for _ in range(2)]
+    assert run_cases(zof, "tc_a_001") == "passed"
+    runs = [zof.complete_run(suite="suite_a") for _ in range(2)]
     assert [run["status"] for run in runs] == ["failed", "passed"]
     assert {one["status"] for one in runs[0]["case_outcomes"]} == {"failed"}
 
@@ -175,24 +175,24 @@ def test_where_a_rule_applies() -> None:
             ]
         }
     )
-    assert outcome_of(zof, "tc_a_slow") == "failed"
-    assert outcome_of(zof, "tc_a_slow", environment="production") == "error"
-    assert outcome_of(zof, "tc_b_001") == "passed"
-    assert zof.ended(suite="suite_b")["status"] == "error"
+    assert run_cases(zof, "tc_a_slow") == "failed"
+    assert run_cases(zof, "tc_a_slow", environment="production") == "error"
+    assert run_cases(zof, "tc_b_001") == "passed"
+    assert zof.complete_run(suite="suite_b")["status"] == "error"
 
 
 def test_words_decide_without_a_rule() -> None:
     """Words in the IDs of cases decide where no rule does, also beside a rule that says nothing of the outcome."""
     zof = zof_with({"outcomes": [{"case": "tc_x_fail", "duration_ms": [7, 7]}]})
-    run = zof.ended("tc_x_fail")
+    run = zof.complete_run("tc_x_fail")
     assert (run["status"], run["duration_ms"]) == ("failed", 7)
-    assert outcome_of(zof, "tc_y_error") == "error"
+    assert run_cases(zof, "tc_y_error") == "error"
 
 
 def test_timing() -> None:
     """The timing of a scenario replaces the durations of all cases without a rule."""
     zof = zof_with({"timing": {"shortest_ms": 3, "longest_ms": 3, "slow_factor": 7}})
-    assert zof.ended("tc_a", "tc_b_slow")["duration_ms"] == 3 + 21
+    assert zof.complete_run("tc_a", "tc_b_slow")["duration_ms"] == 3 + 21
 
 
 def test_keys() -> None:
@@ -294,7 +294,7 @@ def test_secrets_are_kept_out() -> None:
 def test_a_snapshot_in_another_process() -> None:
     """A snapshot works in a process that does not know its scenario: rules, counts and keys go on."""
     zof = zof_with(OWN)
-    assert outcome_of(zof, "tc_pay") == "passed"
+    assert run_cases(zof, "tc_pay") == "passed"
     other = Zof(deliveries=RecordedDeliveries(()))
     assert other.get("/runs", key=OWN_KEY).status == 401
     assert other.tell("PUT", "/snapshot", zof.tell("GET", "/snapshot").json).status == 200
@@ -304,15 +304,15 @@ def test_a_snapshot_in_another_process() -> None:
     digest = zof.tell("GET", "/scenario").json["scenario"]["keys"][0]["digest"]
     for header in (digest, f"Bearer {digest}"):
         assert other.send("GET", "/v1/runs", key=None, headers=[("authorization", header)]).status == 401
-    assert outcome_of(other, "tc_pay", key=OWN_KEY) == "failed"
-    assert outcome_of(zof, "tc_pay") == "failed"
+    assert run_cases(other, "tc_pay", key=OWN_KEY) == "failed"
+    assert run_cases(zof, "tc_pay") == "failed"
 
 
 def test_a_fork() -> None:
     """A fork has the scenario of its parent, and begins again with it after a reset."""
     zof = zof_with(OWN)
     assert zof.tell("POST", "/worlds/default/fork", {"name": "copy"}).status == 201
-    copy = zof.within("copy")
+    copy = zof.select_world("copy")
     for _ in range(2):
         assert [outcome_of_world(copy), outcome_of_world(copy)] == ["passed", "failed"]
         assert copy.get("/runs", key=OWN_KEY).status == 200
@@ -333,7 +333,7 @@ def test_replay() -> None:
     zof = zof_with(OWN)
     zof.key = OWN_KEY
     for _ in range(2):
-        zof.ended("tc_pay")
+        zof.complete_run("tc_pay")
     zof.get("/runs")
     zof.get("/runs", key="unknown-key")
     content = zof.tell("GET", "/journal.ndjson").content
@@ -353,7 +353,7 @@ def test_a_world_by_a_request() -> None:
     assert (config.capacity, config.rate.limit, config.max_runs, config.seed) == (2, 7, 9, 5)
     assert (config.environments, config.references.value, config.envelope.value) == (("qa",), "strict", "legacy")
     assert zof.tell("POST", "/worlds", {"name": "b", "scenario": OWN}).json["scenario"] == "own"
-    assert zof.within("b").get("/runs", key=OWN_KEY).status == 200
+    assert zof.select_world("b").get("/runs", key=OWN_KEY).status == 200
     assert zof.tell("POST", "/worlds", {"name": "c"}).json["scenario"] == "default"
 
 
@@ -376,7 +376,7 @@ def test_put_scenario() -> None:
     answer = zof.tell("PUT", "/scenario", {"scenario": OWN})
     assert (answer.status, answer.json["name"], answer.json["settings"]["capacity"]) == (200, "own", 3)
     for _ in range(2):
-        assert [outcome_of(zof, "tc_pay"), outcome_of(zof, "tc_pay")] == ["passed", "failed"]
+        assert [run_cases(zof, "tc_pay"), run_cases(zof, "tc_pay")] == ["passed", "failed"]
         zof.control("/reset")
     assert zof.tell("PUT", "/scenario", {"scenario": "tight-limits"}).json["settings"]["capacity"] == 1
     assert zof.tell("GET", "/scenario").json["scenario"]["name"] == "tight-limits"
@@ -386,10 +386,10 @@ def test_put_scenario() -> None:
 def test_a_new_world_has_the_scenario_of_the_default_world() -> None:
     """A world that comes into being with its first request begins as the default world does now."""
     zof = Zof()
-    assert zof.within("before").get("/runs", key=OWN_KEY).status == 401
+    assert zof.select_world("before").get("/runs", key=OWN_KEY).status == 401
     zof.tell("PUT", "/scenario", {"scenario": OWN})
-    assert zof.within("after").get("/runs", key=OWN_KEY).status == 200
-    assert zof.within("before").get("/runs", key=OWN_KEY).status == 200
+    assert zof.select_world("after").get("/runs", key=OWN_KEY).status == 200
+    assert zof.select_world("before").get("/runs", key=OWN_KEY).status == 200
 
 
 def test_the_schema_is_served() -> None:
@@ -407,15 +407,15 @@ def test_built_in(name: str) -> None:
 
 def test_what_the_built_in_scenarios_do() -> None:
     """Each built-in scenario does what it is for."""
-    assert outcome_of(zof_with("all-green"), "tc_x_fail", "tc_y_error") == "passed"
+    assert run_cases(zof_with("all-green"), "tc_x_fail", "tc_y_error") == "passed"
     flaky = zof_with("flaky-suite")
-    assert len({flaky.ended(suite="suite_flaky")["status"] for _ in range(30)}) > 1
+    assert len({flaky.complete_run(suite="suite_flaky")["status"] for _ in range(30)}) > 1
     queue = zof_with("slow-queue")
     assert queue.start()["status"] == "queued"
     queue.advance(60_000)
     assert queue.walk("/runs")[0]["status"] == "queued"
     outage = zof_with("platform-outage")
-    assert outcome_of(outage) == "error"
+    assert run_cases(outage) == "error"
     order = {"project_id": "proj_abc", "environment": "staging", "test_case_ids": ["tc_x"]}
     assert [outage.post("/runs", order).status for _ in range(3)] == [500, 201, 500]
     tight = zof_with("tight-limits", rate=load_object("tight-limits").settings["rate"])

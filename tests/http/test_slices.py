@@ -69,7 +69,7 @@ class Call:
         return Answer(head["status"], tuple(head["headers"]), content)
 
 
-def busy(**settings: Any) -> Zof:  # noqa: ANN401  a setting
+def make_busy(**settings: Any) -> Zof:  # noqa: ANN401  a setting
     """An emulator with three long runs."""
     zof = Zof(capacity=2, **settings)
     for _ in range(3):
@@ -82,7 +82,7 @@ LONG = b'{"by_ms": 10000000}'
 
 def test_others_are_served_while_a_world_settles() -> None:
     """Between the slices of an advance health and other worlds answer, and requests to the same world wait."""
-    zof = busy()
+    zof = make_busy()
     advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     assert not advance.step()
     waiting = [Call(zof, "GET", "/v1/runs"), Call(zof, "POST", "/_emulator/clock/advance", body=b'{"by_ms": 1}')]
@@ -110,7 +110,7 @@ def test_slices_change_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> 
     found = []
     for length in (1, 7, 1_000, 1 << 30):
         monkeypatch.setattr("zof_emulator.control.advance._SLICE", length)
-        zof = busy(seed=5)
+        zof = make_busy(seed=5)
         advance = Call(zof, "POST", "/_emulator/clock/advance", body=body)
         while not advance.step():
             pass
@@ -120,7 +120,7 @@ def test_slices_change_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_reset_ends_a_long_advance() -> None:
     """A world that is reset during an advance is in its initial state, and the advance is refused."""
-    zof = busy()
+    zof = make_busy()
     advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     assert not advance.step()
     assert zof.control("/reset").status == 200
@@ -132,7 +132,7 @@ def test_a_reset_ends_a_long_advance() -> None:
 
 def test_an_advance_that_is_given_up_leaves_the_world_free() -> None:
     """When the server drops a request between two slices, the world is served as before."""
-    zof = busy()
+    zof = make_busy()
     advance = Call(zof, "POST", "/_emulator/clock/advance", body=LONG)
     advance.step()
     advance._coroutine.close()  # noqa: SLF001  as a server does when it ends
@@ -273,7 +273,7 @@ def test_a_world_with_many_runs_begins_in_slices(
         zof = Zof(seed=5)
         if path == "/reset":
             assert zof.tell("PUT", "/scenario", {"scenario": HISTORY}).status == 200
-            assert zof.within("other").get("/runs").status == 200
+            assert zof.select_world("other").get("/runs").status == 200
         monkeypatch.setattr("zof_emulator.core.history.SLICE", length)
         made = Call(zof, method, f"/_emulator{path}", body=json.dumps(body).encode())
         steps = finish(made)
@@ -288,7 +288,7 @@ def late_worlds(count: int) -> Zof:
     now = [EPOCH]
     zof = Zof(clock="real", system=partial(max, now))
     for place in range(count):
-        zof.within(f"w{place}").start(*CASES[:100])
+        zof.select_world(f"w{place}").start(*CASES[:100])
     now.append(EPOCH + 24 * 3_600_000)
     return zof
 
@@ -315,7 +315,7 @@ def test_a_fork_of_a_late_world_is_made_in_slices(monkeypatch: pytest.MonkeyPatc
         steps += 1
         assert Call(zof, "GET", "/_emulator/health").step()
     assert steps > 20
-    assert zof.within("fork").get("/runs", limit=1).json["data"][0]["completed_at"] is not None
+    assert zof.select_world("fork").get("/runs", limit=1).json["data"][0]["completed_at"] is not None
 
 
 def test_a_world_of_a_request_begins_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,8 +340,8 @@ def test_a_world_of_a_request_begins_in_slices(monkeypatch: pytest.MonkeyPatch) 
             for other in others:
                 assert other.has_ended or other.step() or steps > 1
         assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default", "a", "b"]
-        assert zof.within("d").get("/runs").status == 409
-        content = zof.within("a").tell("GET", "/snapshot").content
+        assert zof.select_world("d").get("/runs").status == 409
+        content = zof.select_world("a").tell("GET", "/snapshot").content
         found.append((content, *(one.answer.content for one in (first, *others))))
     assert found[0] == found[1]
 
@@ -355,7 +355,7 @@ def test_a_world_that_is_given_up_is_not_there(monkeypatch: pytest.MonkeyPatch) 
     assert not call.step()
     call._coroutine.close()  # noqa: SLF001  as a server does when it ends
     assert zof.tell("GET", "/worlds/a").status == 404
-    assert zof.within("b").get("/runs").status == 200
+    assert zof.select_world("b").get("/runs").status == 200
 
 
 def test_a_new_scenario_that_is_given_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

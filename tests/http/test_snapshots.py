@@ -16,7 +16,7 @@ from zof_emulator.core.catalogue import Order
 from zof_emulator.core.limits import Rate, RateScope
 from zof_emulator.core.tenants import DEFAULT
 
-from tests.http.stories import of_api, stories, told
+from tests.http.stories import answer_story, list_api_answers, stories
 from tests.http.test_slices import Call
 from tests.zof import Answer, Zof
 
@@ -34,7 +34,7 @@ def put(zof: Zof, content: bytes) -> Answer:
     )
 
 
-def taken(zof: Zof) -> bytes:
+def take_snapshot(zof: Zof) -> bytes:
     """A snapshot."""
     answer = zof.tell("GET", "/snapshot")
     assert answer.status == 200
@@ -55,11 +55,11 @@ def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
 ) -> None:
     """After any history, a world restored in another emulator answers with the original's bytes."""
     one = Zof(rate=rate, clock=clock, capacity=capacity, max_runs=max_runs, seed=5)
-    told(one, before)
+    answer_story(one, before)
     other = Zof()
-    told(other, ["start", "start once"])
-    assert put(other, taken(one)).status == 200
-    assert of_api(other, after) == of_api(one, after)
+    answer_story(other, ["start", "start once"])
+    assert put(other, take_snapshot(one)).status == 200
+    assert list_api_answers(other, after) == list_api_answers(one, after)
 
 
 @settings(max_examples=30)
@@ -67,30 +67,30 @@ def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
 def test_fork_equals_restore(before: list[str], after: list[str], rate: Rate) -> None:
     """A fork equals a world that was restored from the parent's snapshot, also later."""
     zof = Zof(rate=rate)
-    told(zof, before)
+    answer_story(zof, before)
     assert zof.tell("POST", "/worlds/default/fork", {"name": "fork"}).status == 201
-    fork, twin = zof.within("fork"), Zof().within("fork")
-    assert put(twin, taken(zof)).status == 200
-    assert taken(fork) == taken(zof) == taken(twin)
-    assert of_api(fork, after) == of_api(twin, after)
+    fork, twin = zof.select_world("fork"), Zof().select_world("fork")
+    assert put(twin, take_snapshot(zof)).status == 200
+    assert take_snapshot(fork) == take_snapshot(zof) == take_snapshot(twin)
+    assert list_api_answers(fork, after) == list_api_answers(twin, after)
 
 
 @given(before=stories)
 def test_what_is_restored_is_the_same_again(before: list[str]) -> None:
     """A snapshot of a restored world equals the snapshot that it was restored from."""
     zof = Zof(rate=Rate(limit=9))
-    told(zof, before)
-    snapshot = taken(zof)
-    assert put(zof.within("again"), snapshot).status == 200
-    assert taken(zof.within("again")) == snapshot
+    answer_story(zof, before)
+    snapshot = take_snapshot(zof)
+    assert put(zof.select_world("again"), snapshot).status == 200
+    assert take_snapshot(zof.select_world("again")) == snapshot
 
 
 def test_what_a_restore_says() -> None:
     """The answer to a restore has the seed and the numbers of runs and answered requests."""
     zof = Zof(seed=3)
-    told(zof, ["start", "start", "runs"])
+    answer_story(zof, ["start", "start", "runs"])
     other = Zof()
-    assert put(other, taken(zof)).json == {"seed": 3, "runs": 4, "requests": 3}
+    assert put(other, take_snapshot(zof)).json == {"seed": 3, "runs": 4, "requests": 3}
     assert other.tell("GET", "/worlds/default").json["from_snapshot"] is True
     assert other.tell("GET", "/journal").json["data"] == []
 
@@ -98,7 +98,7 @@ def test_what_a_restore_says() -> None:
 def test_reset_after_a_restore() -> None:
     """A reset after a restore uses the emulator's settings, not the snapshot's."""
     zof = Zof(seed=3)
-    assert put(zof, taken(Zof(seed=4, scenario="empty"))).status == 200
+    assert put(zof, take_snapshot(Zof(seed=4, scenario="empty"))).status == 200
     zof.control("/reset")
     found = zof.tell("GET", "/worlds/default").json
     assert (found["seed"], found["runs"], found["from_snapshot"]) == (3, 2, False)
@@ -108,21 +108,21 @@ def test_reset_after_a_restore() -> None:
 def test_no_secret(before: list[str]) -> None:
     """A snapshot holds no key's secret, whatever the scope of the rate limit."""
     zof = Zof(rate=Rate(limit=9))
-    told(zof, before)
-    snapshot = taken(zof)
+    answer_story(zof, before)
+    snapshot = take_snapshot(zof)
     assert not [key.secret for key in DEFAULT.keys if key.secret.encode() in snapshot]
 
 
-SNAPSHOT: Final = taken(Zof(scenario="empty"))
+SNAPSHOT: Final = take_snapshot(Zof(scenario="empty"))
 TARGET: Final = Zof()
 
 
-def refused(content: bytes) -> str:
+def restore_refused(content: bytes) -> str:
     """The message that refuses an invalid snapshot; fails if anything changed."""
-    before = taken(TARGET)
+    before = take_snapshot(TARGET)
     answer = put(TARGET, content)
     assert answer.error[:2] == (400, "invalid_request"), answer.content
-    assert taken(TARGET) == before
+    assert take_snapshot(TARGET) == before
     message: str = answer.json["error"]["message"]
     assert message.isprintable()
     return message
@@ -132,32 +132,32 @@ def refused(content: bytes) -> str:
 @given(index=st.integers(0, len(SNAPSHOT) - 1), flipped=st.integers(1, 255))
 def test_one_damaged_byte(index: int, flipped: int) -> None:
     """A snapshot in which bits of any one byte are flipped is refused, and changes nothing."""
-    refused(SNAPSHOT[:index] + bytes([SNAPSHOT[index] ^ flipped]) + SNAPSHOT[index + 1 :])
+    restore_refused(SNAPSHOT[:index] + bytes([SNAPSHOT[index] ^ flipped]) + SNAPSHOT[index + 1 :])
 
 
 @given(size=st.integers(0, len(SNAPSHOT) - 1))
 def test_a_truncated_file(size: int) -> None:
     """A truncated snapshot is refused and changes nothing."""
-    refused(SNAPSHOT[:size])
+    restore_refused(SNAPSHOT[:size])
 
 
-def signed(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON value
+def sign_snapshot(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON value
     """A snapshot with this content and the right digest."""
     digest = sha256(orjson.dumps(world)).hexdigest()
     return orjson.dumps({"format": "zof-emulator-world", "version": 4, "sha256": digest, "world": world} | other)
 
 
-def signed_text(world: bytes) -> bytes:
+def sign_text(world: bytes) -> bytes:
     """A snapshot with this text as its world, and the right digest."""
     digest = sha256(world).hexdigest()
-    return b'{"format":"zof-emulator-world","version":3,"world":%b,"sha256":"%b"}' % (world, digest.encode())
+    return b'{"format":"zof-emulator-world","version":4,"world":%b,"sha256":"%b"}' % (world, digest.encode())
 
 
 @pytest.mark.parametrize("version", [0, 1, 99, -1])
 def test_another_version(version: int) -> None:
     """A snapshot of another version is refused, and the message names both versions."""
-    assert f"version {version}, and this emulator reads 4" in refused(
-        signed(json.loads(SNAPSHOT)["world"], version=version)
+    assert f"version {version}, and this emulator reads 4" in restore_refused(
+        sign_snapshot(json.loads(SNAPSHOT)["world"], version=version)
     )
 
 
@@ -167,19 +167,19 @@ def test_another_version(version: int) -> None:
      b'{"format":"zof-emulator-world","version":4,"sha256":"","world":{}}',
      b'{"format":"zof-emulator-world","version":4,"sha256":"","world":' + b'{"a":' * 300 + b"1" + b"}" * 301,
      b'{"format":"zof-emulator-world","version":true,"sha256":"","world":{}}',
-     signed({}), signed({}, format="zof-emulator-journal"), signed({}, more=1)],
+     sign_snapshot({}), sign_snapshot({}, format="zof-emulator-journal"), sign_snapshot({}, more=1)],
     ids=[str(number) for number in range(15)],
 )  # fmt: skip
 def test_other_json(content: bytes) -> None:
     """A document that is no snapshot is refused."""
-    refused(content)
+    restore_refused(content)
 
 
 @pytest.mark.parametrize("name", sorted(json.loads(SNAPSHOT)["world"]))
 @pytest.mark.parametrize("value", [None, True, "x", -1, 1.5, [1], {"x": 1}, [[1, 2]]], ids=repr)
 def test_a_world_that_cannot_be(name: str, value: object) -> None:
     """A snapshot with a right digest is refused when one field of its world has a value of another kind."""
-    refused(signed(json.loads(SNAPSHOT)["world"] | {name: value}))
+    restore_refused(sign_snapshot(json.loads(SNAPSHOT)["world"] | {name: value}))
 
 
 def test_a_large_snapshot() -> None:
@@ -194,10 +194,10 @@ def test_a_snapshot_of_many_runs() -> None:
     zof = Zof(scenario="empty")
     for _ in range(1_100):
         zof.start("tc_a")
-    snapshot = taken(zof)
+    snapshot = take_snapshot(zof)
     assert len(json.loads(snapshot)["world"]["runs"]) == 1_100
     assert put(TARGET, snapshot).status == 200
-    assert taken(TARGET) == snapshot
+    assert take_snapshot(TARGET) == snapshot
 
 
 def many_runs(count: int) -> Zof:
@@ -211,7 +211,7 @@ def many_runs(count: int) -> Zof:
 
 def test_others_are_served_while_a_snapshot_is_restored() -> None:
     """Between the pieces of a body and between the slices of the work after it, other requests are answered."""
-    snapshot = taken(many_runs(5_000))
+    snapshot = take_snapshot(many_runs(5_000))
     zof = Zof()
     restore = Call(zof, "PUT", "/_emulator/snapshot", body=snapshot)
     steps = 0
@@ -228,19 +228,19 @@ def test_others_are_served_while_a_snapshot_is_restored() -> None:
 def test_others_are_served_while_a_world_is_forked() -> None:
     """A fork of a large world is made in slices; it is there when it is complete, and equals its parent."""
     zof = many_runs(5_000)
-    before = taken(zof)
+    before = take_snapshot(zof)
     fork = Call(zof, "POST", "/_emulator/worlds/default/fork", body=b'{"name": "fork"}')
     assert not fork.step()
     assert zof.tell("GET", "/worlds/fork").status == 404
     while not fork.step():
         pass
     assert fork.answer.status == 201
-    assert taken(zof.within("fork")) == before
+    assert take_snapshot(zof.select_world("fork")) == before
 
 
 def test_a_restore_takes_memory_once() -> None:
     """Restoring takes little memory beyond that of the restored world: the text of the runs is not kept."""
-    snapshot = taken(many_runs(5_000))
+    snapshot = take_snapshot(many_runs(5_000))
     zof = Zof(scenario="empty")
     pieces = [snapshot[place : place + (1 << 16)] for place in range(0, len(snapshot), 1 << 16)]
     headers = [("content-type", "application/json")]
@@ -256,36 +256,38 @@ def test_a_restore_takes_memory_once() -> None:
 def test_a_window_of_an_unknown_key() -> None:
     """A snapshot may hold the rate limit of a key that this emulator does not know; the next snapshot holds it too."""
     world = json.loads(SNAPSHOT)["world"]
-    saved = signed(world | {"limits": {"0" * 24: [world["now"], 1, False]}})
+    saved = sign_snapshot(world | {"limits": {"0" * 24: [world["now"], 1, False]}})
     assert put(TARGET, saved).status == 200
-    assert json.loads(taken(TARGET))["world"] == json.loads(saved)["world"]
+    assert json.loads(take_snapshot(TARGET))["world"] == json.loads(saved)["world"]
 
 
 def test_white_space_changes_nothing() -> None:
     """A snapshot with other white space between its values is the same snapshot."""
     assert put(TARGET, json.dumps(json.loads(SNAPSHOT), indent=2).encode()).status == 200
-    assert taken(TARGET) == SNAPSHOT
+    assert take_snapshot(TARGET) == SNAPSHOT
 
 
 def test_runs_come_last() -> None:
     """A world whose runs come before another part is refused, since that part decides whether they are valid."""
     world = json.loads(SNAPSHOT)["world"]
-    assert "world.config is missing before world.runs" in refused(signed({"runs": world.pop("runs"), **world}))
+    assert "world.config is missing before world.runs" in restore_refused(
+        sign_snapshot({"runs": world.pop("runs"), **world})
+    )
 
 
 def test_a_repeated_part_is_refused() -> None:
     """A world that names a part twice is refused, and a document that names a field twice."""
-    assert "world is given twice" in refused(SNAPSHOT[:-1] + b',"world":{}}')
+    assert "world is given twice" in restore_refused(SNAPSHOT[:-1] + b',"world":{}}')
     world = orjson.dumps(json.loads(SNAPSHOT)["world"])
     twice = world.replace(b'"started":', b'"started":0,"started":')
-    assert "world.started is given twice" in refused(signed_text(twice))
-    assert "world.runs is not its last part" in refused(signed_text(world[:-1] + b',"more":1}'))
+    assert "world.started is given twice" in restore_refused(sign_text(twice))
+    assert "world.runs is not its last part" in restore_refused(sign_text(world[:-1] + b',"more":1}'))
 
 
 def test_a_value_that_is_too_long() -> None:
     """A document in which a value is longer than any snapshot has it is refused as such, and not as malformed."""
     for content in ({"format": "x" * 100_000}, [1] * 100_000, {"world": {"runs": [["x" * (1 << 20)]]}}):
-        assert "a value in it is longer than in any snapshot" in refused(orjson.dumps(content))
+        assert "a value in it is longer than in any snapshot" in restore_refused(orjson.dumps(content))
 
 
 def test_repeated_fields_are_counted_once() -> None:

@@ -22,7 +22,7 @@ RUNS: Final = 8
 """As many runs as the world keeps: each further one makes room by forgetting the oldest."""
 
 
-def full(**settings: Any) -> Zof:  # noqa: ANN401  a setting
+def make_full(**settings: Any) -> Zof:  # noqa: ANN401  a setting
     """An emulator that holds as many ended runs as it may."""
     zof = Zof(scenario="empty", max_runs=RUNS, capacity=RUNS, **settings)
     for _ in range(RUNS):
@@ -74,7 +74,7 @@ def forget_all(zof: Zof) -> None:
     """Let so many further runs end that the world forgets those that it held."""
     before = set(zof.world.runs)
     for _ in range(RUNS):
-        zof.ended("tc_later")
+        zof.complete_run("tc_later")
     assert not before & set(zof.world.runs)
 
 
@@ -91,8 +91,8 @@ def count(content: bytes, form: str) -> int:
 def test_covers_what_there_was(form: str, status: str | None, change: Callable[[Zof], object]) -> None:
     """An export is the same bytes, whether or not its runs are forgotten or the world is reset while it is sent."""
     asked = {"format": form} | ({"status": status} if status else {})
-    expected = export(full(), asked, lambda: None)
-    zof = full()
+    expected = export(make_full(), asked, lambda: None)
+    zof = make_full()
     assert export(zof, asked, lambda: change(zof)) == expected
     assert count(expected, form) == RUNS * len(CASES)
 
@@ -100,7 +100,7 @@ def test_covers_what_there_was(form: str, status: str | None, change: Callable[[
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_journal_keeps_what_was_sent(form: str) -> None:
     """The journal shows the beginning, the size and the digest of the bytes that were sent, whatever came after."""
-    zof = full()
+    zof = make_full()
     content = export(zof, {"format": form}, lambda: forget_all(zof))
     found = zof.tell("GET", "/journal?operation=exportResults").json["data"][0]["response"]
     assert (found["size"], found["sha256"]) == (len(content), sha256(content).hexdigest())
@@ -112,7 +112,7 @@ def test_the_journal_keeps_what_was_sent(form: str) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_replay_finds_no_difference(form: str) -> None:
     """A journal with an export during which runs were forgotten replays without a difference."""
-    zof = full()
+    zof = make_full()
     export(zof, {"format": form}, lambda: forget_all(zof))
     assert replay(zof.tell("GET", "/journal.ndjson").content).differing == ()
 
@@ -120,7 +120,7 @@ def test_a_replay_finds_no_difference(form: str) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_journal_that_is_read_meanwhile(form: str) -> None:
     """While an answer is sent the journal shows what has been sent, without a digest; it replays all the same."""
-    zof, read = full(), list[bytes]()
+    zof, read = make_full(), list[bytes]()
     content = export(zof, {"format": form}, lambda: read.append(zof.tell("GET", "/journal.ndjson").content))
     newest = json.loads(read[0].splitlines()[-1])["response"]
     assert (newest["sha256"], newest["truncated"]) == ("", True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from zof_emulator.spec.document import find_document, load_document
 
-from tests.http.histories import fresh
+from tests.http.histories import reset_emulator
 
 DOCUMENT: Final = load_document(find_document("control.yaml"))
 IDS: Final = {"/worlds/{id}": "default", "/worlds/{id}/fork": "default"}
@@ -41,7 +41,7 @@ def test_a_misspelt_field(method: str, path: str, name: str) -> None:
     wrong = name + "x"
     body = json.dumps({wrong: 1}).encode()
     target = f"/_emulator{path}".replace("{id}", IDS.get(path, "any"))
-    answer = fresh().send(method, target, key=None, headers=[("content-type", "application/json")], body=body)
+    answer = reset_emulator().send(method, target, key=None, headers=[("content-type", "application/json")], body=body)
     assert answer.error == (400, "invalid_request", wrong)
     message = answer.json["error"]["message"]
     assert message.startswith(f"{wrong} is not a field of this request; use ")
@@ -51,21 +51,21 @@ def test_a_misspelt_field(method: str, path: str, name: str) -> None:
 def test_a_request_without_fields() -> None:
     """An operation that takes no fields says so."""
     body, headers = b'{"seed": 1}', [("content-type", "application/json")]
-    answer = fresh().send("POST", "/_emulator/reset", key=None, headers=headers, body=body)
-    assert answer.json["error"]["message"] == "seed is not a field of this request; there are none"
+    answer = reset_emulator().send("POST", "/_emulator/reset", key=None, headers=headers, body=body)
+    assert answer.json["error"]["message"] == "seed is not a field of this request; it takes none"
 
 
 @pytest.mark.parametrize(("path", "name"), list_parameters())
 def test_a_misspelt_parameter(path: str, name: str) -> None:
     """A misspelt query parameter is refused before a wrong one, with the nearest that there is."""
-    answer = fresh().send("GET", f"/_emulator{path}?limit=0&{name}x=1", key=None)
+    answer = reset_emulator().send("GET", f"/_emulator{path}?limit=0&{name}x=1", key=None)
     assert answer.error == (400, "invalid_request", f"{name}x")
     assert answer.json["error"]["message"].endswith(f"; the nearest is {name}")
 
 
 def test_the_api_itself() -> None:
     """Operations of the API refuse an unknown field after what else is wrong, and name no other field."""
-    answer = fresh().post("/runs", {"project_idx": "proj_a"})
+    answer = reset_emulator().post("/runs", {"project_idx": "proj_a"})
     assert answer.error == (400, "invalid_request", "project_id")
-    answer = fresh().send("GET", "/v1/runs?limitx=1")
+    answer = reset_emulator().send("GET", "/v1/runs?limitx=1")
     assert answer.json["error"]["message"] == "limitx is not a query parameter of this operation"

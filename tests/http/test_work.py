@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zof_emulator.http.decode import find_repeated
 
 from tests.http.exchanges import JSON, START
-from tests.http.histories import fresh
+from tests.http.histories import reset_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,7 @@ REQUESTS: Final[dict[str, Send]] = {
 @pytest.mark.parametrize("count", [500, 2_000])
 def test_work_grows_with_the_input(send: Send, count: int) -> None:
     """A request with twice as many parts takes at most about twice as many steps."""
-    zof = fresh()
+    zof = reset_emulator()
     work = []
     for parts in (count, 2 * count):
         send(zof, parts)  # what is made once is made
@@ -131,14 +131,14 @@ def test_work_grows_with_the_input(send: Send, count: int) -> None:
 
 def test_a_filter_of_the_journal_has_at_most_100_fields() -> None:
     """The work of verifying is bounded by the journal: a filter names at most 100 fields of a body."""
-    zof = fresh()
+    zof = reset_emulator()
     assert _verify(zof, 100).error == (400, "invalid_request", "body.name_0")
     assert _verify(zof, 101).error == (400, "invalid_request", "body")
 
 
 def test_every_part_of_a_list_that_is_too_long_is_not_judged() -> None:
     """A list with too many items costs the same steps at twice the length, as only its length is checked."""
-    zof = fresh()
+    zof = reset_emulator()
 
     def send(count: int) -> Any:  # noqa: ANN401  an answer
         return _body(zof, json.dumps(START | {"test_case_ids": [1] * count}))

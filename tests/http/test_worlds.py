@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zof_emulator.app import EPOCH
 from zof_emulator.core.limits import Rate
 
-from tests.http.stories import REQUESTS, of_api, stories, told
+from tests.http.stories import REQUESTS, answer_story, list_api_answers, stories
 from tests.zof import STAGING, Answer, Zof
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def names(zof: Zof) -> list[str]:
     return [one["name"] for one in zof.tell("GET", "/worlds").json["data"]]
 
 
-def headed(zof: Zof, name: str, target: str = "/v1/runs", method: str = "GET") -> Answer:
+def ask_by_header(zof: Zof, name: str, target: str = "/v1/runs", method: str = "GET") -> Answer:
     """The answer to a request that names a world by the header."""
     return zof.send(method, target, headers=[("x-zof-world", name)])
 
@@ -43,9 +43,9 @@ def runs(zof: Zof) -> list[str]:
 def test_path_and_header_name_the_same_world(name: str) -> None:
     """Path, header, or both select the same world."""
     zof = Zof(scenario="empty")
-    started = zof.within(name).start()["id"]
-    assert [one["id"] for one in headed(zof, name).json["data"]] == [started]
-    assert [one["id"] for one in headed(zof.within(name), name).json["data"]] == [started]
+    started = zof.select_world(name).start()["id"]
+    assert [one["id"] for one in ask_by_header(zof, name).json["data"]] == [started]
+    assert [one["id"] for one in ask_by_header(zof.select_world(name), name).json["data"]] == [started]
     assert runs(zof) == ([started] if name == "default" else [])
 
 
@@ -53,7 +53,7 @@ def test_no_mark() -> None:
     """A request without a world goes to the default one."""
     zof = Zof(scenario="empty")
     started = zof.start()["id"]
-    assert runs(zof.within("default")) == [started]
+    assert runs(zof.select_world("default")) == [started]
     assert names(zof) == ["default"]
 
 
@@ -61,7 +61,7 @@ def test_no_mark() -> None:
 def test_path_and_header_differ(name: str) -> None:
     """A path and a header with different worlds are refused, and neither world is created."""
     zof = Zof()
-    assert headed(zof.within("a"), name).error == (400, "invalid_request", "X-Zof-World")
+    assert ask_by_header(zof.select_world("a"), name).error == (400, "invalid_request", "X-Zof-World")
     assert names(zof) == ["default"]
 
 
@@ -72,7 +72,7 @@ def test_name_that_cannot_be(name: str, path: str) -> None:
     zof = Zof()
     assert zof.send("GET", f"/w/{name}{path}").error == (400, "invalid_request", "name")
     if "%" not in name:
-        assert headed(zof, name).error == (400, "invalid_request", "name")
+        assert ask_by_header(zof, name).error == (400, "invalid_request", "name")
         assert zof.tell("POST", "/worlds", {"name": name}).error == (400, "invalid_request", "name")
         assert zof.tell("POST", "/worlds/default/fork", {"name": name}).error == (400, "invalid_request", "name")
     assert names(zof) == ["default"]
@@ -98,7 +98,7 @@ def links(value: Any) -> Iterator[str]:  # noqa: ANN401  a JSON value
 def test_links_lead_back(by_header: bool) -> None:  # noqa: FBT001
     """Every link in an answer leads to the same world and can be followed."""
     zof = Zof(scenario="empty")
-    inside = zof.within("a")
+    inside = zof.select_world("a")
     body = json.dumps({**STAGING, "test_case_ids": ["tc_fail"]}).encode()
     told_by = zof if by_header else inside
     mark = [("x-zof-world", "a")] if by_header else []
@@ -129,13 +129,15 @@ def test_no_cross_talk(steps: list[tuple[str, str]]) -> None:
     """State, clock, limits, idempotency, journal and request IDs of a world do not depend on other worlds."""
     together = Zof(rate=Rate(limit=12))
     for world, step in steps:
-        told(together.within(world), [step])
+        answer_story(together.select_world(world), [step])
     for name in ("default", "a", "b"):
-        alone = Zof(rate=Rate(limit=12)).within(name)
-        told(alone, [step for world, step in steps if world == name])
+        alone = Zof(rate=Rate(limit=12)).select_world(name)
+        answer_story(alone, [step for world, step in steps if world == name])
         for path in ("/snapshot", "/journal.ndjson", "/clock"):
-            assert together.within(name).tell("GET", path).content == alone.tell("GET", path).content
-        assert of_api(together.within(name), ["runs", "start once"]) == of_api(alone, ["runs", "start once"])
+            assert together.select_world(name).tell("GET", path).content == alone.tell("GET", path).content
+        assert list_api_answers(together.select_world(name), ["runs", "start once"]) == list_api_answers(
+            alone, ["runs", "start once"]
+        )
 
 
 def test_made_with_all_that_may_be_said() -> None:
@@ -146,7 +148,7 @@ def test_made_with_all_that_may_be_said() -> None:
     expected = {"name": "a", "base_url": "http://127.0.0.1:9630/w/a/v1", "seed": 7, "scenario": "empty", "runs": 0}
     assert made.json.items() >= {**expected, "from_snapshot": False, "requests": 0, "exchanges": 0}.items()
     assert made.json["clock"]["mode"] == "auto"
-    assert zof.within("a").start()["id"] == Zof(seed=7, scenario="empty").start()["id"]
+    assert zof.select_world("a").start()["id"] == Zof(seed=7, scenario="empty").start()["id"]
     assert zof.tell("GET", "/worlds/a").json["requests"] == 1
 
 
@@ -154,7 +156,7 @@ def test_made_as_the_default_one() -> None:
     """Omitted fields have the default world's values, also in a world created by its first request."""
     zof = Zof(seed=5, clock="auto", scenario="empty")
     said = zof.tell("POST", "/worlds", {"name": "a"}).json
-    runs(zof.within("b"))
+    runs(zof.select_world("b"))
     used = zof.tell("GET", "/worlds/b").json
     assert [(one["seed"], one["clock"]["mode"], one["scenario"]) for one in (said, used)] == [(5, "auto", "empty")] * 2
     assert names(zof) == ["default", "a", "b"]
@@ -164,7 +166,7 @@ def test_made_as_the_default_one() -> None:
 def test_made_twice(name: str) -> None:
     """A name in use is refused, and its world does not change."""
     zof = Zof()
-    zof.within("a").start()
+    zof.select_world("a").start()
     for answer in (zof.tell("POST", "/worlds", {"name": name}), zof.tell("POST", "/worlds/a/fork", {"name": name})):
         assert answer.error == (409, "conflict", "name")
     assert zof.tell("GET", "/worlds/a").json["runs"] == 3
@@ -184,7 +186,7 @@ def test_made_of_nonsense(body: object, param: str) -> None:
     assert names(zof) == ["default"]
 
 
-def unmounted(answer: Answer) -> tuple[int, dict[str, str], bytes]:
+def remove_mount(answer: Answer) -> tuple[int, dict[str, str], bytes]:
     """An answer without the world's mount and without `Content-Length`, which depends on the mount."""
     headers = {name: value.replace("/w/fork", "") for name, value in answer.headers.items() if name != "content-length"}
     return answer.status, headers, answer.content.replace(b"/w/fork", b"")
@@ -195,42 +197,42 @@ def unmounted(answer: Answer) -> tuple[int, dict[str, str], bytes]:
 def test_fork(before: list[str], after: list[str]) -> None:
     """Parent and fork answer the same requests equally except for links, and are independent."""
     zof = Zof(rate=Rate(limit=20))
-    told(zof, before)
+    answer_story(zof, before)
     zof.tell("POST", "/worlds/default/fork", {"name": "fork"})
     texts = [step for step in after if step not in {"a file", "artifacts", "logs"}] + ["runs", "artifacts"]
-    one = [unmounted(answer) for answer in of_api(zof.within("fork"), texts)]
-    assert one == [unmounted(answer) for answer in of_api(zof, texts)]
+    one = [remove_mount(answer) for answer in list_api_answers(zof.select_world("fork"), texts)]
+    assert one == [remove_mount(answer) for answer in list_api_answers(zof, texts)]
 
 
 def test_reset_of_one() -> None:
     """A reset restores the initial state of one world only."""
     zof = Zof()
     zof.tell("POST", "/worlds", {"name": "a", "seed": 7, "scenario": "empty"})
-    first = zof.within("a").start()["id"]
+    first = zof.select_world("a").start()["id"]
     zof.start()
-    zof.within("a").control("/reset")
+    zof.select_world("a").control("/reset")
     assert [zof.tell("GET", f"/worlds/{name}").json["runs"] for name in ("default", "a")] == [3, 0]
-    assert zof.within("a").start()["id"] == first
+    assert zof.select_world("a").start()["id"] == first
 
 
 def test_delete() -> None:
     """The answer to a deletion shows the world; a new world with its name starts empty."""
     zof = Zof()
-    first = zof.within("a").start()["id"]
+    first = zof.select_world("a").start()["id"]
     answer = zof.tell("DELETE", "/worlds/a")
     assert (answer.status, answer.json["runs"]) == (200, 3)
     assert names(zof) == ["default"]
     for method, path in (("GET", "/worlds/a"), ("DELETE", "/worlds/a")):
         assert zof.tell(method, path).error == (404, "not_found", None)
     assert zof.tell("POST", "/worlds/a/fork", {"name": "b"}).error == (404, "not_found", None)
-    assert zof.within("a").start()["id"] == first
+    assert zof.select_world("a").start()["id"] == first
 
 
 def test_the_default_one_stays() -> None:
     """The default world cannot be deleted through any world's control operations."""
     zof = Zof()
     zof.start()
-    for one in (zof, zof.within("a"), zof.within("default")):
+    for one in (zof, zof.select_world("a"), zof.select_world("default")):
         assert one.tell("DELETE", "/worlds/default").error == (409, "conflict", None)
     assert zof.tell("GET", "/worlds/default").json["runs"] == 3
 
@@ -238,14 +240,14 @@ def test_the_default_one_stays() -> None:
 def test_the_most(caplog: pytest.LogCaptureFixture) -> None:
     """At the limit of worlds, the answer and the log say so, and existing worlds continue."""
     zof = Zof(max_worlds=3)
-    zof.within("a").start()
+    zof.select_world("a").start()
     zof.tell("POST", "/worlds", {"name": "b"})
     with caplog.at_level(logging.WARNING, "zof_emulator"):
         for answer in (
             zof.tell("POST", "/worlds", {"name": "c"}),
             zof.tell("POST", "/worlds/a/fork", {"name": "c"}),
-            zof.within("c").get("/runs"),
-            headed(zof, "c"),
+            zof.select_world("c").get("/runs"),
+            ask_by_header(zof, "c"),
         ):
             assert answer.error == (409, "conflict", None)
             assert "3 worlds" in answer.json["error"]["message"]
@@ -253,9 +255,9 @@ def test_the_most(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 4
     assert "the limit of 3 worlds" in caplog.text
     assert names(zof) == ["default", "a", "b"]
-    assert zof.within("a").get("/runs").status == 200
+    assert zof.select_world("a").get("/runs").status == 200
     zof.tell("DELETE", "/worlds/b")
-    assert zof.within("c").get("/runs").status == 200
+    assert zof.select_world("c").get("/runs").status == 200
 
 
 def test_idle(caplog: pytest.LogCaptureFixture) -> None:
@@ -263,20 +265,20 @@ def test_idle(caplog: pytest.LogCaptureFixture) -> None:
     system = [EPOCH]
     zof = Zof(max_worlds=4, world_idle=10, system=lambda: system[0])
     for name in ("a", "b", "c"):
-        zof.within(name).get("/runs")
+        zof.select_world(name).get("/runs")
     system[0] += 10_000
-    zof.within("b").get("/runs")
+    zof.select_world("b").get("/runs")
     names(zof)
     zof.tell("GET", "/worlds/a")
     with caplog.at_level(logging.WARNING, "zof_emulator"):
-        assert zof.within("d").get("/runs").status == 409, "ten seconds are not more than ten"
+        assert zof.select_world("d").get("/runs").status == 409, "ten seconds are not more than ten"
         system[0] += 1
-        assert zof.within("d").get("/runs").status == 200
+        assert zof.select_world("d").get("/runs").status == 200
     assert "deleted 2 worlds" in caplog.text
     assert "--world-idle" in caplog.text
     assert names(zof) == ["default", "b", "d"]
     system[0] += 100_000
-    zof.within("e").get("/runs")
+    zof.select_world("e").get("/runs")
     assert names(zof) == ["default", "e"]
 
 
@@ -323,7 +325,7 @@ def test_what_is_told_of_an_exchange() -> None:
     """A log line of another world has the path as the client sent it."""
     heard: list[str] = []
     zof = Zof(on_exchange=lambda exchange: heard.append(exchange.path))
-    zof.within("a").get("/runs")
+    zof.select_world("a").get("/runs")
     zof.send("GET", "/w/a/_emulator/health", base="http://evil.test")
     assert heard == ["/w/a/v1/runs", "/w/a/_emulator/health"]
 
@@ -332,7 +334,7 @@ def test_forgotten_runs_are_said(caplog: pytest.LogCaptureFixture) -> None:
     """The first deletion of ended runs is logged with the world's name."""
     zof = Zof(max_runs=1)
     for _ in range(4):
-        zof.ended("tc_a")
+        zof.complete_run("tc_a")
     (line,) = [record.getMessage() for record in caplog.records]
     assert "--max-runs" in line
     world = zof.tell("GET", "/worlds/default").json

@@ -22,7 +22,7 @@ _EXPIRED: Final = "Bearer zof_test_expired"
 _CREATES: Final = "Bearer zof_test_creates"
 
 
-def as_admin(when: Callable[[Ask], bool], to: str = "") -> Callable[[], Defect]:
+def perform_as_admin(when: Callable[[Ask], bool], to: str = "") -> Callable[[], Defect]:
     """A request that must be refused is performed with the administrator's key."""
     return asks(lambda ask: ask.having("authorization", ADMIN) if when(ask) else ask, to)
 
@@ -46,7 +46,7 @@ def _forbidden_to_others(ask: Ask, inner: Inner) -> Response:
     return error(answer, 403, "forbidden") if theirs.ok else answer
 
 
-def _refused_to(key: str, operations: str) -> Callable[[], Defect]:
+def _refuse_key(key: str, operations: str) -> Callable[[], Defect]:
     def defect(ask: Ask, inner: Inner) -> Response:
         answer = inner(ask)
         meant = ask.operation in operations.split() and (not key or ask.key == key) and answer.ok
@@ -79,29 +79,29 @@ def _own_runs_only() -> Defect:
 ACCESS: Final = tuple(
     Mutant(name=name, rule=rule, make=make)
     for name, rule, make in (
-        ("logs-without-key", "auth.key-required", as_admin(lambda ask: not ask.key, "getRunLogs")),
-        ("export-without-key", "auth.key-required", as_admin(lambda ask: not ask.key, "exportResults")),
-        ("download-without-key", "artifacts.download.key", as_admin(lambda ask: not ask.key, "downloadArtifact")),
-        ("any-key", "auth.key-invalid", as_admin(lambda ask: ask.key.startswith("Bearer ") and "zof_test" not in ask.key)),
-        ("any-scheme", "auth.key-invalid", as_admin(lambda ask: ask.key.startswith("Basic "))),
-        ("expired-key-lives", "auth.key-expired", as_admin(lambda ask: ask.key == _EXPIRED)),
+        ("logs-without-key", "auth.key-required", perform_as_admin(lambda ask: not ask.key, "getRunLogs")),
+        ("export-without-key", "auth.key-required", perform_as_admin(lambda ask: not ask.key, "exportResults")),
+        ("download-without-key", "artifacts.download.key", perform_as_admin(lambda ask: not ask.key, "downloadArtifact")),
+        ("any-key", "auth.key-invalid", perform_as_admin(lambda ask: ask.key.startswith("Bearer ") and "zof_test" not in ask.key)),
+        ("any-scheme", "auth.key-invalid", perform_as_admin(lambda ask: ask.key.startswith("Basic "))),
+        ("expired-key-lives", "auth.key-expired", perform_as_admin(lambda ask: ask.key == _EXPIRED)),
         ("results-closed", "auth.key-accepted", answers(lambda a: error(a, 401, "unauthorized"), "listResults", 200)),
         ("runs-of-one-key", "auth.several-keys", _own_runs_only),
-        ("viewer-cannot-export", "auth.readers", _refused_to(_VIEWER, "exportResults")),
-        ("viewer-cannot-read-logs", "auth.readers", _refused_to(_VIEWER, "getRunLogs downloadArtifact")),
-        ("viewer-starts", "auth.start-permission", as_admin(lambda ask: ask.key == _VIEWER, "startRun")),
+        ("viewer-cannot-export", "auth.readers", _refuse_key(_VIEWER, "exportResults")),
+        ("viewer-cannot-read-logs", "auth.readers", _refuse_key(_VIEWER, "getRunLogs downloadArtifact")),
+        ("viewer-starts", "auth.start-permission", perform_as_admin(lambda ask: ask.key == _VIEWER, "startRun")),
         ("forbidden-start-runs", "auth.start-permission", always(_starts_though_forbidden)),
-        ("viewer-cancels", "auth.cancel-permission", as_admin(lambda ask: ask.key == _VIEWER, "cancelRun")),
-        ("projects-for-all", "auth.projects-permission", as_admin(lambda ask: ask.key == _CREATES, "listProjects")),
-        ("projects-closed", "auth.projects-reader", _refused_to("", "listProjects")),
+        ("viewer-cancels", "auth.cancel-permission", perform_as_admin(lambda ask: ask.key == _VIEWER, "cancelRun")),
+        ("projects-for-all", "auth.projects-permission", perform_as_admin(lambda ask: ask.key == _CREATES, "listProjects")),
+        ("projects-closed", "auth.projects-reader", _refuse_key("", "listProjects")),
         ("others-are-forbidden", "tenants.run", always(_forbidden_to_others)),
         ("others-read-logs", "tenants.run", seen_by_others("getRunLogs")),
         ("others-cancel", "tenants.run", seen_by_others("cancelRun")),
         ("others-read-results", "tenants.result", seen_by_others("getResult")),
         ("others-list-result-artifacts", "tenants.result", seen_by_others("listResultArtifacts")),
         ("others-download", "tenants.artifact", seen_by_others("downloadArtifact")),
-        ("others-list-runs", "tenants.lists", as_admin(lambda ask: ask.key == _OTHER, "listRuns")),
-        ("others-export", "tenants.lists", as_admin(lambda ask: ask.key == _OTHER, "exportResults")),
+        ("others-list-runs", "tenants.lists", perform_as_admin(lambda ask: ask.key == _OTHER, "listRuns")),
+        ("others-export", "tenants.lists", perform_as_admin(lambda ask: ask.key == _OTHER, "exportResults")),
     )
 )  # fmt: skip
 
@@ -112,7 +112,7 @@ def _bare(answer: Response) -> Response:
     return answer
 
 
-def _changed(name: str, change: Callable[[int], object]) -> Callable[[], Defect]:
+def _change_header(name: str, change: Callable[[int], object]) -> Callable[[], Defect]:
     """A rate-limit header has a wrong value."""
 
     def edit(answer: Response) -> Response:
@@ -141,7 +141,7 @@ def _sliding_reset() -> Defect:
     return defect
 
 
-def _counted(when: Callable[[Ask, Response], bool]) -> Callable[[], Defect]:
+def _count_request(when: Callable[[Ask, Response], bool]) -> Callable[[], Defect]:
     """A request that must not count against the limit does count."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -187,15 +187,15 @@ LIMITS: Final = (
             ("unlimited-cancel", "headers", answers(_bare, "cancelRun", 200)),
             ("errors-without-limits", "headers.errors", answers(_bare, "", 404)),
             ("bad-requests-without-limits", "headers.errors", answers(_bare, "", 400)),
-            ("reset-in-ms", "headers.form", _changed("reset", lambda at: at * 1000)),
-            ("reset-seconds-to-go", "headers.form", _changed("reset", lambda _: 60)),
-            ("remaining-negative", "headers.form", _changed("remaining", lambda left: left - 1_000_000_000)),
+            ("reset-in-ms", "headers.form", _change_header("reset", lambda at: at * 1000)),
+            ("reset-seconds-to-go", "headers.form", _change_header("reset", lambda _: 60)),
+            ("remaining-negative", "headers.form", _change_header("remaining", lambda left: left - 1_000_000_000)),
             ("remaining-constant", "remaining.falls", answers(_constant_remaining)),
-            ("remaining-above-limit", "remaining.falls", _changed("remaining", lambda left: left + 1_000)),
+            ("remaining-above-limit", "remaining.falls", _change_header("remaining", lambda left: left + 1_000)),
             ("reset-slides", "window", _sliding_reset),
             ("refused-keys-limited", "uncounted", always(_refusals_limited)),
-            ("wrong-methods-count", "uncounted", _counted(lambda _, answer: answer.status == 405)),
-            ("unknown-paths-count", "uncounted", _counted(lambda ask, _: not ask.operation and ask.method == "GET")),
+            ("wrong-methods-count", "uncounted", _count_request(lambda _, answer: answer.status == 405)),
+            ("unknown-paths-count", "uncounted", _count_request(lambda ask, _: not ask.operation and ask.method == "GET")),
             ("never-refused", "refused", always(_never_refused)),
             ("refused-early", "refused", always(_refuses_early)),
             ("no-retry-after", "refused", answers(lambda a: header(a, "retry-after", None), "", 429)),

@@ -30,7 +30,7 @@ from tests.mutants.layer import (
     errors,
     header,
     objects,
-    renamed,
+    rename_field,
     setting,
     status,
     without,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Response
 
 
-def _known(ask: Ask) -> set[str]:
+def _is_known(ask: Ask) -> set[str]:
     found = load_contract().find_operation(ask.method, ask.path)
     if found is None:
         return set()
@@ -50,7 +50,7 @@ def _known(ask: Ask) -> set[str]:
     return {each["name"] for each in given if each["in"] == "query"}
 
 
-def _translated(ours: str, theirs: str) -> Callable[[], Defect]:
+def _translate_ids(ours: str, theirs: str) -> Callable[[], Defect]:
     """IDs of a kind have another prefix, consistently in answers and requests."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -63,7 +63,7 @@ def _translated(ours: str, theirs: str) -> Callable[[], Defect]:
     return always(defect)
 
 
-def _numbered(name: str, form: str) -> Callable[[], Defect]:
+def _number_requests(name: str, form: str) -> Callable[[], Defect]:
     def make() -> Defect:
         numbers = count(1)
         return lambda ask, inner: header(inner(ask), name, form.format(next(numbers)))
@@ -71,7 +71,7 @@ def _numbered(name: str, form: str) -> Callable[[], Defect]:
     return make
 
 
-def _echoed(ask: Ask, inner: Inner) -> Response:
+def _echo_id(ask: Ask, inner: Inner) -> Response:
     theirs = ask.header("x-request-id")
     return header(inner(ask), "x-request-id", theirs) if theirs else inner(ask)
 
@@ -99,7 +99,9 @@ def _dropping_nulls(ask: Ask) -> Ask:
 
 def _knowing_only(ask: Ask) -> Ask:
     pairs = parse_qsl(ask.query, keep_blank_values=True)
-    return replace(ask, query=urlencode([pair for pair in pairs if pair[0] in _known(ask)])) if ask.operation else ask
+    return (
+        replace(ask, query=urlencode([pair for pair in pairs if pair[0] in _is_known(ask)])) if ask.operation else ask
+    )
 
 
 def _fields_only(names: str) -> Callable[[Ask], Ask]:
@@ -108,7 +110,7 @@ def _fields_only(names: str) -> Callable[[Ask], Ask]:
 
 
 def _unknown_first(ask: Ask, inner: Inner) -> Response:
-    unknown = {name: value for name, value in ask.params.items() if name not in _known(ask)}
+    unknown = {name: value for name, value in ask.params.items() if name not in _is_known(ask)}
     return inner(replace(ask, query=urlencode(unknown))) if ask.operation and unknown else inner(ask)
 
 
@@ -154,7 +156,7 @@ def _on_export(when: Callable[[Ask], bool]) -> Callable[[], Defect]:
     return asks(lambda ask: ask.saying(everything) if when(ask) else ask, "exportResults")
 
 
-def _redirected(ask: Ask, inner: Inner) -> Response:
+def _redirect(ask: Ask, inner: Inner) -> Response:
     answer = inner(ask)
     if ask.path.endswith("/") and answer.status == 404:
         return header(status(answer, 307), "location", ask.path.rstrip("/"))
@@ -197,18 +199,18 @@ CONVENTIONS: Final = tuple(
         ("missing-run-410", "status", answers(lambda a: status(a, 410), "getRunLogs", 404)),
         ("csv-dropped", "answered", always(_drops_exports)),
         ("crash-on-long-id", "no-server-error", always(_fails_on_length)),
-        ("job-ids", "ids.prefix", _translated("run_", "job_")),
-        ("result-ids", "ids.pattern", _translated("res_", "result-")),
+        ("job-ids", "ids.prefix", _translate_ids("run_", "job_")),
+        ("result-ids", "ids.pattern", _translate_ids("res_", "result-")),
         ("offset-times", "timestamps", objects(changing("created_at", lambda t: t.replace("Z", "+00:00")), RUNS)),
         ("fraction-times", "timestamps", objects(changing("completed_at", lambda t: t.replace("Z", ".000Z")), RESULTS)),
         ("float-durations", "durations", objects(changing("duration_ms", lambda ms: ms + 0.5), RUNS)),
-        ("camel-case", "snake-case", objects(renamed("failure_summary", "failureSummary"), RESULTS)),
+        ("camel-case", "snake-case", objects(rename_field("failure_summary", "failureSummary"), RESULTS)),
         ("request-id-not-on-pages", "request-id.present", answers(lambda a: header(a, "x-request-id", None), "listRuns", 200)),
         ("request-id-not-on-401", "request-id.everywhere", answers(lambda a: header(a, "x-request-id", None), "", 401)),
         ("request-id-not-on-405", "request-id.everywhere", answers(lambda a: header(a, "x-request-id", None), "", 405)),
         ("request-id-constant", "request-id.unique", answers(lambda a: header(a, "x-request-id", "req_" + "0" * 20))),
-        ("request-id-numbers", "request-id.form", _numbered("x-request-id", "{}")),
-        ("request-id-echoed", "request-id.server-made", always(_echoed)),
+        ("request-id-numbers", "request-id.form", _number_requests("x-request-id", "{}")),
+        ("request-id-echoed", "request-id.server-made", always(_echo_id)),
         ("download-inline", "headers.required", answers(lambda a: header(a, "content-disposition", "inline"), "downloadArtifact", 200)),
         ("relative-logs-url", "links.absolute", objects(changing("logs_url", lambda url: url[url.index("/v1") :]), RESULTS)),
         ("internal-host", "links.absolute", objects(changing("url", lambda url: url.replace("127.0.0.1", "10.0.0.7")), RUNS)),
@@ -247,7 +249,7 @@ ERRORS: Final = (
             ("no-allow", "method-not-allowed", answers(lambda a: header(a, "allow", None), "", 405)),
             ("allow-lies", "method-not-allowed", answers(lambda a: header(a, "allow", "DELETE"), "", 405)),
             ("wrong-method-404", "method-not-allowed", always(_wrong_method_not_found)),
-            ("slash-redirect", "unknown-path", always(_redirected)),
+            ("slash-redirect", "unknown-path", always(_redirect)),
             ("environment-message", "environment.message", errors(400, changing("message", lambda m: m.replace("environment must be", "Environment has to be")))),
             ("environment-no-param", "environment.param", errors(400, lambda e: e.pop("param", None) if e.get("param") == "environment" else None)),
             ("param-dropped", "param.field", errors(400, without("param"), "listRuns listResults")),

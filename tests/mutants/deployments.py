@@ -98,7 +98,7 @@ def _refuses_ci_key(operations: frozenset[str]) -> Callable[[], Defect]:
     return always(defect)
 
 
-def _in_utf16(answer: Response) -> Response:
+def _encode_utf16(answer: Response) -> Response:
     return content(answer, answer.body.decode().encode("utf-16")) if answer.json is not None else answer
 
 
@@ -132,7 +132,7 @@ ALL: Final = tuple(
         ("ci-key-cannot-list-results", "auth.ci-reader", _refuses_ci_key(frozenset({"listResults"}))),
         ("ci-key-cannot-export", "auth.ci-reader", _refuses_ci_key(frozenset({"exportResults"}))),
         ("json-as-html", "conventions.json", answers(lambda a: header(a, "content-type", "text/html") if a.json is not None else a)),
-        ("json-in-utf16", "conventions.json", answers(_in_utf16, "listResults", 200)),
+        ("json-in-utf16", "conventions.json", answers(_encode_utf16, "listResults", 200)),
         ("nan-durations", "conventions.json", answers(_not_a_number, RESULTS.replace(" exportResults", ""), 200)),
         ("infinite-score", "conventions.json", answers(_infinite, "getRun", 200)),
     )

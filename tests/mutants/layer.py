@@ -254,7 +254,7 @@ def without(name: str) -> Edit:
     return lambda one: one.pop(name, None) and None
 
 
-def renamed(before: str, after: str) -> Edit:
+def rename_field(before: str, after: str) -> Edit:
     """Gives a field another name."""
     return lambda one: one.update({after: one.pop(before)}) if before in one else None
 

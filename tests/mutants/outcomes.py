@@ -31,7 +31,7 @@ from tests.mutants.layer import (
     error,
     header,
     objects,
-    renamed,
+    rename_field,
     says,
     setting,
     status,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _NOT_PNG: Final = b"GIF89a, more or less"
 
 
-def _listed(edit: Edit, to: str) -> Callable[[], Defect]:
+def _edit_items(edit: Edit, to: str) -> Callable[[], Defect]:
     """The items of lists are edited as a whole."""
 
     def change(value: Any) -> None:  # noqa: ANN401  a JSON value
@@ -121,14 +121,14 @@ def _skipping(ask: Ask, inner: Inner) -> Response:
 # --- artifacts
 
 
-def _kept_for(days: int) -> Callable[[World], None]:
+def _keep_for(days: int) -> Callable[[World], None]:
     def plant(world: World) -> None:
         world.retention = replace(world.retention, artifacts_ms=days * DAY)
 
     return plant
 
 
-def _promised() -> Defect:
+def _promise_short_expiry() -> Defect:
     """`expires_at` of an artifact lies two years too early from the year 2027 on."""
 
     def edit(one: Any) -> None:  # noqa: ANN401  a JSON value
@@ -156,15 +156,15 @@ def _gif_for_png(ask: Ask, inner: Inner) -> Response:
     return answer
 
 
-def _padded(answer: Response) -> Response:
+def _pad(answer: Response) -> Response:
     return content(answer, answer.body + b"\n")
 
 
-def _flipped(answer: Response) -> Response:
+def _flip(answer: Response) -> Response:
     return content(answer, answer.body[:-1] + bytes([answer.body[-1] ^ 1]))
 
 
-def _shifted(answer: Response) -> Response:
+def _shift(answer: Response) -> Response:
     return content(answer, answer.body[1:] + b"\0")
 
 
@@ -199,36 +199,36 @@ LEFT_BEHIND: Final = (
             ("lines-without-level", "logs.shape", objects(without("level"), "getRunLogs")),
             ("lines-in-seconds", "logs.shape", objects(changing("timestamp", lambda at: at[:19] + "Z"), "getRunLogs")),
             ("logs-unreadable", "logs.readable", answers(lambda a: error(a, 404, "not_found"), "getRunLogs", 200)),
-            ("newest-line-first", "logs.oldest-first", _listed(lambda lines: lines.reverse(), "getRunLogs")),
+            ("newest-line-first", "logs.oldest-first", _edit_items(lambda lines: lines.reverse(), "getRunLogs")),
             ("lines-rewritten", "logs.append-only", _rewritten),
             ("log-not-followable", "logs.follow", always(_unfollowable)),
             ("log-without-end", "logs.follow", _endless),
             ("log-skips", "logs.follow.complete", always(_skipping)),
             ("log-has-no-more", "logs.has-more", bodies(setting(has_more=False), "getRunLogs")),
             ("result-artifacts-404", "artifacts.listed", answers(lambda a: error(a, 404, "not_found"), "listResultArtifacts", 200)),
-            ("artifacts-of-no-kind", "artifacts.kinds", objects(renamed("type", "kind"), ARTIFACTS)),
+            ("artifacts-of-no-kind", "artifacts.kinds", objects(rename_field("type", "kind"), ARTIFACTS)),
             ("artifacts-without-hash", "artifacts.fields", objects(without("sha256"), ARTIFACTS)),
             ("sizes-as-text", "artifacts.fields", objects(changing("size_bytes", str), ARTIFACTS)),
             ("no-screenshots", "artifacts.download", always(_no_screenshots)),
             ("size-off-by-one", "artifacts.size", objects(changing("size_bytes", lambda size: size + 1), ARTIFACTS)),
-            ("downloads-padded", "artifacts.size", answers(_padded, "downloadArtifact", 200)),
-            ("downloads-flipped", "artifacts.hash", answers(_flipped, "downloadArtifact", 200)),
+            ("downloads-padded", "artifacts.size", answers(_pad, "downloadArtifact", 200)),
+            ("downloads-flipped", "artifacts.hash", answers(_flip, "downloadArtifact", 200)),
             ("png-as-jpeg", "artifacts.type", objects(changing("content_type", lambda media: media.replace("png", "jpeg")), ARTIFACTS)),
             ("download-unnamed", "artifacts.attachment", answers(lambda a: header(a, "content-disposition", None), "downloadArtifact", 200)),
-            ("parts-shifted", "artifacts.range", answers(_shifted, "downloadArtifact", 206)),
+            ("parts-shifted", "artifacts.range", answers(_shift, "downloadArtifact", 206)),
             ("whole-as-part", "artifacts.range", always(_whole_as_part)),
             ("range-beyond-the-end-whole", "artifacts.range", always(_whole_beyond_the_end)),
             ("range-ignored", "artifacts.range", asks(lambda ask: ask.lacking("range"), "downloadArtifact")),
             ("gif-for-png", "artifacts.content", always(_gif_for_png)),
-            ("run-holds-its-own", "artifacts.run-holds-all", _listed(_dropping(lambda one: one["result_id"] is not None), "listRunArtifacts")),
-            ("no-traces", "artifacts.when", _listed(_dropping(_if("type", "trace")), ARTIFACTS)),
-            ("no-har", "artifacts.when", _listed(_dropping(lambda one: one["name"].endswith(".har")), "listRunArtifacts")),
+            ("run-holds-its-own", "artifacts.run-holds-all", _edit_items(_dropping(lambda one: one["result_id"] is not None), "listRunArtifacts")),
+            ("no-traces", "artifacts.when", _edit_items(_dropping(_if("type", "trace")), ARTIFACTS)),
+            ("no-har", "artifacts.when", _edit_items(_dropping(lambda one: one["name"].endswith(".har")), "listRunArtifacts")),
             ("unknown-artifact-empty", "artifacts.unknown", answers(lambda a: content(status(a, 200), b"", "application/zip"), "downloadArtifact", 404)),
             ("canceled-leaves-trace", "results.canceled-traceless", always(_traced_cancel)),
         )
     ),
-    Mutant(name="kept-for-30-days", rule="artifacts.retention", world=_kept_for(30)),
-    Mutant(name="kept-for-years", rule="artifacts.expiry", make=_promised, world=_kept_for(90 + 731)),
+    Mutant(name="kept-for-30-days", rule="artifacts.retention", world=_keep_for(30)),
+    Mutant(name="kept-for-years", rule="artifacts.expiry", make=_promise_short_expiry, world=_keep_for(90 + 731)),
 )  # fmt: skip
 
 
@@ -271,7 +271,7 @@ def _unstable() -> Defect:
     return objects(edit, "getResult")()
 
 
-def _hidden(ask: Ask, inner: Inner) -> Response:
+def _hide(ask: Ask, inner: Inner) -> Response:
     answer = inner(ask)
     gone = ask.operation == "getResult" and answer.fields.get("status") == "failed"
     return error(answer, 404, "not_found") if gone else answer
@@ -282,7 +282,7 @@ def _lax(ask: Ask) -> Ask:
     return ask if ask.params.get("created_after", "2").startswith("2") else ask.querying(created_after=None)
 
 
-def _unfiltered(*names: str) -> Callable[[], Defect]:
+def _ignore_filter(*names: str) -> Callable[[], Defect]:
     return asks(lambda ask: ask.querying(**dict.fromkeys(names)), "listResults")
 
 
@@ -296,12 +296,12 @@ FOUND: Final = tuple(
         ("result-without-reason", "shape", objects(without("failure_summary"), "getResult")),
         ("reasons-as-text", "shape", objects(changing("failure_summary", str), RESULTS)),
         ("result-without-case", "fields", objects(without("test_case_id"), "listResults getResult")),
-        ("first-case-lost", "per-case", _listed(_dropping(lambda one: one["id"].endswith("_001")), "listResults exportResults")),
+        ("first-case-lost", "per-case", _edit_items(_dropping(lambda one: one["id"].endswith("_001")), "listResults exportResults")),
         ("results-early", "not-before", always(_early)),
         ("wrong-environment", "agree", objects(changing("environment", lambda name: "production" if name == "staging" else "staging"), RESULTS)),
         ("wrong-duration", "agree", objects(changing("duration_ms", lambda ms: ms + 1), RESULTS)),
         ("result-unstable", "stable", _unstable),
-        ("failed-not-found", "get", always(_hidden)),
+        ("failed-not-found", "get", always(_hide)),
         ("another-when-retrieved", "get", objects(setting(project_id="proj_other"), "getResult")),
         ("unknown-result-empty", "get.unknown", answers(lambda a: says(status(a, 200), {}), "getResult", 404)),
         ("no-reason", "failure-summary", objects(setting(failure_summary=None), RESULTS)),
@@ -309,10 +309,10 @@ FOUND: Final = tuple(
         ("logs-url-lost", "logs-url", objects(changing("logs_url", lambda url: url.removesuffix("s")), RESULTS)),
         ("created-before-end", "times", objects(setting(created_at="2020-01-01T00:00:00Z"), RESULTS)),
         ("never-started-started", "canceled-unstarted", objects(_NEVER_STARTED, RESULTS)),
-        ("cases-backwards", "order", _listed(lambda items: items.reverse(), "listResults")),
-        ("run-filter-ignored", "filter.run", _unfiltered("run_id")),
-        ("result-status-ignored", "filter.status", _unfiltered("status")),
-        ("result-dates-ignored", "filter.date", _unfiltered("created_after", "created_before")),
+        ("cases-backwards", "order", _edit_items(lambda items: items.reverse(), "listResults")),
+        ("run-filter-ignored", "filter.run", _ignore_filter("run_id")),
+        ("result-status-ignored", "filter.status", _ignore_filter("status")),
+        ("result-dates-ignored", "filter.date", _ignore_filter("created_after", "created_before")),
         ("result-filters-lax", "filter.refused", asks(_lax, "listResults")),
     )
 )  # fmt: skip
@@ -379,8 +379,8 @@ EXPORTED: Final = tuple(
         ("csv-refused", "exports.formats", always(_no_csv)),
         ("export-later", "exports.at-once", answers(_later, "exportResults", 200)),
         ("export-unnamed", "exports.attachment", answers(lambda a: header(a, "content-disposition", "attachment"), "exportResults", 200)),
-        ("export-capped", "exports.equals-list", _listed(lambda items: items[:2], "exportResults")),
-        ("export-backwards", "exports.equals-list", _listed(lambda items: items.reverse(), "exportResults")),
+        ("export-capped", "exports.equals-list", _edit_items(lambda items: items[:2], "exportResults")),
+        ("export-backwards", "exports.equals-list", _edit_items(lambda items: items.reverse(), "exportResults")),
         ("csv-columns-swapped", "exports.csv.columns", _table(_backwards)),
         ("csv-headless", "exports.csv.columns", _table(lambda rows: rows.pop(0))),
         ("csv-narrow-rows", "exports.csv.form", _table(lambda rows: [row.pop() for row in rows[1:] if not row[-1]])),

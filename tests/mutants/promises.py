@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import World
 
 
-def _clamped(ask: Ask) -> Ask:
+def _clamp(ask: Ask) -> Ask:
     limit = ask.params.get("limit")
     if limit is None or (limit.isdigit() and 1 <= int(limit) <= 100):
         return ask
@@ -143,7 +143,7 @@ def _null_while_more(value: Any) -> None:  # noqa: ANN401  a JSON value
         value["next_cursor"] = None
 
 
-def _reversed(value: Any) -> None:  # noqa: ANN401  a JSON value
+def _reverse(value: Any) -> None:  # noqa: ANN401  a JSON value
     value["data"].reverse()
 
 
@@ -161,7 +161,7 @@ PAGES: Final = tuple(
         ("one-more-than-limit", "limit", asks(_one_more, "listRuns")),
         ("default-of-50", "default", asks(lambda ask: ask if "limit" in ask.params else ask.querying(limit="50"), "listRuns listResults")),
         ("maximum-of-50", "maximum", always(lambda ask, inner: inner(ask.querying(limit="0") if ask.params.get("limit") == "100" else ask))),
-        ("limit-clamped", "limit.refused", asks(_clamped, LISTS)),
+        ("limit-clamped", "limit.refused", asks(_clamp, LISTS)),
         ("page-skips", "walk", _later_pages(lambda v: v["data"].pop(0) if v["data"] else None, "listRuns")),
         ("page-repeats", "walk", _repeating),
         ("pages-by-offset", "walk.under-change", _by_offset),
@@ -170,8 +170,8 @@ PAGES: Final = tuple(
         ("empty-cursor", "next-cursor.null", bodies(_empty_for_null, "listRuns listProjects")),
         ("no-cursor-field", "next-cursor.null", bodies(lambda v: v.pop("next_cursor") and None if v["next_cursor"] is None else None, "listResults")),
         ("no-cursor-though-more", "next-cursor.given", bodies(_null_while_more, "listResults listRuns")),
-        ("oldest-first", "newest-first", bodies(_reversed, "listRuns")),
-        ("artifacts-oldest-first", "newest-first", bodies(_reversed, ARTIFACTS)),
+        ("oldest-first", "newest-first", bodies(_reverse, "listRuns")),
+        ("artifacts-oldest-first", "newest-first", bodies(_reverse, ARTIFACTS)),
         ("any-cursor", "cursor.malformed", _forgiving_cursor(lambda cursor, given: cursor not in given)),
         ("cursor-of-any-list", "cursor.foreign", _forgiving_cursor(lambda cursor, given: cursor in given)),
         ("filter-404", "filter.unknown-id", always(_filter_not_found)),
@@ -253,7 +253,7 @@ def _remembers(scope: Callable[[Ask], object], keep: Callable[[Response], bool],
     return make
 
 
-def _deduplicated() -> Defect:
+def _merge_equal_starts() -> Defect:
     """Equal starts without a key are treated as one."""
     seen: dict[bytes, Response] = {}
 
@@ -322,7 +322,7 @@ IDEMPOTENCY: Final = (
             ("idempotency-key-of-64", "key-form.accepted", asks(_short_key)),
             ("refusals-kept", "refused-not-kept", _remembers(_scope, lambda answer: answer.status in {400, 404}, lambda *_: True)),
             ("twins-race", "simultaneous", _racing),
-            ("starts-deduplicated", "without-key", _deduplicated),
+            ("starts-deduplicated", "without-key", _merge_equal_starts),
             ("export-key-ignored", "export", asks(lambda ask: ask.lacking("idempotency-key"), "exportResults")),
         )
     ),

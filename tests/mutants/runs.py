@@ -44,7 +44,7 @@ def _when(test: Callable[[Any], Any], edit: Edit) -> Edit:
     return lambda one: edit(one) if test(one) else None
 
 
-def _ended(run: Any) -> bool:  # noqa: ANN401  a JSON value
+def _has_ended(run: Any) -> bool:  # noqa: ANN401  a JSON value
     return run["status"] in ENDED
 
 
@@ -74,11 +74,11 @@ def _flips(shown: dict[str, int], run: Any) -> None:  # noqa: ANN401  a JSON val
 
 
 def _ends_later(shown: dict[str, int], run: Any) -> None:  # noqa: ANN401  a JSON value
-    if _ended(run) and _count(shown, run["id"]) > 1 and run["duration_ms"] is not None:
+    if _has_ended(run) and _count(shown, run["id"]) > 1 and run["duration_ms"] is not None:
         run["duration_ms"] += 1
 
 
-def _reopened() -> Defect:
+def _reopen() -> Defect:
     """A refused cancel sets the run running again."""
     reopened: set[str] = set()
 
@@ -106,7 +106,7 @@ def _canceled_though_refused() -> Defect:
     return defect
 
 
-def _swapped(run: Any) -> None:  # noqa: ANN401  a JSON value
+def _swap(run: Any) -> None:  # noqa: ANN401  a JSON value
     counts = run["summary"]
     counts["passed"], counts["failed"] = counts["failed"], counts["passed"]
 
@@ -138,7 +138,7 @@ def _failing_word(word: str) -> Edit:
     return _when(lambda run: run["status"] == word, setting(status="passed"))
 
 
-def _unfiltered(*names: str) -> Callable[[Ask], Ask]:
+def _ignore_filter(*names: str) -> Callable[[Ask], Ask]:
     return lambda ask: ask.querying(**dict.fromkeys(names))
 
 
@@ -202,30 +202,30 @@ SHOWN: Final = tuple(
         ("run-without-suite", "fields", objects(without("test_suite_id"), "listRuns")),
         ("back-to-queued", "status.transitions", _remembering(_back_to_queued, "getRun")),
         ("passed-then-failed", "status.terminal", _remembering(_flips, "getRun")),
-        ("reopened-by-cancel", "status.terminal", _reopened),
+        ("reopened-by-cancel", "status.terminal", _reopen),
         ("ever-longer", "terminal.frozen", _remembering(_ends_later, "getRun")),
         ("total-off-by-one", "summary.total", objects(lambda run: run["summary"].update(total=run["summary"]["total"] + 1), "listRuns")),
         ("running-uncounted", "summary.total", objects(lambda run: run["summary"].update(running=0), RUNS)),
-        ("counts-swapped", "summary.outcomes", objects(_swapped, RUN)),
+        ("counts-swapped", "summary.outcomes", objects(_swap, RUN)),
         ("failed-is-passed", "outcome", objects(_failing_word("failed"), RUNS)),
         ("error-is-passed", "outcome", objects(_failing_word("error"), RUNS)),
-        ("straggler", "outcomes.settled", objects(_when(_ended, _last_case(status="running")), "getRun")),
+        ("straggler", "outcomes.settled", objects(_when(_has_ended, _last_case(status="running")), "getRun")),
         ("result-ids-early", "outcomes.result-id", objects(_early_ids, RUN)),
         ("result-ids-never", "outcomes.result-id", objects(_no_ids, RUN)),
         ("started-while-queued", "times", objects(_when(lambda run: run["status"] == "queued", lambda run: run.update(started_at=run["created_at"])), RUNS)),
         ("completed-while-running", "times", objects(_when(lambda run: run["status"] == "running", lambda run: run.update(completed_at=run["created_at"])), RUNS)),
-        ("ended-before-start", "times", objects(_when(_ended, lambda run: run.update(completed_at="2020-01-01T00:00:00Z")), RUNS)),
+        ("ended-before-start", "times", objects(_when(_has_ended, lambda run: run.update(completed_at="2020-01-01T00:00:00Z")), RUNS)),
         ("list-without-durations", "list-agrees", objects(lambda run: run.update(duration_ms=None), "listRuns")),
         ("list-is-stale", "list-agrees", _stale_list),
         ("two-at-once", "sequence", objects(_two_at_once, RUN)),
         ("url-of-nothing", "url", objects(_page_of_another, RUNS)),
         ("unknown-run-403", "get.unknown", _unknown_is(lambda a: error(a, 403, "forbidden"), "getRun cancelRun")),
         ("unknown-run-has-logs", "get.unknown", _unknown_is(lambda a: says(status(a, 200), {"data": [], "has_more": False, "next_cursor": None}), "getRunLogs")),
-        ("project-filter-ignored", "filter.project", asks(_unfiltered("project_id"), "listRuns")),
-        ("status-filter-ignored", "filter.status", asks(_unfiltered("status"), "listRuns")),
+        ("project-filter-ignored", "filter.project", asks(_ignore_filter("project_id"), "listRuns")),
+        ("status-filter-ignored", "filter.status", asks(_ignore_filter("status"), "listRuns")),
         ("status-filter-lossy", "filter.status", always(_lossy_filter)),
-        ("date-filter-ignored", "filter.date", asks(_unfiltered("created_after", "created_before"), "listRuns")),
-        ("before-ignored", "filter.date", asks(_unfiltered("created_before"), "listRuns")),
+        ("date-filter-ignored", "filter.date", asks(_ignore_filter("created_after", "created_before"), "listRuns")),
+        ("before-ignored", "filter.date", asks(_ignore_filter("created_before"), "listRuns")),
         ("after-exclusive", "filter.date.bounds", always(_exclusive_after)),
         ("before-inclusive", "filter.date.bounds", asks(_inclusive_before, "listRuns")),
         ("wrong-filters-pass", "filter.refused", asks(_lax_filter, "listRuns")),
@@ -275,7 +275,7 @@ def _becomes(kind: type[World]) -> Callable[[World], None]:
     return plant
 
 
-def _as_canceled(run: dict[str, Any]) -> dict[str, Any]:
+def _show_canceled(run: dict[str, Any]) -> dict[str, Any]:
     finished = [one["status"] if one["status"] in ENDED else "canceled" for one in run["case_outcomes"]]
     counts = {name: finished.count(name) for name in run["summary"] if name != "total"}
     outcomes = [{**one, "status": now} for one, now in zip(run["case_outcomes"], finished, strict=True)]
@@ -289,8 +289,8 @@ def _says_canceled(test: Callable[[Any], bool]) -> Callable[[], Defect]:
     def defect(ask: Ask, inner: Inner) -> Response:
         if ask.operation == "cancelRun" and ask.key.endswith(("admin", "ci")):
             now = inner(ask.to(f"/v1/runs/{ask.id}"))
-            if now.ok and not _ended(now.fields) and test(now.fields):
-                return says(now, _as_canceled(now.fields))
+            if now.ok and not _has_ended(now.fields) and test(now.fields):
+                return says(now, _show_canceled(now.fields))
         return inner(ask)
 
     return always(defect)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Response
 
 
-def _refused(when: Callable[[dict[str, Any]], bool], number: int = 400, code: str = "invalid_request") -> Callable[[], Defect]:  # fmt: skip
+def _refuse(when: Callable[[dict[str, Any]], bool], number: int = 400, code: str = "invalid_request") -> Callable[[], Defect]:  # fmt: skip
     """A valid start is refused."""
 
     def defect(ask: Ask, inner: Inner) -> Response:
@@ -44,7 +44,7 @@ def _refused(when: Callable[[dict[str, Any]], bool], number: int = 400, code: st
     return always(defect)
 
 
-def _mended(mend: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], Defect]:
+def _correct(mend: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], Defect]:
     """An invalid start is corrected and accepted."""
     return asks(lambda ask: replace(ask, body=json.dumps(mend(ask.fields)).encode()) if ask.fields else ask, "startRun")
 
@@ -57,7 +57,7 @@ def _malformed_is_missing(ask: Ask, inner: Inner) -> Response:
     return answer
 
 
-def _without_duplicates(body: dict[str, Any]) -> dict[str, Any]:
+def _drop_duplicates(body: dict[str, Any]) -> dict[str, Any]:
     cases = body.get("test_case_ids")
     whole = isinstance(cases, list) and all(isinstance(case, str) for case in cases)
     return {**body, "test_case_ids": list(dict.fromkeys(cases or ()))} if whole else body
@@ -68,14 +68,14 @@ def _at_most_500(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "test_case_ids": cases[:500]} if isinstance(cases, list) else body
 
 
-def _coerced(body: dict[str, Any]) -> dict[str, Any]:
+def _coerce(body: dict[str, Any]) -> dict[str, Any]:
     cases = body.get("test_case_ids")
     body = {**body, "test_case_ids": [cases]} if isinstance(cases, str) else body
     project = body.get("project_id")
     return {**body, "project_id": f"proj_{project}"} if isinstance(project, int) else body
 
 
-def _found(body: dict[str, Any]) -> dict[str, Any]:
+def _find_names(body: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.dumps(body).replace("missing", "found"))
     return found
 
@@ -134,7 +134,7 @@ def _appears_late() -> Defect:
     return defect
 
 
-def _unlisted(ask: Ask, inner: Inner) -> Response:
+def _hide_unstarted(ask: Ask, inner: Inner) -> Response:
     """A run is not listed until it has started."""
     answer = inner(ask)
     if ask.operation != "listRuns" or not answer.ok:
@@ -149,11 +149,11 @@ def _running(run: Any) -> None:  # noqa: ANN401  a JSON value
     run["case_outcomes"][0]["status"] = "running"
 
 
-def _sorted(run: Any) -> None:  # noqa: ANN401  a JSON value
+def _sort(run: Any) -> None:  # noqa: ANN401  a JSON value
     run["case_outcomes"].sort(key=lambda one: str(one["test_case_id"]))
 
 
-def _elsewhere(answer: Response) -> Response:
+def _move_location(answer: Response) -> Response:
     location = answer.header("location") or ""
     return header(answer, "location", location.replace("/v1/runs/", "/v1/run/"))
 
@@ -169,28 +169,28 @@ def _no_location(answer: Response) -> Response:
 ALL: Final = tuple(
     Mutant(name=name, rule=f"runs.{rule}", make=make)
     for name, rule, make in (
-        ("cases-refused", "start.accepted", _refused(lambda body: "test_case_ids" in body and len(body) == 3)),
+        ("cases-refused", "start.accepted", _refuse(lambda body: "test_case_ids" in body and len(body) == 3)),
         ("start-without-id", "start.accepted", objects(without("id"), "startRun")),
-        ("suites-refused", "start.suite", _refused(lambda body: "test_suite_id" in body and len(body) == 3)),
-        ("production-refused", "start.production", _refused(lambda body: body.get("environment") == "production")),
+        ("suites-refused", "start.suite", _refuse(lambda body: "test_suite_id" in body and len(body) == 3)),
+        ("production-refused", "start.production", _refuse(lambda body: body.get("environment") == "production")),
         ("start-200", "start.created", answers(lambda a: status(a, 200), "startRun", 201)),
         ("start-202", "start.created", answers(lambda a: status(a, 202), "startRun", 201)),
         ("no-location", "start.location", answers(_no_location, "startRun", 201)),
-        ("location-elsewhere", "start.location", answers(_elsewhere, "startRun", 201)),
+        ("location-elsewhere", "start.location", answers(_move_location, "startRun", 201)),
         ("begins-running", "start.queued", objects(_running, "startRun")),
-        ("cases-sorted", "start.echo", objects(_sorted, "startRun getRun")),
+        ("cases-sorted", "start.echo", objects(_sort, "startRun getRun")),
         ("environment-lost", "start.echo", objects(setting(environment="default"), "startRun getRun")),
         ("appears-late", "start.retrievable", _appears_late),
-        ("queued-unlisted", "start.retrievable", always(_unlisted)),
-        ("environment-optional", "start.required", _mended(lambda body: {"environment": "staging", **body})),
-        ("project-optional", "start.required", _mended(lambda body: {"project_id": "proj_abc123", **body})),
-        ("cases-before-suite", "start.either", _mended(_both)),
+        ("queued-unlisted", "start.retrievable", always(_hide_unstarted)),
+        ("environment-optional", "start.required", _correct(lambda body: {"environment": "staging", **body})),
+        ("project-optional", "start.required", _correct(lambda body: {"project_id": "proj_abc123", **body})),
+        ("cases-before-suite", "start.either", _correct(_both)),
         ("neither-blames-nobody", "start.either", errors(400, lambda e: e.pop("param", None) if e.get("param") == "test_case_ids" else None, "startRun")),
-        ("duplicates-pass", "start.case-count", _mended(_without_duplicates)),
-        ("501-cases-pass", "start.case-count", _mended(_at_most_500)),
+        ("duplicates-pass", "start.case-count", _correct(_drop_duplicates)),
+        ("501-cases-pass", "start.case-count", _correct(_at_most_500)),
         ("malformed-is-missing", "start.id-form", always(_malformed_is_missing)),
-        ("values-coerced", "start.types", _mended(_coerced)),
-        ("missing-is-found", "start.unknown-reference", _mended(_found)),
+        ("values-coerced", "start.types", _correct(_coerce)),
+        ("missing-is-found", "start.unknown-reference", _correct(_find_names)),
         ("missing-blames-nobody", "start.unknown-reference", errors(404, without("param"), "startRun")),
         ("refused-leaves-run", "start.refused-makes-nothing", _leaves_a_run(400)),
         ("missing-leaves-run", "start.refused-makes-nothing", _leaves_a_run(404)),

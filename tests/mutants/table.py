@@ -41,7 +41,7 @@ def verify(mutant: Mutant) -> Verification:
     return run(target(mutant), max_examples=0)
 
 
-def broken(verification: Verification) -> frozenset[str]:
+def list_broken(verification: Verification) -> frozenset[str]:
     """The rules that a verification finds broken."""
     verdicts = {Verdict.VIOLATED, Verdict.DIFFERS}
     return frozenset(each.rule.name for each in verification.results if each.verdict in verdicts)
@@ -75,7 +75,7 @@ def measure(names: Sequence[str]) -> dict[str, frozenset[str]]:
     """The broken rules of each mutant: those in `names` measured, the others as the page has them if it has them."""
     known = rows(PAGE.read_text(encoding="utf-8")) if names else {}
     return {
-        name: known[name] if name in known and name not in names else broken(verify(mutant))
+        name: known[name] if name in known and name not in names else list_broken(verify(mutant))
         for name, mutant in MUTANTS.items()
     }
 

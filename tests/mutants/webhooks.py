@@ -11,7 +11,7 @@ from zof_emulator.core.endpoints import EventType
 from zof_emulator.core.outbox import Outbox
 from zof_emulator.webhooks.signing import HEADER, sign
 
-from tests.mutants.access import as_admin, seen_by_others
+from tests.mutants.access import perform_as_admin, seen_by_others
 from tests.mutants.layer import (
     Ask,
     Defect,
@@ -59,24 +59,24 @@ def _secret_in_list() -> Defect:
     return defect
 
 
-def _without_secret_on_replay(answer: Response) -> Response:
+def _drop_secret_on_replay(answer: Response) -> Response:
     if answer.header("idempotency-replayed") is None:
         return answer
     return says(answer, {name: value for name, value in answer.fields.items() if name != "secret"})
 
 
-def _with_known_events(ask: Ask) -> Ask:
+def _keep_known_events(ask: Ask) -> Ask:
     events = [event for event in ask.fields.get("events", ()) if event in _KNOWN]
     return ask.saying({**ask.fields, "events": list(dict.fromkeys(events)) or ["run.failed"]}) if ask.fields else ask
 
 
-def _with_some_url(ask: Ask) -> Ask:
+def _replace_url(ask: Ask) -> Ask:
     url = str(ask.fields.get("url", ""))
     is_good = url.startswith("http") and "@" not in url
     return ask if is_good or not ask.fields else ask.saying({**ask.fields, "url": "http://127.0.0.1:9/"})
 
 
-def _without_short_secret(ask: Ask) -> Ask:
+def _drop_short_secret(ask: Ask) -> Ask:
     fields = {name: value for name, value in ask.fields.items() if name != "secret" or len(value) > 15}
     return ask.saying(fields) if ask.fields != fields else ask
 
@@ -120,7 +120,7 @@ def _sign_other_writing(secret: str, body: bytes, _right: str) -> str:
     return sign(secret, json.dumps(json.loads(body)).encode())
 
 
-def _in_base64(_secret: str, _body: bytes, right: str) -> str:
+def _encode_base64(_secret: str, _body: bytes, right: str) -> str:
     return base64.b64encode(bytes.fromhex(right)).decode()
 
 
@@ -203,19 +203,19 @@ ALL: Final = (
     Mutant(
         name="webhook-secret-not-replayed",
         rule="webhooks.secret.replay",
-        make=answers(_without_secret_on_replay, "createWebhook"),
+        make=answers(_drop_secret_on_replay, "createWebhook"),
     ),
-    Mutant(name="unknown-events-taken", rule="webhooks.events.refused", make=asks(_with_known_events, "createWebhook")),
-    Mutant(name="any-webhook-url-taken", rule="webhooks.url.refused", make=asks(_with_some_url, "createWebhook")),
+    Mutant(name="unknown-events-taken", rule="webhooks.events.refused", make=asks(_keep_known_events, "createWebhook")),
+    Mutant(name="any-webhook-url-taken", rule="webhooks.url.refused", make=asks(_replace_url, "createWebhook")),
     Mutant(
         name="short-webhook-secrets-taken",
         rule="webhooks.secret.refused",
-        make=asks(_without_short_secret, "createWebhook"),
+        make=asks(_drop_short_secret, "createWebhook"),
     ),
     Mutant(
         name="webhooks-for-everyone",
         rule="webhooks.permission",
-        make=as_admin(lambda ask: ask.key == _CI, "listWebhooks createWebhook testWebhook"),
+        make=perform_as_admin(lambda ask: ask.key == _CI, "listWebhooks createWebhook testWebhook"),
     ),
     Mutant(
         name="unknown-webhook-400",
@@ -257,7 +257,7 @@ ALL: Final = (
         rule="webhooks.signature.form",
         compose=_sign_as(lambda _secret, _body, right: right.upper()),
     ),
-    Mutant(name="signature-in-base64", rule="webhooks.signature.form", compose=_sign_as(_in_base64)),
+    Mutant(name="signature-in-base64", rule="webhooks.signature.form", compose=_sign_as(_encode_base64)),
     Mutant(
         name="no-run-started",
         rule="webhooks.started",

@@ -23,7 +23,7 @@ def read(content: bytes) -> list[list[str]]:
     return list(csv.reader(StringIO(content.decode(), newline=""), strict=True))
 
 
-def stored(text: str) -> str:
+def defuse(text: str) -> str:
     """The expected cell for a text: no leading formula, a question mark for what UTF-8 cannot encode."""
     return ("'" if text.startswith(TRIGGERS) else "") + text.encode(errors="replace").decode()
 
@@ -52,16 +52,16 @@ def test_null_is_empty() -> None:
 
 @given(st.lists(from_statuses(), max_size=4))
 def test_round_trip(results: list[Result]) -> None:
-    """Whatever the results hold, a reader of RFC 4180 gets every value back, each record as wide as the header."""
+    """A reader of RFC 4180 gets every value of any results back, each record as wide as the header."""
     names, *records = read(render_header() + b"".join(map(render_row, results)))
     for result, record in zip(results, records, strict=True):
         cells = dict(zip(names, record, strict=True))
         assert cells["id"] == result.id
-        assert cells["environment"] == stored(result.environment)
+        assert cells["environment"] == defuse(result.environment)
         assert cells["duration_ms"] == ("" if result.duration_ms is None else str(result.duration_ms))
         assert cells["started_at"] == ("" if result.started_at is None else format_rfc3339(result.started_at))
         assert cells["failure_category"] == (result.failure.category if result.failure else "")
-        assert cells["failure_message"] == stored(result.failure.message if result.failure else "")
+        assert cells["failure_message"] == defuse(result.failure.message if result.failure else "")
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)

@@ -23,48 +23,58 @@ SPAN = {"type": "number", "minimum": 0}
 MOMENT = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 
 
-def closed(required: dict[str, Any], **optional: Any) -> dict[str, Any]:  # noqa: ANN401  schemas
+def close_object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:  # noqa: ANN401  schemas
     """An object that has the required members, may have the optional ones, and has no other."""
     members = required | {"comment": TEXT} | optional
     return {"type": "object", "required": list(required), "properties": members, "additionalProperties": False}
 
 
-def listed(item: dict[str, Any]) -> dict[str, Any]:
+def make_array(item: dict[str, Any]) -> dict[str, Any]:
     """An array of such items."""
     return {"type": "array", "items": item}
 
 
-PAIR = closed({"name": TEXT, "value": TEXT})
-MESSAGE = {"httpVersion": TEXT, "cookies": listed(PAIR), "headers": listed(PAIR), "headersSize": SIZE, "bodySize": SIZE}
-POSTED = closed({"mimeType": TEXT, "params": listed(PAIR), "text": TEXT})
-REQUEST = closed(MESSAGE | {"method": TEXT, "url": TEXT, "queryString": listed(PAIR)}, postData=POSTED)
-CONTENT = closed({"size": {"type": "integer", "minimum": 0}, "mimeType": TEXT}, text=TEXT)
-RESPONSE = closed(
+PAIR = close_object({"name": TEXT, "value": TEXT})
+MESSAGE = {
+    "httpVersion": TEXT,
+    "cookies": make_array(PAIR),
+    "headers": make_array(PAIR),
+    "headersSize": SIZE,
+    "bodySize": SIZE,
+}
+POSTED = close_object({"mimeType": TEXT, "params": make_array(PAIR), "text": TEXT})
+REQUEST = close_object(MESSAGE | {"method": TEXT, "url": TEXT, "queryString": make_array(PAIR)}, postData=POSTED)
+CONTENT = close_object({"size": {"type": "integer", "minimum": 0}, "mimeType": TEXT}, text=TEXT)
+RESPONSE = close_object(
     MESSAGE | {"status": {"type": "integer"}, "statusText": TEXT, "content": CONTENT, "redirectURL": TEXT}
 )
-ENTRY = closed(
+ENTRY = close_object(
     {
         "startedDateTime": MOMENT,
         "time": SPAN,
         "request": REQUEST,
         "response": RESPONSE,
-        "cache": closed({}),
-        "timings": closed({"send": SPAN, "wait": SPAN, "receive": SPAN}),
+        "cache": close_object({}),
+        "timings": close_object({"send": SPAN, "wait": SPAN, "receive": SPAN}),
     },
     pageref=TEXT,
     serverIPAddress=TEXT,
 )
-PAGE = closed(
+PAGE = close_object(
     {
         "startedDateTime": MOMENT,
         "id": TEXT,
         "title": TEXT,
-        "pageTimings": closed({}, onContentLoad=SIZE, onLoad=SIZE),
+        "pageTimings": close_object({}, onContentLoad=SIZE, onLoad=SIZE),
     }
 )
-LOG = closed(
-    {"version": {"const": "1.2"}, "creator": closed({"name": TEXT, "version": TEXT}), "entries": listed(ENTRY)},
-    pages=listed(PAGE),
+LOG = close_object(
+    {
+        "version": {"const": "1.2"},
+        "creator": close_object({"name": TEXT, "version": TEXT}),
+        "entries": make_array(ENTRY),
+    },
+    pages=make_array(PAGE),
 )
 HAR = jsonschema_rs.Draft202012Validator(
     {"type": "object", "required": ["log"], "properties": {"log": LOG}, "additionalProperties": False}
@@ -78,7 +88,7 @@ def read(*results: Result) -> Any:  # noqa: ANN401  a JSON value
 
 @given(st.lists(from_statuses(), max_size=4))
 def test_is_har(results: list[Result]) -> None:
-    """Whatever the results hold, the document is HAR 1.2 with every required member."""
+    """The document is HAR 1.2 with every required member, for any results."""
     HAR.validate(json.loads(render_log("run_1", results, BEGAN)))
 
 

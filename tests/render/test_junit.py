@@ -18,7 +18,7 @@ LEGAL = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Char, of XML 1.0, section 2.2."""
 
 
-def parsed(*results: Result, started_at: int | None = BEGAN) -> ET.Element:
+def parse_report(*results: Result, started_at: int | None = BEGAN) -> ET.Element:
     """The report of a run of these results, which ended 5.25 s after BEGAN."""
     run = RUN._replace(started_at=started_at, completed_at=BEGAN + 5_250)
     return ET.fromstring(render_report("run_1", run, results))  # noqa: S314  our own
@@ -43,7 +43,7 @@ def assert_survived(text: str, read: str | None) -> None:
 @given(st.lists(from_statuses(), max_size=6))
 def test_counts_add_up(results: list[Result]) -> None:
     """Both levels count the cases by verdict as their elements do, and every result is one case in order."""
-    root = parsed(*results)
+    root = parse_report(*results)
     suite = the(root, "testsuite")
     assert [case.get("name") for case in suite.iterfind("testcase")] == [result.test_case_id for result in results]
     for level in (root, suite):
@@ -57,20 +57,20 @@ def test_counts_add_up(results: list[Result]) -> None:
 )
 def test_verdict(status: str, element: str | None) -> None:
     """A status is the verdict that CI systems know for it, and no other."""
-    case = the(parsed(replace(SAMPLE, status=status, failure=None)), "testsuite/testcase")
+    case = the(parse_report(replace(SAMPLE, status=status, failure=None)), "testsuite/testcase")
     assert [child.tag for child in case] == [element][: element is not None]
 
 
 def test_verdict_missing() -> None:
     """A case that has not ended is refused, since without a verdict it would look passed."""
     with pytest.raises(KeyError):
-        parsed(replace(SAMPLE, status="running"))
+        parse_report(replace(SAMPLE, status="running"))
 
 
 @given(anything)
 def test_message_survives(message: str) -> None:
     """A failure's message is both an attribute and the text, with its category as the type."""
-    failure = the(parsed(replace(SAMPLE, failure=Failure(message, "timeout"))), "testsuite/testcase/failure")
+    failure = the(parse_report(replace(SAMPLE, failure=Failure(message, "timeout"))), "testsuite/testcase/failure")
     assert failure.get("type") == "timeout"
     assert_survived(message, failure.get("message"))
     assert_survived(message, failure.text)
@@ -89,7 +89,7 @@ def test_names_survive(environment: str, project_id: str) -> None:
 
 def test_times() -> None:
     """Times are seconds with milliseconds; the timestamp is the run's start, in UTC."""
-    root = parsed(SAMPLE)
+    root = parse_report(SAMPLE)
     for level in (root, the(root, "testsuite")):
         assert (level.get("time"), level.get("timestamp")) == ("5.250", "2026-01-01T00:00:00Z")
     assert the(root, "testsuite/testcase").get("time") == "0.847"
@@ -97,11 +97,11 @@ def test_times() -> None:
 
 def test_never_started() -> None:
     """A run that was canceled in the queue took no time, and its timestamp is its end."""
-    root = parsed(replace(SAMPLE, status="canceled", started_at=None, failure=None), started_at=None)
+    root = parse_report(replace(SAMPLE, status="canceled", started_at=None, failure=None), started_at=None)
     assert (root.get("time"), root.get("timestamp")) == ("0.000", "2026-01-01T00:00:05Z")
     assert the(root, "testsuite/testcase").get("time") == "0.000"
 
 
 def test_class_name() -> None:
     """Readers group cases by class name: the project, then the environment."""
-    assert the(parsed(SAMPLE), "testsuite/testcase").get("classname") == "proj_web.staging"
+    assert the(parse_report(SAMPLE), "testsuite/testcase").get("classname") == "proj_web.staging"

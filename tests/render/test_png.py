@@ -26,7 +26,7 @@ class Picture:
 
     rows: list[list[Colour]]
 
-    def coloured(self, colour: Colour) -> list[str]:
+    def mark_colour(self, colour: Colour) -> list[str]:
         """Each row as text, `1` where it has that colour."""
         return ["".join("01"[dot == colour] for dot in row) for row in self.rows]
 
@@ -44,7 +44,7 @@ def chunks(content: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def decoded(content: bytes) -> Picture:
+def decode(content: bytes) -> Picture:
     """A palette image without filters or interlacing."""
     (_, head), (_, palette), (_, packed), _ = chunks(content)
     width, height, bits, kind, *rest = unpack(">IIBBBBB", head)
@@ -63,7 +63,7 @@ def decoded(content: bytes) -> Picture:
 
 def shows(picture: Picture, text: str, colour: Colour) -> bool:
     """Whether the picture contains the text in letters of that colour."""
-    dots, drawn = picture.coloured(colour), font.draw_rows(text)
+    dots, drawn = picture.mark_colour(colour), font.draw_rows(text)
     for y in range(len(dots) - font.HEIGHT + 1):
         x = dots[y].find(drawn[0])
         while x >= 0:
@@ -82,7 +82,7 @@ def test_chunks() -> None:
 def test_decodes(result: Result) -> None:
     """The screenshot of any result is a valid image of the same size, under 12 KB."""
     content = render_screenshot(result)
-    picture = decoded(content)
+    picture = decode(content)
     assert (len(picture.rows), len(picture.rows[0])) == (138, 336)
     assert len(content) < 12_000
 
@@ -99,46 +99,46 @@ def test_stored() -> None:
 )
 def test_words(text: str) -> None:
     """The case, the run, the environment, the time and the project can be read."""
-    assert shows(decoded(render_screenshot(SAMPLE)), text, INK)
+    assert shows(decode(render_screenshot(SAMPLE)), text, INK)
 
 
 @pytest.mark.parametrize(("status", "colour"), [("failed", RED), ("error", AMBER)])
 def test_status(status: str, colour: Colour) -> None:
     """The status is in capitals on its colour: red for a failure, amber for an error."""
-    picture = decoded(render_screenshot(replace(SAMPLE, status=status)))
+    picture = decode(render_screenshot(replace(SAMPLE, status=status)))
     assert shows(picture, status.upper(), PAPER)
-    assert sum(row.count("1") for row in picture.coloured(colour)) > 500
+    assert sum(row.count("1") for row in picture.mark_colour(colour)) > 500
 
 
 def test_address() -> None:
     """The address bar shows the URL of the case."""
     short = replace(SAMPLE, test_case_id="tc_1")
-    assert shows(decoded(render_screenshot(short)), "https://staging.app.example/?case=tc_1", INK)
+    assert shows(decode(render_screenshot(short)), "https://staging.app.example/?case=tc_1", INK)
 
 
 def test_message_is_wrapped() -> None:
     """A failure's message is wrapped between words."""
     words = [f"{number}.word" for number in range(20)]
-    picture = decoded(render_screenshot(replace(SAMPLE, failure=Failure(" \n".join(words), "assertion"))))
+    picture = decode(render_screenshot(replace(SAMPLE, failure=Failure(" \n".join(words), "assertion"))))
     assert all(shows(picture, word, INK) for word in words)
 
 
 def test_message_is_cut() -> None:
     """A message that is too long is visibly cut."""
-    picture = decoded(render_screenshot(replace(SAMPLE, failure=Failure("word " * 10_000 + "end", "assertion"))))
+    picture = decode(render_screenshot(replace(SAMPLE, failure=Failure("word " * 10_000 + "end", "assertion"))))
     assert shows(picture, "word...", INK)
     assert not shows(picture, "end", INK)
 
 
 def test_long_id_is_wrapped() -> None:
     """The longest ID that the contract allows is shown whole, on two lines."""
-    picture = decoded(render_screenshot(replace(SAMPLE, test_case_id="tc_" + "a" * 63 + "Z")))
+    picture = decode(render_screenshot(replace(SAMPLE, test_case_id="tc_" + "a" * 63 + "Z")))
     assert shows(picture, "aZ", INK)
 
 
 def test_long_environment_is_cut() -> None:
     """A long label is cut, so that the time beside it stays legible."""
-    picture = decoded(render_screenshot(replace(SAMPLE, environment="qa" * 40)))
+    picture = decode(render_screenshot(replace(SAMPLE, environment="qa" * 40)))
     assert shows(picture, "2026-01-01T00:00:00Z", INK)
     assert shows(picture, "in " + "qa" * 13 + "...", INK)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zof_emulator.core.results import Result
 
 
-def opened(result: Result, name: str) -> Any:  # noqa: ANN401  a JSON value
+def read_member(result: Result, name: str) -> Any:  # noqa: ANN401  a JSON value
     """A member of a result's archive, parsed as JSON."""
     with ZipFile(BytesIO(render_archive(result))) as package:
         return json.loads(package.read(name))
@@ -26,7 +26,7 @@ def opened(result: Result, name: str) -> Any:  # noqa: ANN401  a JSON value
 
 def spans(result: Result, category: str) -> list[dict[str, Any]]:
     """The complete events of one category."""
-    events = opened(result, "trace.json")["traceEvents"]
+    events = read_member(result, "trace.json")["traceEvents"]
     return [event for event in events if event["ph"] == "X" and event["cat"] == category]
 
 
@@ -57,7 +57,7 @@ def test_spans_fill_the_case(result: Result) -> None:
 @given(from_statuses())
 def test_events_are_of_the_format(result: Result) -> None:
     """Each event has the fields that the Trace Event Format requires of its phase."""
-    document = opened(result, "trace.json")
+    document = read_member(result, "trace.json")
     assert document["displayTimeUnit"] in {"ms", "ns"}
     needed = {"M": {"name", "args"}, "X": {"name", "cat", "ts", "dur"}, "i": {"name", "ts", "s"}}
     for event in document["traceEvents"]:
@@ -66,10 +66,10 @@ def test_events_are_of_the_format(result: Result) -> None:
 
 def test_failure_is_marked() -> None:
     """The moment of the failure is in the trace, with its message; a case that passed has none."""
-    marks = [event for event in opened(SAMPLE, "trace.json")["traceEvents"] if event["ph"] == "i"]
+    marks = [event for event in read_member(SAMPLE, "trace.json")["traceEvents"] if event["ph"] == "i"]
     assert SAMPLE.failure is not None
     assert [(mark["ts"], mark["args"]["message"]) for mark in marks] == [(847_000, SAMPLE.failure.message)]
-    passed = opened(replace(SAMPLE, status="passed", failure=None), "trace.json")["traceEvents"]
+    passed = read_member(replace(SAMPLE, status="passed", failure=None), "trace.json")["traceEvents"]
     assert [event for event in passed if event["ph"] == "i"] == []
 
 
@@ -77,13 +77,13 @@ def test_never_started() -> None:
     """A case that never started has no span, and null for the times that it does not have."""
     never = replace(SAMPLE, status="canceled", started_at=None, failure=None)
     assert spans(never, "case") + spans(never, "step") == []
-    assert opened(never, "metadata.json")["started_at"] is None
-    assert opened(never, "metadata.json")["duration_ms"] is None
+    assert read_member(never, "metadata.json")["started_at"] is None
+    assert read_member(never, "metadata.json")["duration_ms"] is None
 
 
 def test_metadata() -> None:
     """The other member describes the case of the trace."""
-    assert opened(SAMPLE, "metadata.json") == {
+    assert read_member(SAMPLE, "metadata.json") == {
         "run_id": "run_4f9ac2",
         "project_id": "proj_web",
         "test_case_id": "tc_checkout_fail",

@@ -22,7 +22,7 @@ def either(*choices: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dic
     return st.one_of([st.fixed_dictionaries(one) for one in choices])
 
 
-def merged(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+def merge(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     """Objects with the fields of all parts."""
     return st.tuples(*parts).map(lambda found: {name: one for part in found for name, one in part.items()})
 
@@ -30,11 +30,11 @@ def merged(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[
 small: Final = st.integers(1, 4)
 texts: Final = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 durations: Final = st.integers(0, 5_000)
-_failure: Final = merged(
+_failure: Final = merge(
     st.fixed_dictionaries({"status": st.sampled_from(["failed", "error"])}),
     optional(message=texts, category=st.sampled_from(["assertion", "timeout", "platform"])),
 )
-outcomes: Final = merged(
+outcomes: Final = merge(
     optional(
         case=st.sampled_from(["*", "tc_*", "tc_login*", *CASES]),
         suite=st.sampled_from(["suite_*", *SUITES]),
@@ -56,21 +56,21 @@ outcomes: Final = merged(
         artifacts=st.lists(st.sampled_from([XML, PNG]), max_size=3),
     ),
 )
-runs: Final = merged(
+runs: Final = merge(
     st.fixed_dictionaries({"project": st.sampled_from(["proj_abc", "proj_own"])}),
     either(
         {"cases": st.lists(st.sampled_from(CASES), min_size=1, max_size=3, unique=True)},
         {"suite": st.sampled_from(SUITES)},
     ),
     st.one_of(
-        merged(
+        merge(
             optional(count=st.integers(1, 12), over=st.sampled_from(["0s", "3s", "2d"]), age=st.just("1h")),
             optional(**dict.fromkeys(("failed_percent", "error_percent", "canceled_percent"), st.integers(0, 33))),
         ),
         st.fixed_dictionaries({"state": st.just("queued"), "count": st.integers(1, 6)}),
     ),
 )
-keys: Final = merged(
+keys: Final = merge(
     st.fixed_dictionaries({"secret": st.sampled_from(["zof_own_key", "zof_test_admin"])}),
     either(
         {"role": st.sampled_from(["Organization Admin", "Engineer", "Viewer"])},
@@ -78,7 +78,7 @@ keys: Final = merged(
     ),
     optional(expires_in=st.sampled_from(["0s", "1h"]), revoked=st.booleans(), note=texts),
 )
-webhooks: Final = merged(
+webhooks: Final = merge(
     st.fixed_dictionaries(
         {
             "url": st.just("http://127.0.0.1:9/x"),

@@ -85,7 +85,7 @@ REFUSED: Final[dict[str, tuple[str, int, str]]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
-    """What no scenario needs is refused at once, with its line and what is wrong."""
+    """A construct that no scenario needs is refused at once, with its line and the mistake."""
     text, line, message = REFUSED[name]
     began = time.process_time()
     with pytest.raises(TreeError) as caught:
@@ -112,7 +112,7 @@ def test_a_large_file(tmp_path: Path) -> None:
     assert time.process_time() - began < SOON
 
 
-def lines_of(content: bytes) -> list[int]:
+def list_lines(content: bytes) -> list[int]:
     """The lines of all places in a file, or the line of the error."""
     try:
         return list(read_tree(content).lines.values())
@@ -122,6 +122,6 @@ def lines_of(content: bytes) -> list[int]:
 
 @given(st.binary(max_size=200) | st.text("a:-[]{}&*!'\"|>? \n\t#1", max_size=60).map(str.encode))
 def test_anything(content: bytes) -> None:
-    """Whatever a file holds, it is read or refused with a line that the file has."""
+    """A file with any content is read, or refused with a line that the file has."""
     last = content.count(b"\n") + content.count(b"\r") + 2
-    assert all(1 <= line <= last for line in lines_of(content))
+    assert all(1 <= line <= last for line in list_lines(content))

@@ -35,13 +35,13 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def world(server: Server) -> Iterator[World]:
     """A new world; after the test the server still answers and holds all runs that it accepted."""
-    before = len(server.logged)
+    before = len(server.log)
     world = World(server.port)
     yield world
-    assert "bug in" not in server.logged[before:]
+    assert "bug in" not in server.log[before:]
     assert ask(server.port, request("GET", "/_emulator/health")).json == {"status": "ok"}
     world.start()
-    assert world.listed() == world.runs
+    assert world.list_runs() == world.runs
     for name, total in world.runs.items():
         run = ask(server.port, request("GET", f"/v1/runs/{name}")).json
         assert len(run["case_outcomes"]) == run["summary"]["total"] == total

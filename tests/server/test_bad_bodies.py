@@ -158,7 +158,7 @@ def test_one_mib_is_the_limit(world: World, over: int, status: int) -> None:
     answer = ask(world.port, request("POST", "/v1/runs", json.dumps(START).encode().ljust(MIB + over)))
     assert answer.status == status
     if status == 201:
-        world.accepted(answer)
+        world.record_accepted(answer)
 
 
 def test_many_unknown_fields(world: World) -> None:
@@ -213,4 +213,4 @@ def test_two_content_types(world: World) -> None:
 @pytest.mark.parametrize("kind", [b"Application/JSON", b"application/json; charset=utf-8", b"application/json ;x=\xe4"])
 def test_json_by_another_name(world: World, kind: bytes) -> None:
     """A media type is JSON's in any case, and with any parameters."""
-    world.accepted(ask(world.port, request("POST", "/v1/runs", START, kind=kind)))
+    world.record_accepted(ask(world.port, request("POST", "/v1/runs", START, kind=kind)))

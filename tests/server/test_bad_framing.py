@@ -28,7 +28,7 @@ def test_byte_by_byte(world: World) -> None:
     with Wire(world.port) as wire:
         for byte in request("POST", "/v1/runs", START):
             wire.send(bytes((byte,)))
-        world.accepted(wire.answer())
+        world.record_accepted(wire.answer())
 
 
 def test_pipelined(world: World) -> None:
@@ -36,7 +36,7 @@ def test_pipelined(world: World) -> None:
     with Wire(world.port) as wire:
         wire.send((request("POST", "/v1/runs", START) + LIST) * 20)
         for count in range(len(world.runs) + 1, len(world.runs) + 21):
-            world.accepted(wire.answer())
+            world.record_accepted(wire.answer())
             assert len(wire.answer().json["data"]) == min(count, 20)
 
 
@@ -45,7 +45,7 @@ def test_garbage_behind_a_request(world: World, behind: bytes) -> None:
     """Invalid bytes after a request are refused after the answer to that request."""
     with Wire(world.port) as wire:
         wire.send(request("POST", "/v1/runs", START) + behind)
-        world.accepted(wire.answer())
+        world.record_accepted(wire.answer())
         assert wire.answer().refusal == BAD
 
 
@@ -62,7 +62,7 @@ def test_http_1_0(world: World, lines: Sequence[bytes]) -> None:
     """A request in HTTP/1.0 is answered, and the connection ends."""
     with Wire(world.port) as wire:
         wire.send(request("POST", "/v1/runs", START, *lines, version=b"HTTP/1.0"))
-        world.accepted(wire.answer())
+        world.record_accepted(wire.answer())
         assert wire.rest() == b""
 
 
@@ -83,7 +83,7 @@ def chunks(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + end
 
 
-def in_chunks(body: bytes) -> bytes:
+def send_in_chunks(body: bytes) -> bytes:
     """A start whose body is sent as it is, declared to be in chunks."""
     return request("POST", "/v1/runs", b"", CHUNKED, b"Content-Type: application/json") + body
 
@@ -91,18 +91,20 @@ def in_chunks(body: bytes) -> bytes:
 def test_chunks(world: World) -> None:
     """A body may come in chunks."""
     body = json.dumps(START).encode()
-    world.accepted(ask(world.port, in_chunks(chunks(*(body[place : place + 1] for place in range(len(body)))))))
+    world.record_accepted(
+        ask(world.port, send_in_chunks(chunks(*(body[place : place + 1] for place in range(len(body))))))
+    )
 
 
 def test_no_chunk(world: World) -> None:
     """A chunked body without chunks is a missing body."""
-    assert world.refusal(in_chunks(chunks())) == BAD
+    assert world.refusal(send_in_chunks(chunks())) == BAD
 
 
 def test_two_mib_in_chunks(world: World) -> None:
     """A chunked body of over 1 MiB is 413, and the connection stays usable."""
     with Wire(world.port) as wire:
-        wire.send(in_chunks(chunks(*repeat(b" " * 65_536, 32))))
+        wire.send(send_in_chunks(chunks(*repeat(b" " * 65_536, 32))))
         assert wire.answer().refusal == (413, "payload_too_large", None)
         wire.send(LIST)
         assert wire.answer().status == 200
@@ -125,13 +127,13 @@ BAD_CHUNKS: Final = {
 @pytest.mark.parametrize("body", BAD_CHUNKS.values(), ids=BAD_CHUNKS.keys())
 def test_a_bad_chunk_size(world: World, body: bytes) -> None:
     """An invalid or wrong chunk size is 400."""
-    assert world.refusal(in_chunks(body)) == BAD
+    assert world.refusal(send_in_chunks(body)) == BAD
 
 
 def test_a_huge_chunk_is_not_waited_for(world: World) -> None:
     """A chunk that is announced with 8 exabytes is cut off at 1 MiB."""
     with Wire(world.port) as wire:
-        wire.pour([in_chunks(b"7fffffffffffffff\r\n"), *repeat(b" " * 65_536, 17)])
+        wire.pour([send_in_chunks(b"7fffffffffffffff\r\n"), *repeat(b" " * 65_536, 17)])
         assert wire.answer().refusal == (413, "payload_too_large", None)
 
 
@@ -152,7 +154,7 @@ def test_expect_continue(world: World) -> None:
         wire.send(head)
         assert wire.answer().raw == b"HTTP/1.1 100 Continue\r\n\r\n"
         wire.send(b"{" + body)
-        world.accepted(wire.answer())
+        world.record_accepted(wire.answer())
 
 
 def test_expect_continue_with_too_much(world: World) -> None:
@@ -208,7 +210,9 @@ def test_an_unknown_transfer_coding(world: World, value: bytes) -> None:
 def test_the_known_transfer_coding(world: World, value: bytes) -> None:
     """The coding `chunked` is taken in any case, and with empty elements beside it."""
     lines = (b"Transfer-Encoding: " + value, b"Content-Type: application/json")
-    world.accepted(ask(world.port, request("POST", "/v1/runs", b"", *lines) + chunks(json.dumps(START).encode())))
+    world.record_accepted(
+        ask(world.port, request("POST", "/v1/runs", b"", *lines) + chunks(json.dumps(START).encode()))
+    )
 
 
 def test_a_length_beyond_reach(world: World) -> None:
@@ -236,7 +240,7 @@ def test_an_upgrade_is_ignored(world: World, lines: Sequence[bytes]) -> None:
         wire.send(request("GET", "/v1/runs", b"", *lines))
         assert wire.answer().status == 200
         wire.send(request("POST", "/v1/runs", START, *lines))
-        world.accepted(wire.answer())
+        world.record_accepted(wire.answer())
         wire.send(LIST)
         assert wire.answer().status == 200
 
@@ -259,7 +263,7 @@ def answers(content: bytes, port: int) -> list[Answer]:
         rest = wire.rest()
     found = []
     with Replay(rest) as replay:
-        while replay.left:
+        while replay.has_rest:
             found.append(replay.answer())
     return found
 
@@ -274,7 +278,7 @@ class Replay(Wire):
         """Do nothing; there is no connection to close."""
 
     @property
-    def left(self) -> bool:
+    def has_rest(self) -> bool:
         """Whether there are any bytes yet."""
         return bool(self._read)
 
@@ -288,7 +292,7 @@ def assert_answered(found: Sequence[Answer], world: World) -> None:
         if answer.status >= 400:
             assert answer.refusal
         elif answer.status == 201:
-            world.accepted(answer)
+            world.record_accepted(answer)
         else:
             assert answer.status in {100, 200}
             assert answer.status == 100 or answer["x-request-id"]
@@ -366,4 +370,4 @@ def test_random_bytes(world: World, content: bytes) -> None:
 def test_a_request_with_some_bytes_changed(world: World, content: bytes) -> None:
     """However a request is altered, the answers name each run that it started."""
     assert_answered(answers(content, world.port), world)
-    assert world.listed() == world.runs
+    assert world.list_runs() == world.runs

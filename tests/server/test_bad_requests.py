@@ -248,7 +248,7 @@ def test_a_client_that_goes_away_before_its_answer(world: World) -> None:
         with Wire(world.port) as wire:
             wire.send(content)
             wire.drop()
-    world.accepted(ask(world.port, content))
+    world.record_accepted(ask(world.port, content))
 
 
 def test_a_client_that_closes_its_side_is_answered(world: World) -> None:
@@ -256,7 +256,7 @@ def test_a_client_that_closes_its_side_is_answered(world: World) -> None:
     with Wire(world.port) as wire:
         wire.send(request("POST", "/v1/runs", START))
         wire.finish()
-        world.accepted(wire.answer())
+        world.record_accepted(wire.answer())
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def large(world: World) -> World:
         for number in range(40):
             cases = [f"tc_{number}_{case}" for case in range(500)]
             wire.send(request("POST", "/v1/runs", {**STAGING, "test_case_ids": cases}))
-            runs.append(world.accepted(wire.answer()))
+            runs.append(world.record_accepted(wire.answer()))
         wire.send(request("POST", f"/_emulator/runs/{runs[-1]}/advance", {"to": "end"}))
         assert wire.answer().json["status"] == "passed"
     return world
@@ -285,7 +285,7 @@ def test_a_client_that_goes_away_in_its_answer(large: World) -> None:
         gone.drop()
         large.start()
         export = stalled.answer().json
-    assert len(export["data"]) == sum(large.listed().values()) - 2
+    assert len(export["data"]) == sum(large.list_runs().values()) - 2
 
 
 def test_a_client_that_closes_its_side_gets_all_of_a_long_answer(large: World) -> None:

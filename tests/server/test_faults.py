@@ -28,8 +28,8 @@ def port(server: Server) -> Iterator[int]:
     """The port of a server whose world is new, without fault rules."""
     assert ask(server.port, request("POST", "/_emulator/reset")).status == 200
     yield server.port
-    assert "Traceback" not in server.logged
-    assert "bug in" not in server.logged
+    assert "Traceback" not in server.log
+    assert "bug in" not in server.log
 
 
 def add(port: int, effect: dict[str, Any], operation: str = "listRuns", **rule: object) -> str:
@@ -138,7 +138,7 @@ def test_a_stall_ends_with_the_server() -> None:
                 wait_for_hit(server.port, name)
             assert server.stop(signal.SIGTERM)[0] in {0, -signal.SIGTERM, 143}
             assert stalled.rest() == delayed.rest() == b""
-        assert server.logged == ""
+        assert server.log == ""
 
 
 @pytest.mark.parametrize("place", ["before", "after", "body"])
@@ -236,7 +236,7 @@ if (answer?.status !== 201) throw new Error(`status ${answer?.status}`);
 """
 
 
-def command_of(client: str, url: str, headers: list[str]) -> list[str]:
+def make_command(client: str, url: str, headers: list[str]) -> list[str]:
     """The command by which a stock client starts a run, and tries again when the connection is reset."""
     body = json.dumps(START)
     if client == "urllib3":
@@ -257,7 +257,7 @@ def test_a_reset_after_commit(port: int, client: str, headers: list[str], runs: 
         pytest.skip(f"there is no {program}")
     before = count_runs(port)
     name = add(port, {"reset": True}, "startRun", place="after", schedule={"first": 1})
-    command = command_of(client, f"http://127.0.0.1:{port}/v1/runs", headers)
+    command = make_command(client, f"http://127.0.0.1:{port}/v1/runs", headers)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert count_runs(port) == before + runs

@@ -50,6 +50,7 @@ def test_half_of_localhost_in_use(family: socket.AddressFamily) -> None:
     assert list_addresses("localhost", port)
 
 
+@pytest.mark.direct(reason="the server listens on two addresses")
 @needs_ipv6
 def test_a_server_on_localhost() -> None:
     """A server on `localhost` answers on both loopback addresses."""

@@ -56,7 +56,7 @@ def test_eight_clients_in_eight_worlds() -> None:
         list(pool.map(lambda world: client(server.port, world), WORLDS))
         together = {world: journal(server.port, world) for world in WORLDS}
         assert len(ask(server.port, request("GET", "/_emulator/worlds")).json["data"]) == len(WORLDS) + 1
-        assert "bug in" not in server.logged
+        assert "bug in" not in server.log
     for world in WORLDS:
         assert together[world].count(b"\n") > 2 * STORIES
     assert len({content.split(b"\n", 1)[1] for content in together.values()}) == len(WORLDS)

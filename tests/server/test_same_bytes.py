@@ -130,7 +130,7 @@ class Conversation:
         say("POST", "/_emulator/clock/advance", {"by_ms": -1})
 
 
-def heard(*flags: str, python: str | None = None, hash_seed: str = "0") -> list[bytes]:
+def record_bytes(*flags: str, python: str | None = None, hash_seed: str = "0") -> list[bytes]:
     """All bytes that a new server sends in the conversation."""
     how = {} if python is None else {"python": python}
     with Server(*SETTINGS, *flags, variables={"PYTHONHASHSEED": hash_seed}, **how) as server, Wire(server.port) as wire:
@@ -150,7 +150,7 @@ def assert_same(one: list[bytes], other: list[bytes]) -> None:
 @pytest.fixture(scope="module")
 def reference() -> list[bytes]:
     """The bytes that this Python sends with hash seed 0."""
-    return heard()
+    return record_bytes()
 
 
 def test_the_conversation_says_something(reference: list[bytes]) -> None:
@@ -163,7 +163,7 @@ def test_the_conversation_says_something(reference: list[bytes]) -> None:
 @pytest.mark.parametrize("hash_seed", ["1", "4294967295"])
 def test_another_process(reference: list[bytes], hash_seed: str) -> None:
     """Another process with another PYTHONHASHSEED sends the same bytes, all headers included."""
-    assert_same(reference, heard(hash_seed=hash_seed))
+    assert_same(reference, record_bytes(hash_seed=hash_seed))
 
 
 @pytest.mark.skipif(
@@ -172,7 +172,7 @@ def test_another_process(reference: list[bytes], hash_seed: str) -> None:
 @pytest.mark.parametrize("python", OTHER_PYTHONS)
 def test_another_python(reference: list[bytes], python: str) -> None:
     """Another version of Python sends the same bytes, all headers included."""
-    assert_same(reference, heard(python=python, hash_seed="2"))
+    assert_same(reference, record_bytes(python=python, hash_seed="2"))
 
 
 def test_a_second_time(reference: list[bytes]) -> None:
@@ -195,5 +195,5 @@ def test_a_second_time(reference: list[bytes]) -> None:
 
 def test_another_seed(reference: list[bytes]) -> None:
     """Another seed gives other IDs in every answer, and other durations."""
-    other = heard("--seed", "1")
+    other = record_bytes("--seed", "1")
     assert all(one != two for one, two in zip(reference, other, strict=False) if one)

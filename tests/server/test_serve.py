@@ -46,7 +46,7 @@ def test_the_ready_line() -> None:
 def test_the_banner() -> None:
     """The banner on stderr shows the address, the keys and the permissions of each."""
     with Server() as server:
-        banner = server.logged
+        banner = server.log
     assert server.ready["base_url"] in banner
     for key in ("zof_test_admin", "zof_test_ci", "zof_test_viewer", "zof_test_expired", "zof_test_other"):
         assert re.search(rf"^ +{key} +org_(abc|other) +\S", banner, re.MULTILINE)
@@ -56,7 +56,7 @@ def test_the_banner() -> None:
 def test_the_curl_line() -> None:
     """The curl line of the banner works when it is pasted into a shell."""
     with Server() as server:
-        (line,) = re.findall(r"^ *(curl .*)$", server.logged, re.MULTILINE)
+        (line,) = re.findall(r"^ *(curl .*)$", server.log, re.MULTILINE)
         pasted = subprocess.run(["/bin/sh", "-c", line], capture_output=True, timeout=PATIENCE, check=True)
     assert [run["id"] for run in json.loads(pasted.stdout)["data"]] == ["run_sample_failed", "run_sample_passed"]
 
@@ -65,13 +65,13 @@ def test_the_curl_line() -> None:
 def test_the_banner_says_when_time_stands_still(flags: Sequence[str], said: bool) -> None:  # noqa: FBT001  a parameter
     """The banner of a manual clock says that the clock stands still and how to move it."""
     with Server(*flags) as server:
-        assert ("/_emulator/clock/advance" in server.logged) is said
+        assert ("/_emulator/clock/advance" in server.log) is said
 
 
 def test_the_banner_warns_of_an_open_address() -> None:
     """The banner of a non-loopback address says that other machines can reach it."""
     with Server("--host", "0.0.0.0") as server:  # noqa: S104  that it is open is the point
-        assert "Not a loopback address" in server.logged
+        assert "Not a loopback address" in server.log
 
 
 def test_quiet() -> None:
@@ -79,7 +79,7 @@ def test_quiet() -> None:
     with Server("--quiet") as server:
         assert ask(server.port, LIST).status == 200
         assert server.stop()[0] == 130
-        assert server.logged.strip() == ""
+        assert server.log.strip() == ""
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_no_escape_codes(variables: dict[str, str]) -> None:
         ask(server.port, request("GET", "/v1/%1B[31mred"))
         ask(server.port, b"\x1b[31m /v1 HTTP/1.1\r\n\r\n")
         assert server.stop()[0] == 130
-        assert "\x1b" not in server.logged
+        assert "\x1b" not in server.log
 
 
 # --- logging
 
 
-def lines_of(server: Server) -> list[str]:
+def list_log_lines(server: Server) -> list[str]:
     """The log lines since the banner."""
-    return server.logged.partition("Ctrl-C ends it.\n")[2].split("\n")[1:-1]
+    return server.log.partition("Ctrl-C ends it.\n")[2].split("\n")[1:-1]
 
 
 def test_a_text_line_for_each_exchange() -> None:
@@ -108,7 +108,7 @@ def test_a_text_line_for_each_exchange() -> None:
         fine = ask(server.port, LIST)
         refused = ask(server.port, request("GET", "/v1/runs/a%0Ab%20c?x=1", key=None))
         at = "2026-01-01T00:00:00.000Z"
-        assert lines_of(server) == [
+        assert list_log_lines(server) == [
             f"{at} GET /v1/runs 200 {fine['x-request-id']}",
             rf"{at} GET '/v1/runs/a\nb c' 401 key_missing {refused['x-request-id']}",
         ]
@@ -118,7 +118,7 @@ def test_a_json_line_for_each_exchange() -> None:
     """With --log-format json each line is an object of one shape."""
     with Server("--clock", "manual", "--log-format", "json") as server:
         answers = [ask(server.port, content) for content in (LIST, request("GET", "/v1/\n"), request("GET", "/v1/%0A"))]
-        lines = [json.loads(line) for line in lines_of(server)]
+        lines = [json.loads(line) for line in list_log_lines(server)]
     exchanges = [line for line in lines if "status" in line]
     assert [line["status"] for line in exchanges] == [200, 400, 404]
     assert [line["request_id"] for line in exchanges] == [answer["x-request-id"] for answer in answers]
@@ -132,11 +132,11 @@ def test_the_first_429_says_how_to_raise_the_limit(form: str, quiet: Sequence[st
     """The first 429 logs how to raise the limit; later ones do not, for any key."""
     with Server("--rate-limit", "1/60", "--log-format", form, *quiet) as server:
         assert ask(server.port, LIST).status == 200
-        assert HINT not in server.logged
+        assert HINT not in server.log
         keys = ("zof_test_admin", "zof_test_admin", "zof_test_ci", "zof_test_ci")
         statuses = [ask(server.port, request("GET", "/v1/runs", key=key)).status for key in keys]
         assert statuses == [429, 429, 200, 429]
-        (line,) = [line for line in server.logged.splitlines() if HINT in line]
+        (line,) = [line for line in server.log.splitlines() if HINT in line]
         assert form == "text" or json.loads(line)["level"] == "warning"
 
 
@@ -170,9 +170,9 @@ def test_no_log_line_shows_a_key(form: str) -> None:
             ):
                 assert ask(server.port, content).status >= 400
         ask(server.port, request("GET", b"/v1/runs?api_key=" + secret, key="zof_test_ci"))
-        assert len(lines_of(server)) > 6 * len(ODD)
-        assert secret.decode() not in server.logged
-        assert "zof_test" not in "".join(lines_of(server))
+        assert len(list_log_lines(server)) > 6 * len(ODD)
+        assert secret.decode() not in server.log
+        assert "zof_test" not in "".join(list_log_lines(server))
 
 
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["loud", "quiet"])
@@ -181,8 +181,8 @@ def test_an_offer_of_another_protocol_is_no_news(quiet: Sequence[str]) -> None:
     with Server(*quiet) as server:
         for offer in (b"h2c", b"websocket"):
             ask(server.port, request("GET", "/v1/runs", b"", b"Connection: Upgrade", b"Upgrade: " + offer))
-        assert "install" not in server.logged
-        assert "warning" not in server.logged
+        assert "install" not in server.log
+        assert "warning" not in server.log
 
 
 # --- pipes
@@ -251,7 +251,7 @@ def test_ctrl_c_ends_it_at_once(lines: Sequence[bytes]) -> None:
             half.send(LIST[:-20])
             assert ask(server.port, HEALTH).status == 200
         assert server.stop(within=1.0) == (130, b"")
-        assert server.logged.strip() == ""
+        assert server.log.strip() == ""
         assert (idle.rest(), silent.rest(), half.rest()) == (b"", b"", b"")
 
 
@@ -286,7 +286,7 @@ def test_ctrl_c_in_an_answer() -> None:
                 stalled.send(request("POST", "/v1/results/export", {"format": "json"}))
             assert ask(server.port, HEALTH).status == 200
             assert server.stop(within=1.0) == (130, b"")
-            assert server.logged.strip() == ""
+            assert server.log.strip() == ""
 
 
 def test_sigterm_ends_it() -> None:
@@ -295,9 +295,10 @@ def test_sigterm_ends_it() -> None:
         idle.send(LIST)
         assert idle.answer().status == 200
         assert server.stop(signal.SIGTERM, within=1.0) == (-signal.SIGTERM, b"")
-        assert server.logged.strip() == ""
+        assert server.log.strip() == ""
 
 
+@pytest.mark.direct(reason="another server takes the port of the first one")
 def test_its_port_is_free_at_once() -> None:
     """A port can be reused as soon as its server has ended, even if clients were connected."""
     with Server() as server, Wire(server.port) as idle:

@@ -94,7 +94,7 @@ def find_attributes(kind: type) -> set[str]:
 
 
 def explain(kind: str, name: str) -> str:
-    """What to do when a name is missing."""
+    """The advice for a name that is missing."""
     return f"uvicorn {version('uvicorn')} has no {kind}.{name}, which server/protocol.py or server/run.py uses"
 
 
@@ -140,7 +140,7 @@ def test_status_lines_are_a_table_of_bytes() -> None:
 
 
 _OF_EVERY_CLASS = {"__module__", "__doc__", "__firstlineno__", "__static_attributes__"}
-"""What Python, since 3.13, defines in every class."""
+"""The attributes that Python, since 3.13, defines in every class."""
 
 
 @pytest.mark.parametrize(

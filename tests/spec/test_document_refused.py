@@ -98,10 +98,10 @@ def test_a_part_of_the_wrong_shape_stops_the_boot(where: tuple[str, ...], value:
         node = node[step]
     node[where[-1]] = value
     with pytest.raises(SpecError):
-        booted(root)
+        boot(root)
 
 
-def booted(root: dict[str, Any]) -> object:
+def boot(root: dict[str, Any]) -> object:
     """Compile a document as the emulator does at its boot."""
     document = check_document(root)
     return compile_operations(document), compile_elsewhere(document)
@@ -110,4 +110,4 @@ def booted(root: dict[str, Any]) -> object:
 def test_a_document_without_paths_stops_the_boot() -> None:
     """A document without paths is refused."""
     with pytest.raises(SpecError):
-        booted({key: value for key, value in ROOT.items() if key != "paths"})
+        boot({key: value for key, value in ROOT.items() if key != "paths"})

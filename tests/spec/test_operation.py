@@ -34,7 +34,7 @@ pieces = st.tuples(names, texts | st.text(max_size=5)).map(lambda pair: f"{pair[
 queries = st.binary(max_size=40) | st.lists(pieces | st.binary(max_size=6), max_size=6).map(b"&".join)
 
 
-def refused(operation: Operation, raw: bytes) -> Refused | None:
+def find_refusal(operation: Operation, raw: bytes) -> Refused | None:
     """The reason for which an operation refuses a query string, or None."""
     try:
         operation.query.decode(raw)
@@ -48,7 +48,7 @@ def refused(operation: Operation, raw: bytes) -> Refused | None:
 @example(OPERATIONS["listRuns"], b"=")
 def test_any_query_is_decoded_or_refused_in_words(operation: Operation, raw: bytes) -> None:
     """Any query string is decoded or refused for a reason that the operation documents."""
-    found = refused(operation, raw)
+    found = find_refusal(operation, raw)
     if found is not None:
         error = operation.reasons[found.reason].build_error(found)["error"]
         assert error["param"] == found.param
@@ -113,7 +113,7 @@ def test_defaults_are_filled_in(operation: Operation) -> None:
 )
 def test_what_is_wrong_with_a_query(raw: bytes, reason: str, param: str) -> None:
     """The first fault in the order of the document is reported, unknown parameters last."""
-    found = refused(OPERATIONS["listRuns"], raw)
+    found = find_refusal(OPERATIONS["listRuns"], raw)
     assert found is not None
     assert (found.reason, found.param) == (reason, param)
 
@@ -142,13 +142,13 @@ def test_a_look_comes_after_what_is_known_and_before_what_is_not(raw: bytes, par
 @pytest.mark.parametrize("count", [99, 100, 101, 10_000])
 def test_a_parameter_behind_many_empty_ones_is_not_lost(count: int) -> None:
     """An unknown parameter is refused and a known one counts after any number of ampersands."""
-    assert refused(OPERATIONS["listRuns"], b"&" * count + b"verbose=1") is not None
+    assert find_refusal(OPERATIONS["listRuns"], b"&" * count + b"verbose=1") is not None
     assert RUNS.decode(b"&" * count + b"limit=5")["limit"] == 5
 
 
 def test_a_million_parameters_are_refused() -> None:
     """A fault at the beginning of a query of any length is refused."""
-    found = refused(OPERATIONS["listRuns"], b"&".join(b"x%d=1" % number for number in range(100_000)))
+    found = find_refusal(OPERATIONS["listRuns"], b"&".join(b"x%d=1" % number for number in range(100_000)))
     assert found is not None
     assert (found.reason, found.param) == ("unknown_parameter", "x0")
 

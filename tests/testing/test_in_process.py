@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import warnings
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from zof_emulator.testing import running
 
 with warnings.catch_warnings():  # it prefers another package to httpx
@@ -78,6 +81,17 @@ def test_starlettes_test_client(world: World) -> None:
         assert client.post("/v1/runs", json=ORDER).status_code == 201
         assert client.get("/_emulator/clock").json()["mode"] == "manual"
     assert count_runs(world.client) == 1
+
+
+def test_a_mounted_application(world: World) -> None:
+    """The application can be mounted at a path of another one; links lead through the mount to the world."""
+    with TestClient(Starlette(routes=[Mount("/a b/zof", app=world.app)]), headers=HEADERS) as client:
+        run = client.post("/a%20b/zof/v1/runs", json=ORDER).json()
+        assert f"/zof/w/{world.name}/runs/" in run["url"]
+        path = urlsplit(run["url"]).path.replace("/runs/", "/v1/runs/")
+        assert client.get(path).json()["id"] == run["id"]
+        assert client.get("/a%20b/zof/v1/runs", headers={"X-Zof-World": "default"}).json()["data"] != [run]
+    assert {one["request"]["path"] for one in world.journal.exchanges()} == {"/v1/runs", f"/v1/runs/{run['id']}"}
 
 
 @pytest.mark.parametrize(

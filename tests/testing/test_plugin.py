@@ -152,6 +152,15 @@ def test_a_wrong_marker(tmp_path: Path, name: str, message: str) -> None:
     assert message in printed
 
 
+def test_a_wrong_value_shows_no_code_of_ours(tmp_path: Path) -> None:
+    """A world that cannot be created is explained in one line, without a traceback."""
+    code, printed = run_pytest(tmp_path, WRONG, "-k", "test_value")
+    assert code == 1
+    assert "\ncannot create the world of this test: clock must be one of: real, manual, auto\n" in printed
+    assert "Traceback" not in printed
+    assert "def " not in printed
+
+
 def test_who_does_not_use_the_fixture_pays_nothing(tmp_path: Path) -> None:
     """Without the fixture, the plugin loads three modules of ours and no others."""
     code, printed = run_pytest(

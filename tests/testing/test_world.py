@@ -1,4 +1,4 @@
-"""What a world offers to a test besides its clock and its journal: faults, webhooks, scenarios, configuration."""
+"""The parts of a world for tests besides its clock and its journal: faults, webhooks, scenarios, configuration."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_undelivered_events_are_reported_at_the_end() -> None:
             call(server, "POST", "/_emulator/events", {"type": "run.failed"})
         receiver.wait_for(1)
         server.stop()
-        assert "2 webhook deliveries were neither delivered nor given up" in server.logged
+        assert "2 webhook deliveries were neither delivered nor given up" in server.log
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nothing"])

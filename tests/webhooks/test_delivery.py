@@ -338,7 +338,7 @@ def test_a_fork_has_its_own_deliveries(zof: Hooks) -> None:
         zof.run("tc_a")
         zof.deliver()
         zof.submit("/_emulator/worlds/default/fork", {"name": "copy"})
-        fork = cast("Hooks", zof.within("copy"))
+        fork = cast("Hooks", zof.select_world("copy"))
         assert fork.deliveries() == zof.deliveries()
         fork.run("tc_b")
         fork.deliver()

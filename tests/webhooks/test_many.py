@@ -67,7 +67,7 @@ def deliver(events: int, seed: int) -> list[bytes]:
         return [one.body for one in receiver.requests]
 
 
-def names_of(bodies: list[bytes]) -> list[str]:
+def list_names(bodies: list[bytes]) -> list[str]:
     """The objects of the events, in the order of their first deliveries."""
     return list(dict.fromkeys(json.loads(body)["data"]["object"]["id"] for body in bodies))
 
@@ -75,7 +75,7 @@ def names_of(bodies: list[bytes]) -> list[str]:
 def test_a_receiver_that_fails_every_third_request_gets_everything_in_order() -> None:
     """Every event arrives at least once, the first deliveries are in order, and the same seed sends the same bytes."""
     first = deliver(300, seed=3)
-    assert names_of(first) == [f"agent_{number}" for number in range(300)]
+    assert list_names(first) == [f"agent_{number}" for number in range(300)]
     assert len(first) > 400
     assert deliver(300, seed=3) == first
     assert deliver(3, seed=4) != first[:4]
@@ -90,7 +90,7 @@ def test_ten_thousand_events_arrive_in_order() -> None:
         send_events(zof, "http://127.0.0.1:9/", EVENTS)
         found.append(sender.posts)
     taken = [post.body for number, post in enumerate(found[0], 1) if number % 3]
-    assert names_of(taken) == [f"agent_{number}" for number in range(EVENTS)]
+    assert list_names(taken) == [f"agent_{number}" for number in range(EVENTS)]
     assert len(taken) == EVENTS
     assert found[0] == found[1]
 

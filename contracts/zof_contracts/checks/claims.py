@@ -1,8 +1,8 @@
 """Judges that probes and the state machine share: what a few answers, taken together, say about a rule.
 
 Each function takes answers and returns claims. It sends nothing and records nothing; the caller hands the claims to
-the ledger together with the exchanges that it looked at. So every rule is judged in one place, and a defect has one
-wording whoever finds it.
+the ledger together with the exchanges that it looked at. So every rule is judged in one place, and a defect has the
+same wording wherever it is found.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ _QUOTA: Final = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-rese
 _WITH_OWN_RULES: Final = frozenset(
     {"x-request-id", *_QUOTA, "www-authenticate", "retry-after", "allow", "accept-ranges", "content-range"}
 )
-"""Headers that other rules speak of."""
+"""Headers that other rules are about."""
 _REQUEST_ID: Final = re.compile(r"req_[A-Za-z0-9_-]{20}")
 _UNIX: Final = range(1_000_000_000, 100_000_000_000)
 """Unix seconds of a plausible time: neither a duration nor milliseconds."""
@@ -164,7 +164,7 @@ class ConformanceCheck:
             self._check_body(exchange, response)
 
     def _check_quota_present(self, exchange: Exchange) -> None:
-        """Judge that the quota is stated, but for a 404 of an operation that may not exist: no limiter is there."""
+        """Judge that the quota is stated, except for a 404 of an operation that may not exist and so has no limiter."""
         status = exchange.response.status
         trace = [exchange]
         if exchange.response.ok:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 from zof_contracts.checks.objects import JsonObject, check_result, check_run, is_consistent
-from zof_contracts.checks.traffic import TrafficCheck
+from zof_contracts.checks.traffic import RECORDED, TrafficCheck
 from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.contract.resources import list_fields, load_resources
 from zof_contracts.contract.rules import OWNERS
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _TELLING: Final = 300
 """Milliseconds for which a run must be seen running so that they tell the unit of its duration."""
-_RECORDED: Final = "recorded"
-"""The profile of recorded traffic, whose clock others may have moved."""
 _NEWEST_FIRST: Final = frozenset(name for name, rule in OWNERS.order.items() if rule == "pages.newest-first")
 _WITH_CURSOR: Final = frozenset(name for name in load_resources().pages if OWNERS.order[name] != "logs.oldest-first")
 """The lists whose next_cursor is null at the end; that of a log leads on while the run lasts."""
@@ -111,7 +109,10 @@ class HistoryCheck:
         scope = (exchange.request.key, exchange.request.path, key)
         repeated = scope in self._idempotency_keys or exchange.response.header("idempotency-replayed") is not None
         self._idempotency_keys.set(scope, None)
-        return repeated
+        # An earlier verification, or another key of the organization, may have started the run with this key.
+        run_id = exchange.response.fields.get("id") if exchange.operation == "startRun" else None
+        is_known = isinstance(run_id, str) and run_id in self._runs
+        return repeated or is_known
 
     def _check_objects(self, exchange: Exchange) -> None:
         answer, resources = exchange.response, load_resources()
@@ -161,7 +162,7 @@ class HistoryCheck:
     def _check_observed_duration(self, exchange: Exchange, run: JsonObject) -> None:
         """Judge the unit of a duration by the time for which the run was seen running, where no clock was moved."""
         target = self.ledger.target
-        if target.can_move_clock or target.profile == _RECORDED:
+        if target.can_move_clock or target.profile == RECORDED:
             return
         if run["status"] == "running":
             first, _ = self._running.get(run["id"]) or (exchange, exchange)

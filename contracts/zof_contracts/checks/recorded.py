@@ -99,7 +99,7 @@ _QUOTA: Final = "x-ratelimit-"
 
 
 class PassiveCheck:
-    """Holds the answers of recordings against the contract."""
+    """Checks the answers of recordings against the contract."""
 
     def __init__(
         self, keys: KeyNames, skips: Skips, *, rules: Sequence[Rule] = PASSIVE_RULES, is_strict: bool = False
@@ -116,6 +116,7 @@ class PassiveCheck:
         """Judge what comes next."""
         if isinstance(recorded, RecordingStarted):
             self._history.clear()  # two recordings may name different runs alike
+            self.ledger.recording = recorded.name
         elif isinstance(recorded, RecordedExchange):
             self.subject.turn_to(recorded)
             if reason := _find_obstacle(recorded):
@@ -154,7 +155,7 @@ def check_recordings(  # noqa: PLR0913  the options of a check
     is_strict: bool = False,
     known: frozenset[str] = frozenset(),
 ) -> Verification:
-    """Hold the answers of recordings against the contract.
+    """Check the answers of recordings against the contract.
 
     Args:
         recorded: the recordings, one after another.

@@ -1,7 +1,7 @@
 """Describes the unusual parts of a request, in words that name parts of the document.
 
-A finding that many requests may show is told apart by it: two requests to one operation that differ in what is unusual
-about them are two findings, each with its own script. The words hold no ID and no value.
+The description distinguishes findings that many requests may show: two requests to one operation with different
+unusual parts are two findings, each with its own script. It contains no ID and no value.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Value = Any
 _LINKS: Final = frozenset({"url", "logs_url"})
 _SEVERAL: Final = 2
+_BOUNDS: Final = frozenset({"maxItems", "minItems", "maxLength", "maximum"})
+"""The keywords of bounds, which no page states: they are assumed, also in documented fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,15 +233,15 @@ def _describe_error(owner: str, leaf: Shape, path: Sequence[str | int], keyword:
     place = "".join("[]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     where = place or "the body"
     if keyword == "required":
-        return SchemaError(_find_general_rule(owner, leaf), place, f"the field {where}", f"no field {where}")
+        return SchemaError(_find_general_rule(owner, leaf, keyword), place, f"the field {where}", f"no field {where}")
     kind = next((name for name in reversed(leaf.names) if name not in OWNERS.schemas), "")
     expected = f"{where} of the form {kind}" if kind else f"{where} as documented"
-    rule = _find_value_rule(leaf, value) or _find_general_rule(owner, leaf)
+    rule = _find_value_rule(leaf, value) or _find_general_rule(owner, leaf, keyword)
     return SchemaError(rule, place, expected, f"{where} {quote_value(value)} (wrong {keyword})")
 
 
-def _find_general_rule(owner: str, leaf: Shape) -> str:
-    return (OWNERS.assumed if leaf.basis == "A" else OWNERS.schemas)[owner]
+def _find_general_rule(owner: str, leaf: Shape, keyword: str) -> str:
+    return (OWNERS.assumed if leaf.basis == "A" or keyword in _BOUNDS else OWNERS.schemas)[owner]
 
 
 def _find_value_rule(leaf: Shape, value: Value) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
+from zof_contracts.evidence.header_values import parse_date, parse_whole_number, read_server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.ledger import Ledger
     from zof_contracts.evidence.memory import Memory
 
+RECORDED: Final = "recorded"
+"""The profile of recorded traffic, whose clock others may have moved."""
 _THROTTLED: Final = 429
 _WINDOW: Final = 60
 _MILLISECONDS: Final = 100_000_000_000
@@ -43,6 +45,8 @@ class TrafficCheck:
         self._ids = ids
         self._keep = keep
         self._windows: dict[str, _Window] = {}
+        self._clock_offset: float | None = None
+        """The most by which a Date was ahead of our clock."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one answer."""
@@ -78,7 +82,7 @@ class TrafficCheck:
         limit, remaining, reset = (_read_number(exchange, name) for name in ("limit", "remaining", "reset"))
         if limit is None or remaining is None or reset is None or exchange.response.status == _THROTTLED:
             return
-        now = read_server_time(exchange)
+        now = self._measure_server_time(exchange)
         near = now - exchange.took - 1 <= reset <= now + _WINDOW + 1
         window = self._windows.get(exchange.request.key)
         trace = [exchange] if window is None else [window.last, exchange]
@@ -99,6 +103,20 @@ class TrafficCheck:
         self._check_remaining(window, exchange, remaining, limit)
         if near:
             self.ledger.record_kept("limits.window")
+
+    def _measure_server_time(self, exchange: Exchange) -> float:
+        """The Unix seconds of the target's clock at an answer.
+
+        A Date has no fraction, and a busy server may repeat an earlier one. No Date is ahead of the clock, so where no
+        clock is moved the one that is furthest ahead of ours tells the difference between the clocks best.
+        """
+        target, date = self.ledger.target, parse_date(exchange.response.header("date"))
+        if target.can_move_clock or target.profile == RECORDED:
+            return read_server_time(exchange)
+        if date is not None:
+            offset = date - exchange.at
+            self._clock_offset = offset if self._clock_offset is None else max(self._clock_offset, offset)
+        return exchange.at + (self._clock_offset or 0.0)
 
     def _check_remaining(self, window: _Window, exchange: Exchange, remaining: int, limit: int) -> None:
         before = _read_number(window.last, "remaining") or 0

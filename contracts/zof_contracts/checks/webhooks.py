@@ -24,7 +24,7 @@ _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A received event, in whichever envelope it came."""
+    """A received event, in either envelope."""
 
     value: dict[str, Any]
     body: bytes

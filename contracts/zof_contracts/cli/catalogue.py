@@ -82,6 +82,6 @@ def _describe_fields(rule: Rule) -> list[tuple[str, str]]:
         ),
         ("evidence", f"counts as kept when it was observed at least {times}"),
         ("checked", rule.how),
-        ("mend", rule.mend),
+        ("fix", rule.mend),
     ]
     return [(head, text) for head, text in rows if text]

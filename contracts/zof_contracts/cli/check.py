@@ -14,7 +14,7 @@ from zof_contracts.cli.verify import load_with_extra
 @EMULATOR_OPTION
 @add_recording_options
 def check(**options: Any) -> int:  # noqa: ANN401
-    """Hold recorded answers of a deployment against the contract, without sending a request.
+    """Check recorded answers of a deployment against the contract, without sending a request.
 
     The answers are read from FILE: a HAR file, or a journal of zof-emulator (NDJSON); `-` is standard input. With --url
     they are read from a running emulator.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_contracts.cli.config import read_target
-from zof_contracts.cli.terminal import print_text
+from zof_contracts.cli.terminal import hold_signals, print_text
 from zof_contracts.comparison.compare import compare
 from zof_contracts.comparison.emulator import NotStarted, start_emulator
 from zof_contracts.comparison.report import build_differences, render_json, render_text
@@ -21,7 +21,9 @@ from zof_contracts.target.transport import Unreachable
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
+    from zof_contracts.comparison.report import Report
     from zof_contracts.target.target import Target
 
 _UNUSED: Final[dict[str, Any]] = {"strict": False, "workers": 1}
@@ -39,19 +41,23 @@ def compare_deployments(options: Mapping[str, Any]) -> int:
     keys = {**target.keys, **{f"against {name}": key for name, key in options["against_key"]}}
     try:
         with other as against:
-            comparison = compare(target, against, seed=options["seed"], stories=options["stories"])
+            comparison = compare(
+                target, against, seed=options["seed"], stories=options["stories"], seconds=options["max_time"]
+            )
     except (Unreachable, Stopped, NotStarted) as error:
         raise click.ClickException(Redactor(keys).text(str(error))) from error
-    report = build_differences(comparison)
-    if options["output"] is not None:
-        try:
-            options["output"].write_text(render_json(report), encoding="utf-8")
-        except OSError as error:
-            raise click.ClickException(
-                f"cannot write --output {options['output']}: {error.strerror or error}"
-            ) from error
-    print_text(render_text(report))
+    with hold_signals():
+        _write(build_differences(comparison), options["output"])
     return comparison.exit_code
+
+
+def _write(report: Report, output: Path | None) -> None:
+    if output is not None:
+        try:
+            output.write_text(render_json(report), encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"cannot write --output {output}: {error.strerror or error}") from error
+    print_text(render_text(report))
 
 
 def _read_other(target: Target, options: Mapping[str, Any]) -> AbstractContextManager[Target]:

@@ -61,6 +61,12 @@ class NamedKey(click.ParamType[Any]):
     help="Maximum number of stories to play on both; 0 compares the verdicts on rules only.",
 )
 @click.option(
+    "--max-time",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    help="Maximum duration in seconds, clean-up included.",
+)
+@click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write the differences to, as JSON.",
@@ -69,7 +75,7 @@ def diff(**options: Any) -> int:  # noqa: ANN401
     """Compare two deployments: verify both, and play the same stories on both.
 
     Exit status: 0 if nothing differs; 1 if a rule or an answer differs; 2 if the comparison could not be finished or
-    nothing was compared; 130 if it was interrupted.
+    nothing was compared; 130 if it was interrupted. What was found until the end is printed and written in each case.
     """
-    code: int = load_with_extra("zof_contracts.cli.comparing").execute(options)
+    code: int = load_with_extra("zof_contracts.cli.comparing").compare_deployments(options)
     return code

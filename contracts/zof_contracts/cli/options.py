@@ -218,7 +218,8 @@ _VERIFICATION_OPTIONS: Final = [
     define_option(
         "--quiet",
         is_flag=True,
-        help="Print no progress, and of the text report only the findings and the outcome.",
+        help="Print no progress, and of the text report only the findings and the outcome. Notes about what was tested"
+        " still go to standard error.",
     ),
 ]
 

@@ -16,7 +16,7 @@ from zof_contracts.report import write
 from zof_contracts.report.ci import guard_commands, render_annotations, render_summary
 from zof_contracts.report.document import FORMAT, build_report
 from zof_contracts.report.progress import can_color
-from zof_contracts.report.text import REPORT_PARTS, SHORT_PARTS, render_parts
+from zof_contracts.report.text import REPORT_PARTS, SHORT_PARTS, list_limitations, render_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,9 +58,14 @@ def prepare_folder(formats: Sequence[str], folder: Path) -> None:
 
 
 def write_reports(verification: Verification, options: Mapping[str, Any]) -> None:
-    """Write the files first, because standard output may be a pipe that nobody reads."""
+    """Write the limitations to standard error, whatever the options are, then the reports.
+
+    The files come first, because standard output may be a pipe that nobody reads.
+    """
     formats, folder, report = options["report"], options["report_dir"], build_report(verification)
     is_github, is_gitlab = (os.environ.get(name) == "true" for name in ("GITHUB_ACTIONS", "GITLAB_CI"))
+    for limitation in list_limitations(report):
+        print_notice(limitation)
     files = dict.fromkeys((*formats, *(("gitlab",) if is_gitlab else ())))
     files.pop("text", None)
     try:

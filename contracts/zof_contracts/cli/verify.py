@@ -22,7 +22,7 @@ def verify(**options: Any) -> int:  # noqa: ANN401
     2 if the verification could not be finished, no rule was exercised, or fewer than --fail-under demands; 130 if it
     was interrupted. The reports are written also after an interruption, and the runs that were started are canceled.
     """
-    code: int = load_with_extra("zof_contracts.cli.execution").execute(options)
+    code: int = load_with_extra("zof_contracts.cli.execution").verify_and_report(options)
     return code
 
 

@@ -46,6 +46,7 @@ class ClientCheck:
         match recorded:
             case RecordingStarted():
                 self.finish()
+                self._ledger.recording = recorded.name
                 self._judges = tuple(judge(self._ledger, recorded) for judge in JUDGES)
             case RecordedExchange():
                 for judge in self._judges:

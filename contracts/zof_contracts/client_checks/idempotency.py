@@ -130,7 +130,7 @@ class IdempotencyJudge(Judge):
 
 
 def _was_refused_at_once(each: RecordedExchange) -> bool:
-    """Whether a request surely did nothing: it was throttled, and the client knows that."""
+    """Whether a request had certainly no effect: it was throttled, and the client knows that."""
     return each.exchange.response.status == THROTTLED and not each.is_lost
 
 

@@ -182,7 +182,7 @@ def _list_texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:  # no
 
 
 class ErrorJudge(Judge):
-    """Judges what a client does after it was told that its key or an ID is wrong."""
+    """Judges what a client does after an answer that its key or an ID is wrong."""
 
     def __init__(self, ledger: Ledger, recording: RecordingStarted) -> None:
         super().__init__(ledger, recording)

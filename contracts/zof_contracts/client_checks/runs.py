@@ -31,7 +31,7 @@ _GET: Final = "getRun"
 
 @dataclass(slots=True)
 class _Polling:
-    """How a client retrieves one run."""
+    """The retrievals of one run by a client."""
 
     last: RecordedExchange
     has_ended: bool = False

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,9 +15,9 @@ from zof_contracts.comparison.lockstep import TOUR, Divergence, Lockstep
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.evidence.verification import COULD_NOT, FOUND, NOTHING_FOUND
+from zof_contracts.evidence.verification import COULD_NOT, FOUND, INTERRUPTED, NOTHING_FOUND
 from zof_contracts.search.state_machine import draw_stories
-from zof_contracts.target.budget import Stopped
+from zof_contracts.target.budget import Budget, Stopped
 from zof_contracts.target.client import Client
 from zof_contracts.target.clock import find_clock_control
 from zof_contracts.target.transport import Unreachable
@@ -58,7 +59,7 @@ class Kind(StrEnum):
     MAY_DIFFER = "may differ"
     """The rule is assumed, so that both may behave as they do."""
     SILENT = "silent"
-    """No rule speaks of the difference."""
+    """No rule is about the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class AnswerDifference:
 
     divergence: Divergence
     rules: tuple[tuple[Rule, Party], ...]
-    """The rules that speak of it, each with the deployment that breaks it."""
+    """The rules that explain it, each with the deployment that breaks it."""
 
     @property
     def kind(self) -> Kind:
@@ -108,10 +109,11 @@ class Comparison:
     """The number of stories that were played on both, with the tour and the one that compares outcomes."""
     requests: int
     """The number of requests that the stories sent to the other deployment."""
-    verifications: tuple[Verification, Verification]
-    """The results of the probes on both deployments."""
+    verifications: tuple[Verification, ...]
+    """The results of the probes on both deployments, or on those that were verified before an early end."""
     errors: tuple[str, ...] = ()
     """Why the comparison could not be finished; empty if it was."""
+    is_interrupted: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -121,18 +123,22 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        """The exit status: 0 nothing differs, 1 something does, 2 not finished or nothing compared."""
+        """The exit status: 0 nothing differs, 1 something does, 2 not finished or nothing compared, 130 interrupted."""
+        if self.is_interrupted:
+            return INTERRUPTED
         if self.errors or not (self.requests or self._has_compared_rules):
             return COULD_NOT
         return FOUND if self.has_differences else NOTHING_FOUND
 
     @property
     def _has_compared_rules(self) -> bool:
-        return all(each.has_evidence for each in self.verifications)
+        return len(self.verifications) == len(Party) and all(each.has_evidence for each in self.verifications)
 
 
-def compare(url: Target, against: Target, *, seed: int = 0, stories: int = STORIES) -> Comparison:
-    """Compare a deployment with another one.
+def compare(
+    url: Target, against: Target, *, seed: int = 0, stories: int = STORIES, seconds: float | None = None
+) -> Comparison:
+    """Compare a deployment with another one. An interrupted comparison returns what it found until then.
 
     Args:
         url: the deployment.
@@ -140,66 +146,103 @@ def compare(url: Target, against: Target, *, seed: int = 0, stories: int = STORI
             exercised there, and not compared.
         seed: the seed of the stories.
         stories: the number of stories; 0 compares the rules only. None is played where runs may not be started.
+        seconds: how long the comparison may take; None is no limit.
 
     Raises:
         Unreachable: a deployment is down, or refuses the key.
         Stopped: a deployment does not permit the first requests.
     """
-    verifications = _verify(url, seed), _verify(against, seed)
-    errors = [each.error or each.stopped for each in verifications if each.error or each.stopped]
-    notes = [f"{each.target.base}: {note}" for each in verifications for note in each.notes]
-    can_play = all(each.profile == "full" for each in (url, against))
-    if not can_play:
-        notes.append("no stories were played, since the profile read-only starts no runs")
-    play = _Play(notes)
-    if can_play and stories and not errors:
-        with _enter(url) as ours, _enter(against) as theirs:
-            try:
-                play.run(ours, theirs, seed=seed, stories=stories)
-            except (Stopped, Unreachable) as error:
-                errors.append(str(error))
+    progress = _Progress(seconds)
+    play = _Play(progress.notes)
+    try:
+        for target in (url, against):
+            progress.verify(target, seed)
+        if not all(each.profile == "full" for each in (url, against)):
+            progress.notes.append("no stories were played, since the profile read-only starts no runs")
+        elif stories and not progress.errors:
+            with _enter(url, progress.budget) as ours, _enter(against, progress.budget) as theirs:
+                try:
+                    play.run(ours, theirs, seed=seed, stories=stories)
+                except (Stopped, Unreachable) as error:
+                    progress.note_error(str(error))
+    except KeyboardInterrupt:
+        progress.is_interrupted = True
     return Comparison(
         url=url,
         against=against,
         seed=seed,
-        rules=tuple(_compare_rules(*verifications)),
-        answers=tuple(_explain(each, verifications) for each in play.divergences.values()),
+        rules=tuple(_compare_rules(progress.verifications)),
+        answers=tuple(_explain(each, progress.verifications) for each in play.divergences.values()),
         stories=play.stories,
         requests=play.requests,
-        verifications=verifications,
-        errors=tuple(errors),
-        notes=tuple(dict.fromkeys(notes)),
+        verifications=tuple(progress.verifications),
+        errors=tuple(progress.errors),
+        is_interrupted=progress.is_interrupted,
+        notes=tuple(dict.fromkeys(progress.notes)),
     )
 
 
-def _verify(target: Target, seed: int) -> Verification:
-    """Verify a deployment by the probes.
+class _Progress:
+    """The verifications of a comparison, the time that is left for it, and why it ended early."""
 
-    Raises:
-        KeyboardInterrupt: the verification was interrupted, and its runs have been canceled.
-    """
-    verification = run(target, seed=seed, max_examples=0)
-    if verification.interrupted:
-        raise KeyboardInterrupt
-    return verification
+    def __init__(self, seconds: float | None) -> None:
+        self.verifications: list[Verification] = []
+        self.errors: list[str] = []
+        self.notes: list[str] = []
+        self.is_interrupted = False
+        self._seconds = seconds
+        self._until = None if seconds is None else time.monotonic() + seconds
+
+    def note_error(self, why: str) -> None:
+        """Note why the comparison cannot be finished; if its time is used up, that is the reason."""
+        is_over = self._until is not None and time.monotonic() >= self._until
+        self.errors.append(f"the {self._seconds:g} seconds are used up" if is_over else why)
+
+    @property
+    def budget(self) -> Budget:
+        """What the next part may cost."""
+        return Budget(seconds=None if self._until is None else max(self._until - time.monotonic(), 0.0))
+
+    def verify(self, target: Target, seed: int) -> None:
+        """Verify a deployment by the probes, unless the comparison has ended early.
+
+        Raises:
+            KeyboardInterrupt: the verification was interrupted, and its runs have been canceled.
+            Unreachable: the deployment is down, or refuses the key.
+            Stopped: nothing could be verified, not even on another deployment before this one.
+        """
+        if self.errors:
+            return
+        try:
+            verification = run(target, seed=seed, max_examples=0, budget=self.budget)
+        except Stopped as error:
+            if not self.verifications:
+                raise
+            self.note_error(f"{target.base}: {error}")
+            return
+        self.verifications.append(verification)
+        self.notes += [f"{target.base}: {note}" for note in verification.notes]
+        if verification.interrupted:
+            raise KeyboardInterrupt
+        if ending := verification.error or verification.stopped:
+            self.note_error(f"{target.base}: {ending}")
 
 
 @contextmanager
-def _enter(target: Target) -> Iterator[Client]:
-    """A client for a copy of the target's world where it offers one, which cleans up at the end."""
-    world = None
+def _enter(target: Target, budget: Budget) -> Iterator[Client]:
+    """A client for a copy of the target's world, if it offers one; the client cleans up at the end."""
+    world, client = None, Client(target, budget=budget)
     if target.advance is None and target.find_clock:
-        world = fork_world(target)
-        target = world.target if world else target
-        target = replace(target, advance=find_clock_control(target))
-    client = Client(target)
+        world = fork_world(client)
+        client.change_target(world.target if world else target)
+        client.change_target(replace(client.target, advance=find_clock_control(client)))
     try:
         yield client
     finally:
         clean_up(client)
         client.close()
         if world is not None:
-            world.delete()
+            world.delete(client)
 
 
 class _Play:
@@ -213,10 +256,15 @@ class _Play:
         """The divergences of the stories that were played to cut others down."""
         self._salt = ""
         self._played = 0
+        self._last: Lockstep | None = None
+        """The story that is being played, or the last one."""
         self._has_equal_outcomes = True
 
     def run(self, url: Client, against: Client, *, seed: int, stories: int) -> None:
-        """Play the stories; the first finds out whether the outcomes of the cases are the same on both."""
+        """Play the stories; the first finds out whether the outcomes of the cases are the same on both.
+
+        What a story shows until it ends early counts too.
+        """
         self._salt = Ledger(
             replace(url.target, app=None) if against.target.app is None else url.target, seed=seed
         ).nonce
@@ -224,12 +272,17 @@ class _Play:
         drawn = [each for each in draw_stories(url, seed=seed, max_examples=stories) if len(each) > 1][:stories]
         if "other-org" not in against.target.keys:
             drawn = [[step for step in story if step[0] != "visit_as_stranger"] for story in drawn]
-        for story in (TOUR, _CALIBRATION, *drawn):
-            for kind, divergence in self._play(url, against, story).items():
-                if kind not in self.divergences:
-                    self.divergences[kind] = self._cut(url, against, divergence)
-            self.stories += 1
+        try:
+            for story in (TOUR, _CALIBRATION, *drawn):
+                for kind, divergence in self._play(url, against, story).items():
+                    if kind not in self.divergences:
+                        self.divergences[kind] = divergence
+                        self.divergences[kind] = self._cut(url, against, divergence)
+                self.stories += 1
+        finally:
             self.requests = len(against.journal)
+            for kind, divergence in ({} if self._last is None else self._last.divergences).items():
+                self.divergences.setdefault(kind, divergence)
 
     def _find_outcomes(self, url: Client, against: Client) -> None:
         self._has_equal_outcomes = _OUTCOMES.isdisjoint(self._play(url, against, _CALIBRATION))
@@ -239,7 +292,7 @@ class _Play:
     def _play(self, url: Client, against: Client, story: Sequence[Step]) -> dict[tuple[str, str], Divergence]:
         self._played += 1
         salt = f"{self._salt}-{self._played}"
-        lockstep = Lockstep(url, against, salt, has_equal_outcomes=self._has_equal_outcomes)
+        lockstep = self._last = Lockstep(url, against, salt, has_equal_outcomes=self._has_equal_outcomes)
         lockstep.play(story)
         if lockstep.is_incomplete:
             self._notes.append("some runs did not end in time, and the steps that need their end were left out")
@@ -262,9 +315,16 @@ class _Play:
         return divergence
 
 
-def _compare_rules(url: Verification, against: Verification) -> Iterator[RuleDifference]:
-    for ours, theirs in zip(url.results, against.results, strict=True):
+def _compare_rules(verifications: Sequence[Verification]) -> Iterator[RuleDifference]:
+    """The rules that one deployment alone breaks. If a verification ended early, both must have exercised them."""
+    if len(verifications) < len(Party):
+        return
+    ended_early = any(each.interrupted or each.stopped or each.error for each in verifications)
+    for ours, theirs in zip(*(each.results for each in verifications), strict=True):
+        verdicts = {ours.verdict, theirs.verdict}
         if (ours.verdict in _BROKEN) is (theirs.verdict in _BROKEN):
+            continue
+        if ended_early and Verdict.NOT_EXERCISED in verdicts:
             continue
         if ours.verdict in _BROKEN:
             yield RuleDifference(ours.rule, Party.URL, ours.findings, theirs.verdict)
@@ -273,7 +333,7 @@ def _compare_rules(url: Verification, against: Verification) -> Iterator[RuleDif
 
 
 def _explain(divergence: Divergence, verifications: Sequence[Verification]) -> AnswerDifference:
-    """Name the rules that speak of a divergence and that one of the deployments alone breaks."""
+    """Name the rules that explain a divergence and that one of the deployments alone breaks."""
     url, against = divergence.url_rules, divergence.against_rules
     url |= _find_rules(verifications[0], divergence)
     against |= _find_rules(verifications[1], divergence)

@@ -56,7 +56,7 @@ class Divergence:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What makes two divergences one."""
+        """The identity of a divergence: two with the same kind are one."""
         return self.operation, self.difference.place
 
 
@@ -95,7 +95,7 @@ class Lockstep:
         self._steps: list[Step] = []
         self._cases = (*target.cases[:2], target.failing_case or target.cases[0])
         self._started_at: list[tuple[float, float]] = []
-        """What the clients had waited when each run was started."""
+        """The seconds that the clients had waited when each run was started."""
 
     @property
     def _sides(self) -> tuple[Side, Side]:

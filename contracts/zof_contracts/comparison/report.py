@@ -68,6 +68,7 @@ def _build(comparison: Comparison) -> Report:
         "rules": [_describe_rule_difference(each, comparison) for each in comparison.rules],
         "answers": [_describe_answer_difference(each, comparison) for each in comparison.answers],
         "errors": list(comparison.errors),
+        "interrupted": comparison.is_interrupted,
         "notes": list(comparison.notes),
     }
 
@@ -136,6 +137,8 @@ def _list_lines(report: Report) -> Iterator[str]:
     yield ""
     yield from (f"note: {note}" for note in report["notes"])
     yield from (f"error: {error}" for error in report["errors"])
+    if report["interrupted"]:
+        yield "interrupted: the differences are those found until then"
     count = len(rules) + len(answers)
     found = "no difference" if not count else f"{count} difference{'' if count == 1 else 's'}"
     yield f"{found} in {report['stories']} stories with {report['requests']} requests, seed {report['seed']}"

@@ -55,7 +55,7 @@ def list_requests(target: Target, keys: Collection[str]) -> Iterator[Request]:
 
 
 def _list_forbidden(target: Target, keys: Collection[str], run: dict[str, object]) -> Iterator[Request]:
-    """Yield what keys without a permission may not do."""
+    """Yield the requests that keys without a permission may not send."""
     both = target.keys.keys() & set(keys)
     if "readonly" in both:
         yield build_post("/runs", run, key="readonly")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import yaml
 
@@ -110,8 +111,11 @@ class Contract:
         return Basis.read(self.resolve(self.at(self.pointer(place)))["x-basis"])
 
     def find_operation(self, method: str, path: str) -> Operation | None:
-        """The operation of a request to a path that begins with `/v1`; None when there is none."""
-        if not path.startswith(PREFIX + "/"):
+        """The operation of a request to a path that begins with `/v1`.
+
+        None when there is none, and when the path may be that of another operation for some servers.
+        """
+        if not path.startswith(PREFIX + "/") or _is_ambiguous(path):
             return None
         below = path.removeprefix(PREFIX)
         found = (each for each in self.operations.values() if each.method == method and each.pattern.fullmatch(below))
@@ -146,6 +150,13 @@ class Contract:
             seen |= new
             todo += new
         return after in seen
+
+
+def _is_ambiguous(path: str) -> bool:
+    """Whether a server that decodes a path before it routes a request may see other segments, or a query, in it."""
+    decoded = unquote(unquote(path))  # by a gateway, and again by the server behind it
+    has_dots = not {".", ".."}.isdisjoint(decoded.split("/"))
+    return has_dots or decoded.count("/") != path.count("/") or "?" in decoded or "#" in decoded
 
 
 def _read_operations(document: dict[str, Any]) -> list[Operation]:

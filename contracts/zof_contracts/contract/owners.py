@@ -1,4 +1,4 @@
-"""Which rule speaks of which part of the document, as `rules.yaml` states it.
+"""The owners: the rule that is about each part of the document, as `rules.yaml` states it.
 
 A finding about a schema, an operation or a list is attributed to the rule that owns it. A part that no rule owns, or
 that two rules own, is an error when the catalogue is loaded, so that no finding is attributed to an unrelated rule.

@@ -1,7 +1,7 @@
 """The parts of the API: its lists, schemas, ID prefixes and page sizes, all derived from `openapi.yaml`.
 
-An operation or a schema that is added to the document appears here without a change of code. Which rule speaks of it
-is stated in `rules.yaml`; `zof_contracts.contract.owners` refuses to load a document that has something without a rule.
+An operation or a schema that is added to the document appears here without a change of code. `rules.yaml` states the
+rule that owns it; `zof_contracts.contract.owners` refuses to load a document with a part that no rule owns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ID: Final = re.compile(r"\^([a-z]+_)\[")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The parts of the API that rules speak of, by the names that the document gives them."""
+    """The parts of the API that rules are about, by the names that the document gives them."""
 
     operations: frozenset[str]
     """The IDs of the operations."""

@@ -65,6 +65,8 @@ class Finding:
     """How many times it occurred."""
     place: str = ""
     """The field, header or parameter that broke the rule; empty if the rule is about a single thing."""
+    recordings: tuple[str, ...] = ()
+    """The names of the recordings that show it; empty for a verification that sent its requests itself."""
 
     @property
     def verdict(self) -> Verdict:

@@ -57,6 +57,8 @@ class Ledger:
         self.evidence: Counter[str] = Counter()
         self.findings: dict[str, Finding] = {}
         self.reasons: dict[str, str] = {}
+        self.recording = ""
+        """The name of the recording that is being judged; empty if there is none."""
 
     def record_kept(self, rule: str) -> None:
         """Record that a rule was kept once."""
@@ -65,8 +67,8 @@ class Ledger:
     def record_violation(self, rule: str, *, expected: str, got: str, trace: Trace, place: str = "") -> None:
         """Record that the last exchange of a trace broke a rule.
 
-        Two findings are one when rule, operation and place are the same, however they are worded. Give a place where a
-        rule speaks of many things; it must name a part of the document, not an ID or a time.
+        Two findings are one if rule, operation and place are the same, whatever their wording. Give a place if the rule
+        is about many things; it must name a part of the document, not an ID or a time.
         """
         if self.catalogue[rule].name not in self.rules:
             return
@@ -75,7 +77,12 @@ class Ledger:
             self.record_skip(rule, "an answer that it is about is not JSON")
             return
         finding = Finding(
-            self.catalogue[rule], self.target.redact(expected), self.target.redact(got), exchanges, place=place
+            self.catalogue[rule],
+            self.target.redact(expected),
+            self.target.redact(got),
+            exchanges,
+            place=place,
+            recordings=(self.recording,) if self.recording else (),
         )
         known = self.findings.get(finding.key)
         if known is None:
@@ -150,7 +157,8 @@ class Ledger:
 def _join(known: Finding, other: Finding) -> Finding:
     """One finding for two of the same defect, with the shorter trace."""
     shorter = min(known, other, key=lambda each: len(each.trace))
-    return replace(shorter, times=known.times + other.times, flaky=False)
+    recordings = tuple(dict.fromkeys((*known.recordings, *other.recordings)))
+    return replace(shorter, times=known.times + other.times, flaky=False, recordings=recordings)
 
 
 def _is_unreadable(exchange: Exchange) -> bool:

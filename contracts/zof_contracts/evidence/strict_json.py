@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 BOM: Final = b"\xef\xbb\xbf"
 """The UTF-8 byte order mark, which RFC 8259 lets a parser ignore."""
 MAX_DEPTH: Final = 100
-"""Arrays and objects that may stand within each other."""
+"""The depth to which arrays and objects may be nested."""
 MAX_DIGITS: Final = 300
 """Digits of an integer; a longer one fits no float."""
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")

@@ -114,7 +114,7 @@ def read_with_ci_key(context: ProbeContext) -> None:
 
 
 def _is_found(context: ProbeContext, exchange: Exchange) -> bool:
-    """Whether the main key gets what another key was told not to exist."""
+    """Whether the main key gets the resource for which another key got a 404."""
     return context.client.send(replace(exchange.request, key="main")).response.ok
 
 

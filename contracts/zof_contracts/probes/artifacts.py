@@ -8,7 +8,7 @@ import json
 import zipfile
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.etree import ElementTree as ET
 
 from zof_contracts.checks.claims import check_artifact_lists, describe, has_ended
@@ -33,6 +33,18 @@ _SMALLEST_WITH_RANGES: Final = 8
 """The bytes of a file from which its parts differ from the whole."""
 _LARGEST_XML: Final = 1 << 22
 """The bytes up to which XML is parsed."""
+
+
+class _Range(NamedTuple):
+    """A range to request, and the answer that is expected."""
+
+    value: str
+    """The value of the header Range."""
+    status: int
+    position: str
+    """The expected Content-Range."""
+    part: bytes | None = None
+    """The expected bytes; None for a refusal."""
 
 
 def read_artifacts(context: ProbeContext) -> None:
@@ -157,26 +169,26 @@ def _judge_ranges(context: ProbeContext, url: str, whole: Exchange) -> None:
     middle = size // 2
     for value, start, stop in ((f"bytes=1-{middle}", 1, middle + 1), ("bytes=-2", size - 2, size)):
         position = f"bytes {start}-{stop - 1}/{size}"
-        _judge_range(context, url, whole, value, _PARTIAL_CONTENT, position, body[start:stop])
-    _judge_range(context, url, whole, f"bytes={size}-", _NOT_SATISFIABLE, f"bytes */{size}", None)
+        _judge_range(context, url, whole, _Range(value, _PARTIAL_CONTENT, position, body[start:stop]))
+    _judge_range(context, url, whole, _Range(f"bytes={size}-", _NOT_SATISFIABLE, f"bytes */{size}"))
 
 
-def _judge_range(  # noqa: PLR0913, PLR0917  what is requested, and what must be answered
-    context: ProbeContext, url: str, whole: Exchange, value: str, status: int, position: str, part: bytes | None
-) -> None:
-    """Request a range; its answer must have a status, a Content-Range and, unless it is a refusal, the part."""
-    answer = context.client.follow(url, headers=(("Range", value),))
-    if not context.is_conclusive("artifacts.range", answer, status):
+def _judge_range(context: ProbeContext, url: str, whole: Exchange, wanted: _Range) -> None:
+    """Request a range of a file, and judge the answer; `whole` is the download of the whole file."""
+    answer = context.client.follow(url, headers=(("Range", wanted.value),))
+    if not context.is_conclusive("artifacts.range", answer, wanted.status):
         return
-    response = answer.response
+    response, part = answer.response, wanted.part
     sent = response.header("content-range")
     is_part = part is None or response.body == part
     bytes_sent = f"{len(response.body)} bytes, {'' if is_part else 'not '}those of the range"
     sent_position = "no Content-Range" if sent is None else f"Content-Range {quote_value(sent)}"
     got = f"{describe(response)}, {sent_position}" + ("" if part is None else f", {bytes_sent}")
-    expected = f"{status} with Content-Range {position}" + ("" if part is None else f" and these {len(part)} bytes")
-    holds = response.status == status and sent == position and is_part
-    context.check("artifacts.range", holds, expected=expected, got=got, trace=[whole, answer], place=value[:7])
+    expected = f"{wanted.status} with Content-Range {wanted.position}" + (
+        "" if part is None else f" and these {len(part)} bytes"
+    )
+    holds = response.status == wanted.status and sent == wanted.position and is_part
+    context.check("artifacts.range", holds, expected=expected, got=got, trace=[whole, answer], place=wanted.value[:7])
 
 
 def _is_genuine(kind: str, content: bytes) -> bool | None:

@@ -197,7 +197,7 @@ class ProbeContext:
             self.require_ok(self.client.get("/runs", limit=1))
 
     def ensure_quota(self, requests: int, key: str = "main") -> None:
-        """Wait for the next window unless so many requests are left, so that no wait comes between them."""
+        """Wait for the next window unless this number of requests is left, so that no wait comes between them."""
         last = next((each for each in reversed(self.client.journal) if each.request.key == key), None)
         if last is None or not self.client.pacing:
             return

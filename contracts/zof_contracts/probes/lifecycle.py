@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def complete_run(context: ProbeContext) -> None:
-    """A run is started, watched, replayed, followed to its end, and canceled in vain."""
+    """A run is started, watched, replayed, followed to its end, and canceled after its end."""
     context.ensure_quota(25)
     key = context.idempotency_key("lifecycle")
     cases = context.list_cases()
@@ -70,7 +70,7 @@ def _wait_for_end(context: ProbeContext, began: Exchange, run_id: str) -> Exchan
     except Unsettled:
         if context.target.advance is not None:
             last = context.client.journal[-1]
-            if last.response.fields.get("id") == run_id:  # otherwise the run could not be looked at
+            if last.response.fields.get("id") == run_id:  # if not, the run could not be retrieved
                 context.record(check_end(last.response.fields), [began, last])
         else:  # a run that does not end keeps a place that other runs need
             context.client.post(f"/runs/{run_id}/cancel")

@@ -46,7 +46,7 @@ def skip_if_absent(context: ProbeContext, rule: str, exchange: Exchange) -> bool
 
 
 def judge_presence(context: ProbeContext, rule: str, exchange: Exchange) -> None:
-    """Record that the rule about an operation is broken where the main key was told that there is none."""
+    """Record that the rule about an operation is broken if the main key got an answer that there is none."""
     is_missing = exchange.response.status in ABSENT and not context.has_succeeded(exchange.operation)
     if is_missing and context.has_answered():
         got = describe(exchange.response)

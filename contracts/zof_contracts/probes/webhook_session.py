@@ -6,7 +6,7 @@ The client holds receiver and registration, so that probes that are repeated reg
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -43,6 +43,7 @@ class WebhookSession:
         if client.receiver is None:
             client.receiver = Receiver(target.webhook_port)
         self._receiver = client.receiver
+        self._client = client
         self._target = target
         self._nonce = nonce
         self._judged = 0
@@ -96,7 +97,7 @@ class WebhookSession:
         return events[before:]
 
     def wait_for(self, has_come: Callable[[Sequence[Event]], bool], seconds: float) -> bool:
-        """Wait until the events are as wanted, for so many seconds of real time at most; whether they are.
+        """Wait until the condition on the events holds, at most `seconds` of real time; return whether it does.
 
         Once an event has not come in time, later calls wait a tenth as long.
         """
@@ -117,14 +118,13 @@ class WebhookSession:
         public_url = self._target.webhook_public_url
         if not public_url or self._receiver.requests:
             return ""
-        try:
+        path = f"/zof-contracts/{self._nonce}/reachable"
+        with suppress(NoAnswer, Unreachable, ValueError):  # what the receiver got decides
             transport = HttpTransport(self._base, ca_file=self._target.ca_file)
-            target = f"/zof-contracts/{self._nonce}/reachable"
-            transport.carry(
-                "POST", target, (("Content-Type", "application/json"),), b"{}", seconds=_PATIENCE, fresh=True
-            )
-        except (NoAnswer, Unreachable, ValueError):
-            pass  # what the receiver got decides
+            try:
+                self._client.send_unrecorded("POST", path, {}, transport=transport, seconds=_PATIENCE)
+            finally:
+                transport.close()
         if self._receiver.requests:
             return ""
         return f"--webhook-public-url {public_url} does not lead to the receiver at {self._receiver.url}"

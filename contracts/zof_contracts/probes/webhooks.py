@@ -152,7 +152,7 @@ def retry(context: ProbeContext) -> None:
     count = len(session.events())
     trace = [session.created, tested]
     # The target may take note of the refusal a little after it was given, so that the first rounds may be too early.
-    # All rounds take place, whichever brings the event: what is sent must not depend on the speed of the machine.
+    # All rounds take place: the requests must not depend on the speed of the machine.
     for _ in range(_ROUNDS):
         context.client.wait(_RETRY_AFTER, "the retry of a webhook")
         trace.append(context.client.get("/webhooks", limit=1))

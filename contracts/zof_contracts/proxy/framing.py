@@ -88,7 +88,7 @@ class NotHttpError(ValueError):
 
 
 class MessageReader:
-    """Reads the messages of one direction: requests, or the answers to the requests whose methods it is told."""
+    """Reads the messages of one direction: requests, or the answers to requests whose methods are given."""
 
     def __init__(self, *, is_answer: bool, must_hold: Callable[[bytes], bool] = lambda _: True) -> None:
         """`must_hold` says of the beginning of a head whether it must be held back until the head is complete."""

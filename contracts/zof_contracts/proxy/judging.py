@@ -1,9 +1,14 @@
-"""Judges the exchanges that pass, in a thread of its own, and reports what was found."""
+"""Judges the exchanges that pass, in a thread of its own, and reports what was found.
+
+The thread works while nothing passes, since it and the thread that forwards take turns: a judgement takes about as long
+as a request. It also works when too much waits, or when a report is wanted.
+"""
 
 from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +31,12 @@ MAX_WAITING: Final = 64 << 20
 """Bytes of exchanges that wait for their judgement; more are forwarded without being judged."""
 MAX_BODY: Final = 2 << 20
 """Bytes of a body that are judged."""
+_QUIET_SECONDS: Final = 0.005
+"""Seconds without a new exchange after which those that wait are judged."""
+_MOST_DEFERRED: Final = 2_000
+"""Exchanges that wait for a quiet moment; more are judged while others pass."""
+_LONGEST_JUDGEMENT: Final = 30.0
+"""Seconds that a report waits for judgements."""
 _OVERHEAD: Final = 2_000
 """Bytes that an exchange takes besides its bodies."""
 
@@ -63,7 +74,12 @@ class TrafficJudge:
         self._size = 0
         self._changed = threading.Condition()
         self._is_closed = False
-        self._is_busy = False
+        self._submitted = 0
+        self._judged = 0
+        self._wanted = 0
+        """The number of the exchange up to which a report is wanted."""
+        self._quiet_from = 0.0
+        """When nothing will have passed for long enough, on the monotonic clock."""
         start = RecordingStarted(upstream)
         self._contract.observe(start)
         self._client.observe(start)
@@ -79,7 +95,10 @@ class TrafficJudge:
                 return
             self._waiting.append(parts)
             self._size += size
-            self._changed.notify_all()
+            self._submitted += 1
+            self._quiet_from = time.monotonic() + _QUIET_SECONDS
+            if len(self._waiting) == 1 or self._is_urgent():
+                self._changed.notify_all()
 
     def judge_now(self, parts: Parts) -> tuple[str, ...]:
         """Judge an exchange at once; the keys of the findings that it shows."""
@@ -93,10 +112,17 @@ class TrafficJudge:
         """Count an exchange that is not judged."""
         self._skips.add(reason)
 
+    @property
+    def judged_count(self) -> int:
+        """The number of exchanges that have been judged in the thread."""
+        return self._judged
+
     def report(self) -> Outcome:
-        """The findings so far, after all waiting exchanges have been judged."""
+        """The findings so far, after all exchanges that wait now have been judged."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._is_busy, 30)
+            self._wanted = wanted = self._submitted
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._judged >= wanted, _LONGEST_JUDGEMENT)
         with self._lock:
             contract, client, skips = copy.deepcopy((self._contract, self._client, self._skips))
             coverage = build_coverage(self._coverage, recordings=[self._upstream], notes=skips.describe())
@@ -113,19 +139,29 @@ class TrafficJudge:
         ledgers = (self._contract.ledger, self._client.ledger)
         return {key: finding.times for ledger in ledgers for key, finding in ledger.findings.items()}
 
+    def _is_urgent(self) -> bool:
+        """Whether the exchanges that wait are to be judged although others pass."""
+        return self._is_closed or self._wanted > self._judged or len(self._waiting) > _MOST_DEFERRED
+
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._is_busy = False
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._waiting or self._is_closed)
-                if not self._waiting:
-                    return
-                parts = self._waiting.popleft()
-                self._size -= len(parts.body) + len(parts.answer_body) + _OVERHEAD
-                self._is_busy = True
+        while (parts := self._take()) is not None:
             with self._lock:
                 self._judge(parts)
+            with self._changed:
+                self._judged += 1
+                self._changed.notify_all()
+
+    def _take(self) -> Parts | None:
+        """Wait for an exchange and for the moment to judge it; None when there will be none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            while not self._is_urgent() and (left := self._quiet_from - time.monotonic()) > 0:
+                self._changed.wait(left)
+            if not self._waiting:
+                return None
+            parts = self._waiting.popleft()
+            self._size -= len(parts.body) + len(parts.answer_body) + _OVERHEAD
+            return parts
 
     def _judge(self, parts: Parts) -> None:
         recorded = self._reader.read(_decode(parts))

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import socket
+import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ _LONGEST_MARKED: Final = 1 << 20
 _CONNECT_SECONDS: Final = 10.0
 _LINGER_SECONDS: Final = 5.0
 """Seconds in which a client closes a connection that the upstream has closed."""
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER of a socket that ends with a reset when it is closed."""
 _UNREACHABLE: Final = "the upstream could not be reached"
 
 
@@ -140,6 +144,8 @@ class _Connection:
         """Pass a reset on."""
         for side in (self._client, self._upstream):
             if side is not None:
+                with suppress(OSError):
+                    side[1].get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
                 side[1].transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:

@@ -3,30 +3,39 @@
 A value of an answer that a later request uses (an ID, a cursor) becomes a shell variable, and so does each API key:
 `write_script(finding.trace, base=target.base, keys=target.keys)` returns a script without any API key.
 
-What a target sends never becomes code: variables have names of ours, literals are quoted, answers are read by one fixed
+Text of a target never becomes code: variables have fixed names, literals are quoted, answers are read by one fixed
 function, and characters that are not printable ASCII are written as escapes.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from zof_contracts.contract.document import PREFIX
+from zof_contracts.contract.document import PREFIX, load_contract
 from zof_contracts.evidence.header_values import parse_whole_number
 from zof_contracts.report.escape import escape_controls
-from zof_contracts.report.shell import PAUSE, PAUSE_BY_CLOCK, READ_JSON, SHOW, print_bytes, quote_literal
+from zof_contracts.report.shell import (
+    PAUSE,
+    PAUSE_BY_CLOCK,
+    READ_JSON,
+    SHOW,
+    WAIT_FOR_END,
+    print_bytes,
+    quote_literal,
+)
+from zof_contracts.report.waits import find_wait
 from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from zof_contracts.evidence.exchange import Exchange, Request
+    from zof_contracts.report.waits import Wait
 
     Path = tuple[str | int, ...]
     """The names and indexes that lead to a value in an answer."""
@@ -55,8 +64,6 @@ _MAX_KEY: Final = 200
 _TOO_MANY: Final = 429
 _USUAL_LIMIT: Final = 100
 """The requests that use up a rate limit whose number is not known."""
-_LEAST_PAUSE: Final = 0.5
-"""Seconds between two requests that count as a pause on a real clock."""
 
 
 @dataclass(slots=True)
@@ -99,7 +106,8 @@ def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str
     for number, exchange in enumerate(trace, 1):
         later_values = list(_find_later_values(exchange.response.json, trace[:number], trace[number:], variables))
         is_first = not any(each.response.status == _TOO_MANY for each in trace[: number - 1])
-        pause = measure_pause(trace[number - 2], exchange, can_move_clock=can_move_clock) if number > 1 else 0
+        wait = find_wait(trace, number - 1, can_move_clock=can_move_clock, known=variables.names)
+        pause = _write_wait(wait, variables, keys) if wait else ""
         command = _Command(exchange, variables, redact, keys).write()
         lines = tuple(_run_command(command, exchange, later_values, variables, uses_up_limit=is_first))
         if steps and not pause and lines == steps[-1].lines and len(lines) == 1:
@@ -110,8 +118,7 @@ def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str
     lines_before = [f"export ZOF_BASE_URL={shlex.quote(redact.text(base) + PREFIX)}", *_list_keys(trace, keys)]
     lines_before += [_UNIQUE] if any("${UNIQUE}" in command for command in commands) else []
     lines_before += [SHOW, *([READ_JSON] if variables.names else [])]
-    if any(step.pause for step in steps):
-        lines_before.append(PAUSE_BY_CLOCK if can_move_clock else PAUSE)
+    lines_before += _list_functions([step.pause for step in steps], can_move_clock=can_move_clock)
     return redact.text("\n".join([*lines_before, *commands])) + "\n"
 
 
@@ -123,15 +130,15 @@ class _Step:
     last: int
     exchange: Exchange
     """The first of them."""
-    pause: float
-    """Seconds to wait before it."""
+    pause: str
+    """The command that waits before it; empty for none."""
     lines: tuple[str, ...]
     """The commands."""
 
     def write(self) -> Iterator[str]:
         """Yield the lines of the step; equal requests are sent in a loop."""
         if self.pause:
-            yield from ("", f"pause {self.pause:g}")
+            yield from ("", self.pause)
         answer, count = self.exchange.response, self.last - self.first + 1
         request_id = _remove_newlines(answer.header("x-request-id") or "")
         numbers = f"{self.first}" if count == 1 else f"{self.first} to {self.last}"
@@ -167,15 +174,19 @@ def _run_command(
         yield f"""{name}=$(printf '%s\\n' "$ANSWER" | read_json {place})"""
 
 
-def measure_pause(before: Exchange, after: Exchange, *, can_move_clock: bool) -> float:
-    """Return the seconds to wait between two requests.
+def _write_wait(wait: Wait, variables: _Variables, keys: Mapping[str, str]) -> str:
+    """Return the command that waits."""
+    if not wait.run_id or wait.key not in keys:
+        return f"pause {wait.seconds:g}"
+    return f'wait_for_end "${variables.names[wait.run_id]}" {wait.seconds:g} "${name_key_variable(wait.key)}"'
 
-    Where the clock can be moved, these are the seconds by which it was moved; else those that went by.
-    """
-    if can_move_clock:
-        return max(0, round(after.waited - before.waited, 3))
-    seconds = after.at - after.took - before.at
-    return math.ceil(seconds) if seconds >= _LEAST_PAUSE else 0
+
+def _list_functions(waits: Sequence[str], *, can_move_clock: bool) -> Iterator[str]:
+    """Yield the shell functions that the commands which wait use."""
+    if any(each.startswith("pause ") for each in waits):
+        yield PAUSE_BY_CLOCK if can_move_clock else PAUSE
+    if any(each.startswith("wait_for_end ") for each in waits):
+        yield WAIT_FOR_END.replace("STATUSES", "|".join(sorted(load_contract().terminal)))
 
 
 def _list_keys(trace: Sequence[Exchange], keys: Mapping[str, str]) -> Iterator[str]:

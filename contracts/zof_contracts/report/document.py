@@ -233,6 +233,7 @@ def _describe_finding(verification: Verification, finding: Finding, *others: Fin
         "known": finding.key in verification.known,
         "seed": verification.seed if finding.seed is None else finding.seed,
         "request_id": finding.request_id,
+        "recordings": list(finding.recordings),
         "steps": [_describe_step(exchange) for exchange in finding.trace],
         "also": [_describe_other_operation(verification, other) for other in others],
         "script": _write_script(verification, finding),
@@ -252,6 +253,7 @@ def _describe_other_operation(verification: Verification, other: Finding) -> Rep
         "got": other.got,
         "times": other.times,
         "request_id": other.request_id,
+        "recordings": list(other.recordings),
         "script": _write_script(verification, other),
     }
 

@@ -109,7 +109,7 @@ def _render_finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
         "Request": " ".join(f"<code>{escape(finding[name])}</code>" for name in _NAMES if finding[name]),
         "Repeat": f"<code>--include {escape(finding['rule'])} --seed {finding['seed']}</code>",
         "Seen": escape(describe_occurrences(finding)),
-        "To mend": escape(rule["mend"]),
+        "How to fix it": escape(rule["mend"]),
     }
     others = "".join(f"<p>In {escape(name_place(one))}:</p>{_render_script(one)}" for one in finding["also"])
     return (
@@ -128,7 +128,7 @@ def _render_script(finding: dict[str, Any]) -> str:
 def _render_rule(rule: dict[str, Any]) -> str:
     verdict = rule["verdict"]
     reason = f'<div class="soft">{escape(rule["reason"])}</div>' if rule["reason"] else ""
-    rows = {"Rests on": _render_sources(rule), "Checked by": escape(rule["how"]), "To mend": escape(rule["mend"])}
+    rows = {"Rests on": _render_sources(rule), "Checked by": escape(rule["how"]), "How to fix it": escape(rule["mend"])}
     return (
         f'<tr data-verdict="{verdict}" data-section="{rule["section"]}"><td><details><summary>'
         f"<code>{escape(rule['name'])}</code> {escape(rule['sentence'])}</summary>{_render_list(rows)}</details></td>"

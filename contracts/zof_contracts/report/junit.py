@@ -21,25 +21,29 @@ def render(report: Report) -> str:
     findings = {finding["key"]: finding for finding in report["findings"]}
     strict = report["target"]["strict"]
     for section in report["sections"]:
-        rules = [rule for rule in report["rules"] if rule["section"] == section["number"]]
+        rules = [
+            (rule, [findings[key] for key in rule["findings"]])
+            for rule in report["rules"]
+            if rule["section"] == section["number"]
+        ]
         if rules:
-            _add_suite(root, section, [(rule, [findings[key] for key in rule["findings"]]) for rule in rules], strict)
+            _add_suite(root, section, rules, strict=strict)
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _add_suite(root: Element, section: dict[str, Any], rules: list[Any], strict: bool) -> None:  # noqa: FBT001
+def _add_suite(root: Element, section: dict[str, Any], rules: list[Any], *, strict: bool) -> None:
     suite = SubElement(root, "testsuite", name=f"{section['number']} {section['title']}", errors="0", time="0")
     for rule, findings in rules:
-        _add_case(suite, rule, findings, strict)
+        _add_case(suite, rule, findings, strict=strict)
     suite.set("tests", str(len(rules)))
     suite.set("failures", str(len(suite.findall("testcase/failure"))))
     suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
 
 
-def _add_case(suite: Element, rule: dict[str, Any], findings: list[dict[str, Any]], strict: bool) -> None:  # noqa: FBT001
+def _add_case(suite: Element, rule: dict[str, Any], findings: list[dict[str, Any]], *, strict: bool) -> None:
     case = SubElement(suite, "testcase", name=rule["name"], classname=f"contract.{rule['section']}", time="0")
     counted = [one for one in findings if is_failing(one, strict=strict)]
     if counted:

@@ -24,12 +24,20 @@ for step in json.loads(sys.argv[1]): value = value[step]
 print(value)' "$1"; }"""
 """A shell function that prints the value at a path of a JSON answer, which it reads with its headers."""
 PAUSE: Final = 'pause() { sleep "$1"; }'
-"""A shell function that waits for so many seconds."""
+"""A shell function that waits for a number of seconds."""
+WAIT_FOR_END: Final = """\
+wait_for_end() { for _ in $(seq "$2"); do
+  case "$(curl -sS -i "$ZOF_BASE_URL/runs/$1" -H "Authorization: Bearer $3" | read_json '["status"]' 2>/dev/null)" in
+    STATUSES) return;;
+  esac
+  sleep 1
+done; }"""
+"""A shell function that retrieves a run once a second, a number of times at most, until it has one of the STATUSES."""
 PAUSE_BY_CLOCK: Final = """\
 pause() { curl -sSf -o /dev/null -H "Content-Type: application/json" \\
   -d "{\\"by_ms\\": $(python3 -c 'import sys; print(round(float(sys.argv[1]) * 1000))' "$1")}" \\
   "${ZOF_BASE_URL%/v1}/_emulator/clock/advance"; }"""
-"""A shell function that moves the target's clock forward by so many seconds."""
+"""A shell function that moves the target's clock forward by a number of seconds."""
 
 
 def quote_literal(text: str) -> str:

@@ -47,6 +47,8 @@ def _render_finding(number: int, finding: dict[str, Any], rule: dict[str, Any], 
     yield from _wrap("got       ", finding["got"])
     if finding["times"] > 1 or finding["also"]:
         yield from _wrap("seen      ", describe_occurrences(finding))
+    if recordings := list_recordings(finding):
+        yield from _wrap("recorded  ", f"in {', '.join(recordings)}")
     request = f"request {finding['request_id']}, " if finding["request_id"] else ""
     if profile == RECORDED:
         yield from _wrap("requests  ", f"{request}as a script:" if request else "as a script:")
@@ -75,6 +77,11 @@ def describe_occurrences(finding: dict[str, Any]) -> str:
     are_many = len({one["place"] for one in seen}) > 1
     where = [f"{name} ({', '.join(places[name])})" if are_many else name for name in places]
     return f"{'once' if times == 1 else f'{times} times'}, in {', '.join(where)}"
+
+
+def list_recordings(finding: dict[str, Any]) -> list[str]:
+    """The recordings that show a finding, at any of its places."""
+    return list(dict.fromkeys(name for one in (finding, *finding["also"]) for name in one["recordings"]))
 
 
 def name_place(finding: dict[str, Any]) -> str:
@@ -177,9 +184,15 @@ def list_notes(report: Report) -> list[str]:
         notes.append("Interrupted: the report covers what was done until then.")
     elif summary["error"]:
         notes.append(f"Not finished: {summary['error']}. The report covers what was done until then.")
-    elif summary["stopped"]:
-        notes.append(f"Ended early: {summary['stopped']}.")
-    return [*notes, *(f"Note: {note}." for note in summary["notes"])]
+    return [*notes, *list_limitations(report)]
+
+
+def list_limitations(report: Report) -> list[str]:
+    """List what changed what was tested, and is no reason for an exit status other than 0."""
+    summary = report["summary"]
+    is_finished = not summary["interrupted"] and not summary["error"]
+    early = [f"Ended early: {summary['stopped']}."] if summary["stopped"] and is_finished else []
+    return [*early, *(f"Note: {note}." for note in summary["notes"])]
 
 
 def _render_outcome(report: Report) -> Iterator[str]:

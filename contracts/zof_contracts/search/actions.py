@@ -226,7 +226,7 @@ class Actions:
         return min(_LARGEST_PAGE, -(-limit * (runs + others) // runs)) if self.client.turns.is_shared else limit
 
     def filter_status(self, status: str) -> None:
-        """List the runs in a status: ours that are and stay in it must be there, and no others."""
+        """List the runs in a status: the runs of this story that stay in it must be listed, and no others."""
         ours = {run_id for run_id in self.runs[:5] if self.retrieve(run_id).get("status") == status}
         items = self.walk("/runs", _LARGEST_PAGE, status=status, created_after=self.since)
         if items is None:

@@ -12,6 +12,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -55,6 +56,8 @@ _LONGEST: Final = 160
 """The characters of a request that a finding shows."""
 _FRAMING: Final = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 _NUMBER: Final = "x-contracts-exchange"
+_IDEMPOTENCY_KEY: Final = "idempotency-key"
+_LONGEST_KEY: Final = 255
 _MOMENT: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9:]+)$"
 """The form of a timestamp; whether the day exists is not judged."""
 _JUDGED_BY_CHECKS: Final = (
@@ -72,7 +75,7 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
     Raises:
         Stopped: no request may be sent any more.
     """
-    bridge = _Bridge(client)
+    bridge = _Bridge(client, ledger.nonce)
     began = len(client.journal)
     confirmed = {key for key, finding in ledger.findings.items() if not finding.flaky}
     stream = engine.from_schema(_make_schema(bridge, seed, max_examples)).execute()
@@ -120,8 +123,9 @@ def _make_schema(bridge: _Bridge, seed: int, max_examples: int) -> Any:  # noqa:
 class _Bridge:
     """The application that the engine calls: it passes every request to the client."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, nonce: str) -> None:
         self.client = client
+        self._nonce = nonce
         self.stopped: Stopped | Unreachable | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI
@@ -164,9 +168,20 @@ class _Bridge:
         given = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         ours = {"authorization", "host", "content-length", "connection", "accept-encoding", "user-agent"}
         headers = tuple(pair for pair in given if pair[0] not in ours)
-        key, form = self._key(next((value for name, value in given if name == "authorization"), ""))
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        if path in _list_fixed_paths():
+            headers = tuple((name, self._make_unique(name, value)) for name, value in headers)
+        key, form = self._key(next((value for name, value in given if name == "authorization"), ""))
         return Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, body, key, form)
+
+    def _make_unique(self, name: str, value: str) -> str:
+        """The value of a header; an idempotency key becomes one that no other verification of the target has used."""
+        if name != _IDEMPOTENCY_KEY or not value:
+            return value
+        ending = f"-{self._nonce}"
+        if len(value) + len(ending) <= _LONGEST_KEY:
+            return value + ending
+        return value[: -len(ending)] + ending  # of the length that was generated, which may be too long
 
     def _key(self, authorization: str) -> tuple[str, str]:
         """The name of the key that was sent and the form it was sent in; a made-up key is its own name."""
@@ -174,6 +189,12 @@ class _Bridge:
         if secret == self.client.target.keys["main"]:
             return "main", f"{scheme} {{key}}"
         return (secret or authorization), f"{scheme} {{key}}" if secret else "{key}"
+
+
+@cache
+def _list_fixed_paths() -> frozenset[str]:
+    """The paths without an ID: the same in each verification, and so are the scopes of idempotency keys in them."""
+    return frozenset(PREFIX + each.path for each in load_contract().operations.values() if "{" not in each.path)
 
 
 async def _answer_lifespan(receive: Any, send: Any) -> None:  # noqa: ANN401  ASGI
@@ -267,9 +288,9 @@ def _may_be_replay(client: Client, exchange: Exchange) -> bool:
     """Whether the idempotency key was used before, so that the body need not be judged."""
     if exchange.response.header("idempotency-replayed") is not None:
         return True
-    key, path = exchange.request.header("idempotency-key"), exchange.request.path
+    key, path = exchange.request.header(_IDEMPOTENCY_KEY), exchange.request.path
     earlier = (each.request for each in client.journal[: exchange.number - 1])
-    return key is not None and any(each.path == path and each.header("idempotency-key") == key for each in earlier)
+    return key is not None and any(each.path == path and each.header(_IDEMPOTENCY_KEY) == key for each in earlier)
 
 
 def find_broken_rule(exchange: Exchange) -> str | None:
@@ -300,8 +321,8 @@ def _judge_query(operation: Operation, exchange: Exchange) -> str | None:
 
 
 def _judge_header(exchange: Exchange) -> str | None:
-    key = exchange.request.header("idempotency-key")
-    wrong = key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable())  # noqa: PLR2004
+    key = exchange.request.header(_IDEMPOTENCY_KEY)
+    wrong = key is not None and not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable())
     return "idempotency.key-form" if wrong else None
 
 

@@ -87,7 +87,7 @@ def _bring_together(client: Client, players: Sequence[_Player]) -> None:
 
 
 class _Player:
-    """Plays one story, and merges what came of it."""
+    """Plays one story, and merges its evidence."""
 
     def __init__(self, client: Client, ledger: Ledger, salt: str, steps: Sequence[Step]) -> None:
         self._main_client = client
@@ -107,7 +107,7 @@ class _Player:
 
     @property
     def discoveries(self) -> Mapping[str, Discovery]:
-        """How the story came to its findings."""
+        """The steps by which the story made its findings."""
         return self._story.discoveries if self._story else {}
 
     @property
@@ -187,7 +187,7 @@ class _Pool:
                 self._merge()
 
     def _merge(self) -> None:
-        """Merge the stories that are over, up to the first that is not."""
+        """Merge the stories that have ended, up to the first that has not."""
         for player in self._players:
             if not player.is_over:
                 return

@@ -39,7 +39,7 @@ _WAYS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """A finding, and how the state machine came to it."""
+    """A finding, and the steps by which the state machine made it."""
 
     finding: Finding
     actions: tuple[Action, ...]

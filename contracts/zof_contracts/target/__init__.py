@@ -1,1 +1,1 @@
-"""The target: where to knock, and what carries a request there."""
+"""The target: its address and keys, and the client and transport that carry requests to it."""

@@ -62,6 +62,8 @@ class Account:
         """The number of starts that were sent."""
         self.open_starts = 0
         """The number of starts that are not answered yet."""
+        self.reserved_at_end = 0
+        """The requests that are reserved for what follows the clean-up of runs."""
         self._timer = timer
         self._began = timer.now()
         self._clean_up_until: float | None = None
@@ -108,10 +110,11 @@ class Account:
     def _reserve_requests(self, request: Request) -> int:
         """The requests that the clean-up needs after this one."""
         if self.is_clean_up:
-            return 0
+            return self.reserved_at_end
         runs = len(self.started) - len(self.ended) + self.open_starts + starts_run(request)
         lost = len(self.lost)
-        return _PER_RUN * runs + _PER_LOST_RUN * lost + (_LOOK_UP if runs or lost else 0)
+        clean_up = _PER_RUN * runs + _PER_LOST_RUN * lost + (_LOOK_UP if runs or lost else 0)
+        return clean_up + self.reserved_at_end
 
     # --- time
 
@@ -127,7 +130,7 @@ class Account:
         return self._began + self.budget.seconds - reserved - now
 
     def require_time(self, seconds: float = 0, why: str = "") -> None:
-        """Raise `BudgetExceeded` unless so many seconds are left for a wait; `why` names what it is for."""
+        """Raise `BudgetExceeded` unless this number of seconds is left for a wait; `why` names its purpose."""
         left = self.measure_time_left()
         if left is None or left >= seconds:
             return

@@ -13,6 +13,7 @@ observers of its own, and shares budget, rate limit, runs and connections.
 from __future__ import annotations
 
 import copy
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from zof_contracts.target.receiver import Receiver
     from zof_contracts.target.target import Target
+    from zof_contracts.target.transport import Transport
 
 Observer = Callable[[Exchange], None]
 
@@ -49,6 +51,7 @@ _SERVER_FAULT: Final = 500
 _TRIES: Final = 3
 _EXPORT: Final = ("POST", f"{PREFIX}/results/export")
 """A POST that changes nothing."""
+_JSON: Final[Headers] = (("Content-Type", "application/json"),)
 _ALIVE_TRIES: Final = 3
 _ALIVE_PAUSE: Final = 0.2
 _ALIVE_TIMEOUT: Final = 8.0
@@ -215,6 +218,36 @@ class Client:
                 raise Unanswered(exchange)
         return exchanges
 
+    def send_unrecorded(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        transport: Transport | None = None,
+        seconds: float = TIMEOUT,
+    ) -> Response:
+        """Send a request that is none of the API, such as one that moves the target's clock.
+
+        It counts as every request does, but it has no key, and is neither judged nor recorded.
+
+        Args:
+            method: of the request.
+            path: sent as it is.
+            body: a JSON value; None for no body.
+            transport: where the request goes; the target by default.
+            seconds: for the whole answer.
+
+        Raises:
+            Stopped: the budget does not permit it.
+            NoAnswer: it was not answered in time.
+            Unreachable: there is no connection.
+        """
+        content, headers = (b"", ()) if body is None else (json.dumps(body).encode(), _JSON)
+        self.account.spend(Request(method, path, headers=headers, body=content, key=""))
+        limit = self._limit_seconds(seconds)
+        return (transport or self.transport).carry(method, path, headers, content, seconds=limit, fresh=True)
+
     def begin_clean_up(self) -> None:
         """From now on, what is reserved for the clean-up may be used, and nothing is judged."""
         self.observers = []
@@ -235,7 +268,7 @@ class Client:
             self._exclusive.clear()
 
     def abandon(self) -> None:
-        """Remember the start that is on its way, whose answer its thread may not record any more."""
+        """Remember the start in progress, whose answer its thread may not record any more."""
         if self.unanswered is not None:
             self._remember_lost(self.unanswered, "it was interrupted before its answer came")
 

@@ -36,7 +36,7 @@ class Deadline:
         self._local = threading.local()
 
     def set(self, seconds: float) -> None:
-        """Let the current thread's request have so many seconds from now."""
+        """Give the current thread's request this number of seconds from now."""
         self._local.until = time.monotonic() + seconds
 
     def measure_left(self) -> float:

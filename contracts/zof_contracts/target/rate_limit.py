@@ -48,7 +48,7 @@ class RateLimit:
         self._announced: dict[str, float] = {}
 
     def measure_wait(self, key: str, requests: int) -> float:
-        """The seconds until so many requests may be sent with a key; 0 if they may be sent now."""
+        """The seconds until this number of requests may be sent with a key; 0 if they may be sent now."""
         quota = self._quotas.get(key)
         if quota is None or quota.remaining >= requests:
             return 0.0
@@ -96,7 +96,7 @@ class RateLimit:
         self._quotas[key] = _Quota(left, until, now)
 
     def pause(self, key: str, seconds: float) -> None:
-        """Let nothing be sent with a key for so many seconds, since the target asked for that."""
+        """Send nothing with a key for this number of seconds, since the target asked for that."""
         now, known = self._timer.now(), self._quotas.get(key)
         until = now + seconds if known is None else max(known.until, now + seconds)
         self._quotas[key] = _Quota(0, until, now)

@@ -1,7 +1,7 @@
 """The receiver: an HTTP server on a free loopback port that takes the webhooks which a target sends.
 
 It is the standard library's threading server, with h11 for HTTP/1.1. It keeps the headers and the body of every request
-as they came, and answers with the status that it is told. A tunnel leads to it from a target elsewhere.
+as they came, and answers with a given status. A tunnel leads to it from a target elsewhere.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Receiver:
         return status
 
     def wait_for(self, has_come: Callable[[Sequence[Received]], bool], seconds: float) -> bool:
-        """Wait until the requests that came are as wanted, for so many seconds at most; whether they are."""
+        """Wait until the condition on the received requests holds, at most `seconds`; return whether it does."""
         end = time.monotonic() + seconds
         with self._came:
             return self._came.wait_for(lambda: has_come(self._received), max(0.0, end - time.monotonic()))

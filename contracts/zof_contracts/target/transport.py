@@ -2,12 +2,13 @@
 
 `zof_contracts.target.http_transport` has the one for servers. A transport
 knows neither keys by name nor budgets nor rules; those are for `zof_contracts.target.client`. It sends each
-request once, follows no redirect, and never waits longer for a whole answer than it is told.
+request once, follows no redirect, and waits for a whole answer no longer than the given time.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import unquote
 
 from zof_contracts.evidence.exchange import Headers, Response
 from zof_contracts.target.base_url import BaseUrl
@@ -100,7 +101,7 @@ class AsgiTransport:
             "http_version": "1.1",
             "method": method,
             "scheme": self.base.scheme,
-            "path": path,
+            "path": unquote(path),
             "raw_path": path.encode("latin-1"),
             "query_string": query.encode("latin-1"),
             "root_path": "",

@@ -43,7 +43,7 @@ class Turns(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let other threads run for so many seconds; `Halted` ends it early."""
+        """Let other threads run for this number of seconds; `Halted` ends it early."""
         ...
 
     def wait_until(self, is_reached: Callable[[], bool]) -> None:
@@ -125,7 +125,7 @@ class ThreadTurns:
                 raise Halted(_ENDED)
 
     def sleep(self, seconds: float) -> None:
-        """Let other threads run for so many seconds; `Halted` ends it early."""
+        """Let other threads run for this number of seconds; `Halted` ends it early."""
         with self.give_up():
             self._halt.wait(seconds)
         self.require_going()

@@ -164,7 +164,7 @@ def _split_path(path: str) -> tuple[str, str]:
 
 
 def _looks_like_api(base: str, path: str, parts: Parts) -> bool:
-    """Whether an exchange is surely one of the API: by its host, or by its path and where it goes or its answer."""
+    """Whether an exchange certainly belongs to the API: by its host, or by its path and its address or its answer."""
     address = BaseUrl.parse(base)
     if address.host == _PUBLIC_HOST:
         return True

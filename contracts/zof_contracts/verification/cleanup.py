@@ -30,7 +30,7 @@ _CONFLICT: Final = 409
 _AROUND: Final = 10.0
 """Seconds before and after a lost start within which its run may have been created."""
 _CANDIDATES: Final = 5
-"""Runs that are looked at for each lost start, at the most."""
+"""The largest number of runs that are examined for each lost start."""
 _EXPECTED = (Stopped, Unanswered)
 """The operations that concern a single run."""
 
@@ -138,7 +138,7 @@ def _describe_lost(start: LostStart) -> str:
 
 
 def _find_runs(client: Client, start: LostStart) -> list[str]:
-    """The runs that the start may have made: not ours, made at that time, with what it asked for, not ended."""
+    """The open runs that the start may have made: unknown ones of that time with the same cases."""
     wanted = parse_json(start.request.body)
     listed = client.get("/runs", key=start.request.key, limit=100).response.items
     likely = [each for each in listed if _may_be(client, each, wanted, start.at)]

@@ -212,17 +212,18 @@ class _Runner:
 
     def _enter_world(self, target: Target) -> None:
         """Verify a copy of the target's world where it offers one, and find the clock."""
-        self._world = fork_world(target)
+        self._world = fork_world(self.client)
         if self._world is not None:
             target = self._world.target
-        self.ledger.target = replace(target, advance=find_clock_control(target))
+            self.client.change_target(target)
+        self.ledger.target = replace(target, advance=find_clock_control(self.client))
         self.client.change_target(self.ledger.target)
 
     def leave_world(self) -> None:
         """Delete the copy of the target's world, or say by how much the clock was moved where there is none."""
         target, notes = self.client.target, self.client.notes
         if self._world is not None:
-            if not self._world.delete():
+            if not self._world.delete(self.client):
                 notes.setdefault(f"the world {self._world.name}, which was made for this verification, was not deleted")
         elif target.can_move_clock and not target.is_in_process and self.client.seconds_waited:
             notes.setdefault(f"the target's clock was moved forward by {self.client.seconds_waited:.0f} s in all")

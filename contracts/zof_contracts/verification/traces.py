@@ -34,7 +34,7 @@ _ABOUT_PAGES: Final = "pages."
 _MAKING: Final = frozenset({"startRun", "createWebhook"})
 """The operations that make what later requests name."""
 _LIST_OF_RUNS: Final = "listRuns"
-"""A list that holds a run whatever has become of it."""
+"""A list that holds a run in any status."""
 _MOST_STARTS: Final = 60
 
 

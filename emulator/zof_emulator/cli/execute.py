@@ -18,11 +18,12 @@ import click
 from zof_emulator.app import create_app
 from zof_emulator.cli.environment import list_client_variables
 from zof_emulator.cli.orphans import adopt_orphans, end_children
-from zof_emulator.cli.provocation import SITUATIONS, describe_reactions, disturb, judge_journals, make_settings
+from zof_emulator.cli.provocation import describe_client, disturb, judge_journals, make_settings
 from zof_emulator.cli.serve import build_settings, find_explicit_flags, serve
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write_file
 from zof_emulator.cli.traffic_recorder import TrafficRecorder
 from zof_emulator.core.tenants import DEFAULT
+from zof_emulator.scenarios.situations import SITUATIONS
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.server.terminal import write_line
 
@@ -97,7 +98,7 @@ def _execute(
 def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None) -> int:
     """Run the command in each situation, say what it did, and have its journals judged."""
     with tempfile.TemporaryDirectory(prefix="zof-emulator-") as folder:
-        journals = []
+        journals: list[Path] = []
         for situation in SITUATIONS:
             journals.append(Path(folder) / f"{situation.name}.ndjson")
             with TrafficRecorder() as recorder:
@@ -107,12 +108,12 @@ def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None
                 status = _run_with(app, settings, command)
                 recorder.finish(app.worlds)
                 write_file(journals[-1], recorder.read_lines)
-            if situation is SITUATIONS[0] and status:
+            if status and not situation.is_provoking:
                 write_line(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
                 return status
-            for line in [f"the command ended with {status}", *describe_reactions(app)]:
+            for line in [f"the command ended with {status}", *describe_client(app)]:
                 write_line(sys.stderr, f"zof-emulator: {situation.name}: {line}")
-        return judge_journals(journals)
+        return judge_journals(Path(folder), [journal.name for journal in journals])
 
 
 def _make_app(settings: Settings, snapshot: str | None, recorder: TrafficRecorder) -> Dispatcher:

@@ -32,12 +32,12 @@ def end_children(grace: float) -> None:
     Each gets SIGTERM first, and SIGKILL when `grace` seconds are over.
     """
     began = time.monotonic()
-    told: set[int] = set()
+    signalled: set[int] = set()
     while children := _list_children():
         is_late = time.monotonic() > began + grace
         for child in children:
-            if is_late or child not in told:
-                told.add(child)
+            if is_late or child not in signalled:
+                signalled.add(child)
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL if is_late else signal.SIGTERM)
         _reap()

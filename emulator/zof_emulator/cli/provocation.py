@@ -1,109 +1,40 @@
-"""`zof-emulator exec --check-client`: the situations in which a client is tried, and what it did in each.
+"""`zof-emulator exec --check-client`: the settings and webhooks of a situation, and the judgement of what was sent.
 
-A situation changes the world that a command meets: faults, existing runs, outcomes, disturbed webhooks. The journals of
-all of them are judged by `zof-contracts client`, which is called as a process.
+The journals of all situations are judged by `zof-contracts client`, which is called as a process.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from zof_emulator.core.deliveries import Action, DeliveryRule
-from zof_emulator.core.faults import EffectKind
+from zof_emulator.core.deliveries import DeliveryRule
+from zof_emulator.journal.reactions import describe_reactions
+from zof_emulator.journal.view import show_exchange
 from zof_emulator.scenarios.load import load_object
+from zof_emulator.scenarios.situations import extend_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from zof_emulator.http.dispatch import Dispatcher
-    from zof_emulator.journal.ring import Entry
+    from zof_emulator.scenarios.situations import Situation
     from zof_emulator.settings import Settings
-
-_OPERATIONS: Final = ("startRun", "getRun", "listRuns", "listResults", "cancelRun")
-"""The operations that fail in the situations with errors."""
-_KEY: Final = b"idempotency-key"
-_MOST_REACTIONS: Final = 3
-"""Reactions that are described for each situation."""
-_SECOND: Final = 1_000
-
-
-def _fail(schedule: Mapping[str, Any], effect: Mapping[str, Any]) -> dict[str, Any]:
-    """Faults of each operation."""
-    return {"faults": [{"match": {"operation": name}, "schedule": schedule, "effect": effect} for name in _OPERATIONS]}
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """A situation that provokes a client."""
-
-    name: str
-    description: str
-    scenario: Mapping[str, Any] = field(default_factory=dict)
-    """The members of a scenario that are added to that of the user."""
-    disturbance: Action | None = None
-    """The effect on the first deliveries of each event."""
-
-
-SITUATIONS: Final = (
-    Situation("plain", "nothing is provoked"),
-    Situation(
-        "throttled",
-        "the first request of each kind is answered 429 with Retry-After: 1",
-        _fail({"first": 1}, {"error": "rate_limited", "retry_after": 1}),
-    ),
-    Situation(
-        "unavailable",
-        "the first three requests of each kind are answered 503",
-        _fail({"first": 3}, {"status": 503, "undocumented": True, "body": {}}),
-    ),
-    Situation(
-        "reset",
-        "the first start is carried out, and its connection is reset",
-        {
-            "faults": [
-                {
-                    "match": {"operation": "startRun"},
-                    "schedule": {"first": 1},
-                    "place": "after",
-                    "effect": {"reset": True},
-                }
-            ]
-        },
-    ),
-    Situation(
-        "slow",
-        "the first request of each kind is answered after 2 s",
-        _fail({"first": 1}, {"latency_ms": 2 * _SECOND}),
-    ),
-    Situation("evolved", "answers hold fields and values that the API may get", {"evolve": True}),
-    Situation(
-        "pages",
-        "45 earlier runs exist, so that lists have several pages",
-        {"runs": [{"project": "proj_abc", "suite": "suite_pr_smoke", "count": 45, "over": "14d"}]},
-    ),
-    Situation("errors", "the cases of every run end in error", {"outcomes": [{"status": "error"}]}),
-    Situation("duplicates", "webhooks are sent twice", disturbance=Action.DUPLICATE),
-    Situation("forgeries", "forged webhooks are sent too", disturbance=Action.TAMPER),
-)
-"""The situations, in the order in which they are tried."""
 
 
 def make_settings(settings: Settings, situation: Situation) -> Settings:
-    """The settings of the emulator in a situation; lists of the user's scenario stay, behind those of the situation."""
+    """The settings of the emulator in a situation; the scenario of the user stays, and the situation adds to it."""
     if not situation.scenario:
         return settings
-    own: Any = settings.scenario.to_json()
-    if isinstance(own, str):
-        own = {} if own == "default" else {"base": own}
-    added = {
-        name: [*value, *own.get(name, ())] if isinstance(value, list) else value
-        for name, value in situation.scenario.items()
-    }
-    return load_object({**own, **added}).apply(settings)
+    own = settings.scenario
+    changed = load_object(extend_scenario(own.to_json(), situation)).apply(settings)
+    if own.data is None:
+        return changed
+    data = own.data  # the JSON form masks the secrets of its webhooks
+    return replace(changed, scenario=replace(changed.scenario, data=data))
 
 
 def disturb(app: Dispatcher, situation: Situation) -> None:
@@ -112,41 +43,14 @@ def disturb(app: Dispatcher, situation: Situation) -> None:
         app.hosted.world.outbox.add_rule(DeliveryRule(0, situation.disturbance))
 
 
-def describe_reactions(app: Dispatcher) -> Iterator[str]:
-    """The requests that the client sent after each fault, one line for each fault."""
+def describe_client(app: Dispatcher) -> Iterator[str]:
+    """What the client sent after each fault that it met, one line each."""
     hosted = app.hosted
-    entries = [] if hosted.journal is None else [entry for _, entry in hosted.journal.list_entries(hosted.world)]
-    met = [index for index, entry in enumerate(entries) if entry.fault is not None]
-    for index in met[:_MOST_REACTIONS]:
-        yield _describe_reaction(entries[index], entries[index + 1 :])
-    if met[_MOST_REACTIONS:]:
-        yield f"{len(met) - _MOST_REACTIONS} more faults were met"
+    entries = () if hosted.journal is None else hosted.journal.list_entries(hosted.world)
+    return describe_reactions([show_exchange(number, entry) for number, entry in entries])
 
 
-def _describe_reaction(entry: Entry, later: Sequence[Entry]) -> str:
-    what = f"{entry.method} {entry.path} {_describe_fault(entry)}"
-    follower = next((each for each in later if (each.method, each.path) == (entry.method, entry.path)), None)
-    if follower is None:
-        return f"{what}: not sent again"
-    wait = (follower.at - entry.at) / _SECOND
-    keys = [dict(each.headers).get(_KEY) for each in (entry, follower)]
-    word = "the same" if keys[0] == keys[1] else "another"
-    key = "" if keys == [None, None] else f" with {word} Idempotency-Key"
-    return f"{what}: sent again after {wait:.2f} s{key}"
-
-
-def _describe_fault(entry: Entry) -> str:
-    """The fault of an entry, in words."""
-    match entry.fault.effect if entry.fault is not None else None:
-        case EffectKind.ERROR | EffectKind.STATUS:
-            return f"was answered {entry.status}"
-        case EffectKind.LATENCY | EffectKind.DRIP:
-            return "was answered late"
-        case _:
-            return "lost its answer"
-
-
-def judge_journals(journals: Sequence[Path]) -> int:
-    """Have `zof-contracts client` judge the journals; its exit status."""
-    command = [sys.executable, "-m", "zof_contracts", "client", *map(str, journals)]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603  a fixed command
+def judge_journals(folder: Path, names: Sequence[str]) -> int:
+    """Have `zof-contracts client` judge the journals in a folder; its exit status."""
+    command = [sys.executable, "-m", "zof_contracts", "client", *names]
+    return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603  fixed

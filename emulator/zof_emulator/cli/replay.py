@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,24 +13,21 @@ import orjson
 from zof_emulator.app import create_app
 from zof_emulator.cli.output import print_line
 from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
+from zof_emulator.cli.replayed_requests import OWN, ReplayedRequests
 from zof_emulator.cli.snapshot_files import UnusableFile, read_file
 from zof_emulator.control.journal import FORMAT, VERSION
 from zof_emulator.core import config
 from zof_emulator.core.config import WorldConfig
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.http.broken_answers import UNDISTURBED
 from zof_emulator.http.world_registry import DEFAULT as DEFAULT_WORLD
-from zof_emulator.journal.masking import digest_header, has_mask, mask_text
-from zof_emulator.journal.view import show_answer
+from zof_emulator.journal.masking import digest_header, has_mask
 from zof_emulator.scenarios.schema import is_saved_scenario
 from zof_emulator.settings import Settings
 from zof_emulator.spec.schema import compile_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from zof_emulator.http.dispatch import Dispatcher
 
 
 def _object_schema(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON Schema
@@ -41,9 +37,6 @@ def _object_schema(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  a JSON
 _LONGEST: Final = 200
 _SHOWN: Final = 12
 """The digits of a key's digest that a journal shows."""
-_MARK: Final = re.compile(r"\(([0-9a-f]{12})\)\Z")
-_MOST_SENT: Final = 1 << 26
-"""The largest body, in bytes, that stands for a body which was not read; its length decides the answer."""
 _WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": LAST}
 _TEXT: Final = {"type": "string"}
 _IS_ABOUT: Final = compile_schema(
@@ -58,21 +51,21 @@ _IS_ABOUT: Final = compile_schema(
 )
 _HEADERS: Final = {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}}
 _MESSAGE: Final = {"headers": _HEADERS, "body": _TEXT, "size": _WHOLE, "sha256": _TEXT}
-_IS_EXCHANGE: Final = compile_schema(
-    _object_schema(
-        number=_WHOLE,
-        at_ms=_WHOLE,
-        request=_object_schema(
-            **_MESSAGE,
-            method=_TEXT,
-            path=_TEXT,
-            target=_TEXT,
-            encoding={"enum": ["text", "base64"]},
-            truncated={"type": "boolean"},
-        ),
-        response=_object_schema(**_MESSAGE, status=_WHOLE),
-    )
+_EXCHANGE: Final = _object_schema(
+    number=_WHOLE,
+    at_ms=_WHOLE,
+    request=_object_schema(
+        **_MESSAGE,
+        method=_TEXT,
+        path=_TEXT,
+        target=_TEXT,
+        encoding={"enum": ["text", "base64"]},
+        truncated={"type": "boolean"},
+    ),
+    response=_object_schema(**_MESSAGE, status=_WHOLE),
 )
+_DELAYED: Final = {"anyOf": [{"type": "null"}, _object_schema(after=_WHOLE, order=_WHOLE)]}
+_IS_EXCHANGE: Final = compile_schema({**_EXCHANGE, "properties": {**_EXCHANGE["properties"], "delayed": _DELAYED}})
 _ATTEMPT: Final = _object_schema(
     ended_at=_TEXT,
     status={"type": ["integer", "null"]},
@@ -93,9 +86,6 @@ _IS_DELIVERY: Final = compile_schema(
     )
 )
 _KEYS: Final = {digest_header(f"Bearer {key.secret}".encode()): f"Bearer {key.secret}".encode() for key in DEFAULT.keys}
-_RULE_KEYS: Final = {mask_text(key.secret): key.secret for key in DEFAULT.keys}
-_OWN: Final = "/_emulator/"
-"""The beginning of the paths of control operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +109,8 @@ class ReplayResult:
     differing: tuple[Difference, ...]
     deliveries: int = 0
     """How many webhook deliveries the journal holds."""
+    left_out: tuple[str, ...] = ()
+    """Why some of several journals were not replayed, one line for each."""
 
     def format_text(self) -> str:
         """The result as text."""
@@ -132,6 +124,7 @@ class ReplayResult:
         same = self.exchanges - len(
             {(one.journal, one.number) for one in self.differing if one.request[:9] != "delivery "}
         )
+        lines += self.left_out
         if self.deliveries:
             lines.append(f"{self.deliveries} webhook deliveries were compared, and nobody was called")
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
@@ -139,6 +132,10 @@ class ReplayResult:
     def format_json(self) -> str:
         """The result as JSON."""
         return orjson.dumps(self, option=orjson.OPT_INDENT_2).decode()
+
+
+class IncompleteJournal(UnusableFile):
+    """A journal lacks what a replay needs."""
 
 
 class _Section(NamedTuple):
@@ -157,26 +154,35 @@ def replay_command(file: Path, *, as_json: bool) -> int:
     """Send a journal to a new world, and compare the answers byte for byte.
 
     FILE holds the answer to GET /_emulator/journal.ndjson, or the journals that `zof-emulator exec --journal` wrote.
-    Exit status: 0 no difference, 1 differences, 2 a journal could not be replayed.
+    Exit status: 0 no difference, 1 differences, 2 a journal could not be replayed; the others of the file are.
     """
     found = replay(read_file(file))
     if not found.exchanges:
         raise UnusableFile(f"cannot replay {file}: the journal holds no exchange")
     print_line(found.format_json() if as_json else found.format_text())
-    return int(bool(found.differing))
+    return 1 if found.differing else 2 if found.left_out else 0
 
 
 def replay(journal: bytes) -> ReplayResult:
     """Send each journal of a file (NDJSON) to a new world, and compare the answers.
 
     Raises:
-        UnusableFile: the content is no journal, or a journal is incomplete.
+        UnusableFile: the content is no journal, or no journal in it is complete.
     """
-    results = [_replay_section(one) for one in _read(journal)]
-    differing = tuple(
-        replace(one, journal=place) for place, result in enumerate(results, 1) for one in result.differing
-    )
-    return ReplayResult(sum(one.exchanges for one in results), differing, sum(one.deliveries for one in results))
+    sections = _split(journal)
+    exchanges, deliveries, differing, left_out = 0, 0, list[Difference](), list[str]()
+    for place, (lines, number) in enumerate(sections, 1):
+        try:
+            result = _replay_section(_read_section(lines, number))
+        except IncompleteJournal as error:
+            if len(left_out) + 1 == len(sections):
+                raise
+            left_out.append(f"journal {place} was not replayed: {error}")
+            continue
+        exchanges += result.exchanges
+        deliveries += result.deliveries
+        differing += [replace(one, journal=place) for one in result.differing]
+    return ReplayResult(exchanges, tuple(differing), deliveries, tuple(left_out))
 
 
 def _replay_section(section: _Section) -> ReplayResult:
@@ -194,10 +200,10 @@ def _replay_section(section: _Section) -> ReplayResult:
     if about["world"] != DEFAULT_WORLD:
         app.worlds.create(about["world"], world)
     differing: list[Difference] = []
+    replayed = ReplayedRequests(app, app.worlds.find(about["world"]).mount, keys, exchanges)
     for one in exchanges:
-        hosted = app.worlds.find(about["world"])
-        now[0] = one["at_ms"] - hosted.world.clock.offset
-        differing += _find_differences(one, _send(app, one, hosted.mount, keys))
+        now[0] = one["at_ms"] - app.worlds.find(about["world"]).world.clock.offset
+        differing += _find_differences(one, replayed.send(one))
     deliveries.finish(app.worlds.find(about["world"]).world)
     differing += [Difference(*one) for one in deliveries.differences]
     return ReplayResult(len(exchanges), tuple(differing), len(recorded))
@@ -217,8 +223,8 @@ def _give_stand_ins(config: WorldConfig) -> tuple[WorldConfig, Mapping[str, byte
     return replace(config, scenario=replace(config.scenario, data=replace(data, keys=keys))), headers
 
 
-def _read(journal: bytes) -> list[_Section]:
-    """The journals of a file. Raises `UnusableFile` if one of them cannot be replayed."""
+def _split(journal: bytes) -> list[tuple[list[Any], int]]:
+    """The lines of each journal in a file, and the number of the first of them. Raises `UnusableFile`."""
     try:
         lines = [orjson.loads(line) for line in journal.splitlines() if line]
     except ValueError as error:
@@ -227,7 +233,7 @@ def _read(journal: bytes) -> list[_Section]:
     if not starts or starts[0]:
         raise UnusableFile("this is no journal: its first line lacks the format of GET /_emulator/journal.ndjson")
     ends = [*starts[1:], len(lines)]
-    return [_read_section(lines[start:end], start + 1) for start, end in zip(starts, ends, strict=True)]
+    return [(lines[start:end], start + 1) for start, end in zip(starts, ends, strict=True)]
 
 
 def _is_header(line: object) -> bool:
@@ -240,14 +246,14 @@ def _read_section(lines: Sequence[Any], number: int) -> _Section:
     if about.get("version") != VERSION:
         raise UnusableFile(f"this journal has version {about.get('version')}, and this emulator reads {VERSION}")
     if not _IS_ABOUT(about) or not is_saved_scenario(about["scenario"]):
-        raise UnusableFile("this is no journal: its first line lacks what a journal says of its world")
+        raise UnusableFile("this is no journal: its first line lacks the description of its world")
     if about["dropped"]:
-        raise UnusableFile(
+        raise IncompleteJournal(
             f"the first {about['dropped']} exchanges of the world {about['world']} are gone: the journal was cleared, "
             "or must keep more of them (serve --journal)"
         )
     if about["from_snapshot"]:
-        raise UnusableFile(
+        raise IncompleteJournal(
             f"the journal of the world {about['world']} begins with a snapshot or a fork, not with a fresh world"
         )
     recorded = [one["delivery"] for one in exchanges if _IS_DELIVERY(one)]
@@ -262,7 +268,7 @@ def _check_exchange(line: int, one: Any) -> None:  # noqa: ANN401  JSON
     if not _IS_EXCHANGE(one):
         raise UnusableFile(f"this is no journal: line {line} is no exchange")
     if one["request"]["truncated"] and one["request"]["sha256"]:  # a body without a digest was too large to be read
-        raise UnusableFile(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
+        raise IncompleteJournal(f"the request of exchange {one['number']} is cut, so it cannot be sent again")
     if one["request"]["encoding"] == "base64" and not _is_base64(one["request"]["body"]):
         raise UnusableFile(f"this is no journal: line {line} has a request body that is not valid base64")
 
@@ -275,63 +281,9 @@ def _is_base64(text: str) -> bool:
     return True
 
 
-def _send(app: Dispatcher, one: Mapping[str, Any], mount: str, keys: Mapping[str, bytes]) -> Mapping[str, Any]:
-    """The answer to a request of the journal, as the journal would show it."""
-    recorded = one["request"]
-    raw, _, query = recorded["target"].partition("?")
-    headers = [(name.encode("latin-1", "replace"), _unmask(name, value, keys)) for name, value in recorded["headers"]]
-    text = _unmask_rule_keys(recorded["body"]) if recorded["path"].startswith(_OWN) else recorded["body"]
-    body = b64decode(text) if recorded["encoding"] == "base64" else text.encode()
-    if recorded["truncated"] and not any(name == b"content-length" for name, _ in headers):
-        body = bytes(min(recorded["size"], _MOST_SENT))
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": recorded["method"],
-        "scheme": "http",
-        "path": mount + recorded["path"],
-        "raw_path": (mount + raw).encode("latin-1", "replace"),
-        "query_string": query.encode("latin-1", "replace"),
-        "root_path": "",
-        "headers": headers,
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 9630),
-        "extensions": {UNDISTURBED: {}},  # the journal shows each answer as it was made, before a fault broke it
-    }
-    messages: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(event: Mapping[str, Any]) -> None:
-        messages.append(event)
-
-    coroutine = app(scope, receive, send)
-    try:
-        while True:
-            coroutine.send(None)
-    except StopIteration:
-        pass
-    head, *rest = messages
-    return show_answer(head["status"], head["headers"], b"".join(part.get("body", b"") for part in rest))
-
-
-def _unmask(name: str, value: str, keys: Mapping[str, bytes]) -> bytes:
-    """The header as it was sent. Keys that the world does not have stay masked: they are unknown in any case."""
-    mark = _MARK.search(value) if name == "authorization" else None
-    return keys.get(mark[1] if mark else "", value.encode("latin-1", "replace"))
-
-
-def _unmask_rule_keys(body: str) -> str:
-    """The body of a control operation, with the keys of the default data that fault rules name."""
-    for mask, secret in _RULE_KEYS.items():
-        body = body.replace(f'"{mask}"', f'"{secret}"')
-    return body
-
-
 def _find_differences(one: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Difference]:
     before, request = one["response"], f"{one['request']['method']} {one['request']['target']}"
-    own = one["request"]["path"].startswith(_OWN)
+    own = one["request"]["path"].startswith(OWN)
     for what in ("status", "headers", "body", "sha256"):
         expected, found = before[what], got[what]
         if not before["sha256"] and what in {"body", "sha256"}:  # the journal was written while the answer was sent

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zof_emulator.http.hosted_world import HostedWorld
 
 _UNANSWERED: Final = "no answer"
-"""What the summary has in the place of a status where a fault broke the connection before an answer."""
+"""The summary's text in the place of a status, if a fault broke the connection before an answer."""
 _PIECE: Final = 1 << 20
 
 

@@ -120,7 +120,7 @@ nothing here is the vendor's service. The API is under <code>{escape(base + view
     ) -> Response:
         reload = '<meta http-equiv="refresh" content="2">' if refresh else ""
         date = format_http_date(hosted.world.now // SECOND)
-        headers = {"x-request-id": hosted.outside_id(), "date": date, "cache-control": "no-store"}
+        headers = {"x-request-id": hosted.make_outside_id(), "date": date, "cache-control": "no-store"}
         return HTMLResponse(
             f"<!doctype html><html lang=en><meta charset=utf-8>{reload}"
             '<meta name="viewport" content="width=device-width">'

@@ -41,14 +41,14 @@ def show_clock(world: World) -> dict[str, Any]:
     return {"mode": world.clock.mode, "now": format_rfc3339_ms(world.now), "now_ms": world.now}
 
 
-def get_clock(hosted: HostedWorld, _call: Request) -> Reply:
+def get_clock(hosted: HostedWorld, _request: Request) -> Reply:
     """Read the clock."""
     return Reply(200, Document(show_clock(hosted.world)))
 
 
-def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
+def advance_clock(hosted: HostedWorld, request: Request) -> Reply | Waiting:
     """Move the clock; the answer holds the events on the way."""
-    world, recorder, body = hosted.world, _EventRecorder(), call.body
+    world, recorder, body = hosted.world, _EventRecorder(), request.body
     before = world.now
 
     def finish() -> Reply:
@@ -70,11 +70,11 @@ def advance_clock(hosted: HostedWorld, call: Request) -> Reply | Waiting:
     return _step(world, recorder, Advance(hosted, finish, target=target))
 
 
-def advance_run(hosted: HostedWorld, call: Request) -> Reply | Waiting:
+def advance_run(hosted: HostedWorld, request: Request) -> Reply | Waiting:
     """Move the clock until the next case of a run has ended, or the whole run."""
     world = hosted.world
-    run = world.any_run(call.id)
-    has_come = world.run_progress(run, to_end=call.body.get("to") == "end")
+    run = world.any_run(request.id)
+    has_come = world.run_progress(run, to_end=request.body.get("to") == "end")
     world.check_moving()
 
     def finish() -> Reply:

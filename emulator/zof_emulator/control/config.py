@@ -20,14 +20,14 @@ _CHOICES: Final = MappingProxyType({"clock": ClockMode, "references": References
 """The fields whose values are members of an enumeration."""
 
 
-def get_config(hosted: HostedWorld, _call: Request) -> Reply:
+def get_config(hosted: HostedWorld, _request: Request) -> Reply:
     """The configuration as it is now."""
     return Reply(200, Document(_show_config(hosted.world)))
 
 
-def change_config(hosted: HostedWorld, call: Request, judge: FaultJudge) -> Reply:
+def change_config(hosted: HostedWorld, request: Request, judge: FaultJudge) -> Reply:
     """Change the fields that are given; nothing changes if one of them is wrong."""
-    world, given = hosted.world, dict(call.body)
+    world, given = hosted.world, dict(request.body)
     config = world.config
     if "faults" in given:
         rules = [read_rule(world, one, judge, f"faults[{place}]") for place, one in enumerate(given.pop("faults"))]

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 _DELAY_MS: Final = 10_000
 
 
-def list_deliveries(hosted: HostedWorld, call: Request) -> Reply:
+def list_deliveries(hosted: HostedWorld, request: Request) -> Reply:
     """One page of the deliveries that match, the oldest first."""
-    world, query = hosted.world, call.query
+    world, query = hosted.world, request.query
     outbox = world.outbox
     found = (one for one in outbox.deliveries(query.get("starting_after", 0) - 1) if _matches(outbox, one, query))
     page = list(islice(found, query["limit"] + 1))
@@ -51,16 +51,16 @@ def list_deliveries(hosted: HostedWorld, call: Request) -> Reply:
     return Reply(200, Document(answer))
 
 
-def get_delivery(hosted: HostedWorld, call: Request) -> Reply:
+def get_delivery(hosted: HostedWorld, request: Request) -> Reply:
     """Retrieve a delivery."""
-    return Reply(200, Document(show_delivery(hosted.world, hosted.world.outbox.delivery(call.id))))
+    return Reply(200, Document(show_delivery(hosted.world, hosted.world.outbox.delivery(request.id))))
 
 
-def disturb_delivery(hosted: HostedWorld, call: Request) -> Reply:
+def disturb_delivery(hosted: HostedWorld, request: Request) -> Reply:
     """Redeliver a delivery, or disturb it."""
     world = hosted.world
-    delivery = world.outbox.delivery(call.id)
-    changed = _DISTURB[call.body["action"]](world.outbox, delivery, call.body, world.now)
+    delivery = world.outbox.delivery(request.id)
+    changed = _DISTURB[request.body["action"]](world.outbox, delivery, request.body, world.now)
     return Reply(200, Document(show_delivery(world, changed)))
 
 
@@ -74,14 +74,14 @@ _DISTURB: Final[Mapping[str, Callable[[Outbox, Delivery, Mapping[str, Any], int]
 }
 
 
-def list_rules(hosted: HostedWorld, _call: Request) -> Reply:
+def list_rules(hosted: HostedWorld, _request: Request) -> Reply:
     """List the rules."""
     return Reply(200, Document(_show_rules(hosted.world)))
 
 
-def create_rule(hosted: HostedWorld, call: Request) -> Reply:
+def create_rule(hosted: HostedWorld, request: Request) -> Reply:
     """Create a rule."""
-    outbox, body = hosted.world.outbox, call.body
+    outbox, body = hosted.world.outbox, request.body
     endpoint = None
     if "webhook_id" in body:
         endpoint = outbox.ids.read_endpoint(body["webhook_id"])
@@ -99,16 +99,16 @@ def create_rule(hosted: HostedWorld, call: Request) -> Reply:
     return Reply(201, Document(_show_rule(hosted.world, outbox.add_rule(rule))))
 
 
-def clear_rules(hosted: HostedWorld, _call: Request) -> Reply:
+def clear_rules(hosted: HostedWorld, _request: Request) -> Reply:
     """Delete all rules."""
     cleared = _show_rules(hosted.world)
     hosted.world.outbox.rules.clear()
     return Reply(200, Document(cleared))
 
 
-def send_event(hosted: HostedWorld, call: Request, contract: Node) -> Reply:
+def send_event(hosted: HostedWorld, request: Request, contract: Node) -> Reply:
     """Send an event, with the data of its example in the contract unless other data is given."""
-    world, body = hosted.world, call.body
+    world, body = hosted.world, request.body
     organization = body.get("organization_id", next(iter(world.organizations)))
     if organization not in world.organizations:
         raise Refused("organization_not_found", "organization_id")

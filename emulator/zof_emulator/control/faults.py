@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from zof_emulator.spec.fault_rules import FaultJudge
 
 
-def list_faults(hosted: HostedWorld, _call: Request) -> Reply:
+def list_faults(hosted: HostedWorld, _request: Request) -> Reply:
     """List the rules."""
     return Reply(200, Document({"data": show_faults(hosted.world)}))
 
 
-def create_fault(hosted: HostedWorld, call: Request, judge: FaultJudge) -> Reply:
+def create_fault(hosted: HostedWorld, request: Request, judge: FaultJudge) -> Reply:
     """Create a rule."""
     world = hosted.world
-    return Reply(201, Document(show_fault(world.faults.add(read_rule(world, dict(call.body), judge)))))
+    return Reply(201, Document(show_fault(world.faults.add(read_rule(world, dict(request.body), judge)))))
 
 
-def get_fault(hosted: HostedWorld, call: Request) -> Reply:
+def get_fault(hosted: HostedWorld, request: Request) -> Reply:
     """Retrieve a rule."""
-    return Reply(200, Document(show_fault(hosted.world.faults.get(call.id))))
+    return Reply(200, Document(show_fault(hosted.world.faults.get(request.id))))
 
 
-def delete_fault(hosted: HostedWorld, call: Request) -> Reply:
+def delete_fault(hosted: HostedWorld, request: Request) -> Reply:
     """Delete a rule; what waits because of it waits no longer."""
-    gone = hosted.world.faults.remove(call.id)
+    gone = hosted.world.faults.remove(request.id)
     hosted.pauses.release(gone.id)
     return Reply(200, Document(show_fault(gone)))
 

@@ -10,7 +10,7 @@ from zof_emulator.control.deliveries import show_delivery
 from zof_emulator.control.journal_filters import check_filters
 from zof_emulator.core.instants import format_rfc3339_ms
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.messages import Document, File, Reply, Request, Waiting, carry_out
+from zof_emulator.handlers.messages import Document, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 from zof_emulator.journal import har
 from zof_emulator.journal.view import find_differences, show_exchange
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from zof_emulator.control.journal_filters import KnownNames
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.journal.ring import Journal
     from zof_emulator.journal.view import Shown
@@ -34,13 +35,9 @@ _DELIVERIES_IN_SLICE: Final = 100
 _COUNTS: Final = ("exactly", "at_least", "at_most")
 
 
-def list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Reply | Waiting:
+def list_exchanges(hosted: HostedWorld, request: Request, names: KnownNames) -> Slices:
     """One page of the exchanges that match, the oldest first."""
-    return carry_out(_list_exchanges(hosted, call, names))
-
-
-def _list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Generator[None, None, Reply]:
-    query = dict(call.query)
+    query = dict(request.query)
     check_filters(names, query)
     if "header" in query:
         query["headers"] = _read_header(query.pop("header"))
@@ -64,7 +61,7 @@ def _list_exchanges(hosted: HostedWorld, call: Request, names: KnownNames) -> Ge
     return Reply(200, Document(page))
 
 
-def clear_journal(hosted: HostedWorld, _call: Request) -> Reply:
+def clear_journal(hosted: HostedWorld, _request: Request) -> Reply:
     """Delete all exchanges."""
     journal = _require_journal(hosted)
     gone = journal.count - journal.dropped_count
@@ -81,13 +78,9 @@ def _read_header(text: str) -> dict[str, str]:
     return {name.strip(): value.strip()}
 
 
-def verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Reply | Waiting:
+def verify_journal(hosted: HostedWorld, request: Request, names: KnownNames) -> Slices:
     """Say whether there were as many exchanges of a kind as asked for; if not, which one comes nearest, and why."""
-    return carry_out(_verify_journal(hosted, call, names))
-
-
-def _verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Generator[None, None, Reply]:
-    journal, filters = _require_journal(hosted), dict(call.body)
+    journal, filters = _require_journal(hosted), dict(request.body)
     check_filters(names, filters)
     given = {name: filters.pop(name) for name in _COUNTS if name in filters} or {"at_least": 1}
     low = max(given.get("exactly", 0), given.get("at_least", 0))
@@ -120,15 +113,11 @@ def _verify_journal(hosted: HostedWorld, call: Request, names: KnownNames) -> Ge
     return Reply(409, Document({**answer, "error": {"code": "conflict", "message": answer["message"]}}))
 
 
-def export_journal(hosted: HostedWorld, public_url: str) -> Reply | Waiting:
+def export_journal(hosted: HostedWorld, public_url: str) -> Slices:
     """The journal as NDJSON: one line for the world, one for each exchange, one for each webhook delivery.
 
     `public_url` is the scheme and host of the links in the world's answers; if empty, those that each request used.
     """
-    return carry_out(_export_journal(hosted, public_url))
-
-
-def _export_journal(hosted: HostedWorld, public_url: str) -> Generator[None, None, Reply]:
     content = yield from _list_lines(hosted, public_url)
     return Reply(200, File("application/x-ndjson", f"{hosted.name or DEFAULT}.ndjson", lambda: content))
 
@@ -158,18 +147,14 @@ def _list_lines(hosted: HostedWorld, public_url: str) -> Generator[None, None, l
     return content
 
 
-def export_har(hosted: HostedWorld, call: Request) -> Reply | Waiting:
+def export_har(hosted: HostedWorld, request: Request) -> Slices:
     """The journal as an HTTP archive (HAR)."""
-    return carry_out(_export_har(hosted, call.base))
-
-
-def _export_har(hosted: HostedWorld, base: str) -> Generator[None, None, Reply]:
     entries: list[Shown] = []
     for one in _show_all(hosted):
         if one is None:
             yield
         else:
-            entries.append(har.build_entry(one, base))
+            entries.append(har.build_entry(one, request.base))
     name, content = f"{hosted.name or DEFAULT}.har", orjson.dumps(har.build_archive(entries))
     return Reply(
         200, File("application/json", name, lambda: (content,), len(content), sample=har.build_archive(entries[:1]))

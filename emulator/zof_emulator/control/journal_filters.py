@@ -34,17 +34,17 @@ def collect_names(api: Iterable[Operation], control: Iterable[Operation], elsewh
     return KnownNames(fields, frozenset(elsewhere).union(*(one.reasons for one in found)))
 
 
-def check_filters(names: KnownNames, asked: Mapping[str, Any]) -> None:
+def check_filters(names: KnownNames, filters: Mapping[str, Any]) -> None:
     """Raise `Refused` for the first filter that names an operation, a reason or a field that does not exist."""
-    if "operation" in asked:
-        _check("operation", asked["operation"], names.fields, "an operation ID such as cancelRun")
-    if "refused" in asked:
-        _check("refused", asked["refused"], names.reasons, "a reason such as rate_limited")
-    if "fault" in asked and not _FAULT.fullmatch(asked["fault"]):
+    if "operation" in filters:
+        _check("operation", filters["operation"], names.fields, "an operation ID such as cancelRun")
+    if "refused" in filters:
+        _check("refused", filters["refused"], names.reasons, "a reason such as rate_limited")
+    if "fault" in filters and not _FAULT.fullmatch(filters["fault"]):
         raise Refused("invalid_value", "fault", expected="the ID of a fault such as fault_1, or prefer, any or none")
-    own = names.fields.get(asked.get("operation", ""))
+    own = names.fields.get(filters.get("operation", ""))
     known = frozenset().union(*names.fields.values()) if own is None else own
-    for name in asked.get("body", ()):
+    for name in filters.get("body", ()):
         _check(f"body.{name[:_LONGEST_NAME]}", name, known, "a field of the body of this operation")
 
 

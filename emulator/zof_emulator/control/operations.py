@@ -10,14 +10,15 @@ from zof_emulator.control import clock, config, deliveries, faults, journal, sce
 from zof_emulator.control.snapshot_reader import SnapshotReader
 from zof_emulator.core.timeline import SLICE
 from zof_emulator.handlers import views
-from zof_emulator.handlers.messages import Document, Reply, Request, Waiting, carry_out
+from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from zof_emulator.control.journal_filters import KnownNames
     from zof_emulator.core.world import World
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.hosted_world import HostedWorld
     from zof_emulator.http.world_registry import WorldRegistry
     from zof_emulator.spec.document import Node
@@ -38,7 +39,7 @@ def read_version() -> str:
 
 def build_table(
     contract: Node, names: KnownNames, worlds: WorldRegistry, judge: FaultJudge, public_url: str = ""
-) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting]]:
+) -> Mapping[str, Callable[[HostedWorld, Request], Reply | Waiting | Slices]]:
     """Which function answers which operation.
 
     `contract` is the document of the API, `names` are those that filters of the journal may use, `judge` judges fault
@@ -47,29 +48,31 @@ def build_table(
     about = {"name": "zof-emulator", "version": read_version(), "contract": contract["info"]["version"]}
     return MappingProxyType(
         {
-            "getHealth": lambda _hosted, _call: Reply(200, Document({"status": "ok"})),
-            "getReady": lambda _hosted, _call: Reply(200, Document({"status": "ready"})),
-            "getVersion": lambda hosted, _call: Reply(200, Document({**about, "seed": hosted.world.seed})),
-            "getOpenapi": lambda hosted, call: Reply(200, Document(_serve_contract(contract, hosted.world, call.base))),
+            "getHealth": lambda _hosted, _request: Reply(200, Document({"status": "ok"})),
+            "getReady": lambda _hosted, _request: Reply(200, Document({"status": "ready"})),
+            "getVersion": lambda hosted, _request: Reply(200, Document({**about, "seed": hosted.world.seed})),
+            "getOpenapi": lambda hosted, request: Reply(
+                200, Document(_serve_contract(contract, hosted.world, request.base))
+            ),
             "getClock": clock.get_clock,
             "advanceClock": clock.advance_clock,
             "advanceRun": clock.advance_run,
             "resetWorld": _reset,
-            "listWorlds": lambda hosted, call: _list_worlds(worlds, hosted, call),
-            "createWorld": lambda hosted, call: _create_world(worlds, hosted, call),
-            "getWorld": lambda hosted, call: Reply(
-                200, Document(_show_settled_world(worlds.find(call.id), _find_root(hosted, call)))
+            "listWorlds": lambda hosted, request: _list_worlds(worlds, hosted, request),
+            "createWorld": lambda hosted, request: _create_world(worlds, hosted, request),
+            "getWorld": lambda hosted, request: Reply(
+                200, Document(_show_settled_world(worlds.find(request.id), _find_root(hosted, request)))
             ),
-            "deleteWorld": lambda hosted, call: _delete_world(worlds, hosted, call),
-            "forkWorld": lambda hosted, call: _fork_world(worlds, hosted, call),
-            "listExchanges": lambda hosted, call: journal.list_exchanges(hosted, call, names),
+            "deleteWorld": lambda hosted, request: _delete_world(worlds, hosted, request),
+            "forkWorld": lambda hosted, request: _fork_world(worlds, hosted, request),
+            "listExchanges": lambda hosted, request: journal.list_exchanges(hosted, request, names),
             "clearJournal": journal.clear_journal,
-            "verifyJournal": lambda hosted, call: journal.verify_journal(hosted, call, names),
-            "exportJournal": lambda hosted, _call: journal.export_journal(hosted, public_url),
+            "verifyJournal": lambda hosted, request: journal.verify_journal(hosted, request, names),
+            "exportJournal": lambda hosted, _request: journal.export_journal(hosted, public_url),
             "exportHar": journal.export_har,
             "getScenario": scenarios.get_scenario,
             "putScenario": scenarios.put_scenario,
-            "getScenarioSchema": lambda _hosted, _call: scenarios.get_schema(),
+            "getScenarioSchema": lambda _hosted, _request: scenarios.get_schema(),
             "getSnapshot": snapshots.get_snapshot,
             "listDeliveries": deliveries.list_deliveries,
             "getDelivery": deliveries.get_delivery,
@@ -77,67 +80,54 @@ def build_table(
             "listDeliveryRules": deliveries.list_rules,
             "createDeliveryRule": deliveries.create_rule,
             "clearDeliveryRules": deliveries.clear_rules,
-            "sendEvent": lambda hosted, call: deliveries.send_event(hosted, call, contract),
+            "sendEvent": lambda hosted, request: deliveries.send_event(hosted, request, contract),
             "listFaults": faults.list_faults,
-            "createFault": lambda hosted, call: faults.create_fault(hosted, call, judge),
+            "createFault": lambda hosted, request: faults.create_fault(hosted, request, judge),
             "getFault": faults.get_fault,
             "deleteFault": faults.delete_fault,
             "getConfig": config.get_config,
-            "changeConfig": lambda hosted, call: config.change_config(hosted, call, judge),
+            "changeConfig": lambda hosted, request: config.change_config(hosted, request, judge),
             "restoreSnapshot": snapshots.restore_snapshot,
         },
     )
 
 
-def _reset(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """Reset a world in slices."""
-    return carry_out(_reset_in_slices(hosted, call))
-
-
-def _reset_in_slices(hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
+def _reset(hosted: HostedWorld, request: Request) -> Slices:
     yield from hosted.reset_in_slices()
-    return clock.get_clock(hosted, call)
+    return clock.get_clock(hosted, request)
 
 
-def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
+def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Reply:
     """All worlds, which are together at most one slice of actions nearer to the current instant."""
-    root, left, shown = _find_root(hosted, call), SLICE, []
+    root, left, shown = _find_root(hosted, request), SLICE, []
     for one in worlds:
         left = one.settle_partly(left)
         shown.append(_show_world(one, root))
     return Reply(200, Document({"data": shown}))
 
 
-def _create_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
+def _create_world(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Slices:
     """A world is made in slices, and is there when it is complete."""
-    return carry_out(_create_in_slices(worlds, hosted, call))
-
-
-def _create_in_slices(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
-    given = dict(call.body)
+    given = dict(request.body)
     name = given.pop("name")
     chosen = scenarios.choose_config(worlds.default.config, given)
     created = yield from worlds.create_in_slices(name, chosen)
-    return Reply(201, Document(_show_world(created, _find_root(hosted, call))))
+    return Reply(201, Document(_show_world(created, _find_root(hosted, request))))
 
 
-def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply | Waiting:
+def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Slices:
     """A fork is made in slices, and is there when it is complete."""
-    return carry_out(_fork_in_slices(worlds, hosted, call))
-
-
-def _fork_in_slices(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
-    parent, name = worlds.find(call.id), call.body["name"]
+    parent, name = worlds.find(request.id), request.body["name"]
     yield from parent.settle_in_slices()
     worlds.check_new(name)
     copy = yield from snapshots.copy_world(parent)
     created = worlds.create_copy(name, parent, copy)
-    return Reply(201, Document(_show_world(created, _find_root(hosted, call))))
+    return Reply(201, Document(_show_world(created, _find_root(hosted, request))))
 
 
-def _delete_world(worlds: WorldRegistry, hosted: HostedWorld, call: Request) -> Reply:
-    gone = _show_settled_world(worlds.find(call.id), _find_root(hosted, call))
-    worlds.delete(call.id)
+def _delete_world(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Reply:
+    gone = _show_settled_world(worlds.find(request.id), _find_root(hosted, request))
+    worlds.delete(request.id)
     return Reply(200, Document(gone))
 
 
@@ -163,9 +153,9 @@ def _show_world(hosted: HostedWorld, root: str) -> dict[str, Any]:
     }
 
 
-def _find_root(hosted: HostedWorld, call: Request) -> str:
+def _find_root(hosted: HostedWorld, request: Request) -> str:
     """The URL below which the client reaches the emulator; `hosted` is the world that the request was sent to."""
-    return call.base.removesuffix(hosted.mount)
+    return request.base.removesuffix(hosted.mount)
 
 
 def _serve_contract(contract: Node, world: World, base: str) -> Node:

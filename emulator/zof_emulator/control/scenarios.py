@@ -7,34 +7,31 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.limits import RateScope
 from zof_emulator.core.refusal import Refused
-from zof_emulator.handlers.messages import Document, Reply, Request, Waiting, carry_out
+from zof_emulator.handlers.messages import Document, Reply, Request
 from zof_emulator.scenarios.load import UnusableScenario, load_object
 from zof_emulator.scenarios.schema import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from zof_emulator.core.config import WorldConfig
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.hosted_world import HostedWorld
 
 _LONGEST_WHY: Final = 2_000
 
 
-def get_scenario(hosted: HostedWorld, _call: Request) -> Reply:
+def get_scenario(hosted: HostedWorld, _request: Request) -> Reply:
     """The scenario and the settings with which a world begins."""
     settings = hosted.config.to_json()
     scenario = settings.pop("scenario")
     return Reply(200, Document({"name": hosted.config.scenario.name, "scenario": scenario, "settings": settings}))
 
 
-def put_scenario(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """Replace the world by a new one with another scenario, in slices between which other worlds are served."""
-    return carry_out(_put_scenario(hosted, call))
-
-
-def _put_scenario(hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
-    yield from hosted.reset_in_slices(choose_config(hosted.config, call.body))
-    return get_scenario(hosted, call)
+def put_scenario(hosted: HostedWorld, request: Request) -> Slices:
+    """Replace the world by a new one with another scenario."""
+    yield from hosted.reset_in_slices(choose_config(hosted.config, request.body))
+    return get_scenario(hosted, request)
 
 
 def get_schema() -> Reply:

@@ -12,13 +12,14 @@ from zof_emulator.control.snapshot_reader import SavedWorld
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import restore_world, save_world
 from zof_emulator.core.snapshot_check import InvalidPart, check_state
-from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request, Waiting, carry_out
+from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from zof_emulator.core.world import World
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.hosted_world import HostedWorld
 
 FORMAT: Final = "zof-emulator-world"
@@ -26,20 +27,16 @@ VERSION: Final = 4
 _RUNS_IN_PIECE: Final = 500
 
 
-def get_snapshot(hosted: HostedWorld, _call: Request) -> Reply:
+def get_snapshot(hosted: HostedWorld, _request: Request) -> Reply:
     """The world as a document to keep."""
     pieces = prepare_document(hosted)
     sample = {"format": FORMAT, "version": VERSION, "sha256": "", "world": {}}
     return Reply(200, File("application/json", f"{hosted.name or DEFAULT}.json", pieces, sample=sample))
 
 
-def restore_snapshot(hosted: HostedWorld, call: Request) -> Reply | Waiting:
-    """Replace the world by the one in a document, in slices between which other worlds are served."""
-    return carry_out(_restore_snapshot(hosted, call))
-
-
-def _restore_snapshot(hosted: HostedWorld, call: Request) -> Generator[None, None, Reply]:
-    yield from restore(hosted, call.body)
+def restore_snapshot(hosted: HostedWorld, request: Request) -> Slices:
+    """Replace the world by the one in a document."""
+    yield from restore(hosted, request.body)
     world = hosted.world
     return Reply(200, Document({"seed": world.seed, "runs": len(world.runs), "requests": world.answered}))
 

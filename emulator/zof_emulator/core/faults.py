@@ -33,7 +33,7 @@ An effect has one of these fields:
     truncate         true: the connection is closed in the middle of the body           body
     malformed_json   true: the end of the JSON is missing, and the framing is right     body
     content_type     another media type, such as text/html                              body
-    drip_ms          the body is sent in pieces of `drip_bytes`, so many ms apart       body
+    drip_ms          the body is sent in pieces of `drip_bytes`, this number of ms apart body
 
 `latency_ms` may also accompany each other effect, and delays it. `after_bytes` says where the middle of the body is,
 for an effect in the place `body`; it is half of the body otherwise. Latencies are real milliseconds, under every clock

@@ -39,6 +39,13 @@ class _Planned(NamedTuple):
     """Its index among the runs of its entry."""
 
 
+class _Fate(NamedTuple):
+    """The status of a run of the past, and the draw that chooses the case that decides it."""
+
+    status: Status
+    draw: int
+
+
 class _Past(NamedTuple):
     """A run of the past after it was carried out, before it has its place among the results."""
 
@@ -72,7 +79,7 @@ def add_history(world: World, samples: Iterable[Sample]) -> Generator[None, None
 
 
 def _ends_slice(number: int, cases: int) -> bool:
-    """Whether a slice of work ends with this run, one of many that have so many cases."""
+    """Whether a slice of work ends with this run, one of many with this number of cases."""
     size = max(1, SLICE // max(1, cases))
     return number % size == size - 1
 
@@ -151,7 +158,8 @@ def _carry_out_all(
         places = free[entries[plan.entry].organization]
         started_at = max(plan.created_at, heappop(places))
         if entries[plan.entry].has_shares:
-            one = _follow_fate(world, begun[plan.entry], plan, started_at, fates[plan.entry][plan.place], number)
+            fate = _Fate(fates[plan.entry][plan.place], draw(f"{world.seed}/case/{number}"))
+            one = _follow_fate(world, begun[plan.entry], plan, started_at, fate)
         else:
             one = _follow_rules(world, begun[plan.entry], plan, started_at)
         heappush(places, one.completed_at)
@@ -168,7 +176,7 @@ def _begin_run(world: World, entry: PastRuns) -> Run:
 
 
 def _follow_rules(world: World, run: Run, plan: _Planned, started_at: int) -> _Past:
-    """Carry out a run whose cases come to what they would come to now."""
+    """Carry out a run whose cases end as they would end now."""
     nth = world.count_suite(run)
     counted = run._replace(nth=nth) if nth else run
     outcomes, ends, now = list[Status](), list[int](), started_at
@@ -183,21 +191,19 @@ def _follow_rules(world: World, run: Run, plan: _Planned, started_at: int) -> _P
     return _Past(plan, nth, final, started_at, now, tuple(outcomes), tuple(ends), rules)
 
 
-def _follow_fate(  # noqa: PLR0913, PLR0917  what a run depends on
-    world: World, run: Run, plan: _Planned, started_at: int, fate: Status, number: int
-) -> _Past:
-    """Carry out a run that comes to `fate` with one of its cases, which the seed chooses."""
-    timing, cases = world.outcome_rules.timing, run.cases
-    chosen = draw(f"{world.seed}/case/{number}") % len(cases) if fate is not Status.PASSED else 0
+def _follow_fate(world: World, run: Run, plan: _Planned, started_at: int, fate: _Fate) -> _Past:
+    """Carry out a run that ends with the status of its fate, because one of its cases does."""
+    timing, cases, status = world.outcome_rules.timing, run.cases, fate.status
+    chosen = fate.draw % len(cases) if status is not Status.PASSED else 0
     ends, now = list[int](), started_at
     for index, case in enumerate(cases):
         took = choose_duration(world.seed, case, timing.shortest_ms, timing.longest_ms, timing.slow_factor)
-        if fate is Status.CANCELED and index == chosen:
-            return _Past(plan, 0, fate, started_at, now + took // 2, (Status.PASSED,) * index, tuple(ends), ())
+        if status is Status.CANCELED and index == chosen:
+            return _Past(plan, 0, status, started_at, now + took // 2, (Status.PASSED,) * index, tuple(ends), ())
         now += took
         ends.append(now)
     passed = (Status.PASSED,) * len(cases)
-    return _Past(plan, 0, fate, started_at, now, (*passed[:chosen], fate, *passed[chosen + 1 :]), tuple(ends), ())
+    return _Past(plan, 0, status, started_at, now, (*passed[:chosen], status, *passed[chosen + 1 :]), tuple(ends), ())
 
 
 def _add_runs(world: World, entries: Sequence[PastRuns], past: Sequence[_Past]) -> Generator[None, None, None]:

@@ -105,7 +105,7 @@ class Outbox:
     def publish_to(
         self, subscribers: tuple[int, ...], kind: EventType, organization: str, facts: EventFacts, now: int
     ) -> int:
-        """Send an event to these endpoints, whatever types they subscribe to; return their number."""
+        """Send an event to these endpoints, independent of their subscriptions; return their number."""
         if subscribers:
             event = self._make_event(kind, organization, facts, now)
             for endpoint in subscribers:

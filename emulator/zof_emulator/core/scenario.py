@@ -20,7 +20,7 @@ class Problem(NamedTuple):
     path: tuple[str | int, ...]
     """The place: the fields and the indexes that lead to it."""
     message: str
-    """What was found, and what is allowed."""
+    """The value that was found, and the values that are allowed."""
 
     def __str__(self) -> str:
         steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
@@ -56,7 +56,7 @@ class PastRuns:
     error_percent: int = 0
     canceled_percent: int = 0
     has_shares: bool = False
-    """Whether the shares decide on outcomes; if not, each case comes to what it would come to now."""
+    """Whether the shares decide on outcomes; if not, each case ends as it would end now."""
     is_queued: bool = False
     """Whether the runs start when the world begins, and have not ended before."""
     word: str = ""

@@ -178,21 +178,19 @@ def check_run(run: Run, state: State, before: Run | None) -> None:
     has_ended = status in TERMINAL
     _require(has_ended == (ended is not None) and has_ended == (rank >= 0), part)
     _require(began is not None or not outcomes, part)
-    _require(_is_status_possible(status, began, ended, outcomes, ends, len(cases)), part)
+    _require(_has_possible_status(run), part)
     _require(before is None or (before.number < number and before.created_at <= created), part)
 
 
-def _is_status_possible(  # noqa: PLR0913, PLR0917  what a status depends on
-    status: Status, began: int | None, ended: int | None, outcomes: Row, ends: Row, case_count: int
-) -> bool:
-    """Whether a status is what the outcomes of a run's cases come to."""
-    if status is Status.QUEUED:
-        return began is None
-    if status in {Status.RUNNING, Status.CANCELED}:
-        return len(outcomes) < case_count and (began is not None or status is Status.CANCELED)
-    if began is None or len(outcomes) != case_count or ended != ends[-1]:
+def _has_possible_status(run: Run) -> bool:
+    """Whether the outcomes of a run's cases lead to its status."""
+    if run.status is Status.QUEUED:
+        return run.started_at is None
+    if run.status in {Status.RUNNING, Status.CANCELED}:
+        return len(run.outcomes) < len(run.cases) and (run.started_at is not None or run.status is Status.CANCELED)
+    if run.started_at is None or len(run.outcomes) != len(run.cases) or run.completed_at != run.ends[-1]:
         return False
-    return find_next_status(Status.RUNNING, choose_end_trigger(outcomes)) is status
+    return find_next_status(Status.RUNNING, choose_end_trigger(run.outcomes)) is run.status
 
 
 def _check_tenancies(state: State, runs: Runs) -> Generator[None, None, None]:

@@ -74,7 +74,7 @@ class Due(NamedTuple):
     outcome: str = ""
     """The outcome of the case; `DELIVER` when it is a delivery."""
     rule: int = -1
-    """The index of the outcome rule that decided what the case comes to; -1 if none did."""
+    """The index of the outcome rule that decided the outcome of the case; -1 if none did."""
 
 
 class Agenda:

@@ -136,7 +136,7 @@ class WorldState:
         self.outbox = self._sample_outbox(data)
         """The webhooks of the organizations, and the deliveries to them."""
         self.outcome_rules = config.scenario.rules
-        """The rules that say what cases come to."""
+        """The rules that decide the outcomes of cases."""
         self.run_counts: dict[tuple[str, str], int] = {}
         """How often each case and suite of an organization has begun, as far as an outcome depends on it."""
         self.seen: dict[int, Status] = {}

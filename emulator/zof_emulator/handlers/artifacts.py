@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import World
 
 
-def download_artifact(world: World, call: Request) -> Reply:
+def download_artifact(world: World, request: Request) -> Reply:
     """The bytes of an artifact."""
-    run, artifact = world.artifact(call.organization, call.id)
+    run, artifact = world.artifact(request.organization, request.id)
     file = files.render(world, run, artifact)
     return Reply(200, File(file.media_type, file.name, lambda: (file.content,), len(file.content)))

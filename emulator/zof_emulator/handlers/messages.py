@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 
+    Slices = Generator[None, None, "Reply"]
+    """An operation that is carried out in slices: it yields between them, and returns its reply."""
+
     View = Callable[[Any, Any, str], dict[str, Any]]
     """A view: makes the JSON object of a subject from its world, the subject, and the base URL of links."""
 
@@ -85,14 +88,14 @@ class Waiting(NamedTuple):
     """Whether a slice of a long operation has ended; otherwise webhook deliveries that are due must be attempted."""
 
 
-def carry_out(steps: Generator[None, None, Reply]) -> Reply | Waiting:
-    """Carry out the next slice of an operation that yields between slices and returns its reply."""
+def carry_out(slices: Slices) -> Reply | Waiting:
+    """Carry out the next slice of an operation."""
     try:
-        next(steps)
+        next(slices)
     except StopIteration as finished:
         reply: Reply = finished.value
         return reply
-    return Waiting(lambda: carry_out(steps), is_slice=True)
+    return Waiting(lambda: carry_out(slices), is_slice=True)
 
 
 class Reply(NamedTuple):

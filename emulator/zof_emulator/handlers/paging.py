@@ -24,23 +24,23 @@ class PageRequest(NamedTuple):
         return seal(self.seed, self.scope, position)
 
 
-def find_start(world: World, call: Request) -> int | None:
+def find_start(world: World, request: Request) -> int | None:
     """The position in the cursor of a request; None without a cursor.
 
     Raises:
         Refused: the cursor is malformed, or belongs to another list or other filters.
     """
-    cursor = call.query.get(CURSOR)
-    return None if cursor is None else unseal(world.seed, _name_list(call), cursor)
+    cursor = request.query.get(CURSOR)
+    return None if cursor is None else unseal(world.seed, _name_list(request), cursor)
 
 
-def read_page_request(world: World, call: Request, start: int = 0) -> PageRequest:
+def read_page_request(world: World, request: Request, start: int = 0) -> PageRequest:
     """The page that a request asks for: it starts at the cursor's position, or at `start` without a cursor."""
-    return PageRequest(world.seed, _name_list(call), start if call.start is None else call.start)
+    return PageRequest(world.seed, _name_list(request), start if request.start is None else request.start)
 
 
-def _name_list(call: Request) -> str:
+def _name_list(request: Request) -> str:
     """The name of a list with its filters."""
-    query = call.query
+    query = request.query
     filters = [f"{key}={query[key]}" for key in sorted(query) if key not in {"limit", CURSOR}]
-    return "/".join((call.organization, call.operation, call.id, *filters))
+    return "/".join((request.organization, request.operation, request.id, *filters))

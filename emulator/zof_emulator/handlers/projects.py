@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from zof_emulator.core.world import World
 
 
-def list_projects(world: World, call: Request) -> Reply:
+def list_projects(world: World, request: Request) -> Reply:
     """One page of the organization's projects, newest first."""
-    request = read_page_request(world, call, NO_END)
-    page, more = world.catalogue.page(call.organization, request.start, call.query["limit"])
-    return Reply(200, Page(page, views.build_project, more, request.cursor(page[-1].number) if more else None))
+    page_request = read_page_request(world, request, NO_END)
+    page, more = world.catalogue.page(request.organization, page_request.start, request.query["limit"])
+    return Reply(200, Page(page, views.build_project, more, page_request.cursor(page[-1].number) if more else None))

@@ -24,33 +24,33 @@ if TYPE_CHECKING:
     """Takes a rank and a limit; returns at most `limit` lower ranks, the highest first, and whether more follow."""
 
 
-def list_results(world: World, call: Request) -> Reply:
+def list_results(world: World, request: Request) -> Reply:
     """One page of the organization's results, the newest first."""
-    here = read_page_request(world, call, NO_END)
-    run = world.find_run(call.organization, call.query.get("run_id", ""))
+    page_request = read_page_request(world, request, NO_END)
+    run = world.find_run(request.organization, request.query.get("run_id", ""))
     if run is not None:
         move_on_poll(world, (run,))
-    ranks, more = _choose_search(world, call.organization, call.query)(here.start, call.query["limit"])
-    page = [views.ResultAt(*world.result_at_rank(call.organization, rank)) for rank in ranks]
-    return Reply(200, Page(page, views.build_result, more, here.cursor(ranks[-1]) if more else None))
+    ranks, more = _choose_search(world, request.organization, request.query)(page_request.start, request.query["limit"])
+    page = [views.ResultAt(*world.result_at_rank(request.organization, rank)) for rank in ranks]
+    return Reply(200, Page(page, views.build_result, more, page_request.cursor(ranks[-1]) if more else None))
 
 
-def get_result(world: World, call: Request) -> Reply:
+def get_result(world: World, request: Request) -> Reply:
     """Retrieve a result."""
-    return Reply(200, Item(views.ResultAt(*world.result_run(call.organization, call.id)), views.build_result))
+    return Reply(200, Item(views.ResultAt(*world.result_run(request.organization, request.id)), views.build_result))
 
 
-def list_result_artifacts(world: World, call: Request) -> Reply:
+def list_result_artifacts(world: World, request: Request) -> Reply:
     """One page of a result's artifacts, newest first."""
-    run, index = world.result_run(call.organization, call.id)
-    return build_artifact_page(world, call, run, artifacts.list_case_slots(run, index, world.outcome_rules))
+    run, index = world.result_run(request.organization, request.id)
+    return build_artifact_page(world, request, run, artifacts.list_case_slots(run, index, world.outcome_rules))
 
 
-def export_results(world: World, call: Request) -> Reply:
-    """Export all results that match. Which ones these are is fixed now, whatever happens while they are sent."""
-    asked = call.body
-    status = Status(asked["status"]) if "status" in asked else None
-    runs = _find_ended_runs(world, call.organization, asked)
+def export_results(world: World, request: Request) -> Reply:
+    """Export all results that match. The selection is fixed now, and does not change while they are sent."""
+    filters = request.body
+    status = Status(filters["status"]) if "status" in filters else None
+    runs = _find_ended_runs(world, request.organization, filters)
 
     def subjects() -> Iterator[views.ResultAt]:
         for run in runs:
@@ -58,7 +58,7 @@ def export_results(world: World, call: Request) -> Reply:
                 if status is None or came_to is status:
                     yield views.ResultAt(run, index)
 
-    if asked["format"] == "json":
+    if filters["format"] == "json":
         return Reply(200, Export("results.json", subjects, views.build_result))
 
     def lines() -> Iterator[bytes]:
@@ -69,21 +69,21 @@ def export_results(world: World, call: Request) -> Reply:
     return Reply(200, File("text/csv", "results.csv", lines))
 
 
-def _find_ended_runs(world: World, organization: str, asked: Mapping[str, Any]) -> Sequence[Run]:
+def _find_ended_runs(world: World, organization: str, filters: Mapping[str, Any]) -> Sequence[Run]:
     """The runs whose results an export covers, in the order of the list; a run never changes once it has ended."""
-    period = Period(asked.get("created_after"), asked.get("created_before"))
+    period = Period(filters.get("created_after"), filters.get("created_before"))
     numbers = world.tenancies[organization].results.runs_in(period)
-    if "run_id" in asked:
-        run = world.find_run(organization, asked["run_id"])
+    if "run_id" in filters:
+        run = world.find_run(organization, filters["run_id"])
         numbers = [run.number] if run is not None and run.number in numbers else []
     return [world.runs[number] for number in reversed(numbers)]
 
 
-def _choose_search(world: World, organization: str, asked: Mapping[str, Any]) -> Find:
+def _choose_search(world: World, organization: str, filters: Mapping[str, Any]) -> Find:
     """The function that finds the results that match."""
-    period = Period(asked.get("created_after"), asked.get("created_before"))
-    status = Status(asked["status"]) if "status" in asked else None
-    name = asked.get("run_id")
+    period = Period(filters.get("created_after"), filters.get("created_before"))
+    status = Status(filters["status"]) if "status" in filters else None
+    name = filters.get("run_id")
     run = None if name is None else world.find_run(organization, name)
     if name is not None and (run is None or not run.has_ended):
         return lambda _below, _limit: ([], False)

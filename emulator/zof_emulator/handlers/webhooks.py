@@ -18,26 +18,28 @@ if TYPE_CHECKING:
 _TEST_RUN: Final = EventFacts("run_test", "run_test")
 
 
-def list_webhooks(world: World, call: Request) -> Reply:
+def list_webhooks(world: World, request: Request) -> Reply:
     """One page of the organization's webhooks, newest first."""
-    here = read_page_request(world, call, NO_END)
-    numbers, more = take_newest(world.outbox.endpoints.numbers(call.organization), 0, here.start, call.query["limit"])
+    page_request = read_page_request(world, request, NO_END)
+    numbers, more = take_newest(
+        world.outbox.endpoints.numbers(request.organization), 0, page_request.start, request.query["limit"]
+    )
     page = [world.outbox.endpoints.get(number) for number in numbers]
-    return Reply(200, Page(page, views.build_webhook, more, here.cursor(numbers[-1]) if more else None))
+    return Reply(200, Page(page, views.build_webhook, more, page_request.cursor(numbers[-1]) if more else None))
 
 
-def create_webhook(world: World, call: Request) -> Reply:
+def create_webhook(world: World, request: Request) -> Reply:
     """Register a webhook; the answer shows its secret."""
-    body = call.body
+    body = request.body
     events = tuple(EventType(event) for event in body["events"])
     endpoint = world.outbox.register(
-        call.organization, Registration(body["url"], events, body.get("secret")), world.now
+        request.organization, Registration(body["url"], events, body.get("secret")), world.now
     )
-    return Reply(201, Document(views.build_created_webhook(world, endpoint, call.base)))
+    return Reply(201, Document(views.build_created_webhook(world, endpoint, request.base)))
 
 
-def send_test(world: World, call: Request) -> Reply:
+def send_test(world: World, request: Request) -> Reply:
     """Send a test event to a webhook."""
-    endpoint = world.outbox.endpoint(call.organization, call.id)
+    endpoint = world.outbox.endpoint(request.organization, request.id)
     event = world.outbox.send_test(endpoint, _TEST_RUN, world.now)
     return Reply(202, Document(views.build_envelope(world, event)))

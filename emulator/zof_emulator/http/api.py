@@ -14,7 +14,7 @@ from zof_emulator.core.idempotency import Scope as KeyScope
 from zof_emulator.core.instants import SECOND, format_http_date
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.timeline import MustWait, SliceEnded
-from zof_emulator.handlers.messages import Encoded, Request, Waiting
+from zof_emulator.handlers.messages import Encoded, Reply, Request, Waiting, carry_out
 from zof_emulator.handlers.paging import find_start
 from zof_emulator.http.auth import admit, authenticate, check_permissions
 from zof_emulator.http.decode import (
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from zof_emulator.handlers.messages import Reply
+    from zof_emulator.handlers.messages import Slices
     from zof_emulator.http.decode import BodyReader
     from zof_emulator.http.deliveries import Deliveries
     from zof_emulator.http.encode import Encoder
@@ -57,14 +57,14 @@ if TYPE_CHECKING:
     Alter = Callable[[Callable[[], Outcome]], Outcome]
     """Makes the outcome of a request from the function that carries the request out."""
 
-    Table = Mapping[str, Callable[[Any, Request], Reply | Waiting]]
+    Table = Mapping[str, Callable[[Any, Request], Reply | Waiting | Slices]]
 
 _LOG: Final = logging.getLogger("zof_emulator")
 _NO_CONTENT: Final = 204
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 _PREFLIGHT: Final = b"access-control-request-method"
 _HINT: Final = ((b"x-zof-hint", b"the emulator lets the pages of an origin in when it is started with --cors ORIGIN"),)
-"""What the answer to the preflight of a page says, which the browser then refuses to let in."""
+"""The header of the answer to a preflight of a page that the emulator does not admit."""
 
 
 class Arrival(NamedTuple):
@@ -108,9 +108,9 @@ class OpenApiApp:
             SpecError: an operation has no handler, or a handler no operation.
         """
         found = compile_operations(document)
-        amiss = {operation.id for operation in found} ^ table.keys()
-        if amiss:
-            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(amiss))}")
+        unmatched = {operation.id for operation in found} ^ table.keys()
+        if unmatched:
+            raise SpecError(f"#/paths: operations and handlers differ in {', '.join(sorted(unmatched))}")
         self.deliveries = deliveries
         self.faults: FaultInjector | None = None
         """The injector that answers requests that fail on purpose; None if these operations have no faults."""
@@ -132,7 +132,7 @@ class OpenApiApp:
         raw: bytes | BodyReader | None = b""
         if operation is not None and operation.body is not None:
             try:
-                most = self._policy.most_body_bytes(operation, hosted)
+                most = self._policy.limit_body_bytes(operation, hosted)
                 if operation.id in self._readers:
                     raw = await self._read_body(operation, receive, headers, most)
                 else:
@@ -222,7 +222,9 @@ class OpenApiApp:
             if scope["method"] == "HEAD":
                 outcome = outcome._replace(encoded=outcome.encoded._replace(content=b""))
             encoded = outcome.encoded
-            heads = encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted)) + outcome.limits
+            heads = (
+                encoded.headers + self._build_common_headers(hosted, self._policy.make_next_id(hosted)) + outcome.limits
+            )
             sending = self._record(scope, arrival, outcome, hosted, at)
             if hosted.world.outbox.is_active:
                 self.deliveries.notify(hosted)
@@ -233,23 +235,23 @@ class OpenApiApp:
     ) -> Sending | None:
         """Report an exchange, and add it to the journal; what takes note of the pieces of a long answer, if any."""
         if hosted.listeners.on_exchange is not None:
-            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+            self._notify(scope, outcome, hosted, self._policy.find_newest_id(hosted))
         if hosted.journal is None:
             return None
         operation = None if arrival is None else arrival.operation
-        request_id = self._policy.journal_id(operation, hosted)
+        request_id = self._policy.choose_journal_id(operation, hosted)
         if request_id is None:
             return None
         body: bytes | Cut = b""
         if arrival is not None:
             raw = arrival.raw
             body = raw if isinstance(raw, bytes) else _cut_unread_body(operation, arrival.headers)
-        encoded, organization, reason, limits, fault = outcome
+        encoded, organization, reason, limits, fault, came = outcome
         now = hosted.world.now
         if operation is not None and operation.secured and hosted.world.clock.mode is ClockMode.AUTO:
             at = now  # a poll or a retry moves the clock before it is answered
         return hosted.journal.add(
-            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault)
+            Addition(at, now, operation, organization, reason, scope, body, encoded, request_id, limits, fault, came)
         )
 
     def admits(self, scope: Scope, headers: Mapping[bytes, bytes], hosted: HostedWorld) -> bool:
@@ -270,8 +272,8 @@ class OpenApiApp:
         with self.deliveries.lock:
             hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
-            heads = outcome.encoded.headers + self._common_headers(hosted, self._policy.next_id(hosted))
-            self._notify(scope, outcome, hosted, self._policy.newest_id(hosted))
+            heads = outcome.encoded.headers + self._build_common_headers(hosted, self._policy.make_next_id(hosted))
+            self._notify(scope, outcome, hosted, self._policy.find_newest_id(hosted))
         await send_answer(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
     def answer_unreadable(self, hosted: HostedWorld, refused: Refused) -> tuple[bytes, Headers]:
@@ -279,8 +281,8 @@ class OpenApiApp:
         with self.deliveries.lock:
             hosted.settle_slice()
             outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
-            request_id = hosted.outside_id()
-            heads = outcome.encoded.headers + self._common_headers(hosted, request_id)
+            request_id = hosted.make_outside_id()
+            heads = outcome.encoded.headers + self._build_common_headers(hosted, request_id)
             self._notify({"method": "", "path": ""}, outcome, hosted, request_id)
         return b"".join(outcome.encoded.pieces()), heads
 
@@ -361,27 +363,32 @@ class OpenApiApp:
         body = NO_BODY
         if operation.body is not None:
             if arrival.raw is None:
-                raise Refused("body_too_large", limit=self._policy.most_body_bytes(operation, hosted))
-            body = parse_body(operation.body, arrival.raw, headers, hosted.labels(organization))
+                raise Refused("body_too_large", limit=self._policy.limit_body_bytes(operation, hosted))
+            body = parse_body(operation.body, arrival.raw, headers, hosted.find_labels(organization))
         base = find_link_base(self._public_url, scope, headers) + hosted.mount
         request = Request(operation.id, organization, arrival.parameters, query, body.fields, base, start)
         return request, body.fingerprint
 
     def _handle(self, operation: Operation, request: Request, hosted: HostedWorld) -> Encoded:
         try:
-            reply = self._table[operation.id](self._policy.subject(hosted), request)
+            reply = self._call(operation, request, hosted)
         except MustWait as pause:
             reply = self._wait(pause, operation, request, hosted)
         if isinstance(reply, Waiting):
             raise Waits(reply, request.base)
         return self._encoder_of(hosted).encode(reply, operation.answers[reply.status], request.base)
 
+    def _call(self, operation: Operation, request: Request, hosted: HostedWorld) -> Reply | Waiting:
+        """Call the handler of an operation, or carry out its first slice."""
+        reply = self._table[operation.id](self._policy.choose_subject(hosted), request)
+        return reply if isinstance(reply, Reply | Waiting) else carry_out(reply)
+
     def _wait(self, pause: MustWait, operation: Operation, request: Request, hosted: HostedWorld) -> Waiting:
         """Call the handler again after what a poll on an auto clock must wait for."""
 
         def call_again() -> Reply | Waiting:
             try:
-                return self._table[operation.id](self._policy.subject(hosted), request)
+                return self._call(operation, request, hosted)
             except MustWait as more:
                 return self._wait(more, operation, request, hosted)
 
@@ -430,7 +437,7 @@ class OpenApiApp:
                 )
             )
 
-    def _common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
+    def _build_common_headers(self, hosted: HostedWorld, request_id: str) -> Headers:
         """The headers of every answer."""
         second = hosted.world.now // SECOND
         if self._date[0] != second:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 DISCONNECT: Final = "zof_emulator.disconnect"
 """The extension of ASGI, and the type of its message; `reset` says whether the connection is reset or closed."""
 UNDISTURBED: Final = "zof_emulator.undisturbed"
-"""The extension of ASGI by which a caller asks for answers as they were made, without a delay; replay does."""
+"""The extension of ASGI by which a caller asks for answers as they were made, without a delay; replay does.
+
+`hold` in its value is awaited in the place of a delay before the request is carried out.
+"""
 _LENGTH: Final = b"content-length"
 
 
@@ -41,6 +44,13 @@ class BrokenAnswer(NamedTuple):
 def is_undisturbed(scope: Scope) -> bool:
     """Whether the caller asks for answers as they were made."""
     return UNDISTURBED in _list_extensions(scope)
+
+
+async def hold_undisturbed(scope: Scope) -> None:
+    """Wait in the place of a delay, as long as the caller that asks for undisturbed answers wants."""
+    hold = _list_extensions(scope)[UNDISTURBED].get("hold")
+    if hold is not None:
+        await hold()
 
 
 def _list_extensions(scope: Scope) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Access to the control operations and the pages, which other sites and other machines do not get."""
+"""Access to the control operations and the pages, which other sites and other machines do not have."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PREFIX: Final = "/_emulator"
 
 
 class ControlGuard:
-    """Lets in clients that are on this machine or bring the token; never a page of another site."""
+    """Admits clients that are on this machine or have the token; never a page of another site."""
 
     def __init__(
         self,
@@ -53,13 +53,13 @@ class ControlGuard:
         self._origins = {_parse_origin(one) for one in (*origins, remove_path(public_url))} - {None}
 
     def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        """Let a request for a control operation in; `Refused` when it may not use them."""
+        """Admit a request for a control operation; `Refused` if its client may not use them."""
         reason = self._find_foreigner(scope, headers, any_host=not self._loopback) or self._check_token(scope, headers)
         if reason:
             raise Refused(reason)
 
     def check_page(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        """Let a request for a page in, whose client is on this machine; `Refused` when another site sent it."""
+        """Admit a request for a page from a client on this machine; `Refused` if another site sent it."""
         reason = self._find_foreigner(scope, headers, any_host=False)
         if reason:
             raise Refused(reason)

@@ -81,6 +81,6 @@ class CrossOrigin(CORSMiddleware):
         headers = {name: value for name, value in found.items() if name not in _OF_CONTENT}
         with self._lock:
             world = self._hosted.settle_slice()
-            headers["x-request-id"] = self._hosted.outside_id()
+            headers["x-request-id"] = self._hosted.make_outside_id()
             headers["date"] = format_http_date(world.now // SECOND)
         return Response(status_code=_NO_CONTENT, headers=headers)

@@ -7,6 +7,7 @@ import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from urllib.parse import quote
 
 import orjson
 
@@ -61,7 +62,7 @@ def find_link_base(public_url: str, scope: Scope, headers: Mapping[bytes, bytes]
 
     The path at which the emulator is mounted follows, unless the public URL has a path itself.
     """
-    root: str = scope.get("root_path", "")
+    root = quote(scope.get("root_path", ""))
     if not public_url:
         return find_base(scope, headers) + root
     return public_url if public_url.count("/") > _SLASHES_BEFORE_HOST else public_url + root

@@ -12,13 +12,14 @@ from zof_emulator.core.faults import NO_CONTENT, Effect, EffectKind, FaultMark, 
 from zof_emulator.core.instants import SECOND
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.messages import Encoded
-from zof_emulator.http.broken_answers import BrokenAnswer, is_undisturbed, send_broken
+from zof_emulator.http.broken_answers import BrokenAnswer, hold_undisturbed, is_undisturbed, send_broken
 from zof_emulator.http.encode import encode_json
 from zof_emulator.http.fault_match import find_key, may_match, read_call
 from zof_emulator.http.outcome import Outcome, encode_refusal
 from zof_emulator.http.preferences import NO_PREFERENCES, PREFER, Preferences, read_preferences
 from zof_emulator.http.send import send_answer
 from zof_emulator.http.waits import wait_until_settled
+from zof_emulator.journal.ring import DelayedArrival
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,13 +98,16 @@ class FaultInjector:
             return False
         is_undisturbed_call = is_undisturbed(arrival.scope)
         delay = preferences.wait_ms if fault is None or fault.mark.place is not Place.BEFORE else fault.latency_ms
-        if delay and not is_undisturbed_call:
+        came = _note_arrival(hosted) if delay else None
+        if delay and is_undisturbed_call:
+            await hold_undisturbed(arrival.scope)
+        elif delay:
             await hosted.pauses.pause(BY_PREFERENCE if fault is None else fault.mark.id, delay)
             await wait_until_settled(hosted)
 
         def alter(carry_out: Callable[[], Outcome]) -> Outcome:
             outcome = _make(arrival, hosted, fault, carry_out) if refusal is None else refusal
-            return _add_headers(outcome, preferences, fault)
+            return _add_headers(outcome, preferences, fault)._replace(arrival=came)
 
         encoded, headers, sending = await self._api.carry_out(arrival, hosted, alter)
         if fault is None or is_undisturbed_call:
@@ -131,6 +135,12 @@ class FaultInjector:
         mark = FaultMark(firing.id, rule.place, rule.effect.kind)
         wait_ms = preferences.wait_ms if rule.place is Place.BEFORE else 0  # otherwise it is over by then
         return _Fault(mark, rule.effect, firing.latency_ms + wait_ms)
+
+
+def _note_arrival(hosted: HostedWorld) -> DelayedArrival | None:
+    """When a request came that is delayed now; None without a journal."""
+    hosted.pauses.delayed += 1
+    return None if hosted.journal is None else DelayedArrival(hosted.journal.count, hosted.pauses.delayed)
 
 
 def _make(arrival: Arrival, hosted: HostedWorld, fault: _Fault | None, carry_out: Callable[[], Outcome]) -> Outcome:

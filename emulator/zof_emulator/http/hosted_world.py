@@ -236,20 +236,20 @@ class HostedWorld:
         self._report_forgotten()
         return left
 
-    def labels(self, organization: str) -> Mapping[str, Sequence[str]]:
+    def find_labels(self, organization: str) -> Mapping[str, Sequence[str]]:
         """The labels of an organization, by the name that the document uses in `x-extended-by`."""
         return self._labels.get(organization, _NO_LABELS)
 
-    def request_id(self) -> str:
+    def make_request_id(self) -> str:
         """The request ID of the world's next answer."""
         self.world.answered += 1
         return self.world.names.request(self.world.answered)
 
-    def newest_id(self, *, of_world: bool) -> str:
+    def find_newest_id(self, *, of_world: bool) -> str:
         """The newest request ID: that of an answer of the world, or that of an answer that belongs to no world."""
         return self.world.names.request(self.world.answered if of_world else _OUTSIDE + self._outside)
 
-    def outside_id(self) -> str:
+    def make_outside_id(self) -> str:
         """The request ID of the next answer that belongs to no world."""
         self._outside += 1
         return self.world.names.request(_OUTSIDE + self._outside)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from zof_emulator.core.faults import FaultMark
     from zof_emulator.core.refusal import Refused
+    from zof_emulator.journal.ring import DelayedArrival
     from zof_emulator.spec.operation import Refusal
 
     Headers = tuple[tuple[bytes, bytes], ...]
@@ -31,6 +32,8 @@ class Outcome(NamedTuple):
     """The headers of the rate limit."""
     fault: FaultMark | None = None
     """The fault that answered; None if none did."""
+    arrival: DelayedArrival | None = None
+    """When the request came; None if it was carried out at once."""
 
 
 def encode_refusal(reasons: Mapping[str, Refusal], refused: Refused) -> Encoded:

@@ -24,9 +24,11 @@ _DISCONNECT: Final = "http.disconnect"
 class Pauses:
     """The requests of a world that wait because of a fault, by the ID of the fault."""
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_waiting", "delayed")
 
     def __init__(self) -> None:
+        self.delayed = 0
+        """The number of requests that have been delayed before they were carried out."""
         self._waiting: dict[str, set[Future[None]]] = {}
 
     def __len__(self) -> int:

@@ -54,16 +54,16 @@ class Policy(Protocol):
     encoder: str
     """The attribute of a hosted world that is the encoder of the answers."""
 
-    def subject(self, hosted: HostedWorld) -> World | HostedWorld:
+    def choose_subject(self, hosted: HostedWorld) -> World | HostedWorld:
         """Return what the operations act on: the first argument of a handler."""
 
-    def next_id(self, hosted: HostedWorld) -> str:
+    def make_next_id(self, hosted: HostedWorld) -> str:
         """Return the request ID of the next answer."""
 
-    def newest_id(self, hosted: HostedWorld) -> str:
+    def find_newest_id(self, hosted: HostedWorld) -> str:
         """Return the request ID of the newest answer."""
 
-    def journal_id(self, operation: Operation | None, hosted: HostedWorld) -> str | None:
+    def choose_journal_id(self, operation: Operation | None, hosted: HostedWorld) -> str | None:
         """Return the request ID that the journal stores; empty when the journal derives it from the world.
 
         None when the journal does not record exchanges of this operation. `operation` is None when the request
@@ -73,7 +73,7 @@ class Policy(Protocol):
     def needs_settled_world(self, operation: Operation | None) -> bool:
         """Whether the operation waits while an advance of its world is carried out."""
 
-    def most_body_bytes(self, operation: Operation, hosted: HostedWorld) -> int:
+    def limit_body_bytes(self, operation: Operation, hosted: HostedWorld) -> int:
         """Return how many bytes the body of an operation may have, which has one."""
 
 
@@ -84,22 +84,22 @@ class ApiPolicy:
     encoder = "encoder"
 
     @staticmethod
-    def subject(hosted: HostedWorld) -> World:
+    def choose_subject(hosted: HostedWorld) -> World:
         """Return the world."""
         return hosted.world
 
     @staticmethod
-    def next_id(hosted: HostedWorld) -> str:
+    def make_next_id(hosted: HostedWorld) -> str:
         """Return the ID of the world's next answer."""
-        return hosted.request_id()
+        return hosted.make_request_id()
 
     @staticmethod
-    def newest_id(hosted: HostedWorld) -> str:
+    def find_newest_id(hosted: HostedWorld) -> str:
         """Return the ID of the world's newest answer."""
-        return hosted.newest_id(of_world=True)
+        return hosted.find_newest_id(of_world=True)
 
     @staticmethod
-    def journal_id(_operation: Operation | None, _hosted: HostedWorld) -> str:
+    def choose_journal_id(_operation: Operation | None, _hosted: HostedWorld) -> str:
         """Return an empty text: every exchange is journaled, and the world numbers its answers without a gap."""
         return ""
 
@@ -109,7 +109,7 @@ class ApiPolicy:
         return True
 
     @staticmethod
-    def most_body_bytes(operation: Operation, _hosted: HostedWorld) -> int:
+    def limit_body_bytes(operation: Operation, _hosted: HostedWorld) -> int:
         """Return the bound of the document."""
         return 0 if operation.body is None else operation.body.most_bytes
 
@@ -121,25 +121,25 @@ class ControlPolicy:
     encoder = "plain_encoder"
 
     @staticmethod
-    def subject(hosted: HostedWorld) -> HostedWorld:
+    def choose_subject(hosted: HostedWorld) -> HostedWorld:
         """Return the hosted world."""
         return hosted
 
     @staticmethod
-    def next_id(hosted: HostedWorld) -> str:
+    def make_next_id(hosted: HostedWorld) -> str:
         """Return the ID of the next answer that belongs to no world."""
-        return hosted.outside_id()
+        return hosted.make_outside_id()
 
     @staticmethod
-    def newest_id(hosted: HostedWorld) -> str:
+    def find_newest_id(hosted: HostedWorld) -> str:
         """Return the ID of the newest answer that belongs to no world."""
-        return hosted.newest_id(of_world=False)
+        return hosted.find_newest_id(of_world=False)
 
     @staticmethod
-    def journal_id(operation: Operation | None, hosted: HostedWorld) -> str | None:
+    def choose_journal_id(operation: Operation | None, hosted: HostedWorld) -> str | None:
         """Return the ID of the newest answer that belongs to no world if the operation changes what the API does."""
         is_journaled = operation is not None and operation.id in JOURNALED_CONTROL_OPERATIONS
-        return hosted.newest_id(of_world=False) if is_journaled else None
+        return hosted.find_newest_id(of_world=False) if is_journaled else None
 
     @staticmethod
     def needs_settled_world(operation: Operation | None) -> bool:
@@ -147,7 +147,7 @@ class ControlPolicy:
         return operation is not None and operation.id not in OPERATIONS_OF_NO_WORLD
 
     @staticmethod
-    def most_body_bytes(operation: Operation, hosted: HostedWorld) -> int:
+    def limit_body_bytes(operation: Operation, hosted: HostedWorld) -> int:
         """Return the bound of the document; for a snapshot what the largest world like this one takes beyond it."""
         most = 0 if operation.body is None else operation.body.most_bytes
         if operation.id != RESTORE:

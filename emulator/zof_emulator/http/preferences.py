@@ -33,7 +33,7 @@ _LONGEST_WAIT: Final = LONGEST_MS // SECOND
 
 
 class Preferences(NamedTuple):
-    """What a request asks for itself."""
+    """The fault that a request asks for itself."""
 
     error: str = ""
     """The name of a documented error; empty if none is asked for."""

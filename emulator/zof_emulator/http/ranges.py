@@ -31,11 +31,11 @@ def select_range(encoded: Encoded, method: str, headers: Mapping[bytes, bytes]) 
     if encoded.status != _OK:
         return encoded
     encoded = encoded._replace(headers=(*encoded.headers, _ACCEPT_RANGES))
-    asked = _RANGE.fullmatch(headers.get(b"range", b""))
-    if asked is None or method != "GET" or b"if-range" in headers:
+    match = _RANGE.fullmatch(headers.get(b"range", b""))
+    if match is None or method != "GET" or b"if-range" in headers:
         return encoded
     content = b"".join(encoded.pieces())
-    span = _find_span(asked, len(content))
+    span = _find_span(match, len(content))
     if span is None:
         return encoded
     if not span:
@@ -47,9 +47,9 @@ def select_range(encoded: Encoded, method: str, headers: Mapping[bytes, bytes]) 
     return Encoded(_PARTIAL_CONTENT, (*kept, *own), lambda: (part,))
 
 
-def _find_span(asked: re.Match[bytes], size: int) -> range | None:
-    """The positions of the bytes that are asked for and exist; None if the range ends before it begins."""
-    first, last, suffix = asked.groups()
+def _find_span(match: re.Match[bytes], size: int) -> range | None:
+    """The positions of the requested bytes that exist; None if the range ends before it begins."""
+    first, last, suffix = match.groups()
     if suffix is not None:
         return range(max(0, size - _read_position(suffix)), size)
     start = _read_position(first)

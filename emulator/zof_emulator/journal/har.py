@@ -22,31 +22,31 @@ def build_archive(entries: Sequence[Shown]) -> Shown:
 
 def build_entry(one: Shown, base: str) -> Shown:
     """An exchange as an entry of a HAR document; `base` is the URL in front of its target."""
-    asked, got = one["request"], one["response"]
+    request, answer = one["request"], one["response"]
     return {
         "startedDateTime": one["at"],
         "time": 0,
         "request": {
-            "method": asked["method"],
-            "url": base + asked["target"],
+            "method": request["method"],
+            "url": base + request["target"],
             "httpVersion": _HTTP,
             "cookies": [],
-            "headers": _build_pairs(asked["headers"]),
-            "queryString": _build_pairs(asked["query"]),
+            "headers": _build_pairs(request["headers"]),
+            "queryString": _build_pairs(request["query"]),
             "headersSize": _UNKNOWN,
-            "bodySize": asked["size"],
-            **({"postData": _build_post_data(asked)} if asked["size"] else {}),
+            "bodySize": request["size"],
+            **({"postData": _build_post_data(request)} if request["size"] else {}),
         },
         "response": {
-            "status": got["status"],
-            "statusText": _PHRASES.get(got["status"], ""),
+            "status": answer["status"],
+            "statusText": _PHRASES.get(answer["status"], ""),
             "httpVersion": _HTTP,
             "cookies": [],
-            "headers": _build_pairs(got["headers"]),
-            "content": _build_content(got),
+            "headers": _build_pairs(answer["headers"]),
+            "content": _build_content(answer),
             "redirectURL": "",
             "headersSize": _UNKNOWN,
-            "bodySize": got["size"],
+            "bodySize": answer["size"],
         },
         "cache": {},
         "timings": {"send": 0, "wait": 0, "receive": 0},
@@ -58,15 +58,15 @@ _PHRASES: Final = {one.value: one.phrase for one in HTTPStatus}
 """A fault may have answered with a status that has no phrase, or not at all (status 0, as HAR viewers have it)."""
 
 
-def _build_post_data(asked: Shown) -> Shown:
+def _build_post_data(request: Shown) -> Shown:
     """A request's body; HAR 1.2 knows an encoding of answers alone, so the one of a request is a field of our own."""
-    found = {"mimeType": _find_media_type(asked), "params": [], "text": asked["body"]}
-    return found | ({"_encoding": "base64"} if asked["encoding"] == "base64" else {}) | _build_comment(asked)
+    found = {"mimeType": _find_media_type(request), "params": [], "text": request["body"]}
+    return found | ({"_encoding": "base64"} if request["encoding"] == "base64" else {}) | _build_comment(request)
 
 
-def _build_content(got: Shown) -> Shown:
-    found = {"size": got["size"], "mimeType": _find_media_type(got), "text": got["body"]}
-    return found | ({"encoding": "base64"} if got["encoding"] == "base64" else {}) | _build_comment(got)
+def _build_content(answer: Shown) -> Shown:
+    found = {"size": answer["size"], "mimeType": _find_media_type(answer), "text": answer["body"]}
+    return found | ({"encoding": "base64"} if answer["encoding"] == "base64" else {}) | _build_comment(answer)
 
 
 def _build_comment(message: Shown) -> Shown:

@@ -47,7 +47,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def mask_header(secret: bytes) -> str:
-    """What may be shown of a header that says who asks: its scheme, the ends of a long key, and its digest."""
+    """The parts of a header with a key that may be shown: its scheme, the ends of a long key, and its digest."""
     if not secret.strip():
         return secret.decode("latin-1")
     scheme, _, rest = secret.partition(b" ")

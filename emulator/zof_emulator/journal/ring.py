@@ -56,8 +56,17 @@ class Sending:
         self._is_complete = True
 
     def to_cut(self) -> Cut:
-        """What has been sent; the digest is empty as long as more follows."""
+        """The part that has been sent; the digest is empty as long as more follows."""
         return Cut(self._kept, self._size, self._hash.hexdigest() if self._is_complete else "")
+
+
+class DelayedArrival(NamedTuple):
+    """When a request came that was delayed before it was carried out."""
+
+    after: int
+    """The number of the newest exchange at that time; 0 if there was none."""
+    order: int
+    """Its place among the delayed requests to the world."""
 
 
 class Addition(NamedTuple):
@@ -82,6 +91,8 @@ class Addition(NamedTuple):
     """The headers of the rate limit; empty if the request did not reach the limiter."""
     fault: FaultMark | None = None
     """The fault that answered; None if none did."""
+    arrival: DelayedArrival | None = None
+    """When the request came; None if it was carried out at once."""
 
 
 class Entry(NamedTuple):
@@ -117,6 +128,8 @@ class Entry(NamedTuple):
     content: bytes | Cut | Sending
     fault: FaultMark | None
     """The fault that answered; None if none did."""
+    arrival: DelayedArrival | None
+    """When the request came; None if it was carried out at once."""
 
     @property
     def path(self) -> str:
@@ -165,7 +178,7 @@ class Journal:
         The path and headers are stored once while consecutive requests repeat them. Returns what takes note
         of an answer that is sent in pieces.
         """
-        at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits, fault = addition
+        at, answered_at, operation, organization, reason, scope, body, answer, request_id, limits, *marks = addition
         self.count += 1
         path, headers, content = scope["path"], scope["headers"], answer.content
         raw_path = scope.get("raw_path") or path.encode()
@@ -196,7 +209,7 @@ class Journal:
                 request_id,
                 *kept,
                 sent,
-                fault,
+                *marks,
             )
         )
         return sent if isinstance(sent, Sending) else None

@@ -45,6 +45,7 @@ def show_exchange(number: int, entry: Entry) -> Shown:
         "run_ids": _find_run_ids(entry),
         "refused": entry.reason or None,
         "fault": None if entry.fault is None else show_fault(entry.fault),
+        "delayed": None if entry.arrival is None else entry.arrival._asdict(),
         "request": {
             "method": entry.method,
             "path": entry.path,
@@ -68,7 +69,7 @@ def show_answer(status: int, headers: Headers, content: Content) -> Shown:
     return {"status": status, "headers": shown, **_show_body(content)}
 
 
-def find_differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+def find_differences(one: Shown, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The differences between an exchange and the expected values; empty if the exchange matches."""
     found: dict[str, Any] = {
         "operation": one["operation"],
@@ -78,27 +79,27 @@ def find_differences(one: Shown, asked: Mapping[str, Any]) -> list[dict[str, Any
         "status": one["response"]["status"],
         "refused": one["refused"],
     }
-    amiss = [(name, asked[name], got) for name, got in found.items() if name in asked and asked[name] != got]
-    if "fault" in asked and not _has_fault(one["fault"], asked["fault"]):
-        amiss.append(("fault", asked["fault"], None if one["fault"] is None else one["fault"]["id"]))
-    if "run_id" in asked and asked["run_id"] not in one["run_ids"]:
-        amiss.append(("run_id", asked["run_id"], one["run_ids"]))
-    if "after" in asked and one["at_ms"] < asked["after"]:
-        amiss.append(("after", _show_instant(asked["after"]), one["at"]))
-    if "before" in asked and one["at_ms"] >= asked["before"]:
-        amiss.append(("before", _show_instant(asked["before"]), one["at"]))
-    for name, value in asked.get("headers", {}).items():
+    differing = [(name, filters[name], got) for name, got in found.items() if name in filters and filters[name] != got]
+    if "fault" in filters and not _has_fault(one["fault"], filters["fault"]):
+        differing.append(("fault", filters["fault"], None if one["fault"] is None else one["fault"]["id"]))
+    if "run_id" in filters and filters["run_id"] not in one["run_ids"]:
+        differing.append(("run_id", filters["run_id"], one["run_ids"]))
+    if "after" in filters and one["at_ms"] < filters["after"]:
+        differing.append(("after", _show_instant(filters["after"]), one["at"]))
+    if "before" in filters and one["at_ms"] >= filters["before"]:
+        differing.append(("before", _show_instant(filters["before"]), one["at"]))
+    for name, value in filters.get("headers", {}).items():
         got = [text for known, text in one["request"]["headers"] if known == name.lower()]
         wanted = mask_header(value.encode("latin-1", "replace")) if is_secret_name(name) else mask_url(value)
         if wanted not in got:
-            amiss.append((f"headers.{name}", wanted, ", ".join(got) if got else None))
-    if "body" in asked:
+            differing.append((f"headers.{name}", wanted, ", ".join(got) if got else None))
+    if "body" in filters:
         sent = _parse_object(one["request"]["body"])
-        expected = _parse_object(mask_body(orjson.dumps(asked["body"]).decode()))
-        amiss += [
+        expected = _parse_object(mask_body(orjson.dumps(filters["body"]).decode()))
+        differing += [
             (f"body.{name}", value, sent.get(name)) for name, value in expected.items() if sent.get(name) != value
         ]
-    return [{"what": what, "expected": expected, "got": got} for what, expected, got in amiss]
+    return [{"what": what, "expected": expected, "got": got} for what, expected, got in differing]
 
 
 def _show_instant(instant: int) -> str:
@@ -106,11 +107,11 @@ def _show_instant(instant: int) -> str:
     return format_rfc3339_ms(max(FIRST, min(instant, LAST)))
 
 
-def _has_fault(fault: Mapping[str, Any] | None, asked: str) -> bool:
-    """Whether an exchange met the fault that is asked for: an ID, `any` or `none`."""
+def _has_fault(fault: Mapping[str, Any] | None, wanted: str) -> bool:
+    """Whether an exchange met the wanted fault: an ID, `any` or `none`."""
     if fault is None:
-        return asked == NO_FAULT
-    return asked in {ANY_FAULT, fault["id"]}
+        return wanted == NO_FAULT
+    return wanted in {ANY_FAULT, fault["id"]}
 
 
 def _find_run_ids(entry: Entry) -> list[str]:
@@ -128,11 +129,11 @@ def _show_body(content: Content) -> Shown:
         cut = Cut(content[:MOST_BODY], len(content), sha256(content).hexdigest())
     else:
         cut = content.to_cut() if isinstance(content, Sending) else content
-    told = {"size": cut.size, "truncated": cut.size > len(cut.kept) or not cut.sha256, "sha256": cut.sha256}
+    facts = {"size": cut.size, "truncated": cut.size > len(cut.kept) or not cut.sha256, "sha256": cut.sha256}
     try:
-        return {"body": mask_body(cut.kept.decode()), "encoding": "text", **told}
+        return {"body": mask_body(cut.kept.decode()), "encoding": "text", **facts}
     except UnicodeDecodeError:
-        return {"body": b64encode(cut.kept).decode(), "encoding": "base64", **told}
+        return {"body": b64encode(cut.kept).decode(), "encoding": "base64", **facts}
 
 
 def _mask_headers(headers: Headers) -> list[list[str]]:

@@ -209,7 +209,7 @@ def _load_judge() -> FaultJudge:
 
 
 def _find_contradictions(value: Any, problems: list[Problem]) -> list[Problem]:  # noqa: ANN401
-    """What else is wrong in a value that does not satisfy the schema, as far as it can be judged."""
+    """The other mistakes in a value that does not satisfy the schema, as far as they can be judged."""
     if not isinstance(value, dict) or len(problems) >= MOST_PROBLEMS:  # parts without a problem may be invalid too
         return []
     invalid = {one.path[: 1 if isinstance(value.get(str(one.path[0])), dict) else 2] for one in problems if one.path}

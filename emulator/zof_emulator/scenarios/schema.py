@@ -38,7 +38,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "evolve": "Whether answers and events hold fields and values that the API may get without a new version.",
     "envelope": "The envelope of webhook events: `present`, or the older `legacy`.",
 }
-"""What each setting of a world does."""
+"""The description of each setting of a world."""
 
 
 def _integer(minimum: int, maximum: int, description: str) -> Schema:

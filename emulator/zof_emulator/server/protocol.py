@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     """Returns the body and the headers of the answer to input that is refused before it is a request."""
 
 _AUTHORITY: Final = re.compile(rb"[/?#]")
-"""What ends the authority of an absolute target."""
+"""The characters that end the authority of an absolute target."""
 _MOST_HEAD: Final = 1 << 17
 """The largest size of the head of a request, in bytes; its trailers count too."""
 _SLICE: Final = 1 << 10
@@ -58,7 +58,7 @@ class Cycle(RequestResponseCycle):
     _is_read = False
     """Whether the application has received the whole request."""
     task: asyncio.Task[None]
-    """What runs the application."""
+    """The task that runs the application."""
 
     async def receive(self) -> Any:  # noqa: ANN401  one of ASGI's
         """Return the request's body. Uvicorn waits for a loop turn even if the body is complete."""

@@ -99,7 +99,7 @@ def _judge_effect(rule: FaultRule, operations: list[Operation]) -> None:
 
 
 def _explain_error(name: str, common: frozenset[str], operations: list[Operation]) -> str:
-    """What to write in the place of an error that the operations do not share."""
+    """The advice for an error that the operations do not share."""
     owners = [one.id for one in operations if name in one.reasons]
     if owners:
         return f"it only with match.operation {' or '.join(owners)}"

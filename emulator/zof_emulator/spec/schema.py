@@ -203,7 +203,7 @@ class ObjectRules:
         is_closed = self._schema.get("additionalProperties") is False
         for name in islice((name for name in value if is_closed and name not in properties), 1):
             known = (
-                f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "there are none"
+                f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "it takes none"
             )
             yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=known)
         required = self._schema.get("required", ())

@@ -69,7 +69,7 @@ class Emulator:
         answer = self._client.post(f"{self.url}/_emulator/worlds", json={"name": chosen, **config})
         if answer.is_error:
             raise ControlError(answer.status_code, answer.json()["error"]["message"])
-        world = World(self._served, self._client, self.url, chosen, api_key=api_key)
+        world = World(self._served, self._client, self.url, chosen, api_key=api_key, config=config)
         self._worlds.callback(world.close)
         return world
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
 
 import httpx
 
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 _CLIENT: Final = ("127.0.0.1", 0)
 _DISCONNECTED: Final = "http.disconnect"
+_WORLD: Final = b"x-zof-world"
 
 
 class _Answered(NamedTuple):
-    """What came of a request."""
+    """The outcome of a request."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -154,15 +156,26 @@ class WorldApp:
 
     def start(self, scope: Scope, body: bytes) -> _Call:
         """Start a request."""
-        names_world = scope["path"].startswith("/w/") or any(name == b"x-zof-world" for name, _ in scope["headers"])
-        if self._mount and not names_world:
-            raw_path = self._mount.encode() + scope["raw_path"]
-            scope = {**scope, "path": self._mount + scope["path"], "raw_path": raw_path}
+        if self._mount:
+            scope = _select_world(scope, self._mount)
         return self._served.start(scope, body)
 
     def leave(self, call: _Call) -> None:
         """Report that the client of a request has gone."""
         self._served.leave(call)
+
+
+def _select_world(scope: Scope, mount: str) -> Scope:
+    """The request with the prefix of a world in its path, unless it names a world itself."""
+    root = scope.get("root_path", "")  # the path at which the application is mounted, with which `path` begins
+    path = scope["path"]
+    if not path.startswith(f"{root}/"):
+        root = ""
+    if path[len(root) :].startswith("/w/") or any(name == _WORLD for name, _ in scope["headers"]):
+        return scope
+    *before, rest = (scope.get("raw_path") or quote(path).encode()).split(b"/", root.count("/") + 1)
+    raw_path = b"/".join(before) + mount.encode() + b"/" + rest
+    return {**scope, "path": root + mount + path[len(root) :], "raw_path": raw_path}
 
 
 class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):

@@ -47,7 +47,11 @@ def zof(zof_emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[Worl
         config |= marker.kwargs
     if isinstance(config.get("scenario"), str | Path):
         config["scenario"] = _find_scenario(config["scenario"], request.node.path.parent)
-    world = zof_emulator.create_world(**config)
+    testing = import_module("zof_emulator.testing")
+    try:
+        world = zof_emulator.create_world(**config)
+    except (testing.ControlError, testing.UnusableScenario) as error:
+        pytest.fail(f"cannot create the world of this test: {error}", pytrace=False)
     setattr(request.node, _WORLD, world)
     yield world
     world.delete()

@@ -15,15 +15,20 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 from zof_emulator.scenarios.load import read_source
+from zof_emulator.scenarios.situations import extend_scenario
+from zof_emulator.testing.client_check import check_client
 from zof_emulator.testing.control import Control, ControlError
 from zof_emulator.testing.faults import Faults
 from zof_emulator.testing.in_process import ServedApp, Transport, WorldApp
 from zof_emulator.testing.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from zof_emulator.scenarios.situations import Situation
+    from zof_emulator.testing.client_check import ClientCheck
 
 ADMIN_KEY: Final = "zof_test_admin"
 """The key of the default data that holds every permission."""
@@ -149,8 +154,15 @@ class Journal:
 class World:
     """One world of a running emulator."""
 
-    def __init__(
-        self, served: ServedApp, control_client: httpx.Client, root: str, name: str = "", *, api_key: str = ADMIN_KEY
+    def __init__(  # noqa: PLR0913  a world and what leads to it
+        self,
+        served: ServedApp,
+        control_client: httpx.Client,
+        root: str,
+        name: str = "",
+        *,
+        api_key: str = ADMIN_KEY,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         """Describe a world of a running emulator.
 
@@ -160,6 +172,7 @@ class World:
             root: the emulator's address without a path.
             name: the name of the world; empty for the default world.
             api_key: a key that holds every permission.
+            config: the fields of `POST /_emulator/worlds` with which it was created.
         """
         self.name = name
         self.url = f"{root}/w/{name}" if name else root
@@ -176,6 +189,7 @@ class World:
         """A transport of `httpx.Client` and `httpx.AsyncClient` that leads here without a socket, for any host."""
         self._served = served
         self._root = root
+        self._config = dict(config or {})
         self._control_client = control_client
         self._control = Control(control_client, self.control_url)
         self._close = ExitStack()
@@ -246,6 +260,7 @@ class World:
         source, api_key = read_source(scenario)
         self._control.call("PUT", "scenario", json={"scenario": source})
         self.close()
+        self._config["scenario"] = source
         self.api_key = api_key
 
     def configure(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  fields of PATCH /_emulator/config
@@ -270,7 +285,45 @@ class World:
         Control(self._control_client, f"{self._root}/_emulator").call(
             "POST", f"worlds/{self.name or 'default'}/fork", json={"name": name}
         )
-        return World(self._served, self._control_client, self._root, name, api_key=self.api_key)
+        return World(self._served, self._control_client, self._root, name, api_key=self.api_key, config=self._config)
+
+    def check_client(
+        self,
+        client: Callable[[World], object],
+        *,
+        situations: Collection[str] | None = None,
+        exclude: Sequence[str] = (),
+        strict: bool = False,
+    ) -> ClientCheck:
+        """Run a client in ten situations, such as a 429, a lost answer or a forged webhook, and judge what it sends.
+
+        Args:
+            client: a function that uses the API of the world that it is given. Where something is provoked, it may
+                raise an exception.
+            situations: the names of the situations to try; all by default. Each has a world of its own, which begins as
+                this one began.
+            exclude: rules for clients that are not judged, or patterns such as `client.poll.*`.
+            strict: whether the client must keep the rules that are assumptions too.
+
+        Returns:
+            What the client did in each situation, and the verdict on each rule.
+
+        Raises:
+            BrokenClientRules: the client broke rules. It is an `AssertionError`.
+            UnjudgedClient: the client sent nothing, or the packages of the extra `contracts` are not installed.
+            ValueError: there is no situation of this name.
+        """
+        return check_client(client, self._create_for, situations=situations, exclude=exclude, strict=strict)
+
+    def _create_for(self, name: str, situation: Situation) -> World:
+        """Create a world that begins as this one began, with what a situation adds."""
+        fields = {name: value for name, value in self._config.items() if name not in situation.scenario}
+        if situation.scenario:
+            own = fields.get("scenario") or self.scenario["scenario"]
+            fields["scenario"] = extend_scenario(own, situation)
+        control = Control(self._control_client, f"{self._root}/_emulator")
+        control.call("POST", "worlds", json={"name": name, **fields})
+        return World(self._served, self._control_client, self._root, name, api_key=self.api_key, config=fields)
 
     def delete(self) -> None:
         """Delete the world and close its client.

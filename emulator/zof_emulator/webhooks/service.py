@@ -74,7 +74,7 @@ class DeliveryService:
             linger_ms: how long a thread waits for another delivery, with its connections open, when none is waiting.
         """
         self.lock = Lock()
-        """Whoever uses a world holds this lock."""
+        """The lock that must be held while a world is used."""
         self.compose = compose
         """Makes a delivery's request."""
         self._make_sender = make_sender

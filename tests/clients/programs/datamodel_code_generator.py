@@ -129,7 +129,7 @@ def _webhook_test() -> None:
     assert event.type.root == "run.completed"
 
 
-def code_of(answer: httpx.Response) -> tuple[int, str]:
+def read_code(answer: httpx.Response) -> tuple[int, str]:
     """Status and code of a refusal, from its model."""
     return answer.status_code, ErrorResponse.model_validate_json(answer.content).error.code.root
 
@@ -143,7 +143,7 @@ def list_until_refused() -> httpx.Response:
 
 story.errors(
     None,
-    code_of,
+    read_code,
     {
         400: lambda: client.get("/runs", params={"starting_after": "made-up"}),
         401: lambda: connect(story.base, "zof_test_nobody").get("/runs"),
@@ -163,4 +163,4 @@ def _unknown_status() -> None:
 
 @story.step("unknown code")
 def _unknown_code() -> None:
-    assert code_of(connect(story.altered, story.other_key).get("/runs/run_none")) == (404, "vanished")
+    assert read_code(connect(story.altered, story.other_key).get("/runs/run_none")) == (404, "vanished")

@@ -108,7 +108,7 @@ def _webhook_test() -> None:
     assert event.type == "run.completed"
 
 
-def code_of(error: ApiException) -> tuple[int, str]:
+def read_code(error: ApiException) -> tuple[int, str]:
     """Status and code of a refusal, from its model."""
     assert isinstance(error.data, ErrorResponse)
     return error.status, error.data.error.code
@@ -116,7 +116,7 @@ def code_of(error: ApiException) -> tuple[int, str]:
 
 story.errors(
     ApiException,
-    code_of,
+    read_code,
     {
         400: lambda: runs.list_runs_with_http_info(starting_after="made-up"),
         401: lambda: RunsApi(connect(story.base, "zof_test_nobody")).list_runs(),
@@ -139,5 +139,5 @@ def _unknown_code() -> None:
     try:
         RunsApi(connect(story.altered, story.other_key)).get_run("run_none")
     except ApiException as error:
-        found = code_of(error)
+        found = read_code(error)
     assert found == (404, "vanished")

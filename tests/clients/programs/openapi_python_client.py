@@ -115,7 +115,7 @@ def _webhook_test() -> None:
     assert event.type_ == "run.completed"
 
 
-def code_of(answer: Any) -> tuple[int, str]:
+def read_code(answer: Any) -> tuple[int, str]:
     """Status and code of a refusal, from its model."""
     assert isinstance(answer.parsed, ErrorResponse)
     return int(answer.status_code), answer.parsed.error.code
@@ -130,7 +130,7 @@ def list_until_refused() -> Any:
 
 story.errors(
     None,
-    code_of,
+    read_code,
     {
         400: lambda: list_runs.sync_detailed(client=client, starting_after="made-up"),
         401: lambda: list_runs.sync_detailed(client=connect(story.base, "zof_test_nobody")),
@@ -151,4 +151,4 @@ def _unknown_status() -> None:
 @story.step("unknown code")
 def _unknown_code() -> None:
     found = get_run.sync_detailed("run_none", client=connect(story.altered, story.other_key))
-    assert code_of(found) == (404, "vanished")
+    assert read_code(found) == (404, "vanished")

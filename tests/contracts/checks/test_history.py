@@ -24,7 +24,7 @@ QUEUED: dict[str, Any] = {
 }
 
 
-def seen(*answers: object, path: str = "/v1/runs/run_1") -> Ledger:
+def find_violations(*answers: object, path: str = "/v1/runs/run_1") -> Ledger:
     """The findings about these answers, one after another, each of which takes one request of the quota."""
     ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
     check = HistoryCheck(ledger)
@@ -36,7 +36,7 @@ def seen(*answers: object, path: str = "/v1/runs/run_1") -> Ledger:
 
 def test_a_run_may_progress() -> None:
     """A run that is queued, then ended, then unchanged breaks nothing and gives evidence."""
-    ledger = seen(QUEUED, RUN, RUN)
+    ledger = find_violations(QUEUED, RUN, RUN)
     assert rules(ledger) == []
     wanted = {"runs.status.transitions", "runs.status.terminal", "runs.terminal.frozen", "runs.summary.total"}
     assert wanted <= set(ledger.evidence)
@@ -44,12 +44,12 @@ def test_a_run_may_progress() -> None:
 
 def test_statuses_may_be_missed() -> None:
     """A client that polls slowly may miss statuses in between."""
-    assert rules(seen(QUEUED, {**QUEUED, "status": "paused"}, RUN)) == []
+    assert rules(find_violations(QUEUED, {**QUEUED, "status": "paused"}, RUN)) == []
 
 
 def test_nothing_leaves_a_terminal_status() -> None:
     """An ended run that is shown as queued again violates."""
-    finding = next(iter(seen(RUN, QUEUED).findings.values()))
+    finding = next(iter(find_violations(RUN, QUEUED).findings.values()))
     assert (finding.rule.name, finding.verdict) == ("runs.status.terminal", Verdict.VIOLATED)
     assert len(finding.trace) == 2
 
@@ -57,13 +57,13 @@ def test_nothing_leaves_a_terminal_status() -> None:
 def test_a_run_never_goes_back() -> None:
     """A running run that is shown as queued again violates."""
     running = {**QUEUED, "status": "running", "started_at": RUN["started_at"]}
-    assert "runs.status.transitions" in rules(seen(running, QUEUED))
+    assert "runs.status.transitions" in rules(find_violations(running, QUEUED))
 
 
 def test_an_ended_run_stays_as_it_is() -> None:
     """Another duration of an ended run violates; an additional field does not."""
-    assert rules(seen(RUN, {**RUN, "duration_ms": 901})) == ["runs.terminal.frozen"]
-    assert rules(seen(RUN, {**RUN, "colour": "blue"})) == []
+    assert rules(find_violations(RUN, {**RUN, "duration_ms": 901})) == ["runs.terminal.frozen"]
+    assert rules(find_violations(RUN, {**RUN, "colour": "blue"})) == []
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_an_ended_run_stays_as_it_is() -> None:
 )
 def test_a_run_is_consistent(change: dict[str, Any], broken: list[str]) -> None:
     """Summary, outcomes, status and times of a run agree; a missing field is not judged."""
-    assert rules(seen({**RUN, **change})) == broken
+    assert rules(find_violations({**RUN, **change})) == broken
 
 
 def test_a_result_never_changes() -> None:
     """A result that is shown with another value later violates."""
-    ledger = seen(RESULT, {**RESULT, "duration_ms": 1}, path="/v1/results/res_1")
+    ledger = find_violations(RESULT, {**RESULT, "duration_ms": 1}, path="/v1/results/res_1")
     assert rules(ledger) == ["results.stable"]
 
 
@@ -101,7 +101,7 @@ def test_a_result_never_changes() -> None:
 def test_a_failure_has_a_summary(status: str, summary: object, broken: list[str]) -> None:
     """A failed result has a failure summary, a passed one has none."""
     changed = {**RESULT, "status": status, "failure_summary": summary}
-    assert rules(seen(changed, path="/v1/results/res_1")) == broken
+    assert rules(find_violations(changed, path="/v1/results/res_1")) == broken
 
 
 def test_a_request_id_is_unique() -> None:
@@ -169,7 +169,7 @@ def test_the_quota_falls_within_a_window(remaining: str, reset: int, broken: lis
 )
 def test_a_cursor_is_given_while_more_follow(page: dict[str, Any], broken: list[str]) -> None:
     """A page with more violates without its cursor; the last page only differs."""
-    assert rules(seen({"data": [], **page}, path="/v1/runs")) == broken
+    assert rules(find_violations({"data": [], **page}, path="/v1/runs")) == broken
 
 
 def test_a_page_is_no_longer_than_asked_for() -> None:
@@ -190,7 +190,7 @@ def test_a_log_is_only_added_to() -> None:
     line = {"id": "log_1", "timestamp": "2026-01-01T00:00:00.500Z", "message": "Began.", "level": "info"}
     earlier = {**line, "id": "log_2", "timestamp": "2026-01-01T00:00:00.400Z"}
     page = {"has_more": False, "next_cursor": None}
-    ledger = seen(
+    ledger = find_violations(
         {"data": [line, earlier], **page}, {"data": [{**line, "message": "?"}], **page}, path="/v1/runs/run_1/logs"
     )
     assert rules(ledger) == ["logs.append-only", "logs.oldest-first"]
@@ -198,12 +198,12 @@ def test_a_log_is_only_added_to() -> None:
 
 def test_other_places_are_not_remembered() -> None:
     """A page outside of the API is nobody's business."""
-    assert not seen(RUN, RUN, path="/runs/run_1").evidence
+    assert not find_violations(RUN, RUN, path="/runs/run_1").evidence
 
 
 def test_one_defect_is_one_finding() -> None:
     """The same defect again is counted, not told again."""
-    assert one(seen(RUN, {**RUN, "duration_ms": 1}, {**RUN, "duration_ms": 2})).times == 2
+    assert one(find_violations(RUN, {**RUN, "duration_ms": 1}, {**RUN, "duration_ms": 2})).times == 2
 
 
 @pytest.mark.parametrize(("duration", "found"), [(9, ["conventions.durations"]), (4_200, []), (9_000, [])])
@@ -226,3 +226,21 @@ def test_a_start_that_is_refused_before_the_limit_is_refused_for_capacity(remain
     headers = (("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", remaining), ("retry-after", "1"))
     HistoryCheck(ledger)(tell("/v1/runs", {}, 429, method="POST", headers=headers))
     assert rules(ledger) == found
+
+
+def test_a_known_run_shows_that_a_start_was_replayed() -> None:
+    """A start with an idempotency key that shows a run seen earlier may be a stored answer, though nothing marks it."""
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
+    check = HistoryCheck(ledger)
+    check(tell("/v1/runs/run_1", RUN))
+    check(tell("/v1/runs", QUEUED, method="POST", sent=(("Idempotency-Key", "0"),)))
+    assert "runs.status.terminal" not in rules(ledger)
+
+
+def test_a_start_without_a_key_is_no_replay() -> None:
+    """A start without an idempotency key that shows an ended run as queued violates."""
+    ledger, tell = Ledger(Target(url="http://127.0.0.1:9630")), Teller()
+    check = HistoryCheck(ledger)
+    check(tell("/v1/runs/run_1", RUN))
+    check(tell("/v1/runs", QUEUED, method="POST"))
+    assert "runs.status.terminal" in rules(ledger)

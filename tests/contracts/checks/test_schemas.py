@@ -8,6 +8,8 @@ import pytest
 from zof_contracts.checks.schemas import check_schema
 from zof_contracts.contract.rules import OWNERS
 
+from tests.contracts.answers import RUN
+
 ENVELOPE: Final = {"$ref": "#/components/schemas/WebhookEnvelope"}
 PRESENT: Final[dict[str, Any]] = {
     "id": "evt_1",
@@ -44,3 +46,17 @@ def test_a_field_of_no_form_is_unknown(body: dict[str, Any]) -> None:
 def test_an_object_of_no_form_is_an_error(body: dict[str, Any]) -> None:
     """An object that fits none of its forms is an error with a rule."""
     assert check_schema(body, ENVELOPE).errors
+
+
+@pytest.mark.parametrize("count", [0, 501])
+def test_the_bounds_of_a_documented_field_are_assumed(count: int) -> None:
+    """A run with more or fewer cases than the contract assumes differs from the assumption, and violates nothing."""
+    run = {**RUN, "case_outcomes": RUN["case_outcomes"] * count}
+    errors = check_schema(run, {"$ref": "#/components/schemas/RunDetail"}).errors
+    assert {error.rule for error in errors} == {"runs.fields"}
+
+
+def test_the_type_of_a_documented_field_is_documented() -> None:
+    """A run whose case outcomes are no list violates."""
+    errors = check_schema({**RUN, "case_outcomes": {}}, {"$ref": "#/components/schemas/RunDetail"}).errors
+    assert "runs.shape" in {error.rule for error in errors}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -59,6 +60,25 @@ def test_a_signal_during_the_preflight(number: signal.Signals, tmp_path: Path) -
     assert json.loads((tmp_path / "report.json").read_text())["summary"]["interrupted"]
 
 
+def test_a_signal_during_a_comparison(tmp_path: Path) -> None:
+    """A signal ends `diff` with status 130, the report and the file, also while the first request waits."""
+    has_begun, output = threading.Event(), tmp_path / "differences.json"
+    with HostileServer(stall(has_begun)) as server:
+        command = [sys.executable, "-m", "zof_contracts", "diff", "--url", server.url, "--key", "zof_test_admin"]
+        process = subprocess.Popen(
+            [*command, "--output", str(output)],
+            env=environment({}, measured=False),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert has_begun.wait(2 * PATIENCE)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=2 * PATIENCE)
+    assert (process.returncode, err) == (130, b"")
+    assert b"\ninterrupted: the differences are those found until then\n" in out
+    assert json.loads(output.read_text())["interrupted"] is True
+
+
 def test_a_pipe_that_closes_during_the_preflight(tmp_path: Path) -> None:
     """A reader that goes away while the first request waits costs the text, and not the report files."""
     has_begun = threading.Event()
@@ -103,6 +123,9 @@ def test_a_second_signal_ends_the_clean_up_and_writes_the_report(tmp_path: Path)
         assert is_canceling.wait(PATIENCE)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=2 * PATIENCE)
-    assert (process.returncode, err) == (130, b"")
+    assert process.returncode == 130
+    assert re.fullmatch(
+        rb"Note: the world contracts-\w+, which was made for this verification, was not deleted.\n", err
+    )
     receipts = json.loads((tmp_path / "report.json").read_text())["receipt"]
     assert "left running: the clean-up was interrupted" in [one["state"] for one in receipts]

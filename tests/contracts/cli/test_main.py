@@ -355,6 +355,18 @@ def test_quiet(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.asked
 
 
+@pytest.mark.parametrize("options", [[], ["--quiet"], ["--report", "json"], ["--quiet", "--report", "json"]])
+def test_notes_go_to_standard_error(run: Runner, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What changes what was tested is printed to standard error, whatever the reports and with --quiet too."""
+    complete = run.answer
+    note = "the case tc_x (--failing-case) passed, so the rules about failures could not be checked"
+    run.answer = lambda **values: complete(**values, notes=(note,), stopped="the budget of 9 requests is used up")
+    assert exit_code("verify", *HERE, *options) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert f"Note: {note}." in lines
+    assert "Ended early: the budget of 9 requests is used up." in lines
+
+
 def test_the_outcome_is_printed_whatever_the_report(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the text report, standard output still has the verdict and the exit status with its reason."""
     assert exit_code("verify", *HERE, "--report", "json") == 1

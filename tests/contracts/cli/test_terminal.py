@@ -1,4 +1,4 @@
-"""Whatever terminal, streams and signals do, the command ends with a documented status and at most one line."""
+"""The command ends with a documented status and at most one line on any terminal, with any streams and signals."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def run(*arguments: str, stdin: bytes = b"", folder: Path | None = None) -> tupl
 
 
 def record(program: Any) -> bytes:  # noqa: ANN401  a module with a program
-    """What a client recorded, as HAR."""
+    """A recording of a client, as HAR."""
     rig = Rig(rate=17)
     program.run_program(rig.base, ADMIN, rig.sleep, rig.transport())
     return rig.har()
@@ -61,6 +61,16 @@ def test_a_broken_client_ends_with_status_1(tmp_path: Path) -> None:
     assert run("client", "session.har", *baseline, folder=tmp_path)[0] == 0
     assert run("client", "session.har", "--include", "client.retry.jitter", folder=tmp_path)[0] == 2
     assert run("client", "session.har", "--include", "client.requests.json", folder=tmp_path)[0] == 0
+
+
+def test_a_finding_names_the_recordings_that_show_it(tmp_path: Path) -> None:
+    """Of several recordings, a finding names those that show it, in the text report and in the JSON report."""
+    for name, program in (("bad.har", broken), ("good.har", good), ("again.har", broken)):
+        (tmp_path / name).write_bytes(record(program))
+    _, output, _ = run("client", "bad.har", "good.har", "again.har", "--report", "text,json", folder=tmp_path)
+    assert "recorded  in bad.har, again.har" in output
+    report = json.loads((tmp_path / "contract-report" / "report.json").read_text())
+    assert {tuple(each["recordings"]) for each in report["findings"]} == {("bad.har", "again.har")}
 
 
 def test_a_good_client_ends_with_status_0() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +13,13 @@ import pytest
 from zof_contracts.comparison import report
 from zof_contracts.comparison.compare import Kind, Party, compare
 from zof_contracts.comparison.report import build_differences, render_json, render_text
+from zof_contracts.evidence.findings import Verdict
 
 from tests.mutants.catalogue import HEALTHY, MUTANTS, target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zof_contracts.comparison.compare import Comparison
 
     from tests.mutants.layer import Mutant
@@ -81,3 +86,70 @@ def test_the_side_that_differs_is_named() -> None:
     comparison = compare(target(seed=1), target(mutant, seed=2), seed=1, stories=0)
     assert [(each.rule.name, each.party) for each in comparison.rules] == [("errors.conflict.code", Party.AGAINST)]
     assert comparison.stories == 0
+
+
+class Counted:
+    """An application that counts its requests, and does something else at one of them."""
+
+    def __init__(self, app: Any, number: int, act: Callable[[], None]) -> None:  # noqa: ANN401  an ASGI application
+        self.app = app
+        self.number = number
+        self.act = act
+        self.count = 0
+
+    async def __call__(self, *arguments: Any) -> None:  # noqa: ANN401  those of ASGI
+        """Answer a request."""
+        self.count += 1
+        if self.count == self.number:
+            self.act()
+        await self.app(*arguments)
+
+
+def interrupt() -> None:
+    """Do as a signal does."""
+    raise KeyboardInterrupt
+
+
+def compare_until(
+    number: int = 0, *, other: int = 0, act: Callable[[], None] = interrupt, seconds: float | None = None
+) -> tuple[Comparison, Counted]:
+    """Compare a mutant with the emulator; at one request of the mutant, or of the other, something happens."""
+    one, two = target(MUTANTS["start-202"], seed=101), target(seed=1)
+    app = Counted(one.app, number, act)
+    ours, theirs = replace(one, app=app), replace(two, app=Counted(two.app, other, act))
+    return compare(ours, theirs, seed=1, stories=2, seconds=seconds), app
+
+
+def test_an_interrupted_comparison_reports_what_it_found() -> None:
+    """Whenever a signal comes, the differences until then are reported, no run is left, and the status is 130."""
+    whole, app = compare_until()
+    assert (whole.exit_code, len(whole.answers)) == (1, 1)
+    late, _ = compare_until(app.count - 5)
+    assert late.exit_code == 130
+    assert [each.rule.name for each in late.rules] == [each.rule.name for each in whole.rules]
+    assert [each.divergence.kind for each in late.answers] == [each.divergence.kind for each in whole.answers]
+    early, _ = compare_until(20)
+    assert (early.exit_code, early.rules, early.answers, len(early.verifications)) == (130, (), (), 1)
+    second, _ = compare_until(other=6)
+    assert (second.exit_code, len(second.verifications)) == (130, 2)
+    assert {each.other for each in second.rules} == {Verdict.KEPT}
+    assert len(second.rules) < len(whole.rules)
+    for comparison in (late, early, second):
+        assert read(comparison)["interrupted"] is True
+        assert "interrupted: the differences are those found until then" in render_text(build_differences(comparison))
+        states = {each.state for verification in comparison.verifications for each in verification.receipt}
+        assert states <= {"ended", "canceled", "left registered: the API deletes no webhooks"}
+    assert read(whole)["interrupted"] is False
+
+
+@pytest.mark.parametrize("part", ["first verification", "second verification", "stories"])
+def test_a_comparison_without_time_left_reports_what_it_found(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time is used up, what was compared until then is reported, and the status is 2."""
+    read_clock, late = time.monotonic, list[float]()
+    monkeypatch.setattr(time, "monotonic", lambda: read_clock() + sum(late))
+    whole, app = compare_until()
+    number = {"first verification": 20, "second verification": 0, "stories": app.count - 5}[part]
+    comparison, _ = compare_until(number, other=0 if number else 6, act=lambda: late.append(3600.0), seconds=600.0)
+    assert comparison.exit_code == 2
+    assert read(comparison)["errors"] == ["the 600 seconds are used up"]
+    assert len(comparison.answers) == (len(whole.answers) if part == "stories" else 0)

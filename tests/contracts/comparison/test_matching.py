@@ -1,4 +1,4 @@
-"""What two answers to the same request may differ in, and what is a difference."""
+"""Two answers to the same request: permitted deviations, and differences."""
 
 from __future__ import annotations
 

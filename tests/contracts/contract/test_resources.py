@@ -1,4 +1,4 @@
-"""What is derived from the document, and that each part of it has a rule."""
+"""The parts that are derived from the document, each of which has a rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def extended(schema: str = "") -> Contract:
+def extend_document(schema: str = "") -> Contract:
     """The document with a further list, of webhooks, and with a further schema if one is named."""
     document = copy.deepcopy(load_contract().document)
     schemas = document["components"]["schemas"]
@@ -57,13 +57,13 @@ def extended(schema: str = "") -> Contract:
 def test_an_addition_without_a_rule_is_refused(fault: str) -> None:
     """A list that is added to the document is an error at load, which names every place that needs a rule."""
     with pytest.raises(ValueError, match=r"^rules\.yaml does not fit openapi\.yaml: ") as error:
-        assign_owners(load_ownership(), read_resources(extended("HookId")))
+        assign_owners(load_ownership(), read_resources(extend_document("HookId")))
     assert fault in str(error.value)
 
 
 def test_an_addition_is_derived() -> None:
     """A list that is added to the document is known without a change of code."""
-    resources = read_resources(extended("HookId"))
+    resources = read_resources(extend_document("HookId"))
     assert resources.pages["listHooks"] == "HookPage"
     assert resources.items["listHooks"] == "Hook"
     assert resources.filters["listHooks"] == {"status"}
@@ -127,3 +127,20 @@ def test_no_rule_is_settled_by_two_names() -> None:
     """Each probe has a name of its own, by which findings are traced back to it."""
     names = [probe.name for probe in PROBES]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/runs/%2F", "/v1/runs/a%2Fcancel", "/v1/runs/..", "/v1/runs/%2e", "/v1/runs/%252F", "/v1/runs/%3Flimit=1"],
+)
+def test_no_operation_is_found_for_an_ambiguous_path(path: str) -> None:
+    """A path that some servers decode to another one belongs to no operation, so that no schema is expected of it."""
+    assert load_contract().find_operation("GET", path) is None
+
+
+@pytest.mark.parametrize("name", ["run_1", "%20", "%00", "run_%5c", "%25", "run_%0d%0a", "run_..", "%F0%9F%98%80"])
+def test_an_odd_id_belongs_to_an_operation(name: str) -> None:
+    """An ID with odd characters, none of which separates a path, is one of `getRun`."""
+    found = load_contract().find_operation("GET", f"/v1/runs/{name}")
+    assert found is not None
+    assert found.id == "getRun"

@@ -18,7 +18,7 @@ from zof_contracts.traffic.keys import KeyNames
 from zof_contracts.traffic.recording import Skips
 from zof_contracts.traffic.sources import read_source
 
-from tests.http.exchanges import ALL, fresh
+from tests.http.exchanges import ALL, prepare_emulator
 from tests.zof import STAGING, Zof
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_what_a_story_reaches() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_the_reason_of_an_error_is_recognized(name: str) -> None:
     """The reason that is read from an answer is the one that the emulator's journal names."""
-    zof = fresh()
+    zof = prepare_emulator()
     ALL[name](zof)
     lines = [json.loads(each) for each in record(zof).splitlines()[1:]]
     known = list_parts()[Group.REASONS]

@@ -40,7 +40,7 @@ def test_a_date(text: str, seconds: float | None) -> None:
 
 @given(st.text(max_size=200))
 def test_nonsense_is_no_exception(text: str) -> None:
-    """Whatever a header holds, it is a number, a date, or neither."""
+    """A header is a number, a date, or neither, for any text in it."""
     parse_date(text)
     parse_whole_number(text)
     read_retry_after(exchange(retry_after=text, date=text))

@@ -21,7 +21,7 @@ _VALUES = st.recursive(
 
 @given(_VALUES)
 def test_json_is_what_was_written(value: object) -> None:
-    """What a JSON writer writes is read back, with a byte order mark too."""
+    """The output of a JSON writer is read back, also with a byte order mark."""
     body = json.dumps(value).encode()
     assert parse_json(body) == parse_json(BOM + body) == value
 
@@ -72,7 +72,7 @@ def test_a_lone_surrogate_is_shown_as_its_escape() -> None:
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_survived(body: bytes) -> None:
-    """Whatever a body is, an answer says whether it is JSON, and why not."""
+    """An answer says of any body whether it is JSON, and if not, why."""
     answer = Response(200, (), body)
     assert (answer.json is None) >= bool(answer.json_flaw)
     assert "\n" not in answer.json_flaw

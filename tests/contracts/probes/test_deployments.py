@@ -1,4 +1,4 @@
-"""What deployments that share no code with the emulator showed: findings are told apart, and nothing ends too soon."""
+"""Deployments that share no code with the emulator: findings are distinguished, and nothing ends too soon."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from zof_contracts.target.target import Target
 from zof_contracts.verification.run import run
 
 from tests.contracts.answers import QUOTA, answer_with
-from tests.mutants.catalogue import target
+from tests.mutants.catalogue import MUTANTS, target
 from tests.mutants.layer import Mutant, always
 
 if TYPE_CHECKING:
@@ -60,14 +60,25 @@ def test_the_healthy_emulator_keeps_every_rule(seed: int) -> None:
     assert len(facts.journal) <= BUDGET
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_is_canceled_when_a_case_has_ended(seed: int) -> None:
+    """Whatever the durations, a run is canceled after a case of it and before another; with two cases alone too."""
+    mutant = target(MUTANTS["cancel-takes-all"], seed=seed)
+    assert "runs.cancel.outcomes" in {each.rule.name for each in run(mutant, max_examples=0).new_findings}
+    facts = run(replace(target(seed=seed), failing_case="", error_case=""), max_examples=0)
+    verdicts = {each.rule.name: each.verdict for each in facts.results}
+    for rule in ("runs.cancel.outcomes", "results.canceled-unstarted", "results.canceled-traceless"):
+        assert verdicts[rule] is Verdict.KEPT, rule
+
+
 def test_the_same_seed_sends_the_same_bytes() -> None:
     """In process a verification repeats itself, byte for byte, but for the port of its receiver of webhooks."""
     first, second = (run(target(seed=7), seed=7, max_examples=0).journal for _ in range(2))
-    assert [each.request for each in map(without_port, first)] == [each.request for each in map(without_port, second)]
-    assert [each.response for each in map(without_port, first)] == [each.response for each in map(without_port, second)]
+    assert [each.request for each in map(mask_port, first)] == [each.request for each in map(mask_port, second)]
+    assert [each.response for each in map(mask_port, first)] == [each.response for each in map(mask_port, second)]
 
 
-def without_port(exchange: Exchange) -> Exchange:
+def mask_port(exchange: Exchange) -> Exchange:
     """The exchange with the receiver's port, which the system picks, replaced by a fixed one."""
     request, response = exchange.request, exchange.response
     return replace(
@@ -131,19 +142,19 @@ def _other(ask: Ask, inner: Inner) -> Response:
     headers = [(name, "abc" + value[4:] if name == "x-request-id" else value) for name, value in headers]
     body, status = answer.body, answer.status
     if answer.json is not None and ask.operation and answer.header("content-disposition") is None:
-        body = json.dumps(_changed(answer.json)).encode()
+        body = json.dumps(_change_value(answer.json)).encode()
         headers = [(name, value) for name, value in headers if name != "content-length"]
     if ask.operation == "cancelRun" and answer.ok:
         status = 202
     return replace(answer, status=status, headers=tuple(headers), body=body, _json=[])
 
 
-def _changed(value: Any) -> Any:  # noqa: ANN401  JSON values
+def _change_value(value: Any) -> Any:  # noqa: ANN401  JSON values
     if isinstance(value, list):
-        return [_changed(each) for each in value]
+        return [_change_value(each) for each in value]
     if not isinstance(value, dict):
         return value
-    changed = {name: _changed(inner) for name, inner in value.items()} | {"extra": {"more": 1}}
+    changed = {name: _change_value(inner) for name, inner in value.items()} | {"extra": {"more": 1}}
     if "message" in value and value.get("code") not in {None, "invalid_request", "rate_limit_exceeded"}:
         changed["code"] = "something_else"
     if "level" in value:

@@ -46,7 +46,7 @@ class RunningProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def report(self) -> Outcome:
-        """What was found so far."""
+        """The findings so far."""
         return self.judge.report()
 
     def __enter__(self) -> Self:

@@ -21,7 +21,7 @@ EMPTY = b"POST /v1/runs HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 
 
 def read(reader: MessageReader, pieces: Iterable[bytes]) -> list[Piece]:
-    """What a reader makes of bytes."""
+    """The messages that a reader finds in bytes."""
     found = [piece for data in pieces for piece in reader.feed(data)]
     return [*found, *reader.end()]
 

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from zof_contracts.proxy import judging
 
 from tests.contracts.proxy.proxies import RunningProxy
 from tests.hostile import HABITS, HostileServer
@@ -102,6 +103,24 @@ def get_report(port: int, **headers: str) -> tuple[int, Any]:
     return answer.status, value
 
 
+def test_exchanges_wait_for_a_quiet_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While exchanges pass they are not judged, unless a report is wanted, the proxy ends, or too many wait."""
+    monkeypatch.setattr(judging, "_QUIET_SECONDS", 1_000.0)
+    with Server("--quiet") as server, RunningProxy(server.port) as proxy:
+        converse(proxy.port, [ask("GET", "/v1/projects")] * 2)
+        assert proxy.judge.judged_count == 0
+        assert proxy.report().contract.recorded == 2
+        converse(proxy.port, [ask("GET", "/v1/projects")])
+        assert proxy.judge.judged_count == 2
+    assert proxy.judge.judged_count == 3
+    monkeypatch.setattr(judging, "_MOST_DEFERRED", 0)
+    with Server("--quiet") as server, RunningProxy(server.port) as proxy:
+        converse(proxy.port, [ask("GET", "/v1/projects")])
+        changed = vars(proxy.judge)["_changed"]
+        with changed:
+            assert changed.wait_for(lambda: proxy.judge.judged_count == 1, 10)
+
+
 def test_the_report_says_what_was_found() -> None:
     """The report holds the findings of contract and client, and coverage, and can be had more than once."""
     with Server("--clock", "manual", "--quiet") as server, RunningProxy(server.port) as proxy:
@@ -171,7 +190,7 @@ def test_the_host_is_that_of_the_upstream_where_it_is_rewritten() -> None:
 
 @pytest.mark.parametrize("habit", sorted(HABITS))
 def test_an_upstream_with_bad_habits_is_survived(habit: str) -> None:
-    """Whatever the upstream does, the proxy serves the next client."""
+    """The proxy serves the next client after any behaviour of the upstream."""
     request = ask("GET", "/v1/runs")
     with HostileServer(HABITS[habit]) as server, RunningProxy(server.port) as proxy:
         wires = [Wire(proxy.port) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""What GitHub and GitLab show: annotations, the step summary and the code-quality report."""
+"""Reports for GitHub and GitLab: annotations, the step summary and the code-quality report."""
 
 from __future__ import annotations
 

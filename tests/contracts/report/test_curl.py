@@ -154,7 +154,7 @@ def test_an_idempotency_key_is_new_each_time(client: Client, tmp_path: Path) -> 
 @curl
 def test_a_pause_moves_the_clock(client: Client, tmp_path: Path) -> None:
     """The script lets as much time pass as the verification did, on the target's clock where it can be moved."""
-    control = find_clock_control(client.target)
+    control = find_clock_control(client)
     assert control
     client.target = replace(client.target, advance=control)
     began = client.start("tc_a")
@@ -162,6 +162,62 @@ def test_a_pause_moves_the_clock(client: Client, tmp_path: Path) -> None:
     ended = client.get(f"/runs/{began.response.fields['id']}")
     assert ended.response.fields["status"] == "passed"
     assert '"status":"passed"' in run_script(client, tmp_path, began, ended)
+
+
+def show_run(number: int, at: float, status: str, *, method: str = "GET") -> Exchange:
+    """An exchange that shows a run, on a target whose clock cannot be moved."""
+    path, operation = ("/v1/runs", "startRun") if method == "POST" else ("/v1/runs/run_00000001", "getRun")
+    body = json.dumps({"id": "run_00000001", "status": status}).encode()
+    return Exchange(number, Request(method, path), Response(200, (), body), operation, at, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("queued", "passed", 'wait_for_end "$RUN" 120 "$ZOF_API_KEY"'),
+        ("running", "canceled", 'wait_for_end "$RUN" 120 "$ZOF_API_KEY"'),
+        ("queued", "running", "pause 95"),
+        ("passed", "running", "pause 95"),
+        ("passed", "passed", "pause 95"),
+    ],
+)
+def test_a_script_waits_for_the_end_of_a_run(before: str, after: str, line: str) -> None:
+    """On a real clock a script asks for a run until it has ended, if the run ended in the time between two requests."""
+    trace = [show_run(1, 0, "queued", method="POST"), show_run(2, 0.1, before), show_run(3, 95, after)]
+    text = write_script(trace, base="http://x", keys={"main": "s3cret-main"})
+    assert line in text.splitlines()
+    assert ("wait_for_end() {" in text, "pause() {" in text) == ("wait" in line, "pause" in line)
+
+
+def test_a_script_does_not_wait_for_the_end_before_a_cancel() -> None:
+    """A run that is canceled after a pause must not have ended by then."""
+    cancel = Exchange(2, Request("POST", "/v1/runs/run_00000001/cancel"), Response(200, (), b"{}"), "cancelRun", 3, 0.0)
+    trace = [show_run(1, 0, "queued", method="POST"), cancel, show_run(3, 3.1, "canceled")]
+    text = write_script(trace, base="http://x", keys={"main": "s3cret-main"})
+    assert "pause 3" in text.splitlines()
+    assert "wait_for_end" not in text
+
+
+def test_a_pause_on_a_real_clock_has_a_bound() -> None:
+    """Two answers that are an hour apart are repeated without a pause of an hour."""
+    trace = [show_run(1, 0, "passed"), show_run(2, 3600, "running")]
+    assert "pause 120" in write_script(trace, base="http://x", keys={}).splitlines()
+
+
+@curl
+def test_a_wait_for_the_end_of_a_run(tmp_path: Path) -> None:
+    """The printed function asks for a run until it has ended, and gives up a run that is not there."""
+    with Server("--clock", "auto", "--quiet", "--rate-limit", "off") as server:
+        client = Client(Target(url=f"http://127.0.0.1:{server.port}", keys={"main": ADMIN}))
+        began = client.start("tc_a")
+        run_id = began.response.fields["id"]
+        ended = next(each for _ in range(100) if (each := client.get(f"/runs/{run_id}")).response.fields["duration_ms"])
+        client.close()
+        script = write_script([began, replace(ended, at=began.at + 59)], base=client.target.base, keys={"main": ADMIN})
+        assert '"status":"passed"' in run_printed(script, tmp_path, {"main": ADMIN})
+        unknown, count = re.subn('wait_for_end "[$]RUN" [0-9]+', 'wait_for_end "run_unknown" 1', script)
+        assert count == 1
+        assert "HTTP/1.1 200" in run_printed(unknown, tmp_path, {"main": ADMIN})
 
 
 @curl

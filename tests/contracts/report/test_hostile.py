@@ -1,4 +1,4 @@
-"""What a target sends is shown and repeated, and never becomes code, a terminal sequence or markup."""
+"""Text from a target is shown and repeated, and never becomes code, a terminal sequence or markup."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def run_with_fake_curl(script: str, answer: object, folder: Path) -> list[list[s
 @example(name='"]); import os; os.system("touch PWNED"); print(["', value="$(touch PWNED)")
 @settings(max_examples=10, deadline=None)
 def test_a_script_sends_what_the_target_wrote_and_executes_none_of_it(name: str, value: str) -> None:
-    """Whatever names and values an answer has, the script passes them on as data, in a printable text."""
+    """The script passes on all names and values of an answer as data, in a printable text."""
     answer = {name: {"id": value}, "x": [1, {name: "other"}]}
     headers = (("x-request-id", f"req{name}"), ("content-type", "application/json"))
     first = Exchange(1, Request("GET", "/v1/runs"), Response(200, headers, json.dumps(answer).encode()), "", 0.0, 0.0)

@@ -27,7 +27,7 @@ NAMES_OF_TESTSUITE: Final = dict.fromkeys(("name", "tests", "failures", "errors"
 
 @dataclass(frozen=True)
 class Element:
-    """What a schema permits in an element."""
+    """The content that a schema permits in an element."""
 
     required: Mapping[str, str] = field(default_factory=dict)
     """The pattern of each attribute that must be there."""

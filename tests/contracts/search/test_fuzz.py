@@ -62,3 +62,15 @@ def test_every_request_goes_through_the_client(monkeypatch: pytest.MonkeyPatch) 
         received = [(each.method, each.target) for each in server.requests]
         assert received == [(each.request.method, each.request.target) for each in client.journal]
         assert proxy.requests == []
+
+
+def test_idempotency_keys_are_unique() -> None:
+    """A generated idempotency key is used by one verification only, so that no answer to an earlier one is replayed."""
+    client = Client(target(HEALTHY, rate=OFF))
+    ledger = Ledger(client.target, seed=7_654_321)
+    fuzz.run(client, ledger, seed=1, max_examples=1)
+    requests = [each.request for each in client.journal if each.request.path in {"/v1/runs", "/v1/results/export"}]
+    keys = {key for each in requests if (key := each.header("idempotency-key"))}
+    assert keys
+    assert not [key for key in keys if not key.endswith(f"-{ledger.nonce}")]
+    assert {len(key) for key in keys} & {255, 256}

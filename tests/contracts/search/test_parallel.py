@@ -41,7 +41,7 @@ NO_LIMIT = Budget()
 
 
 class Play:
-    """What came of stories on a deployment whose clock moves as the client waits."""
+    """The result of stories on a deployment whose clock moves as the client waits."""
 
     def __init__(
         self,
@@ -68,13 +68,13 @@ class Play:
         return play_stories(self.client, self.ledger, self.stories, make_turns=lambda: self.turns)
 
     @property
-    def found(self) -> list[tuple[str, str]]:
+    def findings(self) -> list[tuple[str, str]]:
         """The rules and operations of the findings."""
         return sorted((each.rule.name, each.operation) for each in self.ledger.findings.values())
 
 
 def summarize(exchange: Exchange) -> tuple[object, ...]:
-    """What must be the same each time."""
+    """The parts of an exchange that must be the same each time."""
     request, answer = exchange.request, exchange.response
     return exchange.number, request.method, request.target, request.key, answer.status, answer.body
 
@@ -99,7 +99,7 @@ def test_overlapping_changes_only_the_time() -> None:
             rules.update(each.ledger.evidence)
         assert single.stories == several.stories
         assert len(single.client.started) == len(several.client.started) > 0
-        assert single.found == several.found == []
+        assert single.findings == several.findings == []
         assert several.turns.time < single.turns.time / 2
     assert exercised[0] == exercised[1]
 
@@ -109,7 +109,7 @@ def test_answers_that_overtake_each_other_are_no_finding(seed: int) -> None:
     """On a slow network, where requests of several stories cross, nothing is found in the healthy emulator."""
     played = Play(seed=seed, delayed=True)
     assert played.play() == {}
-    assert played.found == []
+    assert played.findings == []
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -118,7 +118,7 @@ def test_a_low_rate_limit_holds_all_stories(seed: int) -> None:
     played = Play(seed=seed, delayed=True, rate=Rate(50))
     played.play()
     statuses = Counter(each.response.status for each in played.client.journal)
-    assert (statuses[429], played.found) == (0, [])
+    assert (statuses[429], played.findings) == (0, [])
     assert played.turns.time > 60 * (len(played.client.journal) // 50 - 1)
 
 
@@ -150,7 +150,7 @@ def test_a_start_of_another_story_is_no_effect_of_a_replay() -> None:
         played = Play(seed=seed, delayed=True)
         played.stories = [[replay] * 8, *([start] * 12 for _ in range(3))]
         played.play()
-        assert played.found == []
+        assert played.findings == []
         assert played.ledger.evidence["idempotency.replay"] == 14
 
 
@@ -161,8 +161,8 @@ def test_a_walk_during_starts_of_other_stories_is_one_under_change() -> None:
     played = Play(delayed=True, mutant=MUTANTS["pages-by-offset"])
     played.stories = [[*[start] * 4, *[walk] * 4], *([start] * 30 for _ in range(3))]
     played.play()
-    assert "pages.walk.under-change" in {rule for rule, _ in played.found}
-    assert "pages.walk" not in {rule for rule, _ in played.found}
+    assert "pages.walk.under-change" in {rule for rule, _ in played.findings}
+    assert "pages.walk" not in {rule for rule, _ in played.findings}
 
 
 def test_no_story_leaves_runs_behind() -> None:
@@ -201,7 +201,7 @@ def test_defects_are_found_by_their_own_rule(name: str) -> None:
     """Each defect that only sequences of requests show is found by its own rule while stories overlap."""
     played = Play(mutant=MUTANTS[name], delayed=True)
     played.play()
-    assert MUTANTS[name].rule in {rule for rule, _ in played.found}
+    assert MUTANTS[name].rule in {rule for rule, _ in played.findings}
 
 
 def test_the_story_of_each_finding_is_known() -> None:

@@ -86,7 +86,7 @@ def test_cutting_down_keeps_to_the_budget() -> None:
         assert not any(one.flaky for one in ledger.findings.values())
 
 
-def _fuzzed(mutant: Mutant) -> Ledger:
+def _fuzz(mutant: Mutant) -> Ledger:
     client = Client(target(mutant, rate=OFF))
     ledger = Ledger(client.target)
     client.observers = [ConformanceCheck(ledger), HistoryCheck(ledger)]
@@ -124,7 +124,7 @@ def test_what_schemathesis_finds_once_is_flaky() -> None:
             return mended
         return answer
 
-    ledger = _fuzzed(Mutant(name="once", rule="", make=lambda: once))
+    ledger = _fuzz(Mutant(name="once", rule="", make=lambda: once))
     assert _flaky(ledger) == {"conventions.no-server-error": True, "pages.limit.refused": True}
 
 
@@ -137,9 +137,9 @@ def _only(mutant: Mutant, operation: str) -> Mutant:
 
 
 def test_what_schemathesis_finds_again_is_not_flaky() -> None:
-    """What is accepted each time is not flaky, and is the same finding that a probe makes."""
+    """A request that is accepted each time is not flaky, and is the same finding that a probe makes."""
     clamped = _only(MUTANTS["limit-clamped"], "listRuns")
-    ledger = _fuzzed(_both(clamped, MUTANTS["logs-without-key"]))
+    ledger = _fuzz(_both(clamped, MUTANTS["logs-without-key"]))
     rules = (clamped.rule, MUTANTS["logs-without-key"].rule)
     assert [_flaky(ledger)[rule] for rule in rules] == [False, False]
     by_probe = _keys_by_operation(run(target(clamped), max_examples=0), clamped.rule)

@@ -32,7 +32,7 @@ def _is_known(ask: Ask) -> bool:
 
 
 def _refuse_unknown(ask: Ask, inner: Inner) -> Response:
-    """Whatever is not known is refused with 400, in a path too."""
+    """An unknown value is refused with 400, also in a path."""
     answer = inner(ask)
     is_unknown = answer.status == 404 or (ask.operation == "startRun" and answer.ok and not _is_known(ask))
     return error(answer, 400, "invalid_request") if ask.operation and is_unknown else answer

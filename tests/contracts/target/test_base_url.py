@@ -49,7 +49,7 @@ def test_equal_addresses_print_the_same(text: str, printed: str) -> None:
     ],
 )
 def test_another_address_is_one_line(text: str) -> None:
-    """What is not an address is refused in one line that quotes nothing of it."""
+    """A text that is no address is refused in one line that quotes nothing of it."""
     with pytest.raises(ValueError, match=r"^the address .{10,}$") as raised:
         BaseUrl.parse(text)
     assert "secret" not in str(raised.value)

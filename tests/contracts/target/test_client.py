@@ -70,7 +70,7 @@ def connect(
     return client, transport
 
 
-def started(index: int, status: str = "queued") -> dict[str, Any]:
+def answer_start(index: int, status: str = "queued") -> dict[str, Any]:
     """A run as a start answers it."""
     return {"id": f"run_{index}", "status": status}
 
@@ -116,7 +116,7 @@ def test_a_post_with_idempotency_key_is_sent_again() -> None:
     def answer(*_: object) -> Response:
         if next(lost):
             raise NoAnswer("it closed the connection without an answer")
-        return reply(201, started(1))
+        return reply(201, answer_start(1))
 
     client, transport = connect(answer)
     assert client.start(idempotency_key="once").response.status == 201
@@ -177,7 +177,7 @@ def test_the_budget_of_requests_holds_and_leaves_the_clean_up() -> None:
 
     def answer(method: str, target: str, _: bytes) -> Response:
         if method == "POST" and target == "/v1/runs":
-            return reply(201, started(next(runs)))
+            return reply(201, answer_start(next(runs)))
         return reply(200, {"data": []} if target.startswith("/v1/runs?") else {"status": "canceled"})
 
     client, transport = connect(answer, Budget(requests=12))
@@ -200,7 +200,7 @@ def test_back_off_keeps_to_the_budget_of_time() -> None:
 
 
 def test_an_answer_that_outlasts_the_budget_blames_nobody() -> None:
-    """What the time did not suffice for is no finding; a start may have made a run."""
+    """A request for which the time did not suffice is no finding; a start may have made a run."""
 
     def answer(*_: object) -> Response:
         raise NoAnswer("it gave no whole answer within 5 s", timed_out=True)
@@ -270,7 +270,7 @@ def test_requests_at_the_same_time_are_all_recorded() -> None:
     def answer(method: str, *_: object) -> Response:
         if method == "POST" and (index := next(runs)) == 1:
             raise NoAnswer("it closed the connection without an answer")
-        return reply(201, started(index)) if method == "POST" else reply(200, {"data": []})
+        return reply(201, answer_start(index)) if method == "POST" else reply(200, {"data": []})
 
     client, _ = connect(answer)
     with pytest.raises(Unanswered):

@@ -26,7 +26,7 @@ SHORT = 0.25
 
 
 def carry(server: HostileServer, *, seconds: float = 10.0, max_body: int = 1 << 20) -> Response:
-    """What one GET gives."""
+    """The answer to one GET."""
     with closing(HttpTransport(server.url, max_body=max_body)) as transport:
         return transport.carry("GET", "/v1/runs", (("Authorization", "Bearer zof_test_key"),), b"", seconds=seconds)
 
@@ -50,7 +50,7 @@ def test_an_answer_that_does_not_end_is_given_up_in_time(habit: str) -> None:
     ],
 )
 def test_a_broken_connection_is_no_answer(habit: str, message: str) -> None:
-    """What a target does instead of answering is said in one line."""
+    """A target that does something else than answer is described in one line."""
     with HostileServer(HABITS[habit]) as server, pytest.raises(NoAnswer) as raised:
         carry(server)
     assert str(raised.value) == message

@@ -42,7 +42,7 @@ def test_requests_on_their_way_use_the_quota_up(limit: RateLimit) -> None:
 
 
 def test_an_answer_does_not_count_what_is_on_its_way(limit: RateLimit, timer: FakeTimer) -> None:
-    """What an answer leaves is less by the requests that the target may not have counted yet."""
+    """The quota after an answer is reduced by the requests that the target may not have counted yet."""
     for _ in range(3):
         limit.reserve("main")
     limit.release("main")

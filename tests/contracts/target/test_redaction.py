@@ -74,5 +74,5 @@ def test_without_keys_nothing_changes() -> None:
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40), st.text())
 def test_no_text_holds_a_key(key: str, around: str) -> None:
-    """Whatever a key is made of, and whatever stands around it, it is replaced where it stands alone."""
+    """A key of any characters is replaced wherever it stands alone, in any surroundings."""
     assert MASK in Redactor({"main": key}).text(f"{around} {key} {around}")

@@ -90,7 +90,7 @@ def test_the_two_journals_of_the_emulator_tell_the_same(path: str, clock: Clock)
 def test_a_world_is_a_base_of_its_own() -> None:
     """The journal of a world gives the address of the world."""
     zof = Zof()
-    zof.within("beta").get("/projects")
+    zof.select_world("beta").get("/projects")
     content = zof.send("GET", "/w/beta/_emulator/journal.ndjson").content
     exchanges, _ = read(content)
     assert [each.base for each in exchanges] == ["http://127.0.0.1:9630/w/beta"]
@@ -193,7 +193,7 @@ def test_a_foreign_file_is_refused_in_one_line(content: bytes) -> None:
 
 @given(st.data())
 def test_no_damage_ends_in_a_traceback(data: st.DataObject) -> None:
-    """Whatever bytes are changed, a recording is read or refused."""
+    """A recording with any changed bytes is read or refused."""
     whole = make_har(make_entry(), make_entry()) if data.draw(st.booleans()) else _JOURNAL
     start = data.draw(st.integers(0, len(whole)))
     damaged = whole[:start] + data.draw(st.binary(max_size=8)) + whole[data.draw(st.integers(start, len(whole))) :]

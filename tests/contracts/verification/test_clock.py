@@ -6,21 +6,26 @@ import json
 import re
 import urllib.request
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from zof_contracts import Target, run
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
+from zof_contracts.target.budget import Budget
 from zof_contracts.target.client import Client
 from zof_contracts.target.clock import find_clock_control
+from zof_contracts.target.http_transport import HttpTransport
 from zof_emulator import ClockMode, Settings, create_app
 
 from tests.served import PATIENCE, Server
 
+if TYPE_CHECKING:
+    from zof_contracts.evidence.exchange import Response
+
 KEYS = {"main": "zof_test_admin"}
 RULE = RULES["idempotency.expiry"]
-"""What nobody can wait for."""
+"""A wait that is too long for real time."""
 
 
 @pytest.mark.parametrize("clock", ["real", "manual"])
@@ -51,7 +56,7 @@ def test_of_a_server() -> None:
 
 
 def read_control(server: Server, path: str) -> Any:  # noqa: ANN401  a JSON value
-    """What the emulator's control operations answer."""
+    """The answers of the emulator's control operations."""
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=PATIENCE) as answer:
         return json.load(answer)
 
@@ -89,4 +94,28 @@ def test_a_world_without_a_copy() -> None:
 
 def test_only_on_this_machine() -> None:
     """Nobody else is asked for a clock."""
-    assert find_clock_control(Target(url="https://api.zof.test/v1", keys=KEYS)) is None
+    assert find_clock_control(Client(Target(url="https://api.zof.test/v1", keys=KEYS))) is None
+
+
+@pytest.mark.parametrize("requests", [30, 31, 32, 33, 34, 35])
+def test_the_budget_holds_for_every_request(requests: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An emulator receives no more requests than the budget has, those that copy its world and move its clock included.
+
+    The copy of the world is deleted within the budget.
+    """
+    sent: list[str] = []
+    carry = HttpTransport.carry
+
+    def count(transport: HttpTransport, method: str, target: str, *arguments: Any, **options: Any) -> Response:  # noqa: ANN401
+        sent.append(f"{method} {target}")
+        return carry(transport, method, target, *arguments, **options)
+
+    monkeypatch.setattr(HttpTransport, "carry", count)
+    with Server("--quiet", "--clock", "manual") as server:
+        where = Target(url=f"http://127.0.0.1:{server.port}/v1", keys=KEYS)
+        facts = run(where, budget=Budget(requests=requests), seed=1, max_examples=1)
+        worlds = list_worlds(server)
+    assert [name for name, _, _ in worlds] == ["default"]
+    assert len(facts.journal) < len(sent) <= requests
+    assert "used up" in facts.stopped
+    assert facts.notes == ()

@@ -54,7 +54,7 @@ def test_a_request_that_is_not_answered_is_a_finding_and_the_verification_goes_o
 
 @pytest.mark.parametrize("requests", [5, 60, 120])
 def test_a_target_that_dies_ends_with_status_2_and_a_report(requests: int) -> None:
-    """What was done until then is reported; no rule is claimed to be kept without a word."""
+    """The evidence until then is reported; no rule is reported as kept without evidence."""
     served = 0
 
     def die(ask: Ask, inner: Inner) -> Response:

@@ -37,7 +37,7 @@ def replace_fields(node: Any, value: object) -> Any:  # noqa: ANN401  JSON value
 
 @pytest.mark.parametrize("value", [[], {}, int("9" * 290), "run_\ud800", "run\r\nX: \xfc/?#%0a"])
 def test_an_odd_value_is_survived(value: object) -> None:
-    """Whatever stands where an ID, a status or a time belongs, the verification comes to its end."""
+    """The verification ends with any value in the place of an ID, a status or a time."""
 
     def change(ask: Ask, inner: Inner) -> Response:
         answer = inner(ask)
@@ -62,7 +62,7 @@ def test_an_odd_value_is_survived(value: object) -> None:
     ids=["deep", "nan", "utf-16", "digits", "surrogate"],
 )
 def test_an_odd_body_is_survived(body: bytes) -> None:
-    """What is not JSON, or exceeds a bound, is a finding and ends nothing."""
+    """A body that is not JSON or exceeds a bound is a finding, and the verification continues."""
 
     def change(ask: Ask, inner: Inner) -> Response:
         answer = inner(ask)

@@ -60,7 +60,7 @@ JSON = ("content-type", "application/json")
 def test_a_target_that_cannot_be_verified_is_one_clear_line(
     status: int, body: bytes, headers: tuple[tuple[str, str], ...], said: str
 ) -> None:
-    """What redirects, speaks HTML or refuses the key is refused at once."""
+    """A target that redirects, answers in HTML or refuses the key is refused at once."""
     with pytest.raises(Unreachable, match=said) as refused:
         run(Target(app=answer_with(status, body, *headers), keys={"main": "zof_secret"}))
     assert "\n" not in str(refused.value)
@@ -118,7 +118,7 @@ def test_one_broken_list_does_not_stop_a_verification() -> None:
     ],
 )
 def test_a_cap_leaves_the_rest_not_exercised(budget: Budget, reason: str) -> None:
-    """What a cap did not let be tried says so, and is neither kept nor broken."""
+    """A rule that a limit kept from being tried is neither kept nor broken, and its reason names the limit."""
     verification = run(target(), budget=budget, max_examples=0)
     assert verification.stopped == reason
     assert verification.findings == ()
@@ -225,7 +225,7 @@ def was_ended(receipt: Receipt) -> bool:
 
 
 def test_a_finding_that_does_not_recur_is_flaky() -> None:
-    """What was seen once and not again, tried from scratch, violates nothing."""
+    """A finding that does not recur when it is tried again is no violation."""
     count = 0
 
     def once(ask: Ask, inner: Inner) -> Response:
@@ -243,7 +243,7 @@ def test_a_finding_that_does_not_recur_is_flaky() -> None:
 
 
 def test_a_finding_that_recurs_is_none() -> None:
-    """What is seen again from scratch is violated, once."""
+    """A finding that recurs when it is tried again is one violation."""
 
     def always_ok(ask: Ask, inner: Inner) -> Response:
         answer = inner(ask)
