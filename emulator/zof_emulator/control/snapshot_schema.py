@@ -14,6 +14,7 @@ from zof_emulator.core.tenants import PERMITS, Role
 from zof_emulator.spec.schema import compile_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from enum import StrEnum
 
 _Schema = dict[str, Any]
@@ -39,7 +40,7 @@ def _id(*prefixes: str) -> _Schema:
     return _pattern(f"(?:{'|'.join(prefixes)})_[A-Za-z0-9_-]{{1,64}}")
 
 
-def _choice(choices: type[StrEnum]) -> _Schema:
+def _choice(choices: Iterable[StrEnum]) -> _Schema:
     return {"enum": [one.value for one in choices]}
 
 

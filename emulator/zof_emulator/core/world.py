@@ -133,14 +133,14 @@ class World(WorldQueries):
         if not self.now <= instant <= LAST:
             raise Refused("time_out_of_range", param, now=format_rfc3339_ms(self.now))
 
-    def check_moving(self) -> None:
+    def check_moving(self, param: str | None = None) -> None:
         """Check that the clock can move until a run has ended.
 
         Raises:
-            Refused: no run is left to end, or the clock could pass the year 9999 before.
+            Refused: no run is left to end, or the clock could pass the year 9999 before; `param` names the input.
         """
         if self.now + self.most_work_ms() > LAST:
-            raise Refused("time_out_of_range", now=format_rfc3339_ms(self.now))
+            raise Refused("time_out_of_range", param, now=format_rfc3339_ms(self.now))
         # Actions on the agenda may be those of canceled runs, so only the runs decide.
         if all(run.has_ended for run in reversed(self.runs.values())):
             raise Refused("nothing_due")

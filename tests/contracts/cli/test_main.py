@@ -241,7 +241,8 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "no API key: give one with --key or in ZOF_API_KEY"),
+        (("--url", "http://127.0.0.1:1"), "no API key: give one with --key or in ZOF_API_KEY"),
+        (("--url", "localhost:1"), "invalid --url: the address must begin with http:// or https://"),
         (("--key", KEY), "no target: give one with --url, in ZOF_BASE_URL, or with --app"),
         (
             ("--key", KEY, "--url", "localhost:1"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.mutants.layer import Ask, Inner
 
-BUDGET = 378
+BUDGET = 385
 PORT = re.compile(rb"(127\.0\.0\.1):[0-9]+(/zof-contracts)")
 _THREE_KEYS = {"main": "zof_key_1", "readonly": "zof_key_2", "other-org": "zof_key_3"}
 ERROR = json.dumps({"error": {"code": "no", "message": "No."}}).encode()
