@@ -15,7 +15,7 @@ from zof_emulator.core.limits import Limiter
 from zof_emulator.core.outcomes import LONGEST_MS
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
-from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, Clock, SliceEnded
+from zof_emulator.core.timeline import DELIVER, NEVER, Clock, SliceEnded
 from zof_emulator.core.world_queries import WorldQueries
 from zof_emulator.core.world_state import Event, EventKind, Retention, sort_samples
 
@@ -64,8 +64,11 @@ class World(WorldQueries):
 
     # --- time
 
-    def reach(self, system: int) -> None:
-        """Settle the world at the current instant, given the system's time (ms).
+    def reach(self, system: int, most: int) -> int:
+        """Settle the world at the current instant, given the system's time (ms), with at most `most` actions.
+
+        Returns:
+            How many more actions there could have been.
 
         Raises:
             SliceEnded: more actions are due than one slice has.
@@ -73,8 +76,11 @@ class World(WorldQueries):
         now = self.clock.read(system, self.now)
         if now < self.agenda.first:
             self.now = now
-        elif not self.settle(now, SLICE) and self.agenda.first <= now:
+            return most
+        left = self.settle(now, most)
+        if not left and self.agenda.first <= now:
             raise SliceEnded
+        return left
 
     def settle(self, now: int, most: int = NEVER) -> int:
         """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards.

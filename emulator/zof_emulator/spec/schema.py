@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind
@@ -66,6 +66,33 @@ def _is_timestamp(text: str) -> bool:
 def compile_schema(schema: Node) -> Callable[[Any], bool]:
     """The function that says whether a value is valid (JSON Schema 2020-12, formats and extensions asserted)."""
     return jsonschema_rs.Draft202012Validator(_translate_extensions(schema), validate_formats=True).is_valid
+
+
+class Misfit(NamedTuple):
+    """The first place at which a value is not valid."""
+
+    path: Sequence[str | int]
+    missing: str = ""
+    """The field that the object at this place lacks, if that is what is wrong."""
+    is_unknown: bool = False
+    """Whether the object at this place has a field that the schema does not know."""
+
+
+def compile_finder(schema: Node) -> Callable[[Any], Misfit | None]:
+    """The function that says where a value is not valid (JSON Schema 2020-12); None if it is valid."""
+    validate = jsonschema_rs.Draft202012Validator(schema).validate
+
+    def find(value: Any) -> Misfit | None:  # noqa: ANN401  JSON
+        try:
+            validate(value)
+        except jsonschema_rs.ValidationError as error:
+            missing = str(error.kind.as_dict()["property"]) if error.kind.name == "required" else ""
+            return Misfit(error.instance_path, missing, error.kind.name == "additionalProperties")
+        except ValueError:  # the value is nested deeper than the validator goes
+            return Misfit(())
+        return None
+
+    return find
 
 
 def _translate_extensions(node: Any) -> Any:  # noqa: ANN401  a JSON value
