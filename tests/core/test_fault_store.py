@@ -71,7 +71,7 @@ def matches(rule: FaultRule, call: FaultCall) -> bool:
 
 
 def is_due(rule: FaultRule, nth: int) -> bool | None:
-    """Whether a rule is due for its nth request; None if chance decides."""
+    """Whether a rule is due for its nth request; None if the draw decides."""
     kind, number = rule.schedule.kind, rule.schedule.number
     if kind is ScheduleKind.PERCENT:
         return True if number == 100 else None

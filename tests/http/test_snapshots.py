@@ -11,6 +11,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.control.snapshot_reader import SnapshotReader
 from zof_emulator.core.catalogue import Order
 from zof_emulator.core.limits import Rate, RateScope
 from zof_emulator.core.tenants import DEFAULT
@@ -59,6 +60,17 @@ def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
     answer_story(other, ["start", "start once"])
     assert put(other, take_snapshot(one)).status == 200
     assert list_api_answers(other, after) == list_api_answers(one, after)
+
+
+def test_an_event_that_no_webhook_can_name() -> None:
+    """A snapshot in which an endpoint or a rule names a type to which nobody can subscribe is refused."""
+    zof = Zof()
+    assert zof.post("/webhooks", {"url": "http://127.0.0.1:9/x", "events": ["run.failed"]}).status == 201
+    assert zof.tell("POST", "/delivery-rules", {"action": "drop", "type": "run.failed"}).status == 201
+    for part in ("endpoints", "rules"):
+        state = json.loads(take_snapshot(zof))["world"]
+        state["outbox"][part] = json.loads(json.dumps(state["outbox"][part]).replace("run.failed", "run.provisioned"))
+        assert put(Zof(), sign_snapshot(state)).status == 400
 
 
 @settings(max_examples=30)
@@ -144,6 +156,12 @@ def sign_snapshot(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON
     """A snapshot with this content and the right digest."""
     digest = sha256(orjson.dumps(world)).hexdigest()
     return orjson.dumps({"format": "zof-emulator-world", "version": 4, "sha256": digest, "world": world} | other)
+
+
+def sign_text(world: bytes) -> bytes:
+    """A snapshot with this text as its world, and the right digest."""
+    digest = sha256(world).hexdigest()
+    return b'{"format":"zof-emulator-world","version":4,"world":%b,"sha256":"%b"}' % (world, digest.encode())
 
 
 @pytest.mark.parametrize("version", [0, 1, 99, -1])
@@ -246,6 +264,14 @@ def test_a_restore_takes_memory_once() -> None:
     assert peak - now < len(snapshot) / 3
 
 
+def test_a_window_of_an_unknown_key() -> None:
+    """A snapshot may hold the rate limit of a key that this emulator does not know; the next snapshot holds it too."""
+    world = json.loads(SNAPSHOT)["world"]
+    saved = sign_snapshot(world | {"limits": {"0" * 24: [world["now"], 1, False]}})
+    assert put(TARGET, saved).status == 200
+    assert json.loads(take_snapshot(TARGET))["world"] == json.loads(saved)["world"]
+
+
 def test_white_space_changes_nothing() -> None:
     """A snapshot with other white space between its values is the same snapshot."""
     assert put(TARGET, json.dumps(json.loads(SNAPSHOT), indent=2).encode()).status == 200
@@ -255,10 +281,28 @@ def test_white_space_changes_nothing() -> None:
 def test_runs_come_last() -> None:
     """A world whose runs come before another part is refused, since that part decides whether they are valid."""
     world = json.loads(SNAPSHOT)["world"]
-    assert "no valid world" in restore_refused(sign_snapshot({"runs": world.pop("runs"), **world}))
+    assert "world.config is missing before world.runs" in restore_refused(
+        sign_snapshot({"runs": world.pop("runs"), **world})
+    )
 
 
 def test_a_repeated_part_is_refused() -> None:
     """A world that names a part twice is refused, and a document that names a field twice."""
     assert "world is given twice" in restore_refused(SNAPSHOT[:-1] + b',"world":{}}')
-    restore_refused(SNAPSHOT.replace(b'"started":', b'"started":0,"started":'))
+    world = orjson.dumps(json.loads(SNAPSHOT)["world"])
+    twice = world.replace(b'"started":', b'"started":0,"started":')
+    assert "world.started is given twice" in restore_refused(sign_text(twice))
+    assert "world.runs is not its last part" in restore_refused(sign_text(world[:-1] + b',"more":1}'))
+
+
+def test_a_value_that_is_too_long() -> None:
+    """A document in which a value is longer than any snapshot has it is refused as such, and not as malformed."""
+    for content in ({"format": "x" * 100_000}, [1] * 100_000, {"world": {"runs": [["x" * (1 << 20)]]}}):
+        assert "a value in it is longer than in any snapshot" in restore_refused(orjson.dumps(content))
+
+
+def test_repeated_fields_are_counted_once() -> None:
+    """A field that is given many times takes the memory of one."""
+    reader = SnapshotReader()
+    reader.feed(b"{" + b",".join([b'"format":1'] * 500) + b"}")
+    assert reader.finish() == ({"format": 1}, ("format",))

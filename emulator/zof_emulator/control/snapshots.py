@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from zof_emulator.control.snapshot_reader import SavedWorld, explain
+from zof_emulator.control.snapshot_reader import SavedWorld
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import restore_world, save_world
-from zof_emulator.core.snapshot_check import check_state
+from zof_emulator.core.snapshot_check import InvalidPart, check_state
 from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Request
 from zof_emulator.http.world_registry import DEFAULT
 
@@ -87,16 +87,16 @@ def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> Generator[None,
         yield from check_state(saved.state, saved.runs)
         world = yield from restore_world(saved.state, saved.runs, hosted.world.keys.values(), _read_answer)
         _check_sizes(saved.state["answers"])
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, Refused) as error:
-        raise Refused("snapshot_unreadable", why=explain(error)) from error
+    except InvalidPart as error:
+        raise Refused("snapshot_unreadable", why=str(error)) from error
     hosted.restore(world)
 
 
 def _check_sizes(answers: Iterable[Any]) -> None:
-    """Raise `ValueError` when a kept answer takes another size than the one that is noted."""
-    for *_, fingerprint, row, size, _ in answers:
+    """Raise `InvalidPart` when a kept answer takes another size than the one that is noted."""
+    for index, (*_, fingerprint, row, size, _) in enumerate(answers):
         if _read_answer(row).size + len(fingerprint.encode()) != size:
-            raise ValueError("answers")
+            raise InvalidPart(f"answers[{index}]")
 
 
 def copy_world(hosted: HostedWorld) -> Generator[None, None, World]:
