@@ -112,6 +112,7 @@ def test_no_rule_shows_its_key() -> None:
         ({"effect": {"status": 500, "text": 3}}, "effect.text", "a text of at most"),
         ({"effect": {"status": 204, "text": ""}}, "effect.text", "no body with the status 204"),
         ({"effect": {"status": 304, "body": None}}, "effect.body", "no body with the status 304"),
+        ({"effect": {"status": 205, "body": {}}}, "effect.body", "no body with the status 205"),
         ({"effect": {"status": 500, "undocumented": 1}}, "effect.undocumented", "true or false"),
         ({"effect": {"latency_ms": [5, 1]}}, "effect.latency_ms", "in ascending order"),
         ({"effect": {"latency_ms": [1]}}, "effect.latency_ms", "two of them"),

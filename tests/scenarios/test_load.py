@@ -22,7 +22,7 @@ from zof_emulator.scenarios.load import (
     load_scenario,
     read_builtin,
 )
-from zof_emulator.scenarios.schema import SCHEMA, SETTINGS, find_problems
+from zof_emulator.scenarios.schema import MOST_PROBLEMS, SCHEMA, SETTINGS, find_problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -259,8 +259,8 @@ values: Final = st.recursive(
 
 @given(part=st.sampled_from(sorted(SCHEMA["properties"])), value=values)
 def test_any_value_of_any_part(part: str, value: object) -> None:
-    """A part with any value, and a list that holds any value, is accepted or refused, and nothing else happens."""
-    for given_value in (value, [value]):
+    """A part with any value, and a list that holds it once or often, is accepted or refused."""
+    for given_value in (value, [value], [value] * (MOST_PROBLEMS + 1)):
         with suppress(UnusableScenario):
             load_object({part: given_value})
 

@@ -12,6 +12,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import click
 import orjson
 
+from zof_emulator.cli.option_types import Parsed
 from zof_emulator.cli.output import print_line
 from zof_emulator.core.fields import suggest
 from zof_emulator.server.terminal import write_line
@@ -36,16 +37,14 @@ _OPEN: Final = frozenset({"pending", "sending"})
     envvar="ZOF_EMULATOR_URL",
     show_default=True,
     show_envvar=True,
+    type=Parsed("url", parse_url),
     help="Scheme and host of the emulator, with /w/NAME for a world other than the default one.",
 )
 @click.option("--token", default="", envvar="ZOF_EMULATOR_TOKEN", help="Token of the emulator, if it requires one.")
 @click.option("--once", is_flag=True, help="Print the attempts so far, and exit.")
 def webhooks(url: str, token: str, *, once: bool) -> int:
     """Follow webhook deliveries: print one line for each attempt, until Ctrl-C."""
-    try:
-        follower = Follower(parse_url(url), token)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--url") from error
+    follower = Follower(url, token)
     if once:
         follower.check_world()
     if not once and sys.stderr.isatty():

@@ -63,8 +63,10 @@ def advance_clock(hosted: HostedWorld, request: Request) -> Reply | Waiting:
         awaits = kind in _OF_DELIVERIES
         is_reached = _UNTIL[kind](world, body, recorder)
         if not awaits:
-            world.check_moving()
-        return _step(world, recorder, Advance(hosted, finish, is_reached=is_reached, awaits_deliveries=awaits))
+            world.check_moving("until")
+        return _step(
+            world, recorder, Advance(hosted, finish, is_reached=is_reached, awaits_deliveries=awaits, param="until")
+        )
     target, param = _find_target(world, body)
     world.check_reachable(target, param)
     return _step(world, recorder, Advance(hosted, finish, target=target))

@@ -73,6 +73,8 @@ MOST_RULES: Final = 10_000
 """The largest number of fault rules in a world."""
 NO_CONTENT: Final = (204, 304)
 """The statuses whose answers have no body (RFC 9110, 6.4.1)."""
+_WITHOUT_BODY: Final = (*NO_CONTENT, 205)
+"""The statuses with which a rule gives no body; the body of a 205 has the length 0 (RFC 9110, 15.3.6)."""
 LONGEST_MS: Final = 600_000
 """The longest latency, and the longest time that a stalled or dripping answer takes, in ms."""
 _LARGEST: Final = 1_000_000_000
@@ -262,7 +264,7 @@ class Effect:
         if "text" in given and "body" in given:
             raise InvalidField("effect.text", given["text"], "only one of body and text")
         for name in ("text", "body"):
-            if name in given and given["status"] in NO_CONTENT:
+            if name in given and given["status"] in _WITHOUT_BODY:
                 raise InvalidField(f"effect.{name}", given[name], f"no body with the status {given['status']}")
         if kind in _SWITCHES and given[kind] is not True:
             raise InvalidField(f"effect.{kind}", given[kind], "true")

@@ -15,7 +15,7 @@ from zof_emulator.core.limits import Limiter
 from zof_emulator.core.outcomes import LONGEST_MS
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.runs import Run
-from zof_emulator.core.timeline import DELIVER, NEVER, SLICE, Clock, SliceEnded
+from zof_emulator.core.timeline import DELIVER, NEVER, Clock, SliceEnded
 from zof_emulator.core.world_queries import WorldQueries
 from zof_emulator.core.world_state import Event, EventKind, Retention, sort_samples
 
@@ -64,8 +64,11 @@ class World(WorldQueries):
 
     # --- time
 
-    def reach(self, system: int) -> None:
-        """Settle the world at the current instant, given the system's time (ms).
+    def reach(self, system: int, most: int) -> int:
+        """Settle the world at the current instant, given the system's time (ms), with at most `most` actions.
+
+        Returns:
+            How many more actions there could have been.
 
         Raises:
             SliceEnded: more actions are due than one slice has.
@@ -73,8 +76,11 @@ class World(WorldQueries):
         now = self.clock.read(system, self.now)
         if now < self.agenda.first:
             self.now = now
-        elif not self.settle(now, SLICE) and self.agenda.first <= now:
+            return most
+        left = self.settle(now, most)
+        if not left and self.agenda.first <= now:
             raise SliceEnded
+        return left
 
     def settle(self, now: int, most: int = NEVER) -> int:
         """Carry out all actions that are due at `now` (ms) or before, in order. Time never runs backwards.
@@ -133,14 +139,14 @@ class World(WorldQueries):
         if not self.now <= instant <= LAST:
             raise Refused("time_out_of_range", param, now=format_rfc3339_ms(self.now))
 
-    def check_moving(self) -> None:
+    def check_moving(self, param: str | None = None) -> None:
         """Check that the clock can move until a run has ended.
 
         Raises:
-            Refused: no run is left to end, or the clock could pass the year 9999 before.
+            Refused: no run is left to end, or the clock could pass the year 9999 before; `param` names the input.
         """
         if self.now + self.most_work_ms() > LAST:
-            raise Refused("time_out_of_range", now=format_rfc3339_ms(self.now))
+            raise Refused("time_out_of_range", param, now=format_rfc3339_ms(self.now))
         # Actions on the agenda may be those of canceled runs, so only the runs decide.
         if all(run.has_ended for run in reversed(self.runs.values())):
             raise Refused("nothing_due")

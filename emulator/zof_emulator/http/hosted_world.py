@@ -7,7 +7,7 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from zof_emulator.core.timeline import NEVER, SliceEnded
+from zof_emulator.core.timeline import NEVER, SLICE, SliceEnded
 from zof_emulator.http.auth import mark_digest
 from zof_emulator.http.encode import Encoder
 from zof_emulator.http.evolve import EvolvingEncoder
@@ -194,17 +194,28 @@ class HostedWorld:
         self.used_at = now = self._system()
         if self.is_settling:
             return world
-        world.reach(now)
-        if world.forgotten > self._forgotten:
+        world.reach(now, SLICE)
+        self._report_forgotten()
+        return world
+
+    def _report_forgotten(self) -> None:
+        if self.world.forgotten > self._forgotten:
             _LOG.warning("ended runs were deleted to make room; keep more of them with --max-runs")
             self._forgotten = NEVER
-        return world
 
     def settle_wholly(self) -> World:
         """The world, settled at the current instant, however long that takes."""
+        for _ in self.settle_in_slices():
+            pass  # nobody else is served
+        return self.world
+
+    def settle_in_slices(self) -> Generator[None, None, None]:
+        """Settle the world at the current instant; yields between slices of work."""
         while True:
             with suppress(SliceEnded):
-                return self.settle()
+                self.settle()
+                return
+            yield
 
     def settle_slice(self) -> World:
         """The world, at most one slice of actions nearer to the current instant."""
@@ -214,10 +225,23 @@ class HostedWorld:
 
     def settle_without_use(self) -> World:
         """The world, at most one slice of actions nearer to the current instant; it does not count as used."""
-        before = self.used_at
-        world = self.settle_slice()
-        self.used_at = before
-        return world
+        self.settle_partly(SLICE)
+        return self.world
+
+    def settle_partly(self, most: int) -> int:
+        """Carry out at most `most` due actions, which does not count as use.
+
+        Returns:
+            How many more actions there could have been.
+        """
+        if self.is_settling:
+            return most
+        try:
+            left = self.world.reach(self._system(), most)
+        except SliceEnded:
+            left = 0
+        self._report_forgotten()
+        return left
 
     def find_labels(self, organization: str) -> Mapping[str, Sequence[str]]:
         """The labels of an organization, by the name that the document uses in `x-extended-by`."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
     Place = tuple[str | int, ...]
 
-_MOST_PROBLEMS: Final = 100
+MOST_PROBLEMS: Final = 100
+"""The largest number of mistakes that are found in one scenario."""
 _LONGEST_ECHO: Final = 60
 _LARGEST: Final = 2**53
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -131,7 +132,7 @@ def find_problems(value: Any) -> list[Problem]:  # noqa: ANN401  JSON
     try:
         if _make_validator().is_valid(value):
             return []
-        return list(islice(_list_problems(_make_validator(), SCHEMA, value, ()), _MOST_PROBLEMS))
+        return list(islice(_list_problems(_make_validator(), SCHEMA, value, ()), MOST_PROBLEMS))
     except ValueError:
         return [Problem((), "the values are nested too deeply")]
 

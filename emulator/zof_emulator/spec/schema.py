@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jsonschema_rs
+from jsonschema_rs import ValidationErrorKind
 
 from zof_emulator.core.fields import describe_nearest
 from zof_emulator.core.instants import parse_rfc3339
@@ -65,6 +66,33 @@ def _is_timestamp(text: str) -> bool:
 def compile_schema(schema: Node) -> Callable[[Any], bool]:
     """The function that says whether a value is valid (JSON Schema 2020-12, formats and extensions asserted)."""
     return jsonschema_rs.Draft202012Validator(_translate_extensions(schema), validate_formats=True).is_valid
+
+
+class Misfit(NamedTuple):
+    """The first place at which a value is not valid."""
+
+    path: Sequence[str | int]
+    missing: str = ""
+    """The field that the object at this place lacks, if that is what is wrong."""
+    is_unknown: bool = False
+    """Whether the object at this place has a field that the schema does not know."""
+
+
+def compile_finder(schema: Node) -> Callable[[Any], Misfit | None]:
+    """The function that says where a value is not valid (JSON Schema 2020-12); None if it is valid."""
+    validate = jsonschema_rs.Draft202012Validator(schema).validate
+
+    def find(value: Any) -> Misfit | None:  # noqa: ANN401  JSON
+        try:
+            validate(value)
+        except jsonschema_rs.ValidationError as error:
+            missing = str(error.kind.as_dict()["property"]) if error.kind.name == "required" else ""
+            return Misfit(error.instance_path, missing, error.kind.name == "additionalProperties")
+        except ValueError:  # the value is nested deeper than the validator goes
+            return Misfit(())
+        return None
+
+    return find
 
 
 def _translate_extensions(node: Any) -> Any:  # noqa: ANN401  a JSON value
@@ -202,10 +230,7 @@ class ObjectRules:
         properties = self._schema["properties"]
         is_closed = self._schema.get("additionalProperties") is False
         for name in islice((name for name in value if is_closed and name not in properties), 1):
-            known = (
-                f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "it takes none"
-            )
-            yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=known)
+            yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=_describe_known(name, properties))
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
         yield from self._list_alternative_faults(value)
@@ -217,10 +242,24 @@ class ObjectRules:
 
     def _list_field_faults(self, name: str, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         try:
-            paths = [error.instance_path for error in self._validator.iter_errors({name: value})]
+            errors = list(self._validator.iter_errors({name: value}))
         except ValueError:  # the value is nested deeper than the validator goes
-            paths = [[name]]
-        yield from ((path, self._refuse_at(path, labels)) for path in paths if path)
+            yield [name], self._refuse_at([name], labels)
+            return
+        for error in errors:
+            path, kind = error.instance_path, error.kind
+            if self._unknown_first and path and isinstance(kind, ValidationErrorKind.AdditionalProperties):
+                yield path, self._refuse_unknown(path, kind.unexpected[0])
+            elif path:
+                yield path, self._refuse_at(path, labels)
+
+    def _refuse_unknown(self, path: Sequence[str | int], name: str) -> Refused:
+        """The refusal of an unknown field of an object at a place."""
+        schema = self._schema
+        for step in path:
+            schema = _follow(schema, step)
+        known = _describe_known(name, schema["properties"])
+        return Refused("unknown_field", _format_path([*path, _cut(name)]), known=known)
 
     def _refuse_at(self, path: Sequence[str | int], labels: Labels) -> Refused:
         schema = self._schema
@@ -262,6 +301,11 @@ def _follow(schema: Node, step: str | int) -> Node:
 def _format_path(steps: Sequence[str | int]) -> str:
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return path.removeprefix(".")
+
+
+def _describe_known(name: str, properties: Node) -> str:
+    """What may stand in the place of an unknown name."""
+    return f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "it takes none"
 
 
 def _cut(name: str) -> str:
