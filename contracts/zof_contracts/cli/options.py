@@ -39,12 +39,15 @@ class ReportFormats(click.ParamType[Any]):
 
     name = "text,json,…"
 
+    def __init__(self, formats: Sequence[str] = REPORT_FORMATS) -> None:
+        self._formats = formats
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401
         """Return the formats without duplicates, in the order given."""
         words = value.split(",") if isinstance(value, str) else value
         names = tuple(dict.fromkeys(str(word).strip() for word in words if str(word).strip()))
-        if unknown := [name for name in names if name not in REPORT_FORMATS]:
-            self.fail(f"unknown report {unknown[0]!r}: use {', '.join(REPORT_FORMATS)}", param, ctx)
+        if unknown := [name for name in names if name not in self._formats]:
+            self.fail(f"unknown report {unknown[0]!r}: use {', '.join(self._formats)}", param, ctx)
         return names
 
 

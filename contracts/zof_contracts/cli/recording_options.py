@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _FORMATS: Final = tuple(name for name in REPORT_FORMATS if name != "har")
+"""The formats of reports on recorded traffic; a HAR file would only repeat the recording."""
 
 _SOURCES: Final[list[Decorator]] = [
     click.argument("files", metavar="[FILE]...", nargs=-1),
@@ -64,7 +65,7 @@ _FINDINGS: Final[list[Decorator]] = [
 _REPORTS: Final[list[Decorator]] = [
     click.option(
         "--report",
-        type=ReportFormats(),
+        type=ReportFormats(_FORMATS),
         default="text",
         show_default=True,
         help=f"Reports to write: {', '.join(_FORMATS)}. text goes to standard output, the others to files.",

@@ -98,6 +98,7 @@ def test_a_good_client_ends_with_status_0() -> None:
         (["--url", "http://127.0.0.1:1"], b""),
         (["--url", "nothing"], b""),
         (["-", "--base-url", "ftp://x"], b"x"),
+        (["-", "--report", "har"], b"x"),
     ],
 )
 def test_what_cannot_be_read_ends_with_status_2(
