@@ -24,6 +24,8 @@ _NOT_FOUND: Final = 404
 _INVALID: Final = frozenset({400, 422})
 _DOCUMENTED: Final = frozenset({("environment", "staging"), ("environment", "production")})
 """Values that are in every deployment, whatever the user gave."""
+_FORMS: Final = tuple({"project_id", "environment", tests} for tests in ("test_case_ids", "test_suite_id"))
+"""The fields of a well-formed start."""
 _URL: Final = "url"
 _LONGEST: Final = 200
 
@@ -48,6 +50,8 @@ class ArgumentCheck:
                 self._options.setdefault(("test_case_ids", case), option)
         self._untested = set(self._options)
         """The values that the target has not accepted yet."""
+        self._has_started = False
+        """Whether any start with values of the user has succeeded."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange.
@@ -69,13 +73,14 @@ class ArgumentCheck:
             return
         if answer.ok:
             self._untested -= set(given)
+            self._has_started = True
         elif self._untested & set(given) and (reason := self._explain(given, answer)):
             self._refuse(reason, answer)
 
     def _explain(self, given: list[Value], answer: Response) -> str:
         """Which argument the refusal is about; empty if it may be a defect."""
         if answer.status == _FORBIDDEN:
-            return "does not let the key (--key) start runs"
+            return "" if self._has_started else "does not let the key (--key) start runs"
         if answer.status != _NOT_FOUND and answer.status not in _INVALID:
             return ""
         if named := _find_named(given, answer):
@@ -113,9 +118,14 @@ def _read_body(body: bytes) -> Any:  # noqa: ANN401  a JSON value
 
 
 def _list_values(body: Any) -> Iterator[Value]:  # noqa: ANN401  a JSON value
-    """Yield the values of a start, each item of an array by itself."""
-    for name, value in body.items() if isinstance(body, dict) else ():
-        for each in value if isinstance(value, list) else [value]:
+    """Yield the values of a well-formed start, each case by itself; none of a body that a target has to refuse."""
+    if not isinstance(body, dict) or body.keys() not in _FORMS:
+        return
+    for name, value in body.items():
+        is_list = name == "test_case_ids"
+        if isinstance(value, list) is not is_list:
+            return
+        for each in value if is_list else [value]:
             yield name, each if isinstance(each, str) else ""
 
 
