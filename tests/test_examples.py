@@ -197,6 +197,7 @@ TOO_LATE: Final = {"to": "2025-12-31T00:00:00Z"}
 
 PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     "key_missing": lambda asked, zof: asked.send(zof, key=None),
+    "key_repeated": lambda asked, zof: asked.send(zof, headers=[JSON, ("authorization", f"Bearer {ADMIN}")]),
     "key_invalid": lambda asked, zof: asked.send(zof, key="zof_test_nobody"),
     "key_expired": lambda asked, zof: asked.send(zof, key=EXPIRED),
     "permission_missing": _powerless,

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.limits import Rate
+from zof_emulator.core.refusal import Refused
 from zof_emulator.core.tenants import DEFAULT, PERMITS, Key, Role
 
 from tests.zof import CI, EXPIRED, STAGING, VIEWER, Answer, Zof
@@ -65,9 +66,9 @@ def use_up_window(zof: Zof) -> Answer:
     return answer
 
 
-def send_unreadable(zof: Zof) -> Answer:
-    """The answer to what is not HTTP, as the server sends it."""
-    content, headers = zof.app.answer_unreadable()
+def send_unreadable(zof: Zof, refused: Refused) -> Answer:
+    """The answer to what is refused before it is a request, as the server sends it."""
+    content, headers = zof.app.answer_unreadable(refused)
     return Answer(400, headers, content)
 
 
@@ -183,7 +184,9 @@ OUTSIDE: Final[Mapping[str, Exchange]] = {
     "no control": _control("GET", "/nothing"),
     "no such method": _control("DELETE", "/clock"),
     "control from afar": _control("GET", "/clock", client=FAR),
-    "not HTTP": send_unreadable,
+    "not HTTP": lambda zof: send_unreadable(zof, Refused("not_http")),
+    "a head that is too long": lambda zof: send_unreadable(zof, Refused("head_too_long", limit=131_072)),
+    "an unknown transfer coding": lambda zof: send_unreadable(zof, Refused("unknown_transfer_coding")),
 }
 """The exchanges outside the API, and those of bytes that are no request."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TOKEN: Final = "a-token-of-nobody"  # noqa: S105  it is the test's own
 ANYWHERE: Final = "0.0.0.0"  # noqa: S104  nothing listens
+CROSS_SITE: Final = ("sec-fetch-site", "cross-site")
 CLIENTS: Final = ("127.0.0.1", "::1", "192.0.2.7", "")
 
 
@@ -122,6 +123,29 @@ def test_foreign_origin(origin: str, token: str) -> None:
     zof = Zof(token=token)
     more = {"authorization": f"Bearer {token}"} if token else {}
     assert ask(zof, origin=origin, **more).error == (403, "forbidden", None)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "none", "unheard-of", ""])
+@pytest.mark.parametrize("world", ["", "/w/a"])
+def test_site_of_a_request_without_an_origin(site: str, world: str) -> None:
+    """A request that a page of another site caused changes nothing; reading is harmless, as the page gets no answer."""
+    zof, headers = Zof(), [("sec-fetch-site", site)]
+    before = zof.tell("GET", "/worlds").content
+    answer = zof.send("POST", f"{world}/_emulator/reset", key=None, headers=headers)
+    if site in {"same-origin", "none"}:
+        assert answer.status == 200
+    else:
+        assert answer.error == (403, "forbidden", None)
+        assert zof.tell("GET", "/worlds").content == before
+    assert zof.send("GET", f"{world}/_emulator/clock", key=None, headers=headers).status == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_an_origin_that_is_let_in_from_another_site(site: str) -> None:
+    """An origin that `--cors` names may change something, although it is another site."""
+    zof = Zof(cors=("https://app.test",))
+    headers = [("sec-fetch-site", site), ("origin", "https://app.test")]
+    assert zof.send("POST", "/_emulator/reset", key=None, headers=headers).status == 200
 
 
 @pytest.mark.parametrize(
@@ -301,6 +325,7 @@ ELSEWHERE: Final[dict[str, Callable[[], Answer]]] = {
     "not_loopback": lambda: ask(Zof(host=ANYWHERE), client="192.0.2.7"),
     "foreign_host": lambda: ask(Zof(), host="evil.test"),
     "foreign_origin": lambda: ask(Zof(), origin="https://evil.test"),
+    "foreign_site": lambda: Zof().send("POST", "/_emulator/reset", key=None, headers=[CROSS_SITE]),
     "too_many_worlds": lambda: Zof(max_worlds=1).send("GET", "/w/a/v1/runs"),
     "unknown_path": lambda: ask(Zof(), "/_emulator/nothing"),
     "method_not_allowed": lambda: Zof().send("GET", "/_emulator/reset"),

@@ -158,7 +158,7 @@ def finish(call: Call) -> int:
 
 def shorten(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     """Set the number of actions of a slice."""
-    for module in ("core.auto_clock", "core.world"):
+    for module in ("core.auto_clock", "http.hosted_world", "control.operations"):
         monkeypatch.setattr(f"zof_emulator.{module}.SLICE", length)
 
 
@@ -273,6 +273,7 @@ def test_a_world_with_many_runs_begins_in_slices(
         zof = Zof(seed=5)
         if path == "/reset":
             assert zof.tell("PUT", "/scenario", {"scenario": HISTORY}).status == 200
+            assert zof.select_world("other").get("/runs").status == 200
         monkeypatch.setattr("zof_emulator.core.history.SLICE", length)
         made = Call(zof, method, f"/_emulator{path}", body=json.dumps(body).encode())
         steps = finish(made)
@@ -280,6 +281,81 @@ def test_a_world_with_many_runs_begins_in_slices(
         assert made.answer.status in {200, 201}
         found.append((made.answer.content, zof.send("GET", f"{name}/_emulator/snapshot").content))
     assert found[0] == found[1]
+
+
+def late_worlds(count: int) -> Zof:
+    """An emulator with worlds in which 100 actions and more are due."""
+    now = [EPOCH]
+    zof = Zof(clock="real", system=partial(max, now))
+    for place in range(count):
+        zof.select_world(f"w{place}").start(*CASES[:100])
+    now.append(EPOCH + 24 * 3_600_000)
+    return zof
+
+
+def test_a_list_of_worlds_costs_one_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listing worlds carries out at most one slice of due actions in all, and the next lists carry out the rest."""
+    zof = late_worlds(3)
+    shorten(monkeypatch, 50)
+    ended = []
+    for _ in range(8):
+        assert zof.tell("GET", "/worlds").status == 200
+        runs = [hosted.world.runs[2] for hosted in list(zof.app.worlds)[1:]]
+        ended.append(sum(len(run.outcomes) for run in runs))
+    assert ended == [49, 99, 148, 198, 247, 297, 300, 300]  # the start of each run is an action too
+
+
+def test_a_fork_of_a_late_world_is_made_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world in which much is due is brought up to date in slices before it is forked."""
+    zof = late_worlds(1)
+    shorten(monkeypatch, 5)
+    fork = Call(zof, "POST", "/_emulator/worlds/w0/fork", body=b'{"name": "fork"}')
+    steps = 1
+    while not fork.step():
+        steps += 1
+        assert Call(zof, "GET", "/_emulator/health").step()
+    assert steps > 20
+    assert zof.select_world("fork").get("/runs", limit=1).json["data"][0]["completed_at"] is not None
+
+
+def test_a_world_of_a_request_begins_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request to a world creates it in slices; one world at a time is made, and others are served."""
+    found = []
+    for length in (20, 1 << 30):
+        zof = Zof(seed=5, max_worlds=3)
+        assert zof.tell("PUT", "/scenario", {"scenario": HISTORY}).status == 200
+        monkeypatch.setattr("zof_emulator.core.history.SLICE", length)
+        paths = ("/w/a/v1/runs", "/w/a/v1/runs", "/w/b/v1/runs", "/w/c/_emulator/clock")
+        first, *others = (Call(zof, "GET", path) for path in paths)
+        steps = 1
+        while not first.step():
+            steps += 1
+            for path, status in (("/_emulator/health", 200), ("/v1/runs", 200), ("/w/a/v1/nothing", 404)):
+                served = Call(zof, "GET", path)
+                assert served.step()
+                assert served.answer.status == status
+            assert not any(other.step() for other in others)
+        assert (steps > 50) == (length == 20)
+        while not all(other.has_ended for other in others):
+            for other in others:
+                assert other.has_ended or other.step() or steps > 1
+        assert [one["name"] for one in zof.tell("GET", "/worlds").json["data"]] == ["default", "a", "b"]
+        assert zof.select_world("d").get("/runs").status == 409
+        content = zof.select_world("a").tell("GET", "/snapshot").content
+        found.append((content, *(one.answer.content for one in (first, *others))))
+    assert found[0] == found[1]
+
+
+def test_a_world_that_is_given_up_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the server drops the request that creates a world, the world does not exist, and others can be created."""
+    zof = Zof(max_worlds=2)
+    assert zof.tell("PUT", "/scenario", {"scenario": HISTORY}).status == 200
+    monkeypatch.setattr("zof_emulator.core.history.SLICE", 20)
+    call = Call(zof, "GET", "/w/a/v1/runs")
+    assert not call.step()
+    call._coroutine.close()  # noqa: SLF001  as a server does when it ends
+    assert zof.tell("GET", "/worlds/a").status == 404
+    assert zof.select_world("b").get("/runs").status == 200
 
 
 def test_a_new_scenario_that_is_given_up_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

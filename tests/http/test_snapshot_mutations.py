@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from functools import cache
 from typing import Any, Final
@@ -147,12 +148,42 @@ LIES: Final[dict[str, Mutation]] = {
 }
 
 
+BLAMED_ELSEWHERE: Final = {
+    "a delivery that never comes",
+    "a place that is never filled",
+    "a rank that another run has",
+    "a run of the future",
+    "an owner that does not exist",
+}
+"""The lies for which another part is blamed, with which the changed one does not agree."""
+WHY: Final = re.compile(
+    r"The snapshot cannot be read: ("
+    r"the value of world[A-Za-z0-9_.\[\]-]* is invalid|"
+    r"world[A-Za-z0-9_.\[\]-]+ does not agree with the other parts of the world|"
+    r"world[A-Za-z0-9_.\[\]-]+ is missing(?: before world.runs)?|world[A-Za-z0-9_.\[\]-]* has an unknown field|"
+    r"world[A-Za-z0-9_.\[\]-]+ has a number with a fraction, or is nested too deeply)\."
+)
+"""The refusals of a world, each of which names the field."""
+
+
+@settings(max_examples=150)
+@given(clock=st.sampled_from(CLOCKS), which=st.lists(st.integers(0, 99_999), min_size=1, max_size=2))
+def test_a_refusal_names_the_field(clock: str, which: list[int]) -> None:
+    """A changed snapshot that is refused is refused in plain words, which name the field."""
+    answer = put(Zof(clock=clock, deliveries=RecordedDeliveries(())), mutate_snapshot(clock, which))
+    message = "" if answer.status == 200 else answer.json["error"]["message"]
+    assert not message or WHY.fullmatch(message), message
+
+
 @pytest.mark.parametrize("lie", sorted(LIES))
 def test_each_kind_of_lie(lie: str) -> None:
-    """A snapshot whose parts contradict one another is refused in one line, and changes nothing."""
+    """A snapshot whose parts contradict one another is refused in words that name the part, and changes nothing."""
     zof = Zof(clock="auto")
     before = take_snapshot(zof)
     answer = put(zof, sign_snapshot(LIES[lie].apply(deepcopy(rich("auto")))))
     assert answer.error[:2] == (400, "invalid_request"), answer.content
-    assert answer.json["error"]["message"].isprintable()
+    path, message = LIES[lie].path, answer.json["error"]["message"]
+    assert WHY.fullmatch(message), message
+    if lie not in BLAMED_ELSEWHERE:
+        assert f"world.{path[0]}" in message, message
     assert take_snapshot(zof) == before

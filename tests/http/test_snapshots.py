@@ -11,13 +11,14 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zof_emulator.control.snapshot_reader import SnapshotReader
 from zof_emulator.core.catalogue import Order
 from zof_emulator.core.limits import Rate, RateScope
 from zof_emulator.core.tenants import DEFAULT
 
 from tests.http.stories import answer_story, list_api_answers, stories
 from tests.http.test_slices import Call
-from tests.zof import Answer, Zof
+from tests.zof import STAGING, Answer, Zof
 
 RATES: Final = st.sampled_from(
     [Rate(limit=1_000), Rate(limit=9), Rate(limit=9, scope=RateScope.ORGANIZATION), Rate(limit=3, burst=4)]
@@ -59,6 +60,17 @@ def test_goes_on_as_the_original(  # noqa: PLR0913, PLR0917  what a world has
     answer_story(other, ["start", "start once"])
     assert put(other, take_snapshot(one)).status == 200
     assert list_api_answers(other, after) == list_api_answers(one, after)
+
+
+def test_an_event_that_no_webhook_can_name() -> None:
+    """A snapshot in which an endpoint or a rule names a type to which nobody can subscribe is refused."""
+    zof = Zof()
+    assert zof.post("/webhooks", {"url": "http://127.0.0.1:9/x", "events": ["run.failed"]}).status == 201
+    assert zof.tell("POST", "/delivery-rules", {"action": "drop", "type": "run.failed"}).status == 201
+    for part in ("endpoints", "rules"):
+        state = json.loads(take_snapshot(zof))["world"]
+        state["outbox"][part] = json.loads(json.dumps(state["outbox"][part]).replace("run.failed", "run.provisioned"))
+        assert put(Zof(), sign_snapshot(state)).status == 400
 
 
 @settings(max_examples=30)
@@ -146,6 +158,12 @@ def sign_snapshot(world: Any, **other: object) -> bytes:  # noqa: ANN401  a JSON
     return orjson.dumps({"format": "zof-emulator-world", "version": 4, "sha256": digest, "world": world} | other)
 
 
+def sign_text(world: bytes) -> bytes:
+    """A snapshot with this text as its world, and the right digest."""
+    digest = sha256(world).hexdigest()
+    return b'{"format":"zof-emulator-world","version":4,"world":%b,"sha256":"%b"}' % (world, digest.encode())
+
+
 @pytest.mark.parametrize("version", [0, 1, 99, -1])
 def test_another_version(version: int) -> None:
     """A snapshot of another version is refused, and the message names both versions."""
@@ -218,6 +236,25 @@ def test_others_are_served_while_a_snapshot_is_restored() -> None:
     assert steps > len(snapshot) // (1 << 16) + 3
 
 
+def test_others_are_served_while_kept_answers_are_written() -> None:
+    """The answers that a world keeps for repeated requests are written in slices; the snapshot is restored whole."""
+    zof = Zof(rate=Rate(limit=1_000))
+    cases = {**STAGING, "test_case_ids": [f"tc_{number}" for number in range(500)]}
+    for number in range(40):
+        assert zof.post("/runs", cases, idempotency_key=f"key-{number}").status == 201
+    written = Call(zof, "GET", "/_emulator/snapshot")
+    steps = 1
+    while not written.step():
+        steps += 1
+    assert steps > 4
+    snapshot = written.answer.content
+    assert len(json.loads(snapshot)["world"]["answers"]) == 40
+    other = Zof()
+    assert put(other, snapshot).status == 200
+    assert take_snapshot(other) == snapshot
+    assert other.post("/runs", cases, idempotency_key="key-39").headers["idempotency-replayed"] == "true"
+
+
 def test_others_are_served_while_a_world_is_forked() -> None:
     """A fork of a large world is made in slices; it is there when it is complete, and equals its parent."""
     zof = many_runs(5_000)
@@ -246,6 +283,14 @@ def test_a_restore_takes_memory_once() -> None:
     assert peak - now < len(snapshot) / 3
 
 
+def test_a_window_of_an_unknown_key() -> None:
+    """A snapshot may hold the rate limit of a key that this emulator does not know; the next snapshot holds it too."""
+    world = json.loads(SNAPSHOT)["world"]
+    saved = sign_snapshot(world | {"limits": {"0" * 24: [world["now"], 1, False]}})
+    assert put(TARGET, saved).status == 200
+    assert json.loads(take_snapshot(TARGET))["world"] == json.loads(saved)["world"]
+
+
 def test_white_space_changes_nothing() -> None:
     """A snapshot with other white space between its values is the same snapshot."""
     assert put(TARGET, json.dumps(json.loads(SNAPSHOT), indent=2).encode()).status == 200
@@ -255,10 +300,28 @@ def test_white_space_changes_nothing() -> None:
 def test_runs_come_last() -> None:
     """A world whose runs come before another part is refused, since that part decides whether they are valid."""
     world = json.loads(SNAPSHOT)["world"]
-    assert "no valid world" in restore_refused(sign_snapshot({"runs": world.pop("runs"), **world}))
+    assert "world.config is missing before world.runs" in restore_refused(
+        sign_snapshot({"runs": world.pop("runs"), **world})
+    )
 
 
 def test_a_repeated_part_is_refused() -> None:
     """A world that names a part twice is refused, and a document that names a field twice."""
     assert "world is given twice" in restore_refused(SNAPSHOT[:-1] + b',"world":{}}')
-    restore_refused(SNAPSHOT.replace(b'"started":', b'"started":0,"started":'))
+    world = orjson.dumps(json.loads(SNAPSHOT)["world"])
+    twice = world.replace(b'"started":', b'"started":0,"started":')
+    assert "world.started is given twice" in restore_refused(sign_text(twice))
+    assert "world.runs is not its last part" in restore_refused(sign_text(world[:-1] + b',"more":1}'))
+
+
+def test_a_value_that_is_too_long() -> None:
+    """A document in which a value is longer than any snapshot has it is refused as such, and not as malformed."""
+    for content in ({"format": "x" * 100_000}, [1] * 100_000, {"world": {"runs": [["x" * (1 << 20)]]}}):
+        assert "a value in it is longer than in any snapshot" in restore_refused(orjson.dumps(content))
+
+
+def test_repeated_fields_are_counted_once() -> None:
+    """A field that is given many times takes the memory of one."""
+    reader = SnapshotReader()
+    reader.feed(b"{" + b",".join([b'"format":1'] * 500) + b"}")
+    assert reader.finish() == ({"format": 1}, ("format",))

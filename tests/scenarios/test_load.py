@@ -22,7 +22,7 @@ from zof_emulator.scenarios.load import (
     load_scenario,
     read_builtin,
 )
-from zof_emulator.scenarios.schema import SCHEMA, SETTINGS, find_problems
+from zof_emulator.scenarios.schema import MOST_PROBLEMS, SCHEMA, SETTINGS, find_problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +94,18 @@ MISTAKES: Final[dict[str, tuple[str, list[str]]]] = {
     "an unknown event": (
         "webhooks:\n  - url: http://127.0.0.1/\n    events: [run.fail]\n",
         ['4: webhooks[0].events[0]: "run.fail" is not one of'],
+    ),
+    "an event that no webhook can name": (
+        "webhooks:\n  - url: http://127.0.0.1/\n    events: [run.provisioned]\n",
+        ['4: webhooks[0].events[0]: "run.provisioned" is not one of run.started, run.completed, run.failed,'],
+    ),
+    "an environment less than the base needs": (
+        "base: default\norganizations:\n  - id: org_abc\n    environments: [qa, staging]\n",
+        ["5: organizations[0].environments: the ended runs of the base default need the environment production;"],
+    ),
+    "a project that the base needs": (
+        "base: default\nprojects:\n  - {id: proj_abc, organization: org_other}\n",
+        ["4: projects[0]: the ended runs of the base default need the project proj_abc of org_abc;"],
     ),
     "a webhook with the ID of a generated one": (
         "webhooks:\n  - {id: wh_0123456789abcdef, url: 'http://127.0.0.1/', events: [run.failed]}\n",
@@ -216,6 +228,21 @@ def test_a_mistake(name: str, tmp_path: Path) -> None:
         assert line.startswith(f"{file}:{beginning}")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"base": "default", "environments": ["production"]},
+        {"base": "default", "organizations": [{"id": "org_other", "environments": ["qa"]}]},
+        {"base": "empty", "projects": [{"id": "proj_abc", "organization": "org_other"}]},
+    ],
+)
+def test_what_the_base_does_not_need(value: dict[str, Any]) -> None:
+    """The environments and projects of an organization without ended runs may be chosen freely."""
+    organizations = value.get("organizations", [])
+    more = [] if organizations else [{"id": "org_abc", "environments": ["staging"]}, {"id": "org_other"}]
+    assert load_object({**value, "organizations": organizations + more}).scenario.data is not None
+
+
 @pytest.mark.parametrize("value", [None, 1, "x", [], [{}], {"outcomes": {}}, {"a" * 500: 1}])
 def test_no_scenario(value: object) -> None:
     """A value that is no mapping, or has a part of another type, is refused."""
@@ -232,8 +259,8 @@ values: Final = st.recursive(
 
 @given(part=st.sampled_from(sorted(SCHEMA["properties"])), value=values)
 def test_any_value_of_any_part(part: str, value: object) -> None:
-    """A part with any value, and a list that holds any value, is accepted or refused, and nothing else happens."""
-    for given_value in (value, [value]):
+    """A part with any value, and a list that holds it once or often, is accepted or refused."""
+    for given_value in (value, [value], [value] * (MOST_PROBLEMS + 1)):
         with suppress(UnusableScenario):
             load_object({part: given_value})
 

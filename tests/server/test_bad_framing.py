@@ -181,6 +181,10 @@ def test_expect_continue_with_too_much(world: World) -> None:
         (b"Transfer-Encoding: xchunked",),
         (b"Transfer-Encoding: chunked, gzip",),
         (b"Transfer-Encoding: gzip",),
+        (b"Transfer-Encoding: gzip, chunked",),
+        (b"Transfer-Encoding: gzip", CHUNKED),
+        (b"Transfer-Encoding: identity",),
+        (b"Transfer-Encoding: chunked;x=1",),
         (b"Transfer-Encoding : chunked",),
         (b"Content-Length : 2",),
     ],
@@ -192,6 +196,23 @@ def test_a_length_that_is_none(world: World, lines: Sequence[bytes]) -> None:
         wire.send(request("POST", "/v1/runs", b"", *lines) + b"{}" + LIST)
         assert wire.answer().refusal == BAD
         assert wire.rest() == b""
+
+
+@pytest.mark.parametrize("value", [b"gzip, chunked", b"gzip", b"identity"])
+def test_an_unknown_transfer_coding(world: World, value: bytes) -> None:
+    """A request with a transfer coding that the server does not undo is refused, and the message says so."""
+    answer = ask(world.port, request("GET", "/v1/runs", b"", b"Transfer-Encoding: " + value) + chunks())
+    assert answer.refusal == BAD
+    assert "transfer coding other than chunked" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("value", [b"chunked", b"Chunked", b"\t, chunked "])
+def test_the_known_transfer_coding(world: World, value: bytes) -> None:
+    """The coding `chunked` is taken in any case, and with empty elements beside it."""
+    lines = (b"Transfer-Encoding: " + value, b"Content-Type: application/json")
+    world.record_accepted(
+        ask(world.port, request("POST", "/v1/runs", b"", *lines) + chunks(json.dumps(START).encode()))
+    )
 
 
 def test_a_length_beyond_reach(world: World) -> None:

@@ -60,8 +60,11 @@ def test_an_unknown_method(world: World, method: str) -> None:
         b"CONNECT zof.test:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /v1/runs HTTP/1.2\r\n\r\n",
         b"GET /v1/runs HTTP/x\r\n\r\n",
+        request("GET", "/v1/runs", version=b"HTTP/2.0"),
+        request("GET", "/v1/runs", version=b"HTTP/0.9"),
+        b"GET /v1/runs\r\n\r\n",
     ],
-    ids=["HTTP/2", "TLS", "NUL", "SSH", "a proxy's", "HTTP/1.2", "HTTP/x"],
+    ids=["HTTP/2", "TLS", "NUL", "SSH", "a proxy's", "HTTP/1.2", "HTTP/x", "HTTP/2.0", "HTTP/0.9", "no version"],
 )
 def test_another_protocol(world: World, content: bytes) -> None:
     """Bytes that are not HTTP/1 are 400, and the connection ends."""
@@ -162,7 +165,9 @@ def test_a_huge_header(world: World) -> None:
     """A head of far more than 128 KiB is 400."""
     with Wire(world.port) as wire:
         wire.pour([b"GET /v1/runs HTTP/1.1\r\nX: ", b"a" * MIB, b"\r\n\r\n"])
-        assert wire.answer().refusal == BAD
+        answer = wire.answer()
+        assert answer.refusal == BAD
+        assert "longer than 131072 bytes" in answer.json["error"]["message"]
 
 
 def test_a_huge_header_that_ends_with_the_segment(world: World) -> None:

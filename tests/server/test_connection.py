@@ -149,7 +149,7 @@ class Line:
                 await send(one)
 
         config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, timeout_keep_alive=PATIENCE)
-        made = kind or make_connection_type(lambda: (b"no HTTP", ()))
+        made = kind or make_connection_type(lambda _refused: (b"no HTTP", ()))
         self.connection: Connection = made(config, ServerState(), {}, self.loop)  # type: ignore[arg-type]
         self.connection.connection_made(self.transport)
 

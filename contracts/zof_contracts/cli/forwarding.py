@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zof_contracts.cli.option_checks import check_ca_file
 from zof_contracts.cli.reports import prepare_folder, write_reports
 from zof_contracts.cli.terminal import hold_signals, print_notice, print_text
 from zof_contracts.coverage.report import render_html, render_text
@@ -63,6 +64,7 @@ def _read_settings(options: Mapping[str, Any]) -> ProxySettings:
         raise click.UsageError(
             f"invalid --upstream: the path {upstream.path} cannot be added to requests; give it to the client instead"
         )
+    check_ca_file(str(options["ca_file"] or ""))
     token = options["token"]
     if token and (len(token) < _SHORTEST_TOKEN or not all("!" <= each <= "~" for each in token)):
         raise click.UsageError(f"invalid --token: use at least {_SHORTEST_TOKEN} printable ASCII characters")

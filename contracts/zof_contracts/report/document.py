@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_contracts.contract.rules import NEEDS
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report.curl import write_script
+from zof_contracts.report.doubts import describe_doubt
 from zof_contracts.report.escape import escape_controls
 from zof_contracts.target.redaction import MIN_KEY, Redactor
 
@@ -228,6 +229,7 @@ def _describe_finding(verification: Verification, finding: Finding, *others: Fin
         "place": finding.place,
         "expected": finding.expected,
         "got": finding.got,
+        "unless": describe_doubt(finding),
         "times": finding.times,
         "flaky": finding.flaky,
         "known": finding.key in verification.known,

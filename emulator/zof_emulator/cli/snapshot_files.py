@@ -49,7 +49,7 @@ def load_snapshot(hosted: HostedWorld, file: Path) -> None:
     reader = SnapshotReader()
     try:
         with file.open("rb") as source:
-            while not reader.is_malformed and (piece := source.read(_PIECE)):
+            while not reader.is_refused and (piece := source.read(_PIECE)):
                 reader.feed(piece)
         value, _ = reader.finish()
         for _ in snapshots.restore(hosted, {**value, **reader.parts} if isinstance(value, dict) else {}):

@@ -26,7 +26,11 @@ _NUMERIC: Final = frozenset(".eE+-")
 
 
 class MalformedError(ValueError):
-    """The text is no JSON, or a value is longer than it may be."""
+    """The text is no JSON."""
+
+
+class TooLongError(ValueError):
+    """A value is longer than it may be."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -98,13 +102,13 @@ class JsonPieces:
                     raise
             else:
                 if end - self._at > most:
-                    raise MalformedError("a value is too long")
+                    raise TooLongError("a value is too long")
                 is_cut = end == len(self._text) or (self._text[end] in _NUMERIC and end + _CUT > len(self._text))
                 if is_last or not is_cut:
                     self._at = end
                     return value
             if length > most:
-                raise MalformedError("a value is too long")
+                raise TooLongError("a value is too long")
             yield from self._await(length)
 
     def read_object(self, read: Callable[[str], Parsing]) -> Parsing:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.control import clock, config, deliveries, faults, journal, scenarios, snapshots
 from zof_emulator.control.snapshot_reader import SnapshotReader
+from zof_emulator.core.timeline import SLICE
 from zof_emulator.handlers import views
-from zof_emulator.handlers.messages import Document, Reply, Request, Waiting, carry_out
+from zof_emulator.handlers.messages import Document, Reply, Request, Waiting
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from zof_emulator.control.journal_filters import KnownNames
     from zof_emulator.core.world import World
@@ -60,7 +61,7 @@ def build_table(
             "listWorlds": lambda hosted, request: _list_worlds(worlds, hosted, request),
             "createWorld": lambda hosted, request: _create_world(worlds, hosted, request),
             "getWorld": lambda hosted, request: Reply(
-                200, Document(_show_world(worlds.find(request.id), _find_root(hosted, request)))
+                200, Document(_show_settled_world(worlds.find(request.id), _find_root(hosted, request)))
             ),
             "deleteWorld": lambda hosted, request: _delete_world(worlds, hosted, request),
             "forkWorld": lambda hosted, request: _fork_world(worlds, hosted, request),
@@ -97,16 +98,16 @@ def _reset(hosted: HostedWorld, request: Request) -> Slices:
 
 
 def _list_worlds(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Reply:
-    root = _find_root(hosted, request)
-    return Reply(200, Document({"data": [_show_world(one, root) for one in worlds]}))
+    """All worlds, which are together at most one slice of actions nearer to the current instant."""
+    root, left, shown = _find_root(hosted, request), SLICE, []
+    for one in worlds:
+        left = one.settle_partly(left)
+        shown.append(_show_world(one, root))
+    return Reply(200, Document({"data": shown}))
 
 
-def _create_world(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Reply | Waiting:
+def _create_world(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Slices:
     """A world is made in slices, and is there when it is complete."""
-    return carry_out(_create_in_slices(worlds, hosted, request))
-
-
-def _create_in_slices(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Generator[None, None, Reply]:
     given = dict(request.body)
     name = given.pop("name")
     chosen = scenarios.choose_config(worlds.default.config, given)
@@ -114,34 +115,30 @@ def _create_in_slices(worlds: WorldRegistry, hosted: HostedWorld, request: Reque
     return Reply(201, Document(_show_world(created, _find_root(hosted, request))))
 
 
-def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Reply | Waiting:
+def _fork_world(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Slices:
     """A fork is made in slices, and is there when it is complete."""
     parent, name = worlds.find(request.id), request.body["name"]
-    parent.settle_wholly()
+    yield from parent.settle_in_slices()
     worlds.check_new(name)
-    copying = snapshots.copy_world(parent)
-
-    def go_on() -> Reply | Waiting:
-        try:
-            next(copying)
-        except StopIteration as finished:
-            found = worlds.create(name, parent.config)
-            found.restore(finished.value)
-            return Reply(201, Document(_show_world(found, _find_root(hosted, request))))
-        return Waiting(go_on, is_slice=True)
-
-    return go_on()
+    copy = yield from snapshots.copy_world(parent)
+    created = worlds.create_copy(name, parent, copy)
+    return Reply(201, Document(_show_world(created, _find_root(hosted, request))))
 
 
 def _delete_world(worlds: WorldRegistry, hosted: HostedWorld, request: Request) -> Reply:
-    gone = _show_world(worlds.find(request.id), _find_root(hosted, request))
+    gone = _show_settled_world(worlds.find(request.id), _find_root(hosted, request))
     worlds.delete(request.id)
     return Reply(200, Document(gone))
 
 
+def _show_settled_world(hosted: HostedWorld, root: str) -> dict[str, Any]:
+    """A world as JSON, at most one slice of actions nearer to the current instant."""
+    hosted.settle_without_use()
+    return _show_world(hosted, root)
+
+
 def _show_world(hosted: HostedWorld, root: str) -> dict[str, Any]:
-    world = hosted.settle_without_use()
-    journal = hosted.journal
+    world, journal = hosted.world, hosted.journal
     return {
         "name": hosted.name or DEFAULT,
         "base_url": f"{root}{hosted.mount}{views.PREFIX}",

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from zof_emulator.control.json_pieces import JsonPieces, MalformedError
-from zof_emulator.control.snapshot_schema import is_run, is_world
+from zof_emulator.control.json_pieces import JsonPieces, MalformedError, TooLongError
+from zof_emulator.control.snapshot_schema import find_invalid_value, is_run, write_path
 from zof_emulator.core.refusal import Refused
 from zof_emulator.core.snapshot import read_run
-from zof_emulator.core.snapshot_check import check_run
+from zof_emulator.core.snapshot_check import InvalidPart, check_run
 from zof_emulator.scenarios.schema import is_saved_scenario
 
 if TYPE_CHECKING:
@@ -33,14 +33,12 @@ _MOST_FIELD: Final = 1 << 16
 """The largest number of characters of a field that is not the world."""
 _MOST_PART: Final = 1 << 62
 """Parts of a world have no bound of their own; that of the whole document holds."""
-_NO_WORLD: Final = "its content is no valid world"
-_LONGEST_WHY: Final = 200
 
 
 class SavedWorld:
     """The world in a snapshot."""
 
-    __slots__ = ("_count", "_hash", "_is_writable", "_pieces", "fault", "runs", "state")
+    __slots__ = ("_count", "_hash", "_is_writable", "_pieces", "_place", "fault", "runs", "state")
 
     def __init__(self, pieces: JsonPieces) -> None:
         """`pieces` holds the text, in which the next character begins the object of the world."""
@@ -54,6 +52,8 @@ class SavedWorld:
         self._hash = sha256()
         self._count = 0
         """The number of parts or runs read so far."""
+        self._place = ""
+        """The part that is read."""
         self._is_writable = True
 
     @property
@@ -67,17 +67,22 @@ class SavedWorld:
         yield from self._pieces.read_object(self._read_part)
         self._hash.update(b"}")
         if _RUNS not in self.state:
-            self.fault = _NO_WORLD
+            self._blame("world.runs is missing")
 
     def _read_part(self, name: str) -> Parsing:
-        if name in self.state or _RUNS in self.state:  # the other parts decide whether a run is valid
-            self.fault = _NO_WORLD
+        self._place = write_path([name])
+        if name in self.state:
+            self._blame(f"{self._place} is given twice")
+        elif _RUNS in self.state:  # the other parts decide whether a run is valid
+            self._blame("world.runs is not its last part")
         self._note_next(name)
         self._hash.update(b":")
         if name == _RUNS and (yield from self._pieces.peek()) == "[":
             self.state[_RUNS] = []
-            if not self.fault and not (is_world(self.state) and is_saved_scenario(self.state["config"]["scenario"])):
-                self.fault = _NO_WORLD
+            if not self.fault:
+                self._blame(find_invalid_value(self.state))
+            if not self.fault and not is_saved_scenario(self.state["config"]["scenario"]):
+                self._blame("the value of world.config.scenario is invalid")
             self._hash.update(b"[")
             self._count = 0
             yield from self._pieces.read_array(self._read_run)
@@ -87,7 +92,7 @@ class SavedWorld:
         value = yield from self._pieces.read_value(_MOST_PART)
         self._note(value)
         if name == _RUNS:
-            self.fault = _NO_WORLD
+            self._blame("the value of world.runs is invalid")
         self.state[name] = value
 
     def _read_run(self) -> Parsing:
@@ -95,15 +100,20 @@ class SavedWorld:
         self._note_next(row)
         if self.fault:
             return
+        place = f"world.runs[{len(self.runs)}]"
         if not is_run(row):
-            self.fault = _NO_WORLD
+            self._blame(f"the value of {place} is invalid")
             return
         run = read_run(row)
         try:
             check_run(run, self.state, next(reversed(self.runs.values()), None))
-        except ValueError as error:
-            self.fault = explain(error)
+        except InvalidPart:
+            self._blame(f"{place} does not agree with the other parts of the world")
         self.runs[run.number] = run
+
+    def _blame(self, fault: str) -> None:
+        """Note why this can be no world, unless there was another reason before."""
+        self.fault = self.fault or fault
 
     def _note_next(self, value: Any) -> None:  # noqa: ANN401  JSON
         """Add the next part or run to the digest."""
@@ -116,7 +126,8 @@ class SavedWorld:
         try:
             self._hash.update(orjson.dumps(value))
         except orjson.JSONEncodeError:  # it is nested too deeply, or has a fraction
-            self.fault, self._is_writable = _NO_WORLD, False
+            self._is_writable = False
+            self._blame(f"{self._place} has a number with a fraction, or is nested too deeply")
 
 
 class SnapshotReader:
@@ -128,11 +139,16 @@ class SnapshotReader:
         self._decoder = getincrementaldecoder("utf-8")()
         self._pieces = JsonPieces()
         self._value: Any = None
-        self._repeated: list[str] = []
-        self.is_malformed = False
-        """Whether what was read so far begins no JSON document."""
+        self._repeated: dict[str, None] = {}
+        self._refusal: Refused | None = None
+        """Why the document is refused by what was read so far; None if it is not."""
         self._parsing = self._parse()
         next(self._parsing)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether what was read so far begins no snapshot, so that nothing more is read."""
+        return self._refusal is not None
 
     def feed(self, piece: bytes) -> None:
         """Read the next piece of the document."""
@@ -142,15 +158,15 @@ class SnapshotReader:
         """The value of the document, with an empty object as its world, and the names that it repeats.
 
         Raises:
-            Refused: the document is no JSON.
+            Refused: the document is no JSON, or holds a value that is too long.
         """
         self._feed(b"", is_last=True)
-        if self.is_malformed:
-            raise Refused("body_malformed")
+        if self._refusal is not None:
+            raise self._refusal
         return self._value, tuple(self._repeated)
 
     def _feed(self, piece: bytes, *, is_last: bool) -> None:
-        if self.is_malformed:
+        if self._refusal is not None:
             return
         self._pieces.is_whole = is_last
         try:
@@ -158,11 +174,17 @@ class SnapshotReader:
                 next(self._parsing)
         except StopIteration:
             pass
-        except (ValueError, RecursionError):  # nothing of it is kept, and nothing more is read
-            self.is_malformed = True
-            self._parsing.close()
-            self._pieces = JsonPieces()
-            self.parts.clear()
+        except TooLongError:
+            self._refuse(Refused("snapshot_unreadable", why="a value in it is longer than in any snapshot"))
+        except (ValueError, RecursionError):
+            self._refuse(Refused("body_malformed"))
+
+    def _refuse(self, refusal: Refused) -> None:
+        """Refuse the document. Nothing of it is kept, and nothing more is read."""
+        self._refusal = refusal
+        self._parsing.close()
+        self._pieces = JsonPieces()
+        self.parts.clear()
 
     def _parse(self) -> Parsing:
         if (yield from self._pieces.peek()) == "{":
@@ -175,15 +197,10 @@ class SnapshotReader:
 
     def _read_field(self, name: str) -> Parsing:
         if name in self._value:
-            self._repeated.append(name)
+            self._repeated[name] = None
         if name == _WORLD and (yield from self._pieces.peek()) == "{":
             self._value[name] = {}
             self.parts[name] = SavedWorld(self._pieces)
             yield from self.parts[name].read()
         else:
             self._value[name] = yield from self._pieces.read_value(_MOST_FIELD)
-
-
-def explain(error: Exception) -> str:
-    """Why a world with this error is refused, in one line."""
-    return f"{_NO_WORLD} ({error!r})"[:_LONGEST_WHY]

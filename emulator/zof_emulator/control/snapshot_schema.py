@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core import config
 from zof_emulator.core.deliveries import Action, DeliveryKind, DeliveryStatus, Tampering
-from zof_emulator.core.endpoints import EventType
+from zof_emulator.core.endpoints import SUBSCRIBABLE, EventType
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.scenario_schema import LABEL, MOST_CASES
 from zof_emulator.core.tenants import PERMITS, Role
-from zof_emulator.spec.schema import compile_schema
+from zof_emulator.spec.schema import compile_finder, compile_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
     from enum import StrEnum
+
+    from zof_emulator.spec.schema import Misfit
 
 _Schema = dict[str, Any]
 
@@ -39,7 +44,7 @@ def _id(*prefixes: str) -> _Schema:
     return _pattern(f"(?:{'|'.join(prefixes)})_[A-Za-z0-9_-]{{1,64}}")
 
 
-def _choice(choices: type[StrEnum]) -> _Schema:
+def _choice(choices: Iterable[StrEnum]) -> _Schema:
     return {"enum": [one.value for one in choices]}
 
 
@@ -89,6 +94,7 @@ _SUCCESS: Final[_Schema] = {"enum": [200, 201, 202]}
 _ANSWER: Final = _row(_SUCCESS, _rows(_HEADER), _TEXT, _BOOLEAN)
 _KEY: Final = _pattern("[!-~](?:[ -~]{0,253}[!-~])?")
 _EVENT_TYPE: Final = _choice(EventType)
+_SUBSCRIBABLE: Final = _choice(SUBSCRIBABLE)
 _FACTS: Final = _row(_TEXT, _or_null(_TEXT), _or_null(_TEXT), _or_null(_TEXT), _or_null(_TEXT), _or_null(_COUNT))
 _HTTP_STATUS: Final[_Schema] = {"type": "integer", "minimum": 100, "maximum": 999}
 _RESULT: Final = _row(_or_null(_HTTP_STATUS), _TEXT, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN, _BOOLEAN)
@@ -109,7 +115,7 @@ _ENDPOINT: Final = _row(
     _COUNT,
     _ORGANIZATION,
     _TEXT | {"maxLength": 2048},
-    _rows(_EVENT_TYPE) | {"minItems": 1},
+    _rows(_SUBSCRIBABLE) | {"minItems": 1},
     _or_null(_TEXT | {"minLength": 16, "maxLength": 256}),
     _INSTANT,
 )
@@ -117,7 +123,7 @@ _RULE: Final = _row(
     _COUNT,
     _choice(Action),
     _or_null(_COUNT),
-    _or_null(_EVENT_TYPE),
+    _or_null(_SUBSCRIBABLE),
     _or_null(_COUNT | {"minimum": 1}),
     _END,
     _choice(Tampering),
@@ -157,7 +163,44 @@ _WORLD: Final = _object(
     limits=_table(_row(_END, _COUNT, _BOOLEAN), _pattern("[0-9a-f]{24}")),
     answers=_rows(_row(_ORGANIZATION, {"const": "POST"}, _TEXT, _KEY, _TEXT, _ANSWER, _COUNT, _END)),
 )
-is_world: Final = compile_schema(_WORLD)
-"""Whether a JSON value has the shape of a world."""
-is_run: Final = compile_schema(_RUN)
-"""Whether a JSON value has the shape of a run in a world."""
+_STEP: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_MOST_STEPS: Final = 4
+
+
+@lru_cache(maxsize=1)
+def _world_finder() -> Callable[[Any], Misfit | None]:
+    return compile_finder(_WORLD)
+
+
+@lru_cache(maxsize=1)
+def _run_validator() -> Callable[[Any], bool]:
+    return compile_schema(_RUN)
+
+
+def find_invalid_value(state: Any) -> str:  # noqa: ANN401  JSON
+    """What is wrong with the shape of a world, in words that name the place; empty if nothing is."""
+    misfit = _world_finder()(state)
+    if misfit is None:
+        return ""
+    place = write_path(misfit.path)
+    if misfit.missing:
+        return f"{place}.{misfit.missing} is missing" + ("" if misfit.path else f" before {place}.runs")
+    return f"{place} has an unknown field" if misfit.is_unknown else f"the value of {place} is invalid"
+
+
+def is_run(row: Any) -> bool:  # noqa: ANN401  JSON
+    """Whether a JSON value has the shape of a run in a world."""
+    return _run_validator()(row)
+
+
+def write_path(steps: Sequence[str | int]) -> str:
+    """A path of at most four steps, up to the first name that a message should not repeat."""
+    path = "world"
+    for step in steps[:_MOST_STEPS]:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif _STEP.fullmatch(step):
+            path += f".{step}"
+        else:
+            break
+    return path

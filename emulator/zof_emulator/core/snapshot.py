@@ -13,6 +13,7 @@ from zof_emulator.core.index import ResultIndex
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.runs import Run
 from zof_emulator.core.scenario import Scenario
+from zof_emulator.core.snapshot_check import blame_part
 from zof_emulator.core.tenants import Key, Organization, SeedData
 from zof_emulator.core.timeline import Agenda, Clock
 from zof_emulator.core.world import Retention, World
@@ -33,7 +34,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
     `write` writes a kept answer as JSON; `runs`, if given, are written in the place of the world's own. The runs come
     last.
     """
-    keep = world.retention
+    keep, digests = world.retention, _digest_buckets(world)
     return {
         "config": world.config.to_json(),
         "keys": [_save_key(one) for one in world.keys.values()] if world.config.scenario.data else [],
@@ -54,7 +55,7 @@ def save_world(world: World, write: Callable[[Any], Any], runs: Iterable[Run] | 
         "seen": [[number, status.value] for number, status in world.seen.items()],
         "outbox": world.outbox.save(),
         "faults": world.faults.to_json(),
-        "limits": world.limiter.to_json(_digest_buckets(world).__getitem__),
+        "limits": world.limiter.to_json(lambda name: digests.get(name, name)),
         "answers": world.answers.to_json(write),
         "runs": [list(run) for run in (world.runs.values() if runs is None else runs)],
     }
@@ -73,37 +74,53 @@ def restore_world(
         read: the inverse of the `write` that was given to `save_world`.
 
     Raises:
-        AttributeError, LookupError, TypeError, ValueError: `save_world` cannot have returned this value.
+        InvalidPart: `save_world` cannot have returned this value.
     """
-    organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
-    config = WorldConfig.from_json(state["config"])
+    with blame_part("organizations"):
+        organizations = tuple(Organization(name, tuple(labels)) for name, labels in state["organizations"].items())
+    with blame_part("config"):
+        config = WorldConfig.from_json(state["config"])
     if config.scenario.data:
         known = _restore_keys(state["keys"], keys)
     else:
         known = tuple(key for key in keys if key.organization in state["organizations"])
     bare = replace(config, scenario=Scenario.EMPTY)
-    world = World(bare, SeedData(organizations, known), state["now"], Retention(*state["retention"]))
+    with blame_part("keys"):
+        world = World(bare, SeedData(organizations, known), state["now"], Retention(*state["retention"]))
     world.config, world.outcome_rules = config, config.scenario.rules
     world.clock = Clock(config.clock, state["clock_offset_ms"])
     world.answered = state["answered"]
-    world.names = IdScheme(world.seed, tuple(state["samples"]))
-    world.catalogue.restore(state["catalogue"])
+    with blame_part("samples"):
+        world.names = IdScheme(world.seed, tuple(state["samples"]))
+    with blame_part("catalogue"):
+        world.catalogue.restore(state["catalogue"])
     world.started, world.forgotten = state["started"], state["forgotten"]
     world.runs = runs
-    for name, (running, waiting, start) in state["tenancies"].items():
+    with blame_part("tenancies"):
+        _restore_tenancies(world, state["tenancies"])
+    with blame_part("runs"):
+        yield from _index_runs(world)
+    with blame_part("agenda"):
+        world.agenda = Agenda.from_json(state["agenda"])
+    with blame_part("outbox"):
+        world.outbox.restore(state["outbox"])
+    world.run_counts = {(organization, name): times for organization, name, times in state["run_counts"]}
+    world.seen = {number: Status(status) for number, status in state["seen"]}
+    with blame_part("faults"):
+        world.faults.restore(state["faults"])
+    buckets = {mark: bucket for bucket, mark in _digest_buckets(world).items()}
+    with blame_part("limits"):
+        world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
+    with blame_part("answers"):
+        world.answers.restore(state["answers"], read)
+    return world
+
+
+def _restore_tenancies(world: World, saved: Mapping[str, Any]) -> None:
+    for name, (running, waiting, start) in saved.items():
         tenancy = world.tenancies[name]
         tenancy.running, tenancy.results = running, ResultIndex(start)
         tenancy.waiting.update(dict.fromkeys(waiting))
-    yield from _index_runs(world)
-    world.agenda = Agenda.from_json(state["agenda"])
-    world.outbox.restore(state["outbox"])
-    world.run_counts = {(organization, name): times for organization, name, times in state["run_counts"]}
-    world.seen = {number: Status(status) for number, status in state["seen"]}
-    world.faults.restore(state["faults"])
-    buckets = {mark: bucket for bucket, mark in _digest_buckets(world).items()}
-    world.limiter.restore(state["limits"], lambda name: buckets.get(name, name))
-    world.answers.restore(state["answers"], read)
-    return world
 
 
 def read_run(row: Iterable[Any]) -> Run:

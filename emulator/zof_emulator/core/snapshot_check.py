@@ -7,6 +7,7 @@ world at every instant, so that a world that passes it behaves like one that req
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +16,12 @@ from zof_emulator.core.endpoints import MOST_ENDPOINTS, parse_authority
 from zof_emulator.core.ids import Permutation
 from zof_emulator.core.instants import DAY, LAST
 from zof_emulator.core.lifecycle import TERMINAL, Status, choose_end_trigger, find_next_status
+from zof_emulator.core.refusal import Refused
 from zof_emulator.core.scenario_reader import read_scenario
 from zof_emulator.core.timeline import DELIVER
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from zof_emulator.core.outcome_rules import OutcomeRules
     from zof_emulator.core.runs import Run
@@ -36,6 +38,29 @@ _SLICE: Final = 10_000
 _OUTCOMES: Final = frozenset({Status.PASSED, Status.FAILED, Status.ERROR})
 
 
+class InvalidPart(ValueError):  # noqa: N818  it reads as the error that it is
+    """A part of a saved world does not agree with the other parts.
+
+    Attributes:
+        part: where the part is in the world, such as `catalogue.owners`.
+    """
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"world.{part} does not agree with the other parts of the world")
+        self.part = part
+
+
+@contextmanager
+def blame_part(part: str) -> Iterator[None]:
+    """Raise `InvalidPart` for an error that a value causes in code which expects a valid one."""
+    try:
+        yield
+    except InvalidPart:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, Refused) as error:
+        raise InvalidPart(part) from error
+
+
 def check_state(state: State, runs: Runs) -> Generator[None, None, None]:
     """Check a saved world; yields between slices of work.
 
@@ -44,9 +69,10 @@ def check_state(state: State, runs: Runs) -> Generator[None, None, None]:
         runs: its runs, each of which `check_run` accepted.
 
     Raises:
-        ValueError, Refused: it holds what no world can hold; a `ValueError` names the part.
+        InvalidPart: it holds what no world can hold.
     """
-    rules = read_scenario(state["config"]["scenario"]).rules
+    with blame_part("config.scenario"):
+        rules = read_scenario(state["config"]["scenario"]).rules
     _check_numbers(state, len(runs))
     _check_keys(state)
     _check_catalogue(state)
@@ -64,7 +90,7 @@ def check_state(state: State, runs: Runs) -> Generator[None, None, None]:
 
 def _require(holds: object, part: str) -> None:
     if not holds:
-        raise ValueError(part)
+        raise InvalidPart(part)
 
 
 def _is_ascending(values: Iterable[Any]) -> bool:
@@ -77,8 +103,8 @@ def _is_unique(values: Iterable[Any]) -> bool:
 
 
 def _check_numbers(state: State, run_count: int) -> None:
-    counts = (state["answered"], state["started"], state["forgotten"])
-    _require(max(counts) < MOST_NUMBER, "a count is too large")
+    for name in ("answered", "started", "forgotten"):
+        _require(state[name] < MOST_NUMBER, name)
     _require(state["clock_offset_ms"] <= LAST, "clock_offset_ms")
     _require(max(state["retention"][0], state["retention"][2]) <= LAST, "retention")
     _require(state["retention"][1] < MOST_NUMBER, "retention")
@@ -131,15 +157,15 @@ def check_run(run: Run, state: State, before: Run | None) -> None:
     """Check a run of a saved world; `before` is the one that started before it, if there is one.
 
     Raises:
-        ValueError: no world with the parts of this state can hold the run; the error names it.
+        InvalidPart: no world with the parts of this state can hold the run.
     """
     number, organization, project, environment, suite, cases, created, status, began, ended = run[:10]
     outcomes, ends, rank, nth, rules = run[10:]
-    scenario = state["config"]["scenario"]
+    scenario, part = state["config"]["scenario"], "runs"
     rule_count = 0 if isinstance(scenario, str) else len(scenario.get("outcomes", ()))
-    _require(nth < MOST_NUMBER and (not nth or suite is not None), f"run {number}")
-    _require(len(rules) in {0, len(outcomes)} and all(rule < rule_count for rule in rules), f"run {number}")
-    owners, part = state["catalogue"]["owners"], f"run {number}"
+    _require(nth < MOST_NUMBER and (not nth or suite is not None), part)
+    _require(len(rules) in {0, len(outcomes)} and all(rule < rule_count for rule in rules), part)
+    owners = state["catalogue"]["owners"]
     labels = state["organizations"].get(organization)
     _require(number < state["started"] and labels is not None and environment in labels, part)
     named = {project, *cases} | (set() if suite is None else {suite})
@@ -153,7 +179,7 @@ def check_run(run: Run, state: State, before: Run | None) -> None:
     _require(has_ended == (ended is not None) and has_ended == (rank >= 0), part)
     _require(began is not None or not outcomes, part)
     _require(_has_possible_status(run), part)
-    _require(before is None or (before.number < number and before.created_at <= created), "the order of runs")
+    _require(before is None or (before.number < number and before.created_at <= created), part)
 
 
 def _has_possible_status(run: Run) -> bool:
@@ -182,7 +208,7 @@ def _check_tenancies(state: State, runs: Runs) -> Generator[None, None, None]:
         if not place % _SLICE:
             yield
     for name, (running_count, waiting, start) in tenancies.items():
-        part = f"the tenancy of {name}"
+        part = f"tenancies.{name}"
         _require(running_count == running[name], part)
         _require(all(one < other for one, other in pairwise(waiting)), part)
         _require(not waiting or waiting[-1] < state["started"], part)
@@ -293,20 +319,21 @@ def _check_outbox(state: State) -> None:
     _require(organizations.keys() >= set(owners), "outbox.endpoints")
     _require(all(owners.count(name) <= MOST_ENDPOINTS for name in organizations), "outbox.endpoints")
     _require(all(row[3] and _is_unique(row[3]) and row[5] <= now for row in endpoints), "outbox.endpoints")
-    for row in endpoints:
-        parse_authority(row[2])
+    with blame_part("outbox.endpoints"):
+        for row in endpoints:
+            parse_authority(row[2])
     _require(_is_unique(row[0] for row in outbox["queues"]), "outbox.queues")
     _require(all(queue for _, queue in outbox["queues"]), "outbox.queues")
     _require(_is_unique(row[0] for row in outbox["deliveries"]), "outbox.deliveries")
     _require(_is_unique(row[0] for row in outbox["rules"]), "outbox.rules")
     _require(_is_ascending(row[0] for row in outbox["rules"]), "outbox.rules")
-    for row in outbox["deliveries"]:
-        _check_delivery(row, state)
+    for index, row in enumerate(outbox["deliveries"]):
+        _check_delivery(row, state, f"outbox.deliveries[{index}]")
 
 
-def _check_delivery(row: Row, state: State) -> None:
-    number, endpoint, event, _, _, status, attempts, started_at, _, _, _ = row
-    endpoints, part = state["outbox"]["endpoints"], f"delivery {number}"
+def _check_delivery(row: Row, state: State, part: str) -> None:
+    _, endpoint, event, _, _, status, attempts, started_at, _, _, _ = row
+    endpoints = state["outbox"]["endpoints"]
     _require(endpoint < len(endpoints) and event[2] == endpoints[endpoint][1], part)
     _require(event[0] < state["outbox"]["counts"][0] and event[3] <= state["now"], part)
     _require(started_at is None and status != DeliveryStatus.SENDING, part)

@@ -276,11 +276,11 @@ class OpenApiApp:
             self._notify(scope, outcome, hosted, self._policy.find_newest_id(hosted))
         await send_answer(send, scope, outcome.encoded, heads, self.deliveries.lock)
 
-    def answer_unreadable(self, hosted: HostedWorld) -> tuple[bytes, Headers]:
-        """The body and the headers of the answer to input that is not a valid HTTP request."""
+    def answer_unreadable(self, hosted: HostedWorld, refused: Refused) -> tuple[bytes, Headers]:
+        """The body and the headers of the answer to input that is no valid HTTP request, or none that is read."""
         with self.deliveries.lock:
             hosted.settle_slice()
-            outcome = Outcome(encode_refusal(self._elsewhere, Refused("not_http")), reason="not_http")
+            outcome = Outcome(encode_refusal(self._elsewhere, refused), reason=refused.reason)
             request_id = hosted.make_outside_id()
             heads = outcome.encoded.headers + self._build_common_headers(hosted, request_id)
             self._notify({"method": "", "path": ""}, outcome, hosted, request_id)

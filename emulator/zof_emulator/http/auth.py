@@ -11,6 +11,7 @@ from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.authorization import normalize_bearer
+from zof_emulator.http.decode import REPEATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +25,12 @@ def authenticate(authorization: bytes | None, authorizations: Mapping[bytes, Key
     """The API key in the `Authorization` header of a request.
 
     Raises:
-        Refused: the key is missing or unknown, or it has expired or is revoked at `now` (ms).
+        Refused: the key is missing, unknown or given twice, or it has expired or is revoked at `now` (ms).
     """
     if authorization is None:
         raise Refused("key_missing")
+    if authorization == REPEATED:
+        raise Refused("key_repeated")
     key = authorizations.get(authorization) or _find_key(normalize_bearer(authorization), authorizations)
     if key is None:
         raise Refused("key_missing" if not authorization.strip() else "key_invalid")

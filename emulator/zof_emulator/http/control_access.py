@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods that change nothing. A page of another site cannot read their answers."""
+_OWN_SITES: Final = frozenset({b"same-origin", b"none"})
+"""What a browser says in `Sec-Fetch-Site` of a request that no page of another origin caused."""
 _PORTS: Final = {"http": 80, "https": 443}
 _TEST_HOST: Final = "testserver"
 PREFIX: Final = "/_emulator"
@@ -71,7 +75,8 @@ class ControlGuard:
             return "foreign_host"
         origin = headers.get(b"origin")
         if origin is None:
-            return ""
+            is_foreign = headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES
+            return "foreign_site" if is_foreign and scope["method"] not in _SAFE else ""
         found = _parse_origin(origin.decode("latin-1"))
         return "" if found is not None and (found == own or found in self._origins) else "foreign_origin"
 

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 _JSON: Final = b"application/json"
 _UNCODED: Final = b"identity"
 _CODING: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9, ;=._*-]{0,60}")
+_ONCE: Final = "given only once"
 _PIECE: Final = 1 << 16
 _SLASHES_BEFORE_HOST: Final = 2
+REPEATED: Final = b"\n"
+"""The value of a header that is given more than once, which no rule accepts."""
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
@@ -33,14 +36,14 @@ class ClientGone(Exception):  # noqa: N818  not an error of the emulator
 
 
 def read_headers(scope: Scope) -> dict[bytes, bytes]:
-    """The headers of a request. The value of a repeated header is a line feed, which no rule accepts."""
+    """The headers of a request. The value of a header that is given more than once is `REPEATED`."""
     raw = scope["headers"]
     headers = dict(raw)
     if len(headers) != len(raw):
         seen: set[bytes] = set()
         for name, _ in raw:
             if name in seen:
-                headers[name] = b"\n"
+                headers[name] = REPEATED
             seen.add(name)
     return headers
 
@@ -145,7 +148,7 @@ def check_headers(operation: Operation, headers: Mapping[bytes, bytes]) -> None:
     for rule in operation.headers:
         value = headers.get(rule.wire)
         if value is not None and not rule.holds(value.decode("latin-1")):
-            raise Refused("invalid_header", rule.name, expected=rule.expected)
+            raise Refused("invalid_header", rule.name, expected=_ONCE if value == REPEATED else rule.expected)
 
 
 class ParsedBody(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
@@ -10,10 +11,10 @@ from urllib.parse import unquote
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import views
 from zof_emulator.http.control_access import PREFIX
-from zof_emulator.http.decode import read_headers
+from zof_emulator.http.decode import REPEATED, read_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,8 +36,6 @@ _READING: Final = frozenset({"GET", "HEAD"})
 _SAFE: Final = _READING | {"OPTIONS"}
 _PROBES: Final = frozenset({f"{PREFIX}/health", f"{PREFIX}/ready"})
 """The paths that health checks of containers may use from anywhere and without a token."""
-_TWICE: Final = b"\n"
-"""The value of a header that is given twice, as `read_headers` has it."""
 
 
 class _Target(Enum):
@@ -76,9 +75,9 @@ class Dispatcher:
         if left:
             _LOG.warning("%d webhook deliveries were neither delivered nor given up", left)
 
-    def answer_unreadable(self) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    def answer_unreadable(self, refused: Refused) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The body and the headers of the answer to what cannot be read as an HTTP request."""
-        return self.api.answer_unreadable(self.hosted)
+        return self.api.answer_unreadable(self.hosted, refused)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch a request."""
@@ -93,7 +92,8 @@ class Dispatcher:
             await self.api(scope, receive, send, headers, self.hosted)  # most requests; the long way finds the same
             return
         try:
-            inner, hosted, target = self._find_target(scope, headers)
+            name, inner, target = self._find_target(scope, headers)
+            hosted = self.hosted if name is None else await self._find_world(name, inner, headers, target)
         except Refused as refused:
             await self.control.refuse(scope, send, refused, self.hosted)
             return
@@ -105,8 +105,8 @@ class Dispatcher:
         else:
             await self.api(inner, receive, send, headers, hosted)
 
-    def _find_target(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Scope, HostedWorld, _Target]:
-        """The request without the mark of its world, its world, and what answers it. Raises `Refused`."""
+    def _find_target(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[str | None, Scope, _Target]:
+        """The world that a request names, the request without that name, and what answers it. Raises `Refused`."""
         if not _has_host(scope, headers):
             raise Refused("host_missing", "Host")
         name, inner, path = None, scope, scope["path"]
@@ -123,19 +123,39 @@ class Dispatcher:
         elif path == "/" and scope["method"] in _READING and self._control_guard.is_local(scope):
             target = _Target.PAGES
             self._control_guard.check_page(scope, headers)
-        return inner, self.hosted if name is None else self._find_world(name, inner, headers, target), target
+        return name, inner, target
 
-    def _find_world(self, name: str, inner: Scope, headers: Mapping[bytes, bytes], target: _Target) -> HostedWorld:
+    async def _find_world(
+        self, name: str, inner: Scope, headers: Mapping[bytes, bytes], target: _Target
+    ) -> HostedWorld:
         """The world of a request; it is created if the request is admitted and may change it."""
         found = self.worlds.get(name)
         if found is not None:
             return found
-        if target is _Target.API:
+        is_change = target is _Target.CONTROL and inner["method"] not in _SAFE
+        if target is _Target.API or is_change:
             stand_in = self.worlds.stand_in(name)
-            return self.worlds.create(name, None) if self.api.admits(inner, headers, stand_in) else stand_in
-        preview = self.worlds.preview(name)
-        changes = target is _Target.CONTROL and inner["method"] not in _SAFE
-        return self.worlds.create(name, None) if changes and self.control.admits(inner, headers, preview) else preview
+            if not (self.control if is_change else self.api).admits(inner, headers, stand_in):
+                return stand_in
+        while self.worlds.is_busy:  # noqa: ASYNC110  an event belongs to one event loop, and there may be none
+            await asyncio.sleep(0)
+        found = self.worlds.get(name)  # another request may have created it
+        if found is not None:
+            return found
+        if target is _Target.API or is_change:
+            return await _carry_out(self.worlds.create_in_slices(name, self.worlds.default.config))
+        return await _carry_out(self.worlds.preview_in_slices(name))
+
+
+async def _carry_out(steps: Generator[None, None, HostedWorld]) -> HostedWorld:
+    """Make a world in slices, between which other requests are served."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            hosted: HostedWorld = finished.value
+            return hosted
+        await asyncio.sleep(0)
 
 
 class WrappedDispatcher(Dispatcher):
@@ -156,7 +176,7 @@ class WrappedDispatcher(Dispatcher):
 
 def _has_host(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request has the one header `Host` that HTTP/1.1 requires."""
-    return headers.get(b"host", _TWICE) != _TWICE or scope.get("http_version") != "1.1"
+    return headers.get(b"host", REPEATED) != REPEATED or scope.get("http_version") != "1.1"
 
 
 def _strip_root(scope: Scope, root: str) -> Scope:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from zof_emulator.core.timeline import NEVER, SliceEnded
+from zof_emulator.core.timeline import NEVER, SLICE, SliceEnded
 from zof_emulator.http.auth import mark_digest
 from zof_emulator.http.encode import Encoder
 from zof_emulator.http.evolve import EvolvingEncoder
@@ -15,7 +15,7 @@ from zof_emulator.http.pauses import Pauses
 from zof_emulator.journal.ring import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import Key, Organization
@@ -61,6 +61,7 @@ class HostedWorld:
         "_forgotten",
         "_labels",
         "_make_world",
+        "_numbers",
         "_outside",
         "_system",
         "authorizations",
@@ -74,6 +75,7 @@ class HostedWorld:
         "listeners",
         "mount",
         "name",
+        "number",
         "pauses",
         "plain_encoder",
         "used_at",
@@ -88,6 +90,7 @@ class HostedWorld:
         access: Callable[[World], Access],
         listeners: Listeners,
         *,
+        numbers: Iterator[int],
         name: str = "",
         most_exchanges: int = 0,
     ) -> None:
@@ -99,6 +102,7 @@ class HostedWorld:
             system: reads the system's clock, in ms.
             access: makes the lookup tables for the keys and labels of a world.
             listeners: the callbacks.
+            numbers: the numbers of worlds; each is given once.
             name: the world's name; empty for the default world.
             most_exchanges: the number of exchanges that the journal keeps; 0 for no journal.
         """
@@ -112,6 +116,7 @@ class HostedWorld:
         self._make_world = make_world
         self._system = system
         self._access = access
+        self._numbers = numbers
         self._outside = 0
         self.pauses = Pauses()
         """The requests that wait because of a fault."""
@@ -159,6 +164,8 @@ class HostedWorld:
         self.pauses.release_all()
         self._forgotten = world.forgotten  # a greater number is reported once
         self.world = world
+        self.number = next(self._numbers)
+        """The number of the world among all worlds of the process."""
         self.began_with = world.config
         """The configuration of the world when it began here; a request may change it later."""
         self.plain_encoder = Encoder(world)
@@ -187,17 +194,28 @@ class HostedWorld:
         self.used_at = now = self._system()
         if self.is_settling:
             return world
-        world.reach(now)
-        if world.forgotten > self._forgotten:
+        world.reach(now, SLICE)
+        self._report_forgotten()
+        return world
+
+    def _report_forgotten(self) -> None:
+        if self.world.forgotten > self._forgotten:
             _LOG.warning("ended runs were deleted to make room; keep more of them with --max-runs")
             self._forgotten = NEVER
-        return world
 
     def settle_wholly(self) -> World:
         """The world, settled at the current instant, however long that takes."""
+        for _ in self.settle_in_slices():
+            pass  # nobody else is served
+        return self.world
+
+    def settle_in_slices(self) -> Generator[None, None, None]:
+        """Settle the world at the current instant; yields between slices of work."""
         while True:
             with suppress(SliceEnded):
-                return self.settle()
+                self.settle()
+                return
+            yield
 
     def settle_slice(self) -> World:
         """The world, at most one slice of actions nearer to the current instant."""
@@ -207,10 +225,23 @@ class HostedWorld:
 
     def settle_without_use(self) -> World:
         """The world, at most one slice of actions nearer to the current instant; it does not count as used."""
-        before = self.used_at
-        world = self.settle_slice()
-        self.used_at = before
-        return world
+        self.settle_partly(SLICE)
+        return self.world
+
+    def settle_partly(self, most: int) -> int:
+        """Carry out at most `most` due actions, which does not count as use.
+
+        Returns:
+            How many more actions there could have been.
+        """
+        if self.is_settling:
+            return most
+        try:
+            left = self.world.reach(self._system(), most)
+        except SliceEnded:
+            left = 0
+        self._report_forgotten()
+        return left
 
     def find_labels(self, organization: str) -> Mapping[str, Sequence[str]]:
         """The labels of an organization, by the name that the document uses in `x-extended-by`."""

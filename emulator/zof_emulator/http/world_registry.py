@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from zof_emulator.core.config import WorldConfig
+    from zof_emulator.core.world import World
     from zof_emulator.http.hosted_world import HostedWorld
 
     Make = Callable[[str, WorldConfig | None], HostedWorld]
@@ -42,7 +43,12 @@ class WorldRegistry:
         self._most = most
         self._idle_ms = idle_ms
         self._by_name = {DEFAULT: self.default}
+        self._pending: set[str] = set()
+        """The names of the worlds that are being created in slices."""
+        self._makings = 0
+        """How many worlds are being made in slices."""
         self._refusing: HostedWorld | None = None
+        self._refusing_for: WorldConfig | None = None
         self._previews = 0
 
     def __iter__(self) -> Iterator[HostedWorld]:
@@ -55,15 +61,24 @@ class WorldRegistry:
             raise Refused("invalid_world", "name")
         return found
 
-    def preview(self, name: str) -> HostedWorld:
-        """A world as one with this name would begin, to answer one request; it is not added."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether a world like the default one should not be made now, since another one is being made in slices."""
+        return self._makings > 0 and bool(self.default.config.scenario.runs)
+
+    def preview_in_slices(self, name: str) -> Generator[None, None, HostedWorld]:
+        """Make a world as one with this name would begin, to answer one request; it is not added."""
         self._previews += 1
-        return self._make(name, self.default.config).set_number(self._previews)
+        number = self._previews  # another preview may begin meanwhile
+        hosted = yield from self._make_in_slices(name, self.default.config)
+        return hosted.set_number(number)
 
     def stand_in(self, name: str) -> HostedWorld:
-        """A world that refuses one request for a world that is not there; cheaper than `preview`, and not added."""
-        if self._refusing is None or self._refusing.config is not self.default.config:
-            self._refusing = self._make("", self.default.config)
+        """A world without the runs of its scenario, to refuse one request for a world that is not there."""
+        config = self.default.config
+        if self._refusing is None or self._refusing_for is not config:
+            self._refusing = self._make("", replace(config, scenario=replace(config.scenario, runs=())))
+            self._refusing_for = config
         self._previews += 1
         return self._refusing.rename(name).set_number(self._previews)
 
@@ -97,10 +112,37 @@ class WorldRegistry:
         if not config.scenario.runs:  # there is little to make
             return self.create(name, config)
         self.check_new(name)
-        hosted = self._make(name, replace(config, scenario=Scenario.EMPTY))
-        yield from hosted.reset_in_slices(config)
+        self._pending.add(name)
+        try:
+            hosted = yield from self._make_in_slices(name, config)
+        finally:
+            self._pending.discard(name)
         self.check_new(name)
         self._by_name[name] = hosted
+        return hosted
+
+    def create_copy(self, name: str, parent: HostedWorld, world: World) -> HostedWorld:
+        """Create a world that holds a copy of its parent's world, and begins as its parent does after a reset.
+
+        Raises:
+            Refused: the name is malformed or in use, or there are too many worlds.
+        """
+        self.check_new(name)
+        hosted = self._make(name, replace(parent.config, scenario=Scenario.EMPTY))
+        hosted.config = parent.config
+        hosted.restore(world)
+        self._by_name[name] = hosted
+        return hosted
+
+    def _make_in_slices(self, name: str, config: WorldConfig) -> Generator[None, None, HostedWorld]:
+        if not config.scenario.runs:
+            return self._make(name, config)
+        self._makings += 1
+        try:
+            hosted = self._make(name, replace(config, scenario=Scenario.EMPTY))
+            yield from hosted.reset_in_slices(config)
+        finally:
+            self._makings -= 1
         return hosted
 
     def check_new(self, name: str) -> None:
@@ -111,10 +153,10 @@ class WorldRegistry:
         """
         if not _NAME.fullmatch(name):
             raise Refused("invalid_world", "name")
-        if name in self._by_name:
+        if name in self._by_name or name in self._pending:
             raise Refused("world_exists", "name", name=name)
         self._drop_idle()
-        if len(self._by_name) >= self._most:
+        if len(self._by_name) + len(self._pending) >= self._most:
             _LOG.warning("the limit of %d worlds is reached; raise it with --max-worlds", self._most)
             raise Refused("too_many_worlds", most=self._most)
 

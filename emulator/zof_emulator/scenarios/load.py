@@ -14,7 +14,7 @@ from zof_emulator.core.limits import OFF, Rate, RateScope
 from zof_emulator.core.scenario import Problem, Scenario, ScenarioError
 from zof_emulator.core.scenario_reader import find_contradictions, read_scenario, split_path
 from zof_emulator.core.tenants import DEFAULT
-from zof_emulator.scenarios.schema import SETTINGS, find_problems
+from zof_emulator.scenarios.schema import MOST_PROBLEMS, SETTINGS, find_problems
 from zof_emulator.scenarios.tree import TreeError, read_limited, read_tree, walk
 from zof_emulator.spec import document, operation
 from zof_emulator.spec.fault_rules import FaultJudge
@@ -210,7 +210,7 @@ def _load_judge() -> FaultJudge:
 
 def _find_contradictions(value: Any, problems: list[Problem]) -> list[Problem]:  # noqa: ANN401
     """The other mistakes in a value that does not satisfy the schema, as far as they can be judged."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or len(problems) >= MOST_PROBLEMS:  # parts without a problem may be invalid too
         return []
     invalid = {one.path[: 1 if isinstance(value.get(str(one.path[0])), dict) else 2] for one in problems if one.path}
     labels = value.get("environments", ()) if not any(path[0] == "environments" for path in invalid) else ()

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
     Place = tuple[str | int, ...]
 
-_MOST_PROBLEMS: Final = 100
+MOST_PROBLEMS: Final = 100
+"""The largest number of mistakes that are found in one scenario."""
 _LONGEST_ECHO: Final = 60
 _LARGEST: Final = 2**53
 _SETTINGS: Final[Mapping[str, str]] = {
-    "seed": "The seed for generated IDs, durations and everything that chance decides.",
+    "seed": "The seed for generated IDs, durations and everything that is drawn at random.",
     "clock": "How the clock moves: `real`, `manual`, or `auto`, which also moves when a client polls.",
     "rate": "The rate limit: `off`, or a mapping with what differs from 100 requests per 60000 ms for each key.",
     "capacity": "The number of runs that an organization may have running at once.",
@@ -131,7 +132,7 @@ def find_problems(value: Any) -> list[Problem]:  # noqa: ANN401  JSON
     try:
         if _make_validator().is_valid(value):
             return []
-        return list(islice(_list_problems(_make_validator(), SCHEMA, value, ()), _MOST_PROBLEMS))
+        return list(islice(_list_problems(_make_validator(), SCHEMA, value, ()), MOST_PROBLEMS))
     except ValueError:
         return [Problem((), "the values are nested too deeply")]
 

@@ -16,6 +16,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from zof_emulator.core.refusal import Refused
 from zof_emulator.http.broken_answers import DISCONNECT
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from zof_emulator.http.outcome import Headers
 
-    UnreadableAnswer = Callable[[], tuple[bytes, Headers]]
-    """Returns the body and the headers of the answer to input that is not a valid HTTP request."""
+    UnreadableAnswer = Callable[[Refused], tuple[bytes, Headers]]
+    """Returns the body and the headers of the answer to input that is refused before it is a request."""
 
 _AUTHORITY: Final = re.compile(rb"[/?#]")
 """The characters that end the authority of an absolute target."""
@@ -38,8 +39,14 @@ _MOST_CONNECTIONS: Final = 1_000
 """The largest number of connections, below the usual limit of open files of a process."""
 _REQUEST_SECONDS: Final = 120
 """The seconds within which a request must be complete."""
+_NOT_HTTP: Final = Refused("not_http")
+_TOO_LONG: Final = Refused("head_too_long", limit=_MOST_HEAD)
+_UNKNOWN_CODING: Final = Refused("unknown_transfer_coding")
+_LIST_FILLERS: Final = b" \t,"
+"""What may surround the only element of a list in a header (RFC 9110, 5.6.1)."""
 _EXTENSIONS: Final[dict[str, dict[object, object]]] = {DISCONNECT: {}}
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
 _OFFERS: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -139,6 +146,8 @@ class Connection(HttpToolsProtocol):
     _has_offer = False
     """Whether the request offers an upgrade to another protocol."""
     _unreadable = False
+    _refused: Refused | None = None
+    """Why the input is refused, if it is for another reason than that it is no HTTP."""
     _at_end = False
     _active: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn stores only the newest one."""
@@ -206,6 +215,8 @@ class Connection(HttpToolsProtocol):
         else:
             if self._pending:
                 if self._unparsed_size > _MOST_HEAD:
+                    if self._in_head:
+                        self._refused = _TOO_LONG
                     self.send_400_response("")
                 self._await_client()
 
@@ -231,14 +242,15 @@ class Connection(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header. Uvicorn accepts headers without end, and takes a trailer for a header."""
-        self._size += len(name) + len(value)
-        if self._size > _MOST_HEAD:
-            raise ValueError("the head is too long")
+        """Add a header. Uvicorn accepts headers without end, takes a trailer for a header, and ignores codings."""
+        self._count(len(name) + len(value))
         if self._in_head:
             name = name.lower()
             if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
+            elif name == b"transfer-encoding" and value.strip(_LIST_FILLERS).lower() != b"chunked":
+                self._refused = _UNKNOWN_CODING
+                raise ValueError("the transfer coding is unknown")
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -249,6 +261,8 @@ class Connection(HttpToolsProtocol):
             return
         parser, scope = self.parser, self.scope
         version = parser.get_http_version()
+        if version not in _VERSIONS:
+            raise ValueError("the version is unknown")
         target = httptools.parse_url(self.url)
         path = target.path.decode("ascii")
         scope["method"] = parser.get_method().decode("ascii")
@@ -310,6 +324,7 @@ class Connection(HttpToolsProtocol):
     def _count(self, more: int) -> None:
         self._size += more
         if self._size > _MOST_HEAD:
+            self._refused = _TOO_LONG
             raise ValueError("the head is too long")
 
     def _list_unanswered(self) -> list[RequestResponseCycle]:
@@ -427,7 +442,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self) -> None:
         if self.transport.is_closing():
             return
-        content, headers = self.answer_unreadable()
+        content, headers = self.answer_unreadable(self._refused or _NOT_HTTP)
         head = b"HTTP/1.1 400 Bad Request\r\n" + _lines(headers) + b"connection: close\r\n\r\n"
         self.transport.write(head + content)
         self.transport.close()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Node = dict[str, Any]
 
@@ -78,23 +78,52 @@ _GRAMMAR: Final[Mapping[str, Mapping[str, str]]] = {
 _BESIDE_REF: Final = frozenset({"$ref", "summary", "description", "x-basis"})
 
 
-class _Loader(yaml.CSafeLoader):
-    """Reads YAML, and refuses a key that occurs twice in a mapping: YAML forbids it, and PyYAML would drop one."""
+_LIST: Final = "tag:yaml.org,2002:seq"
+_COLLECTIONS: Final = frozenset({_LIST, "tag:yaml.org,2002:map"})
+_WORDS: Final = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+_SCALARS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "tag:yaml.org,2002:str": str,
+    "tag:yaml.org,2002:int": int,
+    "tag:yaml.org,2002:float": float,
+    "tag:yaml.org,2002:bool": lambda text: _WORDS[text.lower()],
+    "tag:yaml.org,2002:null": lambda _text: None,
+}
+"""What makes a value of the text of a scalar, by its tag."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002
-        """Make a mapping.
 
-        Raises:
-            ValueError: a key occurs twice.
-        """
-        if not isinstance(node, yaml.MappingNode):
-            raise ValueError(f"no mapping in line {node.start_mark.line + 1}")  # noqa: TRY004  the file is invalid
-        keys = [str(key.value) for key, _ in node.value]
-        if len(set(keys)) != len(keys):
-            twice = next(key for index, key in enumerate(keys) if key in keys[:index])
-            raise ValueError(f"{twice!r} occurs twice in line {node.start_mark.line + 1} and below")
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
+def _read_yaml(content: bytes) -> Any:  # noqa: ANN401  a JSON value
+    """The value of a document in YAML. PyYAML's own constructor takes twice as long, and drops repeated keys.
+
+    Raises:
+        KeyError, ValueError, yaml.YAMLError: it is not YAML, or has a repeated key or a value that JSON has not.
+    """
+    loader = yaml.CSafeLoader(content)
+    try:
+        node = loader.get_single_node()
+        return None if node is None else _make_value(node)
+    finally:
+        loader.dispose()
+
+
+def _make_value(node: Any) -> Any:  # noqa: ANN401  PyYAML has no types for nodes
+    if isinstance(node, yaml.ScalarNode):
+        return _SCALARS[node.tag](node.value)
+    if node.tag not in _COLLECTIONS or (node.tag == _LIST) != isinstance(node, yaml.SequenceNode):
+        raise ValueError(f"the tag {node.tag} in line {node.start_mark.line + 1} is not honoured")
+    if node.tag == _LIST:
+        return [_make_value(one) for one in node.value]
+    mapping = {_make_key(key): _make_value(value) for key, value in node.value}
+    if len(mapping) != len(node.value):
+        keys = [key.value for key, _ in node.value]
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise ValueError(f"{twice!r} occurs twice in line {node.start_mark.line + 1} and below")
+    return mapping
+
+
+def _make_key(node: Any) -> Any:  # noqa: ANN401
+    if not isinstance(node, yaml.ScalarNode):
+        raise ValueError(f"a key in line {node.start_mark.line + 1} is no scalar")  # noqa: TRY004  the file is invalid
+    return _SCALARS[node.tag](node.value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,8 +193,8 @@ def load_document(path: Path) -> Document:
 def _read(path: Path, content: bytes) -> Document:
     """The document in the content of a file; cached, because a process may make many emulators."""
     try:
-        root = yaml.load(content, _Loader)  # noqa: S506  the loader is a safe one
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        root = _read_yaml(content)
+    except (yaml.YAMLError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return check_document(_require_object(root, str(path)))
 

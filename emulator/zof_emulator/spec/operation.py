@@ -184,9 +184,10 @@ def compile_operations(document: Document) -> tuple[Operation, ...]:
     Raises:
         SpecError: an operation cannot be compiled.
     """
+    schemas = _AnswerSchemas(document)
     return tuple(
         _compile_part(
-            f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _compile_operation, document, path, method, node
+            f"#/paths/{path.replace('/', '~1')}/{method.lower()}", _compile_operation, schemas, path, method, node
         )
         for path, method, node in document.operations()
     )
@@ -194,7 +195,8 @@ def compile_operations(document: Document) -> tuple[Operation, ...]:
 
 def compile_elsewhere(document: Document) -> Mapping[str, Refusal]:
     """The refusals of requests that reach no operation, by reason."""
-    return _compile_part("#/x-elsewhere", _compile_answers, document, document.root.get("x-elsewhere", {}))[0]
+    elsewhere = document.root.get("x-elsewhere", {})
+    return _compile_part("#/x-elsewhere", _compile_answers, _AnswerSchemas(document), elsewhere)[0]
 
 
 def _compile_part(pointer: str, compile_: Callable[..., Part], *parts: Any) -> Part:  # noqa: ANN401
@@ -213,8 +215,28 @@ def _compile_part(pointer: str, compile_: Callable[..., Part], *parts: Any) -> P
         raise SpecError(f"{pointer}: {error}") from error
 
 
-def _compile_operation(document: Document, path: str, method: str, node: Node) -> Operation:
-    reasons, answers = _compile_answers(document, node["responses"])
+class _AnswerSchemas:
+    """The schemas of the answers of a document; one to which several answers refer is compiled once."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._by_ref: dict[str, tuple[Node, Callable[[Any], bool]]] = {}
+
+    def compile(self, node: Node) -> tuple[Node, Callable[[Any], bool]]:
+        """A schema without references, and the function that says whether a value is valid."""
+        if node.keys() != {"$ref"}:
+            schema = self.document.resolve(node)
+            return schema, compile_schema(schema)
+        ref = node["$ref"]
+        if ref not in self._by_ref:
+            schema = self.document.resolve(node)
+            self._by_ref[ref] = schema, compile_schema(schema)
+        return self._by_ref[ref]
+
+
+def _compile_operation(schemas: _AnswerSchemas, path: str, method: str, node: Node) -> Operation:
+    document = schemas.document
+    reasons, answers = _compile_answers(schemas, node["responses"])
     parameters = [document.resolve(one) for one in node.get("parameters", ())]
     for one in parameters:
         if one["in"] not in _LOCATIONS or (one["in"] == "header" and one.get("required")):
@@ -251,15 +273,17 @@ def _compile_body(document: Document, node: Node, *, unknown_first: bool) -> Bod
     return Body(found["x-max-bytes"], found.get("required", False), rules)
 
 
-def _compile_answers(document: Document, responses: Node) -> tuple[Mapping[str, Refusal], Mapping[int, Answer]]:
+def _compile_answers(schemas: _AnswerSchemas, responses: Node) -> tuple[Mapping[str, Refusal], Mapping[int, Answer]]:
+    document = schemas.document
     reasons: dict[str, Refusal] = {}
     answers: dict[int, Answer] = {}
     texts = document.root.get("components", {}).get("examples", {})
     for status, response in responses.items():
-        found = document.resolve(response)
-        answers[int(status)] = _compile_answer(found)
+        found = document.follow(response)
+        answers[int(status)] = _compile_answer(schemas, found)
         if int(status) >= 400:  # noqa: PLR2004  the statuses of errors
-            for reason, example in found["content"][JSON]["examples"].items():
+            for reason, node in found["content"][JSON]["examples"].items():
+                example = document.follow(node)
                 error = example["value"]["error"]
                 text = example.get("x-message") or texts.get(reason, {}).get("x-message")
                 message = text or error["message"]
@@ -269,14 +293,14 @@ def _compile_answers(document: Document, responses: Node) -> tuple[Mapping[str, 
     return reasons, answers
 
 
-def _compile_answer(response: Node) -> Answer:
-    headers = response.get("headers", {})
-    content = response.get("content", {})
-    page = content.get(JSON, {}).get("schema", {}).get("properties", {}).get("data", {}).get("items")
+def _compile_answer(schemas: _AnswerSchemas, response: Node) -> Answer:
+    headers = {name.lower(): schemas.document.follow(one) for name, one in response.get("headers", {}).items()}
+    bodies = {media: schemas.compile(one["schema"]) for media, one in response.get("content", {}).items()}
+    page = bodies[JSON][0].get("properties", {}).get("data", {}).get("items") if JSON in bodies else None
     return Answer(
-        required=frozenset(name.lower() for name, one in headers.items() if one.get("required")),
-        known=frozenset(name.lower() for name in headers),
-        holds={media: compile_schema(one["schema"]) for media, one in content.items()},
+        required=frozenset(name for name, one in headers.items() if one.get("required")),
+        known=frozenset(headers),
+        holds={media: is_valid for media, (_, is_valid) in bodies.items()},
         item_holds=compile_schema(page) if page else None,
     )
 

@@ -241,7 +241,8 @@ def test_what_goes_before_what(run: Runner, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "no API key: give one with --key or in ZOF_API_KEY"),
+        (("--url", "http://127.0.0.1:1"), "no API key: give one with --key or in ZOF_API_KEY"),
+        (("--url", "localhost:1"), "invalid --url: the address must begin with http:// or https://"),
         (("--key", KEY), "no target: give one with --url, in ZOF_BASE_URL, or with --app"),
         (
             ("--key", KEY, "--url", "localhost:1"),
@@ -357,7 +358,7 @@ def test_quiet(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("options", [[], ["--quiet"], ["--report", "json"], ["--quiet", "--report", "json"]])
 def test_notes_go_to_standard_error(run: Runner, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """What changes what was tested is printed to standard error, whatever the reports and with --quiet too."""
+    """A fact that changes the tested rules is printed to standard error, for all reports and with --quiet too."""
     complete = run.answer
     note = "the case tc_x (--failing-case) passed, so the rules about failures could not be checked"
     run.answer = lambda **values: complete(**values, notes=(note,), stopped="the budget of 9 requests is used up")
