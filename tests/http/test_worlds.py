@@ -72,7 +72,7 @@ def test_name_that_cannot_be(name: str, path: str) -> None:
     zof = Zof()
     assert zof.send("GET", f"/w/{name}{path}").error == (400, "invalid_request", "name")
     if "%" not in name:
-        assert ask_by_header(zof, name).error == (400, "invalid_request", "name")
+        assert ask_by_header(zof, name).error == (400, "invalid_request", "X-Zof-World")
         assert zof.tell("POST", "/worlds", {"name": name}).error == (400, "invalid_request", "name")
         assert zof.tell("POST", "/worlds/default/fork", {"name": name}).error == (400, "invalid_request", "name")
     assert names(zof) == ["default"]
@@ -81,7 +81,7 @@ def test_name_that_cannot_be(name: str, path: str) -> None:
 def test_header_given_twice() -> None:
     """Two worlds in two headers are refused."""
     answer = Zof().send("GET", "/v1/runs", headers=[("x-zof-world", "a"), ("x-zof-world", "b")])
-    assert answer.error == (400, "invalid_request", "name")
+    assert answer.error == (400, "invalid_request", "X-Zof-World")
 
 
 def links(value: Any) -> Iterator[str]:  # noqa: ANN401  a JSON value
