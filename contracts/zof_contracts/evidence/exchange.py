@@ -82,7 +82,7 @@ class Response:
 
     @property
     def is_from_gateway(self) -> bool:
-        """Whether a gateway in front of the API seems to have sent it: a 5xx or 429 without JSON and without a quota."""
+        """Whether it seems to come from a gateway in front of the API: a 5xx or 429 with neither JSON nor a quota."""
         is_status_of_gateway = self.is_server_error or self.status == TOO_MANY_REQUESTS
         return is_status_of_gateway and self.header("x-ratelimit-limit") is None and self.json is None
 

@@ -31,7 +31,7 @@ _ABOUT_FORM: Final = ("conventions.", "limits.", "client.")
 _ABOUT_SERVER_ERRORS: Final = frozenset(
     {"conventions.no-server-error", "conventions.answered", "conventions.strings", "runs.capacity"}
 )
-"""The rules that a 5xx can break. It says nothing about others, because the request was not carried out as documented."""
+"""The rules that a 5xx can break. It says nothing about others, because the request failed for a reason of its own."""
 
 Trace = Exchange | Sequence[Exchange]
 
