@@ -45,7 +45,7 @@ def environment(variables: Mapping[str, str], *, measured: bool = True) -> dict[
 
 
 class Approach(Protocol):
-    """What leads to a port of a server."""
+    """The ways to a port of a server."""
 
     def __call__(self, port: int, /) -> AbstractContextManager[int]:
         """The port to connect to."""

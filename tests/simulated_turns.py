@@ -1,6 +1,6 @@
 """Threads on a simulated clock: their waits take no time, and the same threads always run in the same order.
 
-`SimulatedTurns(workers=4, on_advance=advance)` takes the place of `ThreadTurns` and of the client's timer, and
+`SimulatedTurns(on_advance=advance)` takes the place of `ThreadTurns` and of the client's timer, and
 `Delayed(transport, turns, seed=1)` is a network on which requests and answers overtake each other.
 """
 
@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 class SimulatedTurns(ThreadTurns):
     """A thread runs until it waits; then the thread that is due first runs, and the clock moves on to its time."""
 
-    def __init__(self, *, workers: int, on_advance: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, *, on_advance: Callable[[int], None] = lambda _: None) -> None:
         super().__init__()
         self.time = 0.0
         self._on_advance = on_advance
-        self._missing = workers
+        self._missing = 0
         self._sequence = 0
         self._due: list[tuple[float, int]] = []
         self._current: tuple[float, int] | None = None
+
+    def expect(self, threads: int) -> None:
+        """Set the number of threads that must have come before one of them runs."""
+        self._missing = threads
 
     def now(self) -> float:
         """The seconds since the clock was made."""
@@ -62,8 +66,10 @@ class SimulatedTurns(ThreadTurns):
 
     def wait_until(self, is_reached: Callable[[], bool]) -> None:
         """Let other threads run until a condition is met."""
+        seconds = 0.001
         while not is_reached():
-            self.sleep(0.001)
+            self.sleep(seconds)
+            seconds = min(2 * seconds, 0.1)
 
     def _pass_time(self, seconds: float) -> None:
         self._sequence += 1

@@ -315,6 +315,41 @@ def test_a_bad_value_of_a_variable(capsys: pytest.CaptureFixture[str], name: str
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("serve", "--port=abc"), "'abc' is not allowed; use a whole number from 0 to 65535"),
+        (("serve", "--burst=-1"), "'-1' is not allowed; use a whole number from 0 to 1000000"),
+        (("exec", "--port=65536", "true"), "'65536' is not allowed; use a whole number from 0 to 65535"),
+        (("status", "--wait=soon"), "'soon' is not allowed; use a whole number from 0 to 3600"),
+        (("stop", "--port=0"), "'0' is not allowed; use a whole number from 1 to 65535"),
+        (("env", "--port=1.5"), "'1.5' is not allowed; use a whole number from 1 to 65535"),
+        (("env", "--host=a b"), "invalid host 'a b': use a host name or an IP address without a port"),
+        (("env", "--host=http://a"), "invalid host 'http://a': use a host name or an IP address without a port"),
+        (("webhooks", "--url=ftp://a"), "invalid URL 'ftp://a': use a scheme, a host and a path"),
+    ],
+    ids=str,
+)
+def test_an_error_says_what_is_allowed(
+    arguments: Sequence[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error about a value of an option names the option, the value, and what is allowed, in one line."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert arguments[1].partition("=")[0] in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["PREFER", "EVOLVE", "QUIET", "SAMPLES", "WATCH", "DETACH"])
+def test_a_variable_that_is_neither_true_nor_false(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """The error about a variable of a switch names the values that it takes."""
+    found = run_in_process(variables={f"ZOF_EMULATOR_{name}": "maybe"}, told=capsys)
+    assert "'maybe' is not allowed; use true or false, yes or no, on or off, 1 or 0" in found
+
+
+@pytest.mark.parametrize(
     "arguments",
     [("serve", "--seed", "x"), ("serve", "--prot", "1"), ("serve", "extra"), ("serve", "-p"), ("sevre",), ("--prot",)],
     ids=" ".join,

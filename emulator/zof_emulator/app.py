@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -127,7 +128,7 @@ def _make_registry(
     settings: Settings, data: SeedData, system: Callable[[], int], listeners: Listeners
 ) -> WorldRegistry:
     """The worlds of an emulator; each holds `data` unless its scenario has data of its own."""
-    usual, share_access = settings.world, AccessCache()
+    usual, share_access, numbers = settings.world, AccessCache(), count(1)
 
     def make_world(config: WorldConfig, now: int) -> Generator[None, None, World]:
         return World.make_in_slices(config, data, now if config.clock is ClockMode.REAL else EPOCH)
@@ -139,6 +140,7 @@ def _make_registry(
             system,
             share_access,
             listeners,
+            numbers=numbers,
             name=name,
             most_exchanges=settings.journal,
         )

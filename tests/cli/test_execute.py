@@ -99,7 +99,7 @@ def test_the_summary_and_the_journal(tmp_path: Path) -> None:
     done = execute("--summary", "--clock", "manual", "--journal", str(file), sys.executable, "-c", CLIENT)
     assert done.returncode == 0
     first, call, never = done.stderr.splitlines()
-    assert first == "zof-emulator: 1 requests reached an operation"
+    assert first == "zof-emulator: 1 request reached an operation"
     assert call.split() == ["startRun", "201:", "1"]
     assert never.startswith("never called: ")
     assert "startRun" not in never

@@ -7,9 +7,11 @@ import os
 import sys
 import time
 import urllib.request
+from threading import Event
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from zof_emulator.cli import watch
 from zof_emulator.cli.main import main
 from zof_emulator.cli.serve import build_settings, find_explicit_flags, serve
 from zof_emulator.cli.watch import FileWatcher
@@ -134,6 +136,37 @@ def test_the_watcher(tmp_path: Path) -> None:
     file.write_text("a: 123\n")
     watcher.check()
     assert changes == [1, 1]
+
+
+def test_the_watcher_reads_no_pipe(tmp_path: Path) -> None:
+    """A pipe or a folder in the place of the file is no change, since reading a pipe would block."""
+    file, changes = tmp_path / "x.yaml", list[int]()
+    file.write_text("a: 1\n")
+    watcher = FileWatcher(file, lambda: changes.append(1))
+    for put in (os.mkfifo, os.mkdir):
+        (file.rmdir if file.is_dir() else file.unlink)()
+        put(file)
+        watcher.check()
+        assert changes == []
+
+
+def test_the_watcher_ends_while_its_function_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of the watcher waits for its function for a limited time only."""
+    monkeypatch.setattr(watch, "_PAUSE", 0.001)
+    monkeypatch.setattr(watch, "_PATIENCE", 0.001)
+    file, began, released = tmp_path / "x.yaml", Event(), Event()
+    file.write_text("a: 1\n")
+
+    def hang() -> None:
+        began.set()
+        released.wait()
+
+    watcher = FileWatcher(file, hang)
+    watcher.start()
+    file.write_text("a: 12\n")
+    assert began.wait(PATIENCE)
+    watcher.stop()
+    released.set()
 
 
 def test_serve_follows_the_file(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.canonical_json import write_canonical
 from zof_emulator.core.fault_store import FaultCall, FaultStore
-from zof_emulator.core.faults import MOST_RULES, FaultRule, ScheduleKind, digest_key, write_canonical
+from zof_emulator.core.faults import MOST_RULES, FaultRule, ScheduleKind, digest_key
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def matches(rule: FaultRule, call: FaultCall) -> bool:
 
 
 def is_due(rule: FaultRule, nth: int) -> bool | None:
-    """Whether a rule is due for its nth request; None if chance decides."""
+    """Whether a rule is due for its nth request; None if the draw decides."""
     kind, number = rule.schedule.kind, rule.schedule.number
     if kind is ScheduleKind.PERCENT:
         return True if number == 100 else None

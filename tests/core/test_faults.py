@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.canonical_json import write_canonical
 from zof_emulator.core.faults import (
     LONGEST_MS,
     NO_CONTENT,
@@ -13,7 +14,6 @@ from zof_emulator.core.faults import (
     EffectKind,
     FaultRule,
     build_schema,
-    write_canonical,
 )
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.spec.schema import compile_schema
@@ -112,6 +112,7 @@ def test_no_rule_shows_its_key() -> None:
         ({"effect": {"status": 500, "text": 3}}, "effect.text", "a text of at most"),
         ({"effect": {"status": 204, "text": ""}}, "effect.text", "no body with the status 204"),
         ({"effect": {"status": 304, "body": None}}, "effect.body", "no body with the status 304"),
+        ({"effect": {"status": 205, "body": {}}}, "effect.body", "no body with the status 205"),
         ({"effect": {"status": 500, "undocumented": 1}}, "effect.undocumented", "true or false"),
         ({"effect": {"latency_ms": [5, 1]}}, "effect.latency_ms", "in ascending order"),
         ({"effect": {"latency_ms": [1]}}, "effect.latency_ms", "two of them"),

@@ -168,6 +168,25 @@ def test_finished_deliveries_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
     assert play.outbox.forgotten == 6
 
 
+@given(data=st.data(), steps=st.lists(st.integers(1, 3), min_size=1, max_size=5))
+def test_a_saved_outbox_shows_no_order_of_answers(data: st.DataObject, steps: list[int]) -> None:
+    """The order in which receivers answer at one instant changes nothing, not even which ended deliveries are kept."""
+    one, other = Play(endpoints=4), Play(endpoints=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbox_module, "MOST_FINISHED", 5)
+        for count in steps:
+            for play in (one, other):
+                play.publish(count)
+                play.now += RETRY_AFTER_MS[0]
+            while taken := one.outbox.take(one.now):
+                assert {found.number for found in other.outbox.take(other.now)} == {found.number for found in taken}
+                shuffled = data.draw(st.permutations(taken))
+                for play, order in ((one, taken), (other, shuffled)):
+                    for found in order:
+                        play.outbox.finish(found.number, DOWN if found.number % 3 == 0 else OK, play.now)
+    assert one.outbox.save() == other.outbox.save()
+
+
 def rule(play: Play, action: Action, **words: Any) -> None:  # noqa: ANN401  a field of a rule
     """Add a rule."""
     play.outbox.add_rule(DeliveryRule(0, action)._replace(**words))

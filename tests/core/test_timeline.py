@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from zof_emulator.core.config import ClockMode
 from zof_emulator.core.instants import LAST
-from zof_emulator.core.timeline import NEVER, Agenda, Clock
+from zof_emulator.core.timeline import DELIVER, NEVER, Agenda, Clock
 
 instants = st.integers(-(2**40), LAST)
 
@@ -25,6 +25,29 @@ def test_what_is_due_comes_by_time_and_then_by_when_it_was_put(story: list[tuple
             expected = model.pop(0) if model and model[0][0] <= at else None
             assert (due and (due.at, due.number)) == expected
         assert agenda.first == (model[0][0] if model else NEVER)
+
+
+ACTIONS = [(at, number, outcome) for at in (5, 9) for number in (0, 1) for outcome in ("passed", DELIVER)]
+
+
+@given(st.permutations(ACTIONS), st.lists(st.sampled_from([one for one in ACTIONS if one[2] == DELIVER])))
+def test_a_saved_agenda_shows_no_order_of_deliveries(
+    order: list[tuple[int, int, str]], again: list[tuple[int, int, str]]
+) -> None:
+    """The order and number in which deliveries are put leaves no trace in a saved agenda, in which cases come first."""
+    agenda = Agenda()
+    cases = [one for one in order if one[2] != DELIVER]
+    for at, number, outcome in (*order, *again):
+        agenda.put(at, "org_a", number, outcome)
+    saved = agenda.to_json()
+    expected = [
+        row
+        for instant in (5, 9)
+        for row in (*(one for one in cases if one[0] == instant), (instant, 0, DELIVER), (instant, 1, DELIVER))
+    ]
+    assert [(row[0], row[3], row[4]) for row in saved["due"]] == expected
+    assert [row[1] for row in saved["due"]] == list(range(1, saved["sequence"] + 1))
+    assert Agenda.from_json(saved).to_json() == saved
 
 
 def test_what_is_put_down_is_given_back() -> None:

@@ -87,7 +87,10 @@ def snapshot(world: World) -> object:
 
 def move_run(world: World, run: Run, *, to_end: bool) -> Run:
     """Move the clock until the run, or without `to_end` its next case, has ended; return the changed run."""
-    world.move_until(world.run_progress(run, to_end=to_end))
+    has_ended = world.watch_progress(run, to_end=to_end)
+    world.check_moving()
+    while not has_ended():
+        world.move_to(max(world.now, world.agenda.first))
     return world.runs[run.number]
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zof_emulator.app import EPOCH, SystemClock
+from zof_emulator.cli.recorded_deliveries import RecordedDeliveries
 from zof_emulator.core.limits import Rate
 
 from tests.http.histories import Step, format_instant, histories, perform, reset_emulator
@@ -83,6 +84,20 @@ def test_end_of_time(by_ms: int) -> None:
     assert zof.control("/clock/advance", {"by_ms": by_ms}).error == (400, "invalid_request", "by_ms")
     assert now(zof) == 0
     assert zof.control("/clock/advance", {"by_ms": LAST - EPOCH}).json["now"] == "9999-12-31T23:59:59.999Z"
+
+
+@pytest.mark.parametrize("until", ["next", "run_ended", "window_reset", "webhook_due", "delivered"])
+def test_an_event_after_the_end_of_time(until: str) -> None:
+    """A move until an event that comes after the year 9999 is refused, and the error names the field."""
+    zof = Zof(deliveries=RecordedDeliveries(()))
+    zof.advance(LAST - EPOCH - 10)
+    assert zof.tell("POST", "/delivery-rules", {"action": "delay"}).status == 201
+    assert zof.post("/webhooks", {"url": "http://127.0.0.1:9/x", "events": ["run.failed"]}).status == 201
+    assert zof.tell("POST", "/events", {"type": "run.failed"}).json["deliveries"] == 1
+    zof.start("tc_a")
+    found = zof.control("/clock/advance", {"until": until})
+    assert found.error == (400, "invalid_request", "until")
+    assert zof.control("/clock").json["now_ms"] == LAST - 10
 
 
 @pytest.mark.parametrize("by_ms", [b"1.0", b"1e3", b"1000.0", b"0.0", b"-0", b"-0.0"])

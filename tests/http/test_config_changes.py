@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
 from zof_emulator.cli.replay import replay
 from zof_emulator.core.limits import Rate
 
@@ -24,6 +26,27 @@ def test_a_changed_rate_limit() -> None:
     assert [zof.get("/runs").status for _ in range(4)] == [200, 200, 200, 429]
     zof.control("/reset")
     assert zof.get("/runs").headers["x-ratelimit-limit"] == "50"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/config", {"rate": {"limit": 5.0, "window_ms": 1e3, "burst": 0.0}, "capacity": 5.0}),
+        ("POST", "/worlds", {"name": "a", "rate": {"limit": 5.0, "window_ms": 1e3, "burst": 0.0}, "max_runs": 5.0}),
+        ("PUT", "/scenario", {"scenario": {"rate": {"limit": 5.0}, "timing": {"longest_ms": 2e3}}}),
+        ("POST", "/faults", {"schedule": {"nth": 2.0}, "effect": {"latency_ms": [1.0, 2e0], "status": 500.0}}),
+        ("POST", "/clock/advance", {"by_ms": 1e3}),
+        ("POST", "/delivery-rules", {"action": "delay", "delay_ms": 1e3, "times": 2.0}),
+    ],
+)
+def test_whole_numbers_with_a_point(method: str, path: str, body: Any) -> None:  # noqa: ANN401  JSON
+    """Every control operation takes a whole number that is written with a point or an exponent for an integer."""
+    floats, whole = Zof(), Zof()
+    plain = json.loads(json.dumps(body), parse_float=lambda text: int(float(text)))
+    expected = whole.tell(method, path, plain)
+    assert expected.status < 300, expected.content
+    assert floats.tell(method, path, body).content == expected.content
+    assert floats.get("/runs").content == whole.get("/runs").content
 
 
 def test_a_changed_capacity() -> None:

@@ -97,6 +97,23 @@ def test_a_new_event() -> None:
     assert all(NEW & found.keys() for event in events for _, found in objects(event))
 
 
+def test_a_new_event_is_shown() -> None:
+    """The control operations list, show and repeat a delivery of the new event, as they do any other."""
+    zof = Zof(evolve=True, deliveries=RecordedDeliveries(()))
+    assert zof.post("/webhooks", ENDPOINT).status == 201
+    zof.complete_run("tc_1")
+    listed = zof.tell("GET", "/deliveries")
+    assert listed.status == 200
+    first = listed.json["data"][0]
+    assert first["type"] == "run.provisioned"
+    assert zof.tell("GET", f"/deliveries/{first['id']}").json == first
+    assert zof.tell("POST", f"/deliveries/{first['id']}/actions", {"action": "redeliver"}).json["type"] == first["type"]
+    snapshot = zof.tell("GET", "/snapshot").json
+    other = Zof(deliveries=RecordedDeliveries(()))
+    assert other.tell("PUT", "/snapshot", snapshot).status == 200
+    assert other.tell("GET", "/deliveries").json["data"][0]["type"] == "run.provisioned"
+
+
 def test_no_value_of_the_document_is_new() -> None:
     """The new status, the new type and the new event are in no enumeration of the document."""
     text = json.dumps(load_document(find_document("openapi.yaml")).root)

@@ -276,7 +276,10 @@ def count_calls(zof: Zof) -> int:
     ],
 )
 def test_many_rules_cost_no_more_than_a_few(rule: dict[str, Any]) -> None:
-    """A request makes as many calls with 10,000 fault rules as with 20, and with rules that do not match few more."""
+    """A request makes as many calls with 10,000 fault rules as with 20, and with rules that do not match few more.
+
+    With rules for other operations it makes as many as without rules.
+    """
     counts = []
     for count in (0, 20, 10_000):
         zof = Zof()
@@ -285,7 +288,9 @@ def test_many_rules_cost_no_more_than_a_few(rule: dict[str, Any]) -> None:
         zof.app.hosted.world.faults.replace(FaultRule.from_json(one) for one in rules)
         counts.append(count_calls(zof))
     assert counts[1] == counts[2]
-    if "schedule" not in rule:
+    if rule["match"].get("operation") == "getRun":
+        assert counts[2] == counts[0]
+    elif "schedule" not in rule:
         assert counts[2] - counts[0] < 20, counts
 
 

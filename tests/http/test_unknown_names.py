@@ -48,6 +48,17 @@ def test_a_misspelt_field(method: str, path: str, name: str) -> None:
     assert message.endswith(f"; the nearest is {name}")
 
 
+@pytest.mark.parametrize(("method", "path", "more"), [("POST", "/worlds", {"name": "x"}), ("PATCH", "/config", {})])
+def test_a_misspelt_field_of_an_object(method: str, path: str, more: dict[str, str]) -> None:
+    """A misspelt field of an object in a body is named with its place, and with the nearest field of that object."""
+    answer = reset_emulator().tell(method, path, {**more, "rate": {"limit": 0, "windowms": 1}})
+    assert answer.error == (400, "invalid_request", "rate.windowms")
+    message = (
+        "rate.windowms is not a field of this request; use limit, window_ms, scope, burst; the nearest is window_ms"
+    )
+    assert answer.json["error"]["message"] == message
+
+
 def test_a_request_without_fields() -> None:
     """An operation that takes no fields says so."""
     body, headers = b'{"seed": 1}', [("content-type", "application/json")]

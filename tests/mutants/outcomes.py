@@ -359,6 +359,12 @@ def _formulas() -> Defect:
     return lambda ask, inner: spread(ask, lambda each: told(each, inner))
 
 
+def _formulas_of_all_runs(ask: Ask, inner: Inner) -> Response:
+    """A CSV of all runs does not escape the formulas that it holds."""
+    change = _table(lambda rows: _column(rows, "failure_message", lambda cell: f"=1+1 {cell}" if cell else cell))()
+    return inner(ask) if "run_id" in ask.fields else change(ask, inner)
+
+
 def _asking(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], Defect]:
     return asks(lambda ask: ask.saying(change(ask.fields)) if ask.fields else ask, "exportResults")
 
@@ -388,6 +394,7 @@ EXPORTED: Final = tuple(
         ("csv-in-seconds", "exports.csv.equals-json", _table(lambda rows: _column(rows, "duration_ms", lambda ms: ms and str(int(ms) // 1000)))),
         ("csv-row-lost", "exports.csv.equals-json", _table(lambda rows: rows.pop())),
         ("csv-formulas", "exports.csv.defused", _formulas),
+        ("csv-formulas-of-all-runs", "exports.csv.defused", always(_formulas_of_all_runs)),
         ("export-unfiltered", "exports.filter", _asking(lambda body: {name: body[name] for name in body if name != "status"})),
         ("any-format-is-json", "exports.refused", _asking(lambda body: body if body.get("format") == "csv" else {**body, "format": "json"})),
         ("new-field", "versioning.unknown-field", objects(setting(priority=1), RESULTS)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.idempotency import IdempotencyStore
 from zof_emulator.core.instants import DAY
+from zof_emulator.scenarios.load import load_object
 
 from tests.mutants.layer import (
     ARTIFACTS,
@@ -34,6 +35,16 @@ if TYPE_CHECKING:
 
     from zof_contracts.evidence.exchange import Response
     from zof_emulator.core.world import World
+
+
+_RUNS: Final = {
+    "project": "proj_abc123",
+    "environment": "production",
+    "cases": ["tc_login_001"],
+    "count": 120,
+    "over": "1d",
+}
+_MANY_RUNS: Final = {"scenario": load_object({"runs": [_RUNS]}).scenario}
 
 
 def _clamp(ask: Ask) -> Ask:
@@ -330,4 +341,20 @@ IDEMPOTENCY: Final = (
     Mutant(name="keys-for-a-week", rule="idempotency.expiry", world=_keeps_for(7 * DAY)),
 )  # fmt: skip
 
-ALL: Final = (*PAGES, *IDEMPOTENCY)
+LONG: Final = (
+    Mutant(
+        name="limit-lowered-to-50",
+        rule="pages.maximum",
+        make=asks(lambda ask: ask.querying(limit="50") if ask.params.get("limit") == "100" else ask, "listRuns"),
+        settings=_MANY_RUNS,
+    ),
+    Mutant(
+        name="export-of-100-results",
+        rule="exports.equals-list",
+        make=bodies(lambda value: {"data": value["data"][:100]}, "exportResults"),
+        settings=_MANY_RUNS,
+    ),
+)
+"""Defects that only long lists show."""
+
+ALL: Final = (*PAGES, *IDEMPOTENCY, *LONG)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.mutants.layer import (
     ENDED,
+    RUNS,
     Ask,
     Defect,
     Inner,
@@ -17,6 +18,7 @@ from tests.mutants.layer import (
     always,
     answers,
     asks,
+    changing,
     error,
     errors,
     header,
@@ -180,6 +182,8 @@ ALL: Final = tuple(
         ("begins-running", "start.queued", objects(_running, "startRun")),
         ("cases-sorted", "start.echo", objects(_sort, "startRun getRun")),
         ("environment-lost", "start.echo", objects(setting(environment="default"), "startRun getRun")),
+        ("production-is-staging", "start.echo", objects(setting(environment="staging"), RUNS)),
+        ("project-changes", "start.echo", objects(changing("project_id", lambda name: f"{name}_2"), "getRun listRuns")),
         ("appears-late", "start.retrievable", _appears_late),
         ("queued-unlisted", "start.retrievable", always(_hide_unstarted)),
         ("environment-optional", "start.required", _correct(lambda body: {"environment": "staging", **body})),

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.deliveries import AttemptResult
-from zof_emulator.core.endpoints import EventType
+from zof_emulator.core.endpoints import EndpointStore, EventType
 from zof_emulator.core.outbox import Outbox
 from zof_emulator.webhooks.signing import HEADER, sign
 
@@ -152,6 +152,29 @@ def _silent_about(is_silent: Callable[[EventType, EventFacts], bool]) -> Callabl
     return _outbox(Silent)
 
 
+class _SubscribesToAll(EndpointStore):
+    __slots__ = ()
+
+    def subscribers(self, organization: str, event: EventType) -> tuple[int, ...]:
+        owners = {organization, *(self.get(number).organization for number in range(len(self)))}
+        each = super().subscribers
+        return tuple(number for owner in sorted(owners) for number in each(owner, event))
+
+
+def _subscribe_to_all(world: World) -> None:
+    """An endpoint gets the events of all organizations."""
+    world.outbox.endpoints.__class__ = _SubscribesToAll
+
+
+class _CompletesTwice(Outbox):
+    __slots__ = ()
+
+    def publish(self, kind: EventType, organization: str, facts: EventFacts, now: int) -> int:
+        if kind is EventType.RUN_COMPLETED:
+            super().publish(kind, organization, facts, now)
+        return super().publish(kind, organization, facts, now)
+
+
 class _FailedForErrors(Outbox):
     __slots__ = ()
 
@@ -239,6 +262,8 @@ ALL: Final = (
         rule="webhooks.envelope",
         compose=_edit_event(lambda value, _: value.update(data=value["data"]["object"])),
     ),
+    Mutant(name="events-sent-to-others", rule="webhooks.tenants", world=_subscribe_to_all),
+    Mutant(name="completed-under-two-ids", rule="webhooks.ids", world=_outbox(_CompletesTwice)),
     Mutant(name="one-event-id", rule="webhooks.ids", compose=_edit_event(lambda value, _: value.update(id="evt_1"))),
     Mutant(
         name="event-of-another-organization",

@@ -15,7 +15,7 @@ from zof_emulator.render.csv import render_header, render_row
 
 from tests.render.strategies import SAMPLE, anything, from_statuses
 
-TRIGGERS = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+TRIGGERS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def read(content: bytes) -> list[list[str]]:

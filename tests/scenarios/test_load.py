@@ -95,6 +95,18 @@ MISTAKES: Final[dict[str, tuple[str, list[str]]]] = {
         "webhooks:\n  - url: http://127.0.0.1/\n    events: [run.fail]\n",
         ['4: webhooks[0].events[0]: "run.fail" is not one of'],
     ),
+    "an event that no webhook can name": (
+        "webhooks:\n  - url: http://127.0.0.1/\n    events: [run.provisioned]\n",
+        ['4: webhooks[0].events[0]: "run.provisioned" is not one of run.started, run.completed, run.failed,'],
+    ),
+    "an environment less than the base needs": (
+        "base: default\norganizations:\n  - id: org_abc\n    environments: [qa, staging]\n",
+        ["5: organizations[0].environments: the ended runs of the base default need the environment production;"],
+    ),
+    "a project that the base needs": (
+        "base: default\nprojects:\n  - {id: proj_abc, organization: org_other}\n",
+        ["4: projects[0]: the ended runs of the base default need the project proj_abc of org_abc;"],
+    ),
     "a webhook with the ID of a generated one": (
         "webhooks:\n  - {id: wh_0123456789abcdef, url: 'http://127.0.0.1/', events: [run.failed]}\n",
         ["3: webhooks[0].id: 16 hexadecimal digits are the form of generated IDs"],
@@ -214,6 +226,21 @@ def test_a_mistake(name: str, tmp_path: Path) -> None:
     assert len(lines) == len(expected), lines
     for line, beginning in zip(lines, expected, strict=True):
         assert line.startswith(f"{file}:{beginning}")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"base": "default", "environments": ["production"]},
+        {"base": "default", "organizations": [{"id": "org_other", "environments": ["qa"]}]},
+        {"base": "empty", "projects": [{"id": "proj_abc", "organization": "org_other"}]},
+    ],
+)
+def test_what_the_base_does_not_need(value: dict[str, Any]) -> None:
+    """The environments and projects of an organization without ended runs may be chosen freely."""
+    organizations = value.get("organizations", [])
+    more = [] if organizations else [{"id": "org_abc", "environments": ["staging"]}, {"id": "org_other"}]
+    assert load_object({**value, "organizations": organizations + more}).scenario.data is not None
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], [{}], {"outcomes": {}}, {"a" * 500: 1}])

@@ -80,6 +80,18 @@ def test_an_integer_may_be_written_with_a_point(count: float) -> None:
     assert (type(found), found) == (int, count)
 
 
+@given(number=st.integers(0, 1 << 53), depth=st.integers(0, 3))
+def test_an_integer_at_any_depth(number: int, depth: int) -> None:
+    """An integer that is written with a point is decoded as an integer, however deep its object is."""
+    schema: Any = {"type": "integer"}
+    value: Any = float(number)
+    expected: Any = number
+    for _ in range(depth + 1):
+        schema = {"type": "object", "properties": {"a": schema, "b": {"type": "string"}}}
+        value, expected = {"a": value, "b": "x"}, {"a": expected, "b": "x"}
+    assert repr(ObjectRules(schema, "field").judge(value, {})) == repr(expected)
+
+
 def test_formats_are_asserted() -> None:
     """A format in a schema is enforced."""
     assert compile_schema({"format": "date-time"})("2026-01-01T00:00:00Z")

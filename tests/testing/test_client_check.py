@@ -90,7 +90,7 @@ def test_a_broken_client_is_described(world: World) -> None:
     with pytest.raises(BrokenClientRules) as failed:
         world.check_client(run_with(broken.run_program), situations=["plain"])
     assert failed.value.check.broken_rules >= {"client.idempotency.key-once", "client.secrets.header-only"}
-    assert all(each.expected and each.got and each.mend and each.sentence for each in failed.value.check.findings)
+    assert all(each.expected and each.got and each.advice and each.sentence for each in failed.value.check.findings)
 
 
 def test_rules_can_be_left_out(world: World) -> None:

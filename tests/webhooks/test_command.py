@@ -9,6 +9,7 @@ from zof_emulator.cli.webhooks import Follower, webhooks
 from tests.receivers import answer, receiving, silent
 from tests.served import Server
 from tests.webhooks.test_receivers import call
+from tests.zof import STAGING
 
 
 def test_each_attempt_is_one_line() -> None:
@@ -59,9 +60,58 @@ def test_undelivered_events_are_reported_at_the_end() -> None:
         assert "2 webhook deliveries were neither delivered nor given up" in server.log
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nothing"])
-def test_no_emulator_is_one_line(url: str) -> None:
-    """If no emulator answers, the error names the URL and the option."""
+def _deliver(server: Server, world: str = "", case: str = "tc_a") -> None:
+    """Start a run of a world, and let the delivery of its start be attempted."""
+    call(server, "POST", f"{world}/v1/webhooks", {"url": "http://127.0.0.1:9/", "events": ["run.started"]})
+    call(server, "POST", f"{world}/v1/runs", {**STAGING, "test_case_ids": [case]})
+    call(server, "POST", f"{world}/_emulator/clock/advance", {"by_ms": 1})
+
+
+def test_a_world_that_is_replaced_by_an_equal_one() -> None:
+    """Each attempt of a new world is printed once, also if it equals one of the world before."""
+    with Server("--clock", "manual", "--quiet") as server:
+        follower = Follower(f"http://127.0.0.1:{server.port}", "")
+        _deliver(server)
+        before = list(follower.poll())
+        snapshot = call(server, "GET", "/_emulator/snapshot")
+        for method, path, body in (
+            ("POST", "/_emulator/reset", None),
+            ("PUT", "/_emulator/scenario", {"scenario": "default"}),
+            ("PUT", "/_emulator/snapshot", snapshot),
+        ):
+            call(server, method, path, body)
+            if path != "/_emulator/snapshot":
+                _deliver(server)
+            assert list(follower.poll()) == before
+            assert list(follower.poll()) == []
+        assert len(before) == 1
+        server.stop()
+
+
+def test_a_world_that_does_not_exist() -> None:
+    """With --once, a URL of a world that does not exist is an error, which names the nearest one."""
+    with Server("--clock", "manual", "--quiet") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        call(server, "POST", "/_emulator/worlds", {"name": "checkout"})
+        _deliver(server, "/w/checkout")
+        found = CliRunner().invoke(webhooks, ["--once", "--url", f"{url}/w/checkuot"])
+        assert found.exit_code == 1
+        assert f"there is no world 'checkuot' at {url}/w/checkuot; the nearest is checkout" in found.output
+        found = CliRunner().invoke(webhooks, ["--once", "--url", f"{url}/w/checkout/"])
+        assert (found.exit_code, len(found.output.splitlines())) == (0, 1)
+        server.stop()
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1:9630", "nothing", "http://a b", "http://127.0.0.1:99999"])
+def test_no_url(url: str) -> None:
+    """A text that is no URL of an emulator is refused with its value and what is allowed."""
     found = CliRunner().invoke(webhooks, ["--once", "--url", url])
+    assert found.exit_code == 2
+    assert f"invalid URL {url!r}: use a scheme, a host and a path" in found.output
+
+
+def test_no_emulator_is_one_line() -> None:
+    """If no emulator answers, the error names the URL and the option."""
+    found = CliRunner().invoke(webhooks, ["--once", "--url", "http://127.0.0.1:1"])
     assert found.exit_code == 1
     assert "--url" in found.output

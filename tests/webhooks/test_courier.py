@@ -18,7 +18,7 @@ from zof_emulator.webhooks import courier as courier_module
 from zof_emulator.webhooks.courier import MOST_KEPT, Courier
 from zof_emulator.webhooks.post import CallPolicy, Post, build_host_header, is_loopback
 
-from tests.receivers import NO_CONTENT, Received, answer, receiving, silent
+from tests.receivers import NO_CONTENT, PATIENCE, Received, answer, receiving, silent
 from tests.served import has_ipv6
 
 if TYPE_CHECKING:
@@ -94,6 +94,38 @@ def test_idle_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     with receiving() as first, receiving() as second:
         send_all(first.url, second.url, first.url, second.url)
         assert (first.connection_count, second.connection_count) == (1, 2)
+
+
+@pytest.mark.parametrize("is_closed_by_receiver", [True, False])
+def test_an_idle_connection_is_closed(
+    is_closed_by_receiver: bool,  # noqa: FBT001  a case
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A connection is closed when its receiver has closed it or it was idle for too long, without another request."""
+    monkeypatch.setattr(courier_module, "_PAUSE", 0.01)
+    monkeypatch.setattr(courier_module, "_LONGEST_IDLE", PATIENCE if is_closed_by_receiver else 0.01)
+
+    async def serve() -> None:
+        closed = asyncio.Event()
+
+        async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"{}")
+            writer.write(NO_CONTENT)
+            if is_closed_by_receiver:
+                writer.write_eof()
+            assert await reader.read() == b""
+            writer.close()
+            closed.set()
+
+        async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            courier = Courier(CallPolicy())
+            assert (await courier.send(Post(url, headers_for(url, b"{}"), b"{}"))).status == 204
+            async with asyncio.timeout(PATIENCE):
+                await closed.wait()
+            await courier.aclose()
+
+    asyncio.run(serve())
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])

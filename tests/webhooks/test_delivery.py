@@ -397,6 +397,39 @@ def test_a_replay_compares_deliveries_and_calls_nobody(clock: str) -> None:
     zof.app.close()
 
 
+@pytest.mark.parametrize(
+    ("clock", "passes_ms", "deliveries"), [("manual", 0, 1), ("auto", 0, 1), ("real", 0, 1), ("real", 60_000, 2)]
+)
+def test_a_replay_makes_the_deliveries_after_the_last_request(clock: str, passes_ms: int, deliveries: int) -> None:
+    """A replay makes the deliveries that were made between the last request and the reading of the journal."""
+    instant = [EPOCH]
+    zof = Hooks(clock=clock, system=lambda: instant[0])
+    with receiving(lambda _: answer(204)) as receiver:
+        zof.register(receiver.url, "run.started", "run.completed")
+        zof.submit("/v1/runs", {**STAGING, "test_case_ids": ["tc_a"]})
+        instant[0] += passes_ms
+        found = replay(zof.send("GET", "/_emulator/journal.ndjson").content)
+        assert (found.differing, found.deliveries) == ((), deliveries)
+    zof.app.close()
+
+
+def test_a_replay_reports_a_delivery_that_is_not_made() -> None:
+    """A delivery that the journal holds and the world never makes is a difference, however far time goes."""
+    zof = Hooks(clock="manual")
+    with receiving(lambda _: answer(204)) as receiver:
+        zof.register(receiver.url, "run.started")
+        zof.run("tc_a")
+        zof.deliver()
+        *lines, last = zof.send("GET", "/_emulator/journal.ndjson").content.splitlines()
+        more = json.loads(last)
+        more["delivery"] |= {"number": 2, "id": "del_another"}
+        found = replay(b"\n".join((*lines, last, json.dumps(more).encode())))
+        assert [(one.number, one.what, one.expected, one.got) for one in found.differing] == [
+            (2, "delivery", "del_another", "none")
+        ]
+    zof.app.close()
+
+
 def test_a_snapshot_holds_deliveries_and_goes_on(zof: Hooks) -> None:
     """A restored world has its webhooks, deliveries and rules, and sends the pending deliveries."""
     with receiving() as first:

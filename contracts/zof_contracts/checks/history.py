@@ -9,6 +9,7 @@ thread judges its own exchanges with a `fork` of the check, and `absorb` brings 
 
 from __future__ import annotations
 
+import json
 import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from zof_contracts.evidence.exchange import Exchange
     from zof_contracts.evidence.ledger import Ledger
 
+_CHOSEN: Final = ("project_id", "environment", "test_suite_id")
+"""The fields of a run that its start chooses."""
 _TELLING: Final = 300
 """Milliseconds for which a run must be seen running so that they tell the unit of its duration."""
 _NEWEST_FIRST: Final = frozenset(name for name, rule in OWNERS.order.items() if rule == "pages.newest-first")
@@ -71,6 +74,8 @@ class HistoryCheck:
         if exchange.response.ok and exchange.operation and not self._may_be_replay(exchange):
             self._check_objects(exchange)
             self._check_page(exchange)
+            if exchange.operation == "startRun":
+                self._check_echo(exchange)
 
     # --- threads
 
@@ -147,6 +152,11 @@ class HistoryCheck:
         self._runs.set(run["id"], (run, self._keep(exchange)))
         if before is None:
             return
+        changed = [name for name in _CHOSEN if name in run and before[0].get(name, run[name]) != run[name]]
+        if changed:
+            expected, got = _show_fields(before[0], changed), _show_fields(run, changed)
+            trace = [before[1], exchange]
+            self.ledger.record_violation("runs.start.echo", expected=expected, got=got, trace=trace)
         was, status = before[0]["status"], run["status"]
         ended = was in load_contract().terminal
         can_follow = load_contract().can_follow
@@ -158,6 +168,15 @@ class HistoryCheck:
             got=f"status {quote_value(status)} after {quote_value(was)}",
             trace=[before[1], exchange],
         )
+
+    def _check_echo(self, exchange: Exchange) -> None:
+        """Judge that the run of a start shows what the start chose."""
+        chosen, run = _read_object(exchange.request.body), exchange.response.fields
+        names = [name for name in _CHOSEN if name in run and isinstance(chosen.get(name), str)]
+        differ = [name for name in names if run[name] != chosen[name]]
+        if names:
+            expected, got = _show_fields(chosen, differ), _show_fields(run, differ)
+            self.ledger.check("runs.start.echo", not differ, expected=expected, got=got, trace=exchange)
 
     def _check_observed_duration(self, exchange: Exchange, run: JsonObject) -> None:
         """Judge the unit of a duration by the time for which the run was seen running, where no clock was moved."""
@@ -242,7 +261,8 @@ class HistoryCheck:
 
     def _check_size(self, exchange: Exchange) -> None:
         size = len(exchange.response.fields["data"])
-        given = parse_qs(exchange.request.query).get("limit")
+        query = parse_qs(exchange.request.query, keep_blank_values=True)
+        given = query.get("limit")
         default, largest = load_resources().page_size, load_resources().largest_page
         if given is None:
             rule, expected = "pages.default", f"at most {default} items"
@@ -251,6 +271,18 @@ class HistoryCheck:
         elif size and len(given) == 1 and 1 <= (parse_whole_number(given[0]) or 0) <= largest:
             expected, holds = f"at most {given[0]} items", size <= (parse_whole_number(given[0]) or 0)
             self.ledger.check("pages.limit", holds, expected=expected, got=f"{size} items", trace=exchange)
+            if query == {"limit": [str(largest)]} and exchange.response.fields.get("has_more") is True:
+                expected, got = f"{largest} items, since there are more", f"{size} items"
+                self.ledger.check("pages.maximum", size == largest, expected=expected, got=got, trace=exchange)
+
+
+def _read_object(body: bytes) -> JsonObject:
+    """The fields of a JSON object; none if it names a field twice, since the contract does not say which one counts."""
+    try:
+        value, pairs = json.loads(body), json.loads(body, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) and len(value) == len(pairs) else {}
 
 
 def _is_judged(exchange: Exchange) -> bool:
@@ -258,5 +290,5 @@ def _is_judged(exchange: Exchange) -> bool:
     return exchange.request.path.startswith(PREFIX + "/") and exchange.response.status != NO_STATUS
 
 
-def _show_fields(value: dict[str, Any], names: list[str]) -> str:
+def _show_fields(value: dict[str, Any], names: Sequence[str]) -> str:
     return ", ".join(f"{name} {quote_value(value.get(name))}" for name in names)

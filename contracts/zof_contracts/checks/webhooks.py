@@ -122,6 +122,23 @@ def check_order(events: Sequence[Event], run_id: str) -> Claim:
     )
 
 
+def check_single_ids(events: Sequence[Event], run_id: str) -> Claim:
+    """Whether all deliveries of an event of a run, of which there is one of each type, have one ID."""
+    ids: dict[object, set[str]] = {}
+    for event in events:
+        if event.run_id == run_id and "event" not in event.value:
+            ids.setdefault(str(event.type), set()).add(str(event.id))
+    several = [f"{kind} with {len(found)} IDs" for kind, found in ids.items() if len(found) > 1]
+    return Claim("webhooks.ids", not several, "one ID for each event of the run", ", ".join(several))
+
+
+def check_organization(events: Sequence[Event], foreign_run: str) -> Claim:
+    """Whether no event is about a run of another organization."""
+    foreign = [event for event in events if event.run_id == foreign_run]
+    got = ", ".join(f"{event.type} about {event.run_id}" for event in foreign[:1])
+    return Claim("webhooks.tenants", not foreign, "no event of another organization", got, place="events")
+
+
 def check_ids(events: Sequence[Event]) -> Claim:
     """Whether events that differ have IDs that differ."""
     bodies: dict[object, bytes] = {}

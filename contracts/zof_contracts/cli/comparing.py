@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from zof_contracts.cli.config import read_target
+from zof_contracts.cli.option_checks import check_different
 from zof_contracts.cli.terminal import hold_signals, print_text
 from zof_contracts.comparison.compare import compare
 from zof_contracts.comparison.emulator import NotStarted, start_emulator
@@ -77,6 +78,7 @@ def _read_other(target: Target, options: Mapping[str, Any]) -> AbstractContextMa
     keys = dict(options["against_key"]) or target.keys
     if "main" not in keys:
         raise click.UsageError("no API key of --against: give one with --against-key main=KEY")
+    check_different(keys, "--against-key {}".format)
     try:
         other = replace(target, url=str(address), app=None, keys=keys)
     except ValueError as error:

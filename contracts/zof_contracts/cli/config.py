@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from zof_contracts.cli.option_checks import check_ca_file, check_cases, check_webhook_url, read_keys
 from zof_contracts.cli.options import suggest
 from zof_contracts.cli.terminal import print_notice
 from zof_contracts.contract.client_rules import CLIENT_RULES
@@ -15,14 +16,12 @@ from zof_contracts.contract.rules import RULES
 from zof_contracts.target.base_url import BaseUrl, has_user_info
 from zof_contracts.target.budget import Budget
 from zof_contracts.target.clock import load_application
-from zof_contracts.target.target import KEYS, Target
+from zof_contracts.target.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from zof_contracts.contract.rules import Rule
-
-_FEWEST_CASES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,10 @@ def read_target(options: Mapping[str, Any]) -> Target:
     Raises:
         click.UsageError: an option is missing or invalid, or two contradict each other.
     """
-    keys = {name: key for name in KEYS if (key := _read_key(name, options))}
-    if "main" not in keys:
-        raise click.UsageError("no API key: give one with --key or in ZOF_API_KEY")
-    if len(options["case"]) < _FEWEST_CASES:
-        raise click.UsageError(f"too few test cases: give at least {_FEWEST_CASES} with --case")
     address = _read_address(options)
+    keys = read_keys(options)
+    check_cases(options)
+    check_ca_file(options["ca_file"])
     try:
         target = Target(
             keys=keys,
@@ -78,16 +75,8 @@ def read_target(options: Mapping[str, Any]) -> Target:
         )
     except ValueError as error:
         raise click.UsageError(f"invalid target: {error}") from error
+    check_webhook_url(target)
     return replace(target, profile=_read_profile(target, options), quota=options["use_up_quota"])
-
-
-def _read_key(name: str, options: Mapping[str, Any]) -> str:
-    option = "key" if name == "main" else f"key_{name.replace('-', '_')}"
-    given: str = options[option] or ""
-    key = given.strip()
-    if key != given:
-        print_notice(f"zof-contracts: note: white space around --{option.replace('_', '-')} was removed")
-    return key
 
 
 def _read_address(options: Mapping[str, Any]) -> dict[str, Any]:

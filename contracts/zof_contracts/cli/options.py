@@ -160,7 +160,8 @@ _VERIFICATION_OPTIONS: Final = [
         type=click.IntRange(1),
         default=4,
         metavar="N",
-        help="Maximum number of random sequences of requests at once. A low rate limit permits fewer.",
+        help="Maximum number of random sequences of requests at once, without those that only let time pass. A low rate"
+        " limit permits fewer.",
     ),
     define_option("--max-runs", type=click.IntRange(0), metavar="N", help="Maximum number of runs to start."),
     define_option(

@@ -75,7 +75,7 @@ class RuleDifference:
 
     @property
     def kind(self) -> Kind:
-        """What it means."""
+        """The kind of the difference."""
         return Kind.VIOLATES if self.rule.basis.is_binding else Kind.MAY_DIFFER
 
 
@@ -89,7 +89,7 @@ class AnswerDifference:
 
     @property
     def kind(self) -> Kind:
-        """What it means."""
+        """The kind of the difference."""
         if not self.rules:
             return Kind.SILENT
         is_binding = any(rule.basis.is_binding for rule, _ in self.rules)
@@ -200,7 +200,7 @@ class _Progress:
 
     @property
     def budget(self) -> Budget:
-        """What the next part may cost."""
+        """The budget of the next part."""
         return Budget(seconds=None if self._until is None else max(self._until - time.monotonic(), 0.0))
 
     def verify(self, target: Target, seed: int) -> None:

@@ -1,8 +1,8 @@
 """Plays the same stories on two deployments, request by request, and notes where the answers differ.
 
 The steps are those that `zof_contracts.search.state_machine` draws. Each of their requests is sent to both deployments
-before the next one. What depends on chance is not compared: runs are awaited on both sides before they are read, and a
-run is canceled in progress only while no time has passed since its start.
+before the next one. Answers that depend on random durations are not compared: runs are awaited on both sides before
+they are read, and a run is canceled in progress only while no time has passed since its start.
 """
 
 # ruff: noqa: D102  the name of a step says what it does

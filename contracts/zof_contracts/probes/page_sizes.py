@@ -8,6 +8,7 @@ from zof_contracts.contract.document import load_contract
 from zof_contracts.contract.resources import load_resources
 from zof_contracts.evidence.findings import quote_value
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
+from zof_contracts.probes.results import judge_formulas, read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,18 +49,26 @@ def _judge(context: ProbeContext, path: str, listed: Exchange, operation: str) -
 
 
 def _judge_export(context: ProbeContext, path: str) -> None:
-    """Judge that an export without a filter holds more than one page: every result that was listed before it."""
-    listed = context.client.get(path, limit=load_resources().largest_page)
+    """Judge exports without a filter: JSON holds every result of the two pages that were listed before it."""
+    largest = load_resources().largest_page
+    pages = [context.client.get(path, limit=largest)]
+    cursor = pages[0].response.fields.get("next_cursor")
+    if pages[0].response.fields.get("has_more") is True and isinstance(cursor, str):
+        pages.append(context.client.get(path, limit=largest, starting_after=cursor))
+    as_csv = context.client.post("/results/export", {"format": "csv"})
+    if as_csv.response.ok:
+        judge_formulas(context, read_csv(as_csv), as_csv)
     export = context.client.post("/results/export", {"format": "json"})
-    if not (listed.response.ok and export.response.ok and isinstance(export.response.fields.get("data"), list)):
+    if not (pages[-1].response.ok and export.response.ok and isinstance(export.response.fields.get("data"), list)):
         return
+    listed = [item.get("id") for page in pages for item in page.response.items]
     exported = {each.get("id") for each in export.response.items}
-    missing = [each.get("id") for each in listed.response.items if each.get("id") not in exported]
-    expected = f"the {len(listed.response.items)} results that are listed"
+    missing = [each for each in listed if each not in exported]
+    expected = f"the {len(listed)} results that are listed"
     got = (
         f"{len(exported)} results, without {len(missing)} of them, such as {quote_value(missing[0])}" if missing else ""
     )
-    context.check("exports.equals-list", not missing, expected=expected, got=got, trace=[listed, export])
+    context.check("exports.equals-list", not missing, expected=expected, got=got, trace=[*pages, export])
 
 
 def _make_runs(context: ProbeContext, count: int) -> None:

@@ -168,11 +168,7 @@ def _export(context: ProbeContext, body: JsonObject, key: str | None) -> Exchang
 
 
 def _judge_csv(context: ProbeContext, as_json: Exchange, as_csv: Exchange) -> None:
-    text = as_csv.response.body.decode("utf-8-sig", errors="replace")
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error:
-        rows = []
+    text, rows = _decode_csv(as_csv), read_csv(as_csv)
     widths = sorted({len(row) for row in rows})
     bare = text.count("\n") - text.count("\r\n")
     is_form = len(widths) == 1 and text.endswith("\r\n") and not bare
@@ -182,14 +178,31 @@ def _judge_csv(context: ProbeContext, as_json: Exchange, as_csv: Exchange) -> No
     header = tuple(rows[0]) if rows else ()
     expected, got = ", ".join(COLUMNS), ", ".join(header)[:200]
     has_columns = context.check("exports.csv.columns", header == COLUMNS, expected=expected, got=got, trace=as_csv)
+    judge_formulas(context, rows, as_csv)
+    if has_columns and is_form:
+        read = [_strip_defusing(dict(zip(header, row, strict=True))) for row in rows[1:]]
+        _compare(context, read, as_json, as_csv)
+
+
+def _decode_csv(as_csv: Exchange) -> str:
+    return as_csv.response.body.decode("utf-8-sig", errors="replace")
+
+
+def read_csv(as_csv: Exchange) -> list[list[str]]:
+    """The rows of an export, its header first; none if it is not CSV."""
+    try:
+        return list(csv.reader(io.StringIO(_decode_csv(as_csv), newline=""), strict=True))
+    except csv.Error:
+        return []
+
+
+def judge_formulas(context: ProbeContext, rows: list[list[str]], as_csv: Exchange) -> None:
+    """Judge that no cell of an export begins a formula."""
     formulas = [cell for row in rows[1:] for cell in row if cell.startswith(_FORMULA) and not _is_number(cell)]
     if rows[1:]:
         expected = "no cell that begins a formula"
         got = f"the cell {quote_value(formulas[0])}" if formulas else ""
         context.check("exports.csv.defused", not formulas, expected=expected, got=got, trace=as_csv)
-    if has_columns and is_form:
-        read = [_strip_defusing(dict(zip(header, row, strict=True))) for row in rows[1:]]
-        _compare(context, read, as_json, as_csv)
 
 
 def _compare(context: ProbeContext, read: list[dict[str, str]], as_json: Exchange, as_csv: Exchange) -> None:

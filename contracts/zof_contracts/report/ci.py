@@ -77,7 +77,8 @@ def render_code_quality(report: Report) -> str:
 
 def _describe(finding: dict[str, Any]) -> str:
     operation = f"{finding['operation']}: " if finding["operation"] else ""
-    return f"{operation}expected {finding['expected']}; got {finding['got']}"
+    unless = f"; unless {finding['unless']}" if finding["unless"] else ""
+    return f"{operation}expected {finding['expected']}; got {finding['got']}{unless}"
 
 
 def _find_line(report: Report, finding: dict[str, Any]) -> int:

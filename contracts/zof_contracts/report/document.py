@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_contracts.contract.rules import NEEDS
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report.curl import write_script
+from zof_contracts.report.doubts import describe_doubt
 from zof_contracts.report.escape import escape_controls
 from zof_contracts.target.redaction import MIN_KEY, Redactor
 
@@ -173,8 +174,11 @@ def _explain_exit(verification: Verification) -> str:
     """Return the reason for the exit status, in the order in which `Verification.exit_code` decides."""
     if verification.interrupted:
         return "the verification was interrupted"
-    if verification.error:
-        return f"the verification could not be finished: {verification.error}"
+    if verification.error or verification.unwritten:
+        is_finished = not verification.error
+        return (
+            verification.unwritten if is_finished else f"the verification could not be finished: {verification.error}"
+        )
     if not verification.has_evidence:
         return "no rule was exercised"
     if failing := verification.list_failing(strict=verification.target.is_strict):
@@ -228,6 +232,7 @@ def _describe_finding(verification: Verification, finding: Finding, *others: Fin
         "place": finding.place,
         "expected": finding.expected,
         "got": finding.got,
+        "unless": describe_doubt(finding),
         "times": finding.times,
         "flaky": finding.flaky,
         "known": finding.key in verification.known,

@@ -109,6 +109,7 @@ def _render_finding(finding: dict[str, Any], rule: dict[str, Any]) -> str:
         "Request": " ".join(f"<code>{escape(finding[name])}</code>" for name in _NAMES if finding[name]),
         "Repeat": f"<code>--include {escape(finding['rule'])} --seed {finding['seed']}</code>",
         "Seen": escape(describe_occurrences(finding)),
+        **({"Unless": escape(finding["unless"])} if finding["unless"] else {}),
         "How to fix it": escape(rule["mend"]),
     }
     others = "".join(f"<p>In {escape(name_place(one))}:</p>{_render_script(one)}" for one in finding["also"])

@@ -73,6 +73,7 @@ def explain_finding(rule: dict[str, Any], finding: dict[str, Any]) -> str:
             f"{finding['rule']} ({finding['verdict']}): {rule['sentence']}",
             f"expected: {finding['expected']}",
             f"got: {finding['got']}",
+            *([f"unless: {finding['unless']}"] if finding["unless"] else []),
             f"rests on: {rule['basis']} {', '.join(source['name'] for source in rule['sources'])}".rstrip(),
             f"request: {finding['request_id']}; seed: {finding['seed']}; seen {describe_occurrences(finding)}",
             finding["script"],

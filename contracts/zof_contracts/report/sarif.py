@@ -66,7 +66,8 @@ def _build_invocation(report: Report) -> dict[str, Any]:
 def _build_result(
     finding: dict[str, Any], rule: dict[str, Any], index: dict[str, int], *, has_baseline: bool
 ) -> dict[str, Any]:
-    text = f"{rule['sentence']} Expected {finding['expected']}; got {finding['got']}.\n\n{finding['script']}"
+    unless = f" Unless {finding['unless']}." if finding["unless"] else ""
+    text = f"{rule['sentence']} Expected {finding['expected']}; got {finding['got']}.{unless}\n\n{finding['script']}"
     level = "error" if finding["verdict"] == "violated" and not finding["flaky"] else "note"
     return {
         "ruleId": finding["rule"],

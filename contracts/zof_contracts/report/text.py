@@ -45,6 +45,8 @@ def _render_finding(number: int, finding: dict[str, Any], rule: dict[str, Any], 
     yield from _wrap("basis     ", f"{rule['basis']}{_render_sources(rule)}; openapi.yaml: {rule['at']}")
     yield from _wrap("expected  ", finding["expected"])
     yield from _wrap("got       ", finding["got"])
+    if finding["unless"]:
+        yield from _wrap("unless    ", finding["unless"])
     if finding["times"] > 1 or finding["also"]:
         yield from _wrap("seen      ", describe_occurrences(finding))
     if recordings := list_recordings(finding):

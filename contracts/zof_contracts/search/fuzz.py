@@ -37,8 +37,8 @@ from zof_contracts.contract.rules import OWNERS
 from zof_contracts.evidence.exchange import Request
 from zof_contracts.evidence.header_values import parse_whole_number
 from zof_contracts.evidence.ledger import Ledger
-from zof_contracts.search.minimize import add_prerequisites, resend
-from zof_contracts.search.recheck import judge_separately, mark_flaky
+from zof_contracts.search.minimize import LONGEST_REAL_WAIT, add_prerequisites, find_longest_pause, resend
+from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
 from zof_contracts.search.references import names_unknown, use_references
 from zof_contracts.target.budget import Stopped
 from zof_contracts.target.client import Unanswered
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 160
 """The characters of a request that a finding shows."""
+_SHORT_WAIT: Final = 0.5
+"""Seconds of the longest pause when the requests of a finding are repeated for the first time."""
 _FRAMING: Final = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 _NUMBER: Final = "x-contracts-exchange"
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
@@ -88,6 +90,8 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
                 _record(ledger, client, *finding)
         elif isinstance(event, events.FatalError):
             raise event.exception
+        elif isinstance(event, events.NonFatalError) and bridge.stopped is None:
+            client.notes.setdefault(_describe_failure(event))
     if bridge.stopped is not None:
         raise bridge.stopped
     generated = client.journal[began:]
@@ -203,6 +207,12 @@ async def _answer_lifespan(receive: Any, send: Any) -> None:  # noqa: ANN401  AS
         await send({"type": f"{message['type']}.complete"})
 
 
+def _describe_failure(event: events.NonFatalError) -> str:
+    """Say that the engine gave up an operation, with the type of the error, whose text may quote the target."""
+    error = type(event.value).__name__
+    return f"requests to {event.label} were no longer generated after an error of the generator ({error})"
+
+
 # --- findings
 
 
@@ -264,15 +274,26 @@ def _find_place(rule: str, exchange: Exchange) -> str:
 
 
 def _recheck(ledger: Ledger, client: Client, key: str) -> None:
-    """Repeat the request of a finding; the finding is flaky if neither a check nor the status shows it again."""
+    """Repeat the requests of a finding; the finding is flaky if neither a check nor the status shows it again.
+
+    On a real clock the pauses are short at first: most findings do not depend on them.
+    """
     finding = ledger.findings[key]
     trace = add_prerequisites(client.journal, finding.trace)
-    with judge_separately(client, ledger) as scratch:
-        answer = resend(trace, client)[-1].response
-    if _is_found_by_checks(ledger, finding):
-        mark_flaky(ledger, key, scratch)
-    elif answer.status != finding.trace[-1].response.status:
-        ledger.findings[key] = replace(finding, flaky=True)
+    is_found_by_checks = _is_found_by_checks(ledger, finding)
+    has_long_pause = not client.target.can_move_clock and find_longest_pause(trace) > _SHORT_WAIT
+    for longest_wait in (_SHORT_WAIT, LONGEST_REAL_WAIT) if has_long_pause else (LONGEST_REAL_WAIT,):
+        ledger.findings[key] = finding
+        with judge_separately(client, ledger) as scratch:
+            answer = resend(trace, client, longest_wait=longest_wait)[-1].response
+        if is_found_by_checks:
+            mark_flaky(ledger, key, scratch)
+            is_shown = is_reproduced(finding, scratch)
+        else:
+            is_shown = answer.status == finding.trace[-1].response.status
+            ledger.findings[key] = finding if is_shown else replace(finding, flaky=True)
+        if is_shown:
+            return
 
 
 def _is_found_by_checks(ledger: Ledger, finding: Finding) -> bool:

@@ -12,6 +12,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from zof_contracts.evidence.header_values import read_server_time
@@ -29,7 +30,7 @@ _NAMES: Final = re.compile(r"\b(?:run|res|art|log|suite)_[\w-]+")
 _VOLATILE: Final = re.compile(r'\breq_[\w-]+|[0-9-]{10}T[0-9:.]+Z|(?<=_ms":)\s*\d+|"(?:sha256|next_cursor)":\s*"[^"]+"')
 _CURSOR: Final = re.compile(r'"next_cursor":\s*"([^"]+)"')
 _LONGEST_WAIT: Final = 120.0
-_LONGEST_REAL_WAIT: Final = 5.0
+LONGEST_REAL_WAIT: Final = 5.0
 """The longest pause between two repeated requests in seconds, where the clock of the target cannot be moved."""
 _TRIES: Final = 20
 """How often a trace is sent again to cut it down."""
@@ -128,15 +129,18 @@ def _has_writes(trace: Sequence[Exchange]) -> bool:
     return any(exchange.request.method != "GET" for exchange in trace)
 
 
-def resend(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
-    """Send a trace again, with the IDs and cursors of the new answers and the pauses of the old ones."""
+def resend(trace: Sequence[Exchange], client: Client, *, longest_wait: float = LONGEST_REAL_WAIT) -> list[Exchange]:
+    """Send a trace again, with the IDs and cursors of the new answers and the pauses of the old ones.
+
+    `longest_wait` is the longest pause in seconds, where the clock of the target cannot be moved.
+    """
     now: dict[str, str] = {}
     again: list[Exchange] = []
     salt = str(len(client.journal))
     settle_runs(client)
     for before, exchange in zip((None, *trace), trace, strict=False):
-        if before is not None and (pause := read_server_time(exchange) - read_server_time(before)) > 0:
-            longest = _LONGEST_WAIT if client.target.advance else _LONGEST_REAL_WAIT
+        if before is not None and (pause := _measure_pause(before, exchange)) > 0:
+            longest = _LONGEST_WAIT if client.target.advance else longest_wait
             client.wait(min(pause, longest), "a trace that is sent again")
         try:
             again.append(client.send(_rename(exchange.request, now, salt)))
@@ -146,6 +150,15 @@ def resend(trace: Sequence[Exchange], client: Client) -> list[Exchange]:
         for pattern in (_NAMES, _CURSOR):
             now.update(zip(pattern.findall(then), pattern.findall(new), strict=False))
     return again
+
+
+def find_longest_pause(trace: Sequence[Exchange]) -> float:
+    """The seconds between the two consecutive exchanges of a trace that are furthest apart."""
+    return max((_measure_pause(*pair) for pair in pairwise(trace)), default=0.0)
+
+
+def _measure_pause(before: Exchange, after: Exchange) -> float:
+    return read_server_time(after) - read_server_time(before)
 
 
 def settle_runs(client: Client) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _PER_WORKER: Final = 10
 """The requests of a rate-limit window for each story that is played at once, at least."""
+_OPEN_PER_WORKER: Final = 3
+"""The stories that are begun for each that is played at once; the others let time pass, and send nothing."""
 _SIGNAL_DELAY: Final = 0.2
 """Seconds after which a signal is noticed that the system has delivered to another thread."""
 _LAST_ANSWERS: Final = 1.0
@@ -73,6 +75,11 @@ def count_workers(client: Client, stories: int) -> int:
     limit = client.rate_limit.limits.get("main")
     by_quota = stories if limit is None else limit // _PER_WORKER
     return max(1, min(client.target.workers, stories, by_quota))
+
+
+def count_threads(workers: int, stories: int) -> int:
+    """How many stories may be begun and not over."""
+    return min(_OPEN_PER_WORKER * workers, stories)
 
 
 def _bring_together(client: Client, players: Sequence[_Player]) -> None:
@@ -158,8 +165,10 @@ class _Pool:
         self._error: Exception | None = None
 
     def run(self, workers: int) -> None:
-        """Play all stories, and raise what ended them early."""
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
+        """Play all stories, so many at once, and raise what ended them early."""
+        self._turns.places = workers
+        count = count_threads(workers, len(self._players))
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
         try:
             for thread in threads:
                 thread.start()
@@ -173,18 +182,24 @@ class _Pool:
 
     def _work(self) -> None:
         with self._turns.take():
-            while self._next < len(self._players) and not self._turns.is_halted:
-                player = self._players[self._next]
-                self._next += 1
-                try:
-                    player.play(self._turns)
-                except Halted:
-                    return
-                except Exception as error:  # noqa: BLE001  the thread that waits for this one raises it
-                    self._error = self._error or error
-                    self._turns.halt()
-                    return
-                self._merge()
+            try:
+                while self._next < len(self._players):
+                    with self._turns.take_place():
+                        self._play_next()
+            except Halted:
+                return
+            except Exception as error:  # noqa: BLE001  the thread that waits for this one raises it
+                self._error = self._error or error
+                self._turns.halt()
+
+    def _play_next(self) -> None:
+        """Play the first story that has not begun, if there is one."""
+        self._turns.require_going()
+        if self._next < len(self._players):
+            player = self._players[self._next]
+            self._next += 1
+            player.play(self._turns)
+            self._merge()
 
     def _merge(self) -> None:
         """Merge the stories that have ended, up to the first that has not."""

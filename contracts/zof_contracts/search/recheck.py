@@ -37,6 +37,12 @@ _WAYS: Final = 3
 """How many of the ways in which a finding was found are tried again."""
 
 
+_CONTRADICTIONS: Final = frozenset(
+    {"runs.status.terminal", "runs.status.transitions", "runs.terminal.frozen", "results.stable", "logs.append-only"}
+)
+"""Rules that a target breaks by two answers that contradict each other, so that no second try can excuse it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """A finding, and the steps by which the state machine made it."""
@@ -66,9 +72,10 @@ def is_reproduced(finding: Finding, scratch: Ledger) -> bool:
 
 
 def mark_flaky(ledger: Ledger, key: str, scratch: Ledger) -> None:
-    """Mark a finding as flaky if its rule was kept on the second try and not broken."""
+    """Mark a finding as flaky if its rule was kept on the second try, unless the first try proves it."""
     finding = ledger.findings[key]
-    if scratch.evidence[finding.rule.name] and not is_reproduced(finding, scratch):
+    is_proved = finding.rule.name in _CONTRADICTIONS
+    if not is_proved and scratch.evidence[finding.rule.name] and not is_reproduced(finding, scratch):
         ledger.findings[key] = replace(finding, flaky=True)
 
 

@@ -128,7 +128,7 @@ class Story:
     def start_wait_replay(self, key: str, parts: tuple[int, ...], seconds: int) -> None:
         cases = self._list_cases(parts)
         self.actions.start_keyed(f"{self._salt}-{key}", cases, is_spaced=False)
-        self.client.wait(seconds, "a later replay")
+        self.client.wait(seconds, "a later replay", is_idle=True)
         self.actions.start_keyed(f"{self._salt}-{key}", cases, is_spaced=True)
 
     def start_wait_cancel(self, parts: tuple[int, ...], seconds: float) -> None:
@@ -159,7 +159,7 @@ class Story:
     def finish_then_cancel(self, index: int) -> None:
         self.actions.finish(self._run(index))
         self.actions.cancel(self._run(index))
-        self.client.wait(1, "a late effect of the cancel")
+        self.client.wait(1, "a late effect of the cancel", is_idle=True)
         self.actions.retrieve(self._run(index))
 
     def wait(self, seconds: float) -> None:

@@ -17,6 +17,10 @@ class ReadOnly(Stopped):
     """The profile does not allow the request."""
 
 
+class WrongArgument(Stopped):
+    """The target refuses what the user gave; the message names the option."""
+
+
 class Throttled(Stopped):
     """The target keeps answering 429, or asks for a wait that is too long."""
 

@@ -150,8 +150,13 @@ class Client:
         body = {"project_id": self.target.project, "environment": self.target.environment, **what, **fields}
         return self.post("/runs", body, key=key, idempotency_key=idempotency_key)
 
-    def wait(self, seconds: float, why: str) -> None:
+    def wait(self, seconds: float, why: str, *, is_idle: bool = False) -> None:
         """Let time pass for the target.
+
+        Args:
+            seconds: how much.
+            why: the reason, for the reader of the progress.
+            is_idle: whether other sequences of requests may take the place of this one meanwhile.
 
         Raises:
             BudgetExceeded: the budget has fewer seconds than that.
@@ -164,7 +169,8 @@ class Client:
             self.account.require_time(seconds, why)
             if not self.turns.is_shared:  # the waits of several threads say nothing about how long all of them take
                 self.tell(Waiting(seconds, why))
-            self.turns.sleep(seconds)
+            with self.turns.release_place() if is_idle else nullcontext():
+                self.turns.sleep(seconds)
         self.seconds_waited += seconds
 
     def send(self, request: Request) -> Exchange:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -41,9 +42,25 @@ def load_application(name: str) -> App:
         made: Any = importlib.import_module(module)
         for part in path.split("."):
             made = getattr(made, part)
-        return cast("App", made())
+        application = made()
     except Exception as error:
         raise ValueError(f"{name} gives no application: {type(error).__name__}: {error}") from error
+    if not _is_application(application):
+        raise ValueError(f"{name} gives no ASGI application, but a value of the type {type(application).__name__}")
+    return cast("App", application)
+
+
+def _is_application(value: Any) -> bool:  # noqa: ANN401  whatever a factory returns
+    """Whether a value can be called with the three arguments of ASGI."""
+    if not callable(value):
+        return False
+    try:
+        inspect.signature(value).bind({}, None, None)
+    except TypeError:
+        return False
+    except ValueError:  # a callable of C, which shows no signature
+        return True
+    return True
 
 
 def find_clock_control(client: Client) -> Callable[[int], None] | None:

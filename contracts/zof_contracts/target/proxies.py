@@ -73,5 +73,10 @@ def make_ssl_context(ca_file: str = "") -> ssl.SSLContext:
         try:
             context.load_verify_locations(Path(ca_file))
         except (OSError, ValueError) as error:
-            raise Unreachable(f"the file of authorities {ca_file!r} cannot be read, or holds no certificate") from error
+            reason = (
+                error.strerror if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError) else None
+            )
+            raise Unreachable(
+                f"cannot read certificates (PEM) from {ca_file!r}: {reason or 'the file contains no certificate'}"
+            ) from error
     return context

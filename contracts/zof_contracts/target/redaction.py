@@ -51,7 +51,7 @@ class Redactor:
         return self._replace(content.decode("latin-1")).encode("latin-1")
 
 
-def check_key(name: str, secret: str) -> str:
+def check_key(secret: str) -> str:
     """The key without white space around it.
 
     Raises:
@@ -59,9 +59,9 @@ def check_key(name: str, secret: str) -> str:
     """
     trimmed = secret.strip()
     if len(trimmed) < MIN_KEY:
-        raise ValueError(f"the key {name!r} has {len(trimmed)} characters: use a key of at least {MIN_KEY}")
+        raise ValueError(f"the key has {len(trimmed)} characters: use a key of at least {MIN_KEY}")
     if not all("!" <= character <= "~" for character in trimmed):
-        raise ValueError(f"the key {name!r} holds a space, a control character or a character outside ASCII")
+        raise ValueError("the key contains a space, a control character or a character outside ASCII")
     return trimmed
 
 

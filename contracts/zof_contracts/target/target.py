@@ -75,7 +75,10 @@ class Target:
     patience: float = 30.0
     """Seconds to wait for a run to end."""
     workers: int = 4
-    """How many sequences of requests are played at once, at the most, where waiting takes time."""
+    """How many sequences of requests are played at once, at the most, where waiting takes time.
+
+    Those that only let time pass do not count.
+    """
     webhook_public_url: str = ""
     """Scheme and host under which the target reaches the receiver of webhooks; empty: the receiver's own address."""
     webhook_port: int = 0
@@ -88,7 +91,7 @@ class Target:
             raise ValueError("a target needs an address (url) or an application (app)")
         if unknown := sorted(self.keys.keys() - KEYS.keys()):
             raise ValueError(f"unknown key name {unknown[0]!r}: use {', '.join(KEYS)}")
-        object.__setattr__(self, "keys", {name: check_key(name, key) for name, key in self.keys.items()})
+        object.__setattr__(self, "keys", {name: _check_key(name, key) for name, key in self.keys.items()})
         object.__setattr__(self, "url", str(BaseUrl.parse(self.url or IN_PROCESS)))
 
     @property
@@ -163,3 +166,10 @@ class Target:
     def redact(self, text: str) -> str:
         """The text with every key replaced by its name."""
         return Redactor(self.keys).text(text)
+
+
+def _check_key(name: str, secret: str) -> str:
+    try:
+        return check_key(secret)
+    except ValueError as error:
+        raise ValueError(f"invalid key {name!r}: {error}") from error

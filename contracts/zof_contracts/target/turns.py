@@ -6,6 +6,7 @@ verification in a single thread.
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
@@ -50,6 +51,10 @@ class Turns(Protocol):
         """Let other threads run until a condition on what the threads share is met."""
         ...
 
+    def release_place(self) -> AbstractContextManager[None]:
+        """Let a thread that waits for a place work for as long as the context lasts."""
+        ...
+
 
 class SingleTurn:
     """The turn of a verification that runs in one thread."""
@@ -74,13 +79,25 @@ class SingleTurn:
     def wait_until(self, is_reached: Callable[[], bool]) -> None:
         """Return at once: no other thread changes what the condition is about."""
 
+    @contextmanager
+    def release_place(self) -> Iterator[None]:
+        """Do nothing: there is no other thread."""
+        yield
+
 
 class ThreadTurns:
-    """The turns of several threads on the machine's clock; `with turns.take():` runs a thread's part."""
+    """The turns of several threads on the machine's clock; `with turns.take():` runs a thread's part.
+
+    Only so many threads have a place to work at, which is taken by `with turns.take_place():`. A thread that lets time
+    pass and needs nothing of the target meanwhile releases its place.
+    """
 
     is_shared = True
 
     def __init__(self) -> None:
+        self.places = sys.maxsize
+        """The number of threads that may work at once."""
+        self._taken = 0
         self._turn = threading.Condition(threading.Lock())
         self._halt = threading.Event()
         self._is_abandoned = False
@@ -93,6 +110,32 @@ class ThreadTurns:
                 yield
             finally:
                 self._turn.notify_all()
+
+    @contextmanager
+    def take_place(self) -> Iterator[None]:
+        """Wait for a place, and have it for as long as the context lasts."""
+        self.wait_until(self._has_place)
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+            self._turn.notify_all()
+
+    @contextmanager
+    def release_place(self) -> Iterator[None]:
+        """Let a thread that waits for a place work for as long as the context lasts."""
+        self._taken -= 1
+        try:
+            yield
+        finally:
+            try:
+                self.wait_until(self._has_place)
+            finally:
+                self._taken += 1
+
+    def _has_place(self) -> bool:
+        return self._taken < self.places
 
     def halt(self) -> None:
         """Let every thread end as soon as it waits, or asks for its turn."""

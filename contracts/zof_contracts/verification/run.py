@@ -25,13 +25,14 @@ from zof_contracts.evidence.verification import Verification
 from zof_contracts.probes import PROBES, Probe, ProbeContext, Unsettled
 from zof_contracts.search import fuzz, state_machine
 from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
-from zof_contracts.target.budget import Budget, ReadOnly, Stopped, Throttled
+from zof_contracts.target.budget import Budget, ReadOnly, Stopped, Throttled, WrongArgument
 from zof_contracts.target.client import Client, Unanswered
 from zof_contracts.target.clock import find_clock_control
 from zof_contracts.target.transport import Unreachable
 from zof_contracts.target.world import ForkedWorld, fork_world
-from zof_contracts.verification.arguments import ArgumentCheck, WrongArgument
+from zof_contracts.verification.arguments import ArgumentCheck
 from zof_contracts.verification.cleanup import clean_up
+from zof_contracts.verification.keys import KeyCheck
 from zof_contracts.verification.notes import collect_notes
 from zof_contracts.verification.preflight import check_target
 from zof_contracts.verification.traces import complete_traces
@@ -203,12 +204,14 @@ class _Runner:
         return end
 
     def _prepare(self) -> None:
-        """Check that the target can be verified, and find its clock; `Unreachable` or `Stopped` if it cannot be."""
+        """Check that the target and the keys can be used, and find the clock; `Unreachable` or `Stopped` if not."""
         check_target(self.client)
         target = self.client.target
         if target.advance is None and target.find_clock:
             self._enter_world(target)
-        self.client.observers = [ArgumentCheck(target), ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
+        keys = KeyCheck(self.client, target.base)
+        self.client.observers = [ArgumentCheck(target), keys, ConformanceCheck(self.ledger), HistoryCheck(self.ledger)]
+        keys.check_keys(self.ledger.rules.values())
 
     def _enter_world(self, target: Target) -> None:
         """Verify a copy of the target's world where it offers one, and find the clock."""

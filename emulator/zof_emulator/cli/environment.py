@@ -6,10 +6,12 @@ import shlex
 
 import click
 
+from zof_emulator.cli.option_types import Parsed, WholeNumber
 from zof_emulator.cli.output import print_line
 from zof_emulator.core.scenario import Scenario
 from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.load import load_scenario
+from zof_emulator.settings import parse_host
 
 
 def list_client_variables(root: str, api_key: str) -> dict[str, str]:
@@ -28,9 +30,15 @@ def quote_host(host: str) -> str:
 
 
 @click.command("env")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Host at which clients reach the emulator.")
 @click.option(
-    "-p", "--port", default=9630, show_default=True, type=click.IntRange(1, 65_535), help="Port of the emulator."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    type=Parsed("host", parse_host),
+    help="Host at which clients reach the emulator.",
+)
+@click.option(
+    "-p", "--port", default=9630, show_default=True, type=WholeNumber(1, 65_535), help="Port of the emulator."
 )
 @click.option(
     "--scenario",

@@ -17,6 +17,7 @@ import click
 
 from zof_emulator.app import create_app
 from zof_emulator.cli.environment import list_client_variables
+from zof_emulator.cli.option_types import WholeNumber
 from zof_emulator.cli.orphans import adopt_orphans, end_children
 from zof_emulator.cli.provocation import describe_client, disturb, judge_journals, make_settings
 from zof_emulator.cli.serve import build_settings, find_explicit_flags, serve
@@ -231,7 +232,7 @@ execute = click.Command(
             ["-p", "--port"],
             default=0,
             show_default=True,
-            type=click.IntRange(0, 65_535),
+            type=WholeNumber(0, 65_535),
             help="Port to listen on; 0 picks a free one.",
         ),
         *_SHARED,

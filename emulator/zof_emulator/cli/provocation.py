@@ -44,7 +44,7 @@ def disturb(app: Dispatcher, situation: Situation) -> None:
 
 
 def describe_client(app: Dispatcher) -> Iterator[str]:
-    """What the client sent after each fault that it met, one line each."""
+    """The requests that the client sent after each fault, one line for each fault."""
     hosted = app.hosted
     entries = () if hosted.journal is None else hosted.journal.list_entries(hosted.world)
     return describe_reactions([show_exchange(number, entry) for number, entry in entries])

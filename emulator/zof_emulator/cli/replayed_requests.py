@@ -25,7 +25,7 @@ _MOST_SENT: Final = 1 << 26
 """The largest body, in bytes, that stands for a body which was not read; its length decides the answer."""
 _RULE_KEYS: Final = {mask_text(key.secret): key.secret for key in DEFAULT.keys}
 _HELD: Final = object()
-"""What a request yields in the place of a delay."""
+"""The value that a request yields in the place of a delay."""
 
 
 class ReplayedRequests:

@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from zof_emulator.app import create_app
 from zof_emulator.cli.detach import DETACH, start_detached
 from zof_emulator.cli.environment import quote_host
+from zof_emulator.cli.option_types import Parsed, Switch, WholeNumber
 from zof_emulator.cli.output import print_line
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, save_snapshot
 from zof_emulator.cli.state import has_detached_emulator, write_token
@@ -69,25 +70,10 @@ _SAME_NAME: Final = frozenset(field.name for field in fields(Settings)) - {
 """The settings whose flags have the same names."""
 
 
-class _Parsed(click.ParamType[Any]):
-    """An option type whose function parses the text and raises `ValueError` for an invalid one."""
-
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
-        self.name = name
-        self._read = read
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        """The parsed value."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._read(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 def _flag(*names: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
     """An option that can also be set as `ZOF_EMULATOR_…`."""
+    if settings.get("is_flag") or "/" in names[-1]:
+        settings["type"] = Switch()
     word = names[-1].removeprefix("--").partition("/")[0].replace("-", "_").upper()
     return click.option(*names, envvar=f"ZOF_EMULATOR_{word}", show_envvar=True, show_default=True, **settings)
 
@@ -96,7 +82,7 @@ def _setting(name: str, *flags: str, **more: Any) -> Callable[[Callable[..., int
     """The option of an integer setting, with the bounds and the default that the setting has."""
     minimum, maximum = BOUNDS.get(name) or (find_field_schema(name)["minimum"], find_field_schema(name)["maximum"])
     default = getattr(_DEFAULTS, name)
-    return _flag(*flags, name, default=default, type=click.IntRange(minimum, maximum), **more)
+    return _flag(*flags, name, default=default, type=WholeNumber(minimum, maximum), **more)
 
 
 _DEFAULTS: Final = Settings()
@@ -118,12 +104,10 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
 @_flag(
     "--rate-limit",
     default="100/60",
-    type=_Parsed("off|N/SECONDS[:key|organization]", parse_rate),
+    type=Parsed("off|N/SECONDS[:key|organization]", parse_rate),
     help="Requests that a window admits, counted per key or per organization.",
 )
-@_flag(
-    "--burst", default=0, type=click.IntRange(0, _MOST_BURST), help="Requests that a window admits beyond the limit."
-)
+@_flag("--burst", default=0, type=WholeNumber(0, _MOST_BURST), help="Requests that a window admits beyond the limit.")
 @_setting("capacity", "--capacity", help="Runs of an organization that run at the same time.")
 @_flag(
     "--references",
@@ -134,7 +118,7 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
 @_flag(
     "--environment",
     multiple=True,
-    type=_Parsed("label", check_label),
+    type=Parsed("label", check_label),
     help="An environment besides staging and production; may be given more than once.",
 )
 @_flag(
@@ -151,19 +135,19 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
 @_flag(
     "--public-url",
     default="",
-    type=_Parsed("url", parse_url),
+    type=Parsed("url", parse_url),
     help="Scheme, host and path that links in answers begin with; default: scheme and host of the request.",
 )
 @_flag(
     "--cors",
     multiple=True,
-    type=_Parsed("origin", parse_origin),
+    type=Parsed("origin", parse_origin),
     help="Origin whose pages may use the emulator, as in http://localhost:3000; may be given more than once.",
 )
 @_flag(
     "--trusted-proxy",
     multiple=True,
-    type=_Parsed("address|network", lambda text: str(parse_network(text))),
+    type=Parsed("address|network", lambda text: str(parse_network(text))),
     help="Proxy whose X-Forwarded-Proto, -Host, -Prefix and -For count; may be given more than once.",
 )
 @_setting("journal", "--journal", help="Exchanges that the journal of a world keeps; 0 turns it off.")
@@ -178,7 +162,7 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
 @_flag(
     "--webhook-allow",
     multiple=True,
-    type=_Parsed("host", parse_host),
+    type=Parsed("host", parse_host),
     help="Host besides this machine that webhooks are sent to; may be given more than once.",
 )
 @_flag(
@@ -195,7 +179,7 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
 @_flag(
     "--token",
     default="",
-    type=_Parsed("text", check_token),
+    type=Parsed("text", check_token),
     help="Token that /_emulator requires; generated when clients on other machines can connect.",
 )
 @_flag("--load", default="", help="Snapshot file to start from; with the same --save-on-exit it need not exist yet.")

@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from zof_emulator.cli.environment import quote_host
+from zof_emulator.cli.option_types import WholeNumber
 from zof_emulator.cli.output import print_line
 from zof_emulator.cli.state import find_folder, read_state
 from zof_emulator.settings import Settings
@@ -28,7 +29,7 @@ _PORT: Final = click.option(
     "--port",
     default=Settings().port,
     show_default=True,
-    type=click.IntRange(1, 65_535),
+    type=WholeNumber(1, 65_535),
     help="Port of the emulator.",
 )
 
@@ -40,7 +41,7 @@ _PORT: Final = click.option(
     "--wait",
     default=0,
     show_default=True,
-    type=click.IntRange(0, _LONGEST),
+    type=WholeNumber(0, _LONGEST),
     help="Seconds to wait until the emulator is ready.",
 )
 def print_status(host: str, port: int, wait: int) -> None:
@@ -65,7 +66,7 @@ def print_status(host: str, port: int, wait: int) -> None:
     "--wait",
     default=10,
     show_default=True,
-    type=click.IntRange(0, _LONGEST),
+    type=WholeNumber(0, _LONGEST),
     help="Seconds that the emulator has to save its world and end; then it is killed.",
 )
 def stop(port: int, wait: int) -> None:

@@ -68,7 +68,7 @@ class TrafficRecorder:
         """A summary: a line per called operation with its statuses, and the operations that were never called."""
         width = max(map(len, TABLE))
         count = sum(one.total() for one in self._calls.values())
-        lines = [f"zof-emulator: {count} requests reached an operation"]
+        lines = [f"zof-emulator: {count} {'request' if count == 1 else 'requests'} reached an operation"]
         for operation in TABLE:
             if operation in self._calls:
                 statuses = sorted(self._calls[operation].items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 _PAUSE: Final = 0.3
 """Seconds between two looks at the file."""
+_PATIENCE: Final = 5.0
+"""Seconds that the function has to return at the end."""
 
 
 class FileWatcher:
@@ -32,10 +35,10 @@ class FileWatcher:
         """Watch no more."""
         self._end.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_PATIENCE)
 
     def check(self) -> None:
-        """Call the function if the file has changed since the last look. A file that is missing has not changed."""
+        """Call the function if the file has changed since the last look. What is missing or no regular file has not."""
         found = self._look()
         if found is not None and found != self._last:
             self._last = found
@@ -46,7 +49,8 @@ class FileWatcher:
             found = self._file.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        # To read a pipe would block until something writes to it.
+        return (found.st_mtime_ns, found.st_size, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
     def _run(self) -> None:
         while not self._end.wait(_PAUSE):

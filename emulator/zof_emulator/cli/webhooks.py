@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -11,8 +12,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 import click
 import orjson
 
+from zof_emulator.cli.option_types import Parsed
 from zof_emulator.cli.output import print_line
+from zof_emulator.core.fields import suggest
 from zof_emulator.server.terminal import write_line
+from zof_emulator.settings import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +26,7 @@ _PAUSE: Final = 0.5
 _PATIENCE: Final = 10.0
 """Seconds that the emulator has for an answer."""
 _PAGE: Final = 1_000
+_WORLD: Final = re.compile(r"/w/([^/]+)\Z")
 _OPEN: Final = frozenset({"pending", "sending"})
 
 
@@ -32,6 +37,7 @@ _OPEN: Final = frozenset({"pending", "sending"})
     envvar="ZOF_EMULATOR_URL",
     show_default=True,
     show_envvar=True,
+    type=Parsed("url", parse_url),
     help="Scheme and host of the emulator, with /w/NAME for a world other than the default one.",
 )
 @click.option("--token", default="", envvar="ZOF_EMULATOR_TOKEN", help="Token of the emulator, if it requires one.")
@@ -39,6 +45,8 @@ _OPEN: Final = frozenset({"pending", "sending"})
 def webhooks(url: str, token: str, *, once: bool) -> int:
     """Follow webhook deliveries: print one line for each attempt, until Ctrl-C."""
     follower = Follower(url, token)
+    if once:
+        follower.check_world()
     if not once and sys.stderr.isatty():
         write_line(sys.stderr, f"following the webhook deliveries of {url}; press Ctrl-C to stop")
     while True:
@@ -53,12 +61,29 @@ class Follower:
     """Polls the deliveries of an emulator and describes the new attempts."""
 
     def __init__(self, url: str, token: str) -> None:
+        self._url = url
         self._base = f"{url.rstrip('/')}/_emulator/deliveries"
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._shown: dict[int, Any] = {}
         """The deliveries that were printed, from the first open one on, as they were then."""
-        self._last: Any = None
-        """The delivery before these; None if there is none. It has ended."""
+        self._last = 0
+        """The number of the delivery before these, which has ended; 0 if there is none."""
+        self._world = ""
+        """The number of the world whose deliveries these are."""
+
+    def check_world(self) -> None:
+        """Check that the world that the URL names exists; a world comes into being with the first request that uses it.
+
+        Raises:
+            click.ClickException: it does not exist, or no emulator answers at the URL.
+        """
+        named = _WORLD.search(self._url)
+        if named is None:
+            return
+        worlds, _ = self._get(f"{self._url}/_emulator/worlds")
+        names = [one["name"] for one in worlds["data"]]
+        if named[1] not in names:
+            raise click.ClickException(f"there is no world {named[1]!r} at {self._url}{suggest(named[1], names)}")
 
     def poll(self) -> Iterator[str]:
         """A line for each attempt since the last poll.
@@ -66,31 +91,24 @@ class Follower:
         Raises:
             click.ClickException: no emulator answers at the URL.
         """
-        page = self._read(0 if self._last is None else self._last["number"] - 1)
-        if self._was_replaced(page["data"]):
+        page, world = self._read(self._last)
+        if world != self._world:  # it was replaced, as by a reset, and its deliveries are numbered anew
+            self._world, self._last = world, 0
             self._shown.clear()
-            self._last = None
-            page = self._read(0)
+            page, _ = self._read(0)
         while True:
             for delivery in page["data"]:
                 yield from self._describe(delivery)
             if not page["has_more"]:
                 break
-            page = self._read(page["next_cursor"])
-        number = 1 if self._last is None else self._last["number"] + 1
-        while number in self._shown and self._shown[number]["status"] not in _OPEN:
-            self._last = self._shown.pop(number)
-            number += 1
-
-    def _was_replaced(self, first: list[Any]) -> bool:
-        """Whether the world was replaced, as by a reset: the last delivery is missing, or it is another one."""
-        if self._last is None:
-            return False
-        return not first or (first[0]["number"] == self._last["number"] and first[0] != self._last)
+            page, _ = self._read(page["next_cursor"])
+        while self._last + 1 in self._shown and self._shown[self._last + 1]["status"] not in _OPEN:
+            self._last += 1
+            del self._shown[self._last]
 
     def _describe(self, delivery: Any) -> Iterator[str]:  # noqa: ANN401  JSON
         number, attempts = delivery["number"], delivery["attempts"]
-        if delivery == self._last or delivery == self._shown.get(number):
+        if delivery == self._shown.get(number):
             return
         before = len(self._shown[number]["attempts"]) if number in self._shown else 0
         for index, attempt in enumerate(attempts[before:], before + 1):
@@ -103,14 +121,15 @@ class Follower:
             yield f"{delivery['type']} {delivery['event_id']} dropped: {delivery['note']}"
         self._shown[number] = delivery
 
-    def _read(self, after: int) -> Any:  # noqa: ANN401  JSON
+    def _read(self, after: int) -> tuple[Any, str]:
+        """A page of deliveries, and the number of their world."""
         return self._get(f"{self._base}?limit={_PAGE}&starting_after={after}")
 
-    def _get(self, url: str) -> Any:  # noqa: ANN401  JSON
+    def _get(self, url: str) -> tuple[Any, str]:
         try:
             opener = build_opener(ProxyHandler({}))
             with opener.open(Request(url, headers=self._headers), timeout=_PATIENCE) as answer:  # noqa: S310
-                return orjson.loads(answer.read())
+                return orjson.loads(answer.read()), answer.headers.get("X-Zof-World-Number", "")
         except HTTPError as error:
             raise click.ClickException(
                 f"{url} answered {error.code}; check that --url and --token are those of an emulator"

@@ -27,33 +27,36 @@ _SLICE: Final = 1_000
 class Advance:
     """One advance of a world's clock, in as many steps as deliveries need."""
 
-    __slots__ = ("_awaits_deliveries", "_finish", "_has_come", "_hosted", "_target", "_world")
+    __slots__ = ("_awaits_deliveries", "_finish", "_hosted", "_is_reached", "_param", "_target", "_world")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what an advance depends on
         self,
         hosted: HostedWorld,
         finish: Callable[[], Reply],
         *,
         target: int | None = None,
-        has_come: Callable[[], bool] | None = None,
+        is_reached: Callable[[], bool] | None = None,
         awaits_deliveries: bool = False,
+        param: str | None = None,
     ) -> None:
-        """Advance to the instant `target` (ms), or until `has_come` is true; then `finish` makes the answer.
+        """Advance to the instant `target` (ms), or until `is_reached` is true; then `finish` makes the answer.
 
-        `awaits_deliveries` says whether `has_come` depends on the result of a delivery.
+        `awaits_deliveries` says whether `is_reached` depends on the result of a delivery. `param` names the field
+        to blame if the clock would pass the year 9999.
         """
         self._hosted = hosted
         self._world = hosted.world
         self._finish = finish
         self._target = target
-        self._has_come = has_come
+        self._is_reached = is_reached
         self._awaits_deliveries = awaits_deliveries
+        self._param = param
 
     def step(self) -> Reply | Waiting:
         """Move the clock until it has to wait for a delivery or another slice, or the advance has ended.
 
         Raises:
-            Refused: `has_come` can never be true, or the world was replaced.
+            Refused: `is_reached` can never be true, or the world was replaced.
         """
         world, target, left = self._world, self._target, _SLICE
         while True:
@@ -74,9 +77,9 @@ class Advance:
             following = world.agenda.first if target is None else min(world.agenda.first, target)
             if following == NEVER:
                 raise Refused("nothing_due")
-            left = world.move_to(max(world.now, following), most=left)
+            left = world.move_to(max(world.now, following), self._param, left)
 
     def _has_ended(self) -> bool:
         if self._target is not None:
             return self._world.now >= self._target and self._world.agenda.first > self._world.now
-        return self._has_come is not None and self._has_come()
+        return self._is_reached is not None and self._is_reached()

@@ -61,10 +61,12 @@ def advance_clock(hosted: HostedWorld, request: Request) -> Reply | Waiting:
     if "until" in body and body["until"] != "window_reset":
         kind = body["until"]
         awaits = kind in _OF_DELIVERIES
-        has_come = _UNTIL[kind](world, body, recorder)
+        is_reached = _UNTIL[kind](world, body, recorder)
         if not awaits:
-            world.check_moving()
-        return _step(world, recorder, Advance(hosted, finish, has_come=has_come, awaits_deliveries=awaits))
+            world.check_moving("until")
+        return _step(
+            world, recorder, Advance(hosted, finish, is_reached=is_reached, awaits_deliveries=awaits, param="until")
+        )
     target, param = _find_target(world, body)
     world.check_reachable(target, param)
     return _step(world, recorder, Advance(hosted, finish, target=target))
@@ -74,13 +76,13 @@ def advance_run(hosted: HostedWorld, request: Request) -> Reply | Waiting:
     """Move the clock until the next case of a run has ended, or the whole run."""
     world = hosted.world
     run = world.any_run(request.id)
-    has_come = world.run_progress(run, to_end=request.body.get("to") == "end")
+    is_reached = world.watch_progress(run, to_end=request.body.get("to") == "end")
     world.check_moving()
 
     def finish() -> Reply:
         return Reply(200, Item(world.runs[run.number], views.build_run_detail))
 
-    return Advance(hosted, finish, has_come=has_come).step()
+    return Advance(hosted, finish, is_reached=is_reached).step()
 
 
 def _step(world: World, recorder: _EventRecorder, advance: Advance) -> Reply | Waiting:
@@ -133,9 +135,9 @@ def _count_later_attempts(world: World) -> Callable[[], bool]:
     """The condition that an attempt was made at an instant after the current one."""
     began, count = world.now, [world.outbox.attempt_count]
 
-    def has_come() -> bool:
+    def is_reached() -> bool:
         if world.now <= began:
             count[0] = world.outbox.attempt_count
         return world.outbox.attempt_count > count[0]
 
-    return has_come
+    return is_reached

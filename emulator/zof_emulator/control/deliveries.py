@@ -48,7 +48,7 @@ def list_deliveries(hosted: HostedWorld, request: Request) -> Reply:
         "forgotten": outbox.forgotten,
         "overflowed": outbox.overflowed,
     }
-    return Reply(200, Document(answer))
+    return Reply(200, Document(answer), (("X-Zof-World-Number", str(hosted.number)),))
 
 
 def get_delivery(hosted: HostedWorld, request: Request) -> Reply:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core import config
 from zof_emulator.core.deliveries import Action, DeliveryKind, DeliveryStatus, Tampering
-from zof_emulator.core.endpoints import EventType
+from zof_emulator.core.endpoints import SUBSCRIBABLE, EventType
 from zof_emulator.core.instants import LAST
 from zof_emulator.core.lifecycle import Status
 from zof_emulator.core.scenario_schema import LABEL, MOST_CASES
@@ -16,7 +16,7 @@ from zof_emulator.core.tenants import PERMITS, Role
 from zof_emulator.spec.schema import compile_finder, compile_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from enum import StrEnum
 
     from zof_emulator.spec.schema import Misfit
@@ -44,7 +44,7 @@ def _id(*prefixes: str) -> _Schema:
     return _pattern(f"(?:{'|'.join(prefixes)})_[A-Za-z0-9_-]{{1,64}}")
 
 
-def _choice(choices: type[StrEnum]) -> _Schema:
+def _choice(choices: Iterable[StrEnum]) -> _Schema:
     return {"enum": [one.value for one in choices]}
 
 
@@ -94,6 +94,7 @@ _SUCCESS: Final[_Schema] = {"enum": [200, 201, 202]}
 _ANSWER: Final = _row(_SUCCESS, _rows(_HEADER), _TEXT, _BOOLEAN)
 _KEY: Final = _pattern("[!-~](?:[ -~]{0,253}[!-~])?")
 _EVENT_TYPE: Final = _choice(EventType)
+_SUBSCRIBABLE: Final = _choice(SUBSCRIBABLE)
 _FACTS: Final = _row(_TEXT, _or_null(_TEXT), _or_null(_TEXT), _or_null(_TEXT), _or_null(_TEXT), _or_null(_COUNT))
 _HTTP_STATUS: Final[_Schema] = {"type": "integer", "minimum": 100, "maximum": 999}
 _RESULT: Final = _row(_or_null(_HTTP_STATUS), _TEXT, _rows(_row(_TEXT, _TEXT)), _TEXT, _BOOLEAN, _BOOLEAN)
@@ -114,7 +115,7 @@ _ENDPOINT: Final = _row(
     _COUNT,
     _ORGANIZATION,
     _TEXT | {"maxLength": 2048},
-    _rows(_EVENT_TYPE) | {"minItems": 1},
+    _rows(_SUBSCRIBABLE) | {"minItems": 1},
     _or_null(_TEXT | {"minLength": 16, "maxLength": 256}),
     _INSTANT,
 )
@@ -122,7 +123,7 @@ _RULE: Final = _row(
     _COUNT,
     _choice(Action),
     _or_null(_COUNT),
-    _or_null(_EVENT_TYPE),
+    _or_null(_SUBSCRIBABLE),
     _or_null(_COUNT | {"minimum": 1}),
     _END,
     _choice(Tampering),

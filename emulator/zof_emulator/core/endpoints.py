@@ -38,6 +38,10 @@ class EventType(StrEnum):
     """A type that the API does not have yet; only worlds that evolve send it."""
 
 
+SUBSCRIBABLE: Final = tuple(one for one in EventType if one is not EventType.RUN_PROVISIONED)
+"""The types to which an endpoint can subscribe."""
+
+
 class Endpoint(NamedTuple):
     """A registered endpoint; `created_at` is in ms."""
 

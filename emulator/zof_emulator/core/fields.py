@@ -80,7 +80,9 @@ def check_text(value: object, path: str, expected: str) -> str:
 
 
 def check_integer(value: object, path: str, least: int, most: int) -> int:
-    """The value, if it is an integer within the bounds."""
+    """The value, if it is an integer within the bounds; JSON Schema also takes `1.0` for an integer."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise InvalidField(path, value, f"an integer from {least} to {most}")
     return value

@@ -7,6 +7,7 @@ until the result of the attempt is known. So events reach an endpoint in order, 
 from __future__ import annotations
 
 from collections import deque
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from zof_emulator.core.deliveries import (
@@ -85,7 +86,7 @@ class Outbox:
         self._deliveries: dict[int, Delivery] = {}
         self._queues: dict[int, deque[int]] = {}
         self._ready: dict[int, None] = {}
-        self._finished: deque[int] = deque()
+        self._finished: list[int] = []  # a heap
         self._open = 0
         self._rule_count = 0
 
@@ -182,11 +183,11 @@ class Outbox:
         self._mark_or_schedule(delivery.endpoint, now)
 
     def _close(self, delivery: Delivery) -> None:
-        """Keep a delivery that has ended, and delete the oldest one if there are too many."""
+        """Keep a delivery that has ended, and delete the one with the lowest number if there are too many."""
         self._deliveries[delivery.number] = delivery
-        self._finished.append(delivery.number)
+        heappush(self._finished, delivery.number)
         if len(self._finished) > MOST_FINISHED:
-            del self._deliveries[self._finished.popleft()]
+            del self._deliveries[heappop(self._finished)]
             self.forgotten += 1
 
     def _mark_or_schedule(self, endpoint: int, now: int) -> None:
@@ -400,13 +401,16 @@ class Outbox:
     # --- snapshots
 
     def save(self) -> dict[str, Any]:
-        """The outbox as JSON. An attempt in progress is saved as if it had not begun."""
+        """The outbox as JSON. An attempt in progress is saved as if it had not begun.
+
+        It does not depend on the order in which receivers answered at one instant.
+        """
         return {
             "samples": list(self.ids.samples),
             "endpoints": self.endpoints.save(self.ids),
             "deliveries": [_convert_to_lists(_remove_attempt(one)) for one in self._deliveries.values()],
-            "queues": [[endpoint, list(queue)] for endpoint, queue in self._queues.items() if queue],
-            "finished": list(self._finished),
+            "queues": [[endpoint, list(queue)] for endpoint, queue in sorted(self._queues.items()) if queue],
+            "finished": sorted(self._finished),
             "rules": [_convert_to_lists(rule) for rule in self.rules.values()],
             "counts": [
                 *(self.event_count, self.delivery_count, self.forgotten),
@@ -424,7 +428,8 @@ class Outbox:
         self.endpoints.restore(saved["endpoints"], self.ids)
         self._deliveries = {one.number: one for one in map(read_delivery, saved["deliveries"])}
         self._queues = {endpoint: deque(numbers) for endpoint, numbers in saved["queues"]}
-        self._finished = deque(saved["finished"])
+        self._finished = list(saved["finished"])
+        heapify(self._finished)
         self.rules = {rule.number: rule for rule in map(read_rule, saved["rules"])}
         self.event_count, self.delivery_count, self.forgotten, *rest = saved["counts"]
         self.overflowed, self._rule_count, self.attempt_count = rest

@@ -140,6 +140,7 @@ class _Reader:
         self._read_organizations()
         self._read_keys()
         self._read_names()
+        self._check_samples()
         webhooks = self._read_webhooks()
         rules = self._read_rules()
         return webhooks, rules, self._read_faults(), self._read_runs(rules)
@@ -240,6 +241,21 @@ class _Reader:
             for index, case in enumerate(cases):
                 self._add_case((*path, "cases", index), case, organization)
             self._suites[suite] = tuple(cases)
+
+    def _check_samples(self) -> None:
+        """Report the environments and projects without which the base `default` cannot have its ended runs."""
+        for sample in DEFAULT.samples if self._base == "default" else ():
+            for path, one in self._entries("organizations"):
+                labels = (*self._organizations[one["id"]].environments, *(self._environments or ()))
+                is_free = self._environments is None or sample.environment in labels
+                if one["id"] == sample.organization and not is_free:
+                    self._report_sample((*path, "environments"), f"the environment {sample.environment}")
+            for path, one in self._entries("projects"):
+                if one["id"] == sample.project_id and self._owners.get(one["id"]) != sample.organization:
+                    self._report_sample(path, f"the project {one['id']} of {sample.organization}")
+
+    def _report_sample(self, path: Path, needed: str) -> None:
+        self._report(path, f"the ended runs of the base default need {needed}; keep it, or use the base empty")
 
     def _check_past(self, path: Path, span: int) -> None:
         if span > _LATEST_PAST_MS:

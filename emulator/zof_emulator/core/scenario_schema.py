@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from zof_emulator.core import faults
-from zof_emulator.core.endpoints import EventType
+from zof_emulator.core.endpoints import SUBSCRIBABLE
 from zof_emulator.core.tenants import PERMITS, Role
 
 Schema = dict[str, Any]
@@ -198,7 +198,7 @@ _WEBHOOK: Final = _object(
     organization=_OWNER,
     url=_text("The URL that receives the events.", 2048),
     events=_list(
-        "The types of event.", _choice("A type of event.", *(one.value for one in EventType)), 1, uniqueItems=True
+        "The types of event.", _choice("A type of event.", *(one.value for one in SUBSCRIBABLE)), 1, uniqueItems=True
     ),
     secret={**_text("The secret that signs; by default a generated one.", 256), "minLength": 16}
     | {"x-expected": "a text of 16 to 256 characters"},

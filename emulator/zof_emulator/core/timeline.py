@@ -77,6 +77,12 @@ class Due(NamedTuple):
     """The index of the outcome rule that decided the outcome of the case; -1 if none did."""
 
 
+def _find_place(due: Due) -> tuple[int, bool, int]:
+    """The place of an action in a saved agenda."""
+    is_delivery = due.outcome == DELIVER
+    return due.at, is_delivery, due.number if is_delivery else due.sequence
+
+
 class Agenda:
     """The future actions, the earliest first. Actions that are due at one instant keep their order of insertion."""
 
@@ -126,11 +132,13 @@ class Agenda:
         self.first = self._heap[0].at if self._heap else NEVER
 
     def to_json(self) -> dict[str, Any]:
-        """The agenda as JSON."""
-        return {
-            "sequence": self._sequence,
-            "due": [list(due) for due in sorted(self._heap) if not self._is_withdrawn(due)],
-        }
+        """The agenda as JSON, numbered anew, so that it does not depend on the order in which receivers answered.
+
+        Deliveries of one instant follow the other actions of that instant, by endpoint, and each is given once.
+        """
+        places = {_find_place(due): due for due in self._heap if not self._is_withdrawn(due)}
+        due = [[one.at, number, *one[2:]] for number, (_, one) in enumerate(sorted(places.items()), 1)]
+        return {"sequence": len(due), "due": due}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Agenda:

@@ -131,36 +131,28 @@ class World(WorldQueries):
                 self.agenda.put(self.now, name)
 
     def check_reachable(self, instant: int, param: str | None = None) -> None:
-        """`Refused` when the clock cannot move to an instant in ms; `param` is to blame."""
+        """Check that the clock can move to an instant (ms).
+
+        Raises:
+            Refused: the instant is in the past or after the year 9999; `param` names the input.
+        """
         if not self.now <= instant <= LAST:
             raise Refused("time_out_of_range", param, now=format_rfc3339_ms(self.now))
 
-    def check_moving(self) -> None:
-        """`Refused` when no run will bring what is waited for, or the clock could reach the end of time before."""
-        if self.now + self.most_work_ms() > LAST:
-            raise Refused("time_out_of_range", now=format_rfc3339_ms(self.now))
-        if all(
-            run.has_ended for run in reversed(self.runs.values())
-        ):  # what is due then is for runs that were canceled
-            raise Refused("nothing_due")
-
-    def move_until(self, has_come: Callable[[], bool]) -> None:
-        """Move the clock from one due action to the next until `has_come()` is true.
-
-        The condition must be true at the latest when all runs have ended: as long as a run has not ended, an action is
-        due.
+    def check_moving(self, param: str | None = None) -> None:
+        """Check that the clock can move until a run has ended.
 
         Raises:
-            Refused: no run is left to end, or the clock could pass the year 9999.
+            Refused: no run is left to end, or the clock could pass the year 9999 before; `param` names the input.
         """
-        self.check_moving()
-        while self.agenda.first < NEVER:
-            self.move_to(max(self.now, self.agenda.first))
-            if has_come():
-                return
+        if self.now + self.most_work_ms() > LAST:
+            raise Refused("time_out_of_range", param, now=format_rfc3339_ms(self.now))
+        # Actions on the agenda may be those of canceled runs, so only the runs decide.
+        if all(run.has_ended for run in reversed(self.runs.values())):
+            raise Refused("nothing_due")
 
-    def run_progress(self, run: Run, *, to_end: bool) -> Callable[[], bool]:
-        """Return whether the run, or without `to_end` its next case, has ended by then.
+    def watch_progress(self, run: Run, *, to_end: bool) -> Callable[[], bool]:
+        """Return a function that says whether the run, or without `to_end` its next case, has ended since now.
 
         Raises:
             Refused: the run has ended already.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from starlette.datastructures import Headers
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from zof_emulator.http.hosted_world import HostedWorld
 
@@ -68,10 +69,10 @@ class CrossOrigin(CORSMiddleware):
         self._lock = lock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; that of another origin is answered as if there were no CORS."""
+        """Answer a request; that of another origin gets no header of CORS, but `Vary`."""
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1") if scope["type"] == "http" else ""
         if origin and not self.is_allowed_origin(origin):
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _add_vary(send))
         else:
             await super().__call__(scope, receive, send)
 
@@ -84,3 +85,15 @@ class CrossOrigin(CORSMiddleware):
             headers["x-request-id"] = self._hosted.make_outside_id()
             headers["date"] = format_http_date(world.now // SECOND)
         return Response(status_code=_NO_CONTENT, headers=headers)
+
+
+def _add_vary(send: Send) -> Send:
+    """Send answers that a cache does not give to the pages of other origins."""
+
+    async def send_with_vary(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message.setdefault("headers", [])
+            MutableHeaders(scope=message).add_vary_header("Origin")
+        await send(message)
+
+    return send_with_vary

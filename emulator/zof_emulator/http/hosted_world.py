@@ -15,7 +15,7 @@ from zof_emulator.http.pauses import Pauses
 from zof_emulator.journal.ring import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from zof_emulator.core.config import WorldConfig
     from zof_emulator.core.tenants import Key, Organization
@@ -61,6 +61,7 @@ class HostedWorld:
         "_forgotten",
         "_labels",
         "_make_world",
+        "_numbers",
         "_outside",
         "_system",
         "authorizations",
@@ -74,6 +75,7 @@ class HostedWorld:
         "listeners",
         "mount",
         "name",
+        "number",
         "pauses",
         "plain_encoder",
         "used_at",
@@ -88,6 +90,7 @@ class HostedWorld:
         access: Callable[[World], Access],
         listeners: Listeners,
         *,
+        numbers: Iterator[int],
         name: str = "",
         most_exchanges: int = 0,
     ) -> None:
@@ -99,6 +102,7 @@ class HostedWorld:
             system: reads the system's clock, in ms.
             access: makes the lookup tables for the keys and labels of a world.
             listeners: the callbacks.
+            numbers: the numbers of worlds; each is given once.
             name: the world's name; empty for the default world.
             most_exchanges: the number of exchanges that the journal keeps; 0 for no journal.
         """
@@ -112,6 +116,7 @@ class HostedWorld:
         self._make_world = make_world
         self._system = system
         self._access = access
+        self._numbers = numbers
         self._outside = 0
         self.pauses = Pauses()
         """The requests that wait because of a fault."""
@@ -159,6 +164,8 @@ class HostedWorld:
         self.pauses.release_all()
         self._forgotten = world.forgotten  # a greater number is reported once
         self.world = world
+        self.number = next(self._numbers)
+        """The number of the world among all worlds of the process."""
         self.began_with = world.config
         """The configuration of the world when it began here; a request may change it later."""
         self.plain_encoder = Encoder(world)

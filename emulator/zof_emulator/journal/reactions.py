@@ -1,4 +1,4 @@
-"""What a client sent after each fault that it met, as the journal shows it."""
+"""The reactions of a client: the requests that it sent after each fault, as the journal shows them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _find_target(exchange: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _describe_fault(exchange: Mapping[str, Any]) -> str:
-    """What the client got from a fault."""
+    """The effect of a fault on the client."""
     effect = EffectKind(exchange["fault"]["effect"])
     if effect in _ANSWERED:
         return f"was answered {exchange['response']['status']}"

@@ -27,7 +27,7 @@ _COLUMNS: Final = (
     "failure_category",
     "failure_message",
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """The first characters of a cell that a spreadsheet runs as a formula; the last four are the full-width = + - @."""
 
 

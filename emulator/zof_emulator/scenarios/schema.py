@@ -28,7 +28,7 @@ MOST_PROBLEMS: Final = 100
 _LONGEST_ECHO: Final = 60
 _LARGEST: Final = 2**53
 _SETTINGS: Final[Mapping[str, str]] = {
-    "seed": "The seed for generated IDs, durations and everything that chance decides.",
+    "seed": "The seed for generated IDs, durations and everything that is drawn at random.",
     "clock": "How the clock moves: `real`, `manual`, or `auto`, which also moves when a client polls.",
     "rate": "The rate limit: `off`, or a mapping with what differs from 100 requests per 60000 ms for each key.",
     "capacity": "The number of runs that an organization may have running at once.",

@@ -20,21 +20,21 @@ _OPERATIONS: Final = ("startRun", "getRun", "listRuns", "listResults", "cancelRu
 _SECOND: Final = 1_000
 
 
-def _fail(schedule: Mapping[str, Any], effect: Mapping[str, Any]) -> dict[str, Any]:
+def _fail_operations(schedule: Mapping[str, Any], effect: Mapping[str, Any]) -> dict[str, Any]:
     """Faults of each operation."""
     return {"faults": [{"match": {"operation": name}, "schedule": schedule, "effect": effect} for name in _OPERATIONS]}
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a client meets."""
+    """A situation that provokes a client."""
 
     name: str
     description: str
     scenario: Mapping[str, Any] = field(default_factory=dict)
     """The members of a scenario that are added to that of the user."""
     disturbance: Action | None = None
-    """What happens to the deliveries of webhooks."""
+    """The effect on the deliveries of webhooks."""
 
     @property
     def is_provoking(self) -> bool:
@@ -47,12 +47,12 @@ SITUATIONS: Final = (
     Situation(
         "throttled",
         "the first request of each kind is answered 429 with Retry-After: 1",
-        _fail({"first": 1}, {"error": "rate_limited", "retry_after": 1}),
+        _fail_operations({"first": 1}, {"error": "rate_limited", "retry_after": 1}),
     ),
     Situation(
         "unavailable",
         "the first three requests of each kind are answered 503",
-        _fail({"first": 3}, {"status": 503, "undocumented": True, "body": {}}),
+        _fail_operations({"first": 3}, {"status": 503, "undocumented": True, "body": {}}),
     ),
     Situation(
         "reset",
@@ -71,7 +71,7 @@ SITUATIONS: Final = (
     Situation(
         "slow",
         "the first request of each kind is answered after 2 s",
-        _fail({"first": 1}, {"latency_ms": 2 * _SECOND}),
+        _fail_operations({"first": 1}, {"latency_ms": 2 * _SECOND}),
     ),
     Situation("evolved", "answers hold fields and values that the API may get", {"evolve": True}),
     Situation(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jsonschema_rs
+from jsonschema_rs import ValidationErrorKind
 
 from zof_emulator.core.fields import describe_nearest
 from zof_emulator.core.instants import parse_rfc3339
@@ -29,6 +31,23 @@ def _find_kind(schema: Node) -> str:
 
 _READ: Final[Mapping[str, Callable[[Any], int]]] = {"date-time": parse_rfc3339, "integer": int}
 """The conversion of values from JSON: timestamps, and integers, which JSON may write as 1.0."""
+
+
+def _find_readers(properties: Mapping[str, Node]) -> dict[str, Callable[[Any], Any]]:
+    """The conversions of the fields that need one, by name; an object needs one if a field of it does."""
+    readers: dict[str, Callable[[Any], Any]] = {}
+    for name, schema in properties.items():
+        kind = _find_kind(schema)
+        inner = _find_readers(schema.get("properties", {})) if kind == "object" else {}
+        if inner:
+            readers[name] = partial(_read_fields, inner)
+        elif kind in _READ:
+            readers[name] = _READ[kind]
+    return readers
+
+
+def _read_fields(readers: Mapping[str, Callable[[Any], Any]], value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: readers[name](one) if name in readers else one for name, one in value.items()}
 
 
 _OPEN_CHOICES: Final = "x-extensible-enum"
@@ -124,7 +143,16 @@ def _make_validator(schema: Node) -> jsonschema_rs.Draft202012Validator:
 class ObjectRules:
     """The rules of a request's body or query. The first fault, in the order of the document, is refused."""
 
-    __slots__ = ("_alternatives", "_extended", "_is_valid", "_kind", "_read", "_schema", "_unknown_first", "_validator")
+    __slots__ = (
+        "_alternatives",
+        "_extended",
+        "_is_valid",
+        "_kind",
+        "_readers",
+        "_schema",
+        "_unknown_first",
+        "_validator",
+    )
 
     def __init__(self, schema: Node, kind: str, *, unknown_first: bool = False) -> None:
         """Compile the rules.
@@ -141,7 +169,7 @@ class ObjectRules:
         self._alternatives = find_alternatives(schema)
         self._extended = [(name, one["x-extended-by"]) for name, one in properties.items() if "x-extended-by" in one]
         extended = {name for name, _ in self._extended}
-        self._read = {name: _READ[kind] for name, one in properties.items() if (kind := _find_kind(one)) in _READ}
+        self._readers = _find_readers(properties)
         closed = {
             name: {key: value for key, value in one.items() if key != _OPEN_CHOICES or name not in extended}
             for name, one in properties.items()
@@ -155,7 +183,7 @@ class ObjectRules:
         return frozenset(self._schema["properties"])
 
     def judge(self, value: Any, labels: Labels, repeated: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ANN401  JSON
-        """Return the value with its timestamps as instants in ms.
+        """Return the value with its timestamps as instants in ms, and with `1` in the place of `1.0`.
 
         Args:
             value: a JSON value.
@@ -168,10 +196,10 @@ class ObjectRules:
         twice = [name for name in repeated if name in self._schema["properties"]]
         if twice or not self._is_fulfilled(value, labels):
             raise self._find_first_fault(value, labels, twice)
-        if not self._read:
+        if not self._readers:
             unchanged: dict[str, Any] = value
             return unchanged
-        return {name: self._read[name](one) if name in self._read else one for name, one in value.items()}
+        return _read_fields(self._readers, value)
 
     def _is_fulfilled(self, value: Any, labels: Labels) -> bool:  # noqa: ANN401  JSON
         try:
@@ -202,10 +230,7 @@ class ObjectRules:
         properties = self._schema["properties"]
         is_closed = self._schema.get("additionalProperties") is False
         for name in islice((name for name in value if is_closed and name not in properties), 1):
-            known = (
-                f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "it takes none"
-            )
-            yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=known)
+            yield [name], Refused(f"unknown_{self._kind}", _cut(name), known=_describe_known(name, properties))
         required = self._schema.get("required", ())
         yield from (([name], Refused("missing_field", name)) for name in required if name not in value)
         yield from self._list_alternative_faults(value)
@@ -217,10 +242,24 @@ class ObjectRules:
 
     def _list_field_faults(self, name: str, value: Any, labels: Labels) -> Iterator[Fault]:  # noqa: ANN401  JSON
         try:
-            paths = [error.instance_path for error in self._validator.iter_errors({name: value})]
+            errors = list(self._validator.iter_errors({name: value}))
         except ValueError:  # the value is nested deeper than the validator goes
-            paths = [[name]]
-        yield from ((path, self._refuse_at(path, labels)) for path in paths if path)
+            yield [name], self._refuse_at([name], labels)
+            return
+        for error in errors:
+            path, kind = error.instance_path, error.kind
+            if self._unknown_first and path and isinstance(kind, ValidationErrorKind.AdditionalProperties):
+                yield path, self._refuse_unknown(path, kind.unexpected[0])
+            elif path:
+                yield path, self._refuse_at(path, labels)
+
+    def _refuse_unknown(self, path: Sequence[str | int], name: str) -> Refused:
+        """The refusal of an unknown field of an object at a place."""
+        schema = self._schema
+        for step in path:
+            schema = _follow(schema, step)
+        known = _describe_known(name, schema["properties"])
+        return Refused("unknown_field", _format_path([*path, _cut(name)]), known=known)
 
     def _refuse_at(self, path: Sequence[str | int], labels: Labels) -> Refused:
         schema = self._schema
@@ -262,6 +301,11 @@ def _follow(schema: Node, step: str | int) -> Node:
 def _format_path(steps: Sequence[str | int]) -> str:
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return path.removeprefix(".")
+
+
+def _describe_known(name: str, properties: Node) -> str:
+    """What may stand in the place of an unknown name."""
+    return f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "it takes none"
 
 
 def _cut(name: str) -> str:

@@ -46,7 +46,7 @@ class ClientFinding:
     operation: str
     expected: str
     got: str
-    mend: str
+    advice: str
     """How to change the client."""
     situations: tuple[str, ...]
     """The situations in which it was broken."""
@@ -54,23 +54,23 @@ class ClientFinding:
 
 @dataclass(frozen=True, slots=True)
 class SituationResult:
-    """What a client did in a situation."""
+    """The behaviour of a client in a situation."""
 
     name: str
     description: str
     error: Exception | None
-    """What the client raised; None if it returned."""
+    """The exception that the client raised; None if it returned."""
     reactions: tuple[str, ...]
-    """What it sent after the faults that it met, one line for each."""
+    """The requests that it sent after each fault, one line for each fault."""
     findings: tuple[ClientFinding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCheck:
-    """What a check of a client found."""
+    """The result of a check of a client."""
 
     situations: Mapping[str, SituationResult]
-    """What the client did, by the name of the situation."""
+    """The behaviour of the client by the name of the situation."""
     findings: tuple[ClientFinding, ...]
     verdicts: Mapping[str, str]
     """`kept`, `violated`, `differs` or `not exercised`, by the name of the rule."""
@@ -204,7 +204,7 @@ def _read_report(report: Any, results: Sequence[SituationResult]) -> ClientCheck
             operation=place["operation"],
             expected=found["expected"],
             got=place["got"],
-            mend=rules[found["rule"]]["mend"],
+            advice=rules[found["rule"]]["mend"],
             situations=tuple(Path(name).stem for name in place["recordings"]),
         )
         for found in report["findings"]

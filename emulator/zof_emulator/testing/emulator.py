@@ -13,14 +13,12 @@ from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.load import load_scenario, read_source
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.settings import Settings
-from zof_emulator.testing.control import ControlError
+from zof_emulator.testing.control import Control, ControlError
 from zof_emulator.testing.in_process import ServedApp
-from zof_emulator.testing.world import ADMIN_KEY, World, make_control_client
+from zof_emulator.testing.world import ADMIN_KEY, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import httpx
 
 __all__ = ["ControlError", "Emulator", "World", "running"]
 
@@ -28,25 +26,23 @@ __all__ = ["ControlError", "Emulator", "World", "running"]
 class Emulator:
     """A running emulator. Its default world has the same addresses as the emulator."""
 
-    def __init__(self, root: str, served: ServedApp, client: httpx.Client, api_key: str = ADMIN_KEY) -> None:
+    def __init__(self, root: str, control: Control, api_key: str = ADMIN_KEY) -> None:
         """Describe a running emulator.
 
         Args:
             root: the URL without a path.
-            served: its application.
-            client: the client of the control operations.
+            control: the control operations.
             api_key: a key of the default world.
         """
         self.url = root
         """The address without a path, such as `http://127.0.0.1:40123`."""
-        self.default = World(served, client, root, api_key=api_key)
+        self.default = World(control, root, api_key=api_key)
         """The default world."""
         self.base_url = self.default.base_url
         """The base URL of the API in the default world."""
         self.api_key = self.default.api_key
         """A key that holds every permission."""
-        self._served = served
-        self._client = client
+        self._control = control
         self._worlds = ExitStack()
         self._worlds.callback(self.default.close)
         self._numbers = count(1)
@@ -66,10 +62,8 @@ class Emulator:
         chosen, api_key = name or f"test-{next(self._numbers)}", self.api_key
         if "scenario" in config:
             config["scenario"], api_key = read_source(config["scenario"])
-        answer = self._client.post(f"{self.url}/_emulator/worlds", json={"name": chosen, **config})
-        if answer.is_error:
-            raise ControlError(answer.status_code, answer.json()["error"]["message"])
-        world = World(self._served, self._client, self.url, chosen, api_key=api_key, config=config)
+        self._control.call("POST", "worlds", body={"name": chosen, **config})
+        world = World(self._control, self.url, chosen, api_key=api_key, config=config)
         self._worlds.callback(world.close)
         return world
 
@@ -104,15 +98,12 @@ def running(settings: Settings | None = None, **changes: Any) -> Iterator[Emulat
     host, port = listeners[0].getsockname()[:2]
     app = create_app(chosen)
     with serve_in_thread(app, listeners, answer_unreadable=app.answer_unreadable) as loop:
-        served = ServedApp(app, loop)
-        with make_control_client(served) as client:
-            if chosen.token:
-                client.headers["authorization"] = f"Bearer {chosen.token}"
-            address = f"[{host}]" if ":" in host else host
-            root = f"http://{address}:{port}"
-            emulator = Emulator(root, served, client, chosen.scenario.choose_key(DEFAULT).secret)
-            try:
-                yield emulator
-            finally:
-                emulator.close()
-                app.close()
+        address = f"[{host}]" if ":" in host else host
+        root = f"http://{address}:{port}"
+        control = Control(ServedApp(app, loop), root, chosen.token)
+        emulator = Emulator(root, control, chosen.scenario.choose_key(DEFAULT).secret)
+        try:
+            yield emulator
+        finally:
+            emulator.close()
+            app.close()

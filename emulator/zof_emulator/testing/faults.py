@@ -39,7 +39,7 @@ class Fault:
         self._control.call("DELETE", f"faults/{self.id}")
 
     def _read(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._control.call("GET", f"faults/{self.id}").json()
+        found: dict[str, Any] = self._control.read("GET", f"faults/{self.id}")
         return found
 
 
@@ -73,13 +73,13 @@ class Faults:
         conditions = dict(match or {}) | ({} if operation is None else {"operation": operation})
         fields = {"match": conditions, "schedule": schedule, "place": place, "effect": effect}
         body = {name: value for name, value in fields.items() if value is not None}
-        return Fault(self._control, self._control.call("POST", "faults", json=body).json()["id"])
+        return Fault(self._control, self._control.read("POST", "faults", body=body)["id"])
 
     def list(self) -> list[dict[str, Any]]:
         """The rules with their counts, in the order in which they apply."""
-        found: list[dict[str, Any]] = self._control.call("GET", "faults").json()["data"]
+        found: list[dict[str, Any]] = self._control.read("GET", "faults")["data"]
         return found
 
     def clear(self) -> None:
         """Delete all rules."""
-        self._control.call("PATCH", "config", json={"faults": []})
+        self._control.call("PATCH", "config", body={"faults": []})

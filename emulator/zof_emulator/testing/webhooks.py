@@ -41,7 +41,7 @@ class Webhooks:
         deliveries: list[dict[str, Any]] = []
         while True:
             after = {"starting_after": deliveries[-1]["number"]} if deliveries else {}
-            page = self._control.call("GET", "deliveries", params={"limit": 1_000, **filters, **after}).json()
+            page = self._control.read("GET", "deliveries", query={"limit": 1_000, **filters, **after})
             deliveries += page["data"]
             if not page["has_more"]:
                 return deliveries
@@ -50,7 +50,7 @@ class Webhooks:
         """Send an event to the webhooks that subscribe to its type; how many they are."""
         fields = {"type": event_type, "run_id": run_id, "object_id": object_id}
         body = {name: value for name, value in fields.items() if value is not None}
-        return int(self._control.call("POST", "events", json=body).json()["deliveries"])
+        return int(self._control.read("POST", "events", body=body)["deliveries"])
 
     def disturb(
         self, delivery_id: str, action: Action, *, delay_ms: int | None = None, tampering: Tampering | None = None
@@ -62,7 +62,7 @@ class Webhooks:
         """
         fields = {"action": action, "delay_ms": delay_ms, "tampering": tampering}
         body = {name: value for name, value in fields.items() if value is not None}
-        found: dict[str, Any] = self._control.call("POST", f"deliveries/{delivery_id}/actions", json=body).json()
+        found: dict[str, Any] = self._control.read("POST", f"deliveries/{delivery_id}/actions", body=body)
         return found
 
     def add_rule(  # noqa: PLR0913  the fields of the operation
@@ -85,7 +85,7 @@ class Webhooks:
             "tampering": tampering,
         }
         body = {name: value for name, value in fields.items() if value is not None}
-        self._control.call("POST", "delivery-rules", json=body)
+        self._control.call("POST", "delivery-rules", body=body)
 
     def clear_rules(self) -> None:
         """Delete the rules that disturb deliveries."""

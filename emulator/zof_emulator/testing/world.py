@@ -19,7 +19,7 @@ from zof_emulator.scenarios.situations import extend_scenario
 from zof_emulator.testing.client_check import check_client
 from zof_emulator.testing.control import Control, ControlError
 from zof_emulator.testing.faults import Faults
-from zof_emulator.testing.in_process import ServedApp, Transport, WorldApp
+from zof_emulator.testing.in_process import Transport, WorldApp
 from zof_emulator.testing.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 ADMIN_KEY: Final = "zof_test_admin"
 """The key of the default data that holds every permission."""
-_TIMEOUT: Final = 60.0
-"""Seconds. An operation that moves the clock far may take long."""
 _NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients of `http` addresses; to read the authorities of the system for each would take most of a test."""
 
@@ -47,13 +45,13 @@ class Clock:
     @property
     def mode(self) -> str:
         """The mode of the clock: `real`, `manual` or `auto`."""
-        mode: str = self._control.call("GET", "clock").json()["mode"]
+        mode: str = self._control.read("GET", "clock")["mode"]
         return mode
 
     @property
     def now(self) -> datetime:
         """The current instant of the world, in UTC."""
-        return datetime.fromtimestamp(self._control.call("GET", "clock").json()["now_ms"] / 1000, UTC)
+        return datetime.fromtimestamp(self._control.read("GET", "clock")["now_ms"] / 1000, UTC)
 
     def advance(
         self,
@@ -84,7 +82,7 @@ class Clock:
             to = to.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         fields = {"by_ms": ms, "to": to, "until": until, "run_id": run_id}
         body = {name: value for name, value in fields.items() if value is not None}
-        moved: dict[str, Any] = self._control.call("POST", "clock/advance", json=body).json()
+        moved: dict[str, Any] = self._control.read("POST", "clock/advance", body=body)
         return moved
 
 
@@ -99,7 +97,7 @@ class Journal:
         exchanges: list[dict[str, Any]] = []
         cursor: dict[str, Any] = {}
         while True:
-            page = self._control.call("GET", "journal", params={"limit": 100, **filters, **cursor}).json()
+            page = self._control.read("GET", "journal", query={"limit": 100, **filters, **cursor})
             exchanges += page["data"]
             if not page["has_more"]:
                 return exchanges
@@ -123,7 +121,7 @@ class Journal:
             ControlError: an operation, a field or a value in `expected` does not exist or is not allowed.
         """
         try:
-            return int(self._control.call("POST", "journal/verify", json=expected).json()["count"])
+            return int(self._control.read("POST", "journal/verify", body=expected)["count"])
         except ControlError as error:
             if error.status == HTTPStatus.CONFLICT:
                 raise AssertionError(str(error)) from None
@@ -135,11 +133,11 @@ class Journal:
 
     def har(self) -> bytes:
         """The journal as an HTTP archive (HAR 1.2)."""
-        return self._control.call("GET", "journal.har").content
+        return self._control.call("GET", "journal.har")
 
     def ndjson(self) -> bytes:
         """The journal as lines of JSON, which `zof-emulator replay` reads."""
-        return self._control.call("GET", "journal.ndjson").content
+        return self._control.call("GET", "journal.ndjson")
 
     def describe_tail(self, count: int = 10) -> str:
         """The last exchanges, one line each: number, method, target, status, and the rule that refused it."""
@@ -154,10 +152,9 @@ class Journal:
 class World:
     """One world of a running emulator."""
 
-    def __init__(  # noqa: PLR0913  a world and what leads to it
+    def __init__(
         self,
-        served: ServedApp,
-        control_client: httpx.Client,
+        control: Control,
         root: str,
         name: str = "",
         *,
@@ -167,8 +164,7 @@ class World:
         """Describe a world of a running emulator.
 
         Args:
-            served: the application of the emulator.
-            control_client: the client of the control operations.
+            control: the control operations of the emulator.
             root: the emulator's address without a path.
             name: the name of the world; empty for the default world.
             api_key: a key that holds every permission.
@@ -183,15 +179,14 @@ class World:
         """A key that holds every permission."""
         self.control_url = f"{self.url}/_emulator"
         """The address of the world's control operations."""
-        self.app = WorldApp(served, name)
+        self.app = WorldApp(control.served, name)
         """The world as an ASGI application, as for `httpx.ASGITransport` and Starlette's `TestClient`."""
         self.transport = Transport(self.app)
         """A transport of `httpx.Client` and `httpx.AsyncClient` that leads here without a socket, for any host."""
-        self._served = served
         self._root = root
         self._config = dict(config or {})
-        self._control_client = control_client
-        self._control = Control(control_client, self.control_url)
+        self._control_of_emulator = control
+        self._control = control.select(self.url)
         self._close = ExitStack()
         self._client: httpx.Client | None = None
         self.clock = Clock(self._control)
@@ -232,7 +227,7 @@ class World:
 
     def snapshot(self) -> bytes:
         """A snapshot of the world: a JSON document, in bytes."""
-        return self._control.call("GET", "snapshot").content
+        return self._control.call("GET", "snapshot")
 
     def restore(self, snapshot: bytes) -> None:
         """Replace the world by the one in a snapshot.
@@ -240,12 +235,12 @@ class World:
         Raises:
             ControlError: the snapshot cannot be used.
         """
-        self._control.call("PUT", "snapshot", content=snapshot, headers={"content-type": "application/json"})
+        self._control.call("PUT", "snapshot", body=snapshot)
 
     @property
     def scenario(self) -> dict[str, Any]:
         """The scenario and the settings with which the world began, as `GET /_emulator/scenario` returns them."""
-        found: dict[str, Any] = self._control.call("GET", "scenario").json()
+        found: dict[str, Any] = self._control.read("GET", "scenario")
         return found
 
     def start_scenario(self, scenario: str | Path | Mapping[str, Any]) -> None:
@@ -258,7 +253,7 @@ class World:
             UnusableScenario: the file has mistakes, or there is no scenario of this name.
         """
         source, api_key = read_source(scenario)
-        self._control.call("PUT", "scenario", json={"scenario": source})
+        self._control.call("PUT", "scenario", body={"scenario": source})
         self.close()
         self._config["scenario"] = source
         self.api_key = api_key
@@ -269,7 +264,7 @@ class World:
         Raises:
             ControlError: a value is not allowed; nothing is changed.
         """
-        found: dict[str, Any] = self._control.call("PATCH", "config", json=changes).json()
+        found: dict[str, Any] = self._control.read("PATCH", "config", body=changes)
         return found
 
     def reset(self) -> None:
@@ -282,10 +277,9 @@ class World:
         Raises:
             ControlError: the name is in use.
         """
-        Control(self._control_client, f"{self._root}/_emulator").call(
-            "POST", f"worlds/{self.name or 'default'}/fork", json={"name": name}
-        )
-        return World(self._served, self._control_client, self._root, name, api_key=self.api_key, config=self._config)
+        path = f"worlds/{self.name or 'default'}/fork"
+        self._control_of_emulator.call("POST", path, body={"name": name})
+        return World(self._control_of_emulator, self._root, name, api_key=self.api_key, config=self._config)
 
     def check_client(
         self,
@@ -321,9 +315,8 @@ class World:
         if situation.scenario:
             own = fields.get("scenario") or self.scenario["scenario"]
             fields["scenario"] = extend_scenario(own, situation)
-        control = Control(self._control_client, f"{self._root}/_emulator")
-        control.call("POST", "worlds", json={"name": name, **fields})
-        return World(self._served, self._control_client, self._root, name, api_key=self.api_key, config=fields)
+        self._control_of_emulator.call("POST", "worlds", body={"name": name, **fields})
+        return World(self._control_of_emulator, self._root, name, api_key=self.api_key, config=fields)
 
     def delete(self) -> None:
         """Delete the world and close its client.
@@ -332,7 +325,7 @@ class World:
             ControlError: this is the default world.
         """
         self.close()
-        Control(self._control_client, f"{self._root}/_emulator").call("DELETE", f"worlds/{self.name or 'default'}")
+        self._control_of_emulator.call("DELETE", f"worlds/{self.name or 'default'}")
 
     def close(self) -> None:
         """Close the world's client; the world continues to exist."""
@@ -341,8 +334,3 @@ class World:
 
     def _authorize(self, api_key: str | None) -> dict[str, str]:
         return {"authorization": f"Bearer {self.api_key if api_key is None else api_key}"}
-
-
-def make_control_client(served: ServedApp) -> httpx.Client:
-    """A client for control operations, which uses no socket."""
-    return httpx.Client(transport=Transport(WorldApp(served, "")), trust_env=False, timeout=_TIMEOUT)

@@ -36,6 +36,8 @@ MOST_IDLE: Final = 200
 """The number of connections that stay open after their answer, for the next request to the same address."""
 _LONGEST_IDLE: Final = 5.0
 """Seconds after which an idle connection is not used again."""
+_PAUSE: Final = 1.0
+"""Seconds between two checks of the idle connections."""
 _SECOND_MS: Final = 1_000
 _FAILURES: Final = (
     httpcore.NetworkError,
@@ -63,6 +65,8 @@ class Courier:
         self._limit_ms = limit_ms
         self._idle: dict[_Receiver, list[httpcore.AsyncHTTPConnection]] = {}
         self._idle_count = 0
+        self._closing: asyncio.Task[None] | None = None
+        """Closes idle connections; None or done if there are none."""
         self._tls: ssl.SSLContext | None = None
 
     async def send(self, post: Post) -> AttemptResult:
@@ -79,6 +83,9 @@ class Courier:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        if self._closing is not None:
+            self._closing.cancel()
+            await asyncio.gather(self._closing, return_exceptions=True)
         for connection in [one for idle in self._idle.values() for one in idle]:
             await connection.aclose()
         self._idle.clear()
@@ -134,8 +141,24 @@ class Courier:
         if connection.is_idle() and self._idle_count < MOST_IDLE:
             self._idle.setdefault(receiver, []).append(connection)
             self._idle_count += 1
+            if self._closing is None or self._closing.done():
+                self._closing = asyncio.create_task(self._close_expired())
         else:
             await connection.aclose()
+
+    async def _close_expired(self) -> None:
+        """Close the idle connections that their receivers have closed, or that were idle for too long."""
+        while self._idle_count:
+            await asyncio.sleep(_PAUSE)
+            expired = []
+            for receiver, idle in tuple(self._idle.items()):
+                expired += [one for one in idle if one.has_expired()]
+                idle[:] = [one for one in idle if one not in expired]
+                if not idle:
+                    del self._idle[receiver]
+            self._idle_count -= len(expired)
+            for connection in expired:
+                await connection.aclose()
 
 
 def _request(receiver: _Receiver, post: Post) -> httpcore.Request:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.mutants.layer import Ask, Inner
 
-BUDGET = 373
+BUDGET = 385
 PORT = re.compile(rb"(127\.0\.0\.1):[0-9]+(/zof-contracts)")
 _THREE_KEYS = {"main": "zof_key_1", "readonly": "zof_key_2", "other-org": "zof_key_3"}
 ERROR = json.dumps({"error": {"code": "no", "message": "No."}}).encode()
@@ -62,7 +62,7 @@ def test_the_healthy_emulator_keeps_every_rule(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_run_is_canceled_when_a_case_has_ended(seed: int) -> None:
-    """Whatever the durations, a run is canceled after a case of it and before another; with two cases alone too."""
+    """With any durations, a run is canceled after a case of it and before another; with two cases alone too."""
     mutant = target(MUTANTS["cancel-takes-all"], seed=seed)
     assert "runs.cancel.outcomes" in {each.rule.name for each in run(mutant, max_examples=0).new_findings}
     facts = run(replace(target(seed=seed), failing_case="", error_case=""), max_examples=0)

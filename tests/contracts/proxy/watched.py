@@ -34,9 +34,9 @@ class Direction:
     """The bytes of one direction of a connection."""
 
     entered: bytearray = field(default_factory=bytearray)
-    """What the sender gave to the proxy."""
+    """The bytes that the sender gave to the proxy."""
     left: bytearray = field(default_factory=bytearray)
-    """What the proxy gave to the receiver."""
+    """The bytes that the proxy gave to the receiver."""
     is_whole: bool = False
     """Whether the sender ended before the connection did, so that all of it had to arrive."""
 
@@ -65,7 +65,7 @@ class WatchedProxy:
         self.changes: list[str] = []
         """The differences that were found."""
         self.outcome: Outcome | None = None
-        """What the proxy found in the traffic, at the end."""
+        """The findings of the proxy at the end of the traffic."""
         self._upstream_port = upstream_port
         self._settings = settings
         self._proxy: RunningProxy | None = None
@@ -94,7 +94,7 @@ class WatchedProxy:
         self._loop.close()
 
     def describe(self) -> str:
-        """What passed, what the proxy found in it, and what changed, as lines."""
+        """The traffic, the findings of the proxy and the changes, as lines."""
         assert self.outcome is not None
         contract = self.outcome.contract
         lines = [f"{self.connections} connections, {self.byte_count} bytes, {contract.recorded} exchanges judged"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from zof_contracts.contract.document import load_contract
+from zof_contracts.evidence.exchange import Response
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import fuzz
 from zof_contracts.target.budget import Budget, BudgetExceeded
@@ -17,6 +19,10 @@ from zof_emulator.settings import OFF
 
 from tests.hostile import HABITS, HostileServer
 from tests.mutants.catalogue import HEALTHY, target
+
+if TYPE_CHECKING:
+    from zof_contracts.evidence.exchange import Headers
+    from zof_contracts.target.transport import Transport
 
 _NOT_GENERATED = {"createWebhook", "testWebhook"}
 """Webhooks cannot be deleted, so generated requests register none."""
@@ -74,3 +80,63 @@ def test_idempotency_keys_are_unique() -> None:
     assert keys
     assert not [key for key in keys if not key.endswith(f"-{ledger.nonce}")]
     assert {len(key) for key in keys} & {255, 256}
+
+
+class _Patient(Client):
+    """A client that records how long it would have waited."""
+
+    def __init__(self, where: Target) -> None:
+        super().__init__(where)
+        self.waited: list[float] = []
+
+    def wait(self, seconds: float, why: str, *, is_idle: bool = False) -> None:
+        """Wait for nothing."""
+        del why, is_idle
+        self.waited.append(seconds)
+
+
+@pytest.mark.parametrize(("status", "waited"), [(200, [0.5]), (404, [0.5, 5])])
+def test_a_recheck_on_a_real_clock_waits_briefly_at_first(status: int, waited: list[float]) -> None:
+    """A finding that depends on no pause is repeated with a short one, and is flaky only after a longer one."""
+    client = _Patient(replace(target(HEALTHY, rate=OFF), advance=None))
+    first, last = client.get("/projects"), client.get("/projects")
+    answer = Response(status, (), last.response.body)  # without a Date
+    trace = [replace(first, response=answer), replace(last, response=answer, at=first.at + 3600)]
+    client.journal[:] = trace
+    ledger = Ledger(client.target)
+    ledger.record_violation("conventions.unknown-parameter", expected="4xx", got="2xx", trace=trace)
+    (key,) = ledger.findings
+    fuzz._recheck(ledger, client, key)  # noqa: SLF001
+    assert client.waited == waited
+    assert ledger.findings[key].flaky is (status != 200)
+
+
+def test_an_error_of_the_engine_is_noted() -> None:
+    """Where the engine gives up an operation, the reader learns that fewer requests were sent to it."""
+    client = Client(replace(target(HEALTHY, rate=OFF), profile="read-only"))
+    client.transport = _Failing(client.transport)
+    fuzz.run(client, Ledger(client.target), seed=1, max_examples=1)
+    notes = [note for note in client.notes if "GET /projects" in note]
+    assert notes == [
+        "requests to GET /projects were no longer generated after an error of the generator (ZeroDivisionError)"
+    ]
+
+
+class _Failing:
+    """A transport with a defect of its own at one operation."""
+
+    is_parallel = False
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def carry(  # noqa: PLR0913  see Transport
+        self, method: str, target: str, headers: Headers, body: bytes, *, seconds: float = 30.0, fresh: bool = False
+    ) -> Response:
+        """Send the request, unless it is one to the projects."""
+        if target.startswith("/v1/projects"):
+            raise ZeroDivisionError
+        return self._transport.carry(method, target, headers, body, seconds=seconds, fresh=fresh)
+
+    def close(self) -> None:
+        """Do nothing."""

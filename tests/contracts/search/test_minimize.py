@@ -23,9 +23,9 @@ class _Patient(Client):
         super().__init__(target)
         self.waited: list[float] = []
 
-    def wait(self, seconds: float, why: str) -> None:
+    def wait(self, seconds: float, why: str, *, is_idle: bool = False) -> None:
         """Wait for nothing."""
-        del why
+        del why, is_idle
         self.waited.append(seconds)
 
 
@@ -54,11 +54,12 @@ def test_the_last_exchanges_stay() -> None:
 
 
 def test_what_is_sent_again_does_not_wait_for_long_in_real_time() -> None:
-    """Pauses are at most 5 s where the clock of the target cannot be moved."""
+    """Pauses are at most 5 s, or as long as is asked for, where the clock of the target cannot be moved."""
     client = Client(target())
     first = client.get("/projects")
     client.wait(3600, "an hour")
     trace = [first, client.get("/projects")]
     real = _Patient(replace(client.target, advance=None))
     resend(trace, real)
-    assert real.waited == [5]
+    resend(trace, real, longest_wait=0.5)
+    assert real.waited == [5, 0.5]

@@ -14,7 +14,7 @@ from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search import parallel
-from zof_contracts.search.parallel import count_workers, play_stories
+from zof_contracts.search.parallel import count_threads, count_workers, play_stories
 from zof_contracts.search.state_machine import draw_stories
 from zof_contracts.target.budget import Budget, BudgetExceeded
 from zof_contracts.target.client import Client
@@ -54,7 +54,7 @@ class Play:
         **settings: Any,  # noqa: ANN401  of the emulator
     ) -> None:
         where = target(mutant, seed=seed, **{"rate": OFF, **settings})
-        self.turns = SimulatedTurns(workers=workers, on_advance=where.advance or (lambda _: None))
+        self.turns = SimulatedTurns(on_advance=where.advance or (lambda _: None))
         where = replace(where, advance=None, find_clock=False, workers=workers)
         self.client = Client(where, budget=budget, timer=self.turns)
         if delayed:
@@ -65,6 +65,8 @@ class Play:
 
     def play(self) -> dict[str, list[Discovery]]:
         """Play them."""
+        workers = count_workers(self.client, len(self.stories))
+        self.turns.expect(count_threads(workers, len(self.stories)))
         return play_stories(self.client, self.ledger, self.stories, make_turns=lambda: self.turns)
 
     @property
@@ -293,3 +295,47 @@ def test_the_number_of_stories_at_once_suits_the_rate_limit(limit: Rate, workers
     client.get("/runs", limit=1)
     assert count_workers(client, 100) == workers
     assert count_workers(Client(where), 100) == 1
+
+
+def test_a_story_that_lets_time_pass_gives_its_place_to_another() -> None:
+    """Six stories, of which each lets ten seconds pass and two work at once, take less than two of them one by one."""
+    wait: Step = ("start_wait_replay", {"key": "one", "parts": (0,), "seconds": 10})
+    played = Play(workers=2, delayed=True)
+    played.stories = [[wait] for _ in range(6)]
+    played.play()
+    assert played.turns.time < 20
+    assert played.ledger.evidence["idempotency.spacing"] == 6
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_no_more_stories_send_at_once_than_permitted(workers: int) -> None:
+    """At no time are more requests on their way than stories are permitted to be played at once."""
+    played = Play(workers=workers)
+    counting = played.client.transport = _Counting(Delayed(played.client.transport, played.turns, seed=1))
+    played.play()
+    assert counting.most == workers
+
+
+class _Counting:
+    """A transport that counts the requests that are on their way."""
+
+    is_parallel = True
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._open = self.most = 0
+
+    def carry(  # noqa: PLR0913  see Transport
+        self, method: str, target: str, headers: Headers, body: bytes, *, seconds: float = 30.0, fresh: bool = False
+    ) -> Response:
+        """Send the request."""
+        self._open += 1
+        self.most = max(self.most, self._open)
+        try:
+            return self._transport.carry(method, target, headers, body, seconds=seconds, fresh=fresh)
+        finally:
+            self._open -= 1
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._transport.close()

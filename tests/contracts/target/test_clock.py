@@ -26,7 +26,7 @@ _START = 1_767_225_600_000
 
 
 class Fate(Enum):
-    """What becomes of a request."""
+    """The fate of a request."""
 
     ANSWERED = "answered"
     LOST = "lost"

@@ -184,7 +184,7 @@ def test_another_kind_of_proxy_is_refused(address: str, monkeypatch: pytest.Monk
 
 def test_a_missing_file_of_authorities_is_one_line() -> None:
     """`--ca-file` names a file with certificates."""
-    with pytest.raises(Unreachable, match=r"'nowhere.pem' cannot be read, or holds no certificate"):
+    with pytest.raises(Unreachable, match=r"certificates \(PEM\) from 'nowhere.pem': No such file"):
         HttpTransport("https://127.0.0.1:1", ca_file="nowhere.pem").carry("GET", "/v1/runs", (), b"")
 
 

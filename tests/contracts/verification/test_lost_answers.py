@@ -9,7 +9,7 @@ import pytest
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.target.base_url import BaseUrl
-from zof_contracts.verification.arguments import WrongArgument
+from zof_contracts.target.budget import WrongArgument
 from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import target
