@@ -174,8 +174,11 @@ def _explain_exit(verification: Verification) -> str:
     """Return the reason for the exit status, in the order in which `Verification.exit_code` decides."""
     if verification.interrupted:
         return "the verification was interrupted"
-    if verification.error:
-        return f"the verification could not be finished: {verification.error}"
+    if verification.error or verification.unwritten:
+        is_finished = not verification.error
+        return (
+            verification.unwritten if is_finished else f"the verification could not be finished: {verification.error}"
+        )
     if not verification.has_evidence:
         return "no rule was exercised"
     if failing := verification.list_failing(strict=verification.target.is_strict):
