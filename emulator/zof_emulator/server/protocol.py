@@ -43,7 +43,7 @@ _NOT_HTTP: Final = Refused("not_http")
 _TOO_LONG: Final = Refused("head_too_long", limit=_MOST_HEAD)
 _UNKNOWN_CODING: Final = Refused("unknown_transfer_coding")
 _LIST_FILLERS: Final = b" \t,"
-"""What may surround the only element of a list in a header (RFC 9110, 5.6.1)."""
+"""The bytes that may surround the only element of a list in a header (RFC 9110, 5.6.1)."""
 _EXTENSIONS: Final[dict[str, dict[object, object]]] = {DISCONNECT: {}}
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
