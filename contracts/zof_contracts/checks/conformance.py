@@ -102,7 +102,10 @@ class ConformanceCheck:
         status = exchange.response.status
         rule = "conventions.no-server-error"
         place = self._name_request(exchange) if status >= _FAULT else ""
-        got = f"status {status}"
+        by_gateway = (
+            " without JSON, as a gateway in front of the API answers" if exchange.response.is_from_gateway else ""
+        )
+        got = f"status {status}{by_gateway}"
         self.ledger.check(rule, status < _FAULT, expected="no 5xx", got=got, trace=exchange, place=place)
 
     def _name_request(self, exchange: Exchange) -> str:

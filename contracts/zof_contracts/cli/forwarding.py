@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zof_contracts.cli.option_checks import check_ca_file
+from zof_contracts.cli.option_checks import check_ca_file, check_variables
 from zof_contracts.cli.reports import prepare_folder, write_reports
 from zof_contracts.cli.terminal import hold_signals, print_notice, print_text
 from zof_contracts.coverage.report import render_html, render_text
 from zof_contracts.evidence.verification import COULD_NOT, FOUND, NOTHING_FOUND
 from zof_contracts.proxy.run import run_proxy
 from zof_contracts.proxy.server import ProxySettings
+from zof_contracts.report import write_whole
 from zof_contracts.report.escape import dump_json
 from zof_contracts.target.base_url import BaseUrl
 
@@ -56,6 +58,7 @@ def forward(options: Mapping[str, Any]) -> int:
 
 
 def _read_settings(options: Mapping[str, Any]) -> ProxySettings:
+    check_variables(os.environ)
     try:
         upstream = BaseUrl.parse(options["upstream"])
     except ValueError as error:
@@ -87,11 +90,14 @@ def _report(outcome: Outcome, options: Mapping[str, Any]) -> int:
     if not outcome.contract.recorded:
         raise click.ClickException("; ".join(["no exchange with the API passed", *outcome.contract.notes]))
     folder = options["report_dir"]
+    written = []
     for name, verification in (("contract", outcome.contract), ("client", outcome.client)):
         print_text(f"\n{name.capitalize()}\n")
-        write_reports(verification, {**options, "report_dir": folder / name})
+        written.append(write_reports(verification, {**options, "report_dir": folder / name}))
     _write_coverage(outcome.coverage, options)
-    codes = {each.exit_code(strict=options["strict"]) for each in (outcome.contract, outcome.client)}
+    if any(each.unwritten for each in written):
+        return COULD_NOT
+    codes = {each.exit_code(strict=options["strict"]) for each in written}
     if FOUND in codes:
         return FOUND
     return NOTHING_FOUND if codes & {NOTHING_FOUND} else COULD_NOT
@@ -103,7 +109,7 @@ def _write_coverage(coverage: dict[str, Any], options: Mapping[str, Any]) -> Non
         for form in options["report"]:
             if form in texts:
                 path = options["report_dir"] / f"coverage.{form}"
-                path.write_text(texts[form], encoding="utf-8", errors="replace")
+                write_whole(path, texts[form])
                 if not options["quiet"]:
                     print_notice(f"wrote {path}")
     except OSError as error:

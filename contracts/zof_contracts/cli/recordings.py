@@ -92,7 +92,7 @@ def report_verification(verification: Verification, options: Mapping[str, Any]) 
     if not verification.recorded:
         raise click.ClickException("; ".join([verification.error, *verification.notes]))
     with hold_signals():
-        write_reports(verification, options)
+        verification = write_reports(verification, options)
     return verification.exit_code(strict=options["strict"])
 
 

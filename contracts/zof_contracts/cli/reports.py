@@ -6,13 +6,14 @@ import json
 import os
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from zof_contracts.cli.terminal import print_notice, print_text
-from zof_contracts.report import write
+from zof_contracts.report import FILES, write_form
 from zof_contracts.report.ci import guard_commands, render_annotations, render_summary
 from zof_contracts.report.document import FORMAT, build_report
 from zof_contracts.report.progress import can_color
@@ -57,31 +58,65 @@ def prepare_folder(formats: Sequence[str], folder: Path) -> None:
             raise click.UsageError(f"cannot make --report-dir {folder}: {error.strerror or error}") from error
 
 
-def write_reports(verification: Verification, options: Mapping[str, Any]) -> None:
+def write_reports(verification: Verification, options: Mapping[str, Any]) -> Verification:
     """Write the limitations to standard error, whatever the options are, then the reports.
 
-    The files come first, because standard output may be a pipe that nobody reads.
+    The files come first, because standard output may be a pipe that nobody reads. A report that cannot be written does
+    not prevent the others: the verification that is returned names it.
+
+    Raises:
+        click.ClickException: standard output cannot be written.
     """
-    formats, folder, report = options["report"], options["report_dir"], build_report(verification)
-    is_github, is_gitlab = (os.environ.get(name) == "true" for name in ("GITHUB_ACTIONS", "GITLAB_CI"))
+    formats, report = options["report"], build_report(verification)
+    is_github = _is_pipeline("GITHUB_ACTIONS")
     for limitation in list_limitations(report):
         print_notice(limitation)
-    files = dict.fromkeys((*formats, *(("gitlab",) if is_gitlab else ())))
-    files.pop("text", None)
-    try:
-        for path in write(verification, files, folder) if files else ():
-            if not options["quiet"]:
-                print_notice(f"wrote {path}")
-        if is_github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
-            with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(render_summary(report))
-    except OSError as error:
-        raise click.ClickException(f"cannot write a report: {error}") from error
+    problems = write_files(verification, options)
+    if is_github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+        problems += _append_summary(Path(summary), render_summary(report))
+    if problems:
+        for problem in problems:
+            print_notice(f"zof-contracts: error: {problem}")
+        verification = replace(verification, unwritten="; ".join(problems))
+        report = build_report(verification)
     parts = REPORT_PARTS if "text" in formats and not options["quiet"] else SHORT_PARTS if "text" in formats else ()
     text = render_parts(report, parts)
     if is_github:
         text = guard_commands(text, secrets.token_hex(16)) + render_annotations(report)
     print_text(_color_text(text) if can_color(sys.stdout) else text)
+    return verification
+
+
+def write_files(verification: Verification, options: Mapping[str, Any]) -> list[str]:
+    """Write the report files that the options and the pipeline name; return what could not be written, and why."""
+    forms = dict.fromkeys((*options["report"], *(("gitlab",) if _is_pipeline("GITLAB_CI") else ())))
+    forms.pop("text", None)
+    folder, problems = options["report_dir"], list[str]()
+    for form in forms:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = write_form(verification, form, folder)
+        except OSError as error:
+            problems.append(f"cannot write {folder / FILES[form]}: {error.strerror or error}")
+        else:
+            if not options["quiet"]:
+                print_notice(f"wrote {path}")
+    return problems
+
+
+def _append_summary(path: Path, text: str) -> list[str]:
+    """Append to the step summary of GitHub Actions; return why that is not possible, if it is not."""
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        return [f"cannot write GITHUB_STEP_SUMMARY {path}: {error.strerror or error}"]
+    return []
+
+
+def _is_pipeline(variable: str) -> bool:
+    """Whether a pipeline has set its variable."""
+    return os.environ.get(variable) == "true"
 
 
 def _color_text(text: str) -> str:

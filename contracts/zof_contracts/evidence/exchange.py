@@ -11,6 +11,8 @@ Headers = tuple[tuple[str, str], ...]
 
 NO_STATUS: Final = 0
 """The status of a request that was not answered."""
+TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERROR: Final = 500
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -72,6 +74,17 @@ class Response:
     def ok(self) -> bool:
         """Whether it is a success."""
         return 200 <= self.status < 300  # noqa: PLR2004  what HTTP calls a success
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether the status is a 5xx."""
+        return self.status >= _SERVER_ERROR
+
+    @property
+    def is_from_gateway(self) -> bool:
+        """Whether it seems to come from a gateway in front of the API: a 5xx or 429 with neither JSON nor a quota."""
+        is_status_of_gateway = self.is_server_error or self.status == TOO_MANY_REQUESTS
+        return is_status_of_gateway and self.header("x-ratelimit-limit") is None and self.json is None
 
     @property
     def json(self) -> Any:  # noqa: ANN401  a JSON value

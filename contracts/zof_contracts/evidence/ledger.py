@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _ABOUT_FORM: Final = ("conventions.", "limits.", "client.")
 """The beginnings of the names of rules that do not rest on the JSON of an answer."""
+_ABOUT_SERVER_ERRORS: Final = frozenset(
+    {"conventions.no-server-error", "conventions.answered", "conventions.strings", "runs.capacity"}
+)
+"""The rules that a 5xx can break. It says nothing about others, because the request failed for a reason of its own."""
 
 Trace = Exchange | Sequence[Exchange]
 
@@ -76,6 +80,9 @@ class Ledger:
         if not rule.startswith(_ABOUT_FORM) and any(map(_is_unreadable, exchanges)):
             self.record_skip(rule, "an answer that it is about is not JSON")
             return
+        if failure := self._find_server_failure(rule, exchanges):
+            self.record_skip(rule, f"a request that it is about was answered {failure.response.status}")
+            return
         finding = Finding(
             self.catalogue[rule],
             self.target.redact(expected),
@@ -90,6 +97,18 @@ class Ledger:
             self.publish(FindingRecorded(finding))
         else:
             self.findings[finding.key] = _join(known, finding)
+
+    def _find_server_failure(self, rule: str, exchanges: Sequence[Exchange]) -> Exchange | None:
+        """The first answer of a trace that says nothing about the rule: one of a gateway, or a 5xx."""
+        if rule in _ABOUT_SERVER_ERRORS:
+            return None
+        is_binding = self.catalogue[rule].basis.is_binding
+        failures = (
+            each
+            for each in exchanges
+            if each.response.is_from_gateway or (is_binding and each.response.is_server_error)
+        )
+        return next(failures, None)
 
     def check(self, rule: str, holds: object, *, expected: str, got: object, trace: Trace, place: str = "") -> bool:  # noqa: PLR0913
         """Record a rule as kept when it holds, else as broken; returns whether it holds."""

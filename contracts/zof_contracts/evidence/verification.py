@@ -33,7 +33,7 @@ class Receipt:
     key: str
     """The name of the key that started it."""
     state: str
-    """`ended`, `canceled`, or why it was left running."""
+    """`ended`, `canceled`, that it was deleted, or why it was left running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,8 @@ class Verification:
     interrupted: bool = False
     error: str = ""
     """Why it could not be finished: the target was lost, or an internal error; empty if it was finished."""
+    unwritten: str = ""
+    """Which reports could not be written, and why; empty if all were."""
     has_baseline: bool = False
     """Whether there is a baseline; it may hold no finding."""
     fail_under: float = 0.0
@@ -113,12 +115,12 @@ class Verification:
     def exit_code(self, *, strict: bool) -> int:
         """The exit status of the command line.
 
-        0: nothing was found. 1: violations, or differences when strict. 2: the verification could not be finished, or
-        too little was exercised. 130: interrupted.
+        0: nothing was found. 1: violations, or differences when strict. 2: the verification could not be finished, a
+        report could not be written, or too little was exercised. 130: interrupted.
         """
         if self.interrupted:
             return INTERRUPTED
-        if self.error or not self.has_evidence:
+        if self.error or self.unwritten or not self.has_evidence:
             return COULD_NOT
         if self.list_failing(strict=strict):
             return FOUND

@@ -29,7 +29,7 @@ _READING: Final = "exportResults"
 """The operation with a body that changes nothing."""
 _ALPHABET: Final = re.compile(r"\^([a-z]+_)\[")
 """The beginning of the pattern of an ID: its prefix."""
-_FAULT: Final = 500
+_GATEWAY_FAULTS: Final = frozenset({502, 503, 504})
 
 
 def send_strings(context: ProbeContext) -> None:
@@ -46,9 +46,14 @@ def _send_bodies(context: ProbeContext, operation: str) -> None:
         for what, text in _TEXTS:
             sent = json.dumps(body).replace(_MARK, text).encode()
             answer = context.client.post(path, sent)
+            if answer.response.is_server_error:  # the string is the cause only if it is answered so each time
+                answer = context.client.post(path, sent)
+            if answer.response.status in _GATEWAY_FAULTS:
+                context.ledger.record_skip(_RULE, f"answered {describe(answer.response)}, as a gateway answers")
+                continue
             got = f"{describe(answer.response)} for {field} with {what}"
             context.check(
-                _RULE, answer.response.status < _FAULT, expected="2xx or 4xx", got=got, trace=answer, place=field
+                _RULE, not answer.response.is_server_error, expected="2xx or 4xx", got=got, trace=answer, place=field
             )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from zof_contracts.report import ci, har, html, junit, sarif, text
@@ -54,12 +55,34 @@ def write(verification: Verification, forms: Iterable[str], folder: Path) -> lis
     """Write report files into a folder and return their paths; the folder is made if it does not exist.
 
     Raises:
-        OSError: the folder cannot be made or a file cannot be written.
+        OSError: the folder cannot be made or a file cannot be written. The files before it are complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for form in forms:
-        path = folder / FILES[form]
-        path.write_text(render(verification, form), encoding="utf-8", errors="replace")
-        written.append(path)
-    return written
+    return [write_form(verification, form, folder) for form in forms]
+
+
+def write_form(verification: Verification, form: str, folder: Path) -> Path:
+    """Write the report file of one format into a folder and return its path.
+
+    Raises:
+        OSError: the file cannot be written; there is then no partial file.
+    """
+    path = folder / FILES[form]
+    write_whole(path, render(verification, form))
+    return path
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a file as a whole: it has its new content, or the file is as it was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(content, encoding="utf-8", errors="replace")
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise

@@ -174,8 +174,11 @@ def _explain_exit(verification: Verification) -> str:
     """Return the reason for the exit status, in the order in which `Verification.exit_code` decides."""
     if verification.interrupted:
         return "the verification was interrupted"
-    if verification.error:
-        return f"the verification could not be finished: {verification.error}"
+    if verification.error or verification.unwritten:
+        is_finished = not verification.error
+        return (
+            verification.unwritten if is_finished else f"the verification could not be finished: {verification.error}"
+        )
     if not verification.has_evidence:
         return "no rule was exercised"
     if failing := verification.list_failing(strict=verification.target.is_strict):
@@ -244,7 +247,13 @@ def _describe_finding(verification: Verification, finding: Finding, *others: Fin
 
 def _write_script(verification: Verification, finding: Finding) -> str:
     target = verification.target
-    return write_script(finding.trace, base=target.base, keys=target.keys, can_move_clock=target.can_move_clock)
+    return write_script(
+        finding.trace,
+        base=target.base,
+        keys=target.keys,
+        can_move_clock=target.can_move_clock,
+        is_recorded=verification.recorded > 0,
+    )
 
 
 def _describe_other_operation(verification: Verification, other: Finding) -> Report:

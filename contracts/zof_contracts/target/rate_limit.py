@@ -6,6 +6,7 @@ asked for a pause, `measure_wait` gives the seconds to wait; all clients of a ve
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -46,21 +47,28 @@ class RateLimit:
         self._quotas: dict[str, _Quota] = {}
         self._unanswered: Counter[str] = Counter()
         self._announced: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
+        """The ends of the pauses that the target asked for, by the timer and by the name of the key."""
 
     def measure_wait(self, key: str, requests: int) -> float:
         """The seconds until this number of requests may be sent with a key; 0 if they may be sent now."""
-        quota = self._quotas.get(key)
-        if quota is None or quota.remaining >= requests:
-            return 0.0
-        left = quota.until - self._timer.now()
+        left = self._find_end(key, requests) - self._timer.now()
         if left > _INSTANT:
             return left
-        del self._quotas[key]
+        self._pauses.pop(key, None)
+        quota = self._quotas.get(key)
+        if quota is not None and quota.remaining < requests:
+            del self._quotas[key]
         return 0.0
 
+    def _find_end(self, key: str, requests: int = 1) -> float:
+        """The end of the wait for a key, by the timer: of its pause, or of its window if that has too little left."""
+        quota, end = self._quotas.get(key), self._pauses.get(key, -math.inf)
+        return end if quota is None or quota.remaining >= requests else max(end, quota.until)
+
     def is_announced(self, key: str) -> bool:
-        """Whether the wait for the current quota of a key was announced before; it is from now on."""
-        until = self._quotas[key].until
+        """Whether the current wait for a key was announced before; it is from now on."""
+        until = self._find_end(key)
         is_known = self._announced.get(key) == until
         self._announced[key] = until
         return is_known
@@ -96,11 +104,13 @@ class RateLimit:
         self._quotas[key] = _Quota(left, until, now)
 
     def pause(self, key: str, seconds: float) -> None:
-        """Send nothing with a key for this number of seconds, since the target asked for that."""
-        now, known = self._timer.now(), self._quotas.get(key)
-        until = now + seconds if known is None else max(known.until, now + seconds)
-        self._quotas[key] = _Quota(0, until, now)
+        """Send nothing with a key for this number of seconds, since the target asked for that.
+
+        The quota of the window stays as it is: a gateway may ask for a pause of which the API behind it knows nothing.
+        """
+        self._pauses[key] = max(self._pauses.get(key, -math.inf), self._timer.now() + seconds)
 
     def forget(self) -> None:
-        """Forget all quotas, since the clock of the target was moved."""
+        """Forget all quotas and pauses, since the clock of the target was moved."""
         self._quotas.clear()
+        self._pauses.clear()

@@ -169,6 +169,29 @@ def test_a_request_id_is_required(ledger: Ledger, tell: Teller) -> None:
     assert rules(ledger) == ["conventions.request-id.everywhere", "conventions.request-id.present"]
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_server_error_breaks_one_rule(ledger: Ledger, tell: Teller, status: int) -> None:
+    """A 5xx without JSON breaks the rule about server errors alone, and the finding names a gateway."""
+    ConformanceCheck(ledger)(tell("/v1/runs", b"<html>", status, headers=(), without="x-request-id"))
+    assert rules(ledger) == ["conventions.no-server-error"]
+    assert one(ledger).got == f"status {status} without JSON, as a gateway in front of the API answers"
+
+
+def test_a_server_error_of_the_api_is_not_ascribed_to_a_gateway(ledger: Ledger, tell: Teller) -> None:
+    """A 5xx with JSON breaks no other binding rule, and its assumed rules are still judged."""
+    ConformanceCheck(ledger)(tell("/v1/runs", {"message": "no"}, 503, without="x-request-id"))
+    assert rules(ledger) == ["conventions.no-server-error", "conventions.request-id.everywhere"]
+    assert "gateway" not in next(iter(ledger.findings.values())).got
+
+
+def test_a_throttled_request_of_a_gateway_breaks_nothing(ledger: Ledger, tell: Teller) -> None:
+    """A 429 without JSON and without a quota is no finding; one that states the quota must be JSON."""
+    ConformanceCheck(ledger)(tell("/v1/runs", b"<html>", 429, headers=(), without="x-request-id"))
+    assert rules(ledger) == []
+    ConformanceCheck(ledger)(tell("/v1/runs", b"<html>", 429))
+    assert "conventions.json" in rules(ledger)
+
+
 def test_paths_outside_the_api_are_not_judged(ledger: Ledger, tell: Teller) -> None:
     """The answer of a path outside the API is not judged."""
     ConformanceCheck(ledger)(tell("/runs/run_1", b"<html>", 500))

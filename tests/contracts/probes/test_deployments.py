@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from zof_contracts.evidence.exchange import Response
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report import render
 from zof_contracts.report.document import build_report
@@ -15,8 +17,6 @@ from tests.mutants.catalogue import MUTANTS, target
 from tests.mutants.layer import Mutant, always, content
 
 if TYPE_CHECKING:
-    from zof_contracts.evidence.exchange import Response
-
     from tests.mutants.layer import Ask, Inner
 
 
@@ -73,6 +73,28 @@ def test_a_gateway_that_replaces_error_bodies_breaks_one_rule(kind: str, body: b
     assert {each["rule"] for each in report["findings"]} == rules
     assert len(report["findings"]) == len(rules)
     assert all(one["script"] for each in report["findings"] for one in (each, *each["also"]))
+
+
+PAGE = b"<html><h1>Error</h1></html>"
+
+
+@pytest.mark.parametrize(("status", "rules"), [(502, {"conventions.no-server-error"}), (429, set())])
+@pytest.mark.parametrize("period", [7, 23])
+def test_an_error_of_a_gateway_now_and_then_breaks_no_rule_about_the_api(
+    status: int, rules: set[str], period: int
+) -> None:
+    """Where a gateway answers some requests itself, a 5xx breaks the rule about server errors, and a 429 none."""
+    count = itertools.count(1)
+
+    def interfere(ask: Ask, inner: Inner) -> Response:
+        if next(count) % period:
+            return inner(ask)
+        headers = (("content-type", "text/html"), *((("retry-after", "1"),) if status == 429 else ()))
+        return Response(status, headers, PAGE)
+
+    verification = run(deploy(interfere), max_examples=2)
+    assert not verification.error
+    assert {each.rule.name for each in verification.findings} == rules
 
 
 def test_errors_that_never_name_the_field_are_one_finding() -> None:

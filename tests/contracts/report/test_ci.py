@@ -87,6 +87,17 @@ def test_in_github_actions(run: Callable[..., int], tmp_path: Path, capsys: pyte
     assert (tmp_path / "summary.md").read_text().startswith("before\n## Contract of the Zof API\n")
 
 
+def test_a_step_summary_that_cannot_be_written(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The findings are printed all the same, and the status is 2 with a line that names the file."""
+    assert run(GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(tmp_path / "none" / "x")) == 2
+    out, err = capsys.readouterr()
+    assert err.count(f"cannot write GITHUB_STEP_SUMMARY {tmp_path}/none/x: No such file or directory") == 1
+    assert "VIOLATED" in out
+    assert "Exit status 2: cannot write GITHUB_STEP_SUMMARY" in " ".join(out.split())
+
+
 def test_in_a_gitlab_pipeline(run: Callable[..., int], tmp_path: Path) -> None:
     """In a GitLab pipeline the code-quality report is written, wherever else only on demand."""
     assert run(GITLAB_CI="true") == 1

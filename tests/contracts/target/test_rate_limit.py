@@ -76,3 +76,20 @@ def test_a_pause_holds_all_requests_of_a_key(limit: RateLimit, timer: FakeTimer)
     assert limit.measure_wait("main", 1) == 90
     timer.time = 90
     assert limit.measure_wait("main", 1) == 0
+
+
+def test_a_pause_leaves_the_quota_as_it_is(limit: RateLimit, timer: FakeTimer) -> None:
+    """After a 429 of a gateway only Retry-After is waited out where the API's window has quota left."""
+    limit.learn(answer(50))
+    limit.pause("main", 2)
+    assert limit.measure_wait("main", 1) == 2
+    timer.time = 2
+    assert limit.measure_wait("main", 1) == 0
+    assert limit.measure_wait("main", 51) == WINDOW - 1
+
+
+def test_a_pause_does_not_shorten_the_wait_for_a_window(limit: RateLimit) -> None:
+    """Where the API's window is used up as well, its end is waited for."""
+    limit.learn(answer(0))
+    limit.pause("main", 2)
+    assert limit.measure_wait("main", 1) == WINDOW + 1
