@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +22,6 @@ from zof_contracts.target.budget import Budget, BudgetExceeded
 from zof_contracts.target.target import KEYS
 from zof_contracts.target.transport import Unreachable
 
-from tests.served import environment
 from tests.zof import ADMIN
 
 if TYPE_CHECKING:
@@ -478,44 +474,6 @@ def test_the_quota_is_spared_on_demand(run: Runner) -> None:
     """--spare-quota forbids using up the quota, whatever the clock."""
     exit_code("verify", *HERE, "--spare-quota")
     assert run.asked["target"].quota is False
-
-
-def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
-    """`rules` lists every rule with its basis, sources and needs, as text and as JSON."""
-    assert exit_code("rules") == 0
-    lines = capsys.readouterr().out.splitlines()
-    for name, rule in RULES.items():
-        line = next(line for line in lines if line.startswith(f"  {name} "))
-        assert f"  {rule.basis}" in line
-        assert all(need in line for need in rule.needs)
-    assert exit_code("rules", "--format", "json", "--section", "11") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert [each["name"] for each in said] == [name for name in RULES if name.startswith("projects.")]
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_explain(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """`explain` prints every rule's promise, its check and how to mend a finding."""
-    assert exit_code("explain", name) == 0
-    out = re.sub(r"\s+", " ", capsys.readouterr().out)
-    for text in (RULES[name].sentence, RULES[name].how, RULES[name].mend):
-        assert re.sub(r"\s+", " ", text).strip() in out
-
-
-def test_explain_a_slip(capsys: pytest.CaptureFixture[str]) -> None:
-    """`explain` refuses an unknown rule, with a suggestion."""
-    assert exit_code("explain", "runs.cancel.rase") == 2
-    assert "did you mean 'runs.cancel.race'?" in capsys.readouterr().err
-
-
-def test_as_a_module() -> None:
-    """`python -m zof_contracts` is the command `zof-contracts`."""
-    command = [sys.executable, "-m", "zof_contracts", "explain", "runs.cancel.race"]
-    ran = subprocess.run(
-        command, cwd=ROOT, env=environment({}), capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("runs.cancel.race\n")
 
 
 @pytest.mark.parametrize("key", KEYS)
