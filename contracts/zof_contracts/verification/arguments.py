@@ -52,6 +52,8 @@ class ArgumentCheck:
                 self._options.setdefault(("test_case_ids", case), option)
         self._untested = set(self._options)
         """The values that the target has not accepted yet."""
+        self._has_started = False
+        """Whether any start with values of the user has succeeded."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange.
@@ -77,13 +79,14 @@ class ArgumentCheck:
             return
         if answer.ok:
             self._untested -= set(given)
+            self._has_started = True
         elif self._untested & set(given) and (reason := self._explain(given, answer)):
             self._refuse(reason, answer)
 
     def _explain(self, given: list[Value], answer: Response) -> str:
         """Which argument the refusal is about; empty if it may be a defect."""
         if answer.status == _FORBIDDEN:
-            return "does not let the key (--key) start runs"
+            return "" if self._has_started else "does not let the key (--key) start runs"
         if answer.status != _NOT_FOUND and answer.status not in _INVALID:
             return ""
         if named := _find_named(given, answer):

@@ -1,4 +1,4 @@
-"""The commands `rules` and `explain`, which need no target."""
+"""The commands `rules` and `explain`, and `python -m zof_contracts`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ from tests.served import environment
 ROOT: Final = Path(__file__).parents[3]
 
 
-def exit_code(*arguments: str) -> int:
+def exit_code(*arguments: str) -> object:
     """Run a command line and return its exit status."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
-    code = ended.value.code
-    assert isinstance(code, int)
-    return code
+    return ended.value.code
 
 
 def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,6 +45,17 @@ def test_explain(capsys: pytest.CaptureFixture[str], name: str) -> None:
     out = re.sub(r"\s+", " ", capsys.readouterr().out)
     for text in (RULES[name].sentence, RULES[name].how, RULES[name].mend):
         assert re.sub(r"\s+", " ", text).strip() in out
+
+
+@pytest.mark.parametrize("group", ["runs.cancel", "client.retry", "tenants", "runs.*"])
+def test_explain_a_group(capsys: pytest.CaptureFixture[str], group: str) -> None:
+    """`explain` lists the rules of a group."""
+    assert exit_code("explain", group) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line for line in lines[:-1] if not line.startswith(" ")]
+    assert names
+    assert all(name.startswith(f"{group.removesuffix('.*')}.") for name in names)
+    assert lines[-1].startswith(f"{len(names)} rules.")
 
 
 def test_explain_a_slip(capsys: pytest.CaptureFixture[str]) -> None:
