@@ -1,4 +1,4 @@
-"""The commands `rules` and `explain`."""
+"""The commands `rules` and `explain`, and `python -m zof_contracts`."""
 
 from __future__ import annotations
 
