@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -26,10 +25,10 @@ from tests.zof import ADMIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from zof_contracts.evidence.verification import Verification
 
-ROOT: Final = Path(__file__).parents[3]
 KEY: Final = "zof_secret_main_1"
 HERE: Final = ("--url", "http://127.0.0.1:1", "--key", KEY)
 OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Option)]
