@@ -191,8 +191,15 @@ def test_environments_add_up() -> None:
 
 @pytest.mark.parametrize(
     ("flags", "value", "shown"),
-    [((), None, True), (("--quiet",), None, False), ((), "1", False), ((), "true", False), ((), "0", True)],
-    ids=["by default", "flag", "1", "true", "0"],
+    [
+        ((), None, True),
+        (("--quiet",), None, False),
+        (("-q",), None, False),
+        ((), "1", False),
+        ((), "true", False),
+        ((), "0", True),
+    ],
+    ids=["by default", "flag", "short flag", "1", "true", "0"],
 )
 def test_quiet_leaves_out_the_banner(flags: Sequence[str], value: str | None, shown: bool) -> None:  # noqa: FBT001
     """Quiet by flag or variable, there is no banner."""
@@ -383,6 +390,33 @@ def test_one_worker(flags: Sequence[str], value: str) -> None:
     """One process is what there is, so asking for it is fine; an empty variable asks for nothing."""
     with Server(*flags, variables={"WEB_CONCURRENCY": value}) as server:
         assert ask(server.port, request("GET", "/v1/runs")).status == 200
+
+
+def test_an_unknown_variable() -> None:
+    """A variable that begins as ours do, and that no command reads, is refused with the nearest one, by any command."""
+    for command_name in ("serve", "status", "scenario"):
+        line = complaint(command(command_name, variables={"ZOF_EMULATOR_CLOK": "auto"}))
+        assert line.endswith("unknown environment variable ZOF_EMULATOR_CLOK; the nearest is ZOF_EMULATOR_CLOCK")
+
+
+@pytest.mark.parametrize("name", ["ZOF_EMULATOR_URL", "ZOF_EMULATOR_TOKEN", "ZOF_EMULATOR_DETACH"])
+def test_a_known_variable(name: str) -> None:
+    """The variables of one command are no mistake for another, nor are those that `exec` gives to its command."""
+    done = command("scenario", "show", variables={name: ""})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("program", ["zof_emulator", "zof_contracts"])
+def test_the_list_of_commands(program: str) -> None:
+    """The help describes each command by a whole sentence on one line of at most 80 characters."""
+    printed = subprocess.run(
+        [sys.executable, "-m", program, "--help"], env=environment({}), capture_output=True, text=True, check=True
+    ).stdout
+    lines = printed.partition("Commands:\n")[2].splitlines()
+    assert len(lines) >= 8
+    for line in lines:
+        assert re.fullmatch(r"  [a-z]+ +[A-Z].*[A-Za-z]\.", line)
+        assert len(line) <= 80
 
 
 def test_an_empty_variable_is_none() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from zof_emulator.testing import ControlError
 
 from tests.served import environment
 
@@ -119,6 +121,33 @@ def test_a_world_for_each_test(tmp_path: Path) -> None:
     code, printed = run_pytest(tmp_path, USERS_TESTS)
     assert code == 0, printed
     assert "6 passed" in printed
+
+
+def test_a_marker_without_the_fixture(tmp_path: Path) -> None:
+    """A marked test without the fixture is a warning of one line; a marked module may hold such tests."""
+    tests = """
+import pytest
+
+pytestmark = pytest.mark.zof(clock="manual")
+
+@pytest.mark.zof(seed=1)
+def test_marked(): ...
+
+def test_of_the_module(): ...
+"""
+    code, printed = run_pytest(tmp_path, tests, "-W", "default")
+    assert code == 0, printed
+    assert printed.count("the marker zof has no effect on a test without the fixture zof") == 1
+    assert "2 passed, 1 warning" in printed
+
+
+def test_the_name_of_an_error_is_the_one_that_users_import(tmp_path: Path) -> None:
+    """The summary of pytest has room for the message, since the name of the error is short."""
+    tests = "def test_it(zof):\n    zof.clock.advance(ms=-1)\n"
+    code, printed = run_pytest(tmp_path, tests)
+    assert code == 1
+    assert re.search(r"^E +zof_emulator\.testing\.ControlError: ", printed, re.MULTILINE)
+    assert pickle.loads(pickle.dumps(ControlError)) is ControlError  # noqa: S301  our own bytes
 
 
 def test_under_xdist(tmp_path: Path) -> None:

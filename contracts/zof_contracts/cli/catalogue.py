@@ -48,7 +48,7 @@ def rules(section: str | None, form: str, *, is_client: bool) -> None:
     click.echo(f"{len(selected)} rules; {bases}. `zof-contracts explain RULE` describes one.")
 
 
-@click.command()
+@click.command(short_help="Describe a rule, its check and its remedy.")
 @click.argument("rule")
 def explain(rule: str) -> None:
     """Describe a rule, its check and its remedy; of a group such as runs.cancel, list the rules."""

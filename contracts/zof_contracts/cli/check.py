@@ -10,7 +10,7 @@ from zof_contracts.cli.recording_options import EMULATOR_OPTION, add_recording_o
 from zof_contracts.cli.verify import load_with_extra
 
 
-@click.command()
+@click.command(short_help="Check recorded answers of a deployment.")
 @EMULATOR_OPTION
 @add_recording_options
 def check(**options: Any) -> int:  # noqa: ANN401

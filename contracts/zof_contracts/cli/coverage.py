@@ -31,7 +31,7 @@ class CoverageFormats(click.ParamType[Any]):
         return names
 
 
-@click.command()
+@click.command(short_help="Show which parts of the contract recorded traffic reaches.")
 @EMULATOR_OPTION
 @add_source_options
 @click.option(

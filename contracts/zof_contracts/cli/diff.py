@@ -31,7 +31,7 @@ class NamedKey(click.ParamType[Any]):
         return name, key
 
 
-@click.command()
+@click.command(short_help="Compare two deployments.")
 @add_target_options
 @click.option(
     "--against",

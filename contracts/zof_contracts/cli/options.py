@@ -223,6 +223,7 @@ _VERIFICATION_OPTIONS: Final = [
         help="Folder for the report files.",
     ),
     define_option(
+        "-q",
         "--quiet",
         is_flag=True,
         help="Print no progress, and of the text report only the findings and the outcome. Notes about what was tested"
@@ -242,7 +243,12 @@ def _read_config_file(ctx: click.Context, _: click.Parameter, path: Path | None)
         raise click.UsageError(f"cannot read {name}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"cannot read {name}: it is no TOML: {error}") from error
-    known = {name.removeprefix("--"): each for each in ctx.command.params for name in each.opts if name != "--help"}
+    known = {
+        name.removeprefix("--"): each
+        for each in ctx.command.params
+        for name in each.opts
+        if name.startswith("--") and name != "--help"
+    }
     values = {}
     for setting, value in settings.items():
         option = known.get(setting.replace("_", "-"))

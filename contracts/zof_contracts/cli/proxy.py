@@ -15,7 +15,7 @@ from zof_contracts.cli.verify import load_with_extra
 DEFAULT_PORT = 9631
 
 
-@click.command()
+@click.command(short_help="Forward traffic to a deployment, and judge each answer.")
 @click.option(
     "--upstream",
     required=True,

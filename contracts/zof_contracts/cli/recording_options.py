@@ -78,7 +78,10 @@ _REPORTS: Final[list[Decorator]] = [
         help="Folder for the report files.",
     ),
     click.option(
-        "--quiet", is_flag=True, help="Print no notices, and of the text report only the findings and the outcome."
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Print no notices, and of the text report only the findings and the outcome.",
     ),
 ]
 

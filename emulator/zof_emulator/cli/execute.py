@@ -262,6 +262,7 @@ execute = click.Command(
     context_settings={"allow_interspersed_args": False},
     callback=_execute,
     help=_execute.__doc__,
+    short_help="Run a command with an emulator of its own.",
     params=[
         click.Option(
             ["-p", "--port"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -17,20 +18,46 @@ from zof_emulator.cli.snapshot_files import UnusableFile
 from zof_emulator.cli.status import print_status, stop
 from zof_emulator.cli.webhooks import webhooks
 from zof_emulator.control.operations import read_version
+from zof_emulator.core.fields import suggest
 from zof_emulator.scenarios.load import UnusableScenario
 from zof_emulator.server.terminal import write_line
 from zof_emulator.spec.document import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _COULD_NOT: Final = 2
+_OURS: Final = "ZOF_EMULATOR_"
+"""The beginning of the names of the variables that set options."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(read_version(), prog_name="zof-emulator")
 def _commands() -> None:
     """A stand-in for the Zof API, in memory and deterministic."""
+    _check_variables(os.environ)
+
+
+def _list_variables(command: click.Command) -> Iterator[str]:
+    """List the environment variables that a command and its subcommands read."""
+    for param in command.params:
+        given = param.envvar or ()
+        yield from [given] if isinstance(given, str) else given
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            yield from _list_variables(one)
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    """Refuse misspelled variables, which would leave an option at its default.
+
+    Raises:
+        click.UsageError: a variable begins as ours do, and no command reads it.
+    """
+    known = sorted(set(_list_variables(_commands)))
+    for name in sorted(environment):
+        if name.startswith(_OURS) and name not in known:
+            raise click.UsageError(f"unknown environment variable {ascii(name)[1:-1]}{suggest(name, known)}")
 
 
 for _command in (serve, execute, print_environment, print_status, stop, replay_command, scenario, webhooks):

@@ -185,7 +185,7 @@ _FIELDS: Final = {"rate_limit": "rate", "environment": "environments", "webhook_
 @_flag("--load", default="", help="Snapshot file to start from; with the same --save-on-exit it need not exist yet.")
 @_flag("--save-on-exit", default="", help="File to write a snapshot of the default world to on exit.")
 @_flag("--log-format", default="text", type=click.Choice(["text", "json"]), help="Format of log lines.")
-@_flag("--quiet", is_flag=True, default=False, help="Print no banner, and only warnings and errors.")
+@_flag("-q", "--quiet", is_flag=True, default=False, help="Print no banner, and only warnings and errors.")
 @_flag(
     DETACH,
     is_flag=True,

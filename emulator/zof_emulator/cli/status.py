@@ -34,7 +34,7 @@ _PORT: Final = click.option(
 )
 
 
-@click.command("status")
+@click.command("status", short_help="Print the address of an emulator that is ready, as JSON.")
 @click.option("--host", default=Settings().host, show_default=True, help="Host of the emulator.")
 @_PORT
 @click.option(
@@ -60,7 +60,7 @@ def print_status(host: str, port: int, wait: int) -> None:
     print_line(json.dumps({"event": "ready", **(found if state is None else state._asdict())}))
 
 
-@click.command("stop")
+@click.command("stop", short_help="Stop an emulator that `serve --detach` started.")
 @_PORT
 @click.option(
     "--wait",

@@ -30,7 +30,7 @@ _WORLD: Final = re.compile(r"/w/([^/]+)\Z")
 _OPEN: Final = frozenset({"pending", "sending"})
 
 
-@click.command()
+@click.command(short_help="Follow webhook deliveries, one line for each attempt.")
 @click.option(
     "--url",
     default="http://127.0.0.1:9630",

@@ -97,6 +97,8 @@ class ClientCheck:
 class BrokenClientRules(AssertionError):  # noqa: N818  it reads as what a test reports
     """A client broke rules. The message describes them; `check` is the whole result."""
 
+    __module__ = "zof_emulator.testing"  # the name that users import, which pytest shows
+
     def __init__(self, check: ClientCheck) -> None:
         names = len(check.broken_rules)
         super().__init__(f"the client broke {names} rule{'' if names == 1 else 's'}\n{check.describe()}")
@@ -105,6 +107,8 @@ class BrokenClientRules(AssertionError):  # noqa: N818  it reads as what a test 
 
 class UnjudgedClient(Exception):  # noqa: N818  it reads as the error that it is
     """A client could not be judged: it sent nothing to the API, or `zof-contracts` cannot run."""
+
+    __module__ = "zof_emulator.testing"  # the name that users import, which pytest shows
 
 
 def check_client(

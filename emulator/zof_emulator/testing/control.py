@@ -23,6 +23,8 @@ _FIRST_ERROR: Final = 400
 class ControlError(Exception):
     """A control operation was refused. The message is the emulator's; `status` is the HTTP status."""
 
+    __module__ = "zof_emulator.testing"  # the name that users import, which pytest shows
+
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status

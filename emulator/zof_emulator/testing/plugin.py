@@ -30,6 +30,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Warn of a marker of a test without the fixture; one of a class or a module may be meant for other tests."""
+    for item in items:
+        has_marker = any(marker.name == "zof" for marker in item.own_markers)
+        if has_marker and "zof" not in getattr(item, "fixturenames", ()):
+            item.warn(pytest.PytestWarning("the marker zof has no effect on a test without the fixture zof"))
+
+
 @pytest.fixture(scope="session")
 def zof_emulator() -> Iterator[Emulator]:
     """A running emulator for the whole session, on a free port, in a thread."""
