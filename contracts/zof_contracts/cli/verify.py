@@ -20,7 +20,8 @@ def verify(**options: Any) -> int:  # noqa: ANN401
 
     Exit status: 0 if no violation was found; 1 if one was found, or with --strict a difference from an assumption;
     2 if the verification could not be finished, a report could not be written, no rule was exercised, or fewer than
-    --fail-under demands; 130 if it was interrupted. The reports are written also after an interruption, and the runs that were started are canceled.
+    --fail-under demands; 130 if it was interrupted. The reports are written also after an interruption, and the runs
+    that were started are canceled.
     """
     code: int = load_with_extra("zof_contracts.cli.execution").verify_and_report(options)
     return code

@@ -92,15 +92,17 @@ class _Patient(Client):
 
 @pytest.mark.parametrize(("status", "waited"), [(200, [0.5]), (404, [0.5, 5])])
 def test_a_recheck_on_a_real_clock_waits_briefly_at_first(status: int, waited: list[float]) -> None:
-    """A finding that depends on no pause is repeated with a short one, and is flaky only after a longer one."""
+    """A trace is repeated once for all its findings, with a short pause, and with a longer one if that is in vain."""
     client = _Patient(replace(target(HEALTHY, rate=OFF), advance=None))
     first, last = client.get("/projects"), client.get("/projects")
     answer = Response(status, (), last.response.body)  # without a Date
     trace = [replace(first, response=answer), replace(last, response=answer, at=first.at + 3600)]
     client.journal[:] = trace
     ledger = Ledger(client.target)
-    ledger.record_violation("conventions.unknown-parameter", expected="4xx", got="2xx", trace=trace)
-    (key,) = ledger.findings
-    fuzz._recheck(ledger, client, key)  # noqa: SLF001
+    for place in ("page", "sort", "query"):
+        ledger.record_violation("conventions.unknown-parameter", expected="4xx", got="2xx", trace=trace, place=place)
+    confirmation = fuzz.Confirmation(ledger, client)
+    for key in list(ledger.findings):
+        confirmation.repeat(key)
     assert client.waited == waited
-    assert ledger.findings[key].flaky is (status != 200)
+    assert [each.flaky for each in ledger.findings.values()] == [status != 200] * 3
