@@ -208,6 +208,7 @@ PROVOKED: Final[Mapping[str, Callable[[Asked, Zof], Answer]]] = {
     "repeated_parameter": lambda asked, zof: asked.send(zof, query="?limit=1&limit=1"),
     "invalid_cursor": lambda asked, zof: asked.send(zof, query="?starting_after=made-up"),
     "body_missing": lambda asked, zof: asked.send(zof, content=b""),
+    "body_unreadable": lambda asked, zof: asked.send(zof, content=b'{"project_id": 1e999}', headers=[JSON]),
     "body_malformed": lambda asked, zof: asked.send(zof, content=b'{"project_id": ', headers=[JSON]),
     "body_too_large": lambda asked, zof: asked.send(zof, content=b" " * ((1 << 20) + 1), headers=[JSON]),
     "body_not_json": lambda asked, zof: asked.send(zof, content=b"a=1", headers=[("content-type", "text/plain")]),

@@ -115,7 +115,7 @@ def test_a_world_is_saved_at_the_end(commands: Commands, tmp_path: Path) -> None
     ("arguments", "message"),
     [
         (("--host", "192.0.2.1"), "cannot listen on 192.0.2.1:"),
-        (("--port", "x"), "'x' is not a valid integer"),
+        (("--port", "x"), "'x' is not allowed; use a whole number from 0 to 65535"),
         (("--load", "missing.json"), "cannot read missing.json: No such file or directory"),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from tests.served import environment
 from tests.zof import ADMIN
 
 FOLDER: Final = Path(__file__).parent
+TSC: Final = FOLDER.parent / "clients" / "node_modules" / "typescript" / "bin" / "tsc"
 
 
 def test_the_good_client_keeps_every_rule() -> None:
@@ -56,27 +56,39 @@ def test_the_broken_client_breaks_what_is_known() -> None:
     assert list_broken(verification) == broken.BREAKS, explain(verification)
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the programs in TypeScript as Node runs them; they compile without an error."""
+    folder = tmp_path_factory.mktemp("programs")
+    ran = run_node(TSC, "-p", FOLDER, "--outDir", folder)
+    assert ran.returncode == 0, ran.stdout
+    return folder
+
+
+def run_node(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Node."""
+    return subprocess.run(
+        ["node", *map(str, arguments)],  # noqa: S607  it is looked for in the path
+        env=environment(variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.skipif(not TSC.exists(), reason="tests/clients/node_modules is missing; scripts/clients installs it")
 @pytest.mark.parametrize("name", ["good", "careless", "broken"])
-def test_the_clients_in_javascript_break_what_they_name(name: str) -> None:
+def test_the_clients_in_typescript_break_what_they_name(name: str, programs: Path) -> None:
     """A client with fetch breaks the rules that its first comment names and no other."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
     rig = Rig(rate=None if name == "careless" else 14)
     rig.fail("POST /v1/runs", [503, 503] if name != "careless" else [])
     rig.fail("GET /v1/results", [500, 500, 500] if name != "careless" else [])
     rig.fail("GET /v1/projects", [503] if name == "careless" else [])
-    program = FOLDER / f"{name}.mjs"
     with serve(rig) as base:
-        ran = subprocess.run(
-            ["node", str(program)],  # noqa: S607  found above
-            env=environment({"BASE": base, "ZOF_API_KEY": ADMIN}),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        ran = run_node(programs / f"{name}.mjs", BASE=base, ZOF_API_KEY=ADMIN)
     assert (ran.returncode, ran.stderr) == (0, "")
-    comment = program.read_text().partition("// @ts-check")[0]
+    comment = (FOLDER / f"{name}.mts").read_text().partition("import ")[0]
     verification = judge(rig.har())
     assert list_broken(verification) == set(re.findall(r"client[.][a-z]+[.][a-z-]+", comment)), explain(verification)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from click import Command
 
 ROOT: Final = Path(__file__).parents[2]
+README: Final = (ROOT / "README.md").read_text()
 MANUAL: Final = (ROOT / "docs" / "traffic.md").read_text()
 
 
@@ -43,6 +44,19 @@ def test_the_commands_run_as_printed(tmp_path: Path) -> None:
         "report.sarif",
         "report.html",
     }
+
+
+def test_the_commands_of_the_readme_run_as_printed(tmp_path: Path) -> None:
+    """The commands of README that judge a client and its traffic, and compare two deployments, end with status 0."""
+    (script,) = re.findall(r"```sh\n(export ZOF_API_KEY=(?:(?!```).)*contracts client.*?)```", README, re.DOTALL)
+    assert len(script.splitlines()) <= 10
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    with Server("--quiet") as server:
+        done = run_manual(script, server.port, tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.stdout.count("Exit status 0: no violation was found.") == 2
+    assert "% of the parts were seen" in done.stdout
+    assert "no difference in " in done.stdout
 
 
 def test_the_test_runs_as_printed(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.canonical_json import write_canonical
 from zof_emulator.core.fault_store import FaultCall, FaultStore
-from zof_emulator.core.faults import MOST_RULES, FaultRule, ScheduleKind, digest_key, write_canonical
+from zof_emulator.core.faults import MOST_RULES, FaultRule, ScheduleKind, digest_key
 from zof_emulator.core.refusal import Refused
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zof_emulator.core.canonical_json import write_canonical
 from zof_emulator.core.faults import (
     LONGEST_MS,
     NO_CONTENT,
@@ -13,7 +14,6 @@ from zof_emulator.core.faults import (
     EffectKind,
     FaultRule,
     build_schema,
-    write_canonical,
 )
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.spec.schema import compile_schema

@@ -186,6 +186,8 @@ OUTSIDE: Final[Mapping[str, Exchange]] = {
     "control from afar": _control("GET", "/clock", client=FAR),
     "not HTTP": lambda zof: send_unreadable(zof, Refused("not_http")),
     "a head that is too long": lambda zof: send_unreadable(zof, Refused("head_too_long", limit=131_072)),
+    "a target that is too long": lambda zof: send_unreadable(zof, Refused("target_too_long", limit=65_535)),
+    "an unknown method": lambda zof: send_unreadable(zof, Refused("unknown_method")),
     "an unknown transfer coding": lambda zof: send_unreadable(zof, Refused("unknown_transfer_coding")),
 }
 """The exchanges outside the API, and those of bytes that are no request."""

@@ -132,6 +132,29 @@ def test_words_of_a_client_are_repeated_as_they_are(word: str) -> None:
     assert answer.json["error"]["message"] == f"{word} is not a field of this request"
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"a": ' + b"9" * 5_001 + b"}", "The body holds a number that is too large"),
+        (b'{"a": 1e999}', "The body holds a number that is too large"),
+        (b'{"a": "\\ud800"}', "The body holds a number that is too large, half of a surrogate pair"),
+        (b'{"a": ' + b"[" * 1_100 + b"]" * 1_100 + b"}", "more than 1024 nested levels"),
+        (b"[" * 100_000, "more than 1024 nested levels"),
+        (b'{"a": NaN}', "The body is not valid JSON"),
+        (b'{"a": 1e999', "The body is not valid JSON"),
+        (b'{"a": 01}', "The body is not valid JSON"),
+        ('{"a": 1}'.encode("utf-16"), "The body is not valid JSON"),
+        (b'{"a": "\xff"}', "The body is not valid JSON"),
+    ],
+    ids=range(10),
+)
+def test_json_that_is_not_read(body: bytes, expected: str) -> None:
+    """A body that is JSON beyond a limit is not called malformed; the error names the limits."""
+    answer = Zof().send("POST", "/v1/runs", headers=[("content-type", "application/json")], body=body)
+    assert answer.error == (400, "invalid_request", None)
+    assert expected in answer.json["error"]["message"]
+
+
 def test_a_fault_of_ours_tells_nothing_of_it() -> None:
     """An internal error has a general message; its cause is only in the log."""
     answer = ALL["our fault"](prepare_emulator())

@@ -18,7 +18,7 @@ from zof_emulator.core.tenants import DEFAULT
 
 from tests.http.stories import answer_story, list_api_answers, stories
 from tests.http.test_slices import Call
-from tests.zof import Answer, Zof
+from tests.zof import STAGING, Answer, Zof
 
 RATES: Final = st.sampled_from(
     [Rate(limit=1_000), Rate(limit=9), Rate(limit=9, scope=RateScope.ORGANIZATION), Rate(limit=3, burst=4)]
@@ -234,6 +234,25 @@ def test_others_are_served_while_a_snapshot_is_restored() -> None:
             assert served.answer.status == 200
     assert restore.answer.json["runs"] == 5_000
     assert steps > len(snapshot) // (1 << 16) + 3
+
+
+def test_others_are_served_while_kept_answers_are_written() -> None:
+    """The answers that a world keeps for repeated requests are written in slices; the snapshot is restored whole."""
+    zof = Zof(rate=Rate(limit=1_000))
+    cases = {**STAGING, "test_case_ids": [f"tc_{number}" for number in range(500)]}
+    for number in range(40):
+        assert zof.post("/runs", cases, idempotency_key=f"key-{number}").status == 201
+    written = Call(zof, "GET", "/_emulator/snapshot")
+    steps = 1
+    while not written.step():
+        steps += 1
+    assert steps > 4
+    snapshot = written.answer.content
+    assert len(json.loads(snapshot)["world"]["answers"]) == 40
+    other = Zof()
+    assert put(other, snapshot).status == 200
+    assert take_snapshot(other) == snapshot
+    assert other.post("/runs", cases, idempotency_key="key-39").headers["idempotency-replayed"] == "true"
 
 
 def test_others_are_served_while_a_world_is_forked() -> None:

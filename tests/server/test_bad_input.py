@@ -120,13 +120,20 @@ def test_other_bytes_in_a_header_that_does_not_matter(world: World) -> None:
 
 
 @pytest.mark.direct(reason="links lead to the port of the server itself")
-@pytest.mark.parametrize("host", [b"", b"\xff", b"a b", b"x/../y", b"<script>", b"x:99999999", b"[::1"], ids=repr)
+@pytest.mark.parametrize("host", [b"", b":80", b"x!$&'()*+,;=y", b"%41", b"x:99999999", b"[v1.x]"], ids=repr)
 def test_an_odd_host(world: World, host: bytes) -> None:
-    """An invalid Host does not appear in the links of an answer."""
+    """A Host that no usual URL has does not appear in the links of an answer."""
     content = request("POST", "/v1/runs", START).replace(b"Host: localhost", b"Host: " + host)
     answer = ask(world.port, content)
     name = world.record_accepted(answer)
     assert answer["location"] == f"http://127.0.0.1:{world.port}/v1/runs/{name}"
+
+
+@pytest.mark.parametrize("host", [b"\xff", b"a b", b"x/../y", b"<script>", b"[::1", b"u@x", b"x:y"], ids=repr)
+def test_a_host_that_is_none(world: World, host: bytes) -> None:
+    """A Host that is no host with an optional port is 400."""
+    content = request("POST", "/v1/runs", START).replace(b"Host: localhost", b"Host: " + host)
+    assert world.refusal(content) == (400, "invalid_request", "Host")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,36 @@ def test_an_unknown_method(world: World, method: str) -> None:
     assert world.refusal(request(method, "/v1/runs")) == BAD
 
 
+@pytest.mark.parametrize("method", ["BREW", "get", "Get", "GETT"])
+def test_an_unknown_method_is_named_as_such(world: World, method: str) -> None:
+    """The error about a method that is unknown, or not written in capitals, says so."""
+    with Wire(world.port) as wire:
+        wire.send(request(method, "/v1/runs"))
+        answer = wire.answer()
+        assert answer.refusal == BAD
+        assert answer.json["error"]["message"].startswith("The method of the request is unknown")
+
+
+@pytest.mark.parametrize(("length", "expected"), [(65_535, "limit must be"), (65_536, "is longer than 65535 bytes")])
+def test_a_long_target(world: World, length: int, expected: str) -> None:
+    """A target of up to 65,535 bytes is read, and the error about a longer one names the limit."""
+    with Wire(world.port) as wire:
+        wire.send(request("GET", "/v1/runs?limit=".ljust(length, "x")))
+        answer = wire.answer()
+        assert answer.refusal[:2] == BAD[:2]
+        assert expected in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\t", b" \t "])
+def test_blanks_after_a_value(world: World, blank: bytes) -> None:
+    """Blanks at the end of a header are no part of its value."""
+    named = (b"X-Zof-World: default" + blank, b"Idempotency-Key: blanks-" + blank.hex().encode() + blank)
+    sent = request("POST", "/v1/runs", START, *named)
+    world.record_accepted(ask(world.port, sent))
+    replayed = ask(world.port, sent.replace(blank + b"\r\n", b"\r\n"))
+    assert replayed["idempotency-replayed"] == "true"
+
+
 @pytest.mark.parametrize(
     "content",
     [

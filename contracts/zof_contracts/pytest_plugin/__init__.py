@@ -7,10 +7,13 @@ nothing of the harness and no other package: it adds the options, and where the 
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, Final
 
 import pytest
 
+_PACKAGE: Final = "zof_contracts"
+_ITEMS: Final = "zof_contracts.pytest_plugin.items"
 PREFIX: Final = "zof_"
 """The prefix of our options in pytest's own namespace of options."""
 
@@ -49,15 +52,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the test items if the command line names a target."""
     if find_target(config):
-        try:
-            config.pluginmanager.import_plugin("zof_contracts.pytest_plugin.items")
-        except ImportError as error:
-            missing = getattr(error.__cause__, "name", None) or ""
-            if not missing or missing.startswith("zof_"):
-                raise
-            raise pytest.UsageError(
-                f"zof-contracts: package {missing} is not installed: install zof-emulator[contracts]"
-            ) from error
+        _require_extra()
+        config.pluginmanager.import_plugin(_ITEMS)
+    elif config.getoption("pyargs") and any(name.partition("::")[0] == _PACKAGE for name in config.args):
+        raise pytest.UsageError("zof-contracts: no target: give one with --zof-url or --zof-app")
+
+
+def _require_extra() -> None:
+    """Load the items before pytest does, since its errors for a plugin that cannot be loaded differ by release.
+
+    Raises:
+        pytest.UsageError: a package of the extra is not installed.
+    """
+    try:
+        import_module(_ITEMS)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("zof_"):
+            raise
+        raise pytest.UsageError(
+            f"zof-contracts: package {error.name} is not installed: install zof-emulator[contracts]"
+        ) from error
 
 
 def find_target(config: pytest.Config) -> str:

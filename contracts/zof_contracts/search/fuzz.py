@@ -90,6 +90,8 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
                 _record(ledger, client, *finding)
         elif isinstance(event, events.FatalError):
             raise event.exception
+        elif isinstance(event, events.NonFatalError) and bridge.stopped is None:
+            client.notes.setdefault(_describe_failure(event))
     if bridge.stopped is not None:
         raise bridge.stopped
     generated = client.journal[began:]
@@ -204,6 +206,12 @@ async def _answer_lifespan(receive: Any, send: Any) -> None:  # noqa: ANN401  AS
     for _ in range(2):
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
+
+
+def _describe_failure(event: events.NonFatalError) -> str:
+    """Say that the engine gave up an operation, with the type of the error, whose text may quote the target."""
+    error = type(event.value).__name__
+    return f"requests to {event.label} were no longer generated after an error of the generator ({error})"
 
 
 # --- findings

@@ -20,7 +20,7 @@ from zof_contracts.traffic.exchanges import Parts
 from zof_contracts.traffic.recording import Clock, RecordingStarted, UnusableRecording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from zof_contracts.evidence.exchange import Headers
     from zof_contracts.traffic.exchanges import ExchangeReader
@@ -34,6 +34,12 @@ _LOOK_AHEAD: Final = 64
 _MAX_BODY: Final = 16 << 20
 """Bytes of a body that are judged."""
 _SWITCHING: Final = 101
+_STARTS: Final = frozenset({"start_map", "start_array"})
+_ENDS: Final = frozenset({"end_map", "end_array"})
+_DEPTH_OF_ENTRIES: Final = 3
+_DEEPEST: Final = 100
+"""The depth of an entry that is read, counted from the root of the file."""
+_TOO_DEEP: Final = object()
 
 
 def read_har(source: ByteSource, reader: ExchangeReader, skips: Skips, name: str, start: bytes) -> Iterator[Recorded]:
@@ -51,15 +57,49 @@ def read_har(source: ByteSource, reader: ExchangeReader, skips: Skips, name: str
 def _read_entries(source: ByteSource, skips: Skips) -> Iterator[Any]:
     count = 0
     try:
-        for entry in ijson.items(source, "log.entries.item", use_float=True):
+        for entry in _build_entries(ijson.basic_parse(source, use_float=True)):
             count += 1
-            yield entry
+            if entry is _TOO_DEEP:
+                skips.add("it is nested too deeply")
+            else:
+                yield entry
     except (ijson.JSONError, UnicodeDecodeError) as error:
         if count == 0:
             raise UnusableRecording("it is neither a HAR file nor a journal of zof-emulator") from error
         skips.add("the file is broken or ends in the middle of an entry")
     if count == 0:
         raise UnusableRecording("it has no log.entries, so it is no HAR file, or one without entries")
+
+
+def _build_entries(events: Iterable[tuple[str, Any]]) -> Iterator[Any]:
+    """The members of the array `log.entries`, or `_TOO_DEEP` for one that is nested too deeply.
+
+    `ijson.items` stores the path of every level, so a small file of brackets would take all memory.
+    """
+    depth, names = 0, ["", "", ""]
+    builder: Any = None
+    is_too_deep = False
+    for event, value in events:
+        is_end = event in _ENDS
+        if event in _STARTS:
+            depth += 1
+            if depth < _DEPTH_OF_ENTRIES:
+                names[depth] = ""
+            elif depth == _DEPTH_OF_ENTRIES and event == "start_array" and names[1:] == ["log", "entries"]:
+                builder = ijson.ObjectBuilder()
+                continue
+        elif event == "map_key" and depth < _DEPTH_OF_ENTRIES:
+            names[depth] = value
+        if builder is not None and is_end and depth == _DEPTH_OF_ENTRIES:
+            builder = None
+        elif builder is not None:
+            is_too_deep = is_too_deep or depth > _DEEPEST
+            if not is_too_deep:
+                builder.event(event, value)
+            if depth == _DEPTH_OF_ENTRIES + is_end:
+                yield _TOO_DEEP if is_too_deep else builder.value
+                builder, is_too_deep = ijson.ObjectBuilder(), False
+        depth -= is_end
 
 
 def _read_exchanges(entries: Iterator[Any], reader: ExchangeReader, skips: Skips) -> Iterator[RecordedExchange]:
@@ -153,7 +193,7 @@ def _read_body(content: dict[str, Any], headers: Headers, encoding: str) -> tupl
     if content.get(encoding) != "base64":
         return text.encode("utf-8", "surrogatepass"), "", is_whole
     try:
-        body = base64.b64decode(text, validate=False)
+        body = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         return b"", "", False
     return _decode(body, headers) if is_whole else (body, "", False)

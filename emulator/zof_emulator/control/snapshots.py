@@ -16,7 +16,7 @@ from zof_emulator.handlers.messages import Document, Encoded, File, Reply, Reque
 from zof_emulator.http.world_registry import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from zof_emulator.core.world import World
     from zof_emulator.handlers.messages import Slices
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FORMAT: Final = "zof-emulator-world"
 VERSION: Final = 4
 _RUNS_IN_PIECE: Final = 500
+_ANSWERS_IN_PIECE: Final = 10
+"""The number of kept answers in a piece of a snapshot; an answer about a run of 500 cases takes 60 KB."""
 
 
 def get_snapshot(hosted: HostedWorld, _request: Request) -> Reply:
@@ -44,11 +46,14 @@ def restore_snapshot(hosted: HostedWorld, request: Request) -> Slices:
 def prepare_document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
     """A hosted world as it stands, as a JSON document in pieces, which are the same whenever they are made.
 
-    Runs never change, so that a snapshot of many runs takes little memory beyond the world's own.
+    Runs and kept answers never change, so that a snapshot of many takes little memory beyond the world's own, and is
+    made while it is sent.
     """
     world = hosted.settle_wholly()
-    state = orjson.dumps(save_world(world, _write_answer, runs=()))
-    runs = tuple(world.runs.values())
+    state = save_world(world, _share_answer, runs=())
+    answers, runs = state.pop("answers"), tuple(world.runs.values())
+    del state["runs"]
+    beginning = orjson.dumps(state)[:-1]
 
     def pieces() -> Iterator[bytes]:
         digest = sha256()
@@ -57,13 +62,21 @@ def prepare_document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
             digest.update(piece)
             return piece
 
-        yield orjson.dumps({"format": FORMAT, "version": VERSION})[:-1] + b',"world":' + note(state[: -len(b"]}")])
-        for start in range(0, len(runs), _RUNS_IN_PIECE):
-            rows = orjson.dumps([list(run) for run in runs[start : start + _RUNS_IN_PIECE]])
-            yield note((b"," if start else b"") + rows[1:-1])
+        yield orjson.dumps({"format": FORMAT, "version": VERSION})[:-1] + b',"world":' + note(beginning)
+        yield note(b',"answers":[')
+        yield from map(note, _write_rows(answers, _ANSWERS_IN_PIECE, _write_answer_of_row))
+        yield note(b'],"runs":[')
+        yield from map(note, _write_rows(runs, _RUNS_IN_PIECE, list))
         yield note(b"]}") + b',"sha256":"' + digest.hexdigest().encode() + b'"}'
 
     return pieces
+
+
+def _write_rows(rows: Sequence[Any], count: int, write: Callable[[Any], list[Any]]) -> Iterator[bytes]:
+    """The items of a JSON array in pieces, each of which holds so many rows."""
+    for start in range(0, len(rows), count):
+        items = orjson.dumps([write(row) for row in rows[start : start + count]])
+        yield (b"," if start else b"") + items[1:-1]
 
 
 def restore(hosted: HostedWorld, snapshot: Mapping[str, Any]) -> Generator[None, None, None]:
@@ -104,6 +117,12 @@ def copy_world(hosted: HostedWorld) -> Generator[None, None, World]:
     world = hosted.world
     state, runs = save_world(world, _share_answer, runs=()), dict(world.runs)  # answers and runs never change
     return restore_world(state, runs, world.keys.values(), _share_answer)
+
+
+def _write_answer_of_row(row: Sequence[Any]) -> list[Any]:
+    """A row of the kept answers as JSON."""
+    *scope, fingerprint, answer, size, expires_at = row
+    return [*scope, fingerprint, _write_answer(answer), size, expires_at]
 
 
 def _share_answer(answer: Encoded) -> Encoded:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import ref
 
 from zof_emulator.core.catalogue import Catalogue
 from zof_emulator.core.endpoints import Registration
@@ -81,6 +82,7 @@ class WorldState:
     """The organizations, their runs and everything else that a world stores, at the instant `now` (ms)."""
 
     __slots__ = (
+        "__weakref__",
         "agenda",
         "answered",
         "answers",
@@ -151,12 +153,24 @@ class WorldState:
     def _sample_outbox(self, data: SeedData) -> Outbox:
         """The outbox with the sample endpoints, each registered in its own past."""
         webhooks = data.webhooks if self.config.scenario.has_samples else ()
-        outbox = Outbox(self.seed, self._schedule_delivery, tuple(one.word for one in webhooks))
+        outbox = Outbox(self.seed, _make_scheduler(self), tuple(one.word for one in webhooks))
         outbox.evolves = self.config.evolve
         for one in webhooks:
             outbox.register(one.organization, Registration(one.url, one.events, one.secret), self.now - one.age_ms)
         return outbox
 
-    def _schedule_delivery(self, at: int, endpoint: int) -> None:
-        organization = self.outbox.endpoints.get(endpoint).organization
-        self.agenda.put(at, organization, endpoint, DELIVER)
+
+def _make_scheduler(world: WorldState) -> Callable[[int, int], None]:
+    """The function that puts the instant (ms) of an endpoint's next delivery on the agenda of a world.
+
+    The outbox holds it. It does not hold the world, so that the memory of a world is free as soon as nothing uses it.
+    """
+    find_world = ref(world)
+
+    def schedule(at: int, endpoint: int) -> None:
+        found = find_world()
+        if found is not None:
+            organization = found.outbox.endpoints.get(endpoint).organization
+            found.agenda.put(at, organization, endpoint, DELIVER)
+
+    return schedule

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol
 from urllib.parse import quote
 
 import orjson
@@ -30,6 +30,11 @@ REPEATED: Final = b"\n"
 """The value of a header that is given more than once, which no rule accepts."""
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
+_ANY_HOST: Final = re.compile(
+    rb"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*(?::[0-9]*)?|\[[0-9A-Za-z:._~!$&'()*+,;=-]+\](?::[0-9]*)?"
+)
+"""The header `Host` as RFC 9110, 7.2 defines it; it may be empty."""
+
 
 class ClientGone(Exception):  # noqa: N818  not an error of the emulator
     """The client closed the connection before its request was complete."""
@@ -46,6 +51,12 @@ def read_headers(scope: Scope) -> dict[bytes, bytes]:
                 headers[name] = REPEATED
             seen.add(name)
     return headers
+
+
+@lru_cache(maxsize=64)
+def is_host(value: bytes) -> bool:
+    """Whether a value of the header `Host` is a host with an optional port."""
+    return _ANY_HOST.fullmatch(value) is not None
 
 
 def find_base(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
@@ -194,8 +205,23 @@ def parse_body(
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise Refused("body_malformed") from None
+        raise Refused("body_unreadable" if _is_json(raw) else "body_malformed") from None
     return ParsedBody(value, body.rules.judge(value, labels, _find_repeated_names(raw, value)))
+
+
+def _is_json(raw: bytes) -> bool:
+    """Whether bytes are JSON, although they hold too large a number, half a character, or too many nested levels."""
+    try:
+        json.loads(raw.decode(), parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _quote_coding(coding: bytes) -> str:

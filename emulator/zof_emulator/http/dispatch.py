@@ -11,7 +11,8 @@ from urllib.parse import unquote
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers import views
 from zof_emulator.http.control_access import PREFIX
-from zof_emulator.http.decode import REPEATED, read_headers
+from zof_emulator.http.decode import REPEATED, is_host, read_headers
+from zof_emulator.http.world_registry import is_world_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -88,7 +89,7 @@ class Dispatcher:
         if root:
             scope = _strip_root(scope, root)
         headers = read_headers(scope)
-        if scope["path"].startswith(_API) and _WORLD not in headers and _has_host(scope, headers):
+        if scope["path"].startswith(_API) and _WORLD not in headers and not _find_host_fault(scope, headers):
             await self.api(scope, receive, send, headers, self.hosted)  # most requests; the long way finds the same
             return
         try:
@@ -107,8 +108,9 @@ class Dispatcher:
 
     def _find_target(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[str | None, Scope, _Target]:
         """The world that a request names, the request without that name, and what answers it. Raises `Refused`."""
-        if not _has_host(scope, headers):
-            raise Refused("host_missing", "Host")
+        fault = _find_host_fault(scope, headers)
+        if fault:
+            raise Refused(fault, "Host")
         name, inner, path = None, scope, scope["path"]
         if path.startswith("/w/") or _WORLD in headers:
             name, inner = _find_world(scope, headers.get(_WORLD))
@@ -174,9 +176,12 @@ class WrappedDispatcher(Dispatcher):
         await self._outermost(scope, receive, send)
 
 
-def _has_host(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a request has the one header `Host` that HTTP/1.1 requires."""
-    return headers.get(b"host", REPEATED) != REPEATED or scope.get("http_version") != "1.1"
+def _find_host_fault(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    """The reason why the header `Host` is refused, which HTTP/1.1 requires exactly once; empty if it is not."""
+    host = headers.get(b"host", REPEATED)
+    if host == REPEATED:
+        return "host_missing" if scope.get("http_version") == "1.1" else ""
+    return "" if is_host(host) else "host_invalid"
 
 
 def _strip_root(scope: Scope, root: str) -> Scope:
@@ -192,10 +197,12 @@ def _find_world(scope: Scope, given: bytes | None) -> tuple[str | None, Scope]:
     """The world that a request names, None without one, and the request without the prefix `/w/NAME` of its path.
 
     Raises:
-        Refused: the path and the header (`given`) name different worlds.
+        Refused: the header (`given`) names no world, or another one than the path.
     """
     in_path, path, raw = _split_path(scope)
     in_header = None if given is None else given.decode("latin-1")
+    if in_header is not None and not is_world_name(in_header):
+        raise Refused("invalid_world", "X-Zof-World")
     if in_path is None:
         return in_header, scope
     if in_header not in {None, in_path}:

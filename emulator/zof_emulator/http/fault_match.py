@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from zof_emulator.core.canonical_json import write_canonical
 from zof_emulator.core.fault_store import FaultCall
-from zof_emulator.core.faults import DIGEST, digest_key, write_canonical
+from zof_emulator.core.faults import DIGEST, digest_key
 from zof_emulator.core.fields import InvalidField
 from zof_emulator.core.refusal import Refused
 from zof_emulator.handlers.authorization import normalize_bearer

@@ -7,6 +7,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
+from zof_emulator.http.decode import is_host
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from ipaddress import IPv4Address, IPv4Network, IPv6Network
@@ -52,7 +54,7 @@ class ForwardedRequests:
         found = dict(scope)
         found["scheme"] = _SCHEMES.get(_read_last(values.get(_PROTO, b"")).lower(), scope["scheme"])
         host = _read_last(values.get(_HOST, b""))
-        if host:
+        if host and is_host(host):
             others = [header for header in scope["headers"] if header[0] != b"host"]
             found["headers"] = [(b"host", host), *others]
         prefix = _read_last(values.get(_PREFIX, b"")).rstrip(b"/")

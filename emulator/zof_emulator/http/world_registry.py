@@ -25,6 +25,11 @@ _LOG: Final = logging.getLogger("zof_emulator")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def is_world_name(name: str) -> bool:
+    """Whether a world can have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 class WorldRegistry:
     """The worlds of a process. The default world always exists."""
 
@@ -57,7 +62,7 @@ class WorldRegistry:
     def get(self, name: str) -> HostedWorld | None:
         """The world with this name, None when there is none; `Refused` when there can be none."""
         found = self._by_name.get(name)
-        if found is None and not _NAME.fullmatch(name):
+        if found is None and not is_world_name(name):
             raise Refused("invalid_world", "name")
         return found
 
@@ -151,7 +156,7 @@ class WorldRegistry:
         Raises:
             Refused: the name is malformed or in use, or there are too many worlds.
         """
-        if not _NAME.fullmatch(name):
+        if not is_world_name(name):
             raise Refused("invalid_world", "name")
         if name in self._by_name or name in self._pending:
             raise Refused("world_exists", "name", name=name)

@@ -42,6 +42,14 @@ _REQUEST_SECONDS: Final = 120
 _NOT_HTTP: Final = Refused("not_http")
 _TOO_LONG: Final = Refused("head_too_long", limit=_MOST_HEAD)
 _UNKNOWN_CODING: Final = Refused("unknown_transfer_coding")
+_UNKNOWN_METHOD: Final = Refused("unknown_method")
+_MOST_TARGET: Final = 65_535
+"""The longest target that the parser of URLs reads, in bytes."""
+_TARGET_TOO_LONG: Final = Refused("target_too_long", limit=_MOST_TARGET)
+_METHOD: Final = re.compile(rb"[A-Za-z!#$%&'*+.^_`|~0-9-]+ /")
+"""The beginning of a request with any method (RFC 9110, 9.1)."""
+_BLANKS: Final = b" \t"
+"""What may follow the value of a header, and is no part of it (RFC 9110, 5.5)."""
 _LIST_FILLERS: Final = b" \t,"
 """What may surround the only element of a list in a header (RFC 9110, 5.6.1)."""
 _EXTENSIONS: Final[dict[str, dict[object, object]]] = {DISCONNECT: {}}
@@ -210,7 +218,9 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             self._decline_upgrade(data[offer.args[0] :])
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
+            if isinstance(error, httptools.HttpParserInvalidMethodError) and _METHOD.match(data):
+                self._refused = _UNKNOWN_METHOD
             self.send_400_response("")
         else:
             if self._pending:
@@ -240,12 +250,15 @@ class Connection(HttpToolsProtocol):
         """Add a part of the request's target. Uvicorn accepts a target without end."""
         super().on_url(url)
         self._count(len(url))
+        if len(self.url) > _MOST_TARGET:
+            self._refused = _TARGET_TOO_LONG
+            raise ValueError("the target is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header. Uvicorn accepts headers without end, takes a trailer for a header, and ignores codings."""
         self._count(len(name) + len(value))
         if self._in_head:
-            name = name.lower()
+            name, value = name.lower(), value.rstrip(_BLANKS)
             if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
             elif name == b"transfer-encoding" and value.strip(_LIST_FILLERS).lower() != b"chunked":

@@ -55,7 +55,8 @@ class _Call:
 
     async def run(self) -> None:
         """Carry the request out, in the thread that serves the emulator."""
-        self.answered.set_running_or_notify_cancel()
+        if not self.answered.set_running_or_notify_cancel():
+            return  # the client has left before the request began
         try:
             await self._app(self._scope, self._receive, self._send)
         except asyncio.CancelledError:
@@ -119,7 +120,8 @@ class ServedApp:
 class WorldApp:
     """A world of a served emulator as an ASGI application, in any thread and any event loop of asyncio.
 
-    Any host will do. A path that names no world is one of this world, so that a client with a fixed address reaches it.
+    A request may name any host. A path that names no world belongs to this world, so that a client with a fixed address
+    reaches it.
     """
 
     def __init__(self, served: ServedApp, name: str) -> None:
@@ -189,11 +191,7 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request."""
-        body = request.read()
-        try:
-            call = self._app.start(_build_scope(request), body)
-        except ConnectionRefusedError as error:
-            raise httpx.ConnectError(str(error)) from error
+        call = self._start(request, request.read())
         try:
             return _build_response(call.answered.result(_find_timeout(request)))
         except TimeoutError:
@@ -202,11 +200,7 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request."""
-        body = await request.aread()
-        try:
-            call = self._app.start(_build_scope(request), body)
-        except ConnectionRefusedError as error:
-            raise httpx.ConnectError(str(error)) from error
+        call = self._start(request, await request.aread())
         try:
             async with asyncio.timeout(_find_timeout(request)):
                 return _build_response(await asyncio.wrap_future(call.answered))
@@ -216,6 +210,12 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         except asyncio.CancelledError:
             self._app.leave(call)
             raise
+
+    def _start(self, request: httpx.Request, body: bytes) -> _Call:
+        try:
+            return self._app.start(_build_scope(request), body)
+        except ConnectionRefusedError as error:
+            raise httpx.ConnectError(str(error)) from error
 
 
 def _build_scope(request: httpx.Request) -> Scope:

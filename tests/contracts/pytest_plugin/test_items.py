@@ -199,3 +199,10 @@ def test_without_the_extra(folder: Path) -> None:
     assert line.startswith("ERROR: zof-contracts: package ")
     assert line.endswith("is not installed: install zof-emulator[contracts]")
     assert run_pytest(folder, plugins=plugins)[0] == 0
+
+
+def test_the_rules_without_a_target(folder: Path) -> None:
+    """Naming the package without a target is a usage error that names the options."""
+    code, printed = run_pytest(folder, "--pyargs", "zof_contracts")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert printed.strip() == "ERROR: zof-contracts: no target: give one with --zof-url or --zof-app"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from zof_contracts.contract.document import load_contract
@@ -18,6 +19,10 @@ from zof_emulator.settings import OFF
 
 from tests.hostile import HABITS, HostileServer
 from tests.mutants.catalogue import HEALTHY, target
+
+if TYPE_CHECKING:
+    from zof_contracts.evidence.exchange import Headers
+    from zof_contracts.target.transport import Transport
 
 _NOT_GENERATED = {"createWebhook", "testWebhook"}
 """Webhooks cannot be deleted, so generated requests register none."""
@@ -106,3 +111,34 @@ def test_a_recheck_on_a_real_clock_waits_briefly_at_first(status: int, waited: l
         confirmation.repeat(key)
     assert client.waited == waited
     assert [each.flaky for each in ledger.findings.values()] == [status != 200] * 3
+
+
+def test_an_error_of_the_engine_is_noted() -> None:
+    """Where the engine gives up an operation, the reader learns that fewer requests were sent to it."""
+    client = Client(replace(target(HEALTHY, rate=OFF), profile="read-only"))
+    client.transport = _Failing(client.transport)
+    fuzz.run(client, Ledger(client.target), seed=1, max_examples=1)
+    notes = [note for note in client.notes if "GET /projects" in note]
+    assert notes == [
+        "requests to GET /projects were no longer generated after an error of the generator (ZeroDivisionError)"
+    ]
+
+
+class _Failing:
+    """A transport with a defect of its own at one operation."""
+
+    is_parallel = False
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def carry(  # noqa: PLR0913  see Transport
+        self, method: str, target: str, headers: Headers, body: bytes, *, seconds: float = 30.0, fresh: bool = False
+    ) -> Response:
+        """Send the request, unless it is one to the projects."""
+        if target.startswith("/v1/projects"):
+            raise ZeroDivisionError
+        return self._transport.carry(method, target, headers, body, seconds=seconds, fresh=fresh)
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -146,6 +146,42 @@ def test_what_is_not_of_the_api_is_counted(entry: object) -> None:
     assert len(skips.describe()) == 1
 
 
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_an_entry_that_is_nested_too_deeply_is_counted(opening: bytes) -> None:
+    """A few thousand brackets take no memory to speak of, and the entries beside them are read."""
+    closing = {b"[": b"]", b'{"a":': b"}"}[opening]
+    deep = opening * 3_000 + b"1" + closing * 3_000
+    good = json.dumps(make_entry()).encode()
+    tracemalloc.start()
+    exchanges, skips = read(b'{"log": {"entries": [' + b", ".join([good, deep, good]) + b"]}}")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(exchanges) == 2
+    assert dict(skips.counts) == {"it is nested too deeply": 1}
+    assert peak < 4 << 20
+
+
+def test_only_the_entries_of_the_log_are_read() -> None:
+    """Arrays of the same name elsewhere in the file hold no exchanges."""
+    har = {
+        "entries": [make_entry()],
+        "x": [{"log": {"entries": [make_entry()]}}],
+        "log": {"pages": {"entries": [make_entry()]}, "entries": [[], make_entry(), 1, {}], "y": [make_entry()]},
+    }
+    exchanges, skips = read(json.dumps(har).encode())
+    assert len(exchanges) == 1
+    assert skips.counts.total() == 3
+
+
+def test_base64_that_is_damaged_is_not_judged() -> None:
+    """A body that cannot be decoded counts as one that was not recorded; line breaks in base 64 do no harm."""
+    damaged, broken_up = ({"encoding": "base64", "text": text} for text in ("***", "e\r\n30="))
+    (exchange,), _ = read(make_har(make_entry(response={"content": damaged})))
+    assert not exchange.is_answer_whole
+    (exchange,), _ = read(make_har(make_entry(response={"content": broken_up})))
+    assert (exchange.is_answer_whole, exchange.exchange.response.body) == (True, b"{}")
+
+
 def test_a_named_address_is_the_api() -> None:
     """With the address of the API, entries for other addresses are left out."""
     entries = [make_entry(), make_entry(request={"url": "https://staging.example/zof/v1/runs"})]
