@@ -42,6 +42,7 @@ from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_f
 from zof_contracts.search.references import names_unknown, use_references
 from zof_contracts.target.budget import Stopped
 from zof_contracts.target.client import Unanswered
+from zof_contracts.target.interruption import INTERRUPTION
 from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
 
     Raises:
         Stopped: no request may be sent any more.
+        KeyboardInterrupt: a signal ended it, which the engine reports as an event.
     """
     bridge = _Bridge(client, ledger.nonce)
     began = len(client.journal)
@@ -88,12 +90,16 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
         if isinstance(event, events.ScenarioFinished):
             for finding in _list_failures(event):
                 _record(ledger, client, *finding)
+        elif isinstance(event, events.Interrupted):
+            stream.stop()
+            raise KeyboardInterrupt
         elif isinstance(event, events.FatalError):
             raise event.exception
         elif isinstance(event, events.NonFatalError) and bridge.stopped is None:
             client.notes.setdefault(_describe_failure(event))
     if bridge.stopped is not None:
         raise bridge.stopped
+    INTERRUPTION.raise_if_requested()
     generated = client.journal[began:]
     confirmation = Confirmation(ledger, client)
     for key in [key for key in ledger.findings if key not in confirmed]:

@@ -28,6 +28,7 @@ from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_f
 from zof_contracts.target.budget import Budget, ReadOnly, Stopped, Throttled, WrongArgument
 from zof_contracts.target.client import Client, Unanswered
 from zof_contracts.target.clock import find_clock_control
+from zof_contracts.target.interruption import INTERRUPTION
 from zof_contracts.target.transport import Unreachable
 from zof_contracts.target.world import ForkedWorld, fork_world
 from zof_contracts.verification.arguments import ArgumentCheck
@@ -124,9 +125,9 @@ def run(  # noqa: PLR0913  the options of a verification
     finally:
         receipt = clean_up(client)
         client.close()
-        with suppress(KeyboardInterrupt):  # the report is written after any number of interrupts
+        with _survive_interrupt():
             runner.leave_world()
-    with suppress(KeyboardInterrupt):
+    with _survive_interrupt():
         complete_traces(ledger, client.journal)
     verification = Verification(
         target=replace(client.target, url=target.url),
@@ -146,6 +147,15 @@ def run(  # noqa: PLR0913  the options of a verification
     )
     ledger.publish(VerificationFinished(verification.results))
     return verification
+
+
+@contextmanager
+def _survive_interrupt() -> Iterator[None]:
+    """End the context at an interrupt, and go on: the report is written after any number of interrupts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        INTERRUPTION.acknowledge()
 
 
 @contextmanager
@@ -189,9 +199,11 @@ class _Runner:
             self._recheck(probes)
             for name, part in parts:
                 self._generate(name, part)
+            INTERRUPTION.raise_if_requested()
         except _EndedEarly as early:
             end = early.end
         except KeyboardInterrupt:
+            INTERRUPTION.acknowledge()
             end = _End("interrupted", interrupted=True)
         except (Stopped, Unreachable):
             raise  # nothing could be verified, or an argument is wrong

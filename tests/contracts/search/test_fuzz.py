@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_contracts.cli.terminal import raise_on_signals
 from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.exchange import Response
 from zof_contracts.evidence.ledger import Ledger
@@ -142,3 +145,27 @@ class _Failing:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class _Signaling(_Failing):
+    """A transport during whose first request for projects a signal comes."""
+
+    def carry(  # noqa: PLR0913  see Transport
+        self, method: str, target: str, headers: Headers, body: bytes, *, seconds: float = 30.0, fresh: bool = False
+    ) -> Response:
+        """Send the request; at the first one for projects, the process gets SIGTERM."""
+        if target.startswith("/v1/projects") and not self.has_signaled:
+            self.has_signaled = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self._transport.carry(method, target, headers, body, seconds=seconds, fresh=fresh)
+
+    has_signaled = False
+
+
+def test_a_signal_during_generated_requests_is_not_lost() -> None:
+    """The engine swallows the exception of a signal; the part ends with it all the same."""
+    client = Client(replace(target(HEALTHY, rate=OFF), profile="read-only"))
+    client.transport = _Signaling(client.transport)
+    with raise_on_signals(), pytest.raises(KeyboardInterrupt):
+        fuzz.run(client, Ledger(client.target), seed=1, max_examples=3)
+    assert client.transport.has_signaled
