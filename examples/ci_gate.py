@@ -62,10 +62,12 @@ class Zof:
                 last = f"{error.code} {_message(error)} (request {error.headers.get('X-Request-Id', 'unknown')})"
                 if error.code != 429 and error.code < 500:
                     break
-                self.sleep(delay(error.headers.get("Retry-After"), attempt, time.time()))
+                pause = delay(error.headers.get("Retry-After"), attempt, time.time())
             except (OSError, ValueError) as error:
-                last = str(error)
-                self.sleep(back_off(attempt))
+                last, pause = str(error), back_off(attempt)
+            if attempt + 1 < ATTEMPTS:
+                print(show(f"ci_gate: {last}; next attempt in {pause:.0f} s", self.key), file=sys.stderr)
+                self.sleep(pause)
         raise UnansweredError(f"{method} {self.base_url}{path}: {last}")
 
     def start(self, order: dict[str, Any]) -> Any:

@@ -230,6 +230,20 @@ def test_the_gate_honours_retry_after(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert any(seconds > GATE["LONGEST_WAIT"] for seconds in slept)
 
 
+def test_the_gate_says_that_it_tries_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each failed attempt but the last is one line with its reason and the pause; the last one ends the gate."""
+    slept: list[float] = []
+    monkeypatch.setenv("ZOF_API_KEY", "zof_test_ci")
+    monkeypatch.setenv("ZOF_BASE_URL", "http://127.0.0.1:1/v1")
+    assert GATE["main"](["proj_abc", "staging", "--case", "tc_a"], slept.append) == 2
+    *attempts, end = capsys.readouterr().err.splitlines()
+    assert len(attempts) == len(slept) == GATE["ATTEMPTS"] - 1
+    for line, pause in zip(attempts, slept, strict=True):
+        assert line.startswith("ci_gate: ")
+        assert line.endswith(f"Connection refused>; next attempt in {pause:.0f} s")
+    assert end.startswith("ci_gate: POST http://127.0.0.1:1/v1/runs: ")
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [("7", 7.0), ("Thu, 01 Jan 2026 00:01:00 GMT", 60.0), ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0)],

@@ -320,6 +320,19 @@ def test_a_value_that_is_too_long() -> None:
         assert "a value in it is longer than in any snapshot" in restore_refused(orjson.dumps(content))
 
 
+def test_a_long_part_is_read_as_it_arrives() -> None:
+    """The rows of a part are read one after another, so that no piece of a long part takes much time or memory."""
+    world = json.loads(SNAPSHOT)["world"]
+    world["run_counts"] = [["org_abc", f"tc_{number}", 1] for number in range(20_000)]
+    content = sign_snapshot(world)
+    reader, size = SnapshotReader(), 1 << 14
+    for place in range(0, len(content), size):
+        reader.feed(content[place : place + size])
+        assert len(reader._pieces._text) <= 2 * size  # noqa: SLF001  what is not parsed yet
+    reader.finish()
+    assert reader.parts["world"].state["run_counts"] == world["run_counts"]
+
+
 def test_repeated_fields_are_counted_once() -> None:
     """A field that is given many times takes the memory of one."""
     reader = SnapshotReader()

@@ -370,7 +370,7 @@ def test_nothing_is_sent_after_the_end(zof: Hooks, caplog: pytest.LogCaptureFixt
         zof.run("tc_a")
         receiver.wait_for(1)
         zof.app.close()
-    assert "1 webhook deliveries were neither delivered nor given up" in caplog.text
+    assert "1 webhook delivery was neither delivered nor given up" in caplog.text
 
 
 @pytest.mark.parametrize("clock", ["manual", "real"])

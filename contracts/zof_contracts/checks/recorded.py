@@ -178,12 +178,12 @@ def _find_obstacle(recorded: RecordedExchange) -> str:
     """Why an answer cannot be judged; empty if it can."""
     status = recorded.exchange.response.status
     if recorded.fault:
-        return f"a fault of the emulator ({recorded.fault}) made its answer"
+        return f"answered by a fault of the emulator ({recorded.fault})"
     if status == NO_STATUS or recorded.is_lost:
-        return "the client got no whole answer"
+        return "without a whole answer for the client"
     if status == _NOT_MODIFIED:
-        return "a cache answered it in part (304)"
-    return "" if recorded.is_answer_whole else "the body of its answer was not recorded as a whole"
+        return "answered by a cache in part (304)"
+    return "" if recorded.is_answer_whole else "recorded without the whole body of the answer"
 
 
 def _remove_quota(exchange: Exchange) -> Exchange:

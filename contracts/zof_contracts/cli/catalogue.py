@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zof_contracts.cli.config import find_rule
+from zof_contracts.cli.config import find_rules
 from zof_contracts.contract.client_rules import CLIENT_RULES, CLIENT_SECTIONS
 from zof_contracts.contract.rules import NEEDS, RULES, SECTIONS
 from zof_contracts.report.document import BASES, describe_rule
@@ -51,8 +51,14 @@ def rules(section: str | None, form: str, *, is_client: bool) -> None:
 @click.command()
 @click.argument("rule")
 def explain(rule: str) -> None:
-    """Describe a rule, its check and its remedy."""
-    found = find_rule(rule)
+    """Describe a rule, its check and its remedy; of a group such as runs.cancel, list the rules."""
+    found, *others = find_rules(rule)
+    if others:
+        for each in (found, *others):
+            click.echo(each.name)
+            click.echo(textwrap.fill(each.sentence, _WIDTH, initial_indent="  ", subsequent_indent="  "))
+        click.echo(f"{len(others) + 1} rules. `zof-contracts explain RULE` describes one.")
+        return
     click.echo(found.name)
     for head, text in _describe_fields(found):
         click.echo(textwrap.fill(text, _WIDTH, initial_indent=f"  {head:10}", subsequent_indent=" " * 12))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zof_contracts.cli.option_checks import check_ca_file, check_cases, check_webhook_url, read_keys
+from zof_contracts.cli.option_checks import check_ca_file, check_cases, check_variables, check_webhook_url, read_keys
 from zof_contracts.cli.options import suggest
 from zof_contracts.cli.terminal import print_notice
 from zof_contracts.contract.client_rules import CLIENT_RULES
@@ -52,6 +53,7 @@ def read_target(options: Mapping[str, Any]) -> Target:
     Raises:
         click.UsageError: an option is missing or invalid, or two contradict each other.
     """
+    check_variables(os.environ)
     address = _read_address(options)
     keys = read_keys(options)
     check_cases(options)
@@ -138,17 +140,23 @@ def _match_rules(patterns: Iterable[str], catalogue: Mapping[str, Rule]) -> set[
     return names
 
 
-def find_rule(name: str) -> Rule:
-    """Find a rule by its name.
+def find_rules(name: str) -> tuple[Rule, ...]:
+    """Find a rule by its name, or those that a pattern or the beginning of their names selects.
 
     Raises:
         click.UsageError: there is no such rule.
     """
     catalogue = {**RULES, **CLIENT_RULES}
-    if name not in catalogue:
-        raise click.UsageError(_describe_unknown(name, catalogue))
-    return catalogue[name]
+    return (catalogue[name],) if name in catalogue else select_rules([name], (), catalogue)
 
 
 def _describe_unknown(name: str, catalogue: Mapping[str, Rule]) -> str:
-    return f"unknown rule {name!r}{suggest(name, catalogue)}: `zof-contracts rules` lists all rules"
+    option = " --client" if catalogue.keys() <= CLIENT_RULES.keys() else ""
+    groups = {_name_group(rule, depth) for rule in catalogue for depth in range(1, rule.count(".") + 1)}
+    similar = suggest(name, sorted({*groups, *catalogue}))
+    return f"unknown rule {name!r}{similar}: `zof-contracts rules{option}` lists all rules"
+
+
+def _name_group(rule: str, depth: int) -> str:
+    """The first parts of a rule's name, by which all rules that begin with them can be selected."""
+    return ".".join(rule.split(".")[:depth])

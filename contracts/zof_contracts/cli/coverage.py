@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from zof_contracts.cli.numbers import Number
 from zof_contracts.cli.recording_options import EMULATOR_OPTION, add_source_options
 from zof_contracts.cli.verify import load_with_extra
 
@@ -35,7 +36,7 @@ class CoverageFormats(click.ParamType[Any]):
 @add_source_options
 @click.option(
     "--fail-under",
-    type=click.FloatRange(0, 100),
+    type=Number(0, 100),
     metavar="PERCENT",
     default=0.0,
     show_default=True,

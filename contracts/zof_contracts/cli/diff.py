@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from zof_contracts.cli.numbers import Number, WholeNumber
 from zof_contracts.cli.options import Duration, add_target_options, define_option
 from zof_contracts.cli.verify import load_with_extra
 from zof_contracts.target.target import KEYS
@@ -51,18 +52,18 @@ class NamedKey(click.ParamType[Any]):
     help="Time to wait for a run to end.",
 )
 @define_option(
-    "--seed", default=0, type=click.IntRange(0), help="Seed for the stories; the same seed sends the same requests."
+    "--seed", default=0, type=WholeNumber(0), help="Seed for the stories; the same seed sends the same requests."
 )
 @click.option(
     "--stories",
-    type=click.IntRange(0, 10_000),
+    type=WholeNumber(0, 10_000),
     default=20,
     show_default=True,
     help="Maximum number of stories to play on both; 0 compares the verdicts on rules only.",
 )
 @click.option(
     "--max-time",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     metavar="S",
     help="Maximum duration in seconds, clean-up included.",
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zof_contracts.cli.option_checks import check_ca_file
+from zof_contracts.cli.option_checks import check_ca_file, check_variables
 from zof_contracts.cli.reports import prepare_folder, write_reports
 from zof_contracts.cli.terminal import hold_signals, print_notice, print_text
 from zof_contracts.coverage.report import render_html, render_text
@@ -57,6 +58,7 @@ def forward(options: Mapping[str, Any]) -> int:
 
 
 def _read_settings(options: Mapping[str, Any]) -> ProxySettings:
+    check_variables(os.environ)
     try:
         upstream = BaseUrl.parse(options["upstream"])
     except ValueError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from zof_contracts.cli.options import PROXY_VARIABLE, add_options, suggest
 from zof_contracts.cli.terminal import print_notice
 from zof_contracts.target.base_url import BaseUrl, has_user_info
 from zof_contracts.target.proxies import make_ssl_context
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from zof_contracts.target.target import Target
 
 _FEWEST_CASES: Final = 2
+_OURS: Final = "ZOF_CONTRACTS_"
+_OUR_KEYS: Final = "ZOF_API_KEY_"
+"""The beginnings of the names of our variables. Other programs may have keys of their own."""
 _COMPATIBLE: Final = (
     frozenset({"readonly", "no-webhooks", "no-projects"}),
     frozenset({"no-webhooks", "ci"}),
@@ -74,6 +78,26 @@ def check_different(keys: Mapping[str, str], describe_option: Callable[[str], st
                     f"{describe_option(name)} needs another one ({KEYS[name]})"
                 )
         names.setdefault(key, []).append(name)
+
+
+def list_variables() -> frozenset[str]:
+    """List the environment variables that any command reads."""
+    command = click.command(add_options(lambda: None))
+    return frozenset({str(param.envvar) for param in command.params if param.envvar} | {PROXY_VARIABLE})
+
+
+def check_variables(environment: Mapping[str, str]) -> None:
+    """Refuse misspelled variables, which would leave an option such as the budget at its default.
+
+    Raises:
+        click.UsageError: a variable begins as ours do, and no command reads it.
+    """
+    known = list_variables()
+    for name in sorted(environment):
+        if name.startswith(_OURS) and name not in known:
+            raise click.UsageError(f"unknown environment variable {name}{suggest(name, known)}")
+        if name.startswith(_OUR_KEYS) and name not in known:
+            print_notice(f"zof-contracts: note: environment variable {name} is not used{suggest(name, known)}")
 
 
 def check_cases(options: Mapping[str, Any]) -> None:

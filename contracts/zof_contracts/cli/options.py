@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from zof_contracts.cli.numbers import Number, WholeNumber
 from zof_contracts.report.curl import name_key_variable
 from zof_contracts.target.target import CASES, ENVIRONMENT, KEYS, PROJECT, SUITE
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 CONFIG_FILE: Final = "contracts.toml"
 """The settings file that is read if the current folder has it."""
+PROXY_VARIABLE: Final = "ZOF_CONTRACTS_PROXY_TOKEN"
+"""The variable of an option that only `proxy` has."""
 REPORT_FORMATS: Final = ("text", "json", "junit", "html", "sarif", "har", "gitlab")
 """The formats that `--report` accepts."""
 _DURATION: Final = re.compile("([0-9]{1,6}(?:[.][0-9]{1,3})?)(s|m|)")
@@ -36,12 +39,15 @@ class ReportFormats(click.ParamType[Any]):
 
     name = "text,json,…"
 
+    def __init__(self, formats: Sequence[str] = REPORT_FORMATS) -> None:
+        self._formats = formats
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401
         """Return the formats without duplicates, in the order given."""
         words = value.split(",") if isinstance(value, str) else value
         names = tuple(dict.fromkeys(str(word).strip() for word in words if str(word).strip()))
-        if unknown := [name for name in names if name not in REPORT_FORMATS]:
-            self.fail(f"unknown report {unknown[0]!r}: use {', '.join(REPORT_FORMATS)}", param, ctx)
+        if unknown := [name for name in names if name not in self._formats]:
+            self.fail(f"unknown report {unknown[0]!r}: use {', '.join(self._formats)}", param, ctx)
         return names
 
 
@@ -114,7 +120,7 @@ _TARGET_OPTIONS: Final = [
     ),
     define_option(
         "--webhook-port",
-        type=click.IntRange(0, 65535),
+        type=WholeNumber(0, 65535),
         default=0,
         help="Loopback port of the receiver of webhooks; 0 picks a free one.",
     ),
@@ -139,13 +145,13 @@ _PERMISSION_OPTIONS: Final = [
 _VERIFICATION_OPTIONS: Final = [
     define_option(
         "--budget",
-        type=click.IntRange(1),
+        type=WholeNumber(1),
         metavar="N",
         help="Maximum number of requests, those of the clean-up among them.",
     ),
     define_option(
         "--max-time",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="S",
         help="Maximum duration in seconds, back-off and clean-up included.",
     ),
@@ -157,22 +163,22 @@ _VERIFICATION_OPTIONS: Final = [
     ),
     define_option(
         "--workers",
-        type=click.IntRange(1),
+        type=WholeNumber(1),
         default=4,
         metavar="N",
         help="Maximum number of random sequences of requests at once, without those that only let time pass. A low rate"
         " limit permits fewer.",
     ),
-    define_option("--max-runs", type=click.IntRange(0), metavar="N", help="Maximum number of runs to start."),
+    define_option("--max-runs", type=WholeNumber(0), metavar="N", help="Maximum number of runs to start."),
     define_option(
         "--seed",
         default=0,
-        type=click.IntRange(0),
+        type=WholeNumber(0),
         help="Seed for generated requests; the same seed sends the same requests.",
     ),
     define_option(
         "--max-examples",
-        type=click.IntRange(0),
+        type=WholeNumber(0),
         metavar="N",
         help="Number of generated examples for each operation and for the model; 0 runs the probes only."
         "  [default: 30]",
@@ -194,7 +200,7 @@ _VERIFICATION_OPTIONS: Final = [
     ),
     define_option(
         "--fail-under",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         metavar="PERCENT",
         default=0.0,
         help="Fail if fewer than this percentage of the selected rules were exercised.",
@@ -229,20 +235,20 @@ def _read_config_file(ctx: click.Context, _: click.Parameter, path: Path | None)
     """Use the file's values as defaults."""
     if path is None and not Path(CONFIG_FILE).is_file():
         return
-    path = path or Path(CONFIG_FILE)
+    name, path = (f"--config {path}", path) if path else (CONFIG_FILE, Path(CONFIG_FILE))
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise click.UsageError(f"cannot read {path}: {error.strerror or error}") from error
+        raise click.UsageError(f"cannot read {name}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"cannot read {path}: {error}") from error
+        raise click.UsageError(f"cannot read {name}: it is no TOML: {error}") from error
     known = {name.removeprefix("--"): each for each in ctx.command.params for name in each.opts if name != "--help"}
     values = {}
-    for name, value in settings.items():
-        option = known.get(name.replace("_", "-"))
+    for setting, value in settings.items():
+        option = known.get(setting.replace("_", "-"))
         if option is None or option.name is None:
-            raise click.UsageError(f"unknown setting {name!r} in {path}{suggest(name, known)}")
-        values[option.name] = _check_setting(path, name, option, value)
+            raise click.UsageError(f"unknown setting {setting!r} in {path}{suggest(setting, known)}")
+        values[option.name] = _check_setting(path, setting, option, value)
     ctx.default_map = values
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from zof_contracts.cli.numbers import WholeNumber
+from zof_contracts.cli.options import PROXY_VARIABLE
 from zof_contracts.cli.recording_options import add_report_options
 from zof_contracts.cli.verify import load_with_extra
 
@@ -23,7 +25,7 @@ DEFAULT_PORT = 9631
 @click.option(
     "-p",
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
     help="Port to listen on; 0 picks a free one.",
@@ -32,7 +34,7 @@ DEFAULT_PORT = 9631
 @click.option(
     "--token",
     default="",
-    envvar="ZOF_CONTRACTS_PROXY_TOKEN",
+    envvar=PROXY_VARIABLE,
     show_envvar=True,
     help="Token that clients must send as Proxy-Authorization: Bearer TOKEN. Needed to listen beyond loopback.",
 )

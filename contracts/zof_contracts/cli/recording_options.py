@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from zof_contracts.cli.numbers import Number
 from zof_contracts.cli.options import REPORT_FORMATS, ReportFormats
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _FORMATS: Final = tuple(name for name in REPORT_FORMATS if name != "har")
+"""The formats of reports on recorded traffic; a HAR file would only repeat the recording."""
 
 _SOURCES: Final[list[Decorator]] = [
     click.argument("files", metavar="[FILE]...", nargs=-1),
@@ -48,7 +50,7 @@ _FINDINGS: Final[list[Decorator]] = [
     click.option("--strict", is_flag=True, help="Fail for differences from assumptions too."),
     click.option(
         "--fail-under",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         metavar="PERCENT",
         default=0.0,
         show_default=True,
@@ -63,7 +65,7 @@ _FINDINGS: Final[list[Decorator]] = [
 _REPORTS: Final[list[Decorator]] = [
     click.option(
         "--report",
-        type=ReportFormats(),
+        type=ReportFormats(_FORMATS),
         default="text",
         show_default=True,
         help=f"Reports to write: {', '.join(_FORMATS)}. text goes to standard output, the others to files.",

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 STORIES: Final = 20
 """The number of stories that are played by default."""
 _CALIBRATION: Final[tuple[Step, ...]] = (("calibrate", {}),)
+_FIXED_STORIES: Final = (TOUR, _CALIBRATION)
+"""The stories that every comparison plays before those that are drawn."""
 _OUTCOMES: Final = frozenset({("getRun", "200/body/status"), ("getRun", "200/body/case_outcomes/*/status")})
 """The kinds of divergences that show that the outcomes of the cases differ."""
 _MOST_CUT: Final = 20
@@ -126,13 +128,25 @@ class Comparison:
         """The exit status: 0 nothing differs, 1 something does, 2 not finished or nothing compared, 130 interrupted."""
         if self.is_interrupted:
             return INTERRUPTED
-        if self.errors or not (self.requests or self._has_compared_rules):
+        if self.errors or not (self.requests or self.compared_rule_count):
             return COULD_NOT
         return FOUND if self.has_differences else NOTHING_FOUND
 
     @property
-    def _has_compared_rules(self) -> bool:
-        return len(self.verifications) == len(Party) and all(each.has_evidence for each in self.verifications)
+    def compared_rule_count(self) -> int:
+        """The number of rules that were exercised on both deployments."""
+        if len(self.verifications) < len(Party):
+            return 0
+        exercised = [
+            {result.rule.name for result in each.results if result.verdict is not Verdict.NOT_EXERCISED}
+            for each in self.verifications
+        ]
+        return len(set.intersection(*exercised))
+
+    @property
+    def drawn_story_count(self) -> int:
+        """The number of stories that were played besides those that every comparison has."""
+        return max(0, self.stories - len(_FIXED_STORIES))
 
 
 def compare(
@@ -273,7 +287,7 @@ class _Play:
         if "other-org" not in against.target.keys:
             drawn = [[step for step in story if step[0] != "visit_as_stranger"] for story in drawn]
         try:
-            for story in (TOUR, _CALIBRATION, *drawn):
+            for story in (*_FIXED_STORIES, *drawn):
                 for kind, divergence in self._play(url, against, story).items():
                     if kind not in self.divergences:
                         self.divergences[kind] = divergence

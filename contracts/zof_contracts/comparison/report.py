@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 """The version of the JSON report. It grows when a reader of the previous version would misread the report."""
 
+_PLURALS: Final = {"rule": "rules", "story": "stories", "request": "requests"}
+
 Report = dict[str, Any]
 
 
@@ -55,7 +57,9 @@ def _build(comparison: Comparison) -> Report:
         "url": target.base,
         "against": comparison.against.base,
         "seed": comparison.seed,
+        "compared_rules": comparison.compared_rule_count,
         "stories": comparison.stories,
+        "drawn_stories": comparison.drawn_story_count,
         "requests": comparison.requests,
         "references": {
             "project": target.project,
@@ -141,4 +145,13 @@ def _list_lines(report: Report) -> Iterator[str]:
         yield "interrupted: the differences are those found until then"
     count = len(rules) + len(answers)
     found = "no difference" if not count else f"{count} difference{'' if count == 1 else 's'}"
-    yield f"{found} in {report['stories']} stories with {report['requests']} requests, seed {report['seed']}"
+    compared = _format_count(report["compared_rules"], "rule")
+    if report["stories"]:
+        fixed = report["stories"] - report["drawn_stories"]
+        compared += f", and in {_format_count(report['drawn_stories'], 'story')} and {fixed} that each comparison has"
+        compared += f", with {_format_count(report['requests'], 'request')} and the seed {report['seed']}"
+    yield f"{found} in {compared}"
+
+
+def _format_count(count: int, noun: str) -> str:
+    return f"{count} {noun if count == 1 else _PLURALS[noun]}"

@@ -62,7 +62,7 @@ class CoverageCollector:
         self._count(Group.REASONS, each.reason or find_reason(answer.status, answer.error))
 
     def _count_request(self, each: RecordedExchange) -> None:
-        """Count the filters and the ends of limits of a request that was accepted."""
+        """Count the filters and the smallest and largest values in a request that was accepted."""
         exchange = each.exchange
         operation = exchange.operation
         values: dict[str, Any] = dict(parse_qsl(exchange.request.query, keep_blank_values=True))

@@ -32,12 +32,12 @@ class Group(StrEnum):
     TERMINAL = "terminal statuses"
     EVENTS = "webhook events"
     FILTERS = "filters"
-    LIMITS = "ends of limits"
+    LIMITS = "smallest and largest values"
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One end of a limit: a field or a parameter, and the value or the size there."""
+    """The smallest or the largest value or size of a field or a parameter."""
 
     operation: str
     name: str
@@ -90,7 +90,7 @@ def list_parts() -> Mapping[Group, tuple[str, ...]]:
 
 @cache
 def list_limits() -> tuple[Limit, ...]:
-    """Both ends of every limit of a request."""
+    """The smallest and the largest value of every limited part of a request."""
     return tuple(_find_limits())
 
 

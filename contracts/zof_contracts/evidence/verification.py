@@ -33,7 +33,7 @@ class Receipt:
     key: str
     """The name of the key that started it."""
     state: str
-    """`ended`, `canceled`, or why it was left running."""
+    """`ended`, `canceled`, that it was deleted, or why it was left running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

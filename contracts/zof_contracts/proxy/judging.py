@@ -91,7 +91,7 @@ class TrafficJudge:
         size = len(parts.body) + len(parts.answer_body) + _OVERHEAD
         with self._changed:
             if self._size + size > MAX_WAITING:
-                self.skip("it passed faster than exchanges can be judged")
+                self.skip("forwarded faster than exchanges can be judged")
                 return
             self._waiting.append(parts)
             self._size += size
@@ -172,7 +172,7 @@ class TrafficJudge:
             self._client.observe(recorded)
             self._coverage.observe(recorded)
         except Exception:  # noqa: BLE001  no answer may end the judgement of all others
-            self._skips.add("its judgement failed, which is an error of this program")
+            self._skips.add("not judged because of an internal error")
 
 
 def _decode(parts: Parts) -> Parts:

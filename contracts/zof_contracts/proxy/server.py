@@ -200,7 +200,7 @@ class _Connection:
     def _answers_are_opaque(self) -> None:
         """Recognize nothing more: without its requests an answer cannot be read."""
         if not self._answers.is_opaque:
-            self._judge.skip("it is not HTTP/1.1 that can be read, so it was forwarded without being judged")
+            self._judge.skip("forwarded without a judgement: not HTTP/1.1 that can be read")
             held = self._held + self._answers.give_up()
             self._held = b""
             if held:

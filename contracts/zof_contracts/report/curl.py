@@ -29,6 +29,7 @@ from zof_contracts.report.shell import (
     quote_literal,
 )
 from zof_contracts.report.waits import find_wait
+from zof_contracts.target.base_url import BaseUrl
 from zof_contracts.target.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ _NAMES: Final = {
 _CURSOR: Final = "next_cursor"
 _UNIQUE: Final = 'UNIQUE="$(date +%s)-$$"'
 """The part of idempotency keys by which a script differs from the verification and from each other time it is run."""
+_ADDRESS: Final = ': "${ZOF_BASE_URL:?set it to the URL of the API, such as http://127.0.0.1:9630/v1}"'
 _MAX_KEY: Final = 200
 """The longest idempotency key that gets that part; a longer one is of the length that the finding is about."""
 _TOO_MANY: Final = 429
@@ -92,7 +94,14 @@ def name_key_variable(key: str) -> str:
     return "ZOF_API_KEY" if key == "main" else "ZOF_API_KEY_" + key.upper().replace("-", "_")
 
 
-def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str], can_move_clock: bool = False) -> str:
+def write_script(
+    trace: Sequence[Exchange],
+    *,
+    base: str,
+    keys: Mapping[str, str],
+    can_move_clock: bool = False,
+    is_recorded: bool = False,
+) -> str:
     """Return the commands that repeat a trace, with the status of each answer as a comment.
 
     Args:
@@ -100,12 +109,14 @@ def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str
         base: the URL without `/v1`.
         keys: the API keys by name; the script contains none of them.
         can_move_clock: whether the script waits by moving the target's clock, which takes no time.
+        is_recorded: whether a client sent the requests. The script then sends each of them once, and takes an address
+            on loopback from the environment, since that server may have ended.
     """
     redact, variables = Redactor(keys), _Variables()
     steps: list[_Step] = []
     for number, exchange in enumerate(trace, 1):
         later_values = list(_find_later_values(exchange.response.json, trace[:number], trace[number:], variables))
-        is_first = not any(each.response.status == _TOO_MANY for each in trace[: number - 1])
+        is_first = not is_recorded and not any(each.response.status == _TOO_MANY for each in trace[: number - 1])
         wait = find_wait(trace, number - 1, can_move_clock=can_move_clock, known=variables.names)
         pause = _write_wait(wait, variables, keys) if wait else ""
         command = _Command(exchange, variables, redact, keys).write()
@@ -115,7 +126,9 @@ def write_script(trace: Sequence[Exchange], *, base: str, keys: Mapping[str, str
         else:
             steps.append(_Step(number, number, exchange, pause, lines))
     commands = [line for step in steps for line in step.write()]
-    lines_before = [f"export ZOF_BASE_URL={shlex.quote(redact.text(base) + PREFIX)}", *_list_keys(trace, keys)]
+    is_named = not is_recorded or not BaseUrl.parse(base).is_loopback
+    address = f"export ZOF_BASE_URL={shlex.quote(redact.text(base) + PREFIX)}" if is_named else _ADDRESS
+    lines_before = [address, *_list_keys(trace, keys)]
     lines_before += [_UNIQUE] if any("${UNIQUE}" in command for command in commands) else []
     lines_before += [SHOW, *([READ_JSON] if variables.names else [])]
     lines_before += _list_functions([step.pause for step in steps], can_move_clock=can_move_clock)

@@ -247,7 +247,13 @@ def _describe_finding(verification: Verification, finding: Finding, *others: Fin
 
 def _write_script(verification: Verification, finding: Finding) -> str:
     target = verification.target
-    return write_script(finding.trace, base=target.base, keys=target.keys, can_move_clock=target.can_move_clock)
+    return write_script(
+        finding.trace,
+        base=target.base,
+        keys=target.keys,
+        can_move_clock=target.can_move_clock,
+        is_recorded=verification.recorded > 0,
+    )
 
 
 def _describe_other_operation(verification: Verification, other: Finding) -> Report:

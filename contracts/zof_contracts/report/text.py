@@ -16,6 +16,8 @@ RECORDED: Final = "recorded"
 _VERDICTS: Final = ("kept", "violated", "differs", "not exercised")
 _OTHER_SCRIPTS: Final = 3
 """The number of scripts that a finding has for operations other than its first; the JSON report holds all."""
+_ABOUT_CLIENTS: Final = "client."
+"""The beginning of the names of the rules for clients."""
 _REASONS: Final = 12
 """The number of reasons for "not exercised" that are printed; the other formats hold all."""
 
@@ -206,18 +208,25 @@ def _render_outcome(report: Report) -> Iterator[str]:
 
 def format_verdict_line(report: Report) -> str:
     """Summarize the outcome in one line."""
-    summary, where = report["summary"], report["target"]["url"]
+    summary, where = report["summary"], _name_subject(report)
     counted = [one for one in report["findings"] if not one["flaky"] and not one["known"]]
     rules = {
         verdict: {one["rule"] for one in counted if one["verdict"] == verdict} for verdict in ("violated", "differs")
     }
     if summary["outcome"] == "nothing was tested":
-        return f"Nothing was tested: no rule was exercised on {where}."
+        return f"Nothing was tested: no rule was exercised on {report['target']['url']}."
     if not counted:
         rules_kept = "rule that was" if summary["kept"] == 1 else f"{summary['kept']} rules that were"
         return f"{where} keeps the {rules_kept} exercised."
     violated, differs = (_format_count(len(names), "rule") for names in rules.values())
     return f"{where}: {violated} violated, {differs} different from an assumption."
+
+
+def _name_subject(report: Report) -> str:
+    """Name what the rules are about: clients, or the deployment."""
+    is_about_clients = all(rule["name"].startswith(_ABOUT_CLIENTS) for rule in report["rules"])
+    url: str = report["target"]["url"]
+    return "The client" if is_about_clients else url
 
 
 def _format_count(count: int, noun: str) -> str:

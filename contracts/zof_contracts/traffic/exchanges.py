@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 _KEPT_HEADERS: Final = frozenset({"content-type", "idempotency-key", "x-request-id"})
 """The request headers that the API reads, besides Authorization."""
 _PUBLIC_HOST: Final = "api.zof.ai"
-OTHER_HOST: Final = "it goes to a host that is not the API (name it with --base-url if it is)"
-OUTSIDE: Final = "its path is not below /v1"
+_CONTROL: Final = "/_emulator"
+"""The path below which zof-emulator is controlled."""
+CONTROL_REQUEST: Final = "sent to control the emulator, below /_emulator"
+OTHER_HOST: Final = "sent to a host that is not the API (name it with --base-url if it is)"
+OUTSIDE: Final = "sent to a path that is not below /v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +68,19 @@ class ExchangeReader:
         """Make an exchange; None, and a counted reason, if it is not one of the API."""
         place = _split_url(parts.url)
         if place is None:
-            self._skips.add("its URL is not one of HTTP")
+            self._skips.add("without a URL of HTTP")
             return None
         base, path, query = place
+        if not path.startswith(PREFIX + "/") and f"{_CONTROL}/" in f"{path}/":
+            self._skips.add(CONTROL_REQUEST)
+            return None
         if not self._is_api(base, path, parts):
             return None
         if not path.startswith(PREFIX + "/"):
             self._skips.add(OUTSIDE)
             return None
         if parts.method == "OPTIONS":
-            self._skips.add("it is an OPTIONS request, which browsers send by themselves")
+            self._skips.add("sent by a browser itself (OPTIONS)")
             return None
         self._count += 1
         return self._make(parts, base, path, query)

@@ -60,7 +60,7 @@ def _read_entries(source: ByteSource, skips: Skips) -> Iterator[Any]:
         for entry in _build_entries(ijson.basic_parse(source, use_float=True)):
             count += 1
             if entry is _TOO_DEEP:
-                skips.add("it is nested too deeply")
+                skips.add("nested too deeply")
             else:
                 yield entry
     except (ijson.JSONError, UnicodeDecodeError) as error:
@@ -107,7 +107,7 @@ def _read_exchanges(entries: Iterator[Any], reader: ExchangeReader, skips: Skips
         try:
             parts = _read_entry(entry, skips)
         except (KeyError, TypeError, ValueError, AttributeError):
-            skips.add("it lacks a part that HAR requires, or has one of another type")
+            skips.add("without a part that HAR requires, or with one of another type")
             continue
         exchange = reader.read(parts) if parts is not None else None
         if exchange is not None:
@@ -131,7 +131,7 @@ def _read_entry(entry: dict[str, Any], skips: Skips) -> Parts | None:
     request, response = entry["request"], entry["response"]
     status = int(response.get("status") or 0)
     if _is_websocket(entry, request, status):
-        skips.add("it is a WebSocket")
+        skips.add("sent over a WebSocket")
         return None
     began = _read_time(entry.get("startedDateTime"))
     took = entry.get("time")

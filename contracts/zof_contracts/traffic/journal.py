@@ -56,7 +56,7 @@ def read_journal(source: ByteSource, reader: ExchangeReader, skips: Skips, name:
     for line in lines:
         value = _read_object(line)
         if value is None:
-            skips.add("the line is not a JSON object")
+            skips.add("not a JSON object")
             continue
         if value.get("format") == FORMAT:
             header = value
@@ -65,7 +65,7 @@ def read_journal(source: ByteSource, reader: ExchangeReader, skips: Skips, name:
         try:
             found = _read_delivery(value["delivery"]) if "delivery" in value else _read_line(value, header, reader)
         except (KeyError, TypeError, ValueError, AttributeError):
-            skips.add("the line lacks a part that the journal has, or has one of another type")
+            skips.add("without a part that the journal has, or with one of another type")
             continue
         if found is not None:
             yield found
@@ -95,7 +95,7 @@ def _read_lines(source: ByteSource, skips: Skips) -> Iterator[bytes]:
                 yield line
         if len(rest) > _LONGEST_LINE:
             if not is_too_long:
-                skips.add(f"the line is longer than {_LONGEST_LINE >> 20} MiB")
+                skips.add(f"longer than {_LONGEST_LINE >> 20} MiB")
             rest, is_too_long = b"", True
     if rest.strip() and not is_too_long:
         yield rest

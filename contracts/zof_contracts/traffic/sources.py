@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -27,7 +29,11 @@ _LONGEST_START: Final = 1 << 16
 """Bytes in which the first line of a journal ends."""
 _PIECE: Final = 1 << 16
 _OK: Final = 200
+_NOT_FOUND: Final = 404
+_WORLD: Final = re.compile(r"(?P<root>.*)/w/(?P<name>[^/]+)")
+"""The path of an address that selects a world."""
 _SECONDS: Final = 60.0
+_EXTENSIONS: Final = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _SECONDS)}
 
 
 class ByteSource(Protocol):
@@ -129,14 +135,28 @@ def read_emulator(url: str, keys: KeyNames, skips: Skips) -> Iterator[Recorded]:
     except ValueError as error:
         raise UnusableRecording(f"invalid --url: {error}") from error
     address = f"{base}/_emulator/journal.ndjson"
-    timeout = {"connect": _SECONDS, "read": _SECONDS, "write": _SECONDS, "pool": _SECONDS}
     try:
         with (
             httpcore.ConnectionPool() as pool,
-            pool.stream("GET", address, headers={"Host": base.authority}, extensions={"timeout": timeout}) as answer,
+            pool.stream("GET", address, headers={"Host": base.authority}, extensions=_EXTENSIONS) as answer,
         ):
+            _require_world(pool, base)
             if answer.status != _OK:
                 raise UnusableRecording(f"cannot read {address}: status {answer.status}, so it keeps no journal")
             yield from read_source(_Stream(answer.iter_stream()), keys, skips, name=str(base))
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
         raise UnusableRecording(f"cannot read {address}: {str(error) or type(error).__name__}") from error
+
+
+def _require_world(pool: httpcore.ConnectionPool, base: BaseUrl) -> None:
+    """Find out whether the world that an address selects exists; the journal of one that does not exist is empty.
+
+    Raises:
+        UnusableRecording: the emulator has no such world.
+    """
+    if (selected := _WORLD.fullmatch(base.path)) is None:
+        return
+    address = f"{replace(base, path=selected['root'])}/_emulator/worlds/{selected['name']}"
+    answer = pool.request("GET", address, headers={"Host": base.authority}, extensions=_EXTENSIONS)
+    if answer.status == _NOT_FOUND:
+        raise UnusableRecording(f"cannot read {base}: the emulator has no world {selected['name']!r}")

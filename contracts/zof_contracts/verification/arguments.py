@@ -24,6 +24,10 @@ _NOT_FOUND: Final = 404
 _INVALID: Final = frozenset({400, 422})
 _DOCUMENTED: Final = frozenset({("environment", "staging"), ("environment", "production")})
 """Values that are in every deployment, whatever the user gave."""
+_CASES: Final = "test_case_ids"
+"""The one field of a start that is an array."""
+_FORMS: Final = tuple({"project_id", "environment", name} for name in (_CASES, "test_suite_id"))
+"""The fields of a start; the probes send others, which a deployment must refuse."""
 _URL: Final = "url"
 _LONGEST: Final = 200
 
@@ -48,6 +52,8 @@ class ArgumentCheck:
                 self._options.setdefault(("test_case_ids", case), option)
         self._untested = set(self._options)
         """The values that the target has not accepted yet."""
+        self._has_started = False
+        """Whether any start with values of the user has succeeded."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Judge one exchange.
@@ -65,17 +71,22 @@ class ArgumentCheck:
 
     def _check_start(self, body: Any, answer: Response) -> None:  # noqa: ANN401  a JSON value
         given = list(_list_values(body))
-        if not given or len(set(given)) < len(given) or not set(given) <= self._options.keys() | _DOCUMENTED:
+        if (
+            {name for name, _ in given} not in _FORMS
+            or len(set(given)) < len(given)
+            or not set(given) <= self._options.keys() | _DOCUMENTED
+        ):
             return
         if answer.ok:
             self._untested -= set(given)
+            self._has_started = True
         elif self._untested & set(given) and (reason := self._explain(given, answer)):
             self._refuse(reason, answer)
 
     def _explain(self, given: list[Value], answer: Response) -> str:
         """Which argument the refusal is about; empty if it may be a defect."""
         if answer.status == _FORBIDDEN:
-            return "does not let the key (--key) start runs"
+            return "" if self._has_started else "does not let the key (--key) start runs"
         if answer.status != _NOT_FOUND and answer.status not in _INVALID:
             return ""
         if named := _find_named(given, answer):
@@ -113,10 +124,11 @@ def _read_body(body: bytes) -> Any:  # noqa: ANN401  a JSON value
 
 
 def _list_values(body: Any) -> Iterator[Value]:  # noqa: ANN401  a JSON value
-    """Yield the values of a start, each item of an array by itself."""
+    """Yield the values of a start, each item of an array by itself; a value of a wrong type is empty."""
     for name, value in body.items() if isinstance(body, dict) else ():
-        for each in value if isinstance(value, list) else [value]:
-            yield name, each if isinstance(each, str) else ""
+        is_array = isinstance(value, list)
+        for each in value if is_array else [value]:
+            yield name, each if isinstance(each, str) and is_array is (name == _CASES) else ""
 
 
 def _find_named(given: list[Value], answer: Response) -> list[Value]:

@@ -55,6 +55,9 @@ PARTS: Final[tuple[tuple[str, Part], ...]] = (
 )
 """The parts that follow the probes, by name."""
 
+_DELETED: Final = "deleted with the copy of the target's world"
+_LEFT: Final = "left "
+"""The beginning of the states of what the clean-up could not end."""
 _EXAMPLES: Final = 30
 _NO_BUDGET: Final = Budget()
 _SETTLED_BY_PROBES: Final = frozenset(rule for probe in PROBES for rule in probe.rules)
@@ -63,6 +66,11 @@ _SETTLED_BY_PROBES: Final = frozenset(rule for probe in PROBES for rule in probe
 def _describe_internal_error(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"internal error: {type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+
+
+def _describe_deleted(state: str) -> str:
+    """The state of a run or a webhook after the world in which it was made has been deleted."""
+    return _DELETED if state.startswith(_LEFT) else f"{state}; {_DELETED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +134,8 @@ def run(  # noqa: PLR0913  the options of a verification
         receipt = clean_up(client)
         client.close()
         with _survive_interrupt():
-            runner.leave_world()
+            if runner.leave_world():
+                receipt = tuple(replace(each, state=_describe_deleted(each.state)) for each in receipt)
     with _survive_interrupt():
         complete_traces(ledger, client.journal)
     verification = Verification(
@@ -234,14 +243,19 @@ class _Runner:
         self.ledger.target = replace(target, advance=find_clock_control(self.client))
         self.client.change_target(self.ledger.target)
 
-    def leave_world(self) -> None:
-        """Delete the copy of the target's world, or say by how much the clock was moved where there is none."""
+    def leave_world(self) -> bool:
+        """Delete the copy of the target's world, or say by how much the clock was moved where there is none.
+
+        Returns whether there was a copy and it was deleted.
+        """
         target, notes = self.client.target, self.client.notes
         if self._world is not None:
-            if not self._world.delete(self.client):
-                notes.setdefault(f"the world {self._world.name}, which was made for this verification, was not deleted")
+            if self._world.delete(self.client):
+                return True
+            notes.setdefault(f"the world {self._world.name}, which was made for this verification, was not deleted")
         elif target.can_move_clock and not target.is_in_process and self.client.seconds_waited:
             notes.setdefault(f"the target's clock was moved forward by {self.client.seconds_waited:.0f} s in all")
+        return False
 
     def _is_needed(self, probe: Probe) -> bool:
         """Whether the probe is needed. Rules that no single probe settles need the traffic of all probes."""

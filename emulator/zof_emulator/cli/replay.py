@@ -126,7 +126,8 @@ class ReplayResult:
         )
         lines += self.left_out
         if self.deliveries:
-            lines.append(f"{self.deliveries} webhook deliveries were compared, and nobody was called")
+            counted = "1 webhook delivery was" if self.deliveries == 1 else f"{self.deliveries} webhook deliveries were"
+            lines.append(f"{counted} compared, and nobody was called")
         return "\n".join((*lines, f"{same} of {self.exchanges} answers are the same, byte for byte"))
 
     def format_json(self) -> str:

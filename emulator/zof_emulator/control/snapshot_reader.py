@@ -31,6 +31,8 @@ _MOST_RUN: Final = 1 << 20
 """The largest number of characters of one run; the largest run takes 50,000 without spaces."""
 _MOST_FIELD: Final = 1 << 16
 """The largest number of characters of a field that is not the world."""
+_DEPTH: Final = 3
+"""The depth to which the fields of objects in a part are read one by one; below it no object of a world is large."""
 _MOST_PART: Final = 1 << 62
 """Parts of a world have no bound of their own; that of the whole document holds."""
 
@@ -89,11 +91,51 @@ class SavedWorld:
             self._hash.update(b"]")
             self._count = len(self.state)
             return
-        value = yield from self._pieces.read_value(_MOST_PART)
-        self._note(value)
+        self.state[name] = yield from self._read_nested(_DEPTH)
         if name == _RUNS:
             self._blame("the value of world.runs is invalid")
-        self.state[name] = value
+
+    def _read_nested(self, depth: int) -> Parsing:
+        """Read a value; the elements of a list or an object are read one by one, so that reading takes many steps."""
+        mark = yield from self._pieces.peek()
+        if depth and mark == "[":
+            return (yield from self._read_list())
+        if depth and mark == "{":
+            return (yield from self._read_table(depth))
+        value = yield from self._pieces.read_value(_MOST_PART)
+        self._note(value)
+        return value
+
+    def _read_list(self) -> Parsing:
+        found: list[Any] = []
+
+        def read_element() -> Parsing:
+            if found:
+                self._hash.update(b",")
+            found.append((yield from self._pieces.read_value(_MOST_PART)))
+            self._note(found[-1])
+
+        self._hash.update(b"[")
+        yield from self._pieces.read_array(read_element)
+        self._hash.update(b"]")
+        return found
+
+    def _read_table(self, depth: int) -> Parsing:
+        found: dict[str, Any] = {}
+
+        def read_field(name: str) -> Parsing:
+            if found:
+                self._hash.update(b",")
+            if name in found:
+                self._blame(f"{self._place} has a field that is given twice")
+            self._note(name)
+            self._hash.update(b":")
+            found[name] = yield from self._read_nested(depth - 1)
+
+        self._hash.update(b"{")
+        yield from self._pieces.read_object(read_field)
+        self._hash.update(b"}")
+        return found
 
     def _read_run(self) -> Parsing:
         row = yield from self._pieces.read_value(_MOST_RUN)

@@ -24,7 +24,7 @@ _JSON: Final = b"application/json"
 _UNCODED: Final = b"identity"
 _CODING: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9, ;=._*-]{0,60}")
 _ONCE: Final = "given only once"
-_PIECE: Final = 1 << 16
+_PIECE: Final = 1 << 14
 _SLASHES_BEFORE_HOST: Final = 2
 REPEATED: Final = b"\n"
 """The value of a header that is given more than once, which no rule accepts."""

@@ -74,7 +74,8 @@ class Dispatcher:
         self.deliveries.close()
         left = sum(hosted.world.outbox.open_count for hosted in self.worlds)
         if left:
-            _LOG.warning("%d webhook deliveries were neither delivered nor given up", left)
+            counted = "1 webhook delivery was" if left == 1 else f"{left} webhook deliveries were"
+            _LOG.warning("%s neither delivered nor given up", counted)
 
     def answer_unreadable(self, refused: Refused) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The body and the headers of the answer to what cannot be read as an HTTP request."""

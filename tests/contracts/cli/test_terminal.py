@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[3]
 FAKE: Final = """
 import sys
-from tests.contracts.conftest import fabricated
+from tests.contracts.conftest import fabricate
 from zof_contracts.cli import execution
 from zof_contracts.cli.main import main
 from zof_contracts.evidence.events import VerificationStarted
@@ -29,7 +29,7 @@ from zof_contracts.evidence.events import VerificationStarted
 def run(target, **options):
     for listener in options["listeners"]:
         listener(VerificationStarted("http://127.0.0.1:1 \\u2026 \\u30c6", "full", 207, 3))
-    return fabricated("\\u2026 \\u30c6 \\u00fc", target=target)
+    return fabricate("\\u2026 \\u30c6 \\u00fc", target=target)
 
 execution.run = run
 main(sys.argv[1:])

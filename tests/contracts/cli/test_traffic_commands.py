@@ -98,6 +98,7 @@ def test_a_good_client_ends_with_status_0() -> None:
         (["--url", "http://127.0.0.1:1"], b""),
         (["--url", "nothing"], b""),
         (["-", "--base-url", "ftp://x"], b"x"),
+        (["-", "--report", "har"], b"x"),
     ],
 )
 def test_what_cannot_be_read_ends_with_status_2(
@@ -112,6 +113,17 @@ def test_what_cannot_be_read_ends_with_status_2(
         assert (ended.value.code, output) == (2, "")
         assert errors.startswith("zof-contracts: error: ")
         assert errors.count("\n") == 1
+
+
+def test_a_world_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The address of a world that the emulator does not have is one line, for each command that reads journals."""
+    with Server("--quiet") as server:
+        for command in ("client", "check", "coverage"):
+            with pytest.raises(SystemExit) as ended:
+                main([command, "--url", f"http://127.0.0.1:{server.port}/w/nowhere"])
+            error = capsys.readouterr().err
+            assert (ended.value.code, error.count("\n")) == (2, 1)
+            assert error.endswith("/w/nowhere: the emulator has no world 'nowhere'\n")
 
 
 def test_the_proxy_reports_when_it_is_asked_to_end(tmp_path: Path) -> None:

@@ -256,6 +256,21 @@ def test_equal_requests_are_sent_in_a_loop() -> None:
     assert text.count("curl") == 2
 
 
+@pytest.mark.parametrize(("base", "is_named"), [("http://127.0.0.1:4711", False), ("https://zof.example", True)])
+def test_a_recorded_script_sends_what_the_client_sent(base: str, is_named: bool) -> None:  # noqa: FBT001  a parameter
+    """It sends each request once, and does not name an emulator that may have ended."""
+    throttled = Exchange(1, Request("POST", "/v1/runs", body=b"{}"), Response(429, (), b"{}"), "", 0.0, 0.0)
+    trace = [throttled, exchange(Request("GET", "/v1/runs"))]
+    text = write_script(trace, base=base, keys={}, is_recorded=True)
+    assert (f"export ZOF_BASE_URL={base}/v1" in text, ': "${ZOF_BASE_URL:?set it to' in text) == (
+        is_named,
+        not is_named,
+    )
+    assert text.count("curl") == 2
+    assert "for count" not in text
+    assert "for count" in write_script(trace, base=base, keys={})
+
+
 def test_keys_are_variables() -> None:
     """Each API key of the target is a variable; any other credential is printed as it was sent."""
     trace = [

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_contracts.contract.client_rules import CLIENT_RULES, CLIENT_SECTIONS
 from zof_contracts.evidence.events import (
     ExchangeRecorded,
     FindingRecorded,
@@ -110,6 +111,13 @@ def test_nothing_found(make: Callable[..., Verification]) -> None:
         f"http://127.0.0.1:9630 keeps the {count} rules that were exercised.\n"
         "Exit status 0: no violation was found.\n"
     )
+
+
+def test_rules_for_clients_are_kept_by_the_client(make: Callable[..., Verification]) -> None:
+    """The outcome of rules for clients is about the client, not about the deployment that it used."""
+    results = tuple(RuleResult(rule, Verdict.KEPT, 9, "", ()) for rule in CLIENT_RULES.values())
+    text = render(make(results=results, sections=CLIENT_SECTIONS), "text")
+    assert f"\nThe client keeps the {len(results)} rules that were exercised.\n" in text
 
 
 def test_known_findings_do_not_count(make: Callable[..., Verification]) -> None:

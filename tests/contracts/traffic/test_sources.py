@@ -146,6 +146,17 @@ def test_what_is_not_of_the_api_is_counted(entry: object) -> None:
     assert len(skips.describe()) == 1
 
 
+@pytest.mark.parametrize("path", ["/_emulator/clock", "/w/beta/_emulator/journal.ndjson", "/_emulator"])
+@pytest.mark.parametrize("address", ["", "http://127.0.0.1:9630"])
+def test_requests_that_control_the_emulator_are_counted_as_such(path: str, address: str) -> None:
+    """A request below /_emulator went to the host of the API, and the note says what it was."""
+    control = make_entry(request={"url": f"http://127.0.0.1:9630{path}"})
+    run = make_entry(request={"url": "http://127.0.0.1:9630/v1/runs"})
+    exchanges, skips = read(make_har(control, run, control), address)
+    assert len(exchanges) == 1
+    assert skips.describe() == ("2 entries were left out: sent to control the emulator, below /_emulator",)
+
+
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_an_entry_that_is_nested_too_deeply_is_counted(opening: bytes) -> None:
     """A few thousand brackets take no memory to speak of, and the entries beside them are read."""
@@ -157,7 +168,7 @@ def test_an_entry_that_is_nested_too_deeply_is_counted(opening: bytes) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(exchanges) == 2
-    assert dict(skips.counts) == {"it is nested too deeply": 1}
+    assert dict(skips.counts) == {"nested too deeply": 1}
     assert peak < 4 << 20
 
 

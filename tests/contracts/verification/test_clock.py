@@ -81,6 +81,8 @@ def test_the_world_stays_as_it_was(world: str) -> None:
     assert {each.verdict for each in facts.results} == {Verdict.KEPT}
     assert facts.target.base == where.base
     assert facts.notes == ()
+    assert facts.receipt
+    assert all(each.state.endswith("deleted with the copy of the target's world") for each in facts.receipt)
 
 
 def test_a_world_without_a_copy() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from zof_contracts.contract.rules import RULES
+from zof_contracts.evidence.exchange import Exchange, Response
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report.document import build_report
 from zof_contracts.report.text import render
 from zof_contracts.target.budget import WrongArgument
+from zof_contracts.target.requests import build_post
+from zof_contracts.target.target import CASES, ENVIRONMENT, PROJECT, SUITE
+from zof_contracts.verification.arguments import ArgumentCheck
 from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import target
@@ -19,7 +24,6 @@ from tests.mutants.layer import Mutant, error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zof_contracts.evidence.exchange import Response
     from zof_contracts.target.target import Target
 
     from tests.mutants.layer import Ask, Inner
@@ -143,3 +147,24 @@ def test_a_public_url_that_the_target_refuses_is_one_line() -> None:
     where = mutate(refuse, webhook_public_url="https://tunnel.example")
     with pytest.raises(WrongArgument, match=r"refuses --webhook-public-url https://tunnel.example; it answers 400"):
         run(where, rules=[RULES["webhooks.create"]], max_examples=0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"project_id": PROJECT, "environment": ENVIRONMENT, "test_case_ids": CASES[0]},
+        {"project_id": PROJECT, "environment": ENVIRONMENT, "test_case_ids": [CASES[0]], "test_suite_id": SUITE},
+        {"project_id": PROJECT, "environment": ENVIRONMENT, "test_case_ids": [CASES[0], CASES[0]]},
+        {"project_id": PROJECT, "test_suite_id": SUITE},
+        [CASES[0]],
+    ],
+)
+def test_a_start_that_must_be_refused_blames_no_argument(body: object) -> None:
+    """A generated start that no target may accept says nothing about the values of the user in it."""
+    request = build_post("/runs", body)
+    refusal = {"error": {"code": "invalid_request", "message": f"{CASES[0]} {SUITE}", "param": "test_case_ids"}}
+    answer = Response(400, (), json.dumps(refusal).encode())
+    ArgumentCheck(target())(Exchange(1, request, answer, "startRun", 0.0, 0.0))
+    good = build_post("/runs", {"project_id": PROJECT, "environment": ENVIRONMENT, "test_case_ids": list(CASES)})
+    with pytest.raises(WrongArgument):
+        ArgumentCheck(target())(Exchange(1, good, answer, "startRun", 0.0, 0.0))

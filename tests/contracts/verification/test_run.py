@@ -149,7 +149,7 @@ def test_what_was_started_is_canceled_after_an_interrupt() -> None:
     where = target()
 
     def interrupt(event: Event) -> None:
-        if isinstance(event, ExchangeRecorded) and event.used == 3:
+        if isinstance(event, ExchangeRecorded) and event.exchange.response.status == 201:
             raise KeyboardInterrupt
 
     verification = run(where, listeners=[interrupt], max_examples=0)
