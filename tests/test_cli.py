@@ -274,12 +274,12 @@ BAD: Final = [
 ]  # fmt: skip
 
 
-def run_in_process(*arguments: str, variables: Mapping[str, str], told: pytest.CaptureFixture[str]) -> str:
+def run_in_process(*arguments: str, variables: Mapping[str, str], printed: pytest.CaptureFixture[str]) -> str:
     """The one line in which a command complains that is run in this process, where many can be run in no time.
 
     Its host is nobody's, so that a command that should not start does not.
     """
-    told.readouterr()
+    printed.readouterr()
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ.keys() - environment({}).keys():
             patch.delenv(name)
@@ -287,14 +287,14 @@ def run_in_process(*arguments: str, variables: Mapping[str, str], told: pytest.C
             patch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             main(["serve", "--host=192.0.2.1", *arguments])
-    out, err = told.readouterr()
+    out, err = printed.readouterr()
     return complaint(subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out, err))
 
 
 @pytest.mark.parametrize(("flag", "value"), BAD, ids=[f"{flag} {value}"[:30] for flag, value in BAD])
 def test_a_bad_value_of_a_flag(capsys: pytest.CaptureFixture[str], flag: str, value: str) -> None:
     """A value that a flag does not take is one line that names the flag, and exit status 2."""
-    assert f"'--{flag}'" in run_in_process(f"--{flag}={value}", variables={}, told=capsys)
+    assert f"'--{flag}'" in run_in_process(f"--{flag}={value}", variables={}, printed=capsys)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_a_bad_value_of_a_flag(capsys: pytest.CaptureFixture[str], flag: str, va
 )
 def test_a_bad_value_of_a_variable(capsys: pytest.CaptureFixture[str], name: str, value: str) -> None:
     """A value that a variable does not take is one line that names the variable, and exit status 2."""
-    assert f"ZOF_EMULATOR_{name}" in run_in_process(variables={f"ZOF_EMULATOR_{name}": value}, told=capsys)
+    assert f"ZOF_EMULATOR_{name}" in run_in_process(variables={f"ZOF_EMULATOR_{name}": value}, printed=capsys)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_an_error_says_what_is_allowed(
 @pytest.mark.parametrize("name", ["PREFER", "EVOLVE", "QUIET", "SAMPLES", "WATCH", "DETACH"])
 def test_a_variable_that_is_neither_true_nor_false(capsys: pytest.CaptureFixture[str], name: str) -> None:
     """The error about a variable of a switch names the values that it takes."""
-    found = run_in_process(variables={f"ZOF_EMULATOR_{name}": "maybe"}, told=capsys)
+    found = run_in_process(variables={f"ZOF_EMULATOR_{name}": "maybe"}, printed=capsys)
     assert "'maybe' is not allowed; use true or false, yes or no, on or off, 1 or 0" in found
 
 

@@ -170,7 +170,7 @@ def test_the_watcher_ends_while_its_function_hangs(tmp_path: Path, monkeypatch: 
 
 
 def test_serve_follows_the_file(tmp_path: Path) -> None:
-    """With `--watch` a changed file starts the world anew; a file with a mistake changes nothing and is explained."""
+    """With `--watch` a changed file restarts the world; a file with a mistake changes nothing and is explained."""
     file = tmp_path / "own.yaml"
     file.write_text("capacity: 2\n")
     with Server("--scenario", str(file), "--watch", "--clock", "manual") as server:

@@ -31,7 +31,7 @@ def test_what_is_kept_is_as_if_nothing_had_been_forgotten(
     """Ended runs above the bound are deleted, those that ended first, and all other runs are unaffected."""
     few, all_of_them = keeping(most), keeping(10_000)
     for what, organization, named, wait in history:
-        cases = tuple(case for case in named if "flaky" not in case) or ("login",)  # those begin anew when forgotten
+        cases = tuple(case for case in named if "flaky" not in case) or ("login",)  # those start again when forgotten
         for world in (few, all_of_them):
             world.settle(world.now + wait)
             if what == "start":

@@ -18,7 +18,7 @@ def make_emulator(seed: int) -> Zof:
     return Zof(seed=seed)
 
 
-@settings(max_examples=15)  # each makes two emulators anew
+@settings(max_examples=15)  # each makes two new emulators
 @given(stories, st.integers(0, 2**63 - 1))
 def test_the_same_bytes(history: list[str], seed: int) -> None:
     """Two emulators of the same seed answer the same requests with the same bytes, every header and `Date` included."""

@@ -364,7 +364,7 @@ def test_the_document_has_every_setting() -> None:
 
 
 def test_put_scenario() -> None:
-    """A world begins anew with another scenario, also after later resets; a mistake changes nothing."""
+    """A world starts again with another scenario, also after later resets; a mistake changes nothing."""
     zof = Zof(capacity=3)
     zof.start()
     before = zof.tell("GET", "/snapshot").json
@@ -384,7 +384,7 @@ def test_put_scenario() -> None:
 
 
 def test_a_new_world_has_the_scenario_of_the_default_world() -> None:
-    """A world that comes into being with its first request begins as the default world does now."""
+    """A world that its first request creates begins as the default world does now."""
     zof = Zof()
     assert zof.select_world("before").get("/runs", key=OWN_KEY).status == 401
     zof.tell("PUT", "/scenario", {"scenario": OWN})

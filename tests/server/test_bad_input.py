@@ -208,7 +208,7 @@ def test_a_query_of_nothing(world: World, query: str) -> None:
 
 
 def test_a_parameter_without_a_name(world: World) -> None:
-    """A parameter with an empty name is unknown, and the message speaks of a parameter."""
+    """A parameter with an empty name is unknown, and the message calls it a parameter."""
     answer = ask(world.port, request("GET", "/v1/runs?=1"))
     assert answer.refusal[:2] == (400, "invalid_request")
     assert "body" not in answer.json["error"]["message"].lower()

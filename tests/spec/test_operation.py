@@ -219,7 +219,7 @@ def test_a_table_that_differs_from_the_document_stops_the_boot(without: list[str
 
 
 def test_a_cursor_is_looked_at_each_time() -> None:
-    """A query with a cursor is judged anew whenever it comes, because a cursor is valid in its own world only."""
+    """A query with a cursor is judged each time it comes, because a cursor is valid in its own world only."""
     seen: list[Mapping[str, Any]] = []
     for _ in range(3):
         RUNS.decode(b"limit=3&starting_after=cur_1", seen.append)

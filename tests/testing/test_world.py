@@ -91,7 +91,7 @@ def test_webhooks(world: World) -> None:
 
 
 def test_scenarios(world: World) -> None:
-    """A world can be started anew with another scenario, whose keys it then takes."""
+    """A world can be restarted with another scenario, whose keys it then takes."""
     assert world.scenario["name"] == "empty"
     assert count_runs(world) == 0
     world.start_scenario({"name": "mine", "capacity": 1, "keys": [{"secret": "zof_test_mine", "role": "Engineer"}]})
@@ -106,7 +106,7 @@ def test_scenarios(world: World) -> None:
 
 
 def test_configuration(world: World) -> None:
-    """A running world can be configured anew; what is not allowed changes nothing."""
+    """A running world can get another configuration; one that is not allowed changes nothing."""
     assert world.configure(capacity=1, rate={"limit": 7})["rate"]["limit"] == 7
     assert world.client.get("/projects").headers["x-ratelimit-limit"] == "7"
     with pytest.raises(ControlError, match="capacity"):

@@ -35,7 +35,7 @@ def test_each_attempt_is_one_line() -> None:
 
 
 def test_a_reset_world_is_followed_from_its_beginning() -> None:
-    """After a reset, whose deliveries are numbered anew, the new attempts are printed."""
+    """A reset restarts the numbers of deliveries, and the new attempts are printed all the same."""
     with receiving() as receiver, Server("--clock", "manual", "--quiet") as server:
         follower = Follower(f"http://127.0.0.1:{server.port}", "")
         for count in (2, 1, 3):

@@ -28,7 +28,7 @@ _UNAVAILABLE: Final = 503
 _PATIENCE_IN_PROCESS: Final = 5.0
 """Seconds of real time to wait for an event of a target in this process."""
 _RESULT_OF_OTHERS: Final[dict[str, Any]] = {"project_id": "proj_contracts_other", "test_case_id": "tc_contracts_other"}
-"""What the other organization starts if it lists no results to take it from; a target may refuse it as unknown."""
+"""The result that the other organization starts if it lists none to take it from; a target may refuse it as unknown."""
 _ROUNDS: Final = 3
 """How often the clock is moved for a retry."""
 _LATE_RETRY: Final = 20.0

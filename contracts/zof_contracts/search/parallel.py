@@ -166,7 +166,7 @@ class _Pool:
         self._error: Exception | None = None
 
     def run(self, workers: int) -> None:
-        """Play all stories, so many at once, and raise what ended them early."""
+        """Play all stories, several at once, and raise the error that ended them early."""
         self._turns.places = workers
         count = count_threads(workers, len(self._players))
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]

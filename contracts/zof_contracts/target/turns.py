@@ -90,7 +90,7 @@ class SingleTurn:
 class ThreadTurns:
     """The turns of several threads on the machine's clock; `with turns.take():` runs a thread's part.
 
-    Only so many threads have a place to work at, which is taken by `with turns.take_place():`. A thread that lets time
+    The number of places to work at is fixed; a thread takes one by `with turns.take_place():`. A thread that lets time
     pass and needs nothing of the target meanwhile releases its place.
     """
 

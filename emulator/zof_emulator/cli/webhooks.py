@@ -72,7 +72,7 @@ class Follower:
         """The number of the world whose deliveries these are."""
 
     def check_world(self) -> None:
-        """Check that the world that the URL names exists; a world comes into being with the first request that uses it.
+        """Check that the world that the URL names exists; a world is created by the first request that uses it.
 
         Raises:
             click.ClickException: it does not exist, or no emulator answers at the URL.
@@ -92,7 +92,7 @@ class Follower:
             click.ClickException: no emulator answers at the URL.
         """
         page, world = self._read(self._last)
-        if world != self._world:  # it was replaced, as by a reset, and its deliveries are numbered anew
+        if world != self._world:  # it was replaced, as by a reset, and the numbers of its deliveries start again
             self._world, self._last = world, 0
             self._shown.clear()
             page, _ = self._read(0)

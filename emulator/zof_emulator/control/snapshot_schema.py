@@ -178,7 +178,7 @@ def _run_validator() -> Callable[[Any], bool]:
 
 
 def find_invalid_value(state: Any) -> str:  # noqa: ANN401  JSON
-    """What is wrong with the shape of a world, in words that name the place; empty if nothing is."""
+    """The first mistake in the shape of a world, in words that name the place; empty if there is none."""
     misfit = _world_finder()(state)
     if misfit is None:
         return ""

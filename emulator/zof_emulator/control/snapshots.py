@@ -73,7 +73,7 @@ def prepare_document(hosted: HostedWorld) -> Callable[[], Iterator[bytes]]:
 
 
 def _write_rows(rows: Sequence[Any], count: int, write: Callable[[Any], list[Any]]) -> Iterator[bytes]:
-    """The items of a JSON array in pieces, each of which holds so many rows."""
+    """The items of a JSON array in pieces of `count` rows."""
     for start in range(0, len(rows), count):
         items = orjson.dumps([write(row) for row in rows[start : start + count]])
         yield (b"," if start else b"") + items[1:-1]

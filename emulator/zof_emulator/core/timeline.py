@@ -132,7 +132,7 @@ class Agenda:
         self.first = self._heap[0].at if self._heap else NEVER
 
     def to_json(self) -> dict[str, Any]:
-        """The agenda as JSON, numbered anew, so that it does not depend on the order in which receivers answered.
+        """The agenda as JSON, with new numbers, so that it does not depend on the order in which receivers answered.
 
         Deliveries of one instant follow the other actions of that instant, by endpoint, and each is given once.
         """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change nothing. A page of another site cannot read their answers."""
 _OWN_SITES: Final = frozenset({b"same-origin", b"none"})
-"""What a browser says in `Sec-Fetch-Site` of a request that no page of another origin caused."""
+"""The values of `Sec-Fetch-Site` with which a browser marks a request that no page of another origin caused."""
 _PORTS: Final = {"http": 80, "https": 443}
 _TEST_HOST: Final = "testserver"
 PREFIX: Final = "/_emulator"

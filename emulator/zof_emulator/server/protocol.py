@@ -51,7 +51,7 @@ _METHOD: Final = re.compile(rb"[A-Za-z!#$%&'*+.^_`|~0-9-]+ /")
 _BLANKS: Final = b" \t"
 """What may follow the value of a header, and is no part of it (RFC 9110, 5.5)."""
 _LIST_FILLERS: Final = b" \t,"
-"""What may surround the only element of a list in a header (RFC 9110, 5.6.1)."""
+"""The bytes that may surround the only element of a list in a header (RFC 9110, 5.6.1)."""
 _EXTENSIONS: Final[dict[str, dict[object, object]]] = {DISCONNECT: {}}
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _VERSIONS: Final = frozenset({"1.0", "1.1"})

@@ -88,7 +88,7 @@ _SCALARS: Final[Mapping[str, Callable[[str], Any]]] = {
     "tag:yaml.org,2002:bool": lambda text: _WORDS[text.lower()],
     "tag:yaml.org,2002:null": lambda _text: None,
 }
-"""What makes a value of the text of a scalar, by its tag."""
+"""The functions that read the text of a scalar, by its tag."""
 
 
 def _read_yaml(content: bytes) -> Any:  # noqa: ANN401  a JSON value

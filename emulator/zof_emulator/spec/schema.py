@@ -304,7 +304,7 @@ def _format_path(steps: Sequence[str | int]) -> str:
 
 
 def _describe_known(name: str, properties: Node) -> str:
-    """What may stand in the place of an unknown name."""
+    """The names that are allowed in the place of an unknown one, in words."""
     return f"use {', '.join(properties)}{describe_nearest(name, properties)}" if properties else "it takes none"
 
 

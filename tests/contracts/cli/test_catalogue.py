@@ -1,13 +1,21 @@
-"""The commands `rules` and `explain`."""
+"""The commands `rules` and `explain`, and `python -m zof_contracts`."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
 
 import pytest
 from zof_contracts.cli.main import main
 from zof_contracts.contract.rules import RULES
+
+from tests.served import environment
+
+ROOT: Final = Path(__file__).parents[3]
 
 
 def exit_code(*arguments: str) -> object:
@@ -54,3 +62,13 @@ def test_explain_a_slip(capsys: pytest.CaptureFixture[str]) -> None:
     """`explain` refuses an unknown rule, with a suggestion."""
     assert exit_code("explain", "runs.cancel.rase") == 2
     assert "did you mean 'runs.cancel.race'?" in capsys.readouterr().err
+
+
+def test_as_a_module() -> None:
+    """`python -m zof_contracts` is the command `zof-contracts`."""
+    command = [sys.executable, "-m", "zof_contracts", "explain", "runs.cancel.race"]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environment({}), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("runs.cancel.race\n")

@@ -81,3 +81,13 @@ def test_help_fits_a_terminal_of_80_columns() -> None:
     for arguments in ((), ("verify",), ("rules",), ("explain",)):
         _, out, _ = run_command(*arguments, "--help")
         assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_as_a_module() -> None:
+    """`python -m zof_contracts` is the command `zof-contracts`."""
+    command = [sys.executable, "-m", "zof_contracts", "explain", "runs.cancel.race"]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environment({}), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("runs.cancel.race\n")

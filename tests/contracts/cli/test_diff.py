@@ -44,7 +44,7 @@ def test_a_server_is_compared_with_an_emulator_that_is_started(tmp_path: Path) -
 
 
 def test_a_server_that_differs_ends_with_1() -> None:
-    """Where one of two servers answers with undocumented fields, the status is 1, and no rule speaks of them."""
+    """Where one of two servers answers with undocumented fields, the status is 1, and no rule is about them."""
     with (
         Server("--clock", "manual", "--quiet") as one,
         Server("--clock", "manual", "--evolve", "--quiet") as other,

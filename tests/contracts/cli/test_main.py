@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -24,15 +21,14 @@ from zof_contracts.target.budget import Budget, BudgetExceeded
 from zof_contracts.target.target import KEYS
 from zof_contracts.target.transport import Unreachable
 
-from tests.served import environment
 from tests.zof import ADMIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from zof_contracts.evidence.verification import Verification
 
-ROOT: Final = Path(__file__).parents[3]
 KEY: Final = "zof_secret_main_1"
 HERE: Final = ("--url", "http://127.0.0.1:1", "--key", KEY)
 OPTIONS: Final = [each for each in verify.params if isinstance(each, click.Option)]
@@ -446,16 +442,6 @@ def test_the_quota_is_spared_on_demand(run: Runner) -> None:
     """--spare-quota forbids using up the quota, whatever the clock."""
     exit_code("verify", *HERE, "--spare-quota")
     assert run.asked["target"].quota is False
-
-
-def test_as_a_module() -> None:
-    """`python -m zof_contracts` is the command `zof-contracts`."""
-    command = [sys.executable, "-m", "zof_contracts", "explain", "runs.cancel.race"]
-    ran = subprocess.run(
-        command, cwd=ROOT, env=environment({}), capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("runs.cancel.race\n")
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -136,7 +136,7 @@ def test_an_interrupted_comparison_reports_what_it_found() -> None:
     assert (early.exit_code, early.rules, early.answers, len(early.verifications)) == (130, (), (), 1)
     second, _ = compare_until(other=6)
     assert (second.exit_code, len(second.verifications)) == (130, 2)
-    assert {each.other for each in second.rules} == {Verdict.KEPT}
+    assert {each.other for each in second.rules} <= {Verdict.KEPT}
     assert len(second.rules) < len(whole.rules)
     for comparison in (late, early, second):
         assert read(comparison)["interrupted"] is True
