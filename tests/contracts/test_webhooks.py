@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -16,19 +17,29 @@ from hypothesis import strategies as st
 from zof_contracts.checks.webhooks import check_envelope, check_ids, check_order, check_signature, read_event
 from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.findings import Verdict
+from zof_contracts.evidence.ledger import Ledger
+from zof_contracts.probes import ProbeContext, Unsettled
+from zof_contracts.probes.webhooks import RetryInRealTime
 from zof_contracts.report import FILES, render
+from zof_contracts.target.client import Client
 from zof_contracts.target.receiver import LONGEST_BODY, Receiver
 from zof_contracts.target.target import Target
+from zof_contracts.verification.cleanup import clean_up
 from zof_contracts.verification.run import run
 from zof_emulator.webhooks.signing import sign
 
-from tests.mutants.catalogue import MUTANTS, target
+from tests.contracts.timers import FakeTimer
+from tests.mutants.catalogue import HEALTHY, MUTANTS, target
 from tests.receivers import PATIENCE, Received, answer, receiving
 from tests.served import Server
 from tests.webhooks.test_receivers import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zof_contracts.evidence.verification import Verification
+
+    from tests.mutants.layer import Mutant
 
 SECTION: Final = tuple(rule for rule in RULES.values() if rule.section == 10)
 SECRET: Final = "whsec_0123456789"  # noqa: S105  of the tests alone
@@ -252,3 +263,60 @@ def test_the_receiver_keeps_bytes_and_answers_as_told() -> None:
         assert len(receiver.requests[2].body) == LONGEST_BODY
     finally:
         receiver.close()
+
+
+class _Waiting(FakeTimer):
+    """A timer by which the emulator's clock moves as well, so that waiting takes no time."""
+
+    def __init__(self, move: Callable[[int], None]) -> None:
+        super().__init__()
+        self._move = move
+
+    def sleep(self, seconds: float) -> None:
+        """Move both clocks."""
+        super().sleep(seconds)
+        self._move(round(seconds * 1000))
+
+
+@pytest.mark.parametrize(
+    ("mutant", "seconds", "expected"),
+    [
+        (HEALTHY, 24, (Verdict.KEPT, Verdict.KEPT)),
+        (HEALTHY, 5, (Verdict.NOT_EXERCISED, Verdict.NOT_EXERCISED)),
+        (MUTANTS["no-retry"], 30, (Verdict.DIFFERS, Verdict.NOT_EXERCISED)),
+        (MUTANTS["no-retry"], 15, (Verdict.NOT_EXERCISED, Verdict.NOT_EXERCISED)),
+        (MUTANTS["new-id-on-retry"], 24, (Verdict.KEPT, Verdict.VIOLATED)),
+    ],
+    ids=lambda value: str(getattr(value, "name", value)),
+)
+def test_a_retry_is_judged_in_real_time_without_waiting_for_it(
+    mutant: Mutant, seconds: int, expected: tuple[Verdict, Verdict]
+) -> None:
+    """On a real clock an event is refused before the other parts, and what came meanwhile is judged after them."""
+    moved = target(mutant)
+    assert moved.advance is not None
+    where = replace(moved, advance=None, find_clock=False)
+    client = Client(where, timer=_Waiting(moved.advance))
+    ledger = Ledger(where, rules=SECTION)
+    context = ProbeContext(client, ledger, ledger.nonce)
+    refusal, judgement = RetryInRealTime().list_probes()
+    refusal.settle(context)
+    for _ in range(3):  # the target may take note of the refusal after the first
+        client.wait(seconds / 3, "other parts")
+        client.get("/webhooks", limit=1)
+    assert client.receiver is not None
+    client.receiver.wait_for(lambda received: len(received) > 1, 2)
+    before = client.timer.now()
+    with suppress(Unsettled):
+        judgement.settle(context)
+    assert client.timer.now() == before
+    clean_up(client)
+    found = {one.rule.name: one.verdict for one in ledger.results()}
+    assert (found["webhooks.retry"], found["webhooks.retry.same"]) == expected
+
+
+def test_without_generated_requests_no_time_passes_for_a_retry() -> None:
+    """The reason why the retry was not exercised says what lets its time pass."""
+    where = replace(target(), advance=None, find_clock=False)
+    (result,) = run(where, rules=(RULES["webhooks.retry"],), max_examples=0).results
+    assert result.reason == "no generated requests let the 10 s before the retry pass"

@@ -328,5 +328,9 @@ def check_artifact_lists(results: Collection[object], own: Sequence[JsonObject],
 def check_same_run(one: JsonObject, answer: Response) -> Claim:
     """Whether another key of the organization sees the same run."""
     holds = answer.ok and is_consistent(one, answer.fields)
-    got = f"{describe(answer)} with {', '.join(list_differences(one, answer.fields)) or 'no run'}"
+    differences = [
+        f"{name} {quote_value(answer.fields.get(name))} instead of {quote_value(one.get(name))}"
+        for name in list_differences(one, answer.fields)
+    ]
+    got = f"{describe(answer)} with {', '.join(differences) or 'no run'}"
     return Claim("auth.several-keys", holds, "the same run for another key", got)

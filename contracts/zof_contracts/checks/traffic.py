@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from zof_contracts.evidence.header_values import parse_date, parse_whole_number, read_server_time
+from zof_contracts.evidence.header_values import parse_whole_number, read_server_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,11 +110,11 @@ class TrafficCheck:
         A Date has no fraction, and a busy server may repeat an earlier one. No Date is ahead of the clock, so where no
         clock is moved the one that is furthest ahead of ours tells the difference between the clocks best.
         """
-        target, date = self.ledger.target, parse_date(exchange.response.header("date"))
+        target = self.ledger.target
         if target.can_move_clock or target.profile == RECORDED:
             return read_server_time(exchange)
-        if date is not None:
-            offset = date - exchange.at
+        if exchange.response.header("date") is not None:
+            offset = read_server_time(exchange) - exchange.at
             self._clock_offset = offset if self._clock_offset is None else max(self._clock_offset, offset)
         return exchange.at + (self._clock_offset or 0.0)
 

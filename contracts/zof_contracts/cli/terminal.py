@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
+from zof_contracts.target.interruption import INTERRUPTION
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -97,8 +99,11 @@ def raise_on_signals() -> Iterator[None]:
     SIGINT and SIGTERM count even where the caller ignores them, as a shell does for background jobs. An ignored SIGHUP
     stays ignored, because `nohup` asks for that.
     """
-    with _handle_signals(_raise_interrupt):
-        yield
+    try:
+        with _handle_signals(_raise_interrupt):
+            yield
+    finally:
+        INTERRUPTION.acknowledge()
 
 
 @contextmanager
@@ -109,6 +114,7 @@ def hold_signals() -> Iterator[None]:
 
 
 def _raise_interrupt(_: int, __: FrameType | None) -> None:
+    INTERRUPTION.request()
     raise KeyboardInterrupt
 
 

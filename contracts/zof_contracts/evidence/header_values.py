@@ -14,6 +14,11 @@ _MAX_DIGITS: Final = 18
 _MAX_DATE: Final = 100
 """Characters of a date that a header may hold."""
 
+_FAR: Final = 3600.0
+"""Seconds by which the clocks of two machines hardly differ."""
+_NEAR: Final = 120.0
+"""Seconds between two clocks that agree and the end of a rate-limit window, at the most."""
+
 
 def parse_whole_number(text: str | None) -> int | None:
     """The whole number that a header holds; None if it holds none, or one of more than 18 digits."""
@@ -34,9 +39,19 @@ def parse_date(text: str | None) -> float | None:
 
 
 def read_server_time(exchange: Exchange) -> float:
-    """The Unix seconds of the target's clock, by its Date header; of our clock if there is none."""
+    """The Unix seconds of the target's clock, by its Date header; of our clock if there is none.
+
+    A proxy may write a wrong Date. Our clock also counts where Date is far from it and X-RateLimit-Reset is near it,
+    because the target's own clock is then near ours. On a clock that was moved, both headers are far from ours.
+    """
     date = parse_date(exchange.response.header("date"))
-    return exchange.at if date is None else date
+    return exchange.at if date is None or _is_rewritten(date, exchange) else date
+
+
+def _is_rewritten(date: float, exchange: Exchange) -> bool:
+    """Whether Date does not come from the target's clock, by which X-RateLimit-Reset is near ours."""
+    reset = parse_whole_number(exchange.response.header("x-ratelimit-reset"))
+    return reset is not None and abs(date - exchange.at) > _FAR and abs(reset - exchange.at) <= _NEAR
 
 
 def read_retry_after(exchange: Exchange) -> float | None:

@@ -82,7 +82,7 @@ def use_up(context: ProbeContext) -> None:
     if limit is None or left is None or reset is None:
         raise Unsettled("the target does not state its limit")
     if left > _MOST:
-        raise Unsettled(f"{left} requests are left in the window, too many to use up")
+        raise Unsettled(f"{left} requests are left in the window; it is used up if there are at most {_MOST}")
     context.client.pacing = False
     try:
         refused = _spend(context, left, first)

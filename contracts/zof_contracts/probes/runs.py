@@ -113,7 +113,17 @@ def cancel_midway(context: ProbeContext) -> None:
     context.record(check_canceled_outcomes(before.response.fields, after.response.fields), trace)
     outcomes = list_outcomes(before.response.fields)
     waiting = [each.get("test_case_id") for each in outcomes if each.get("status") == "queued"]
-    _judge_results(context, after, waiting, trace)
+    begun = _list_begun(canceled.response.fields) + _list_begun(after.response.fields)
+    _judge_results(context, after, [case for case in waiting if case not in begun], trace)
+
+
+def _list_begun(run: JsonObject) -> list[object]:
+    """The cases of a canceled run that had started: they have a duration, or another status than the cancel gives."""
+    return [
+        each.get("test_case_id")
+        for each in list_outcomes(run)
+        if each.get("duration_ms") is not None or each.get("status") != "canceled"
+    ]
 
 
 def _read_durations(context: ProbeContext) -> dict[str, int]:

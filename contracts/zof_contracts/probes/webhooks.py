@@ -31,6 +31,8 @@ _RESULT_OF_OTHERS: Final[dict[str, Any]] = {"project_id": "proj_contracts_other"
 """The result that the other organization starts if it lists none to take it from; a target may refuse it as unknown."""
 _ROUNDS: Final = 3
 """How often the clock is moved for a retry."""
+_LATE_RETRY: Final = 20.0
+"""Seconds of real time after which the retry of an event is late."""
 _RETRY_AFTER: Final = 11.0
 """Seconds of the target's time after which an event that was refused has been sent again."""
 
@@ -144,18 +146,11 @@ def call_test(context: ProbeContext) -> None:
 
 
 def retry(context: ProbeContext) -> None:
-    """An event that the receiver refuses comes again, under the same ID."""
-    session = _require(context)
+    """An event that the receiver refuses comes again, under the same ID. On a real clock see `RetryInRealTime`."""
     if context.target.advance is None:
-        raise Unsettled("the target's clock cannot be moved")
-    with session.answer_with(_UNAVAILABLE):
-        tested = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
-        event = webhooks.read_event(tested.response.body, "")
-        if not session.wait_for(partial(_has_arrived, event), _measure_patience(context)):
-            raise Unsettled("the event of the test call did not come")
-    refused = [one for one in session.events() if not one.was_taken][-1]
-    count = len(session.events())
-    trace = [session.created, tested]
+        return
+    session = _require(context)
+    trace, refused, count = _refuse_event(context, session)
     # The target may take note of the refusal a little after it was given, so that the first rounds may be too early.
     # All rounds take place: the requests must not depend on the speed of the machine.
     for _ in range(_ROUNDS):
@@ -163,12 +158,71 @@ def retry(context: ProbeContext) -> None:
         trace.append(context.client.get("/webhooks", limit=1))
         session.wait_briefly(lambda events: len(events) > count)
     came = session.wait_for(lambda events: len(events) > count, _measure_patience(context))
+    _judge_retry(context, refused, session.events()[count] if came else None, trace)
+
+
+def _refuse_event(context: ProbeContext, session: WebhookSession) -> tuple[list[Exchange], Event, int]:
+    """Refuse the event of a test call; return the trace, the event, and the number of events that have come.
+
+    Raises:
+        Unsettled: the event did not come.
+    """
+    with session.answer_with(_UNAVAILABLE):
+        tested = context.require_ok(context.client.post(f"/webhooks/{session.id}/test"))
+        event = webhooks.read_event(tested.response.body, "")
+        if not session.wait_for(partial(_has_arrived, event), _measure_patience(context)):
+            raise Unsettled("the event of the test call did not come")
+    events = session.events()
+    return [session.created, tested], [one for one in events if not one.was_taken][-1], len(events)
+
+
+def _judge_retry(context: ProbeContext, refused: Event, again: Event | None, trace: list[Exchange]) -> None:
+    came = again is not None
     context.record(Claim("webhooks.retry", came, "the event again after 10 s", "no further delivery"), trace)
-    if came:
-        again = session.events()[count]
+    if again is not None:
         same = again.body == refused.body
         got = f"the event {quote_value(again.id)}" if again.id != refused.id else "the event with another body"
         context.record(Claim("webhooks.retry.same", same, f"the event {quote_value(refused.id)}", got), trace)
+
+
+class RetryInRealTime:
+    """The retry of a webhook where the clock cannot be moved: refused early, and judged when other parts have ended.
+
+    Events to one endpoint go in order, so nothing else about webhooks may be tried in between.
+    """
+
+    def __init__(self) -> None:
+        self._refused: Event | None = None
+        self._trace: list[Exchange] = []
+        self._count = 0
+        """The number of events that had come when the event was refused."""
+        self._since = 0.0
+        """When it was refused, by the timer of the client."""
+
+    def refuse(self, context: ProbeContext) -> None:
+        """Refuse the event of a test call."""
+        self._trace, self._refused, self._count = _refuse_event(context, _require(context))
+        self._since = context.client.timer.now()
+
+    def judge(self, context: ProbeContext) -> None:
+        """Judge whether the event came again. It is not waited for."""
+        if self._refused is None:
+            return  # the refusal says why
+        run = self._refused.run_id
+        again = next((one for one in _require(context).events()[self._count :] if one.run_id == run), None)
+        passed = context.client.timer.now() - self._since
+        if again is None and passed < _LATE_RETRY:
+            raise Unsettled(
+                f"the retry of a webhook is due after 10 s, and the verification ended after {passed:.0f} s"
+            )
+        _judge_retry(context, self._refused, again, self._trace)
+
+    def list_probes(self) -> tuple[Probe, Probe]:
+        """The probe that comes before the other parts, and the one that comes after them."""
+        return (
+            Probe("webhook refusal", self.refuse, RULES_OF_RETRY),
+            Probe("webhook retry in real time", self.judge, RULES_OF_RETRY),
+        )
 
 
 def follow_runs(context: ProbeContext) -> None:
@@ -284,6 +338,8 @@ def _name_rules(words: str) -> tuple[str, ...]:
     return tuple(f"webhooks.{word}" for word in words.split())
 
 
+RULES_OF_RETRY: Final = _name_rules("retry retry.same")
+"""The rules about an event that was refused."""
 PROBES: Final = (
     Probe(
         "webhook registration",
@@ -296,6 +352,6 @@ PROBES: Final = (
         "webhook test call", call_test, _name_rules("test test.sent envelope signature signature.form ids secret.once")
     ),
     Probe("webhook events of runs", follow_runs, _name_rules("started completed failed order object envelope ids")),
-    Probe("webhook retry", retry, _name_rules("retry retry.same")),
+    Probe("webhook retry", retry, RULES_OF_RETRY),
 )
 """Probes of webhooks."""

@@ -42,13 +42,14 @@ from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_f
 from zof_contracts.search.references import names_unknown, use_references
 from zof_contracts.target.budget import Stopped
 from zof_contracts.target.client import Unanswered
+from zof_contracts.target.interruption import INTERRUPTION
 from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from zof_contracts.contract.document import Operation
-    from zof_contracts.evidence.exchange import Exchange
+    from zof_contracts.evidence.exchange import Exchange, Response
     from zof_contracts.evidence.findings import Finding
     from zof_contracts.target.client import Client
 
@@ -76,6 +77,7 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
 
     Raises:
         Stopped: no request may be sent any more.
+        KeyboardInterrupt: a signal ended it, which the engine reports as an event.
     """
     bridge = _Bridge(client, ledger.nonce)
     began = len(client.journal)
@@ -88,15 +90,20 @@ def run(client: Client, ledger: Ledger, *, seed: int, max_examples: int) -> Coun
         if isinstance(event, events.ScenarioFinished):
             for finding in _list_failures(event):
                 _record(ledger, client, *finding)
+        elif isinstance(event, events.Interrupted):
+            stream.stop()
+            raise KeyboardInterrupt
         elif isinstance(event, events.FatalError):
             raise event.exception
         elif isinstance(event, events.NonFatalError) and bridge.stopped is None:
             client.notes.setdefault(_describe_failure(event))
     if bridge.stopped is not None:
         raise bridge.stopped
+    INTERRUPTION.raise_if_requested()
     generated = client.journal[began:]
+    confirmation = Confirmation(ledger, client)
     for key in [key for key in ledger.findings if key not in confirmed]:
-        _recheck(ledger, client, key)
+        confirmation.repeat(key)
     return Counter(each.operation for each in generated if each.operation and each.response.ok)
 
 
@@ -273,27 +280,45 @@ def _find_place(rule: str, exchange: Exchange) -> str:
         return ""
 
 
-def _recheck(ledger: Ledger, client: Client, key: str) -> None:
-    """Repeat the requests of a finding; the finding is flaky if neither a check nor the status shows it again.
+class Confirmation:
+    """Repeats the requests of findings. Those of one trace are sent once, whatever the number of its findings."""
 
-    On a real clock the pauses are short at first: most findings do not depend on them.
-    """
-    finding = ledger.findings[key]
-    trace = add_prerequisites(client.journal, finding.trace)
-    is_found_by_checks = _is_found_by_checks(ledger, finding)
-    has_long_pause = not client.target.can_move_clock and find_longest_pause(trace) > _SHORT_WAIT
-    for longest_wait in (_SHORT_WAIT, LONGEST_REAL_WAIT) if has_long_pause else (LONGEST_REAL_WAIT,):
-        ledger.findings[key] = finding
-        with judge_separately(client, ledger) as scratch:
-            answer = resend(trace, client, longest_wait=longest_wait)[-1].response
-        if is_found_by_checks:
-            mark_flaky(ledger, key, scratch)
-            is_shown = is_reproduced(finding, scratch)
-        else:
-            is_shown = answer.status == finding.trace[-1].response.status
-            ledger.findings[key] = finding if is_shown else replace(finding, flaky=True)
-        if is_shown:
-            return
+    def __init__(self, ledger: Ledger, client: Client) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._answers: dict[tuple[tuple[int, ...], float], tuple[Ledger, Response]] = {}
+        """What was found when a trace was sent again, and its last answer, by its exchanges and its longest pause."""
+
+    def repeat(self, key: str) -> None:
+        """Repeat the requests of a finding; the finding is flaky if neither a check nor the status shows it again.
+
+        On a real clock the pauses are short at first: most findings do not depend on them.
+        """
+        ledger, client = self._ledger, self._client
+        finding = ledger.findings[key]
+        trace = add_prerequisites(client.journal, finding.trace)
+        is_found_by_checks = _is_found_by_checks(ledger, finding)
+        has_long_pause = not client.target.can_move_clock and find_longest_pause(trace) > _SHORT_WAIT
+        for longest_wait in (_SHORT_WAIT, LONGEST_REAL_WAIT) if has_long_pause else (LONGEST_REAL_WAIT,):
+            ledger.findings[key] = finding
+            scratch, answer = self._resend(trace, longest_wait)
+            if is_found_by_checks:
+                mark_flaky(ledger, key, scratch)
+                is_shown = is_reproduced(finding, scratch)
+            else:
+                is_shown = answer.status == finding.trace[-1].response.status
+                ledger.findings[key] = finding if is_shown else replace(finding, flaky=True)
+            if is_shown:
+                return
+
+    def _resend(self, trace: Sequence[Exchange], longest_wait: float) -> tuple[Ledger, Response]:
+        """Send a trace again, unless that was done; return what was found, and the last answer."""
+        numbers = tuple(each.number for each in trace)
+        if (numbers, longest_wait) not in self._answers:
+            with judge_separately(self._client, self._ledger) as scratch:
+                answer = resend(trace, self._client, longest_wait=longest_wait)[-1].response
+            self._answers[numbers, longest_wait] = scratch, answer
+        return self._answers[numbers, longest_wait]
 
 
 def _is_found_by_checks(ledger: Ledger, finding: Finding) -> bool:

@@ -14,6 +14,7 @@ from zof_contracts.checks.conformance import ConformanceCheck
 from zof_contracts.checks.history import HistoryCheck
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.search.stories import Story
+from zof_contracts.target.interruption import INTERRUPTION
 from zof_contracts.target.turns import Halted, ThreadTurns
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ class _Pool:
             for thread in threads:
                 while thread.is_alive():
                     thread.join(_SIGNAL_DELAY)
+                    INTERRUPTION.raise_if_requested()
         finally:
             self._end(threads)
         if self._error is not None:

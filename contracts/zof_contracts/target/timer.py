@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+from zof_contracts.target.interruption import INTERRUPTION
+
+_LONGEST_SLEEP: Final = 0.2
+"""Seconds after which a thread that waits looks for a signal."""
 
 
 class Timer(Protocol):
@@ -26,5 +31,8 @@ class SystemTimer:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
+        """Wait; a signal that asks the command to end ends the wait in every thread with `KeyboardInterrupt`."""
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            time.sleep(min(left, _LONGEST_SLEEP))
+            INTERRUPTION.raise_if_requested()

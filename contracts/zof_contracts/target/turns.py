@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from zof_contracts.target.budget import Stopped
+from zof_contracts.target.interruption import INTERRUPTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +66,8 @@ class SingleTurn:
         self._timer = timer
 
     def require_going(self) -> None:
-        """Do nothing: no other thread ends this one."""
+        """Raise `KeyboardInterrupt` if a signal asked the command to end."""
+        INTERRUPTION.raise_if_requested()
 
     @contextmanager
     def give_up(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from zof_contracts.evidence.verification import Receipt
 from zof_contracts.target.account import is_terminal
 from zof_contracts.target.budget import Stopped
 from zof_contracts.target.client import Unanswered
+from zof_contracts.target.interruption import INTERRUPTION
 from zof_contracts.target.transport import Unreachable
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _EXPECTED = (Stopped, Unanswered)
 
 def clean_up(client: Client) -> tuple[Receipt, ...]:
     """Cancel the runs that have not ended; return a receipt for each run that was started."""
+    INTERRUPTION.acknowledge()  # a signal that ended the verification must not end the clean-up too
     client.begin_clean_up()
     receipts: list[Receipt] = []
     runs = list(client.started.items())
@@ -49,6 +51,7 @@ def clean_up(client: Client) -> tuple[Receipt, ...]:
         for start in client.lost:
             receipts.append(_end_lost(client, start))  # noqa: PERF401  those so far are kept when one raises
     except (KeyboardInterrupt, Unreachable) as error:
+        INTERRUPTION.acknowledge()
         why = "the target no longer answers" if isinstance(error, Unreachable) else "the clean-up was interrupted"
         receipts += [Receipt(run, key, _describe_left(client, run, why)) for run, key in runs[len(receipts) :]]
         lost = client.lost[len(receipts) - len(runs) :]

@@ -23,11 +23,13 @@ from zof_contracts.evidence.events import PartFinished, PartStarted, Verificatio
 from zof_contracts.evidence.ledger import Ledger
 from zof_contracts.evidence.verification import Verification
 from zof_contracts.probes import PROBES, Probe, ProbeContext, Unsettled
+from zof_contracts.probes.webhooks import RULES_OF_RETRY, RetryInRealTime
 from zof_contracts.search import fuzz, state_machine
 from zof_contracts.search.recheck import is_reproduced, judge_separately, mark_flaky
 from zof_contracts.target.budget import Budget, ReadOnly, Stopped, Throttled, WrongArgument
 from zof_contracts.target.client import Client, Unanswered
 from zof_contracts.target.clock import find_clock_control
+from zof_contracts.target.interruption import INTERRUPTION
 from zof_contracts.target.transport import Unreachable
 from zof_contracts.target.world import ForkedWorld, fork_world
 from zof_contracts.verification.arguments import ArgumentCheck
@@ -132,10 +134,10 @@ def run(  # noqa: PLR0913  the options of a verification
     finally:
         receipt = clean_up(client)
         client.close()
-        with suppress(KeyboardInterrupt):  # the report is written after any number of interrupts
+        with _survive_interrupt():
             if runner.leave_world():
                 receipt = tuple(replace(each, state=_describe_deleted(each.state)) for each in receipt)
-    with suppress(KeyboardInterrupt):
+    with _survive_interrupt():
         complete_traces(ledger, client.journal)
     verification = Verification(
         target=replace(client.target, url=target.url),
@@ -155,6 +157,15 @@ def run(  # noqa: PLR0913  the options of a verification
     )
     ledger.publish(VerificationFinished(verification.results))
     return verification
+
+
+@contextmanager
+def _survive_interrupt() -> Iterator[None]:
+    """End the context at an interrupt, and go on: the report is written after any number of interrupts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        INTERRUPTION.acknowledge()
 
 
 @contextmanager
@@ -192,15 +203,23 @@ class _Runner:
         try:
             self._prepare()
             probes = [probe for probe in PROBES if self._is_needed(probe)]
-            target, count = self.client.target, len(probes) + len(parts)
+            late = self._list_late_probes(has_parts=bool(parts))
+            target, count = self.client.target, len(probes) + len(late) + len(parts)
             self.ledger.publish(VerificationStarted(target.url, target.profile, len(self.ledger.rules), count))
-            self._run_probes(probes, ProbeContext(self.client, self.ledger, self.ledger.nonce), self.ledger)
+            context = ProbeContext(self.client, self.ledger, self.ledger.nonce)
+            self._run_probes(probes, context, self.ledger)
             self._recheck(probes)
+            for probe in late[:1]:
+                self._settle(probe, context, self.ledger)
             for name, part in parts:
                 self._generate(name, part)
+            for probe in late[1:]:
+                self._settle(probe, context, self.ledger)
+            INTERRUPTION.raise_if_requested()
         except _EndedEarly as early:
             end = early.end
         except KeyboardInterrupt:
+            INTERRUPTION.acknowledge()
             end = _End("interrupted", interrupted=True)
         except (Stopped, Unreachable):
             raise  # nothing could be verified, or an argument is wrong
@@ -244,6 +263,17 @@ class _Runner:
         elif target.can_move_clock and not target.is_in_process and self.client.seconds_waited:
             notes.setdefault(f"the target's clock was moved forward by {self.client.seconds_waited:.0f} s in all")
         return False
+
+    def _list_late_probes(self, *, has_parts: bool) -> tuple[Probe, ...]:
+        """The probes of the retry of a webhook on a real clock, before and after the parts that let its time pass."""
+        rules = [RULES[name] for name in RULES_OF_RETRY if name in self.ledger.rules]
+        if self.client.target.advance is not None or not rules or self.client.target.lacks(rules[0]):
+            return ()
+        if not has_parts:
+            for rule in rules:
+                self.ledger.record_skip(rule.name, "no generated requests let the 10 s before the retry pass")
+            return ()
+        return RetryInRealTime().list_probes()
 
     def _is_needed(self, probe: Probe) -> bool:
         """Whether the probe is needed. Rules that no single probe settles need the traffic of all probes."""

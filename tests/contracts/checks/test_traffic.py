@@ -52,6 +52,13 @@ def test_a_date_may_be_an_earlier_one() -> None:
     assert judge((50, 60, 1, 0.1), (99, 120, 61, 0.1), dates={1: 1, 61: 57}) == []
 
 
+def test_a_date_that_a_proxy_has_rewritten_breaks_nothing() -> None:
+    """Where Date is years from our clock and Reset is not, the window is judged by our clock."""
+    years = -220_000_000
+    assert judge((50, 60, 1, 0.1), (49, 60, 2, 0.1), dates={1: years, 2: years}) == []
+    assert judge((50, 90, 1, 0.1), (49, 90, 2, 0.1), dates={1: years, 2: years}) == ["limits.window"]
+
+
 def test_a_window_may_not_end_early_by_the_clock_of_the_target() -> None:
     """A window that ends early violates, also where the target's clock is an hour behind ours."""
     hour = 3600

@@ -404,41 +404,6 @@ def test_what_could_not_be_done(run: Runner, capsys: pytest.CaptureFixture[str],
     assert said in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.usefixtures("run")
-def test_a_report_that_cannot_be_written_does_not_prevent_the_others(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """The text and the other files are written, no partial file is left, and the status is 2 with the reason."""
-    (tmp_path / "out" / "report.html").mkdir(parents=True)
-    assert exit_code("verify", *HERE, "--report", "text,html,json,junit", "--report-dir", "out") == 2
-    out, err = capsys.readouterr()
-    why = "cannot write out/report.html: Is a directory"
-    assert f"zof-contracts: error: {why}" in err.splitlines()
-    assert out.startswith("1. VIOLATED  runs.cancel.terminal-conflict\n")
-    assert out.endswith(f"Exit status 2: {why}.\n")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["junit.xml", "report.html", "report.json"]
-
-
-def test_a_target_that_cannot_be_verified_has_reports(
-    run: Runner, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """Where the first request is refused, the files say so, and those of an earlier verification are replaced."""
-    assert exit_code("verify", *HERE, "--report", "json,junit", "--report-dir", ".") == 1
-    capsys.readouterr()
-
-    def fail(**_: object) -> Verification:
-        raise Unreachable(f"127.0.0.1:1 refuses {KEY}")
-
-    run.answer = fail
-    assert exit_code("verify", *HERE, "--report", "json,junit", "--report-dir", ".") == 2
-    out, err = capsys.readouterr()
-    assert (out, err.splitlines()[-1]) == ("", "zof-contracts: error: 127.0.0.1:1 refuses [key main]")
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["summary"]["error"] == "127.0.0.1:1 refuses [key main]"
-    assert (report["summary"]["exit_status"], report["summary"]["exercised"], report["findings"]) == (2, 0, [])
-    assert "refuses [key main]" in (tmp_path / "junit.xml").read_text()
-
-
 def test_interrupted_before_there_is_a_report(run: Runner) -> None:
     """An interruption before there is a report ends with status 130."""
 

@@ -38,6 +38,23 @@ def test_a_date(text: str, seconds: float | None) -> None:
     assert parse_date(text) == seconds
 
 
+@pytest.mark.parametrize(
+    ("date", "reset", "seconds"),
+    [
+        ("Tue, 01 Jan 2019 00:00:00 GMT", NOW + 60, NOW + 5),
+        ("Fri, 01 Jan 2027 00:00:00 GMT", NOW + 60, NOW + 5),
+        ("Tue, 01 Jan 2019 00:00:00 GMT", 1_546_300_860, 1_546_300_800),
+        ("Wed, 31 Dec 2025 22:58:00 GMT", NOW - 3720 + 60, NOW - 3720),
+        ("Wed, 31 Dec 2025 23:59:00 GMT", NOW, NOW - 60),
+    ],
+)
+def test_a_date_that_a_proxy_has_rewritten_is_not_the_time_of_the_target(
+    date: str, reset: float, seconds: float
+) -> None:
+    """A Date far from our clock is believed only where the end of the rate-limit window is far from it too."""
+    assert read_server_time(exchange(date=date, x_ratelimit_reset=str(int(reset)))) == seconds
+
+
 @given(st.text(max_size=200))
 def test_nonsense_is_no_exception(text: str) -> None:
     """A header is a number, a date, or neither, for any text in it."""

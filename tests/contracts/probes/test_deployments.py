@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from zof_contracts.contract.rules import RULES
 from zof_contracts.evidence.exchange import Response
 from zof_contracts.evidence.findings import Verdict
 from zof_contracts.report import render
@@ -14,10 +15,10 @@ from zof_contracts.report.document import build_report
 from zof_contracts.verification.run import run
 
 from tests.mutants.catalogue import MUTANTS, target
-from tests.mutants.layer import Mutant, always, content
+from tests.mutants.layer import Ask, Mutant, always, content
 
 if TYPE_CHECKING:
-    from tests.mutants.layer import Ask, Inner
+    from tests.mutants.layer import Inner
 
 
 def test_crashes_of_different_requests_are_different_findings() -> None:
@@ -122,3 +123,42 @@ def test_errors_that_never_name_the_field_are_one_finding() -> None:
 def deploy(change: Any) -> Any:  # noqa: ANN401  a target
     """A deployment whose answers are changed."""
     return target(Mutant(name="gateway", rule="", make=always(change)))
+
+
+def test_a_run_that_changed_between_two_reads_shows_nothing_about_keys() -> None:
+    """A run that changes for the first key too is not blamed on the second key."""
+    count = itertools.count()
+
+    def change_run(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        if ask.operation != "getRun" or not answer.ok or answer.fields["duration_ms"] is None:
+            return answer
+        return content(answer, json.dumps({**answer.fields, "duration_ms": next(count)}).encode())
+
+    assert "auth.several-keys" not in {each.rule.name for each in run(deploy(change_run), max_examples=0).findings}
+
+
+def test_a_finding_about_keys_says_what_differs() -> None:
+    """Where another key reads another value, the finding names the field and both values."""
+
+    def change_run(ask: Ask, inner: Inner) -> Response:
+        answer = inner(ask)
+        if ask.operation != "getRun" or not answer.ok or "viewer" not in ask.key:
+            return answer
+        return content(answer, json.dumps({**answer.fields, "environment": "unknown"}).encode())
+
+    verification = run(deploy(change_run), rules=[RULES["auth.several-keys"]], max_examples=0)
+    assert [each.got for each in verification.findings] == ['200 with environment "unknown" instead of "staging"']
+
+
+def test_a_case_that_started_before_the_cancel_is_not_blamed_for_it() -> None:
+    """A case that starts between the last look at a run and its cancel may have a start in its result."""
+
+    def let_time_pass(ask: Ask, inner: Inner) -> Response:
+        if ask.operation == "cancelRun":
+            moved = inner(Ask("POST", "/_emulator/clock/advance", "", (), b"").saying({"by_ms": 800}))
+            assert moved.status == 200
+        return inner(ask)
+
+    verification = run(deploy(let_time_pass), rules=[RULES["results.canceled-unstarted"]], max_examples=0)
+    assert verification.findings == ()

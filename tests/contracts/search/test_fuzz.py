@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from zof_contracts.cli.terminal import raise_on_signals
 from zof_contracts.contract.document import load_contract
 from zof_contracts.evidence.exchange import Response
 from zof_contracts.evidence.ledger import Ledger
@@ -97,18 +100,20 @@ class _Patient(Client):
 
 @pytest.mark.parametrize(("status", "waited"), [(200, [0.5]), (404, [0.5, 5])])
 def test_a_recheck_on_a_real_clock_waits_briefly_at_first(status: int, waited: list[float]) -> None:
-    """A finding that depends on no pause is repeated with a short one, and is flaky only after a longer one."""
+    """A trace is repeated once for all its findings, with a short pause, and with a longer one if that is in vain."""
     client = _Patient(replace(target(HEALTHY, rate=OFF), advance=None))
     first, last = client.get("/projects"), client.get("/projects")
     answer = Response(status, (), last.response.body)  # without a Date
     trace = [replace(first, response=answer), replace(last, response=answer, at=first.at + 3600)]
     client.journal[:] = trace
     ledger = Ledger(client.target)
-    ledger.record_violation("conventions.unknown-parameter", expected="4xx", got="2xx", trace=trace)
-    (key,) = ledger.findings
-    fuzz._recheck(ledger, client, key)  # noqa: SLF001
+    for place in ("page", "sort", "query"):
+        ledger.record_violation("conventions.unknown-parameter", expected="4xx", got="2xx", trace=trace, place=place)
+    confirmation = fuzz.Confirmation(ledger, client)
+    for key in list(ledger.findings):
+        confirmation.repeat(key)
     assert client.waited == waited
-    assert ledger.findings[key].flaky is (status != 200)
+    assert [each.flaky for each in ledger.findings.values()] == [status != 200] * 3
 
 
 def test_an_error_of_the_engine_is_noted() -> None:
@@ -140,3 +145,27 @@ class _Failing:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class _Signaling(_Failing):
+    """A transport during whose first request for projects a signal comes."""
+
+    def carry(  # noqa: PLR0913  see Transport
+        self, method: str, target: str, headers: Headers, body: bytes, *, seconds: float = 30.0, fresh: bool = False
+    ) -> Response:
+        """Send the request; at the first one for projects, the process gets SIGTERM."""
+        if target.startswith("/v1/projects") and not self.has_signaled:
+            self.has_signaled = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self._transport.carry(method, target, headers, body, seconds=seconds, fresh=fresh)
+
+    has_signaled = False
+
+
+def test_a_signal_during_generated_requests_is_not_lost() -> None:
+    """The engine swallows the exception of a signal; the part ends with it all the same."""
+    client = Client(replace(target(HEALTHY, rate=OFF), profile="read-only"))
+    client.transport = _Signaling(client.transport)
+    with raise_on_signals(), pytest.raises(KeyboardInterrupt):
+        fuzz.run(client, Ledger(client.target), seed=1, max_examples=3)
+    assert client.transport.has_signaled

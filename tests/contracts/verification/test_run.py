@@ -312,6 +312,8 @@ def test_over_http() -> None:
         "runs.capacity",
         "runs.capacity.fifo",
         "runs.cancel.frees-place",
+        "webhooks.retry",
+        "webhooks.retry.same",
         "results.canceled-unstarted",
         "results.canceled-traceless",
     }
