@@ -82,6 +82,7 @@ def create_app(  # noqa: PLR0913  each has a default
     on_exchange: Callable[[Exchange], None] | None = None,
     on_rate_limited: Callable[[], None] | None = None,
     on_journal_end: Callable[[HostedWorld], None] | None = None,
+    on_world_start: Callable[[HostedWorld], None] | None = None,
     deliveries: Deliveries | None = None,
 ) -> Dispatcher:
     """An emulator as an ASGI application, with worlds of its own.
@@ -94,6 +95,7 @@ def create_app(  # noqa: PLR0913  each has a default
         on_rate_limited: called for every request that the rate limit refuses.
         on_journal_end: called before the exchanges of a world are dropped, because it is reset, restored or deleted, or
             because its journal is cleared.
+        on_world_start: called when a world has been made, and when it has been reset.
         deliveries: sends webhooks; by default a thread does, which calls real receivers.
 
     Raises:
@@ -102,7 +104,8 @@ def create_app(  # noqa: PLR0913  each has a default
     chosen = settings or Settings()
     contract = document.load_document(document.find_document("openapi.yaml"))
     own = document.load_document(document.find_document("control.yaml"))
-    worlds = _make_registry(chosen, data or DEFAULT, system, Listeners(on_exchange, on_rate_limited, on_journal_end))
+    listeners = Listeners(on_exchange, on_rate_limited, on_journal_end, on_world_start)
+    worlds = _make_registry(chosen, data or DEFAULT, system, listeners)
     may_call = CallPolicy(chosen.webhook_allow)
     sending = deliveries or DeliveryService(compose, lambda: load_courier(may_call))
     api = OpenApiApp(

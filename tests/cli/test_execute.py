@@ -69,6 +69,7 @@ def test_a_command_that_a_signal_ends() -> None:
         (("--seed", "x", "true"), "'--seed'"),
         ((), "Missing argument 'COMMAND...'"),
         (("--load", "no-such-file", "true"), "no-such-file"),
+        (("--report", "junit", "true"), "--report and --report-dir need --check-client"),
         (("--journal", "no/such/folder/file", "true"), "no/such/folder/file"),
     ],
 )

@@ -44,7 +44,8 @@ _RUNS: Final = {
     "count": 120,
     "over": "1d",
 }
-_MANY_RUNS: Final = {"scenario": load_object({"runs": [_RUNS]}).scenario}
+_KEYS: Final = [{"secret": "zof_test_creates", "permissions": ["runs:create"]}]
+_MANY_RUNS: Final = {"scenario": load_object({"keys": _KEYS, "runs": [_RUNS]}).scenario}
 
 
 def _clamp(ask: Ask) -> Ask:

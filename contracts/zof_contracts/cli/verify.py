@@ -38,4 +38,6 @@ def load_with_extra(module: str) -> Any:  # noqa: ANN401  a module
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in {"zof_contracts", "zof_emulator"}:
             raise
-        raise click.ClickException(f"package {error.name} is not installed: install zof-emulator[contracts]") from error
+        raise click.ClickException(
+            f"package {error.name} is not installed: pip install 'PATH/zof_emulator-VERSION.whl[contracts]'"
+        ) from error

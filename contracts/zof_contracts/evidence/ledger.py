@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _ABOUT_FORM: Final = ("conventions.", "limits.", "client.")
 """The beginnings of the names of rules that do not rest on the JSON of an answer."""
+_ABOUT_CLIENTS: Final = "client."
+"""The beginning of the names of rules for clients, many of which are about what a client does after an error."""
 _ABOUT_SERVER_ERRORS: Final = frozenset(
     {"conventions.no-server-error", "conventions.answered", "conventions.strings", "runs.capacity"}
 )
@@ -100,7 +102,7 @@ class Ledger:
 
     def _find_server_failure(self, rule: str, exchanges: Sequence[Exchange]) -> Exchange | None:
         """The first answer of a trace that says nothing about the rule: one of a gateway, or a 5xx."""
-        if rule in _ABOUT_SERVER_ERRORS:
+        if rule in _ABOUT_SERVER_ERRORS or rule.startswith(_ABOUT_CLIENTS):
             return None
         is_binding = self.catalogue[rule].basis.is_binding
         failures = (

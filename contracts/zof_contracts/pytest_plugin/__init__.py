@@ -70,7 +70,8 @@ def _require_extra() -> None:
         if not error.name or error.name.startswith("zof_"):
             raise
         raise pytest.UsageError(
-            f"zof-contracts: package {error.name} is not installed: install zof-emulator[contracts]"
+            f"zof-contracts: package {error.name} is not installed: "
+            "pip install 'PATH/zof_emulator-VERSION.whl[contracts]'"
         ) from error
 
 

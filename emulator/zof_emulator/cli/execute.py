@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,9 +18,17 @@ import click
 
 from zof_emulator.app import create_app
 from zof_emulator.cli.environment import list_client_variables
-from zof_emulator.cli.option_types import WholeNumber
+from zof_emulator.cli.option_types import Parsed, WholeNumber
 from zof_emulator.cli.orphans import adopt_orphans, end_children
-from zof_emulator.cli.provocation import describe_client, disturb, judge_journals, make_settings
+from zof_emulator.cli.provocation import (
+    REPORT_FORMATS,
+    check_requests,
+    describe_client,
+    describe_failure,
+    disturb,
+    judge_journals,
+    make_settings,
+)
 from zof_emulator.cli.serve import build_settings, find_explicit_flags, serve
 from zof_emulator.cli.snapshot_files import check_writable, load_snapshot, write_file
 from zof_emulator.cli.traffic_recorder import TrafficRecorder
@@ -27,6 +36,7 @@ from zof_emulator.core.tenants import DEFAULT
 from zof_emulator.scenarios.situations import SITUATIONS
 from zof_emulator.server.run import listen, serve_in_thread
 from zof_emulator.server.terminal import write_line
+from zof_emulator.testing.extra import describe_missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,12 +72,14 @@ _SIGNALLED: Final = 128
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-def _execute(
+def _execute(  # noqa: PLR0913  one for each option
     *,
     command: tuple[str, ...],
     summary: bool,
     journal: Path | None,
     check_client: bool,
+    report: str | None,
+    report_dir: Path | None,
     port: int,
     **flags: Any,  # noqa: ANN401
 ) -> int:
@@ -82,11 +94,19 @@ def _execute(
     """
     settings = _settings(flags, port)
     if check_client:
-        return _try_client(settings, command, flags["load"])
+        if summary or journal is not None:
+            raise click.UsageError("--check-client runs the command several times: give no --summary and no --journal")
+        if flags["load"]:
+            raise click.UsageError("--check-client cannot use --load: a snapshot would replace what is provoked")
+        return _try_client(settings, command, _list_report_options(report, report_dir))
+    if report is not None or report_dir is not None:
+        raise click.UsageError("--report and --report-dir need --check-client")
     if journal is not None:
         journal = check_writable(journal)
     with TrafficRecorder() as recorder:
-        app = _make_app(settings, flags["load"], recorder)
+        app = create_app(settings, on_journal_end=recorder.add)
+        if flags["load"]:
+            load_snapshot(app.hosted, Path(flags["load"]))
         status = _run_with(app, settings, command)
         recorder.finish(app.worlds)
         if summary:
@@ -96,32 +116,38 @@ def _execute(
     return status
 
 
-def _try_client(settings: Settings, command: Sequence[str], snapshot: str | None) -> int:
-    """Run the command in each situation, say what it did, and have its journals judged."""
+def _list_report_options(report: str | None, folder: Path | None) -> list[str]:
+    """The options of `zof-contracts client` for its reports, whose folder is below ours."""
+    options = [] if report is None else [f"--report={report}"]
+    return [*options, f"--report-dir={(folder or Path('contract-report')).absolute()}"]
+
+
+def _try_client(settings: Settings, command: Sequence[str], options: Sequence[str]) -> int:
+    """Run the command in each situation, say what it did, and have its journals judged with these options."""
+    if missing := describe_missing_extra():
+        raise click.ClickException(f"--check-client needs the extra contracts: {missing}")
     with tempfile.TemporaryDirectory(prefix="zof-emulator-") as folder:
         journals: list[Path] = []
         for situation in SITUATIONS:
             journals.append(Path(folder) / f"{situation.name}.ndjson")
             with TrafficRecorder() as recorder:
-                app = _make_app(make_settings(settings, situation), snapshot, recorder)
-                disturb(app, situation)
+                app = create_app(
+                    make_settings(settings, situation),
+                    on_journal_end=recorder.add,
+                    on_world_start=partial(disturb, situation),
+                )
                 write_line(sys.stderr, f"zof-emulator: {situation.name}: {situation.description}")
                 status = _run_with(app, settings, command)
                 recorder.finish(app.worlds)
                 write_file(journals[-1], recorder.read_lines)
             if status and not situation.is_provoking:
-                write_line(sys.stderr, f"zof-emulator: the command ended with {status} though nothing was provoked")
+                write_line(sys.stderr, f"zof-emulator: {describe_failure(status, recorder)}")
                 return status
+            if not situation.is_provoking and (warning := check_requests(recorder, settings.scenario)):
+                write_line(sys.stderr, f"zof-emulator: {warning}")
             for line in [f"the command ended with {status}", *describe_client(app)]:
                 write_line(sys.stderr, f"zof-emulator: {situation.name}: {line}")
-        return judge_journals(Path(folder), [journal.name for journal in journals])
-
-
-def _make_app(settings: Settings, snapshot: str | None, recorder: TrafficRecorder) -> Dispatcher:
-    app = create_app(settings, on_journal_end=recorder.add)
-    if snapshot:
-        load_snapshot(app.hosted, Path(snapshot))
-    return app
+        return judge_journals(Path(folder), [journal.name for journal in journals], options)
 
 
 def _run_with(app: Dispatcher, settings: Settings, command: Sequence[str]) -> int:
@@ -222,6 +248,15 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
+def _check_report_formats(text: str) -> str:
+    """The formats of a list; `ValueError` if one of them is unknown."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in REPORT_FORMATS:
+            raise ValueError(f"unknown report {name!r}: use {', '.join(REPORT_FORMATS)}")
+    return ",".join(names)
+
+
 execute = click.Command(
     "exec",
     context_settings={"allow_interspersed_args": False},
@@ -246,6 +281,17 @@ execute = click.Command(
             ["--check-client"],
             is_flag=True,
             help="Run the command in several situations and have `zof-contracts client` judge what it sends.",
+        ),
+        click.Option(
+            ["--report"],
+            type=Parsed("formats", _check_report_formats),
+            help=f"Reports of --check-client: {', '.join(REPORT_FORMATS)}; several are separated by commas.  "
+            "[default: text]",
+        ),
+        click.Option(
+            ["--report-dir"],
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Folder for the report files of --check-client.  [default: contract-report]",
         ),
         click.Argument(["command"], nargs=-1, required=True, type=click.UNPROCESSED),
     ],

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
+    from zof_emulator.core.scenario import Scenario
     from zof_emulator.http.hosted_world import HostedWorld
 
 _UNANSWERED: Final = "no answer"
@@ -29,6 +30,10 @@ class TrafficRecorder:
     def __init__(self) -> None:
         self._calls: dict[str, Counter[int]] = defaultdict(Counter)
         self._elsewhere = 0
+        self.requests: Counter[tuple[str, Scenario]] = Counter()
+        """The requests to the API, by the name of the world and the scenario that it began with."""
+        self.limited = 0
+        """The requests that the rate limit refused."""
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed with the recorder
 
     def __enter__(self) -> Self:
@@ -48,6 +53,9 @@ class TrafficRecorder:
                 self._calls[entry.operation][entry.status] += 1
             elif entry.path.startswith("/v1"):
                 self._elsewhere += 1
+            if entry.path.startswith("/v1"):
+                self.requests[hosted.name, hosted.began_with.scenario] += 1
+                self.limited += entry.reason == "rate_limited" and entry.fault is None
         self._file.writelines(list_lines(hosted, ""))
 
     def finish(self, worlds: Iterable[HostedWorld]) -> None:

@@ -50,6 +50,8 @@ class Listeners(NamedTuple):
     """Called for every request that the rate limit refuses."""
     on_journal_end: Callable[[HostedWorld], None] | None = None
     """Called before the exchanges of a world are dropped."""
+    on_world_start: Callable[[HostedWorld], None] | None = None
+    """Called when a world has been made, and when it has been reset."""
 
 
 class HostedWorld:
@@ -141,6 +143,8 @@ class HostedWorld:
         self._show(world)
         self.began = self.world.now
         """When the world began, in ms by its own clock."""
+        if self.listeners.on_world_start is not None:
+            self.listeners.on_world_start(self)
 
     def restore(self, world: World) -> None:
         """Replace the world by another one, and clear the journal."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zof_emulator.core.fields import suggest
 from zof_emulator.journal.reactions import describe_reactions
 from zof_emulator.scenarios.situations import SITUATIONS, Situation
+from zof_emulator.testing.extra import describe_missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -124,6 +125,8 @@ def check_client(
         ValueError: there is no situation of this name.
     """
     chosen = _choose(situations)
+    if missing := describe_missing_extra():
+        raise UnjudgedClient(f"the client cannot be judged: {missing}")
     results: list[SituationResult] = []
     with tempfile.TemporaryDirectory(prefix="zof-emulator-") as folder:
         for situation in chosen:

@@ -72,7 +72,7 @@ def test_verify_names_the_missing_extra() -> None:
     code, out, err = run_command("verify", "--url", "http://127.0.0.1:1", "--key", "zof_secret", extra=False)
     assert (code, out) == (2, "")
     assert err.startswith("zof-contracts: error: package ")
-    assert err.endswith("is not installed: install zof-emulator[contracts]\n")
+    assert err.endswith("is not installed: pip install 'PATH/zof_emulator-VERSION.whl[contracts]'\n")
     assert err.count("\n") == 1
 
 

@@ -197,7 +197,7 @@ def test_without_the_extra(folder: Path) -> None:
     assert code == pytest.ExitCode.USAGE_ERROR
     (line,) = printed.strip().splitlines()
     assert line.startswith("ERROR: zof-contracts: package ")
-    assert line.endswith("is not installed: install zof-emulator[contracts]")
+    assert line.endswith("is not installed: pip install 'PATH/zof_emulator-VERSION.whl[contracts]'")
     assert run_pytest(folder, plugins=plugins)[0] == 0
 
 
