@@ -56,6 +56,31 @@ class Answer:
         return self.status, error["code"], error.get("param")
 
 
+def make_scope(  # noqa: PLR0913  what a request has
+    method: str,
+    path: str,
+    headers: Iterable[tuple[str, str]],
+    *,
+    query: str = "",
+    scheme: str = "http",
+    client: str = "127.0.0.1",
+) -> dict[str, Any]:
+    """The scope of an ASGI request to an emulator on port 9630."""
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": scheme,
+        "path": unquote(path),
+        "raw_path": path.encode("latin-1"),
+        "query_string": query.encode("latin-1"),
+        "root_path": "",
+        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        "client": (client, 50_000),
+        "server": ("127.0.0.1", 9630),
+    }
+
+
 class Zof:
     """An emulator in process with a manual clock and no rate limit, unless settings say otherwise."""
 
@@ -100,25 +125,13 @@ class Zof:
         scheme, _, host = base.partition("://")
         path, _, query = (self.mount + target).partition("?")
         secret = self.key if key == "" else key
-        given = [(b"host", host.encode("latin-1"))]
+        given = [("host", host)]
         if secret is not None:
-            given.append((b"authorization", f"Bearer {secret}".encode()))
-        given += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            given.append(("authorization", f"Bearer {secret}"))
+        given += headers
         if body:
-            given.append((b"content-length", b"%d" % len(body)))
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "scheme": scheme,
-            "path": unquote(path),
-            "raw_path": path.encode("latin-1"),
-            "query_string": query.encode("latin-1"),
-            "root_path": "",
-            "headers": given,
-            "client": (client, 50_000),
-            "server": ("127.0.0.1", 9630),
-        }
+            given.append(("content-length", str(len(body))))
+        scope = make_scope(method, path, given, query=query, scheme=scheme, client=client)
         return _call(self.app, scope, list(pieces) if pieces is not None else [body])
 
     def get(self, path: str, *, key: str | None = "", **query: object) -> Answer:

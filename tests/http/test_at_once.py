@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.http.histories import reset_emulator
-from tests.zof import ADMIN, STAGING, Answer, Zof
+from tests.zof import ADMIN, STAGING, Answer, Zof, make_scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,18 +28,7 @@ async def post_slowly(zof: Zof, path: str, body: bytes, key: str, pauses: Sequen
         "content-type": "application/json",
         "idempotency-key": key,
     }
-    scope: dict[str, Any] = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "client": ("127.0.0.1", 50_000),
-        "server": ("127.0.0.1", 9630),
-    }
+    scope = make_scope("POST", path, headers.items())
     sent: list[Message] = []
     left = list(pauses)
 

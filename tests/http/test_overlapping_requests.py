@@ -12,7 +12,7 @@ from zof_emulator.cli.replay import replay
 from zof_emulator.http.pauses import Pauses
 
 from tests.http.faults import START
-from tests.zof import ADMIN, Zof
+from tests.zof import ADMIN, Zof, make_scope
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -63,18 +63,7 @@ class Overlap:
         ]
         if prefer:
             headers.append(("prefer", prefer))
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "headers": [(name.encode(), value.encode()) for name, value in headers],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 9630),
-        }
+        scope = make_scope(method, path, headers)
 
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": content, "more_body": False}

@@ -11,7 +11,7 @@ from zof_emulator.app import EPOCH
 from zof_emulator.core.limits import Rate
 
 from tests.http.exchanges import JSON
-from tests.zof import STAGING, Answer, Zof
+from tests.zof import STAGING, Answer, Zof, make_scope
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -25,23 +25,8 @@ class Call:
 
     def __init__(self, zof: Zof, method: str, path: str, query: str = "", *, body: bytes = b"") -> None:
         self.zof = zof
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [
-                (b"host", b"127.0.0.1:9630"),
-                (b"authorization", f"Bearer {zof.key}".encode()),
-                *((name.encode(), value.encode()) for name, value in JSON),
-            ],
-            "client": ("127.0.0.1", 50_000),
-            "server": ("127.0.0.1", 9630),
-        }
+        headers = [("host", "127.0.0.1:9630"), ("authorization", f"Bearer {zof.key}"), *JSON]
+        scope = make_scope(method, path, headers, query=query)
         self.messages: list[Any] = []
 
         async def receive() -> dict[str, Any]:

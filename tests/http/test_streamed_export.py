@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from zof_emulator.cli.replay import replay
 
-from tests.zof import ADMIN, Zof
+from tests.zof import ADMIN, Zof, make_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,22 +34,8 @@ def make_full(**settings: Any) -> Zof:  # noqa: ANN401  a setting
 def export(zof: Zof, asked: dict[str, str], on_first_piece: Callable[[], object]) -> bytes:
     """The bytes of an export; `on_first_piece` is called when the first of several pieces has been sent."""
     body, pieces = json.dumps(asked).encode(), list[bytes]()
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/v1/results/export",
-        "raw_path": b"/v1/results/export",
-        "query_string": b"",
-        "headers": [
-            (b"host", b"localhost"),
-            (b"authorization", f"Bearer {ADMIN}".encode()),
-            (b"content-type", b"application/json"),
-        ],
-        "client": ("127.0.0.1", 50_000),
-        "server": ("127.0.0.1", 9630),
-    }
+    headers = [("host", "localhost"), ("authorization", f"Bearer {ADMIN}"), ("content-type", "application/json")]
+    scope = make_scope("POST", "/v1/results/export", headers)
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}

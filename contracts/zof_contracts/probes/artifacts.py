@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.etree import ElementTree as ET
 
-from zof_contracts.checks.claims import check_artifact_lists, describe, has_ended
+from zof_contracts.checks.claims import check_artifact_lists, describe, has_ended, list_outcomes
 from zof_contracts.evidence.findings import quote_value
 from zof_contracts.probes.context import Probe, ProbeContext, Unsettled
 from zof_contracts.probes.presence import judge_presence
@@ -31,6 +31,9 @@ _PARTIAL_CONTENT: Final = 206
 _NOT_SATISFIABLE: Final = 416
 _SMALLEST_WITH_RANGES: Final = 8
 """The bytes of a file from which its parts differ from the whole."""
+_XML: Final = frozenset({"application/xml", "text/xml"})
+_COUNTS: Final = {"failures": ("failed", "failure"), "errors": ("error", "error"), "skipped": ("canceled", "skipped")}
+"""The counts of a JUnit file: the status of the cases that each counts, and the element in their test cases."""
 _LARGEST_XML: Final = 1 << 22
 """The bytes up to which XML is parsed."""
 
@@ -63,7 +66,7 @@ def read_artifacts(context: ProbeContext) -> None:
         raise Unsettled("the run left no artifacts")
     _judge_kinds(context, run, results, listed)
     _judge_retention(context, listed)
-    _download(context, listed)
+    _download(context, run, listed)
 
 
 def _read_lists_of_results(context: ProbeContext, results: list[JsonObject], listed: Exchange) -> None:
@@ -117,7 +120,7 @@ def _judge_retention(context: ProbeContext, listed: Exchange) -> None:
         context.check("artifacts.retention", right, expected="90 days", got=f"{days:g} days", trace=listed)
 
 
-def _download(context: ProbeContext, listed: Exchange) -> None:
+def _download(context: ProbeContext, run: Exchange, listed: Exchange) -> None:
     kinds = {str(each.get("content_type")): each for each in listed.response.items}
     for index, (kind, artifact) in enumerate(list(kinds.items())[:_DOWNLOADS]):
         url = artifact.get("url")
@@ -136,10 +139,31 @@ def _download(context: ProbeContext, listed: Exchange) -> None:
         if is_genuine is not None:
             expected, got = f"a valid file of type {kind}", f"{len(answer.response.body)} bytes that are none"
             context.check("artifacts.content", is_genuine, expected=expected, got=got, trace=trace, place=kind)
+        report = _parse_junit(answer.response.body) if kind in _XML else None
+        if report is not None and has_ended(run.response.fields):
+            _judge_report(context, run, report, [run, *trace])
         if index == 0:
             _judge_ranges(context, url, answer)
             without_key = context.client.follow(url, key="")
             context.expect_unauthorized("artifacts.download.key", without_key, "a download without a key")
+
+
+def _judge_report(context: ProbeContext, run: Exchange, report: ET.Element, trace: list[Exchange]) -> None:
+    """Compare a JUnit file with the case outcomes of its run: how many there are of each, in elements and in counts."""
+    statuses = [str(each.get("status")) for each in list_outcomes(run.response.fields)]
+    wanted = {"tests": len(statuses)} | {name: statuses.count(status) for name, (status, _) in _COUNTS.items()}
+    elements = {"tests": len(report.findall(".//testcase"))}
+    elements |= {name: len(report.findall(f".//testcase/{element}")) for name, (_, element) in _COUNTS.items()}
+    suites = [report] if report.tag == "testsuite" else report.findall("testsuite")
+    stated = {name: sum(int(suite.get(name, "0")) for suite in suites) for name in wanted if suites[0].get(name)}
+    expected = _show_counts(wanted)
+    got = _show_counts(elements) if elements != wanted else f"attributes {_show_counts(stated)}"
+    holds = elements == wanted == wanted | stated
+    context.check("artifacts.junit", holds, expected=expected, got=got, trace=trace)
+
+
+def _show_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _judge_download(context: ProbeContext, artifact: JsonObject, answer: Exchange, trace: list[Exchange]) -> None:
@@ -200,8 +224,8 @@ def _is_genuine(kind: str, content: bytes) -> bool | None:
             return _is_zip(content)
         case "application/json":
             return _is_har(content)
-        case "application/xml" | "text/xml":
-            return _is_junit(content)
+        case _ if kind in _XML:
+            return _parse_junit(content) is not None
     return None
 
 
@@ -221,14 +245,17 @@ def _is_har(content: bytes) -> bool:
         return False
 
 
-def _is_junit(content: bytes) -> bool:
+def _parse_junit(content: bytes) -> ET.Element | None:
+    """The root of a JUnit file; None if it is none."""
     if len(content) > _LARGEST_XML or b"<!ENTITY" in content:
-        return False
+        return None
     try:
         root = ET.fromstring(content)  # noqa: S314  bounded above, and without entities of its own
     except ET.ParseError:
-        return False
-    return root.tag in {"testsuites", "testsuite"} and root.find(".//testcase") is not None
+        return None
+    is_report = root.tag in {"testsuites", "testsuite"} and root.find(".//testcase") is not None
+    counts = (suite.get(name, "0") for suite in root.iter("testsuite") for name in ("tests", *_COUNTS))
+    return root if is_report and all(count.isascii() and count.isdigit() for count in counts) else None
 
 
 PROBES: Final = (
@@ -248,6 +275,7 @@ PROBES: Final = (
             "artifacts.attachment",
             "artifacts.range",
             "artifacts.content",
+            "artifacts.junit",
         ),
     ),
 )

@@ -185,6 +185,23 @@ def send_wrong_exports(context: ProbeContext) -> None:
     context.expect_refusal("conventions.missing-body", client.post("/results/export"), "an export without a body")
     large = client.post("/results/export", b'{"format": "json"}'.ljust(_MIB + 1))
     context.expect_refusal("conventions.too-large", large, "a body of 1 MiB and a byte", status=_TOO_LARGE)
+    if not context.can_start_runs:
+        _send_second_wrong_exports(context)
+
+
+def _send_second_wrong_exports(context: ProbeContext) -> None:
+    """The mistakes that a start would make for the second time, where no run may be started."""
+    client, path = context.client, "/results/export"
+    broken = client.post(path, b'{"format": ')
+    context.expect_refusal("conventions.malformed-body", broken, "a body that breaks off")
+    null = client.post(path, {"format": "json", "status": None})
+    context.expect_refusal("conventions.null-field", null, "an export with status: null", param="status")
+    unknown = client.post(path, {"format": "csv", "limit": 5})
+    rule = "conventions.unknown-field"
+    context.expect_refusal(rule, unknown, "an export with an unknown field", param="limit", own=True)
+    plain = replace(build_post(path, {"format": "json"}), headers=(("Content-Type", "text/plain"),))
+    what = "an export as text/plain"
+    context.expect_refusal("conventions.not-json", client.send(plain), what, status=_UNSUPPORTED)
 
 
 def _make_export(idempotency_key: str) -> Request:

@@ -130,6 +130,7 @@ def test_read_only_changes_nothing() -> None:
     assert facts.findings == ()
     kept = {each.rule.name for each in facts.results if each.verdict is Verdict.KEPT}
     assert {"results.per-case", "artifacts.hash", "logs.readable", "pages.walk", "exports.equals-list"} <= kept
+    assert {f"conventions.{name}" for name in ("malformed-body", "null-field", "unknown-field", "not-json")} <= kept
     left = [each for each in facts.results if each.verdict is Verdict.NOT_EXERCISED]
     assert all(each.reason for each in left)
     assert "seen kept" not in " ".join(each.reason for each in left if "full" in each.rule.needs)
