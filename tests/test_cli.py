@@ -399,9 +399,11 @@ def test_an_unknown_variable() -> None:
         assert line.endswith("unknown environment variable ZOF_EMULATOR_CLOK; the nearest is ZOF_EMULATOR_CLOCK")
 
 
-@pytest.mark.parametrize("name", ["ZOF_EMULATOR_URL", "ZOF_EMULATOR_TOKEN", "ZOF_EMULATOR_DETACH"])
+@pytest.mark.parametrize(
+    "name", ["ZOF_EMULATOR_URL", "ZOF_EMULATOR_TOKEN", "ZOF_EMULATOR_DETACH", "ZOF_EMULATOR_SERVICE_HOST"]
+)
 def test_a_known_variable(name: str) -> None:
-    """The variables of one command are no mistake for another, nor are those that `exec` gives to its command."""
+    """The variables of one command are no mistake for another, nor are those of `exec` and of Kubernetes."""
     done = command("scenario", "show", variables={name: ""})
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _COULD_NOT: Final = 2
 _OURS: Final = "ZOF_EMULATOR_"
 """The beginning of the names of the variables that set options."""
+_OF_KUBERNETES: Final = ("ZOF_EMULATOR_SERVICE_", "ZOF_EMULATOR_PORT_")
+"""The beginnings of the names of the variables that Kubernetes sets where a service is called `zof-emulator`."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +58,7 @@ def _check_variables(environment: Mapping[str, str]) -> None:
     """
     known = sorted(set(_list_variables(_commands)))
     for name in sorted(environment):
-        if name.startswith(_OURS) and name not in known:
+        if name.startswith(_OURS) and name not in known and not name.startswith(_OF_KUBERNETES):
             raise click.UsageError(f"unknown environment variable {ascii(name)[1:-1]}{suggest(name, known)}")
 
 
