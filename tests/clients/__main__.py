@@ -6,6 +6,7 @@ Exit status: 0 when every client does what the recipes say, 1 when one does less
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import time
@@ -107,7 +108,8 @@ def _perform(  # noqa: PLR0913, PLR0917  one step of a trial
         for path, content in recipe.extra:
             (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_text(content, encoding="utf-8")
-    filled = [tuple(part.replace("{document}", str(document)) for part in command) for command in commands]
+    given = os.path.relpath(document, folder)  # openapi-generator takes no absolute path with a space
+    filled = [tuple(part.replace("{document}", given) for part in command) for command in commands]
     trial.outcomes[step] = _run_all(filled, folder)
     return not trial.outcomes[step]
 
