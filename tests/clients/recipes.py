@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,7 +198,7 @@ RECIPES: Final = (
                 "invokerPackage=zof,apiPackage=zof.api,modelPackage=zof.model",
             ),
         ),
-        build=(("sh", "-c", f"javac -nowarn -d out -cp {_jar()} $(find client/src/main -name '*.java')"),),
+        build=(("sh", "-c", f"javac -nowarn -d out -cp {shlex.quote(_jar())} $(find client/src/main -name '*.java')"),),
         build_program=(("javac", "-d", "out", "-cp", f"{_jar()}:out", "Story.java"),),
         run=("java", "-cp", f"{_jar()}:out", "Story"),
         program="Story.java",
