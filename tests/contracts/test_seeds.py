@@ -68,7 +68,7 @@ def test_the_machine_finds_nothing_in_the_profile_read_only(seed: int) -> None:
 
 def test_a_server_is_clean_in_the_profile_read_only() -> None:
     """Nothing is found over HTTP in the profile read-only, on a real clock and with runs of others."""
-    keys = target().keys
+    keys = {name: key for name, key in target().keys.items() if name != "no-projects"}
     with Server("--clock", "auto", "--rate-limit", "off", "--quiet") as server:
         where = replace(target(), app=None, advance=None, url=f"http://127.0.0.1:{server.port}", keys=keys)
         with closing(Client(where)) as client:
