@@ -96,11 +96,7 @@ def test_the_python_of_the_manual() -> None:
 def test_an_option_is_named(option: click.Option) -> None:
     """The manual names every option with its environment variable and its default."""
     names = ", ".join(f"`{name}`" for name in option.opts)
-    row = next(
-        line
-        for line in MANUAL.splitlines()
-        if line.startswith((f"| {names} | `ZOF", f"| {names}, "))
-    )
+    row = next(line for line in MANUAL.splitlines() if line.startswith((f"| {names} | `ZOF", f"| {names}, ")))
     _, names, envvar, default, _, _ = row.split("|")
     assert re.findall(r"`(.*?)`", names) == [*option.opts, *option.secondary_opts]
     assert envvar.strip() == f"`{option.envvar}`"
