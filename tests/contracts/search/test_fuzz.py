@@ -69,7 +69,7 @@ def test_every_request_goes_through_the_client(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
         where = Target(url=server.url, keys={"main": "zof_test_key"}, profile="read-only")
-        client = Client(where, budget=Budget(requests=150))
+        client = Client(where, budget=Budget(requests=60))
         with closing(client), pytest.raises(BudgetExceeded):
             fuzz.run(client, Ledger(where), seed=1, max_examples=3)
         received = [(each.method, each.target) for each in server.requests]
