@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,8 @@ class Checkout:
         """Make `.venv` as a complete installation for the server leaves it."""
         python = self.venv / "bin" / "python"
         python.parent.mkdir(parents=True)
-        python.write_text(FAKE.format(python=sys.executable, log=self._folder / "log", folder=self._folder))
+        paths = {"python": sys.executable, "log": self._folder / "log", "folder": self._folder}
+        python.write_text(FAKE.format(**{name: shlex.quote(str(path)) for name, path in paths.items()}))
         python.chmod(0o755)
         locked = self.venv / "locked"
         locked.mkdir()
